@@ -1,0 +1,65 @@
+"""lifesym: closed-form formulas for the speed of LLM inference.
+
+Operators emit symbolic costs; a model is a sum of operators; hardware turns costs into time;
+everything a user reads, plots, differentiates or compiles is a view of that one expression.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lifesym import symbols as symbols
+    from lifesym.errors import LifesymError, SpecError, SymbolError
+    from lifesym.hardware import Hardware, load_hardware
+    from lifesym.huggingface import load_model
+    from lifesym.inference import Forecast, Result, forecast
+    from lifesym.model import Model
+    from lifesym.printing import latex, legend
+
+__version__ = "0.1.0"
+
+# Names are imported when first used, so that the command line can answer --help without SymPy.
+_HOME = {
+    "Forecast": "inference",
+    "Hardware": "hardware",
+    "LifesymError": "errors",
+    "Model": "model",
+    "Result": "inference",
+    "SpecError": "errors",
+    "SymbolError": "errors",
+    "forecast": "inference",
+    "latex": "printing",
+    "legend": "printing",
+    "load_hardware": "hardware",
+    "load_model": "huggingface",
+    "symbols": "symbols",
+}
+
+__all__ = [
+    "Forecast",
+    "Hardware",
+    "LifesymError",
+    "Model",
+    "Result",
+    "SpecError",
+    "SymbolError",
+    "forecast",
+    "latex",
+    "legend",
+    "load_hardware",
+    "load_model",
+    "symbols",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOME:
+        raise AttributeError(f"module 'lifesym' has no attribute {name!r}")
+    module = import_module(f"lifesym.{_HOME[name]}")
+    value = module if name == "symbols" else getattr(module, name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -1,0 +1,28 @@
+"""The one family of errors that bad input raises."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class LifesymError(ValueError):
+    """Input that lifesym cannot use; the message names what, where and what would be right."""
+
+
+class SpecError(LifesymError):
+    """A spec file (model config, hardware, format) that is missing, malformed or unsupported."""
+
+
+class SymbolError(LifesymError):
+    """A symbol name that is not in the table, or a value outside its range."""
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """A hint ``; did you mean 'x'?`` for a misspelt name, or an empty string.
+
+    >>> nearest("v10", ["v100", "a100"])
+    "; did you mean 'v100'?"
+    >>> nearest("zzz", ["v100"])
+    ''
+    """
+    close = get_close_matches(name, list(known), n=1, cutoff=0.5)
+    return f"; did you mean {close[0]!r}?" if close else ""

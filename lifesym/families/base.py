@@ -1,0 +1,226 @@
+"""What the families share: the keys of their configs, and how a layer stack is put together."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Any
+
+import msgspec
+from sympy import Expr, Symbol
+
+from lifesym import symbols as sym
+from lifesym.blocks import Block, Embed, Head, NormSpec
+from lifesym.errors import SpecError
+from lifesym.model import Model, Section
+from lifesym.operators.elementwise import ACTIVATION_OPS
+from lifesym.symbols import Size
+
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
+"""A size in a config: at least one, and not absurd."""
+
+ALIASES = {"num_local_experts_per_tok": "num_experts_per_tok", "dtype": "torch_dtype"}
+"""Keys that transformers 4 and 5 spell differently in every family."""
+
+SUBCONFIGS = frozenset({"vision_config", "audio_config", "text_config"})
+"""Towers of multimodal models: the formula is the language model's."""
+
+HARMLESS = frozenset(
+    """
+    architectures attention_dropout attn_implementation attn_pdrop auto_map bos_token_id
+    boi_token_index chat_template chunk_size_feed_forward classifier_dropout cls_token_id
+    decoder_start_token_id embd_pdrop eoi_token_index eos_token_id finetuning_task
+    forced_bos_token_id forced_eos_token_id gradient_checkpointing hidden_dropout
+    hidden_dropout_prob attention_probs_dropout_prob id2label image_token_index init_std
+    initializer_factor initializer_range is_encoder_decoder keys_to_ignore_at_inference label2id
+    layer_norm_eps layer_norm_epsilon layerdrop max_position_embeddings max_sequence_length
+    mask_token_id mm_tokens_per_image model_max_length model_type n_ctx num_labels norm_epsilon
+    original_max_position_embeddings output_attentions output_hidden_states pad_token_id
+    partial_rotary_factor prefix pretraining_tp problem_type quantization_config
+    reorder_and_upcast_attn resid_pdrop return_dict rms_norm_eps rope_local_base_freq
+    rope_parameters rope_ratio rope_scaling rope_theta rotary_emb_base
+    scale_attn_by_inverse_layer_idx scale_attn_weights seq_length sep_token_id slow_but_exact
+    summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
+    task_specific_params tokenizer_class torch_dtype transformers_version unk_token_id use_cache
+    use_flash_attn query_pre_attn_scalar skip_bias_add skip_bias_add_qkv masked_softmax_fusion
+    attention_softmax_in_fp32 n_inner_note offset_alibi embd_pdrop resid_dropout embed_dropout
+    hidden_dropout_rate rotary dropout
+    """.split()
+)
+"""Keys that no operation, byte or dispatch depends on (formats are chosen by the caller)."""
+
+ACTIVATIONS = {
+    "gelu_new": "gelu_tanh",
+    "gelu_fast": "gelu_tanh",
+    "gelu_pytorch_tanh": "gelu_tanh",
+    "gelu_python": "gelu",
+    "gelu_10": "gelu",
+    "swish": "silu",
+}
+"""Hugging Face names of activation functions that are spelt otherwise here."""
+
+
+class Config(msgspec.Struct, kw_only=True):
+    """Keys of a config that decide the arithmetic; a subclass a family, keys as published."""
+
+    model_type: str
+
+
+class Family(msgspec.Struct, frozen=True):
+    """How a family's config becomes a model; ``example`` names a config in the database."""
+
+    config: type[Config]
+    build: Callable[[Any, str], Model]
+    example: str
+    aliases: dict[str, str] = {}
+    supports: str = ""
+
+
+def activation(name: str) -> str:
+    """Our name of a Hugging Face activation function.
+
+    Raises:
+        SpecError: a function whose operations are not counted yet.
+    """
+    ours = ACTIVATIONS.get(name, name)
+    if ours not in ACTIVATION_OPS:
+        known = ", ".join(sorted({*ACTIVATION_OPS, *ACTIVATIONS}))
+        raise SpecError(f"key 'hidden_act': {name!r} is not modelled (known: {known})")
+    return ours
+
+
+def per_head(hidden: int, heads: int) -> int:
+    """The head size that a config leaves to be hidden size / heads.
+
+    Raises:
+        SpecError: the hidden size is not divisible.
+    """
+    if hidden % heads:
+        raise SpecError(
+            f"key 'hidden_size': {hidden} is not divisible by num_attention_heads = {heads}"
+        )
+    return hidden // heads
+
+
+def grouped(heads: int, kv_heads: int) -> int:
+    """The number of key-value heads, which must divide the query heads.
+
+    Raises:
+        SpecError: it does not.
+    """
+    if heads % kv_heads:
+        raise SpecError(
+            f"key 'num_key_value_heads': {kv_heads} does not divide num_attention_heads = {heads}"
+        )
+    return kv_heads
+
+
+def refuse(condition: bool, message: str) -> None:
+    """Raise `SpecError` for a value that changes the arithmetic in a way not modelled."""
+    if condition:
+        raise SpecError(message)
+
+
+def rotated(head_dim: int, factor: float) -> int:
+    """The rotated elements of a head for a partial rotary factor between 0 and 1."""
+    refuse(not 0 < factor <= 1, f"key 'partial_rotary_factor': {factor} is not in (0, 1]")
+    return int(head_dim * factor)
+
+
+def layer_kinds(
+    types: Sequence[str] | None, layers: int, window: int | None, default: Callable[[int], bool]
+) -> list[bool]:
+    """Which layers have a sliding window: from ``layer_types``, or by the family's rule.
+
+    Raises:
+        SpecError: a list of another length than the layers, an unknown type, or no window.
+    """
+    known = {"full_attention": False, "sliding_attention": True}
+    if types is None:
+        kinds = [window is not None and default(i) for i in range(layers)]
+    else:
+        refuse(
+            len(types) != layers, f"key 'layer_types': {len(types)} entries for {layers} layers"
+        )
+        for kind in types:
+            refuse(kind not in known, f"key 'layer_types': {kind!r} is not modelled")
+        kinds = [known[kind] for kind in types]
+    refuse(any(kinds) and window is None, "key 'sliding_window': needed by the sliding layers")
+    return kinds
+
+
+def layer_sections(
+    kinds: Sequence[bool], make: Callable[[Expr | None], Block]
+) -> tuple[tuple[Section, ...], dict[Symbol, int]]:
+    """Sections of full and sliding layers, with the values of their counts.
+
+    ``make`` builds the layer for a window (None: full attention). With both kinds the sliding
+    layers are the rest, ``layers - full_layers``, so that the depth stays one symbol.
+    """
+    sliding = sum(kinds)
+    values = {sym.layers: len(kinds)}
+    if sliding == 0:
+        return (Section(label="layers", count=sym.layers, block=make(None)),), values
+    windowed = make(sym.window)
+    if sliding == len(kinds):
+        return (Section(label="layers", count=sym.layers, block=windowed),), values
+    values[sym.full_layers] = len(kinds) - sliding
+    rest = sym.layers - sym.full_layers
+    return (
+        Section(label="sliding_layers", count=rest, block=windowed),
+        Section(label="full_layers", count=sym.full_layers, block=make(None)),
+    ), values
+
+
+@dataclass(frozen=True, kw_only=True)
+class Decoder:
+    """The ends of a decoder around its layers; most families differ in these few flags only."""
+
+    norm: NormSpec | None
+    tied: bool
+    scaled: bool = False
+    softcap: bool = False
+    head_bias: bool = False
+    positions: Size | None = None
+    embedding_norm: NormSpec | None = None
+    width: Size = field(default=sym.hidden)
+
+    def around(self, sections: tuple[Section, ...]) -> tuple[Section, ...]:
+        """Embedding, the layers, final norm and LM head."""
+        projected = self.width is not sym.hidden
+        embed = Embed(
+            vocab=sym.vocab,
+            width=self.width,
+            hidden=sym.hidden,
+            positions=self.positions,
+            scaled=self.scaled,
+            norm=self.embedding_norm,
+            projected=projected,
+        )
+        head = Head(
+            hidden=sym.hidden,
+            vocab=sym.vocab,
+            tied=self.tied,
+            norm=self.norm,
+            bias=self.head_bias,
+            softcap=self.softcap,
+            projected=self.width if projected else None,
+        )
+        return (
+            Section(label="embed", count=1, block=embed),
+            *sections,
+            Section(label="head", count=1, block=head),
+        )
+
+
+def numbers(**values: int | None) -> dict[Symbol, int]:
+    """Values by symbol, those that are None left out."""
+    return {getattr(sym, name): value for name, value in values.items() if value is not None}
+
+
+def assemble(
+    name: str, family: str, sections: tuple[Section, ...], *values: Mapping[Symbol, int]
+) -> Model:
+    """A model from its sections and the values of its symbols."""
+    merged: dict[Symbol, int] = {}
+    for part in values:
+        merged |= part
+    return Model(name=name, family=family, sections=sections, values=merged)

@@ -1,0 +1,99 @@
+"""Falcon: multi-query or grouped attention, rotary positions or ALiBi, parallel blocks."""
+
+from lifesym import symbols as sym
+from lifesym.blocks import MLP, Attention, DecoderLayer, NormSpec
+from lifesym.families.base import (
+    Config,
+    Count,
+    Decoder,
+    Family,
+    activation,
+    assemble,
+    grouped,
+    layer_sections,
+    numbers,
+    per_head,
+)
+from lifesym.model import Model
+
+
+class FalconConfig(Config):
+    """Two generations: ``new_decoder_architecture`` has grouped heads and one norm a branch."""
+
+    vocab_size: Count
+    hidden_size: Count
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    num_kv_heads: Count | None = None
+    ffn_hidden_size: Count | None = None
+    activation: str = "gelu"
+    num_ln_in_parallel_attn: int | None = None
+    alibi: bool = False
+    new_decoder_architecture: bool = False
+    multi_query: bool = True
+    parallel_attn: bool = True
+    bias: bool = False
+    tie_word_embeddings: bool = True
+
+
+def falcon(c: FalconConfig, name: str) -> Model:
+    """Falcon 7B (multi-query, one norm), 40B and 180B (grouped, two norms), RW (ALiBi)."""
+    heads = c.num_attention_heads
+    if c.new_decoder_architecture:
+        kv_heads = c.num_kv_heads or heads
+    else:
+        kv_heads = 1 if c.multi_query else heads
+    norms = c.num_ln_in_parallel_attn
+    two_norms = (2 if norms is None else norms) == 2 if c.new_decoder_architecture else False
+    parallel = c.new_decoder_architecture or c.parallel_attn
+    norm = NormSpec(features=sym.hidden, kind="layer")
+    layer = DecoderLayer(
+        hidden=sym.hidden,
+        mixer=Attention(
+            hidden=sym.hidden,
+            heads=sym.heads,
+            kv_heads=sym.kv_heads,
+            head_dim=sym.head_dim,
+            fused=True,
+            qkv_bias=c.bias,
+            out_bias=c.bias,
+            rotary_dim=0 if c.alibi else sym.head_dim,
+            alibi=c.alibi,
+        ),
+        mlp=MLP(
+            hidden=sym.hidden,
+            intermediate=sym.intermediate,
+            activation=activation(c.activation),
+            gated=False,
+            bias=c.bias,
+        ),
+        mixer_norm=norm,
+        mlp_norm=norm if two_norms or not parallel else None,
+        parallel=parallel,
+    )
+    sections, counts = layer_sections([False] * c.num_hidden_layers, lambda _: layer)
+    sizes = numbers(
+        hidden=c.hidden_size,
+        heads=heads,
+        kv_heads=grouped(heads, kv_heads),
+        head_dim=per_head(c.hidden_size, heads),
+        intermediate=c.ffn_hidden_size or 4 * c.hidden_size,
+        vocab=c.vocab_size,
+    )
+    ends = Decoder(norm=norm, tied=c.tie_word_embeddings)
+    return assemble(name, c.model_type, ends.around(sections), counts, sizes)
+
+
+FAMILIES = {
+    "falcon": Family(
+        FalconConfig,
+        falcon,
+        "falcon-7b",
+        {
+            "n_embed": "hidden_size",
+            "n_layer": "num_hidden_layers",
+            "n_head": "num_attention_heads",
+            "n_head_kv": "num_kv_heads",
+        },
+    )
+}

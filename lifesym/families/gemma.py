@@ -1,0 +1,134 @@
+"""Gemma 2 and 3: norms before and after each block, windows in most layers, tied embeddings."""
+
+from sympy import Expr
+
+from lifesym import symbols as sym
+from lifesym.blocks import MLP, Attention, DecoderLayer, NormSpec
+from lifesym.families.base import (
+    Config,
+    Count,
+    Decoder,
+    Family,
+    activation,
+    assemble,
+    grouped,
+    layer_kinds,
+    layer_sections,
+    numbers,
+    refuse,
+)
+from lifesym.model import Model
+
+
+class GemmaConfig(Config):
+    """Keys of gemma2; the defaults are the class's, which published configs leave out."""
+
+    hidden_size: Count
+    intermediate_size: Count
+    num_hidden_layers: Count
+    vocab_size: Count = 256000
+    num_attention_heads: Count = 8
+    num_key_value_heads: Count = 4
+    head_dim: Count = 256
+    hidden_activation: str | None = "gelu_pytorch_tanh"
+    tie_word_embeddings: bool = True
+    attention_bias: bool = False
+    sliding_window: Count | None = 4096
+    layer_types: list[str] | None = None
+    sliding_window_pattern: Count = 2
+    final_logit_softcapping: float | None = 30.0
+    attn_logit_softcapping: float | None = 50.0
+    use_bidirectional_attention: bool | None = None
+
+
+class Gemma3Config(GemmaConfig):
+    """Keys of gemma3_text: five windowed layers to a full one, normalized queries and keys."""
+
+    vocab_size: Count = 262208
+    sliding_window_pattern: Count = 6
+    final_logit_softcapping: float | None = None
+    attn_logit_softcapping: float | None = None
+
+
+def _gemma(c: GemmaConfig, name: str, *, qk_norm: bool) -> Model:
+    refuse(
+        bool(c.use_bidirectional_attention),
+        "key 'use_bidirectional_attention': true is not modelled",
+    )
+    grouped(c.num_attention_heads, c.num_key_value_heads)
+    pattern = c.sliding_window_pattern
+    kinds = layer_kinds(
+        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % pattern != 0
+    )
+    norm = NormSpec(features=sym.hidden)
+
+    def layer(window: Expr | None) -> DecoderLayer:
+        return DecoderLayer(
+            hidden=sym.hidden,
+            mixer=Attention(
+                hidden=sym.hidden,
+                heads=sym.heads,
+                kv_heads=sym.kv_heads,
+                head_dim=sym.head_dim,
+                qkv_bias=c.attention_bias,
+                out_bias=c.attention_bias,
+                rotary_dim=sym.head_dim,
+                qk_norm="head" if qk_norm else "none",
+                softcap=c.attn_logit_softcapping is not None,
+                window=window,
+            ),
+            mlp=MLP(
+                hidden=sym.hidden,
+                intermediate=sym.intermediate,
+                activation=activation(c.hidden_activation or "gelu_pytorch_tanh"),
+            ),
+            mixer_norm=norm,
+            mixer_post_norm=norm,
+            mlp_norm=norm,
+            mlp_post_norm=norm,
+        )
+
+    sections, counts = layer_sections(kinds, layer)
+    ends = Decoder(
+        norm=norm,
+        tied=c.tie_word_embeddings,
+        scaled=True,
+        softcap=c.final_logit_softcapping is not None,
+    )
+    return assemble(
+        name,
+        c.model_type,
+        ends.around(sections),
+        counts,
+        numbers(
+            hidden=c.hidden_size,
+            intermediate=c.intermediate_size,
+            heads=c.num_attention_heads,
+            kv_heads=c.num_key_value_heads,
+            head_dim=c.head_dim,
+            vocab=c.vocab_size,
+            window=c.sliding_window if any(kinds) else None,
+        ),
+    )
+
+
+def gemma2(c: GemmaConfig, name: str) -> Model:
+    """Gemma 2: every other layer windowed, soft caps on scores and logits."""
+    return _gemma(c, name, qk_norm=False)
+
+
+def gemma3(c: Gemma3Config, name: str) -> Model:
+    """Gemma 3's language model, alone or inside a multimodal config."""
+    return _gemma(c, name, qk_norm=True)
+
+
+FAMILIES = {
+    "gemma2": Family(GemmaConfig, gemma2, "gemma-2-9b", {"hidden_act": "hidden_activation"}),
+    "gemma3_text": Family(
+        Gemma3Config,
+        gemma3,
+        "gemma-3-1b",
+        {"hidden_act": "hidden_activation", "_sliding_window_pattern": "sliding_window_pattern"},
+    ),
+}
+FAMILIES["gemma3"] = FAMILIES["gemma3_text"]

@@ -1,0 +1,195 @@
+"""Llama and its closest kin: llama, mistral, qwen2, qwen3, phi3.
+
+Pre-norm decoders with RMSNorm, rotary positions, grouped queries and a gated MLP. They differ
+in biases, windows, norms of queries and keys, and fused projections.
+"""
+
+from typing import Literal
+
+from sympy import Expr
+
+from lifesym import symbols as sym
+from lifesym.blocks import MLP, Attention, DecoderLayer, NormSpec
+from lifesym.families.base import (
+    Config,
+    Count,
+    Decoder,
+    Family,
+    activation,
+    assemble,
+    grouped,
+    layer_kinds,
+    layer_sections,
+    numbers,
+    per_head,
+    refuse,
+    rotated,
+)
+from lifesym.model import Model
+
+
+class LlamaConfig(Config):
+    """Keys shared by all of them; ``num_key_value_heads`` absent means multi-head attention."""
+
+    hidden_size: Count
+    intermediate_size: Count
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    vocab_size: Count
+    num_key_value_heads: Count | None = None
+    head_dim: Count | None = None
+    hidden_act: str = "silu"
+    tie_word_embeddings: bool = False
+    attention_bias: bool = False
+    mlp_bias: bool = False
+
+
+class MistralConfig(LlamaConfig):
+    """``sliding_window`` null means full attention."""
+
+    sliding_window: Count | None = None
+    layer_types: list[str] | None = None
+
+
+class QwenConfig(MistralConfig):
+    """A window only with ``use_sliding_window``, from layer ``max_window_layers`` on."""
+
+    use_sliding_window: bool = False
+    max_window_layers: int = 28
+    use_mrope: bool | None = None
+
+
+class PhiConfig(MistralConfig):
+    """Fused projections and partial rotary embedding."""
+
+    partial_rotary_factor: float = 1.0
+    embd_pdrop: float = 0.0
+
+
+def _decoder(
+    c: LlamaConfig,
+    name: str,
+    *,
+    kinds: list[bool],
+    window: int | None = None,
+    qkv_bias: bool = False,
+    out_bias: bool = False,
+    qk_norm: Literal["none", "head", "all"] = "none",
+    fused: bool = False,
+    head_dim: int | None = None,
+    rotary_factor: float = 1.0,
+) -> Model:
+    heads = c.num_attention_heads
+    kv_heads = grouped(heads, c.num_key_value_heads or heads)
+    head_dim = head_dim or c.head_dim or per_head(c.hidden_size, heads)
+    rotary_dim = rotated(head_dim, rotary_factor)
+    norm = NormSpec(features=sym.hidden)
+
+    def layer(window: Expr | None) -> DecoderLayer:
+        return DecoderLayer(
+            hidden=sym.hidden,
+            mixer=Attention(
+                hidden=sym.hidden,
+                heads=sym.heads,
+                kv_heads=sym.kv_heads,
+                head_dim=sym.head_dim,
+                fused=fused,
+                qkv_bias=qkv_bias,
+                out_bias=out_bias,
+                rotary_dim=sym.head_dim if rotary_dim == head_dim else sym.rotary_dim,
+                qk_norm=qk_norm,
+                window=window,
+            ),
+            mlp=MLP(
+                hidden=sym.hidden,
+                intermediate=sym.intermediate,
+                activation=activation(c.hidden_act),
+                fused=fused,
+                bias=c.mlp_bias,
+            ),
+            mixer_norm=norm,
+            mlp_norm=norm,
+        )
+
+    sections, counts = layer_sections(kinds, layer)
+    return assemble(
+        name,
+        c.model_type,
+        Decoder(norm=norm, tied=c.tie_word_embeddings).around(sections),
+        counts,
+        numbers(
+            hidden=c.hidden_size,
+            intermediate=c.intermediate_size,
+            heads=heads,
+            kv_heads=kv_heads,
+            head_dim=head_dim,
+            rotary_dim=rotary_dim if rotary_dim != head_dim else None,
+            vocab=c.vocab_size,
+            window=window if any(kinds) else None,
+        ),
+    )
+
+
+def llama(c: LlamaConfig, name: str) -> Model:
+    """Llama 1 to 3 and models that reuse the class."""
+    return _decoder(
+        c,
+        name,
+        kinds=[False] * c.num_hidden_layers,
+        qkv_bias=c.attention_bias,
+        out_bias=c.attention_bias,
+    )
+
+
+def mistral(c: MistralConfig, name: str) -> Model:
+    """Mistral: every layer has the window, where one is given."""
+    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
+    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True)
+    return _decoder(c, name, kinds=kinds, window=c.sliding_window)
+
+
+def _qwen(c: QwenConfig, name: str, *, bias: bool, norm: Literal["none", "head"]) -> Model:
+    window = c.sliding_window if c.use_sliding_window else None
+    first = c.max_window_layers
+    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, window, lambda i: i >= first)
+    out_bias = c.attention_bias and norm == "head"
+    return _decoder(
+        c, name, kinds=kinds, window=window, qkv_bias=bias, out_bias=out_bias, qk_norm=norm
+    )
+
+
+def qwen2(c: QwenConfig, name: str) -> Model:
+    """Qwen 1.5 to 2.5: biases on queries, keys and values."""
+    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
+    return _qwen(c, name, bias=True, norm="none")
+
+
+def qwen3(c: QwenConfig, name: str) -> Model:
+    """Qwen 3: queries and keys are normalized over each head; heads of 128 unless given."""
+    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
+    c.head_dim = c.head_dim or 128
+    return _qwen(c, name, bias=c.attention_bias, norm="head")
+
+
+def phi3(c: PhiConfig, name: str) -> Model:
+    """Phi 3 and 4: fused QKV, fused gate and up, partial rotary embedding."""
+    head_dim = per_head(c.hidden_size, c.num_attention_heads)
+    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True)
+    return _decoder(
+        c,
+        name,
+        kinds=kinds,
+        window=c.sliding_window,
+        fused=True,
+        head_dim=head_dim,
+        rotary_factor=c.partial_rotary_factor,
+    )
+
+
+FAMILIES = {
+    "llama": Family(LlamaConfig, llama, "llama-2-7b"),
+    "mistral": Family(MistralConfig, mistral, "mistral-7b-v0.1"),
+    "qwen2": Family(QwenConfig, qwen2, "qwen2.5-7b"),
+    "qwen3": Family(QwenConfig, qwen3, "qwen3-8b"),
+    "phi3": Family(PhiConfig, phi3, "phi-3-mini-4k"),
+}

@@ -1,0 +1,170 @@
+"""Number formats, and the precision of a forward pass: which role is stored in which format."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from functools import cache
+from typing import Self
+
+import msgspec
+from sympy import Expr, Integer, S
+
+from lifesym import symbols as sym
+from lifesym.cost import bytes_of
+from lifesym.errors import SpecError, nearest
+from lifesym.specs import convert, read_toml, root
+from lifesym.symbols import Number, Size, exact
+
+
+@dataclass(frozen=True, kw_only=True)
+class Format:
+    r"""How a number is stored: its bits, and the scale and zero point of its group.
+
+    $b = \mathit{bits} + (\mathit{scale\_bits} + \mathit{zero\_bits}) / \mathit{group\_size}$
+
+    Attributes:
+        name: the name in ``specs/formats.toml``, or of your own.
+        bits: stored bits of one value.
+        group_size: values that share a scale; 0 for one scale a tensor or channel, not counted.
+        scale_bits: bits of a group's scale.
+        zero_bits: bits of a group's zero point; 0 for symmetric formats.
+        native: hardware computes with it as stored; others are dequantized first, unless the
+            activations have the same format.
+    """
+
+    name: str
+    bits: Expr
+    group_size: Expr = S.Zero
+    scale_bits: Expr = S.Zero
+    zero_bits: Expr = S.Zero
+    native: bool = False
+
+    @property
+    def bits_per_value(self) -> Expr:
+        """Stored bits a value, its share of the group's scale and zero point included.
+
+        >>> load_format("int4-g128").bits_per_value
+        133/32
+        """
+        if self.group_size.is_zero:
+            return self.bits
+        return self.bits + (self.scale_bits + self.zero_bits) / self.group_size
+
+    @property
+    def dequant_ops_per_value(self) -> Expr:
+        """One multiplication by the scale, one more to subtract a zero point; 0 if native."""
+        if self.native:
+            return S.Zero
+        return S.One if self.zero_bits.is_zero else Integer(2)
+
+
+class _FormatSpec(msgspec.Struct, forbid_unknown_fields=True):
+    bits: int | Decimal
+    source: str
+    group_size: int = 0
+    scale_bits: int | Decimal = 0
+    zero_bits: int | Decimal = 0
+    native: bool = False
+
+
+@cache
+def known_formats() -> Mapping[str, Format]:
+    """Every format of ``specs/formats.toml`` by name."""
+    path = root() / "formats.toml"
+    formats = {}
+    for name, table in read_toml(path).items():
+        spec = convert(table, _FormatSpec, f"{path}: [{name}]")
+        formats[name] = Format(
+            name=name,
+            bits=exact(spec.bits),
+            group_size=exact(spec.group_size),
+            scale_bits=exact(spec.scale_bits),
+            zero_bits=exact(spec.zero_bits),
+            native=spec.native,
+        )
+    return formats
+
+
+def load_format(name: str | Format) -> Format:
+    """The format of that name; a `Format` is returned as it is.
+
+    Raises:
+        SpecError: no format of that name.
+    """
+    if isinstance(name, Format):
+        return name
+    if name not in known_formats():
+        raise SpecError(f"unknown number format {name!r}{nearest(name, known_formats())}")
+    return known_formats()[name]
+
+
+def symbolic_format(role: str, bits: Number | None = None) -> Format:
+    """A native format whose width is a symbol: ``weight_bits``, ``activation_bits``, ``kv_bits``.
+
+    >>> symbolic_format("kv").bits_per_value
+    kv_bits
+    """
+    symbol = {"weight": sym.weight_bits, "activation": sym.activation_bits, "kv": sym.kv_bits}[role]
+    return Format(name="symbolic", bits=symbol if bits is None else exact(bits), native=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision:
+    """The formats of one forward pass.
+
+    Attributes:
+        weights: matrices, embeddings and the LM head.
+        activations: what flows between operators; its type is also the compute type.
+        kv: cached keys and values.
+        roles: other formats for single weight roles (``embedding``, ``lm_head``, ``linear`` ...).
+    """
+
+    weights: Format
+    activations: Format
+    kv: Format
+    roles: Mapping[str, Format] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls,
+        weights: str | Format = "bf16",
+        activations: str | Format = "bf16",
+        kv: str | Format = "bf16",
+    ) -> Self:
+        """A precision from format names.
+
+        Raises:
+            SpecError: an unknown format name.
+        """
+        return cls(
+            weights=load_format(weights), activations=load_format(activations), kv=load_format(kv)
+        )
+
+    def weight_format(self, role: str) -> Format:
+        """The format of a weight; vectors (``vector``) stay unquantized, as all tools keep them."""
+        if role == "vector" and not self.weights.native:
+            return self.roles.get(role, self.activations)
+        return self.roles.get(role, self.weights)
+
+    def weight_bytes(self, elements: Size, role: str) -> Expr:
+        """Bytes of so many weights of a role."""
+        return bytes_of(elements, self.weight_format(role).bits_per_value)
+
+    def dequant_ops(self, elements: Size, role: str) -> Expr:
+        """Operations to dequantize so many weights of a role; 0 where it is the compute format."""
+        stored = self.weight_format(role)
+        return S.Zero if stored == self.activations else elements * stored.dequant_ops_per_value
+
+    def activation_bytes(self, elements: Size) -> Expr:
+        """Bytes of so many activations."""
+        return bytes_of(elements, self.activations.bits_per_value)
+
+    def kv_bytes(self, elements: Size) -> Expr:
+        """Bytes of so many cached keys or values."""
+        return bytes_of(elements, self.kv.bits_per_value)
+
+    def kv_dequant_ops(self, elements: Size) -> Expr:
+        """Operations to dequantize so many cached keys or values; 0 in the compute format."""
+        if self.kv == self.activations:
+            return S.Zero
+        return elements * self.kv.dequant_ops_per_value

@@ -1,0 +1,116 @@
+"""Reading Hugging Face configs: which family, which keys, and what they may not say.
+
+A config is data from outside. Keys that decide the arithmetic are typed by the family's config
+class; keys that do not are listed in `HARMLESS`; every other key is reported in one warning, or
+refused with ``strict=True``. Nothing is guessed.
+"""
+
+import warnings
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from lifesym.errors import SpecError, nearest
+from lifesym.families import FAMILIES
+from lifesym.families.base import ALIASES, HARMLESS, SUBCONFIGS
+from lifesym.model import Model
+from lifesym.specs import convert, find, read_json
+
+
+class ConfigWarning(UserWarning):
+    """Keys of a config that lifesym does not know and did not use."""
+
+
+def load_model(name_or_path: str | Path, *, strict: bool = False) -> Model:
+    """The model of a name in ``specs/models``, or of the path of any ``config.json``.
+
+    >>> load_model("llama-2-7b").parameters
+    6738415616
+
+    Raises:
+        SpecError: an unknown name, or a config that cannot be used (see `Model.from_hf`).
+    """
+    return read_config(find("models", name_or_path, ".json", "model"), strict=strict)
+
+
+def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False) -> Model:
+    """The model of a config given as a mapping or a path (see `Model.from_hf`)."""
+    if isinstance(config, str | Path):
+        path = Path(config)
+        data, where, name = read_json(path), str(path), path.stem
+        if name == "config" and path.parent.name:
+            name = path.parent.name
+    elif isinstance(config, Mapping):
+        data, where, name = dict(config), "config", str(config.get("model_type", "model"))
+    else:
+        raise SpecError(f"a config is a dict or a path, not {type(config).__name__}")
+    data = _unnest(data, where)
+    family = data.get("model_type")
+    if family is None:
+        raise SpecError(f"{where}: missing key 'model_type'")
+    if not isinstance(family, str) or family not in FAMILIES:
+        hint = nearest(str(family), FAMILIES)
+        known = ", ".join(sorted(FAMILIES))
+        raise SpecError(f"{where}: unknown model_type {family!r}{hint} (known: {known})")
+    chosen = FAMILIES[family]
+    data = _rename(data, ALIASES | chosen.aliases)
+    _report_unknown(data, chosen.config, where, strict)
+    parsed = convert(data, chosen.config, where)
+    try:
+        return chosen.build(parsed, name)
+    except SpecError as error:
+        raise SpecError(f"{where}: {error}") from None
+
+
+def example(family: str) -> Model:
+    """The model that stands for a family's structure in `Model.symbolic`."""
+    if family not in FAMILIES:
+        known = ", ".join(sorted(FAMILIES))
+        raise SpecError(f"unknown family {family!r}{nearest(family, FAMILIES)} (known: {known})")
+    return load_model(FAMILIES[family].example)
+
+
+def _unnest(data: dict[str, Any], where: str) -> dict[str, Any]:
+    """The text model's config of a multimodal one, with the outer keys that concern it."""
+    inner = data.get("text_config")
+    if inner is None:
+        return data
+    if not isinstance(inner, dict):
+        raise SpecError(f"{where}: key 'text_config' must be an object")
+    outer = {key: data[key] for key in ("tie_word_embeddings",) if key in data}
+    text = outer | inner
+    if "model_type" not in text and "model_type" in data:
+        text["model_type"] = data["model_type"]
+    return text
+
+
+def _rename(data: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+    """The config with every key spelt as the config class spells it."""
+    renamed = dict(data)
+    for old, new in aliases.items():
+        if old in renamed:
+            value = renamed.pop(old)
+            renamed.setdefault(new, value)
+    rope = renamed.get("rope_parameters")
+    if isinstance(rope, dict) and "partial_rotary_factor" in rope:
+        renamed.setdefault("partial_rotary_factor", rope["partial_rotary_factor"])
+    return renamed
+
+
+def _report_unknown(
+    data: Mapping[str, Any], config: type[msgspec.Struct], where: str, strict: bool
+) -> None:
+    known = {field.encode_name for field in msgspec.structs.fields(config)}
+    unknown = sorted(
+        key
+        for key in data
+        if key not in known | HARMLESS | SUBCONFIGS and not key.startswith("_")
+    )
+    if not unknown:
+        return
+    message = f"{where}: unknown keys, not used: {', '.join(unknown)}"
+    if strict:
+        raise SpecError(message)
+    warnings.warn(message, ConfigWarning, stacklevel=4)

@@ -1,0 +1,204 @@
+"""A model: sections of blocks with symbolic counts, and the numbers its symbols stand for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields, is_dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Self, TypeVar
+
+from sympy import Add, Expr, Integer, S, Symbol
+
+from lifesym.blocks import Block
+from lifesym.cost import bytes_of
+from lifesym.errors import SymbolError, nearest
+from lifesym.formats import Format, Precision, load_format
+from lifesym.symbols import Size, resolve, size
+from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Section:
+    """A block and how many times it runs; ``shared`` blocks own their weights once."""
+
+    label: str
+    count: Size
+    block: Block
+    shared: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """A stack of sections whose sizes are symbols, with the values they have in one config.
+
+    The structure is symbolic always; ``values`` binds it. So a formula is derived once, and
+    `lift` only takes values away.
+
+    Attributes:
+        name: what to call it.
+        family: the Hugging Face ``model_type``.
+        sections: blocks with their counts, in order.
+        values: the value of every symbol that is not free.
+        context_limit: rows of a learned position table: no longer sequence can be computed.
+    """
+
+    name: str
+    family: str
+    sections: tuple[Section, ...]
+    values: Mapping[Symbol, int]
+    context_limit: Size | None = None
+
+    @classmethod
+    def from_hf(cls, config: Mapping[str, Any] | str | Path, *, strict: bool = False) -> "Model":
+        """The model of a Hugging Face config, given as a dict or as the path of a JSON file.
+
+        Raises:
+            SpecError: an unreadable file, an unknown ``model_type``, a missing or invalid key,
+                or a key whose value changes the arithmetic in a way that is not modelled.
+        """
+        from lifesym.huggingface import read_config
+
+        return read_config(config, strict=strict)
+
+    @classmethod
+    def symbolic(cls, family: str) -> "Model":
+        """The model of a family with every dimension a symbol.
+
+        >>> Model.symbolic("llama").parameters.free_symbols >= {resolve("hidden")}
+        True
+
+        Raises:
+            SpecError: an unknown family.
+        """
+        from lifesym.huggingface import example
+
+        model = example(family)
+        return replace(model, name=family, values={}, context_limit=None)
+
+    def lift(self, *names: str | Symbol) -> Self:
+        """Turn the named dimensions back into symbols.
+
+        Raises:
+            SymbolError: a name that is not one of the model's dimensions.
+        """
+        symbols = {resolve(name) for name in names}
+        for symbol in symbols - set(self.values):
+            known = [each.name for each in self.values]
+            raise SymbolError(
+                f"{self.name} has no dimension {symbol.name!r} to lift"
+                f"{nearest(symbol.name, known)} (it has {', '.join(known)})"
+            )
+        kept = {s: v for s, v in self.values.items() if s not in symbols}
+        return replace(self, values=kept)
+
+    def limited(self, positions: Size) -> Self:
+        """The same model with a hard limit of positions."""
+        return replace(self, context_limit=positions)
+
+    @cached_property
+    def bound(self) -> tuple[Section, ...]:
+        """The sections with their known sizes put in."""
+        values = {symbol: Integer(value) for symbol, value in self.values.items()}
+        return tuple(_bind(section, values) for section in self.sections)
+
+    def forward(
+        self,
+        batch: Size = 1,
+        new: Size = 1,
+        past: Size = 0,
+        logits: Logits = "last",
+        mla: MLA = "absorbed",
+        causal: Causal = "full",
+    ) -> Trace:
+        """The operators of one forward pass: ``new`` tokens of each sequence after ``past``.
+
+        Prefill is ``new=S, past=0``; a decode step ``new=1, past=T``; chunk i ``new=C, past=i*C``.
+
+        Raises:
+            SymbolError: a size that is not a valid integer, an unknown option, or more tokens
+                than the model has positions for.
+        """
+        for name, value, known in (
+            ("logits", logits, ("last", "all", "none")),
+            ("mla", mla, ("expand", "decompressed", "absorbed")),
+            ("causal", causal, ("full", "exact")),
+        ):
+            if value not in known:
+                raise SymbolError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        step = ForwardPass(
+            batch=size(batch, "batch"),
+            new=size(new, "new"),
+            past=size(past, "past", minimum=0),
+            logits=logits,
+            mla=mla,
+            causal=causal,
+        )
+        self._check_context(step)
+        return self._trace(step)
+
+    def _trace(self, step: ForwardPass) -> Trace:
+        return Trace(
+            tuple(
+                Entry(section=section.label, name=name, count=section.count, operator=operator)
+                for section in self.bound
+                for name, operator in section.block.operators(step)
+            )
+        )
+
+    def _check_context(self, step: ForwardPass) -> None:
+        length = step.new + step.past
+        if self.context_limit is not None and length.is_Integer and length > self.context_limit:
+            raise SymbolError(
+                f"{self.name} has a table of {self.context_limit} positions, "
+                f"so {length} tokens cannot be computed"
+            )
+
+    @cached_property
+    def weight_roles(self) -> dict[str, Expr]:
+        """Learned values by role: ``linear``, ``embedding``, ``lm_head``, ``vector`` ..."""
+        step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits="all")
+        roles: dict[str, list[Expr]] = {}
+        for section in self.bound:
+            copies = S.One if section.shared else section.count
+            for _, operator in section.block.operators(step):
+                for role, count in operator.weight_roles.items():
+                    roles.setdefault(role, []).append(copies * count)
+        return {role: Add(*counts) for role, counts in roles.items()}
+
+    @property
+    def parameters(self) -> Expr:
+        """Learned values of the model, tied and shared ones counted once."""
+        return Add(*self.weight_roles.values())
+
+    def weight_bytes(self, weights: str | Format = "bf16") -> Expr:
+        """Bytes of all the weights in a format, tied and shared ones counted once."""
+        precision = Precision.of(weights=weights)
+        return Add(
+            *(precision.weight_bytes(count, role) for role, count in self.weight_roles.items())
+        )
+
+    def kv_bytes(
+        self, tokens: Size, kv: str | Format = "bf16", batch: Size = 1, mla: MLA = "absorbed"
+    ) -> Expr:
+        """Bytes of the KV cache of ``batch`` sequences of so many tokens each."""
+        length = size(tokens, "tokens", minimum=0)
+        elements = Add(*(part.count * part.block.cached(length, mla) for part in self.bound))
+        return bytes_of(batch * elements, load_format(kv).bits_per_value)
+
+    def kv_bytes_per_token(self, kv: str | Format = "bf16", mla: MLA = "absorbed") -> Expr:
+        """Bytes that one more token of a sequence adds to the cache, below every window."""
+        elements = Add(*(part.count * part.block.per_token(mla) for part in self.bound))
+        return bytes_of(elements, load_format(kv).bits_per_value)
+
+
+def _bind(node: T, values: Mapping[Symbol, Expr]) -> T:
+    """A copy of nested dataclasses with every expression in them bound."""
+    if isinstance(node, Expr):
+        return node.xreplace(values)
+    if isinstance(node, tuple):
+        return tuple(_bind(item, values) for item in node)  # type: ignore[return-value]
+    if is_dataclass(node) and not isinstance(node, type):
+        bound = {f.name: _bind(getattr(node, f.name), values) for f in fields(node) if f.init}
+        return type(node)(**bound)
+    return node

@@ -1,0 +1,260 @@
+"""Our own SymPy functions: the light maximum and minimum, and exact integer division.
+
+SymPy's `Max` compares its arguments pairwise at every rebuild and differentiates to Heaviside
+functions; its `ceiling(S/64)` prints as a multiplication by a reciprocal, which rounds wrongly.
+These nodes evaluate on numbers alone, differentiate to the active branch, and print exactly for
+LaTeX, NumPy, C and Python. `relax` gives the smooth formula that an optimiser needs.
+"""
+
+from functools import reduce
+from typing import Any, ClassVar
+
+from sympy import Expr, Function, Integer, Rational, S
+from sympy.core.sorting import default_sort_key
+
+Printer = Any
+
+
+def _call(printer: Printer, name: str, *args: Expr) -> str:
+    return f"{name}({', '.join(printer._print(arg) for arg in args)})"
+
+
+class _Extremum(Function):
+    """What `Maximum` and `Minimum` share: flat, sorted, duplicate-free arguments."""
+
+    sign: ClassVar[int]
+    word: ClassVar[str]
+
+    @classmethod
+    def eval(cls, *args: Expr) -> Expr | None:
+        """Fold numbers and multiples of one nonnegative expression; leave the rest alone."""
+        flat: list[Expr] = []
+        for arg in args:
+            flat.extend(arg.args if isinstance(arg, cls) else (arg,))
+        best: dict[Expr, Expr] = {}
+        for arg in flat:
+            coefficient, rest = arg.as_coeff_Mul()
+            if rest is not S.One and not rest.is_nonnegative:
+                coefficient, rest = S.One, arg
+            if rest not in best or cls.sign * (coefficient - best[rest]) > 0:
+                best[rest] = coefficient
+        constant = best.get(S.One)
+        if constant is not None and len(best) > 1 and constant <= 0:
+            others = [c * rest for rest, c in best.items() if rest is not S.One]
+            if cls.sign > 0 and any(other.is_nonnegative for other in others):
+                del best[S.One]
+            elif cls.sign < 0 and all(other.is_nonnegative for other in others):
+                best = {S.One: constant}
+        kept = sorted((c * rest for rest, c in best.items()), key=default_sort_key)
+        if len(kept) == 1:
+            return kept[0]
+        return None if tuple(kept) == args else cls(*kept)
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """1 for the active branch and 0 for the others (see `Active`)."""
+        signed = [self.sign * arg for arg in self.args]
+        return Active(signed.pop(argindex - 1), *signed)
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        return True if all(arg.is_nonnegative for arg in self.args) else None
+
+    def _eval_is_positive(self) -> bool | None:
+        return True if all(arg.is_positive for arg in self.args) else None
+
+    def _eval_is_extended_real(self) -> bool | None:
+        return True if all(arg.is_extended_real for arg in self.args) else None
+
+    def _eval_is_integer(self) -> bool | None:
+        return True if all(arg.is_integer for arg in self.args) else None
+
+    def _eval_evalf(self, prec: int) -> Expr:
+        return self.func(*(arg._evalf(prec) for arg in self.args))
+
+    def _nested(self, printer: Printer, function: str) -> str:
+        printed = [printer._print(arg) for arg in self.args]
+        return reduce(lambda left, right: f"{function}({left}, {right})", printed)
+
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
+        body = ", ".join(printer._print(arg) for arg in self.args)
+        power = f"^{{{exp}}}" if exp else ""
+        return rf"\{self.word}{power}\left({body}\right)"
+
+    def _sympystr(self, printer: Printer) -> str:
+        return _call(printer, self.word, *self.args)
+
+    def _pythoncode(self, printer: Printer) -> str:
+        return _call(printer, self.word, *self.args)
+
+    def _numpycode(self, printer: Printer) -> str:
+        return self._nested(printer, printer._module_format(f"numpy.{self.word}imum"))
+
+    def _ccode(self, printer: Printer) -> str:
+        return self._nested(printer, f"f{self.word}")
+
+
+class Maximum(_Extremum):
+    r"""The largest of its arguments: $\max(a, b, \dots)$, the roofline's maximum.
+
+    >>> from lifesym.symbols import batch, past
+    >>> Maximum(3, 5), Maximum(2 * past, 3 * past), Maximum(0, batch)
+    (5, 3*past, batch)
+    >>> Maximum(batch, past).diff(past)
+    Active(past, batch)
+    """
+
+    sign = 1
+    word = "max"
+
+    def relax(self, order: int = 8) -> Expr:
+        r"""The p-norm $(\sum a_i^p)^{1/p}$, at most $k^{1/p}$ times the maximum of k terms."""
+        return sum(arg**order for arg in self.args) ** Rational(1, order)
+
+
+class Minimum(_Extremum):
+    r"""The smallest of its arguments: $\min(a, b, \dots)$, as of a sliding window.
+
+    >>> from lifesym.symbols import past, window
+    >>> Minimum(past, window).xreplace({past: Integer(100), window: Integer(64)})
+    64
+    """
+
+    sign = -1
+    word = "min"
+
+
+class Active(Function):
+    """1 where the first argument is the largest, else 0; a tie of k gives 1/k.
+
+    It is the derivative of a `Maximum` with respect to one argument. The value at a tie is the
+    average of the one-sided derivatives, so shares still add up to one there; its own derivative
+    is 0 wherever it has one.
+
+    >>> Active(Integer(3), Integer(2)), Active(Integer(3), Integer(3)), Active(Integer(1), S(2))
+    (1, 1/2, 0)
+    """
+
+    @classmethod
+    def eval(cls, first: Expr, *others: Expr) -> Expr | None:
+        """A number when every argument is one."""
+        if not all(arg.is_number for arg in (first, *others)):
+            return None
+        if any(other > first for other in others):
+            return S.Zero
+        return Rational(1, 1 + sum(other == first for other in others))
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """Zero: the function is constant on both sides of a tie."""
+        return S.Zero
+
+    def _eval_is_nonnegative(self) -> bool:
+        return True
+
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
+        first, *others = (printer._print(arg) for arg in self.args)
+        power = f"^{{{exp}}}" if exp else ""
+        return rf"\left[{first} \ge {', '.join(others)}\right]{power}"
+
+    def _share(self, printer: Printer) -> tuple[str, str]:
+        first, *others = (f"({printer._print(arg)})" for arg in self.args)
+        largest = " & ".join(f"({first} >= {other})" for other in others)
+        ties = " + ".join(["1", *(f"({first} == {other})" for other in others)])
+        return largest, ties
+
+    def _numpycode(self, printer: Printer) -> str:
+        largest, ties = self._share(printer)
+        return f"(({largest})/({ties}))"
+
+    _pythoncode = _numpycode
+
+    def _ccode(self, printer: Printer) -> str:
+        largest, ties = self._share(printer)
+        return f"((double)({largest})/(double)({ties}))"
+
+
+class _IntegerDivision(Function):
+    """What `CeilDiv` and `FloorDiv` share: exact rounding of a quotient of two expressions."""
+
+    nargs = 2
+    up: ClassVar[bool]
+
+    @classmethod
+    def eval(cls, a: Expr, b: Expr) -> Expr | None:
+        """A number when both are numbers; `a` itself when dividing a size by one."""
+        if b is S.One and not a.is_number:
+            return a
+        if not (a.is_number and b.is_number):
+            return None
+        if b.is_zero:
+            raise ZeroDivisionError(f"{cls.__name__}({a}, 0)")
+        return (a / b).ceiling() if cls.up else (a / b).floor()
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """The slope of the relaxed quotient a/b: the steps themselves have no useful slope."""
+        a, b = self.args
+        return 1 / b if argindex == 1 else -a / b**2
+
+    def relax(self) -> Expr:
+        """The quotient a/b without rounding."""
+        a, b = self.args
+        return a / b
+
+    def _eval_is_integer(self) -> bool:
+        return True
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        a, b = self.args
+        return True if a.is_nonnegative and b.is_positive else None
+
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
+        side = "ceil" if self.up else "floor"
+        body = printer._print(self.relax())
+        power = f"^{{{exp}}}" if exp else ""
+        return rf"\left\l{side} {body} \right\r{side}{power}"
+
+    def _numpycode(self, printer: Printer) -> str:
+        a, b = (f"({printer._print(arg)})" for arg in self.args)
+        return f"(-(-{a} // {b}))" if self.up else f"({a} // {b})"
+
+    _pythoncode = _numpycode
+
+    def _ccode(self, printer: Printer) -> str:
+        a, b = (f"(double)({printer._print(arg)})" for arg in self.args)
+        return f"{'ceil' if self.up else 'floor'}({a}/({b}))"
+
+
+class CeilDiv(_IntegerDivision):
+    r"""The quotient rounded up, $\lceil a/b \rceil$: pages, tiles, chunks.
+
+    `bound` is what the rounding can add at most, for a formula without steps.
+
+    >>> from lifesym.symbols import prompt, chunk
+    >>> CeilDiv(Integer(525), Integer(75)), CeilDiv(prompt, chunk).relax()
+    (7, prompt/chunk)
+    """
+
+    up = True
+
+    def bound(self) -> Expr:
+        """The least upper bound of the integers a, b: a/b + 1 - 1/b."""
+        a, b = self.args
+        return a / b + 1 - 1 / b
+
+
+class FloorDiv(_IntegerDivision):
+    r"""The quotient rounded down, $\lfloor a/b \rfloor$.
+
+    >>> FloorDiv(Integer(49), Integer(49)), FloorDiv(Integer(48), Integer(49))
+    (1, 0)
+    """
+
+    up = False
+
+
+def relax(expr: Expr) -> Expr:
+    """Replace every node of an expression that has a smooth version by it.
+
+    >>> from lifesym.symbols import prompt, chunk
+    >>> relax(3 * CeilDiv(prompt, chunk))
+    3*prompt/chunk
+    """
+    return expr.replace(lambda e: hasattr(e, "relax"), lambda e: e.relax())

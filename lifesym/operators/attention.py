@@ -1,0 +1,176 @@
+r"""The core of attention: scores, softmax, values, and the KV cache.
+
+``new`` queries of each sequence meet ``keys`` keys. ``pairs`` is the number of (query, key)
+pairs of one head that are computed: the full rectangle ``new * keys`` unless a kernel skips
+what the causal mask removes.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sympy import Expr, Integer, S
+
+from lifesym.cost import FLOPS_PER_MAC, Cost
+from lifesym.formats import Precision
+from lifesym.operators.base import Direction, Operator
+from lifesym.symbols import Size
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionScores(Operator):
+    r"""$Q K^\top / \sqrt{d_h}$ for every query head.
+
+    matmul_flops $= 2 \cdot batch \cdot heads \cdot pairs \cdot head\_dim$, vector_flops one
+    multiplication a score (the scale; the mask's addition is in `Softmax`). Reads Q as
+    activations and the keys of all ``keys`` positions from the cache; writes the scores.
+    With grouped queries the keys of ``kv_heads`` heads are read once, not once a query head.
+
+    >>> from lifesym import symbols as sym
+    >>> AttentionScores(
+    ...     batch=sym.batch, heads=sym.heads, kv_heads=sym.kv_heads, head_dim=sym.head_dim,
+    ...     new=1, keys=sym.past + 1, pairs=sym.past + 1,
+    ... ).cost(Precision.of()).matmul_flops
+    2*batch*head_dim*heads*(past + 1)
+    """
+
+    batch: Size
+    heads: Size
+    kv_heads: Size
+    head_dim: Size
+    new: Size
+    keys: Size
+    pairs: Size
+
+    family: ClassVar[str] = "attention"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add; 1 a score for the scale"
+    reference: ClassVar[str] = "Vaswani et al., arXiv 1706.03762, Eq. 1; Ainslie et al. 2305.13245"
+    monotone: ClassVar[dict[str, Direction]] = {
+        "batch": "+",
+        "heads": "+",
+        "kv_heads": "+",
+        "head_dim": "+",
+        "new": "+",
+        "keys": "+",
+        "pairs": "+",
+    }
+
+    def cost(self, precision: Precision) -> Cost:
+        """The score products of one layer."""
+        scores = self.batch * self.heads * self.pairs
+        keys = self.batch * self.keys * self.kv_heads * self.head_dim
+        queries = self.batch * self.new * self.heads * self.head_dim
+        return Cost(
+            matmul_flops=FLOPS_PER_MAC * scores * self.head_dim,
+            vector_flops=scores,
+            dequant_ops=precision.kv_dequant_ops(keys),
+            activation_read_bytes=precision.activation_bytes(queries),
+            activation_write_bytes=precision.activation_bytes(scores),
+            kv_read_bytes=precision.kv_bytes(keys),
+            dispatches=Integer(1),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Softmax(Operator):
+    r"""Row-wise softmax of the scores, 5 operations an element.
+
+    Comparison for the maximum, subtraction, exponential, addition to the sum, division; the
+    causal mask's addition is a sixth that kernels fold into the comparison and is not counted.
+
+    >>> from lifesym import symbols as sym
+    >>> Softmax(elements=sym.batch * sym.heads * sym.past).cost(Precision.of()).vector_flops
+    5*batch*heads*past
+    """
+
+    elements: Size
+
+    family: ClassVar[str] = "softmax"
+    counted: ClassVar[str] = "5 an element: compare, subtract, exponentiate, add, divide"
+    reference: ClassVar[str] = "Milakov and Gimelshein, arXiv 1805.02867, Algorithm 2"
+    monotone: ClassVar[dict[str, Direction]] = {"elements": "+"}
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads the scores once and writes the probabilities once."""
+        traffic = precision.activation_bytes(self.elements)
+        return Cost(
+            vector_flops=5 * self.elements,
+            activation_read_bytes=traffic,
+            activation_write_bytes=traffic,
+            dispatches=Integer(1),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AttentionValues(Operator):
+    r"""The probabilities times V: $2 \cdot batch \cdot heads \cdot pairs \cdot head\_dim$ FLOPs.
+
+    Reads the probabilities as activations and the values of all ``keys`` positions from the
+    cache; writes one vector a query head. ``head_dim`` is the value head's size.
+
+    >>> from lifesym import symbols as sym
+    >>> AttentionValues(
+    ...     batch=1, heads=sym.heads, kv_heads=sym.kv_heads, head_dim=sym.head_dim,
+    ...     new=1, keys=sym.past + 1, pairs=sym.past + 1,
+    ... ).cost(Precision.of()).kv_read_bytes
+    2*head_dim*kv_heads*(past + 1)
+    """
+
+    batch: Size
+    heads: Size
+    kv_heads: Size
+    head_dim: Size
+    new: Size
+    keys: Size
+    pairs: Size
+
+    family: ClassVar[str] = "attention"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add"
+    reference: ClassVar[str] = "Vaswani et al., arXiv 1706.03762, Eq. 1; Ainslie et al. 2305.13245"
+    monotone: ClassVar[dict[str, Direction]] = AttentionScores.monotone
+
+    def cost(self, precision: Precision) -> Cost:
+        """The value products of one layer."""
+        scores = self.batch * self.heads * self.pairs
+        values = self.batch * self.keys * self.kv_heads * self.head_dim
+        outputs = self.batch * self.new * self.heads * self.head_dim
+        return Cost(
+            matmul_flops=FLOPS_PER_MAC * scores * self.head_dim,
+            dequant_ops=precision.kv_dequant_ops(values),
+            activation_read_bytes=precision.activation_bytes(scores),
+            activation_write_bytes=precision.activation_bytes(outputs),
+            kv_read_bytes=precision.kv_bytes(values),
+            dispatches=Integer(1),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class KVAppend(Operator):
+    r"""Write the new tokens' keys and values into the cache.
+
+    ``elements`` is what one token of one sequence adds: $2 \cdot kv\_heads \cdot head\_dim$ for
+    ordinary attention. Storing a format that is not native costs two operations an element
+    (scale and round).
+
+    >>> from lifesym import symbols as sym
+    >>> op = KVAppend(tokens=sym.batch, elements=2 * sym.kv_heads * sym.head_dim)
+    >>> op.cost(Precision.of()).kv_write_bytes
+    4*batch*head_dim*kv_heads
+    """
+
+    tokens: Size
+    elements: Size
+
+    family: ClassVar[str] = "kv_cache"
+    counted: ClassVar[str] = "2 operations an element to quantize, 0 for native formats"
+    reference: ClassVar[str] = "Pope et al., arXiv 2211.05102, section 2.1"
+    monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "elements": "+"}
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads the new keys and values and writes them in the cache's format."""
+        values: Expr = self.tokens * self.elements
+        return Cost(
+            vector_flops=S.Zero if precision.kv.native else 2 * values,
+            activation_read_bytes=precision.activation_bytes(values),
+            kv_write_bytes=precision.kv_bytes(values),
+            dispatches=Integer(1),
+        )

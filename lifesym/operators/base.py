@@ -1,0 +1,57 @@
+"""What every operator is: sizes in, cost out; no phase, no hardware."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import ClassVar, Literal
+
+from sympy import Expr, S
+
+from lifesym.cost import Cost
+from lifesym.errors import SymbolError
+from lifesym.formats import Precision
+from lifesym.symbols import Size, size
+
+Direction = Literal["+", "-", "0"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Operator:
+    """An operator: a frozen record of sizes with one method, `cost`.
+
+    A subclass declares its family, what it counts, where its formula is from, and in which
+    direction each size moves its cost (``+`` never lowers any field of the cost, ``-`` never
+    raises one, ``0`` changes none). Those rows make whole-model monotonicity a tested fact.
+    """
+
+    family: ClassVar[str]
+    counted: ClassVar[str]
+    reference: ClassVar[str]
+    monotone: ClassVar[Mapping[str, Direction]]
+
+    def __post_init__(self) -> None:
+        """Turn integers into exact SymPy integers; refuse negative and fractional sizes."""
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if item.type in (Size, "Size"):
+                where = f"{type(self).__name__}.{item.name}"
+                object.__setattr__(self, item.name, size(value, where, minimum=0))
+
+    @property
+    def parameters(self) -> Expr:
+        """Learned values the operator owns (a tied matrix belongs to its embedding)."""
+        return S.Zero
+
+    @property
+    def weight_roles(self) -> Mapping[str, Expr]:
+        """The learned values by role, for formats that differ by role."""
+        return {}
+
+    def cost(self, precision: Precision) -> Cost:
+        """Operations, bytes by role and dispatches of one execution."""
+        raise NotImplementedError
+
+
+def require(condition: bool, message: str) -> None:
+    """Raise `SymbolError` unless the condition holds."""
+    if not condition:
+        raise SymbolError(message)

@@ -1,0 +1,119 @@
+"""Matrix products with learned weights."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sympy import Expr, Integer, S
+
+from lifesym.cost import FLOPS_PER_MAC, Cost
+from lifesym.formats import Precision
+from lifesym.operators.base import Direction, Operator
+from lifesym.symbols import Size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Linear(Operator):
+    r"""$Y = X W^\top + b$ with $X$ of shape (tokens, in) and $W$ of shape (out, in).
+
+    matmul_flops $= 2 \cdot tokens \cdot in \cdot out$; a bias adds $tokens \cdot out$
+    vector_flops. $W$ and $b$ are read once, $X$ is read once, $Y$ written once. A fused
+    projection (QKV, gate and up) is one `Linear` with the outputs added up: the input is then
+    read once instead of two or three times, and there is one dispatch.
+
+    >>> from lifesym import symbols as sym
+    >>> p = Precision.of()
+    >>> op = Linear(tokens=sym.batch, in_features=sym.hidden, out_features=sym.intermediate)
+    >>> op.cost(p).matmul_flops, op.cost(p).weight_bytes
+    (2*batch*hidden*intermediate, 2*hidden*intermediate)
+    """
+
+    tokens: Size
+    in_features: Size
+    out_features: Size
+    bias: bool = False
+    role: str = "linear"
+
+    family: ClassVar[str] = "linear"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add; bias one addition an output"
+    reference: ClassVar[str] = "Kaplan et al., arXiv 2001.08361, Table 1"
+    monotone: ClassVar[dict[str, Direction]] = {
+        "tokens": "+",
+        "in_features": "+",
+        "out_features": "+",
+    }
+
+    @property
+    def weight_roles(self) -> dict[str, Expr]:
+        """The matrix under its role, the bias as ``vector``."""
+        roles = {self.role: self.in_features * self.out_features}
+        return roles | ({"vector": self.out_features} if self.bias else {})
+
+    @property
+    def parameters(self) -> Expr:
+        """in x out, and out more with a bias."""
+        return sum(self.weight_roles.values(), S.Zero)
+
+    def cost(self, precision: Precision) -> Cost:
+        """One dense product; dequantization touches each weight once."""
+        weights = self.in_features * self.out_features
+        return Cost(
+            matmul_flops=FLOPS_PER_MAC * self.tokens * weights,
+            vector_flops=self.tokens * self.out_features if self.bias else S.Zero,
+            dequant_ops=precision.dequant_ops(weights, self.role),
+            weight_bytes=_weight_bytes(self, precision),
+            activation_read_bytes=precision.activation_bytes(self.tokens * self.in_features),
+            activation_write_bytes=precision.activation_bytes(self.tokens * self.out_features),
+            dispatches=Integer(1),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LMHead(Operator):
+    r"""The projection to logits, $2 \cdot tokens \cdot hidden \cdot vocab$ FLOPs.
+
+    A tied head owns no parameters, but its matrix (the embedding's) is still read in the pass.
+
+    >>> from lifesym import symbols as sym
+    >>> op = LMHead(tokens=sym.batch, hidden=sym.hidden, vocab=sym.vocab, tied=True)
+    >>> op.cost(Precision.of()).weight_bytes, op.parameters
+    (2*hidden*vocab, 0)
+    """
+
+    tokens: Size
+    hidden: Size
+    vocab: Size
+    tied: bool = False
+    bias: bool = False
+
+    family: ClassVar[str] = "lm_head"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add; bias one addition a logit"
+    reference: ClassVar[str] = "Press and Wolf, arXiv 1608.05859 (tied weights), section 3"
+    monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "hidden": "+", "vocab": "+"}
+
+    @property
+    def weight_roles(self) -> dict[str, Expr]:
+        """The matrix unless it is the embedding's, and the bias."""
+        roles = {} if self.tied else {"lm_head": self.hidden * self.vocab}
+        return roles | ({"vector": self.vocab} if self.bias else {})
+
+    @property
+    def parameters(self) -> Expr:
+        """hidden x vocab unless tied, and a bias."""
+        return sum(self.weight_roles.values(), S.Zero)
+
+    def cost(self, precision: Precision) -> Cost:
+        """One dense product over the vocabulary; a tied matrix has the embedding's format."""
+        role = "embedding" if self.tied else "lm_head"
+        product = Linear(
+            tokens=self.tokens,
+            in_features=self.hidden,
+            out_features=self.vocab,
+            bias=self.bias,
+            role=role,
+        )
+        return product.cost(precision)
+
+
+def _weight_bytes(operator: Operator, precision: Precision) -> Expr:
+    roles = operator.weight_roles.items()
+    return sum((precision.weight_bytes(count, role) for role, count in roles), S.Zero)

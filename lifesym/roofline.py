@@ -1,0 +1,120 @@
+r"""From cost to time: each operator is bound by compute or by memory, whichever takes longer.
+
+$t = \max\left(\frac{F_m}{e_c P} + \frac{F_v}{e_c P_v},\; \frac{Q}{e_m \mathit{BW}}\right) + n_d t_d$
+
+$F_m$ are matrix FLOPs at the matrix engine's peak for the compute format, $F_v$ elementwise and
+dequantization operations at the vector peak, $Q$ all memory traffic, $n_d$ dispatches. The time
+of a pass is the sum over operators (``overlap="operator"``), one maximum over the totals
+(``"pass"``, a lower bound), or compute plus memory (``"none"``, an upper bound).
+Source: Williams et al., "Roofline", CACM 52(4), 2009; the sum over operators is LIFE's
+(arXiv 2508.00904).
+"""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sympy import Add, Expr, S
+
+from lifesym.cost import Cost
+from lifesym.errors import SymbolError
+from lifesym.formats import Precision
+from lifesym.hardware import Hardware
+from lifesym.nodes import Maximum
+from lifesym.trace import Trace
+
+Overlap = Literal["operator", "pass", "none"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Term:
+    """One operator's part in a time.
+
+    Attributes:
+        name: the operator's name; ``total`` for a whole pass.
+        section: where in the model it stands.
+        family: the operator's family.
+        cost: operations and bytes of all its executions.
+        compute: its compute time.
+        memory: its memory time.
+        dispatch: its dispatch time.
+        time: what it adds to the total.
+    """
+
+    name: str
+    section: str
+    family: str
+    cost: Cost
+    compute: Expr
+    memory: Expr
+    dispatch: Expr
+    time: Expr
+
+
+def rates(cost: Cost, hardware: Hardware, precision: Precision) -> tuple[Expr, Expr, Expr]:
+    """Compute, memory and dispatch time of a cost on a device.
+
+    Raises:
+        SpecError: the device has no peak for the compute format.
+    """
+    compute = precision.activations
+    matrix = cost.matmul_flops / (hardware.compute_efficiency * hardware.matrix_peak(compute))
+    elementwise = (cost.vector_flops + cost.dequant_ops) / (
+        hardware.compute_efficiency * hardware.vector_peak(compute)
+    )
+    memory = cost.bytes / (hardware.memory_efficiency * hardware.bandwidth)
+    return matrix + elementwise, memory, cost.dispatches * hardware.dispatch_time
+
+
+def time_terms(
+    trace: Trace, hardware: Hardware, precision: Precision, overlap: Overlap = "operator"
+) -> tuple[Term, ...]:
+    """The terms whose times add up to the time of the pass.
+
+    Raises:
+        SpecError: the device has no peak for the compute format.
+        SymbolError: an unknown overlap rule.
+    """
+    if overlap not in ("operator", "pass", "none"):
+        raise SymbolError(f"overlap must be one of operator, pass, none, not {overlap!r}")
+    if overlap == "pass":
+        cost = trace.cost_at(precision)
+        compute, memory, dispatch = rates(cost, hardware, precision)
+        time = Maximum(compute, memory) + dispatch
+        return (_term("total", "pass", "", cost, S.One, (compute, memory, dispatch), time),)
+    terms = []
+    for entry in trace:
+        cost = entry.operator.cost(precision)
+        compute, memory, dispatch = rates(cost, hardware, precision)
+        busy = Maximum(compute, memory) if overlap == "operator" else compute + memory
+        parts = (compute, memory, dispatch)
+        family = entry.operator.family
+        time = entry.count * (busy + dispatch)
+        terms.append(_term(entry.name, entry.section, family, cost, entry.count, parts, time))
+    return tuple(terms)
+
+
+def total(terms: tuple[Term, ...]) -> Expr:
+    """The sum of the terms' times."""
+    return Add(*(term.time for term in terms))
+
+
+def _term(
+    name: str,
+    section: str,
+    family: str,
+    cost: Cost,
+    count: Expr,
+    parts: tuple[Expr, Expr, Expr],
+    time: Expr,
+) -> Term:
+    compute, memory, dispatch = (count * part for part in parts)
+    return Term(
+        name=name,
+        section=section,
+        family=family,
+        cost=count * cost,
+        compute=compute,
+        memory=memory,
+        dispatch=dispatch,
+        time=time,
+    )

@@ -1,0 +1,128 @@
+"""Finding and reading spec files: model configs, hardware and formats.
+
+Every failure is a `SpecError` of one line that names the file, the key and what would be right.
+"""
+
+import json
+import tomllib
+from decimal import Decimal
+from functools import cache
+from pathlib import Path
+from typing import Any, TypeVar
+
+import msgspec
+
+from lifesym.errors import SpecError, nearest
+
+MAX_BYTES = 4_000_000
+"""Spec files are small; a larger file is refused before it is parsed."""
+
+T = TypeVar("T")
+
+
+@cache
+def root() -> Path:
+    """The folder of the specs: inside the installed package, or beside it in a checkout."""
+    package = Path(__file__).parent
+    inside = package / "specs"
+    return inside if inside.is_dir() else package.parent / "specs"
+
+
+@cache
+def names(kind: str) -> tuple[str, ...]:
+    """The names in one folder of the database (``models``, ``hardware``), sorted."""
+    return tuple(sorted(path.stem for path in (root() / kind).iterdir() if path.suffix != ".md"))
+
+
+def find(kind: str, name: str | Path, suffix: str, what: str) -> Path:
+    """The file that a name in the database or a path means.
+
+    Raises:
+        SpecError: neither a name in the database nor an existing file.
+    """
+    path = Path(name)
+    if str(name) in names(kind):
+        return root() / kind / f"{name}{suffix}"
+    if path.is_dir():
+        raise SpecError(f"{name}: is a folder, not a {what} file")
+    if path.is_file():
+        return path
+    if path.suffix or path.name != str(name):
+        raise SpecError(f"{name}: no such file")
+    raise SpecError(f"unknown {what} {str(name)!r}{nearest(str(name), names(kind))}")
+
+
+def _text(path: Path) -> str:
+    try:
+        if path.stat().st_size > MAX_BYTES:
+            raise SpecError(f"{path}: larger than {MAX_BYTES} bytes, so not a spec file")
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError:
+        raise SpecError(f"{path}: not UTF-8 text") from None
+    except OSError as error:
+        raise SpecError(f"{path}: cannot be read ({error.strerror})") from None
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """The object in a JSON file; duplicate keys, NaN and infinities are refused.
+
+    Raises:
+        SpecError: unreadable, not JSON, or not an object.
+    """
+
+    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        keys = [key for key, _ in pairs]
+        for key in keys:
+            if keys.count(key) > 1:
+                raise SpecError(f"{path}: key {key!r} is given twice")
+        return dict(pairs)
+
+    def constant(word: str) -> Any:
+        raise SpecError(f"{path}: {word} is not a number that a config can hold")
+
+    try:
+        data = json.loads(_text(path), object_pairs_hook=unique, parse_constant=constant)
+    except json.JSONDecodeError as error:
+        raise SpecError(f"{path}: not JSON ({error.msg}, line {error.lineno})") from None
+    except RecursionError:
+        raise SpecError(f"{path}: nested too deeply to be a config") from None
+    except ValueError as error:
+        if isinstance(error, SpecError):
+            raise
+        raise SpecError(f"{path}: a number too long to be a size") from None
+    if not isinstance(data, dict):
+        raise SpecError(f"{path}: must hold a JSON object, not {type(data).__name__}")
+    return data
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """The table in a TOML file, with every decimal number exact.
+
+    Raises:
+        SpecError: unreadable or not TOML.
+    """
+    try:
+        return tomllib.loads(_text(path), parse_float=Decimal)
+    except tomllib.TOMLDecodeError as error:
+        raise SpecError(f"{path}: not TOML ({error})") from None
+    except RecursionError:
+        raise SpecError(f"{path}: nested too deeply to be a spec") from None
+
+
+def convert(data: Any, kind: type[T], where: str | Path) -> T:
+    """Validate plain data as a msgspec type.
+
+    Raises:
+        SpecError: the first key that is missing, misspelt or of the wrong type.
+    """
+    if isinstance(data, dict) and issubclass(kind, msgspec.Struct):
+        known = {field.encode_name for field in msgspec.structs.fields(kind)}
+        for key in data:
+            if kind.__struct_config__.forbid_unknown_fields and key not in known:
+                raise SpecError(f"{where}: unknown key {key!r}{nearest(str(key), known)}")
+    try:
+        return msgspec.convert(data, kind)
+    except msgspec.ValidationError as error:
+        message, _, at = str(error).partition(" - at ")
+        key = at.strip("`").removeprefix("$.") if at else ""
+        raise SpecError(f"{where}: {f'key {key!r}: ' if key else ''}{message}") from None

@@ -1,0 +1,257 @@
+"""The notation table: the only place in lifesym where a `Symbol` is made.
+
+Each row has three spellings: the Python word (the module attribute), the ASCII C identifier
+(the SymPy name, also the key in C, CSV and JSON) and the LaTeX string. Beside them stand unit,
+meaning, kind and the valid range. Symbols carry the assumption positive (or nonnegative where
+zero is valid) and never integer: inverse questions such as "which context meets this target?"
+have real solutions, and integrality is carried by ceiling nodes where it matters.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import isfinite
+from typing import Literal
+
+from sympy import Expr, Integer, Rational, Symbol
+
+from lifesym.errors import SymbolError, nearest
+
+Kind = Literal["size", "bits", "rate", "time", "ratio", "energy"]
+Number = int | float | Fraction | Decimal | Expr
+Size = int | Expr
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notation:
+    """One row of the table; ``minimum`` (None: anything above zero) and ``maximum`` are included."""
+
+    word: str
+    symbol: Symbol
+    latex: str
+    unit: str
+    meaning: str
+    kind: Kind
+    minimum: int | None
+    maximum: int | None
+
+    @property
+    def name(self) -> str:
+        """The C identifier, which is also the SymPy name."""
+        return str(self.symbol.name)
+
+
+TABLE: dict[Symbol, Notation] = {}
+_BY_NAME: dict[str, Symbol] = {}
+
+
+def _row(
+    word: str,
+    latex: str,
+    unit: str,
+    meaning: str,
+    *,
+    kind: Kind = "size",
+    minimum: int | None = 1,
+    maximum: int | None = None,
+    name: str | None = None,
+) -> Symbol:
+    assumption = "nonnegative" if minimum == 0 else "positive"
+    symbol = Symbol(name or word, **{assumption: True})
+    TABLE[symbol] = Notation(
+        word=word,
+        symbol=symbol,
+        latex=latex,
+        unit=unit,
+        meaning=meaning,
+        kind=kind,
+        minimum=minimum,
+        maximum=maximum,
+    )
+    _BY_NAME[word] = _BY_NAME[symbol.name] = symbol
+    return symbol
+
+
+# The bound index of sums: never free in an expression that leaves the package, so not in the table.
+index = Symbol("i", integer=True, nonnegative=True)
+
+# workload
+batch = _row("batch", "B", "sequences", "sequences computed together")
+new = _row(
+    "new", "N", "tokens", "new tokens of each sequence in one forward pass", name="new_tokens"
+)
+past = _row("past", "T", "tokens", "tokens already in the KV cache", minimum=0)
+prompt = _row("prompt", "S", "tokens", "prompt length")
+generated = _row("generated", "G", "tokens", "generated tokens")
+chunk = _row("chunk", "C", "tokens", "prefill chunk length")
+
+# model dimensions
+layers = _row("layers", "L", "layers", "number of layers", minimum=0)
+full_layers = _row(
+    "full_layers", r"L_{\mathrm{full}}", "layers", "layers with full attention", minimum=0
+)
+hidden = _row("hidden", "d", "elements", "hidden size")
+heads = _row("heads", "h", "heads", "attention (query) heads")
+kv_heads = _row("kv_heads", r"h_{\mathrm{kv}}", "heads", "key and value heads")
+head_dim = _row("head_dim", r"d_{\mathrm{h}}", "elements", "size of one head")
+rotary_dim = _row(
+    "rotary_dim", r"d_{\mathrm{rot}}", "elements", "rotated elements of a head", minimum=0
+)
+intermediate = _row("intermediate", r"d_{\mathrm{ff}}", "elements", "MLP intermediate size")
+vocab = _row("vocab", "V", "tokens", "vocabulary size")
+positions = _row("positions", r"S_{\max}", "tokens", "rows of a learned position table")
+embedding_dim = _row(
+    "embedding_dim", r"d_{\mathrm{emb}}", "elements", "embedding size where it differs from hidden"
+)
+window = _row("window", "W", "tokens", "sliding-window length")
+
+# number formats
+weight_bits = _row("weight_bits", r"b_{\mathrm{w}}", "bits", "bits of a weight", kind="bits")
+activation_bits = _row(
+    "activation_bits", r"b_{\mathrm{a}}", "bits", "bits of an activation", kind="bits"
+)
+kv_bits = _row("kv_bits", r"b_{\mathrm{kv}}", "bits", "bits of a cached key or value", kind="bits")
+
+# hardware
+peak = _row("peak", "P", "FLOP/s", "peak rate of the matrix engine", kind="rate", minimum=None)
+vector_peak = _row(
+    "vector_peak",
+    r"P_{\mathrm{v}}",
+    "FLOP/s",
+    "peak rate of the vector units",
+    kind="rate",
+    minimum=None,
+)
+bandwidth = _row(
+    "bandwidth", r"\mathit{BW}", "byte/s", "memory bandwidth", kind="rate", minimum=None
+)
+compute_efficiency = _row(
+    "compute_efficiency",
+    r"e_{\mathrm{c}}",
+    "1",
+    "attained fraction of peak",
+    kind="ratio",
+    minimum=None,
+    maximum=1,
+)
+memory_efficiency = _row(
+    "memory_efficiency",
+    r"e_{\mathrm{m}}",
+    "1",
+    "attained fraction of the memory bandwidth",
+    kind="ratio",
+    minimum=None,
+    maximum=1,
+)
+dispatch_time = _row(
+    "dispatch_time", r"t_{\mathrm{d}}", "s", "time to dispatch one operator", kind="time", minimum=0
+)
+flop_energy = _row(
+    "flop_energy",
+    r"\epsilon_{\mathrm{F}}",
+    "J/FLOP",
+    "energy of one operation",
+    kind="energy",
+    minimum=0,
+)
+byte_energy = _row(
+    "byte_energy",
+    r"\epsilon_{\mathrm{Q}}",
+    "J/byte",
+    "energy of one byte moved",
+    kind="energy",
+    minimum=0,
+)
+static_power = _row(
+    "static_power", r"\Pi_{0}", "W", "power drawn whatever is computed", kind="energy", minimum=0
+)
+
+
+def resolve(name: str | Symbol) -> Symbol:
+    """The table's symbol for a word, a C identifier or the symbol itself.
+
+    >>> resolve("past") is past
+    True
+
+    Raises:
+        SymbolError: the name is not in the table, or a look-alike symbol was made elsewhere.
+    """
+    if isinstance(name, Symbol):
+        if name in TABLE:
+            return name
+        raise SymbolError(
+            f"symbol {name.name!r} is not lifesym's: take it from lifesym.symbols"
+            f"{nearest(name.name, _BY_NAME)}"
+        )
+    if name not in _BY_NAME:
+        raise SymbolError(f"unknown symbol {name!r}{nearest(name, _BY_NAME)}")
+    return _BY_NAME[name]
+
+
+def exact(value: Number, what: str = "value") -> Expr:
+    """An exact SymPy number or expression of a number from outside.
+
+    A float means the shortest decimal that prints it, so 0.1 is 1/10 and not the binary fraction
+    next to it. SymPy expressions are taken as they are.
+
+    >>> exact(0.1), exact(Decimal("312e12"))
+    (1/10, 312000000000000)
+
+    Raises:
+        SymbolError: a boolean, a string, or a number that is not finite.
+    """
+    if isinstance(value, Expr):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | Fraction | Decimal):
+        raise SymbolError(f"{what} must be a number or a SymPy expression, not {value!r}")
+    if isinstance(value, float | Decimal):
+        if not isfinite(value):
+            raise SymbolError(f"{what} must be finite, not {value}")
+        return Rational(str(value))
+    return Rational(value.numerator, value.denominator)
+
+
+def size(value: Size, what: str, minimum: int = 1) -> Expr:
+    """An expression for a size that was passed in; a number must be an integer >= minimum.
+
+    Raises:
+        SymbolError: a number that is not an integer, or is below the minimum.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | Expr):
+        raise SymbolError(f"{what} must be an integer or a SymPy expression, not {value!r}")
+    expr = Integer(value) if isinstance(value, int) else value
+    if expr.is_number and not (expr.is_Integer and expr >= minimum):
+        raise SymbolError(f"{what} must be an integer of at least {minimum}, not {value}")
+    return expr
+
+
+def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
+    """Replace symbols by numbers or expressions, checking names and ranges.
+
+    >>> bind(2 * batch * hidden, {"batch": 8})
+    16*hidden
+
+    Raises:
+        SymbolError: an unknown name, a value outside the symbol's range, or a binary float.
+    """
+    replacement = {}
+    for name, value in values.items():
+        symbol = resolve(name)
+        row = TABLE[symbol]
+        number = exact(value, row.word)
+        if number.is_number:
+            below = number <= 0 if row.minimum is None else number < row.minimum
+            above = row.maximum is not None and number > row.maximum
+            if below or above:
+                lower = "above 0" if row.minimum is None else f"at least {row.minimum}"
+                upper = f" and at most {row.maximum}" if row.maximum is not None else ""
+                raise SymbolError(f"{row.word} must be {lower}{upper}, not {value}")
+        replacement[symbol] = number
+    return expr.xreplace(replacement)
+
+
+def ordered(symbols: Iterable[Symbol]) -> list[Symbol]:
+    """Symbols in the order of the table (a set's own order changes from run to run)."""
+    rank = {symbol: i for i, symbol in enumerate(TABLE)}
+    return sorted(symbols, key=lambda s: rank[resolve(s)])

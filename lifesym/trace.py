@@ -1,0 +1,141 @@
+"""The trace of one forward pass: an ordered list of counted operators."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, Literal, Self
+
+from sympy import Add, Expr
+
+from lifesym.cost import FIELDS, Cost
+from lifesym.formats import Format, Precision
+from lifesym.operators import Operator
+
+Logits = Literal["last", "all", "none"]
+MLA = Literal["expand", "decompressed", "absorbed"]
+Causal = Literal["full", "exact"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForwardPass:
+    """The shape of one forward pass, as every block sees it.
+
+    Attributes:
+        batch: sequences computed together.
+        new: new tokens of each sequence.
+        past: tokens of each sequence already in the cache.
+        logits: positions the LM head is applied to.
+        mla: convention of latent attention.
+        causal: ``full`` counts the whole rectangle of scores, ``exact`` what the mask leaves.
+    """
+
+    batch: Expr
+    new: Expr
+    past: Expr
+    logits: Logits = "last"
+    mla: MLA = "absorbed"
+    causal: Causal = "full"
+
+    @property
+    def tokens(self) -> Expr:
+        """All new tokens of the batch."""
+        return self.batch * self.new
+
+    @property
+    def logit_tokens(self) -> Expr:
+        """Tokens whose logits are computed."""
+        return {"all": self.tokens, "last": self.batch, "none": self.batch * 0}[self.logits]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Entry:
+    """One row of a trace: an operator, how often it runs, and where it stands.
+
+    Attributes:
+        section: the part of the model (``layers``, ``sliding_layers``, ``head`` ...).
+        name: the operator's name there (``attn_q``, ``mlp_down``, ``lm_head`` ...).
+        count: how many times it runs in the pass: the number of layers of its section.
+        operator: the operator itself.
+        origin: the rewrite that made or changed the row; empty for the model's own.
+    """
+
+    section: str
+    name: str
+    count: Expr
+    operator: Operator
+    origin: str = ""
+
+    @property
+    def path(self) -> str:
+        """Section and name, joined by a dot."""
+        return f"{self.section}.{self.name}"
+
+    def cost(self, precision: Precision) -> Cost:
+        """The cost of all its executions."""
+        return self.count * self.operator.cost(precision)
+
+
+@dataclass(frozen=True)
+class Trace:
+    """An immutable sequence of entries; rewrites take one and give another."""
+
+    entries: tuple[Entry, ...]
+
+    def __iter__(self) -> Iterator[Entry]:
+        return iter(self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def cost(
+        self,
+        weights: str | Format = "bf16",
+        activations: str | Format = "bf16",
+        kv: str | Format = "bf16",
+    ) -> Cost:
+        """The total cost in the given formats.
+
+        Raises:
+            SpecError: an unknown format name.
+        """
+        return self.cost_at(Precision.of(weights, activations, kv))
+
+    def cost_at(self, precision: Precision) -> Cost:
+        """The total cost at a precision."""
+        costs = [entry.cost(precision) for entry in self.entries]
+        return Cost(**{name: Add(*(getattr(cost, name) for cost in costs)) for name in FIELDS})
+
+    def filter(
+        self,
+        keep: Callable[[Entry], bool] | None = None,
+        *,
+        family: str | None = None,
+        name: str | None = None,
+        section: str | None = None,
+    ) -> Self:
+        """The entries that satisfy every condition given."""
+
+        def wanted(entry: Entry) -> bool:
+            return (
+                (keep is None or keep(entry))
+                and family in (None, entry.operator.family)
+                and name in (None, entry.name)
+                and section in (None, entry.section)
+            )
+
+        return type(self)(tuple(entry for entry in self.entries if wanted(entry)))
+
+    def group_by(self, key: Literal["family", "name", "section", "path", "origin"]) -> dict[str, Self]:
+        """Sub-traces by family, name, section, path or origin, in order of appearance."""
+        groups: dict[str, list[Entry]] = {}
+        for entry in self.entries:
+            source = entry.operator if key == "family" else entry
+            groups.setdefault(getattr(source, key), []).append(entry)
+        return {label: type(self)(tuple(rows)) for label, rows in groups.items()}
+
+    def by_name(self, field: str = "matmul_flops", **formats: Any) -> dict[str, Expr]:
+        """One field of the cost by operator name, names without it left out."""
+        totals = {
+            name: getattr(part.cost(**formats), field)
+            for name, part in self.group_by("name").items()
+        }
+        return {name: value for name, value in totals.items() if value != 0}
