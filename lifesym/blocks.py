@@ -177,7 +177,7 @@ class MLP(Block):
     Attributes:
         hidden: size of input and output.
         intermediate: size in between.
-        activation: a name of `lifesym.operators.elementwise.ACTIVATION_OPS`.
+        activation: a name of `lifesym.operators.activation.ACTIVATION_OPS`.
         gated: a gate projection whose activation multiplies the up projection.
         fused: gate and up in one projection.
         bias: biases on every projection.

@@ -104,9 +104,7 @@ def _report_unknown(
 ) -> None:
     known = {field.encode_name for field in msgspec.structs.fields(config)}
     unknown = sorted(
-        key
-        for key in data
-        if key not in known | HARMLESS | SUBCONFIGS and not key.startswith("_")
+        key for key in data if key not in known | HARMLESS | SUBCONFIGS and not key.startswith("_")
     )
     if not unknown:
         return

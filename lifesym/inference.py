@@ -205,10 +205,13 @@ class Forecast:
     @cached_property
     def _mean(self) -> Result:
         terms = tuple(
-            replace(term, **{
-                name: self._over_generation(getattr(term, name)) / self._steps
-                for name in ("compute", "memory", "dispatch", "time")
-            })
+            replace(
+                term,
+                **{
+                    name: self._over_generation(getattr(term, name)) / self._steps
+                    for name in ("compute", "memory", "dispatch", "time")
+                },
+            )
             for term in self._step
         )
         return Result(name="mean TPOT", unit="s", expr=total(terms), terms=terms)

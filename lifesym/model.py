@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 from sympy import Add, Expr, Integer, S, Symbol
 
@@ -14,8 +14,6 @@ from lifesym.errors import SymbolError, nearest
 from lifesym.formats import Format, Precision, load_format
 from lifesym.symbols import Size, resolve, size
 from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,7 +55,7 @@ class Model:
             SpecError: an unreadable file, an unknown ``model_type``, a missing or invalid key,
                 or a key whose value changes the arithmetic in a way that is not modelled.
         """
-        from lifesym.huggingface import read_config
+        from lifesym.huggingface import read_config  # noqa: PLC0415 (it builds models itself)
 
         return read_config(config, strict=strict)
 
@@ -71,7 +69,7 @@ class Model:
         Raises:
             SpecError: an unknown family.
         """
-        from lifesym.huggingface import example
+        from lifesym.huggingface import example  # noqa: PLC0415
 
         model = example(family)
         return replace(model, name=family, values={}, context_limit=None)
@@ -192,12 +190,12 @@ class Model:
         return bytes_of(elements, load_format(kv).bits_per_value)
 
 
-def _bind(node: T, values: Mapping[Symbol, Expr]) -> T:
+def _bind(node: Any, values: Mapping[Symbol, Expr]) -> Any:
     """A copy of nested dataclasses with every expression in them bound."""
     if isinstance(node, Expr):
         return node.xreplace(values)
     if isinstance(node, tuple):
-        return tuple(_bind(item, values) for item in node)  # type: ignore[return-value]
+        return tuple(_bind(item, values) for item in node)
     if is_dataclass(node) and not isinstance(node, type):
         bound = {f.name: _bind(getattr(node, f.name), values) for f in fields(node) if f.init}
         return type(node)(**bound)

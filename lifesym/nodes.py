@@ -9,7 +9,7 @@ LaTeX, NumPy, C and Python. `relax` gives the smooth formula that an optimiser n
 from functools import reduce
 from typing import Any, ClassVar
 
-from sympy import Expr, Function, Integer, Rational, S
+from sympy import Expr, Function, Rational, S
 from sympy.core.sorting import default_sort_key
 
 Printer = Any
@@ -72,7 +72,7 @@ class _Extremum(Function):
 
     def _nested(self, printer: Printer, function: str) -> str:
         printed = [printer._print(arg) for arg in self.args]
-        return reduce(lambda left, right: f"{function}({left}, {right})", printed)
+        return str(reduce(lambda left, right: f"{function}({left}, {right})", printed))
 
     def _latex(self, printer: Printer, exp: str | None = None) -> str:
         body = ", ".join(printer._print(arg) for arg in self.args)
@@ -113,6 +113,7 @@ class Maximum(_Extremum):
 class Minimum(_Extremum):
     r"""The smallest of its arguments: $\min(a, b, \dots)$, as of a sliding window.
 
+    >>> from sympy import Integer
     >>> from lifesym.symbols import past, window
     >>> Minimum(past, window).xreplace({past: Integer(100), window: Integer(64)})
     64
@@ -129,7 +130,8 @@ class Active(Function):
     average of the one-sided derivatives, so shares still add up to one there; its own derivative
     is 0 wherever it has one.
 
-    >>> Active(Integer(3), Integer(2)), Active(Integer(3), Integer(3)), Active(Integer(1), S(2))
+    >>> from sympy import Integer
+    >>> Active(Integer(3), S(2)), Active(Integer(3), S(3)), Active(Integer(1), S(2))
     (1, 1/2, 0)
     """
 
@@ -228,6 +230,7 @@ class CeilDiv(_IntegerDivision):
     `bound` is what the rounding can add at most, for a formula without steps.
 
     >>> from lifesym.symbols import prompt, chunk
+    >>> from sympy import Integer
     >>> CeilDiv(Integer(525), Integer(75)), CeilDiv(prompt, chunk).relax()
     (7, prompt/chunk)
     """
@@ -243,6 +246,7 @@ class CeilDiv(_IntegerDivision):
 class FloorDiv(_IntegerDivision):
     r"""The quotient rounded down, $\lfloor a/b \rfloor$.
 
+    >>> from sympy import Integer
     >>> FloorDiv(Integer(49), Integer(49)), FloorDiv(Integer(48), Integer(49))
     (1, 0)
     """

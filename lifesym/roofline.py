@@ -1,6 +1,7 @@
 r"""From cost to time: each operator is bound by compute or by memory, whichever takes longer.
 
-$t = \max\left(\frac{F_m}{e_c P} + \frac{F_v}{e_c P_v},\; \frac{Q}{e_m \mathit{BW}}\right) + n_d t_d$
+$t = \max\left(\frac{F_m}{e_c P} + \frac{F_v}{e_c P_v},\;
+\frac{Q}{e_m \mathit{BW}}\right) + n_d t_d$
 
 $F_m$ are matrix FLOPs at the matrix engine's peak for the compute format, $F_v$ elementwise and
 dequantization operations at the vector peak, $Q$ all memory traffic, $n_d$ dispatches. The time

@@ -179,21 +179,19 @@ def sum_over(expr: Expr, count: Expr) -> Expr:
         return Sum(expr, (index, 0, count - 1))
     if not _dependent(expr, Maximum) and expr.is_polynomial(index):
         coefficients = Poly(expr, index).all_coeffs()[::-1]
-        if len(coefficients) <= len(_POWERS):
-            return Add(*(c * power(count) for c, power in zip(coefficients, _POWERS, strict=False)))
+        powers = _powers(count)
+        if len(coefficients) <= len(powers):
+            return Add(*(c * power for c, power in zip(coefficients, powers, strict=False)))
     expanded = expr.expand()
     if expanded != expr and isinstance(expanded, Add):
         return sum_over(expanded, count)
     return Sum(expr, (index, 0, count - 1))
 
 
-# Faulhaber: the sum of i^m over 0 <= i < n, for m = 0, 1, 2, 3
-_POWERS = (
-    lambda n: n,
-    lambda n: n * (n - 1) / 2,
-    lambda n: n * (n - 1) * (2 * n - 1) / 6,
-    lambda n: (n * (n - 1) / 2) ** 2,
-)
+def _powers(n: Expr) -> tuple[Expr, ...]:
+    """Faulhaber: the sums of i^m over 0 <= i < n, for m = 0, 1, 2, 3."""
+    triangle = n * (n - 1) / 2
+    return n, triangle, triangle * (2 * n - 1) / 3, triangle**2
 
 
 def _dependent(expr: Expr, kind: type[Function]) -> list[Expr]:

@@ -12,20 +12,20 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import isfinite
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from sympy import Expr, Integer, Rational, Symbol
 
 from lifesym.errors import SymbolError, nearest
 
 Kind = Literal["size", "bits", "rate", "time", "ratio", "energy"]
-Number = int | float | Fraction | Decimal | Expr
-Size = int | Expr
+Number: TypeAlias = int | float | Fraction | Decimal | Expr
+Size: TypeAlias = int | Expr
 
 
 @dataclass(frozen=True, kw_only=True)
 class Notation:
-    """One row of the table; ``minimum`` (None: anything above zero) and ``maximum`` are included."""
+    """One row of the table; ``minimum`` (None: above zero) and ``maximum`` are valid themselves."""
 
     word: str
     symbol: Symbol

@@ -71,7 +71,8 @@ class Entry:
 
     def cost(self, precision: Precision) -> Cost:
         """The cost of all its executions."""
-        return self.count * self.operator.cost(precision)
+        total: Cost = self.count * self.operator.cost(precision)
+        return total
 
 
 @dataclass(frozen=True)
@@ -124,7 +125,9 @@ class Trace:
 
         return type(self)(tuple(entry for entry in self.entries if wanted(entry)))
 
-    def group_by(self, key: Literal["family", "name", "section", "path", "origin"]) -> dict[str, Self]:
+    def group_by(
+        self, key: Literal["family", "name", "section", "path", "origin"]
+    ) -> dict[str, Self]:
         """Sub-traces by family, name, section, path or origin, in order of appearance."""
         groups: dict[str, list[Entry]] = {}
         for entry in self.entries:

@@ -11,7 +11,7 @@ from lifesym import symbols as sym
 from lifesym.blocks import Block, Embed, Head, NormSpec
 from lifesym.errors import SpecError
 from lifesym.model import Model, Section
-from lifesym.operators.elementwise import ACTIVATION_OPS
+from lifesym.operators.activation import ACTIVATION_OPS
 from lifesym.symbols import Size
 
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
@@ -23,28 +23,27 @@ ALIASES = {"num_local_experts_per_tok": "num_experts_per_tok", "dtype": "torch_d
 SUBCONFIGS = frozenset({"vision_config", "audio_config", "text_config"})
 """Towers of multimodal models: the formula is the language model's."""
 
-HARMLESS = frozenset(
-    """
-    architectures attention_dropout attn_implementation attn_pdrop auto_map bos_token_id
-    boi_token_index chat_template chunk_size_feed_forward classifier_dropout cls_token_id
-    decoder_start_token_id embd_pdrop eoi_token_index eos_token_id finetuning_task
-    forced_bos_token_id forced_eos_token_id gradient_checkpointing hidden_dropout
-    hidden_dropout_prob attention_probs_dropout_prob id2label image_token_index init_std
-    initializer_factor initializer_range is_encoder_decoder keys_to_ignore_at_inference label2id
-    layer_norm_eps layer_norm_epsilon layerdrop max_position_embeddings max_sequence_length
-    mask_token_id mm_tokens_per_image model_max_length model_type n_ctx num_labels norm_epsilon
-    original_max_position_embeddings output_attentions output_hidden_states pad_token_id
-    partial_rotary_factor prefix pretraining_tp problem_type quantization_config
-    reorder_and_upcast_attn resid_pdrop return_dict rms_norm_eps rope_local_base_freq
-    rope_parameters rope_ratio rope_scaling rope_theta rotary_emb_base
-    scale_attn_by_inverse_layer_idx scale_attn_weights seq_length sep_token_id slow_but_exact
-    summary_activation summary_first_dropout summary_proj_to_labels summary_type summary_use_proj
-    task_specific_params tokenizer_class torch_dtype transformers_version unk_token_id use_cache
-    use_flash_attn query_pre_attn_scalar skip_bias_add skip_bias_add_qkv masked_softmax_fusion
-    attention_softmax_in_fp32 n_inner_note offset_alibi embd_pdrop resid_dropout embed_dropout
-    hidden_dropout_rate rotary dropout
-    """.split()
-)
+_HARMLESS = """
+    architectures attention_dropout attention_probs_dropout_prob attention_softmax_in_fp32
+    attn_implementation attn_pdrop auto_map boi_token_index bos_token_id chat_template
+    chunk_size_feed_forward classifier_dropout cls_token_id decoder_start_token_id dropout
+    embd_pdrop embed_dropout eoi_token_index eos_token_id finetuning_task forced_bos_token_id
+    forced_eos_token_id gradient_checkpointing hidden_dropout hidden_dropout_prob
+    hidden_dropout_rate id2label image_token_index init_std initializer_factor
+    initializer_range is_encoder_decoder keys_to_ignore_at_inference label2id layer_norm_eps
+    layer_norm_epsilon layerdrop mask_token_id masked_softmax_fusion max_position_embeddings
+    max_sequence_length mm_tokens_per_image model_max_length model_type n_ctx norm_epsilon
+    num_labels offset_alibi original_max_position_embeddings output_attentions
+    output_hidden_states pad_token_id partial_rotary_factor prefix pretraining_tp problem_type
+    quantization_config query_pre_attn_scalar reorder_and_upcast_attn resid_dropout
+    resid_pdrop return_dict rms_norm_eps rope_local_base_freq rope_parameters rope_ratio
+    rope_scaling rope_theta rotary rotary_emb_base scale_attn_by_inverse_layer_idx
+    scale_attn_weights sep_token_id seq_length skip_bias_add skip_bias_add_qkv slow_but_exact
+    summary_activation summary_first_dropout summary_proj_to_labels summary_type
+    summary_use_proj task_specific_params tokenizer_class torch_dtype transformers_version
+    unk_token_id use_cache use_flash_attn
+"""
+HARMLESS = frozenset(_HARMLESS.split())
 """Keys that no operation, byte or dispatch depends on (formats are chosen by the caller)."""
 
 ACTIVATIONS = {
@@ -137,9 +136,7 @@ def layer_kinds(
     if types is None:
         kinds = [window is not None and default(i) for i in range(layers)]
     else:
-        refuse(
-            len(types) != layers, f"key 'layer_types': {len(types)} entries for {layers} layers"
-        )
+        refuse(len(types) != layers, f"key 'layer_types': {len(types)} entries for {layers} layers")
         for kind in types:
             refuse(kind not in known, f"key 'layer_types': {kind!r} is not modelled")
         kinds = [known[kind] for kind in types]

@@ -237,9 +237,7 @@ def gptj(c: GPTJConfig, name: str) -> Model:
 def opt(c: OPTConfig, name: str) -> Model:
     """OPT: learned positions in a table with two spare rows."""
     width = c.word_embed_proj_dim or c.hidden_size
-    norm = NormSpec(
-        features=sym.hidden, kind="layer", affine=c.layer_norm_elementwise_affine
-    )
+    norm = NormSpec(features=sym.hidden, kind="layer", affine=c.layer_norm_elementwise_affine)
     layer = _layer(
         function=c.activation_function,
         fused=False,
@@ -299,7 +297,9 @@ FAMILIES = {
         NeoXConfig, gpt_neox, "pythia-6.9b", {"rotary_pct": "partial_rotary_factor"}
     ),
     "gptj": Family(GPTJConfig, gptj, "gpt-j-6b", _GPT_ALIASES),
-    "opt": Family(OPTConfig, opt, "opt-6.7b", {"_remove_final_layer_norm": "remove_final_layer_norm"}),
+    "opt": Family(
+        OPTConfig, opt, "opt-6.7b", {"_remove_final_layer_norm": "remove_final_layer_norm"}
+    ),
     "bloom": Family(
         BloomConfig,
         bloom,

@@ -1,17 +1,13 @@
 """Operators: one frozen dataclass each, one family a module."""
 
+from lifesym.operators.activation import Activation
 from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppend, Softmax
 from lifesym.operators.base import Operator
-from lifesym.operators.elementwise import (
-    Activation,
-    Alibi,
-    Embedding,
-    Norm,
-    Residual,
-    Rotary,
-    Scale,
-)
+from lifesym.operators.elementwise import Residual, Scale
+from lifesym.operators.embedding import Embedding
 from lifesym.operators.linear import Linear, LMHead
+from lifesym.operators.norm import Norm
+from lifesym.operators.position import Alibi, Rotary
 
 __all__ = [
     "Activation",

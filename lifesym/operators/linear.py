@@ -50,7 +50,7 @@ class Linear(Operator):
 
     @property
     def parameters(self) -> Expr:
-        """in x out, and out more with a bias."""
+        """The matrix, and the bias."""
         return sum(self.weight_roles.values(), S.Zero)
 
     def cost(self, precision: Precision) -> Cost:
@@ -98,7 +98,7 @@ class LMHead(Operator):
 
     @property
     def parameters(self) -> Expr:
-        """hidden x vocab unless tied, and a bias."""
+        """The matrix unless tied, and the bias."""
         return sum(self.weight_roles.values(), S.Zero)
 
     def cost(self, precision: Precision) -> Cost:

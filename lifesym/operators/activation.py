@@ -1,0 +1,61 @@
+"""Activation functions, plain and gated."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from lifesym.cost import Cost
+from lifesym.formats import Precision
+from lifesym.operators.base import Direction, require
+from lifesym.operators.elementwise import Elementwise
+from lifesym.symbols import Size
+
+ACTIVATION_OPS = {
+    "relu": 1,  # compare
+    "relu2": 2,  # compare, square
+    "silu": 4,  # exponential, add, divide, multiply: x / (1 + exp(-x))
+    "gelu": 5,  # scale, erf, add, multiply, multiply: Eq. 2 of arXiv 1606.08415
+    "gelu_tanh": 9,  # cube (2), scale, add, scale, tanh, add, multiply, multiply: ibid.
+    "quick_gelu": 5,  # scale, exponential, add, divide, multiply: x * sigmoid(1.702 x)
+    "sigmoid": 3,  # exponential, add, divide
+    "tanh": 1,
+}
+"""Operations an element of each activation function, the sign of an exponent being free."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activation(Elementwise):
+    r"""$f(x)$, or $f(x) \odot y$ when gated (SwiGLU, GeGLU).
+
+    vector_flops: `ACTIVATION_OPS` an element, one more for the gate's product; a gated one reads
+    two inputs.
+
+    >>> from lifesym import symbols as sym
+    >>> op = Activation(elements=sym.batch * sym.intermediate, function="silu", gated=True)
+    >>> op.cost(Precision.of()).vector_flops
+    5*batch*intermediate
+    """
+
+    elements: Size
+    function: str
+    gated: bool = False
+
+    family: ClassVar[str] = "activation"
+    counted: ClassVar[str] = "ACTIVATION_OPS an element, 1 more for a gate"
+    reference: ClassVar[str] = "Shazeer, arXiv 2002.05202, Eq. 6; Hendrycks, 1606.08415, Eq. 2"
+    monotone: ClassVar[dict[str, Direction]] = {"elements": "+"}
+
+    def __post_init__(self) -> None:
+        """Check the function as well as the size."""
+        super().__post_init__()
+        known = ", ".join(ACTIVATION_OPS)
+        require(self.function in ACTIVATION_OPS, f"Activation.function must be one of {known}")
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads one or two inputs and writes one output an element."""
+        gate = 1 if self.gated else 0
+        return self.priced(
+            precision,
+            flops=(ACTIVATION_OPS[self.function] + gate) * self.elements,
+            reads=(1 + gate) * self.elements,
+            writes=self.elements,
+        )

@@ -1,0 +1,59 @@
+"""Look-up tables: tokens, learned positions, token types."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sympy import Expr, Integer, S
+
+from lifesym.cost import Cost
+from lifesym.formats import Precision
+from lifesym.operators.base import Direction, Operator
+from lifesym.symbols import Size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embedding(Operator):
+    r"""Look up one row a token in a table: no arithmetic, ``tokens * features`` weights read.
+
+    With ``added`` the row is added to an activation (learned positions, token types), one
+    addition an element.
+
+    >>> from lifesym import symbols as sym
+    >>> op = Embedding(tokens=sym.batch, rows=sym.vocab, features=sym.hidden)
+    >>> op.cost(Precision.of()).weight_bytes, op.parameters
+    (2*batch*hidden, hidden*vocab)
+    """
+
+    tokens: Size
+    rows: Size
+    features: Size
+    added: bool = False
+    role: str = "embedding"
+
+    family: ClassVar[str] = "embedding"
+    counted: ClassVar[str] = "rows read, not the table; 1 addition an element where it is added"
+    reference: ClassVar[str] = "Vaswani et al., arXiv 1706.03762, section 3.4"
+    monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "rows": "0", "features": "+"}
+
+    @property
+    def weight_roles(self) -> dict[str, Expr]:
+        """The table under its role."""
+        return {self.role: self.rows * self.features}
+
+    @property
+    def parameters(self) -> Expr:
+        """The whole table."""
+        return self.rows * self.features
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads one row a token (and the activation it is added to), writes the result."""
+        elements = self.tokens * self.features
+        moved = precision.activation_bytes(elements)
+        return Cost(
+            vector_flops=elements if self.added else S.Zero,
+            dequant_ops=precision.dequant_ops(elements, self.role),
+            weight_bytes=precision.weight_bytes(elements, self.role),
+            activation_read_bytes=moved if self.added else S.Zero,
+            activation_write_bytes=moved,
+            dispatches=Integer(1),
+        )
