@@ -14,7 +14,7 @@ import msgspec
 
 from lifesym.errors import SpecError, nearest
 from lifesym.families import FAMILIES
-from lifesym.families.base import ALIASES, HARMLESS, SUBCONFIGS
+from lifesym.families.base import ALIASES, HARMLESS, SUBCONFIGS, Family
 from lifesym.model import Model
 from lifesym.specs import convert, find, read_json
 
@@ -56,7 +56,7 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
         raise SpecError(f"{where}: unknown model_type {family!r}{hint} (known: {known})")
     chosen = FAMILIES[family]
     data = _rename(data, ALIASES | chosen.aliases)
-    _report_unknown(data, chosen.config, where, strict)
+    _report_unknown(data, chosen, where, strict)
     parsed = convert(data, chosen.config, where)
     try:
         return chosen.build(parsed, name)
@@ -99,13 +99,10 @@ def _rename(data: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
     return renamed
 
 
-def _report_unknown(
-    data: Mapping[str, Any], config: type[msgspec.Struct], where: str, strict: bool
-) -> None:
-    known = {field.encode_name for field in msgspec.structs.fields(config)}
-    unknown = sorted(
-        key for key in data if key not in known | HARMLESS | SUBCONFIGS and not key.startswith("_")
-    )
+def _report_unknown(data: Mapping[str, Any], family: Family, where: str, strict: bool) -> None:
+    known = {field.encode_name for field in msgspec.structs.fields(family.config)}
+    known |= HARMLESS | SUBCONFIGS | set(family.ignored.split())
+    unknown = sorted(key for key in data if key not in known and not key.startswith("_"))
     if not unknown:
         return
     message = f"{where}: unknown keys, not used: {', '.join(unknown)}"

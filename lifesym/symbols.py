@@ -106,6 +106,40 @@ embedding_dim = _row(
 )
 window = _row("window", "W", "tokens", "sliding-window length")
 
+# mixture of experts
+experts = _row("experts", "E", "experts", "routed experts of a layer")
+active_experts = _row("active_experts", "k", "experts", "routed experts chosen a token")
+expert_intermediate = _row(
+    "expert_intermediate", r"d_{\mathrm{e}}", "elements", "intermediate size of one expert"
+)
+shared_intermediate = _row(
+    "shared_intermediate",
+    r"d_{\mathrm{s}}",
+    "elements",
+    "intermediate size of the shared experts together",
+)
+dense_layers = _row(
+    "dense_layers",
+    r"L_{\mathrm{dense}}",
+    "layers",
+    "layers with an ordinary MLP among expert layers",
+    minimum=0,
+)
+imbalance = _row(
+    "imbalance",
+    r"\lambda",
+    "1",
+    "experts' work done over work needed (capacity factor, load imbalance)",
+    kind="ratio",
+)
+
+# latent attention
+q_rank = _row("q_rank", r"r_{\mathrm{q}}", "elements", "rank of the compressed queries")
+kv_rank = _row("kv_rank", r"r_{\mathrm{kv}}", "elements", "size of the latent that is cached")
+nope_dim = _row("nope_dim", r"d_{\mathrm{nope}}", "elements", "head elements without position")
+rope_dim = _row("rope_dim", r"d_{\mathrm{rope}}", "elements", "rotated head elements, shared key")
+value_dim = _row("value_dim", r"d_{\mathrm{v}}", "elements", "size of a value head")
+
 # number formats
 weight_bits = _row("weight_bits", r"b_{\mathrm{w}}", "bits", "bits of a weight", kind="bits")
 activation_bits = _row(

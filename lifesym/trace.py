@@ -1,14 +1,14 @@
 """The trace of one forward pass: an ordered list of counted operators."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from sympy import Add, Expr
+from sympy import Add, Expr, S
 
 from lifesym.cost import FIELDS, Cost
 from lifesym.formats import Format, Precision
-from lifesym.operators import Operator
+from lifesym.operators import Operator, Routing
 
 Logits = Literal["last", "all", "none"]
 MLA = Literal["expand", "decompressed", "absorbed"]
@@ -26,6 +26,8 @@ class ForwardPass:
         logits: positions the LM head is applied to.
         mla: convention of latent attention.
         causal: ``full`` counts the whole rectangle of scores, ``exact`` what the mask leaves.
+        routing: how tokens choose experts.
+        source: encoder positions that cross-attention sees.
     """
 
     batch: Expr
@@ -34,6 +36,8 @@ class ForwardPass:
     logits: Logits = "last"
     mla: MLA = "absorbed"
     causal: Causal = "full"
+    routing: Routing = field(default_factory=Routing)
+    source: Expr = S.Zero
 
     @property
     def tokens(self) -> Expr:

@@ -24,6 +24,7 @@ SUBCONFIGS = frozenset({"vision_config", "audio_config", "text_config"})
 """Towers of multimodal models: the formula is the language model's."""
 
 _HARMLESS = """
+    output_router_logits router_aux_loss_coef router_jitter_noise norm_topk_prob
     architectures attention_dropout attention_probs_dropout_prob attention_softmax_in_fp32
     attn_implementation attn_pdrop auto_map boi_token_index bos_token_id chat_template
     chunk_size_feed_forward classifier_dropout cls_token_id decoder_start_token_id dropout
@@ -64,12 +65,22 @@ class Config(msgspec.Struct, kw_only=True):
 
 
 class Family(msgspec.Struct, frozen=True):
-    """How a family's config becomes a model; ``example`` names a config in the database."""
+    """How a family's config becomes a model.
+
+    Attributes:
+        config: the keys that decide the arithmetic.
+        build: from a checked config and a name to the model.
+        example: a config in the database that has the family's usual structure.
+        aliases: other spellings of keys.
+        ignored: keys, separated by spaces, that change nothing in this family.
+        supports: what is modelled, for `lifesym specs`.
+    """
 
     config: type[Config]
     build: Callable[[Any, str], Model]
     example: str
     aliases: dict[str, str] = {}
+    ignored: str = ""
     supports: str = ""
 
 

@@ -17,7 +17,7 @@ from lifesym.families.base import (
 from lifesym.model import Model
 
 
-class FalconConfig(Config):
+class FalconConfig(Config, kw_only=True):
     """Two generations: ``new_decoder_architecture`` has grouped heads and one norm a branch."""
 
     vocab_size: Count

@@ -20,7 +20,7 @@ from lifesym.families.base import (
 from lifesym.model import Model
 
 
-class GemmaConfig(Config):
+class GemmaConfig(Config, kw_only=True):
     """Keys of gemma2; the defaults are the class's, which published configs leave out."""
 
     hidden_size: Count
@@ -41,7 +41,7 @@ class GemmaConfig(Config):
     use_bidirectional_attention: bool | None = None
 
 
-class Gemma3Config(GemmaConfig):
+class Gemma3Config(GemmaConfig, kw_only=True):
     """Keys of gemma3_text: five windowed layers to a full one, normalized queries and keys."""
 
     vocab_size: Count = 262208

@@ -23,7 +23,7 @@ from lifesym.symbols import Size
 LAYER_NORM = NormSpec(features=sym.hidden, kind="layer")
 
 
-class GPT2Config(Config):
+class GPT2Config(Config, kw_only=True):
     """``n_inner`` null means four times the embedding size."""
 
     vocab_size: Count
@@ -37,7 +37,7 @@ class GPT2Config(Config):
     add_cross_attention: bool = False
 
 
-class NeoXConfig(Config):
+class NeoXConfig(Config, kw_only=True):
     """``rotary_pct`` of every head is rotated; 0.25 unless given."""
 
     hidden_size: Count
@@ -53,7 +53,7 @@ class NeoXConfig(Config):
     is_decoder: bool = False
 
 
-class GPTJConfig(Config):
+class GPTJConfig(Config, kw_only=True):
     """``rotary_dim`` null rotates whole heads."""
 
     vocab_size: Count
@@ -66,7 +66,7 @@ class GPTJConfig(Config):
     tie_word_embeddings: bool = False
 
 
-class OPTConfig(Config):
+class OPTConfig(Config, kw_only=True):
     """Post-norm where ``do_layer_norm_before`` is false; embeddings may be narrower."""
 
     vocab_size: Count
@@ -84,7 +84,7 @@ class OPTConfig(Config):
     tie_word_embeddings: bool = True
 
 
-class BloomConfig(Config):
+class BloomConfig(Config, kw_only=True):
     """The MLP is four times the hidden size, always."""
 
     vocab_size: Count

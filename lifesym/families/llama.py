@@ -28,7 +28,7 @@ from lifesym.families.base import (
 from lifesym.model import Model
 
 
-class LlamaConfig(Config):
+class LlamaConfig(Config, kw_only=True):
     """Keys shared by all of them; ``num_key_value_heads`` absent means multi-head attention."""
 
     hidden_size: Count
@@ -44,14 +44,14 @@ class LlamaConfig(Config):
     mlp_bias: bool = False
 
 
-class MistralConfig(LlamaConfig):
+class MistralConfig(LlamaConfig, kw_only=True):
     """``sliding_window`` null means full attention."""
 
     sliding_window: Count | None = None
     layer_types: list[str] | None = None
 
 
-class QwenConfig(MistralConfig):
+class QwenConfig(MistralConfig, kw_only=True):
     """A window only with ``use_sliding_window``, from layer ``max_window_layers`` on."""
 
     use_sliding_window: bool = False
@@ -59,7 +59,7 @@ class QwenConfig(MistralConfig):
     use_mrope: bool | None = None
 
 
-class PhiConfig(MistralConfig):
+class PhiConfig(MistralConfig, kw_only=True):
     """Fused projections and partial rotary embedding."""
 
     partial_rotary_factor: float = 1.0

@@ -5,7 +5,8 @@ from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppe
 from lifesym.operators.base import Operator
 from lifesym.operators.elementwise import Residual, Scale
 from lifesym.operators.embedding import Embedding
-from lifesym.operators.linear import Linear, LMHead
+from lifesym.operators.experts import Experts, Routing, TopK
+from lifesym.operators.linear import HeadLinear, Linear, LMHead
 from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
 
@@ -15,6 +16,8 @@ __all__ = [
     "AttentionScores",
     "AttentionValues",
     "Embedding",
+    "Experts",
+    "HeadLinear",
     "KVAppend",
     "LMHead",
     "Linear",
@@ -22,6 +25,8 @@ __all__ = [
     "Operator",
     "Residual",
     "Rotary",
+    "Routing",
     "Scale",
     "Softmax",
+    "TopK",
 ]

@@ -76,6 +76,8 @@ class Softmax(Operator):
 
     Comparison for the maximum, subtraction, exponential, addition to the sum, division; the
     causal mask's addition is a sixth that kernels fold into the comparison and is not counted.
+    ``sinks`` learned scores, one a head, take part in every row's sum; they are read as weights
+    and their few operations a row are not counted.
 
     >>> from lifesym import symbols as sym
     >>> Softmax(elements=sym.batch * sym.heads * sym.past).cost(Precision.of()).vector_flops
@@ -83,17 +85,29 @@ class Softmax(Operator):
     """
 
     elements: Size
+    sinks: Size = 0
 
     family: ClassVar[str] = "softmax"
     counted: ClassVar[str] = "5 an element: compare, subtract, exponentiate, add, divide"
     reference: ClassVar[str] = "Milakov and Gimelshein, arXiv 1805.02867, Algorithm 2"
-    monotone: ClassVar[dict[str, Direction]] = {"elements": "+"}
+    monotone: ClassVar[dict[str, Direction]] = {"elements": "+", "sinks": "+"}
+
+    @property
+    def weight_roles(self) -> dict[str, Expr]:
+        """The sinks."""
+        return {"vector": self.sinks}
+
+    @property
+    def parameters(self) -> Expr:
+        """One score a head that has a sink."""
+        return self.sinks
 
     def cost(self, precision: Precision) -> Cost:
         """Reads the scores once and writes the probabilities once."""
         traffic = precision.activation_bytes(self.elements)
         return Cost(
             vector_flops=5 * self.elements,
+            weight_bytes=precision.weight_bytes(self.sinks, "vector"),
             activation_read_bytes=traffic,
             activation_write_bytes=traffic,
             dispatches=Integer(1),

@@ -114,6 +114,58 @@ class LMHead(Operator):
         return product.cost(precision)
 
 
+@dataclass(frozen=True, kw_only=True)
+class HeadLinear(Operator):
+    r"""A matrix of its own for every head: $2 \cdot tokens \cdot heads \cdot in \cdot out$ FLOPs.
+
+    It is a batched product, as in absorbed latent attention and grouped projections.
+
+    >>> from lifesym import symbols as sym
+    >>> op = HeadLinear(tokens=1, heads=sym.heads, in_features=sym.nope_dim,
+    ...                 out_features=sym.kv_rank)
+    >>> op.cost(Precision.of()).matmul_flops
+    2*heads*kv_rank*nope_dim
+    """
+
+    tokens: Size
+    heads: Size
+    in_features: Size
+    out_features: Size
+    role: str = "linear"
+
+    family: ClassVar[str] = "linear"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add"
+    reference: ClassVar[str] = "DeepSeek-V2, arXiv 2405.04434, appendix C"
+    monotone: ClassVar[dict[str, Direction]] = {
+        "tokens": "+",
+        "heads": "+",
+        "in_features": "+",
+        "out_features": "+",
+    }
+
+    @property
+    def weight_roles(self) -> dict[str, Expr]:
+        """The heads' matrices under their role."""
+        return {self.role: self.heads * self.in_features * self.out_features}
+
+    @property
+    def parameters(self) -> Expr:
+        """Heads times in times out."""
+        return sum(self.weight_roles.values(), S.Zero)
+
+    def cost(self, precision: Precision) -> Cost:
+        """One batched product; inputs and outputs are one vector a head and token."""
+        rows = self.tokens * self.heads
+        return Cost(
+            matmul_flops=FLOPS_PER_MAC * rows * self.in_features * self.out_features,
+            dequant_ops=precision.dequant_ops(self.parameters, self.role),
+            weight_bytes=_weight_bytes(self, precision),
+            activation_read_bytes=precision.activation_bytes(rows * self.in_features),
+            activation_write_bytes=precision.activation_bytes(rows * self.out_features),
+            dispatches=Integer(1),
+        )
+
+
 def _weight_bytes(operator: Operator, precision: Precision) -> Expr:
     roles = operator.weight_roles.items()
     return sum((precision.weight_bytes(count, role) for role, count in roles), S.Zero)

@@ -1,0 +1,134 @@
+"""Self-attention with a growing cache of keys and values."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sympy import Expr, S
+
+from lifesym.blocks.base import Block, Emitted
+from lifesym.nodes import Maximum, Minimum
+from lifesym.operators import (
+    Alibi,
+    AttentionScores,
+    AttentionValues,
+    KVAppend,
+    Linear,
+    Norm,
+    Rotary,
+    Scale,
+    Softmax,
+)
+from lifesym.symbols import Size
+from lifesym.trace import MLA, ForwardPass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Attention(Block):
+    """Self-attention with grouped queries, and its cache.
+
+    Attributes:
+        hidden: size of the block's input.
+        heads: query heads.
+        kv_heads: key and value heads (1: multi-query; ``heads``: multi-head).
+        head_dim: size of a head.
+        output: size of the block's output; ``hidden`` unless given.
+        fused: one QKV projection instead of three.
+        qkv_bias: biases on the query, key and value projections.
+        out_bias: bias on the output projection.
+        rotary_dim: rotated elements of a head; 0 for models without rotary positions.
+        qk_norm: RMSNorm of queries and keys, over each head or over all heads together.
+        alibi: linear position biases on the scores.
+        softcap: soft cap on the scores.
+        sinks: one learned score a head that takes part in the softmax.
+        window: sliding window: a token sees itself and the window - 1 tokens before it.
+        bidirectional: no causal mask (encoders).
+    """
+
+    hidden: Size
+    heads: Size
+    kv_heads: Size
+    head_dim: Size
+    output: Size | None = None
+    fused: bool = False
+    qkv_bias: bool = False
+    out_bias: bool = False
+    rotary_dim: Size = 0
+    qk_norm: Literal["none", "head", "all"] = "none"
+    alibi: bool = False
+    softcap: bool = False
+    sinks: bool = False
+    window: Size | None = None
+    bidirectional: bool = False
+
+    def attended(self, step: ForwardPass) -> tuple[Expr, Expr]:
+        """Keys that the pass reads, and (query, key) pairs of one head."""
+        new, past = step.new, step.past
+        keys = new + (past if self.window is None else Minimum(past, self.window - 1))
+        if step.causal == "full" or self.bidirectional:
+            return keys, new * keys
+        if self.window is None:
+            return keys, new * past + new * (new + 1) / 2
+        rising = Minimum(new, Maximum(S.Zero, self.window - past))
+        pairs = rising * past + rising * (rising + 1) / 2 + (new - rising) * self.window
+        return keys, pairs
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Projections, positions, cache, core and output projection."""
+        tokens, width = step.tokens, self.heads * self.head_dim
+        kv_width = self.kv_heads * self.head_dim
+        projections = (("attn_q", width), ("attn_k", kv_width), ("attn_v", kv_width))
+        if self.fused:
+            projections = (("attn_qkv_fused", width + 2 * kv_width),)  # type: ignore[assignment]
+        for name, out in projections:
+            yield (
+                name,
+                Linear(
+                    tokens=tokens, in_features=self.hidden, out_features=out, bias=self.qkv_bias
+                ),
+            )
+        if self.qk_norm == "head":
+            yield "attn_q_norm", Norm(rows=tokens * self.heads, features=self.head_dim)
+            yield "attn_k_norm", Norm(rows=tokens * self.kv_heads, features=self.head_dim)
+        elif self.qk_norm == "all":
+            yield "attn_q_norm", Norm(rows=tokens, features=width)
+            yield "attn_k_norm", Norm(rows=tokens, features=kv_width)
+        if self.rotary_dim != 0:
+            rotated = self.heads + self.kv_heads
+            yield "attn_rope", Rotary(tokens=tokens, heads=rotated, rotary_dim=self.rotary_dim)
+        yield "kv_append", KVAppend(tokens=tokens, elements=2 * kv_width)
+        yield from self._core(step)
+        out_features = self.hidden if self.output is None else self.output
+        yield (
+            "attn_o",
+            Linear(tokens=tokens, in_features=width, out_features=out_features, bias=self.out_bias),
+        )
+
+    def _core(self, step: ForwardPass) -> Emitted:
+        keys, pairs = self.attended(step)
+        scores = step.batch * self.heads * pairs
+        shape = {
+            "batch": step.batch,
+            "heads": self.heads,
+            "kv_heads": self.kv_heads,
+            "head_dim": self.head_dim,
+            "new": step.new,
+            "keys": keys,
+            "pairs": pairs,
+        }
+        yield "attn_qk", AttentionScores(**shape)
+        if self.softcap:
+            yield "attn_softcap", Scale(elements=scores, softcap=True)
+        if self.alibi:
+            yield "attn_alibi", Alibi(elements=scores)
+        sinks = self.heads if self.sinks else 0
+        yield "attn_softmax", Softmax(elements=scores, sinks=sinks)
+        yield "attn_av", AttentionValues(**shape)
+
+    def per_token(self, mla: MLA = "absorbed") -> Expr:
+        """A key and a value of every key-value head."""
+        return 2 * self.kv_heads * self.head_dim
+
+    def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
+        """Keys and values of every token, or of the last window - 1 tokens."""
+        held = tokens if self.window is None else Minimum(tokens, self.window - 1)
+        return held * self.per_token(mla)

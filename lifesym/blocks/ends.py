@@ -1,0 +1,104 @@
+"""The ends of a language model: embeddings before the layers, logits after them."""
+
+from dataclasses import dataclass
+
+from lifesym.blocks.base import Block, Emitted, NormSpec
+from lifesym.operators import (
+    Embedding,
+    Linear,
+    LMHead,
+    Scale,
+)
+from lifesym.symbols import Size
+from lifesym.trace import ForwardPass
+
+
+@dataclass(frozen=True, kw_only=True)
+class Embed(Block):
+    """Token embedding, and what follows it before the first layer.
+
+    Attributes:
+        vocab: rows of the token table.
+        width: size of an embedding.
+        hidden: size of the residual stream; a projection follows where it differs.
+        positions: rows of a learned position table, as wide as the residual stream.
+        scaled: embeddings are multiplied by a constant.
+        norm: norm of the embeddings.
+        projected: a projection from ``width`` to ``hidden`` follows.
+    """
+
+    vocab: Size
+    width: Size
+    hidden: Size
+    positions: Size | None = None
+    scaled: bool = False
+    norm: NormSpec | None = None
+    projected: bool = False
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Look-up, scale, projection, positions, norm."""
+        tokens = step.tokens
+        yield "embedding", Embedding(tokens=tokens, rows=self.vocab, features=self.width)
+        if self.scaled:
+            yield "embedding_scale", Scale(elements=tokens * self.width)
+        if self.projected:
+            yield (
+                "other_proj",
+                Linear(tokens=tokens, in_features=self.width, out_features=self.hidden),
+            )
+        if self.positions is not None:
+            yield (
+                "positions",
+                Embedding(
+                    tokens=tokens,
+                    rows=self.positions,
+                    features=self.hidden,
+                    added=True,
+                    role="positions",
+                ),
+            )
+        if self.norm:
+            yield "embedding_norm", self.norm.over(tokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Head(Block):
+    """Final norm, LM head, soft cap of the logits.
+
+    Attributes:
+        hidden: size of the residual stream.
+        vocab: number of logits.
+        tied: the LM head is the token embedding.
+        norm: norm before the LM head, over every new token.
+        bias: bias of the LM head.
+        softcap: soft cap on the logits.
+        projected: size projected to before the LM head.
+    """
+
+    hidden: Size
+    vocab: Size
+    tied: bool
+    norm: NormSpec | None
+    bias: bool = False
+    softcap: bool = False
+    projected: Size | None = None
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """The norm always; the rest for the tokens whose logits are wanted."""
+        tokens = step.logit_tokens
+        width = self.hidden if self.projected is None else self.projected
+        if self.norm:
+            yield "final_norm", self.norm.over(step.tokens)
+        if self.projected is not None:
+            yield (
+                "other_proj",
+                Linear(tokens=step.tokens, in_features=self.hidden, out_features=width),
+            )
+        if step.logits == "none":
+            return
+        yield (
+            "lm_head",
+            LMHead(tokens=tokens, hidden=width, vocab=self.vocab, tied=self.tied, bias=self.bias),
+        )
+        if self.softcap:
+            yield "logits_softcap", Scale(elements=tokens * self.vocab, softcap=True)

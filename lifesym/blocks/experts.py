@@ -1,0 +1,85 @@
+"""The mixture-of-experts block: router, chosen experts, shared experts."""
+
+from dataclasses import dataclass
+
+from sympy import Expr
+
+from lifesym.blocks.base import Block, Emitted
+from lifesym.blocks.mlp import MLP
+from lifesym.operators import Activation, Experts, Linear, Residual, TopK
+from lifesym.symbols import Size
+from lifesym.trace import ForwardPass
+
+
+@dataclass(frozen=True, kw_only=True)
+class MoE(Block):
+    """Exactly ``active`` of ``experts`` MLPs a token, and shared ones for every token.
+
+    Attributes:
+        hidden: size of input and output.
+        experts: routed experts.
+        active: experts chosen a token.
+        intermediate: size of one expert.
+        activation: activation function of the experts.
+        gated: experts have a gate projection.
+        bias: experts' projections have biases.
+        router_bias: the router has a bias.
+        sigmoid: scores are sigmoids instead of a softmax.
+        shared: intermediate size of the shared experts together; None without them.
+        shared_gate: a learned sigmoid gate a token on the shared experts' output.
+    """
+
+    hidden: Size
+    experts: Size
+    active: Size
+    intermediate: Size
+    activation: str
+    gated: bool = True
+    bias: bool = False
+    router_bias: bool = False
+    sigmoid: bool = False
+    shared: Size | None = None
+    shared_gate: bool = False
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Router, choice, routed experts, then the shared experts and their sum."""
+        tokens: Expr = step.tokens
+        yield (
+            "moe_router",
+            Linear(
+                tokens=tokens,
+                in_features=self.hidden,
+                out_features=self.experts,
+                bias=self.router_bias,
+                role="router",
+            ),
+        )
+        yield "moe_topk", TopK(tokens=tokens, experts=self.experts, sigmoid=self.sigmoid)
+        yield (
+            "moe_experts",
+            Experts(
+                tokens=tokens,
+                experts=self.experts,
+                active=self.active,
+                hidden=self.hidden,
+                intermediate=self.intermediate,
+                activation=self.activation,
+                gated=self.gated,
+                bias=self.bias,
+                routing=step.routing,
+            ),
+        )
+        if self.shared is None:
+            return
+        shared = MLP(
+            hidden=self.hidden,
+            intermediate=self.shared,
+            activation=self.activation,
+            gated=self.gated,
+        )
+        for _, operator in shared.over(tokens):
+            yield "moe_shared", operator
+        if self.shared_gate:
+            yield "moe_shared", Linear(tokens=tokens, in_features=self.hidden, out_features=1)
+            yield "moe_shared", Activation(elements=tokens, function="sigmoid")
+        yield "moe_shared", Residual(elements=tokens * self.hidden)

@@ -1,0 +1,145 @@
+r"""Multi-head latent attention, in three conventions.
+
+Keys and values of every head are projections of one cached latent of ``kv_rank`` elements, and
+all heads share one rotated key of ``rope_dim`` elements. A pass can
+
+- ``expand`` the latents of all past and new positions to keys and values each time, as
+  transformers' code does: the cache is small, the work grows with the context;
+- keep ``decompressed`` keys and values: the cache of ordinary attention;
+- ``absorb`` the projections into queries and outputs, so that scores are taken against the
+  latents themselves: the small cache and no expansion, but longer score products.
+
+Source: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix C.
+"""
+
+from dataclasses import dataclass
+
+from sympy import Expr
+
+from lifesym.blocks.attention import Attention
+from lifesym.blocks.base import Block, Emitted
+from lifesym.operators import (
+    AttentionScores,
+    AttentionValues,
+    HeadLinear,
+    KVAppend,
+    Linear,
+    Norm,
+    Rotary,
+    Softmax,
+)
+from lifesym.symbols import Size
+from lifesym.trace import MLA, ForwardPass
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentAttention(Block):
+    """Attention over a compressed cache.
+
+    Attributes:
+        hidden: size of input and output.
+        heads: attention heads.
+        q_rank: rank of the compressed queries; None where queries are not compressed.
+        kv_rank: size of the latent.
+        nope_dim: elements of a head without position.
+        rope_dim: rotated elements of a head, whose key all heads share.
+        value_dim: size of a value head.
+        bias: biases on the compressing and output projections.
+    """
+
+    hidden: Size
+    heads: Size
+    kv_rank: Size
+    nope_dim: Size
+    rope_dim: Size
+    value_dim: Size
+    q_rank: Size | None = None
+    bias: bool = False
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Query, latent, cache, core by convention, output projection."""
+        tokens = step.tokens
+        head = self.nope_dim + self.rope_dim
+        if self.q_rank is None:
+            yield "attn_q", self._linear(tokens, self.hidden, self.heads * head)
+        else:
+            yield "attn_q_a", self._linear(tokens, self.hidden, self.q_rank, bias=self.bias)
+            yield "attn_q_a_norm", Norm(rows=tokens, features=self.q_rank)
+            yield "attn_q_b", self._linear(tokens, self.q_rank, self.heads * head)
+        latent = self.kv_rank + self.rope_dim
+        yield "attn_kv_a", self._linear(tokens, self.hidden, latent, bias=self.bias)
+        yield "attn_kv_a_norm", Norm(rows=tokens, features=self.kv_rank)
+        yield "attn_rope", Rotary(tokens=tokens, heads=self.heads + 1, rotary_dim=self.rope_dim)
+        core = self._absorbed if step.mla == "absorbed" else self._explicit
+        yield from core(step)
+        yield (
+            "attn_o",
+            self._linear(tokens, self.heads * self.value_dim, self.hidden, bias=self.bias),
+        )
+
+    def _explicit(self, step: ForwardPass) -> Emitted:
+        """Keys and values of every head, expanded from the latents now or when they were new."""
+        keys, pairs = self._plain().attended(step)
+        expanded = step.batch * keys if step.mla == "expand" else step.tokens
+        up = self.heads * (self.nope_dim + self.value_dim)
+        append = KVAppend(tokens=step.tokens, elements=self.per_token(step.mla))
+        expand = self._linear(expanded, self.kv_rank, up)
+        if step.mla == "expand":
+            yield "kv_append", append
+            yield "attn_kv_b", expand
+        else:
+            yield "attn_kv_b", expand
+            yield "kv_append", append
+        shape = {
+            "batch": step.batch,
+            "heads": self.heads,
+            "kv_heads": self.heads,
+            "new": step.new,
+            "keys": keys,
+            "pairs": pairs,
+        }
+        head = self.nope_dim + self.rope_dim
+        yield "attn_qk", AttentionScores(**shape, head_dim=head)
+        yield "attn_softmax", Softmax(elements=step.batch * self.heads * pairs)
+        yield "attn_av", AttentionValues(**shape, head_dim=self.value_dim)
+
+    def _absorbed(self, step: ForwardPass) -> Emitted:
+        """Scores against the latents: one key of kv_rank + rope_dim elements for all heads."""
+        keys, pairs = self._plain().attended(step)
+        yield "kv_append", KVAppend(tokens=step.tokens, elements=self.per_token())
+        per_head = {"tokens": step.tokens, "heads": self.heads}
+        yield (
+            "attn_kv_b",
+            HeadLinear(**per_head, in_features=self.nope_dim, out_features=self.kv_rank),
+        )
+        shape = {
+            "batch": step.batch,
+            "heads": self.heads,
+            "kv_heads": 1,
+            "new": step.new,
+            "keys": keys,
+            "pairs": pairs,
+        }
+        yield "attn_qk", AttentionScores(**shape, head_dim=self.kv_rank + self.rope_dim)
+        yield "attn_softmax", Softmax(elements=step.batch * self.heads * pairs)
+        yield "attn_av", AttentionValues(**shape, head_dim=self.kv_rank)
+        yield (
+            "attn_kv_b",
+            HeadLinear(**per_head, in_features=self.kv_rank, out_features=self.value_dim),
+        )
+
+    def _plain(self) -> Attention:
+        """Ordinary attention of the same heads, for its count of keys and pairs."""
+        return Attention(
+            hidden=self.hidden, heads=self.heads, kv_heads=self.heads, head_dim=self.value_dim
+        )
+
+    @staticmethod
+    def _linear(tokens: Expr, inputs: Size, outputs: Size, *, bias: bool = False) -> Linear:
+        return Linear(tokens=tokens, in_features=inputs, out_features=outputs, bias=bias)
+
+    def per_token(self, mla: MLA = "absorbed") -> Expr:
+        """The latent and the shared key, or every head's key and value if decompressed."""
+        if mla == "decompressed":
+            return self.heads * (self.nope_dim + self.rope_dim + self.value_dim)
+        return self.kv_rank + self.rope_dim

@@ -1,0 +1,65 @@
+"""A layer: a token mixer and a feed-forward block, norms and residuals around them."""
+
+from dataclasses import dataclass
+
+from sympy import Expr
+
+from lifesym.blocks.base import Block, Emitted, NormSpec
+from lifesym.operators import (
+    Residual,
+)
+from lifesym.symbols import Size
+from lifesym.trace import MLA, ForwardPass
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderLayer(Block):
+    """A mixer (attention) and a feed-forward block with norms and residuals around them.
+
+    Attributes:
+        hidden: size of the residual stream.
+        mixer: the attention or other token mixer.
+        mlp: the feed-forward block; None for layers that have none.
+        mixer_norm: norm of the mixer's input (or, in post-norm models, of the sum after it).
+        mlp_norm: the same of the feed-forward block; None in parallel layers that share one.
+        mixer_post_norm: a second norm, of the mixer's output.
+        mlp_post_norm: a second norm, of the feed-forward block's output.
+        parallel: mixer and feed-forward block read the same input and are added together.
+    """
+
+    hidden: Size
+    mixer: Block
+    mlp: Block | None
+    mixer_norm: NormSpec | None
+    mlp_norm: NormSpec | None = None
+    mixer_post_norm: NormSpec | None = None
+    mlp_post_norm: NormSpec | None = None
+    parallel: bool = False
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Norm, mixer, residual, norm, feed-forward block, residual."""
+        tokens = step.tokens
+        elements = tokens * self.hidden
+        if self.mixer_norm:
+            yield "attn_norm", self.mixer_norm.over(tokens)
+        yield from self.mixer.operators(step)
+        if self.mixer_post_norm:
+            yield "attn_post_norm", self.mixer_post_norm.over(tokens)
+        if not self.parallel:
+            yield "attn_residual", Residual(elements=elements)
+        if self.mlp_norm:
+            yield "mlp_norm", self.mlp_norm.over(tokens)
+        if self.mlp:
+            yield from self.mlp.operators(step)
+            if self.mlp_post_norm:
+                yield "mlp_post_norm", self.mlp_post_norm.over(tokens)
+            inputs = 3 if self.parallel else 2
+            yield "mlp_residual", Residual(elements=elements, inputs=inputs)
+
+    def per_token(self, mla: MLA = "absorbed") -> Expr:
+        """What its mixer adds."""
+        return self.mixer.per_token(mla)
+
+    def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
+        """What its mixer keeps."""
+        return self.mixer.cached(tokens, mla)

@@ -1,0 +1,66 @@
+"""The feed-forward block."""
+
+from dataclasses import dataclass
+
+from sympy import Expr
+
+from lifesym.blocks.base import Block, Emitted
+from lifesym.operators import (
+    Activation,
+    Linear,
+)
+from lifesym.symbols import Size
+from lifesym.trace import ForwardPass
+
+
+@dataclass(frozen=True, kw_only=True)
+class MLP(Block):
+    """A feed-forward block: up (and gate), activation, down.
+
+    Attributes:
+        hidden: size of input and output.
+        intermediate: size in between.
+        activation: a name of `lifesym.operators.activation.ACTIVATION_OPS`.
+        gated: a gate projection whose activation multiplies the up projection.
+        fused: gate and up in one projection.
+        bias: biases on every projection.
+        prefix: how its operators' names begin.
+    """
+
+    hidden: Size
+    intermediate: Size
+    activation: str
+    gated: bool = True
+    fused: bool = False
+    bias: bool = False
+    prefix: str = "mlp"
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """The projections and the activation."""
+        return self.over(step.tokens)
+
+    def over(self, tokens: Expr) -> Emitted:
+        """The same for any number of tokens."""
+        wide = {"tokens": tokens, "in_features": self.hidden, "bias": self.bias}
+        if self.gated and self.fused:
+            fused = Linear(**wide, out_features=2 * self.intermediate)
+            yield f"{self.prefix}_gate_up_fused", fused
+        else:
+            if self.gated:
+                yield f"{self.prefix}_gate", Linear(**wide, out_features=self.intermediate)
+            yield f"{self.prefix}_up", Linear(**wide, out_features=self.intermediate)
+        yield (
+            f"{self.prefix}_act",
+            Activation(
+                elements=tokens * self.intermediate, function=self.activation, gated=self.gated
+            ),
+        )
+        yield (
+            f"{self.prefix}_down",
+            Linear(
+                tokens=tokens,
+                in_features=self.intermediate,
+                out_features=self.hidden,
+                bias=self.bias,
+            ),
+        )

@@ -1,0 +1,111 @@
+"""DeepSeek V2 and V3: latent attention, a few dense layers, then experts with shared ones."""
+
+from lifesym import symbols as sym
+from lifesym.blocks import MLP, DecoderLayer, LatentAttention, MoE, NormSpec
+from lifesym.families.base import (
+    Config,
+    Count,
+    Decoder,
+    Family,
+    activation,
+    assemble,
+    numbers,
+    refuse,
+)
+from lifesym.families.moe import expert_sections
+from lifesym.model import Model
+
+
+class DeepseekConfig(Config, kw_only=True):
+    """``q_lora_rank`` null: queries are not compressed."""
+
+    hidden_size: Count
+    intermediate_size: Count
+    moe_intermediate_size: Count
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    vocab_size: Count
+    n_routed_experts: Count
+    num_experts_per_tok: Count
+    kv_lora_rank: Count
+    qk_nope_head_dim: Count
+    qk_rope_head_dim: Count
+    v_head_dim: Count
+    q_lora_rank: Count | None = None
+    n_shared_experts: Count | None = None
+    first_k_dense_replace: int = 0
+    moe_layer_freq: Count = 1
+    hidden_act: str = "silu"
+    attention_bias: bool = False
+    mlp_bias: bool = False
+    tie_word_embeddings: bool = False
+
+
+def deepseek(c: DeepseekConfig, name: str) -> Model:
+    """V2 routes by softmax, V3 by sigmoid; the bias V3 adds to its scores is a buffer."""
+    refuse(c.moe_layer_freq != 1, "key 'moe_layer_freq': only 1 is modelled")
+    refuse(c.mlp_bias, "key 'mlp_bias': true is not modelled")
+    refuse(
+        c.num_experts_per_tok > c.n_routed_experts,
+        f"key 'num_experts_per_tok': {c.num_experts_per_tok} of {c.n_routed_experts} experts",
+    )
+    norm = NormSpec(features=sym.hidden)
+    function = activation(c.hidden_act)
+    attention = LatentAttention(
+        hidden=sym.hidden,
+        heads=sym.heads,
+        q_rank=None if c.q_lora_rank is None else sym.q_rank,
+        kv_rank=sym.kv_rank,
+        nope_dim=sym.nope_dim,
+        rope_dim=sym.rope_dim,
+        value_dim=sym.value_dim,
+        bias=c.attention_bias,
+    )
+    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
+    moe = MoE(
+        hidden=sym.hidden,
+        experts=sym.experts,
+        active=sym.active_experts,
+        intermediate=sym.expert_intermediate,
+        activation=function,
+        sigmoid=c.model_type == "deepseek_v3",
+        shared=None if c.n_shared_experts is None else sym.shared_intermediate,
+    )
+    layers = [
+        DecoderLayer(hidden=sym.hidden, mixer=attention, mlp=block, mixer_norm=norm, mlp_norm=norm)
+        for block in (mlp, moe)
+    ]
+    dense = [i < c.first_k_dense_replace for i in range(c.num_hidden_layers)]
+    sections, counts = expert_sections(dense, *layers)
+    sizes = numbers(
+        hidden=c.hidden_size,
+        heads=c.num_attention_heads,
+        q_rank=c.q_lora_rank,
+        kv_rank=c.kv_lora_rank,
+        nope_dim=c.qk_nope_head_dim,
+        rope_dim=c.qk_rope_head_dim,
+        value_dim=c.v_head_dim,
+        vocab=c.vocab_size,
+        intermediate=c.intermediate_size if any(dense) else None,
+        experts=c.n_routed_experts,
+        active_experts=c.num_experts_per_tok,
+        expert_intermediate=c.moe_intermediate_size,
+        shared_intermediate=None
+        if c.n_shared_experts is None
+        else c.n_shared_experts * c.moe_intermediate_size,
+    )
+    ends = Decoder(norm=norm, tied=c.tie_word_embeddings)
+    return assemble(name, c.model_type, ends.around(sections), counts, sizes)
+
+
+_IGNORED = """
+    aux_loss_alpha ep_size head_dim n_group norm_topk_prob num_key_value_heads
+    num_nextn_predict_layers qk_head_dim rope_interleave routed_scaling_factor scoring_func seq_aux
+    topk_group topk_method
+"""
+"""The multi-token-prediction module is not part of an ordinary pass; groups only mask scores."""
+
+FAMILIES = {
+    "deepseek_v2": Family(DeepseekConfig, deepseek, "deepseek-v2", ignored=_IGNORED),
+    "deepseek_v3": Family(DeepseekConfig, deepseek, "deepseek-v3", ignored=_IGNORED),
+}

@@ -1,0 +1,264 @@
+"""Mixture-of-experts kin of Llama: mixtral, qwen2_moe, qwen3_moe, olmoe, granitemoe, gpt_oss."""
+
+from typing import Literal
+
+from sympy import Expr, Symbol
+
+from lifesym import symbols as sym
+from lifesym.blocks import MLP, Attention, Block, DecoderLayer, MoE, NormSpec
+from lifesym.families.base import (
+    Count,
+    Decoder,
+    Family,
+    activation,
+    assemble,
+    grouped,
+    layer_kinds,
+    layer_sections,
+    numbers,
+    per_head,
+    refuse,
+)
+from lifesym.families.llama import LlamaConfig, QwenConfig
+from lifesym.model import Model, Section
+
+
+class MixtralConfig(LlamaConfig, kw_only=True):
+    """``intermediate_size`` is that of one expert."""
+
+    num_local_experts: Count
+    num_experts_per_tok: Count
+    sliding_window: Count | None = None
+    layer_types: list[str] | None = None
+
+
+class QwenMoeConfig(QwenConfig, kw_only=True):
+    """Every ``decoder_sparse_step``-th layer has experts, unless listed in ``mlp_only_layers``."""
+
+    num_experts: Count
+    num_experts_per_tok: Count
+    moe_intermediate_size: Count
+    shared_expert_intermediate_size: Count | None = None
+    decoder_sparse_step: Count = 1
+    mlp_only_layers: list[int] | None = None
+    qkv_bias: bool = True
+
+
+class OlmoeConfig(LlamaConfig, kw_only=True):
+    """Queries and keys are normalized over all heads together."""
+
+    num_experts: Count
+    num_experts_per_tok: Count
+    clip_qkv: float | None = None
+
+
+class GptOssConfig(MixtralConfig, kw_only=True):
+    """Biases everywhere, one learned sink a head, windows in alternate layers."""
+
+    head_dim: Count | None = 64
+    attention_bias: bool = True
+
+
+Sizes = dict[Symbol, int]
+
+
+def _check(experts: int, active: int) -> None:
+    refuse(active > experts, f"key 'num_experts_per_tok': {active} of only {experts} experts")
+
+
+def _attention(
+    window: Expr | None,
+    *,
+    qkv_bias: bool = False,
+    out_bias: bool = False,
+    qk_norm: Literal["none", "head", "all"] = "none",
+    sinks: bool = False,
+) -> Attention:
+    return Attention(
+        hidden=sym.hidden,
+        heads=sym.heads,
+        kv_heads=sym.kv_heads,
+        head_dim=sym.head_dim,
+        qkv_bias=qkv_bias,
+        out_bias=out_bias,
+        rotary_dim=sym.head_dim,
+        qk_norm=qk_norm,
+        sinks=sinks,
+        window=window,
+    )
+
+
+def _layer(mixer: Block, mlp: Block) -> DecoderLayer:
+    norm = NormSpec(features=sym.hidden)
+    return DecoderLayer(hidden=sym.hidden, mixer=mixer, mlp=mlp, mixer_norm=norm, mlp_norm=norm)
+
+
+def _sizes(c: LlamaConfig, *, experts: int, active: int, width: int, **more: int | None) -> Sizes:
+    _check(experts, active)
+    heads = c.num_attention_heads
+    return numbers(
+        hidden=c.hidden_size,
+        heads=heads,
+        kv_heads=grouped(heads, c.num_key_value_heads or heads),
+        head_dim=c.head_dim or per_head(c.hidden_size, heads),
+        vocab=c.vocab_size,
+        experts=experts,
+        active_experts=active,
+        expert_intermediate=width,
+        **more,
+    )
+
+
+def _ends(c: LlamaConfig, sections: tuple[Section, ...]) -> tuple[Section, ...]:
+    ends = Decoder(norm=NormSpec(features=sym.hidden), tied=c.tie_word_embeddings)
+    return ends.around(sections)
+
+
+def mixtral(c: MixtralConfig, name: str) -> Model:
+    """Mixtral: experts in every layer."""
+    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
+    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True)
+    moe = MoE(
+        hidden=sym.hidden,
+        experts=sym.experts,
+        active=sym.active_experts,
+        intermediate=sym.expert_intermediate,
+        activation=activation(c.hidden_act),
+    )
+    sections, counts = layer_sections(kinds, lambda window: _layer(_attention(window), moe))
+    sizes = _sizes(
+        c,
+        experts=c.num_local_experts,
+        active=c.num_experts_per_tok,
+        width=c.intermediate_size,
+        window=c.sliding_window if any(kinds) else None,
+    )
+    return assemble(name, c.model_type, _ends(c, sections), counts, sizes)
+
+
+def _qwen_moe(c: QwenMoeConfig, name: str, *, qwen3: bool) -> Model:
+    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
+    window = c.sliding_window if c.use_sliding_window else None
+    first = c.max_window_layers
+    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, window, lambda i: i >= first)
+    refuse(any(kinds) and not all(kinds), "key 'max_window_layers': mixed windows are not modelled")
+    windowed = sym.window if all(kinds) and kinds else None
+    only = set(c.mlp_only_layers or ())
+    step = c.decoder_sparse_step
+    dense = [i in only or (i + 1) % step != 0 for i in range(c.num_hidden_layers)]
+    if qwen3:
+        attention = _attention(
+            windowed, qkv_bias=c.attention_bias, out_bias=c.attention_bias, qk_norm="head"
+        )
+        c.head_dim = c.head_dim or 128
+    else:
+        attention = _attention(windowed, qkv_bias=c.qkv_bias)
+    shared = None if qwen3 else c.shared_expert_intermediate_size
+    refuse(not qwen3 and shared is None, "missing key 'shared_expert_intermediate_size'")
+    function = activation(c.hidden_act)
+    moe = MoE(
+        hidden=sym.hidden,
+        experts=sym.experts,
+        active=sym.active_experts,
+        intermediate=sym.expert_intermediate,
+        activation=function,
+        shared=None if shared is None else sym.shared_intermediate,
+        shared_gate=shared is not None,
+    )
+    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
+    sections, counts = expert_sections(dense, _layer(attention, mlp), _layer(attention, moe))
+    sizes = _sizes(
+        c,
+        experts=c.num_experts,
+        active=c.num_experts_per_tok,
+        width=c.moe_intermediate_size,
+        shared_intermediate=shared,
+        intermediate=c.intermediate_size if any(dense) else None,
+        window=window if any(kinds) else None,
+    )
+    return assemble(name, c.model_type, _ends(c, sections), counts, sizes)
+
+
+def expert_sections(
+    dense: list[bool], plain: Block, routed: Block
+) -> tuple[tuple[Section, ...], Sizes]:
+    """Sections of dense and expert layers; the expert layers are ``layers - dense_layers``."""
+    count = sum(dense)
+    values = {sym.layers: len(dense)}
+    if count == 0:
+        return (Section(label="layers", count=sym.layers, block=routed),), values
+    values[sym.dense_layers] = count
+    return (
+        Section(label="dense_layers", count=sym.dense_layers, block=plain),
+        Section(label="expert_layers", count=sym.layers - sym.dense_layers, block=routed),
+    ), values
+
+
+def qwen2_moe(c: QwenMoeConfig, name: str) -> Model:
+    """Qwen 1.5 and 2 MoE: a gated shared expert beside the routed ones."""
+    return _qwen_moe(c, name, qwen3=False)
+
+
+def qwen3_moe(c: QwenMoeConfig, name: str) -> Model:
+    """Qwen 3 MoE: no shared expert."""
+    return _qwen_moe(c, name, qwen3=True)
+
+
+def olmoe(c: OlmoeConfig, name: str) -> Model:
+    """OLMoE: experts in every layer, normalized queries and keys."""
+    moe = MoE(
+        hidden=sym.hidden,
+        experts=sym.experts,
+        active=sym.active_experts,
+        intermediate=sym.expert_intermediate,
+        activation=activation(c.hidden_act),
+    )
+    bias = c.attention_bias
+    attention = _attention(None, qkv_bias=bias, out_bias=bias, qk_norm="all")
+    sections, counts = layer_sections(
+        [False] * c.num_hidden_layers, lambda _: _layer(attention, moe)
+    )
+    sizes = _sizes(
+        c, experts=c.num_experts, active=c.num_experts_per_tok, width=c.intermediate_size
+    )
+    return assemble(name, c.model_type, _ends(c, sections), counts, sizes)
+
+
+def gpt_oss(c: GptOssConfig, name: str) -> Model:
+    """gpt-oss: biased experts, sinks, sliding windows in every other layer."""
+    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
+    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: i % 2 == 0)
+    moe = MoE(
+        hidden=sym.hidden,
+        experts=sym.experts,
+        active=sym.active_experts,
+        intermediate=sym.expert_intermediate,
+        activation=activation(c.hidden_act),
+        bias=True,
+        router_bias=True,
+    )
+
+    def layer(window: Expr | None) -> DecoderLayer:
+        bias = c.attention_bias
+        return _layer(_attention(window, qkv_bias=bias, out_bias=bias, sinks=True), moe)
+
+    sections, counts = layer_sections(kinds, layer)
+    sizes = _sizes(
+        c,
+        experts=c.num_local_experts,
+        active=c.num_experts_per_tok,
+        width=c.intermediate_size,
+        window=c.sliding_window if any(kinds) else None,
+    )
+    return assemble(name, c.model_type, _ends(c, sections), counts, sizes)
+
+
+FAMILIES = {
+    "mixtral": Family(MixtralConfig, mixtral, "mixtral-8x7b"),
+    "qwen2_moe": Family(QwenMoeConfig, qwen2_moe, "qwen1.5-moe-a2.7b"),
+    "qwen3_moe": Family(
+        QwenMoeConfig, qwen3_moe, "qwen3-30b-a3b", {"num_local_experts": "num_experts"}
+    ),
+    "olmoe": Family(OlmoeConfig, olmoe, "olmoe-1b-7b"),
+    "gpt_oss": Family(GptOssConfig, gpt_oss, "gpt-oss-20b"),
+}

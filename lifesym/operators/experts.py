@@ -1,0 +1,189 @@
+r"""Mixture of experts: the products of the chosen experts, and which experts a pass touches.
+
+FLOPs are those of exactly ``active`` experts a token. Weight traffic is that of the *distinct*
+experts that the tokens of a pass choose, each read once.
+"""
+
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import ClassVar, Literal
+
+from sympy import Add, Expr, Integer, S
+
+from lifesym.cost import FLOPS_PER_MAC, Cost
+from lifesym.formats import Precision
+from lifesym.operators.activation import ACTIVATION_OPS
+from lifesym.operators.base import Direction, Operator, require
+from lifesym.symbols import Number, Size, exact
+
+
+@dataclass(frozen=True, kw_only=True)
+class Routing:
+    r"""How tokens choose experts, which decides how many distinct experts a pass reads.
+
+    Attributes:
+        kind: ``uniform`` (every set of k experts equally likely), ``all`` (every expert is read),
+            ``active`` (exactly k, as for a single token), or ``skewed`` (``probabilities``).
+        probabilities: the chance of each expert to be among a token's k; they add up to k.
+        imbalance: work done over work needed: an expert capacity factor, or the busiest device's
+            load over the mean. It multiplies the experts' FLOPs and activations.
+    """
+
+    kind: Literal["uniform", "all", "active", "skewed"] = "uniform"
+    probabilities: tuple[Fraction, ...] = ()
+    imbalance: Number = 1
+
+    def __post_init__(self) -> None:
+        """Check the probabilities."""
+        known = ("uniform", "all", "active", "skewed")
+        require(self.kind in known, f"routing must be one of {', '.join(known)}, not {self.kind!r}")
+        skewed = self.kind == "skewed"
+        require(
+            skewed == bool(self.probabilities), "probabilities go with routing 'skewed' and only it"
+        )
+        require(
+            all(0 <= p <= 1 for p in self.probabilities),
+            "every routing probability must be between 0 and 1",
+        )
+
+    def distinct(self, experts: Expr, active: Expr, tokens: Expr) -> Expr:
+        r"""The expected number of distinct experts that so many tokens choose.
+
+        Uniform: $E \left(1 - (1 - k/E)^m\right)$; for one token exactly k. Skewed: $\sum_e 1 -
+        (1 - p_e)^m$. A token's experts are distinct, and tokens choose independently.
+
+        >>> from lifesym import symbols as sym
+        >>> Routing().distinct(sym.experts, sym.active_experts, sym.batch)
+        experts*(1 - (-active_experts/experts + 1)**batch)
+        >>> Routing().distinct(Integer(8), Integer(2), Integer(2))
+        7/2
+
+        Raises:
+            SymbolError: probabilities that do not match the experts or do not add up to k.
+        """
+        if self.kind == "all":
+            return experts
+        if self.kind == "active" or tokens is S.One or experts == active:
+            return active
+        if self.kind == "uniform":
+            return experts * (1 - (1 - active / experts) ** tokens)
+        require(
+            experts == len(self.probabilities),
+            f"{len(self.probabilities)} routing probabilities for {experts} experts",
+        )
+        chances = [exact(p) for p in self.probabilities]
+        require(Add(*chances) == active, f"routing probabilities must add up to {active}")
+        return Add(*(1 - (1 - p) ** tokens for p in chances))
+
+
+@dataclass(frozen=True, kw_only=True)
+class TopK(Operator):
+    r"""Scores to probabilities and the choice of k: 5 (softmax) or 3 (sigmoid) a score, and 1.
+
+    The selection compares each score once, counted as one operation; a partial sort does more
+    on some hardware.
+
+    >>> from lifesym import symbols as sym
+    >>> TopK(tokens=sym.batch, experts=sym.experts).cost(Precision.of()).vector_flops
+    6*batch*experts
+    """
+
+    tokens: Size
+    experts: Size
+    sigmoid: bool = False
+
+    family: ClassVar[str] = "router"
+    counted: ClassVar[str] = "5 (softmax) or 3 (sigmoid) a score, 1 comparison a score"
+    reference: ClassVar[str] = "arXiv 2101.03961, Eq. 1; DeepSeek-V3, 2412.19437, Eq. 15"
+    monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "experts": "+"}
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads the scores; the chosen weights are as many as experts a token and not counted."""
+        scores = self.tokens * self.experts
+        per_score = (ACTIVATION_OPS["sigmoid"] if self.sigmoid else 5) + 1
+        return Cost(
+            vector_flops=per_score * scores,
+            activation_read_bytes=precision.activation_bytes(scores),
+            dispatches=Integer(1),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experts(Operator):
+    r"""The chosen experts' MLPs, and the weighted sum of their outputs.
+
+    matmul_flops $= 2 \cdot tokens \cdot k \cdot n \cdot d \cdot d_e$ with n = 3 matrices when
+    gated, else 2. weight_bytes: the matrices of the expected distinct experts
+    (`Routing.distinct`). vector_flops: activation (and gate, biases), then k multiply-adds a
+    token and output element for the weighted sum, as 2 operations each.
+
+    >>> from lifesym import symbols as sym
+    >>> op = Experts(tokens=sym.batch, experts=8, active=2, hidden=sym.hidden,
+    ...              intermediate=sym.expert_intermediate, activation="silu")
+    >>> op.cost(Precision.of()).matmul_flops
+    12*batch*expert_intermediate*hidden
+    """
+
+    tokens: Size
+    experts: Size
+    active: Size
+    hidden: Size
+    intermediate: Size
+    activation: str
+    gated: bool = True
+    bias: bool = False
+    routing: Routing = Routing()
+
+    family: ClassVar[str] = "experts"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add of exactly k experts a token"
+    reference: ClassVar[str] = "Jiang et al., arXiv 2401.04088, section 2.1"
+    monotone: ClassVar[dict[str, Direction]] = {
+        "tokens": "+",
+        "experts": "+",
+        "active": "+",
+        "hidden": "+",
+        "intermediate": "+",
+    }
+
+    @property
+    def _matrices(self) -> int:
+        return 3 if self.gated else 2
+
+    @property
+    def weight_roles(self) -> dict[str, Expr]:
+        """All experts' matrices as ``experts``, biases as ``vector``."""
+        return self._weights(self.experts)
+
+    def _weights(self, experts: Expr) -> dict[str, Expr]:
+        roles = {"experts": experts * self._matrices * self.hidden * self.intermediate}
+        if self.bias:
+            biases = (self._matrices - 1) * self.intermediate + self.hidden
+            roles["vector"] = experts * biases
+        return roles
+
+    @property
+    def parameters(self) -> Expr:
+        """Every expert's matrices and biases."""
+        return Add(*self.weight_roles.values())
+
+    def cost(self, precision: Precision) -> Cost:
+        """Exactly k experts a token; the distinct ones' weights are read once."""
+        choices = self.tokens * self.active * exact(self.routing.imbalance, "imbalance")
+        distinct = self.routing.distinct(self.experts, self.active, self.tokens)
+        read = self._weights(distinct)
+        elementwise = ACTIVATION_OPS[self.activation] + (1 if self.gated else 0)
+        biases = (self._matrices - 1) * self.intermediate + self.hidden if self.bias else S.Zero
+        wide = (self._matrices - 1) * self.intermediate
+        return Cost(
+            matmul_flops=FLOPS_PER_MAC * choices * self._matrices * self.hidden * self.intermediate,
+            vector_flops=choices * (elementwise * self.intermediate + biases + 2 * self.hidden),
+            dequant_ops=precision.dequant_ops(read["experts"], "experts"),
+            weight_bytes=Add(*(precision.weight_bytes(n, role) for role, n in read.items())),
+            activation_read_bytes=precision.activation_bytes(
+                choices * (self.hidden + wide + self.intermediate + self.hidden)
+            ),
+            activation_write_bytes=precision.activation_bytes(
+                choices * (wide + self.intermediate + self.hidden) + self.tokens * self.hidden
+            ),
+            dispatches=Integer(self._matrices + 2),
+        )
