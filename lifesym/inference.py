@@ -21,6 +21,8 @@ from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, Precision, load_format
 from lifesym.hardware import Hardware
 from lifesym.model import Model
+from lifesym.operators import Routing
+from lifesym.operators.experts import RoutingKind
 from lifesym.printing import latex, legend
 from lifesym.roofline import Overlap, Term, time_terms, total
 from lifesym.sums import sum_over
@@ -110,6 +112,7 @@ class Forecast:
     overlap: Overlap
     mla: MLA
     causal: Causal
+    routing: Routing
 
     @cached_property
     def ttft(self) -> Result:
@@ -234,7 +237,9 @@ class Forecast:
         return flops, moved
 
     def _pass(self, new: Expr, past: Expr) -> tuple[Term, ...]:
-        trace = self.model.forward(self.batch, new, past, mla=self.mla, causal=self.causal)
+        trace = self.model.forward(
+            self.batch, new, past, mla=self.mla, causal=self.causal, routing=self.routing
+        )
         return time_terms(trace, self.hardware, self.precision, self.overlap)
 
     def _step_at(self, name: str, context: Expr) -> Result:
@@ -260,6 +265,7 @@ def forecast(
     overlap: Overlap = "operator",
     mla: MLA = "absorbed",
     causal: Causal = "full",
+    routing: Routing | RoutingKind = "uniform",
 ) -> Forecast:
     """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
 
@@ -278,6 +284,7 @@ def forecast(
         overlap: how operators overlap memory and compute (see `lifesym.roofline`).
         mla: convention of latent attention.
         causal: which scores are counted.
+        routing: how tokens choose experts, or the name of a rule.
 
     Raises:
         SpecError: an unknown format, or one the device has no peak for.
@@ -300,6 +307,7 @@ def forecast(
         overlap=overlap,
         mla=mla,
         causal=causal,
+        routing=Routing(kind=routing) if isinstance(routing, str) else routing,
     )
 
 

@@ -12,6 +12,8 @@ from lifesym.blocks import Block
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest
 from lifesym.formats import Format, Precision, load_format
+from lifesym.operators import Routing
+from lifesym.operators.experts import RoutingKind
 from lifesym.symbols import Size, resolve, size
 from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
 
@@ -108,6 +110,7 @@ class Model:
         logits: Logits = "last",
         mla: MLA = "absorbed",
         causal: Causal = "full",
+        routing: Routing | RoutingKind = "uniform",
     ) -> Trace:
         """The operators of one forward pass: ``new`` tokens of each sequence after ``past``.
 
@@ -131,6 +134,7 @@ class Model:
             logits=logits,
             mla=mla,
             causal=causal,
+            routing=Routing(kind=routing) if isinstance(routing, str) else routing,
         )
         self._check_context(step)
         return self._trace(step)

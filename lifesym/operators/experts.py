@@ -16,6 +16,8 @@ from lifesym.operators.activation import ACTIVATION_OPS
 from lifesym.operators.base import Direction, Operator, require
 from lifesym.symbols import Number, Size, exact
 
+RoutingKind = Literal["uniform", "all", "active", "skewed"]
+
 
 @dataclass(frozen=True, kw_only=True)
 class Routing:
@@ -29,7 +31,7 @@ class Routing:
             load over the mean. It multiplies the experts' FLOPs and activations.
     """
 
-    kind: Literal["uniform", "all", "active", "skewed"] = "uniform"
+    kind: RoutingKind = "uniform"
     probabilities: tuple[Fraction, ...] = ()
     imbalance: Number = 1
 
