@@ -10,13 +10,14 @@ contexts ``past + prompt`` to ``past + prompt + G - 2``. So
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
 from sympy import Add, Expr, S, Symbol
 
 from lifesym import symbols as sym
+from lifesym.chunks import Chunks, scaled, summed
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, Precision, load_format
 from lifesym.hardware import Hardware
@@ -27,7 +28,7 @@ from lifesym.printing import latex, legend
 from lifesym.roofline import Overlap, Term, time_terms, total
 from lifesym.sums import sum_over
 from lifesym.symbols import Notation, Number, Size, index, size
-from lifesym.trace import MLA, Causal
+from lifesym.trace import MLA, Causal, Logits, Trace
 
 Bound = Literal["compute", "memory", "dispatch"]
 
@@ -113,11 +114,15 @@ class Forecast:
     mla: MLA
     causal: Causal
     routing: Routing
+    chunk: Expr | None = None
 
     @cached_property
     def ttft(self) -> Result:
-        """Time to first token: the prefill of the whole prompt, one LM head row a sequence."""
-        terms = self._pass(self.prompt, self.past)
+        """Time to first token: the prefill of the prompt, with one LM head row a sequence."""
+        if self.chunk is None:
+            terms = self._pass(self.prompt, self.past)
+        else:
+            terms = self._chunked(Chunks(prompt=self.prompt, chunk=self.chunk))
         return Result(name="TTFT", unit="s", expr=total(terms), terms=terms)
 
     @cached_property
@@ -207,16 +212,9 @@ class Forecast:
 
     @cached_property
     def _mean(self) -> Result:
-        terms = tuple(
-            replace(
-                term,
-                **{
-                    name: self._over_generation(getattr(term, name)) / self._steps
-                    for name in ("compute", "memory", "dispatch", "time")
-                },
-            )
-            for term in self._step
-        )
+        at = {sym.past: self._start + index}
+        steps = (term.map(lambda expr: expr.xreplace(at)) for term in self._step)
+        terms = tuple(scaled(summed(term, self._steps), 1 / self._steps) for term in steps)
         return Result(name="mean TPOT", unit="s", expr=total(terms), terms=terms)
 
     @cached_property
@@ -236,11 +234,35 @@ class Forecast:
                 moved += self._over_generation(term.cost.bytes)
         return flops, moved
 
-    def _pass(self, new: Expr, past: Expr) -> tuple[Term, ...]:
-        trace = self.model.forward(
-            self.batch, new, past, mla=self.mla, causal=self.causal, routing=self.routing
+    def _trace(self, new: Expr, past: Expr, logits: Logits = "last") -> Trace:
+        return self.model.forward(
+            self.batch,
+            new,
+            past,
+            logits=logits,
+            mla=self.mla,
+            causal=self.causal,
+            routing=self.routing,
         )
+
+    def _timed(self, trace: Trace) -> tuple[Term, ...]:
         return time_terms(trace, self.hardware, self.precision, self.overlap)
+
+    def _pass(self, new: Expr, past: Expr) -> tuple[Term, ...]:
+        return self._timed(self._trace(new, past))
+
+    def _chunked(self, chunks: Chunks) -> tuple[Term, ...]:
+        """Whole chunks summed in closed form, the remainder, and the logits of the last one."""
+        context = self.past + index * chunks.chunk
+        body = self._trace(chunks.chunk, context, logits="none")
+        terms = [summed(term, chunks.whole) for term in self._timed(body)]
+        if not chunks.rest.is_zero:
+            after = self.past + chunks.chunk * chunks.whole
+            rest = self._trace(chunks.rest, after, logits="none")
+            terms += [scaled(term, chunks.has_rest) for term in self._timed(rest)]
+        known = {entry.path for entry in body}
+        logits = self._trace(chunks.chunk, context).filter(lambda entry: entry.path not in known)
+        return (*terms, *self._timed(logits))
 
     def _step_at(self, name: str, context: Expr) -> Result:
         terms = self._pass(S.One, context)
@@ -266,6 +288,7 @@ def forecast(
     mla: MLA = "absorbed",
     causal: Causal = "full",
     routing: Routing | RoutingKind = "uniform",
+    chunk: Size | None = None,
 ) -> Forecast:
     """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
 
@@ -285,6 +308,7 @@ def forecast(
         mla: convention of latent attention.
         causal: which scores are counted.
         routing: how tokens choose experts, or the name of a rule.
+        chunk: tokens of a prefill chunk; the whole prompt at once unless given.
 
     Raises:
         SpecError: an unknown format, or one the device has no peak for.
@@ -308,6 +332,7 @@ def forecast(
         mla=mla,
         causal=causal,
         routing=Routing(kind=routing) if isinstance(routing, str) else routing,
+        chunk=None if chunk is None else size(chunk, "chunk"),
     )
 
 

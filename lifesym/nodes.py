@@ -181,9 +181,13 @@ class _IntegerDivision(Function):
 
     @classmethod
     def eval(cls, a: Expr, b: Expr) -> Expr | None:
-        """A number when both are numbers; `a` itself when dividing a size by one."""
+        """A number when both are numbers, or one of 0/b, a/1 and a/a."""
+        if a.is_zero and b.is_positive:
+            return S.Zero
         if b is S.One and not a.is_number:
             return a
+        if a == b and a.is_positive:
+            return S.One
         if not (a.is_number and b.is_number):
             return None
         if b.is_zero:

@@ -11,8 +11,9 @@ Source: Williams et al., "Roofline", CACM 52(4), 2009; the sum over operators is
 (arXiv 2508.00904).
 """
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Literal, Self
 
 from sympy import Add, Expr, S
 
@@ -49,6 +50,15 @@ class Term:
     memory: Expr
     dispatch: Expr
     time: Expr
+
+    def map(self, change: Callable[[Expr], Expr]) -> Self:
+        """The term with a change made to every expression in it."""
+        cost = Cost(**{name: change(expr) for name, expr in self.cost.items()})
+        times = {name: change(getattr(self, name)) for name in TIMES}
+        return replace(self, cost=cost, **times)
+
+
+TIMES = ("compute", "memory", "dispatch", "time")
 
 
 def rates(cost: Cost, hardware: Hardware, precision: Precision) -> tuple[Expr, Expr, Expr]:

@@ -92,6 +92,8 @@ class SumMax(Function):
         """A number, or a plain series where one line is known to be the upper one."""
         if n.is_zero:
             return S.Zero
+        if n is S.One:
+            return Maximum(a, c)
         if all(arg.is_number for arg in (n, a, b, c, d)):
             return cls._closed(n, a, b, c, d)
         upper, lower = (a - c, b - d), (c - a, d - b)
@@ -163,6 +165,8 @@ def sum_over(expr: Expr, count: Expr) -> Expr:
     """
     if not expr.has(index):
         return count * expr
+    if count is S.One:
+        return expr.xreplace({index: S.Zero})
     if isinstance(expr, Add):
         return Add(*(sum_over(term, count) for term in expr.args))
     constant, dependent = expr.as_independent(index, as_Add=False)

@@ -24,6 +24,8 @@ SUBCONFIGS = frozenset({"vision_config", "audio_config", "text_config"})
 """Towers of multimodal models: the formula is the language model's."""
 
 _HARMLESS = """
+    activation_dropout apply_residual_connection_post_layernorm bias_dropout_fusion output_past
+    cache_implementation
     output_router_logits router_aux_loss_coef router_jitter_noise norm_topk_prob
     architectures attention_dropout attention_probs_dropout_prob attention_softmax_in_fp32
     attn_implementation attn_pdrop auto_map boi_token_index bos_token_id chat_template

@@ -296,7 +296,7 @@ FAMILIES = {
     "gpt_neox": Family(
         NeoXConfig, gpt_neox, "pythia-6.9b", {"rotary_pct": "partial_rotary_factor"}
     ),
-    "gptj": Family(GPTJConfig, gptj, "gpt-j-6b", _GPT_ALIASES),
+    "gptj": Family(GPTJConfig, gptj, "gpt-j-6b", _GPT_ALIASES, "n_positions"),
     "opt": Family(
         OPTConfig, opt, "opt-6.7b", {"_remove_final_layer_norm": "remove_final_layer_norm"}
     ),
@@ -305,5 +305,6 @@ FAMILIES = {
         bloom,
         "bloom-7b1",
         {"n_embed": "hidden_size", "num_hidden_layers": "n_layer", "num_attention_heads": "n_head"},
+        "n_inner",
     ),
 }

@@ -260,5 +260,10 @@ FAMILIES = {
         QwenMoeConfig, qwen3_moe, "qwen3-30b-a3b", {"num_local_experts": "num_experts"}
     ),
     "olmoe": Family(OlmoeConfig, olmoe, "olmoe-1b-7b"),
-    "gpt_oss": Family(GptOssConfig, gpt_oss, "gpt-oss-20b"),
+    "gpt_oss": Family(
+        GptOssConfig,
+        gpt_oss,
+        "gpt-oss-20b",
+        ignored="experts_per_token initial_context_length swiglu_limit",
+    ),
 }
