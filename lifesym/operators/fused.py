@@ -1,0 +1,93 @@
+"""Several operators in one kernel."""
+
+from dataclasses import dataclass
+from functools import reduce
+from operator import add
+from typing import ClassVar
+
+from sympy import Add, Expr, Integer, S
+
+from lifesym.cost import BITS_PER_BYTE, Cost
+from lifesym.formats import Format, Precision
+from lifesym.operators.base import Direction, Operator
+from lifesym.symbols import Size
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fused(Operator):
+    r"""Operators in one kernel: the same operations, one dispatch, less activation traffic.
+
+    The cost is the sum of the parts' costs, less ``unread`` activation elements that are not read
+    again and ``unwritten`` ones that never leave the kernel. With ``rereads`` the keys and values
+    are read that many times (tiles of queries that each stream the cache).
+
+    >>> from lifesym import symbols as sym
+    >>> from lifesym.operators import Norm, Residual
+    >>> add_norm = Fused(
+    ...     parts=(Residual(elements=sym.hidden), Norm(rows=1, features=sym.hidden)),
+    ...     unread=sym.hidden, unwritten=0,
+    ... )
+    >>> add_norm.cost(Precision.of()).activation_read_bytes
+    4*hidden
+    """
+
+    parts: tuple[Operator, ...]
+    unread: Size
+    unwritten: Size
+    rereads: Size = 1
+
+    family: ClassVar[str] = "fused"
+    counted: ClassVar[str] = "its parts' operations; intermediates neither written nor read"
+    reference: ClassVar[str] = "Dao et al., arXiv 2205.14135, section 3.1 (FlashAttention)"
+    monotone: ClassVar[dict[str, Direction]] = {"unread": "-", "unwritten": "-", "rereads": "+"}
+
+    @property
+    def weight_roles(self) -> dict[str, Expr]:
+        """The parts' learned values by role."""
+        roles: dict[str, list[Expr]] = {}
+        for part in self.parts:
+            for role, count in part.weight_roles.items():
+                roles.setdefault(role, []).append(count)
+        return {role: Add(*counts) for role, counts in roles.items()}
+
+    @property
+    def parameters(self) -> Expr:
+        """The parts' learned values."""
+        return Add(*self.weight_roles.values())
+
+    def cost(self, precision: Precision) -> Cost:
+        """The parts' sum less the traffic that stays inside the kernel."""
+        whole = reduce(add, (part.cost(precision) for part in self.parts))
+        saved = Cost(
+            activation_read_bytes=-precision.activation_bytes(self.unread),
+            activation_write_bytes=-precision.activation_bytes(self.unwritten),
+            kv_read_bytes=(self.rereads - 1) * whole.kv_read_bytes,
+            dispatches=1 - whole.dispatches,
+        )
+        return whole + saved
+
+
+_BYTE = Format(name="byte", bits=Integer(BITS_PER_BYTE), native=True)
+_COUNTING = Precision(weights=_BYTE, activations=_BYTE, kv=_BYTE)
+
+
+def elements_written(operator: Operator) -> Expr:
+    """Activation elements an operator writes: its write traffic at one byte an element."""
+    return operator.cost(_COUNTING).activation_write_bytes
+
+
+def elements_read(operator: Operator) -> Expr:
+    """Activation elements an operator reads."""
+    return operator.cost(_COUNTING).activation_read_bytes
+
+
+def chain(parts: tuple[Operator, ...], *, rereads: Size = 1) -> Fused:
+    """Fuse a chain in which each operator's whole output is the next one's input."""
+    inside = Add(*(elements_written(part) for part in parts[:-1]))
+    return Fused(parts=parts, unread=inside, unwritten=inside, rereads=rereads)
+
+
+def prologue(parts: tuple[Operator, ...]) -> Fused:
+    """Fuse so that the next operator does not read the output again, which is still written."""
+    read_again = Add(*(elements_written(part) for part in parts[:-1]))
+    return Fused(parts=parts, unread=read_again, unwritten=S.Zero)

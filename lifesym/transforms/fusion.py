@@ -1,0 +1,145 @@
+"""Operator fusion: fewer dispatches, and intermediates that stay on the chip.
+
+========================  ==========================================================
+rule                      what one fused kernel does
+========================  ==========================================================
+``flash``                 scores, soft cap, bias, softmax, values: no score traffic
+``qkv``                   the three projections read their input once
+``gate_up``               the gate and up projections read their input once
+``activation``            the activation runs in the epilogue of the up projection
+``norm``                  a residual sum is normalized before it leaves the kernel
+``layer``                 a whole layer: only its input, output, weights and cache move
+========================  ==========================================================
+
+No rule changes operations or weight bytes. FlashAttention reads keys and values once a tile of
+queries (``tile``; once, with a tile that holds all of them).
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
+from itertools import groupby
+from typing import Literal
+
+from sympy import Add, Expr
+
+from lifesym.errors import SymbolError
+from lifesym.nodes import CeilDiv
+from lifesym.operators import AttentionScores, Linear, Operator
+from lifesym.operators.fused import Fused, chain, elements_read, elements_written, prologue
+from lifesym.symbols import Size
+from lifesym.trace import Entry, Trace
+
+Rule = Literal["flash", "qkv", "gate_up", "activation", "norm", "layer"]
+FUSIONS: dict[str, tuple[Rule, ...]] = {
+    "none": (),
+    "flash": ("flash",),
+    "full": ("flash", "qkv", "gate_up", "activation", "norm"),
+    "layer": ("layer",),
+}
+"""Named sets of rules."""
+
+_CORE = ("attn_qk", "attn_softcap", "attn_alibi", "attn_softmax", "attn_av")
+_GATE_UP = ("mlp_gate", "mlp_up")
+_ACTIVATION = ("mlp_gate", "mlp_up", "mlp_gate_up_fused", "mlp_act")
+_ADD_NORM = (
+    {"attn_residual", "mlp_norm"},
+    {"attn_residual", "attn_norm"},
+    {"mlp_residual", "attn_norm"},
+)
+
+
+def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) -> Trace:
+    """Apply fusion rules, or a named set of them (`FUSIONS`), to a trace.
+
+    Raises:
+        SymbolError: an unknown rule or set.
+    """
+    chosen = FUSIONS.get(rules) if isinstance(rules, str) else tuple(rules)
+    if chosen is None:
+        raise SymbolError(f"fusion must be one of {', '.join(FUSIONS)}, not {rules!r}")
+    apply: dict[str, Callable[[Trace], Trace]] = {
+        "flash": lambda t: _runs(t, _CORE, "attn_core", lambda ops: _flash(ops, tile)),
+        "qkv": lambda t: _runs(t, ("attn_q", "attn_k", "attn_v"), "attn_qkv_fused", _side_by_side),
+        "gate_up": lambda t: _runs(t, _GATE_UP, "mlp_gate_up_fused", _side_by_side),
+        "activation": lambda t: _runs(t, _ACTIVATION, "mlp_up_act", _epilogue),
+        "norm": _add_norms,
+        "layer": _layers,
+    }
+    for rule in chosen:
+        if rule not in apply:
+            raise SymbolError(f"fusion rule must be one of {', '.join(apply)}, not {rule!r}")
+        trace = apply[rule](trace)
+    return trace
+
+
+def _fused(entries: Sequence[Entry], name: str, operator: Operator) -> Entry:
+    return replace(entries[0], name=name, operator=operator, origin="fusion")
+
+
+def _runs(
+    trace: Trace,
+    names: Sequence[str],
+    name: str,
+    build: Callable[[tuple[Operator, ...]], Operator],
+) -> Trace:
+    """Replace each run of neighbours with these names by one operator."""
+    rows: list[Entry] = []
+    for (_, inside), run in groupby(trace, key=lambda e: (e.section, e.name in names)):
+        entries = list(run)
+        if inside and len(entries) > 1:
+            entries = [_fused(entries, name, build(tuple(e.operator for e in entries)))]
+        rows.extend(entries)
+    return Trace(tuple(rows))
+
+
+def _flash(parts: tuple[Operator, ...], tile: Size | None) -> Fused:
+    scores = next(part for part in parts if isinstance(part, AttentionScores))
+    return chain(parts, rereads=1 if tile is None else CeilDiv(scores.new, tile))
+
+
+def _side_by_side(parts: tuple[Operator, ...]) -> Operator:
+    """One projection with the outputs of several that read the same input."""
+    linears = [part for part in parts if isinstance(part, Linear)]
+    same = len(linears) == len(parts) and len({replace(p, out_features=1) for p in linears}) == 1
+    if same:
+        return replace(linears[0], out_features=Add(*(p.out_features for p in linears)))
+    shared: Expr = elements_read(parts[0])
+    return Fused(parts=parts, unread=shared * (len(parts) - 1), unwritten=0)
+
+
+def _epilogue(parts: tuple[Operator, ...]) -> Fused:
+    """Projections and the activation of their outputs; gate and up share their input."""
+    *projections, activation = parts
+    between = elements_read(activation)
+    again = Add(*(elements_read(part) for part in projections[1:]))
+    return Fused(parts=parts, unread=between + again, unwritten=between)
+
+
+def _add_norms(trace: Trace) -> Trace:
+    rows: list[Entry] = []
+    for entry in trace:
+        before = rows[-1] if rows else None
+        pair = {before.name, entry.name} if before and before.section == entry.section else None
+        if before and pair in _ADD_NORM and before.name.endswith("_residual"):
+            operator = prologue((before.operator, entry.operator))
+            rows[-1] = _fused([before], f"{before.name}_norm", operator)
+        else:
+            rows.append(entry)
+    return Trace(tuple(rows))
+
+
+def _layers(trace: Trace) -> Trace:
+    """One kernel a layer: the residual stream in and out is all the activation traffic left."""
+    rows: list[Entry] = []
+    for section, run in groupby(trace, key=lambda e: e.section):
+        entries = list(run)
+        parts = tuple(entry.operator for entry in entries)
+        if section in ("embed", "head") or len(parts) == 1:
+            rows.extend(entries)
+            continue
+        stream = elements_written(parts[-1])
+        read = Add(*(elements_read(part) for part in parts))
+        written = Add(*(elements_written(part) for part in parts))
+        operator = Fused(parts=parts, unread=read - stream, unwritten=written - stream)
+        rows.append(_fused(entries, "layer", operator))
+    return Trace(tuple(rows))
