@@ -1,16 +1,16 @@
 """Number formats, and the precision of a forward pass: which role is stored in which format."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from typing import Self
 
 import msgspec
-from sympy import Expr, Integer, S
+from sympy import Add, Expr, Integer, S
 
 from lifesym import symbols as sym
-from lifesym.cost import bytes_of
+from lifesym.cost import Cost, bytes_of
 from lifesym.errors import SpecError, nearest
 from lifesym.specs import convert, read_toml, root
 from lifesym.symbols import Number, Size, exact
@@ -28,6 +28,7 @@ class Format:
         group_size: values that share a scale; 0 for one scale a tensor or channel, not counted.
         scale_bits: bits of a group's scale.
         zero_bits: bits of a group's zero point; 0 for symmetric formats.
+        roles: other formats for single weight roles, in mixes such as Q4_K_M.
         native: hardware computes with it as stored; others are dequantized first, unless the
             activations have the same format.
     """
@@ -38,6 +39,12 @@ class Format:
     scale_bits: Expr = S.Zero
     zero_bits: Expr = S.Zero
     native: bool = False
+    roles: tuple[tuple[str, "Format"], ...] = ()
+
+    def __post_init__(self) -> None:
+        """Make every number exact."""
+        for name in ("bits", "group_size", "scale_bits", "zero_bits"):
+            object.__setattr__(self, name, exact(getattr(self, name), f"{self.name}.{name}"))
 
     @property
     def bits_per_value(self) -> Expr:
@@ -58,6 +65,12 @@ class Format:
         return S.One if self.zero_bits.is_zero else Integer(2)
 
 
+class _MixSpec(msgspec.Struct, forbid_unknown_fields=True):
+    default: str
+    roles: dict[str, str | list[str]]
+    source: str
+
+
 class _FormatSpec(msgspec.Struct, forbid_unknown_fields=True):
     bits: int | Decimal
     source: str
@@ -71,8 +84,10 @@ class _FormatSpec(msgspec.Struct, forbid_unknown_fields=True):
 def known_formats() -> Mapping[str, Format]:
     """Every format of ``specs/formats.toml`` by name."""
     path = root() / "formats.toml"
+    tables = read_toml(path)
+    mixes = tables.pop("mix", {})
     formats = {}
-    for name, table in read_toml(path).items():
+    for name, table in tables.items():
         spec = convert(table, _FormatSpec, f"{path}: [{name}]")
         formats[name] = Format(
             name=name,
@@ -82,7 +97,41 @@ def known_formats() -> Mapping[str, Format]:
             zero_bits=exact(spec.zero_bits),
             native=spec.native,
         )
+    for name, table in mixes.items():
+        mix = convert(table, _MixSpec, f"{path}: [mix.{name}]")
+        roles = tuple((role, _shared(kinds, formats)) for role, kinds in mix.roles.items())
+        formats[name] = replace(formats[mix.default], name=name, roles=roles)
     return formats
+
+
+def _shared(kinds: str | list[str], formats: Mapping[str, Format]) -> Format:
+    """One format, or the average of several that hold equal shares of the values."""
+    if isinstance(kinds, str):
+        return formats[kinds]
+    parts = [formats[kind] for kind in kinds]
+    zeros = max((part.zero_bits for part in parts), key=lambda bits: bits != 0)
+    return Format(
+        name="+".join(kinds),
+        bits=Add(*(part.bits_per_value for part in parts)) / len(parts),
+        zero_bits=zeros,
+    )
+
+
+def shared_exponent(mantissa_bits: Number, exponent_bits: Number, group_size: Number) -> Format:
+    r"""A block format: a sign and mantissa a value, one exponent a group.
+
+    $b = 1 + m + e / g$. The mantissa's length may be a symbol, or differ by role.
+    Source: Anda, arXiv 2411.15982, section III.
+
+    >>> shared_exponent(sym.mantissa_bits, 5, 64).bits_per_value
+    mantissa_bits + 69/64
+    """
+    return Format(
+        name="shared exponent",
+        bits=1 + exact(mantissa_bits),
+        group_size=exact(group_size),
+        scale_bits=exact(exponent_bits),
+    )
 
 
 def load_format(name: str | Format) -> Format:
@@ -93,9 +142,10 @@ def load_format(name: str | Format) -> Format:
     """
     if isinstance(name, Format):
         return name
-    if name not in known_formats():
-        raise SpecError(f"unknown number format {name!r}{nearest(name, known_formats())}")
-    return known_formats()[name]
+    known = known_formats()
+    if name.lower() not in known:
+        raise SpecError(f"unknown number format {name!r}{nearest(name.lower(), known)}")
+    return known[name.lower()]
 
 
 def symbolic_format(role: str, bits: Number | None = None) -> Format:
@@ -116,13 +166,17 @@ class Precision:
         weights: matrices, embeddings and the LM head.
         activations: what flows between operators; its type is also the compute type.
         kv: cached keys and values.
-        roles: other formats for single weight roles (``embedding``, ``lm_head``, ``linear`` ...).
+        roles: other formats for single weight roles: an operator's name (``attn_v``,
+            ``mlp_down``) or ``embedding``, ``lm_head``, ``experts``, ``router``, ``vector``.
+        unfused_dequant: weights are dequantized by a kernel of its own, which writes them in the
+            activations' format for the product to read.
     """
 
     weights: Format
     activations: Format
     kv: Format
     roles: Mapping[str, Format] = field(default_factory=dict)
+    unfused_dequant: bool = False
 
     @classmethod
     def of(
@@ -142,9 +196,10 @@ class Precision:
 
     def weight_format(self, role: str) -> Format:
         """The format of a weight; vectors (``vector``) stay unquantized, as all tools keep them."""
-        if role == "vector" and not self.weights.native:
-            return self.roles.get(role, self.activations)
-        return self.roles.get(role, self.weights)
+        overrides = dict(self.weights.roles) | dict(self.roles)
+        if role in overrides:
+            return overrides[role]
+        return self.weights if self.weights.native or role != "vector" else self.activations
 
     def weight_bytes(self, elements: Size, role: str) -> Expr:
         """Bytes of so many weights of a role."""
@@ -154,6 +209,25 @@ class Precision:
         """Operations to dequantize so many weights of a role; 0 where it is the compute format."""
         stored = self.weight_format(role)
         return S.Zero if stored == self.activations else elements * stored.dequant_ops_per_value
+
+    def read_weights(self, counts: Mapping[str, Expr]) -> Cost:
+        """The cost of reading weights, given by role, and of dequantizing them."""
+        total = Cost()
+        for role, count in counts.items():
+            ops = self.dequant_ops(count, role)
+            total += Cost(weight_bytes=self.weight_bytes(count, role), dequant_ops=ops)
+            if self.unfused_dequant and not ops.is_zero:
+                moved = self.activation_bytes(count)
+                total += Cost(
+                    activation_write_bytes=moved, activation_read_bytes=moved, dispatches=S.One
+                )
+        return total
+
+    def read_cache(self, elements: Size) -> Cost:
+        """The cost of reading cached keys or values, and of dequantizing them."""
+        return Cost(
+            kv_read_bytes=self.kv_bytes(elements), dequant_ops=self.kv_dequant_ops(elements)
+        )
 
     def activation_bytes(self, elements: Size) -> Expr:
         """Bytes of so many activations."""

@@ -8,11 +8,11 @@ from typing import Any, Self
 
 from sympy import Add, Expr, Integer, S, Symbol
 
-from lifesym.blocks import Block
+from lifesym.blocks import Block, Emitted
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest
 from lifesym.formats import Format, Precision, load_format
-from lifesym.operators import Routing
+from lifesym.operators import HeadLinear, Linear, Routing
 from lifesym.operators.experts import RoutingKind
 from lifesym.symbols import Size, resolve, size
 from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
@@ -144,7 +144,7 @@ class Model:
             tuple(
                 Entry(section=section.label, name=name, count=section.count, operator=operator)
                 for section in self.bound
-                for name, operator in section.block.operators(step)
+                for name, operator in _named(section.block.operators(step))
             )
         )
 
@@ -163,7 +163,7 @@ class Model:
         roles: dict[str, list[Expr]] = {}
         for section in self.bound:
             copies = S.One if section.shared else section.count
-            for _, operator in section.block.operators(step):
+            for _, operator in _named(section.block.operators(step)):
                 for role, count in operator.weight_roles.items():
                     roles.setdefault(role, []).append(copies * count)
         return {role: Add(*counts) for role, counts in roles.items()}
@@ -192,6 +192,15 @@ class Model:
         """Bytes that one more token of a sequence adds to the cache, below every window."""
         elements = Add(*(part.count * part.block.per_token(mla) for part in self.bound))
         return bytes_of(elements, load_format(kv).bits_per_value)
+
+
+def _named(emitted: Emitted) -> Emitted:
+    """Weights have the role of their operator's name, unless they have one of their own."""
+    for name, operator in emitted:
+        if isinstance(operator, Linear | HeadLinear) and operator.role == "linear":
+            yield name, replace(operator, role=name)
+        else:
+            yield name, operator
 
 
 def _bind(node: Any, values: Mapping[Symbol, Expr]) -> Any:

@@ -146,6 +146,16 @@ activation_bits = _row(
     "activation_bits", r"b_{\mathrm{a}}", "bits", "bits of an activation", kind="bits"
 )
 kv_bits = _row("kv_bits", r"b_{\mathrm{kv}}", "bits", "bits of a cached key or value", kind="bits")
+group_size = _row("group_size", "g", "values", "values that share a scale", kind="bits")
+scale_bits = _row(
+    "scale_bits", r"b_{\mathrm{s}}", "bits", "bits of a group's scale", kind="bits", minimum=0
+)
+zero_bits = _row(
+    "zero_bits", r"b_{\mathrm{z}}", "bits", "bits of a group's zero point", kind="bits", minimum=0
+)
+mantissa_bits = _row(
+    "mantissa_bits", r"b_{\mathrm{m}}", "bits", "mantissa bits of a value", kind="bits", minimum=0
+)
 
 # hardware
 peak = _row("peak", "P", "FLOP/s", "peak rate of the matrix engine", kind="rate", minimum=None)

@@ -13,6 +13,7 @@ from lifesym.families.base import (
     layer_sections,
     numbers,
     per_head,
+    refuse,
 )
 from lifesym.model import Model
 
@@ -43,9 +44,11 @@ def falcon(c: FalconConfig, name: str) -> Model:
         kv_heads = c.num_kv_heads or heads
     else:
         kv_heads = 1 if c.multi_query else heads
-    norms = c.num_ln_in_parallel_attn
-    two_norms = (2 if norms is None else norms) == 2 if c.new_decoder_architecture else False
-    parallel = c.new_decoder_architecture or c.parallel_attn
+    refuse(
+        c.new_decoder_architecture and not c.parallel_attn,
+        "key 'parallel_attn': false is not modelled with new_decoder_architecture",
+    )
+    norms = c.num_ln_in_parallel_attn or (2 if c.new_decoder_architecture else 1)
     norm = NormSpec(features=sym.hidden, kind="layer")
     layer = DecoderLayer(
         hidden=sym.hidden,
@@ -68,8 +71,8 @@ def falcon(c: FalconConfig, name: str) -> Model:
             bias=c.bias,
         ),
         mixer_norm=norm,
-        mlp_norm=norm if two_norms or not parallel else None,
-        parallel=parallel,
+        mlp_norm=norm if norms == 2 or not c.parallel_attn else None,
+        parallel=c.parallel_attn,
     )
     sections, counts = layer_sections([False] * c.num_hidden_layers, lambda _: layer)
     sizes = numbers(

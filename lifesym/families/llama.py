@@ -76,12 +76,11 @@ def _decoder(
     out_bias: bool = False,
     qk_norm: Literal["none", "head", "all"] = "none",
     fused: bool = False,
-    head_dim: int | None = None,
     rotary_factor: float = 1.0,
 ) -> Model:
     heads = c.num_attention_heads
     kv_heads = grouped(heads, c.num_key_value_heads or heads)
-    head_dim = head_dim or c.head_dim or per_head(c.hidden_size, heads)
+    head_dim = c.head_dim or per_head(c.hidden_size, heads)
     rotary_dim = rotated(head_dim, rotary_factor)
     norm = NormSpec(features=sym.hidden)
 
@@ -173,7 +172,6 @@ def qwen3(c: QwenConfig, name: str) -> Model:
 
 def phi3(c: PhiConfig, name: str) -> Model:
     """Phi 3 and 4: fused QKV, fused gate and up, partial rotary embedding."""
-    head_dim = per_head(c.hidden_size, c.num_attention_heads)
     kinds = layer_kinds(c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True)
     return _decoder(
         c,
@@ -181,7 +179,6 @@ def phi3(c: PhiConfig, name: str) -> Model:
         kinds=kinds,
         window=c.sliding_window,
         fused=True,
-        head_dim=head_dim,
         rotary_factor=c.partial_rotary_factor,
     )
 

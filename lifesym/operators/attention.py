@@ -62,12 +62,10 @@ class AttentionScores(Operator):
         return Cost(
             matmul_flops=FLOPS_PER_MAC * scores * self.head_dim,
             vector_flops=scores,
-            dequant_ops=precision.kv_dequant_ops(keys),
             activation_read_bytes=precision.activation_bytes(queries),
             activation_write_bytes=precision.activation_bytes(scores),
-            kv_read_bytes=precision.kv_bytes(keys),
             dispatches=Integer(1),
-        )
+        ) + precision.read_cache(keys)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,11 +105,10 @@ class Softmax(Operator):
         traffic = precision.activation_bytes(self.elements)
         return Cost(
             vector_flops=5 * self.elements,
-            weight_bytes=precision.weight_bytes(self.sinks, "vector"),
             activation_read_bytes=traffic,
             activation_write_bytes=traffic,
             dispatches=Integer(1),
-        )
+        ) + precision.read_weights(self.weight_roles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,12 +146,10 @@ class AttentionValues(Operator):
         outputs = self.batch * self.new * self.heads * self.head_dim
         return Cost(
             matmul_flops=FLOPS_PER_MAC * scores * self.head_dim,
-            dequant_ops=precision.kv_dequant_ops(values),
             activation_read_bytes=precision.activation_bytes(scores),
             activation_write_bytes=precision.activation_bytes(outputs),
-            kv_read_bytes=precision.kv_bytes(values),
             dispatches=Integer(1),
-        )
+        ) + precision.read_cache(values)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,11 +27,10 @@ class Elementwise(Operator):
         """The cost of so many operations, elements read and elements written."""
         return Cost(
             vector_flops=flops,
-            weight_bytes=precision.weight_bytes(self.parameters, "vector"),
             activation_read_bytes=precision.activation_bytes(reads),
             activation_write_bytes=precision.activation_bytes(writes),
             dispatches=Integer(1),
-        )
+        ) + precision.read_weights(self.weight_roles)
 
     @property
     def weight_roles(self) -> dict[str, Expr]:

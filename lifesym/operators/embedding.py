@@ -51,9 +51,7 @@ class Embedding(Operator):
         moved = precision.activation_bytes(elements)
         return Cost(
             vector_flops=elements if self.added else S.Zero,
-            dequant_ops=precision.dequant_ops(elements, self.role),
-            weight_bytes=precision.weight_bytes(elements, self.role),
             activation_read_bytes=moved if self.added else S.Zero,
             activation_write_bytes=moved,
             dispatches=Integer(1),
-        )
+        ) + precision.read_weights({self.role: elements})

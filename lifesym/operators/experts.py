@@ -172,15 +172,12 @@ class Experts(Operator):
         """Exactly k experts a token; the distinct ones' weights are read once."""
         choices = self.tokens * self.active * exact(self.routing.imbalance, "imbalance")
         distinct = self.routing.distinct(self.experts, self.active, self.tokens)
-        read = self._weights(distinct)
         elementwise = ACTIVATION_OPS[self.activation] + (1 if self.gated else 0)
         biases = (self._matrices - 1) * self.intermediate + self.hidden if self.bias else S.Zero
         wide = (self._matrices - 1) * self.intermediate
         return Cost(
             matmul_flops=FLOPS_PER_MAC * choices * self._matrices * self.hidden * self.intermediate,
             vector_flops=choices * (elementwise * self.intermediate + biases + 2 * self.hidden),
-            dequant_ops=precision.dequant_ops(read["experts"], "experts"),
-            weight_bytes=Add(*(precision.weight_bytes(n, role) for role, n in read.items())),
             activation_read_bytes=precision.activation_bytes(
                 choices * (self.hidden + wide + self.intermediate + self.hidden)
             ),
@@ -188,4 +185,4 @@ class Experts(Operator):
                 choices * (wide + self.intermediate + self.hidden) + self.tokens * self.hidden
             ),
             dispatches=Integer(self._matrices + 2),
-        )
+        ) + precision.read_weights(self._weights(distinct))

@@ -59,12 +59,10 @@ class Linear(Operator):
         return Cost(
             matmul_flops=FLOPS_PER_MAC * self.tokens * weights,
             vector_flops=self.tokens * self.out_features if self.bias else S.Zero,
-            dequant_ops=precision.dequant_ops(weights, self.role),
-            weight_bytes=_weight_bytes(self, precision),
             activation_read_bytes=precision.activation_bytes(self.tokens * self.in_features),
             activation_write_bytes=precision.activation_bytes(self.tokens * self.out_features),
             dispatches=Integer(1),
-        )
+        ) + precision.read_weights(self.weight_roles)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -158,14 +156,7 @@ class HeadLinear(Operator):
         rows = self.tokens * self.heads
         return Cost(
             matmul_flops=FLOPS_PER_MAC * rows * self.in_features * self.out_features,
-            dequant_ops=precision.dequant_ops(self.parameters, self.role),
-            weight_bytes=_weight_bytes(self, precision),
             activation_read_bytes=precision.activation_bytes(rows * self.in_features),
             activation_write_bytes=precision.activation_bytes(rows * self.out_features),
             dispatches=Integer(1),
-        )
-
-
-def _weight_bytes(operator: Operator, precision: Precision) -> Expr:
-    roles = operator.weight_roles.items()
-    return sum((precision.weight_bytes(count, role) for role, count in roles), S.Zero)
+        ) + precision.read_weights(self.weight_roles)

@@ -1,0 +1,444 @@
+"""Operators against their own arithmetic: run the loop on counting numbers, compare integers.
+
+`Num` is a number that knows where it was stored and reports every operation. NumPy runs real
+matrix products and elementwise formulas on arrays of it, so the counts below are those of an
+execution, not of a formula.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import product
+from typing import Any, Self
+
+import numpy as np
+import pytest
+from sympy import Integer
+
+from lifesym.blocks import Attention
+from lifesym.cost import FLOPS_PER_MAC, Cost
+from lifesym.formats import Precision
+from lifesym.operators import (
+    Activation,
+    Alibi,
+    AttentionScores,
+    AttentionValues,
+    Embedding,
+    Experts,
+    HeadLinear,
+    KVAppend,
+    Linear,
+    LMHead,
+    Norm,
+    Operator,
+    Residual,
+    Rotary,
+    Routing,
+    Scale,
+    Softmax,
+    TopK,
+)
+from lifesym.trace import ForwardPass
+
+BYTES = 2
+"""A bf16 value; every role has that format here."""
+
+
+class Tally:
+    """What an execution did: products, other operations, elements read by role and written."""
+
+    def __init__(self) -> None:
+        self.macs = self.ops = self.written = self.cached = 0
+        self.read: dict[str, set[tuple[Any, ...]]] = {}
+        self.tensors = 0
+
+    def tensor(self, role: str, *shape: int) -> np.ndarray:
+        """An array stored in memory in a role: ``weight``, ``activation`` or ``kv``."""
+        self.tensors += 1
+        array = np.empty(shape, dtype=object)
+        for at in np.ndindex(*shape):
+            value = math.sin(7 * self.tensors + sum(3**i * j for i, j in enumerate(at)))
+            array[at] = Num(self, value, role, (self.tensors, *at))
+        return array
+
+    def product(self, left: np.ndarray, right: np.ndarray) -> np.ndarray:
+        """A matrix product: its multiplications are multiply-adds, its additions are theirs."""
+        before, multiplied = self.ops, Num.products
+        result = left @ right
+        self.ops = before
+        self.macs += Num.products - multiplied
+        return result
+
+    def write(self, array: np.ndarray) -> np.ndarray:
+        """Store the result as activations."""
+        self.written += array.size
+        return array
+
+    def load(self, number: "Num") -> "Num":
+        """Read without computing, as a look-up does."""
+        number.touch()
+        return number
+
+    def unique(self, role: str) -> int:
+        """Distinct elements read in a role."""
+        return len(self.read.get(role, ()))
+
+
+class Num:
+    """A number that reports to a `Tally`; results of operations are in no memory."""
+
+    products = 0
+
+    def __init__(
+        self, tally: Tally, value: float, role: str = "", at: tuple[Any, ...] = ()
+    ) -> None:
+        self.tally, self.value, self.role, self.at = tally, value, role, at
+
+    def touch(self) -> None:
+        if self.role:
+            self.tally.read.setdefault(self.role, set()).add(self.at)
+
+    def _do(self, other: Any, function: Callable[[float, float], float]) -> "Num":
+        self.touch()
+        if isinstance(other, Num):
+            other.touch()
+        self.tally.ops += 1
+        right = other.value if isinstance(other, Num) else other
+        return Num(self.tally, function(self.value, right))
+
+    def __mul__(self, other: Any) -> "Num":
+        Num.products += 1
+        return self._do(other, lambda a, b: a * b)
+
+    def __add__(self, other: Any) -> "Num":
+        return self._do(other, lambda a, b: a + b)
+
+    def __sub__(self, other: Any) -> "Num":
+        return self._do(other, lambda a, b: a - b)
+
+    def __truediv__(self, other: Any) -> "Num":
+        return self._do(other, lambda a, b: a / b)
+
+    def __neg__(self) -> Self:
+        return self
+
+    def largest(self, other: Any) -> "Num":
+        return self._do(other, max)
+
+    def exp(self) -> "Num":
+        return self._do(0, lambda a, _: math.exp(a))
+
+    def tanh(self) -> "Num":
+        return self._do(0, lambda a, _: math.tanh(a))
+
+    def erf(self) -> "Num":
+        return self._do(0, lambda a, _: math.erf(a))
+
+
+def check(operator: Operator, tally: Tally, **also: int) -> None:
+    """The cost in bf16 is what the execution did."""
+    cost = operator.cost(Precision.of())
+    expected = Cost(
+        matmul_flops=Integer(FLOPS_PER_MAC * tally.macs),
+        vector_flops=Integer(tally.ops),
+        weight_bytes=Integer(BYTES * tally.unique("weight")),
+        activation_read_bytes=Integer(BYTES * tally.unique("activation")),
+        activation_write_bytes=Integer(BYTES * tally.written),
+        kv_read_bytes=Integer(BYTES * tally.unique("kv")),
+        kv_write_bytes=Integer(BYTES * tally.cached),
+        dispatches=Integer(also.get("dispatches", 1)),
+    )
+    assert dict(cost.items()) == dict(expected.items())
+
+
+SMALL = list(product((1, 3), (1, 2, 4), (1, 2, 3)))
+
+
+def test_the_counting_numbers_compute() -> None:
+    tally = Tally()
+    x, w = tally.tensor("activation", 3, 4), tally.tensor("weight", 4, 2)
+    result = np.vectorize(lambda n: n.value)(tally.product(x, w))
+    plain = [np.vectorize(lambda n: n.value)(a).astype(float) for a in (x, w)]
+    assert np.allclose(result.astype(float), plain[0] @ plain[1])
+    assert (tally.macs, tally.ops) == (24, 0)
+
+
+@pytest.mark.parametrize(("tokens", "inputs", "outputs"), SMALL)
+@pytest.mark.parametrize("bias", [False, True])
+def test_linear_and_lm_head(tokens: int, inputs: int, outputs: int, bias: bool) -> None:
+    tally = Tally()
+    x, w = tally.tensor("activation", tokens, inputs), tally.tensor("weight", outputs, inputs)
+    y = tally.product(x, w.T)
+    tally.write(y + tally.tensor("weight", outputs) if bias else y)
+    linear = Linear(tokens=tokens, in_features=inputs, out_features=outputs, bias=bias)
+    check(linear, tally)
+    assert linear.parameters == tally.unique("weight")
+    for tied in (False, True):
+        head = LMHead(tokens=tokens, hidden=inputs, vocab=outputs, bias=bias, tied=tied)
+        check(head, tally)
+        assert head.parameters == linear.parameters - (inputs * outputs if tied else 0)
+
+
+@pytest.mark.parametrize(("heads", "inputs", "outputs"), SMALL)
+def test_head_linear(heads: int, inputs: int, outputs: int) -> None:
+    tally, tokens = Tally(), 2
+    x = tally.tensor("activation", heads, tokens, inputs)
+    w = tally.tensor("weight", heads, inputs, outputs)
+    for head in range(heads):
+        tally.write(tally.product(x[head], w[head]))
+    operator = HeadLinear(tokens=tokens, heads=heads, in_features=inputs, out_features=outputs)
+    check(operator, tally)
+    assert operator.parameters == w.size
+
+
+@pytest.mark.parametrize("added", [False, True])
+@pytest.mark.parametrize(("tokens", "features"), [(1, 1), (2, 3), (4, 2)])
+def test_embedding(tokens: int, features: int, added: bool) -> None:
+    tally, rows = Tally(), 5
+    table = tally.tensor("weight", rows, features)
+    found = np.vectorize(tally.load)(table[:tokens])
+    tally.write(tally.tensor("activation", tokens, features) + found if added else found)
+    operator = Embedding(tokens=tokens, rows=rows, features=features, added=added)
+    check(operator, tally)
+    assert operator.parameters == table.size
+
+
+ATTENTION = [
+    (batch, group, kv_heads, new, past, window, causal)
+    for batch, group, kv_heads in ((1, 1, 1), (2, 2, 1), (1, 3, 2))
+    for new, past in ((1, 0), (4, 0), (1, 3), (3, 2), (2, 5))
+    for window in (None, 1, 2, 4, 9)
+    for causal in ("full", "exact")
+]
+
+
+@pytest.mark.parametrize(
+    ("batch", "group", "kv_heads", "new", "past", "window", "causal"), ATTENTION
+)
+def test_scores_and_values(
+    batch: int, group: int, kv_heads: int, new: int, past: int, window: int | None, causal: Any
+) -> None:
+    """Keys are those that the oldest new query still sees; a mask leaves out single pairs."""
+    head_dim, heads = 2, group * kv_heads
+    held = past if window is None else min(past, window - 1)
+    keys = held + new
+    seen = [
+        (i, j)
+        for i, j in product(range(new), range(keys))
+        if causal == "full"
+        or (j <= held + i and (window is None or held + i - j < window))
+    ]
+    block = Attention(
+        hidden=1,
+        heads=heads,
+        kv_heads=kv_heads,
+        head_dim=head_dim,
+        window=None if window is None else Integer(window),
+    )
+    step = ForwardPass(
+        batch=Integer(batch), new=Integer(new), past=Integer(past), causal=causal
+    )
+    counted_keys, pairs = block.attended(step)
+    assert (counted_keys, pairs) == (keys, len(seen))
+    shape = {"batch": batch, "heads": heads, "kv_heads": kv_heads, "head_dim": head_dim}
+
+    tally = Tally()
+    q = tally.tensor("activation", batch, heads, new, head_dim)
+    k = tally.tensor("kv", batch, kv_heads, keys, head_dim)
+    for b, h, (i, j) in product(range(batch), range(heads), seen):
+        score = tally.product(q[b, h, i], k[b, h // group, j])
+        tally.write(np.array([score * 0.5], dtype=object))
+    check(AttentionScores(**shape, new=new, keys=keys, pairs=pairs), tally)
+
+    tally = Tally()
+    p = tally.tensor("activation", batch, heads, new, keys)
+    v = tally.tensor("kv", batch, kv_heads, keys, head_dim)
+    for b, h, i in product(range(batch), range(heads), range(new)):
+        columns = [j for row, j in seen if row == i]
+        tally.write(tally.product(p[b, h, i, columns], v[b, h // group, columns]))
+    check(AttentionValues(**shape, new=new, keys=keys, pairs=pairs), tally)
+
+
+@pytest.mark.parametrize(("rows", "length"), [(1, 1), (2, 3), (4, 5)])
+def test_softmax(rows: int, length: int) -> None:
+    tally = Tally()
+    scores = tally.tensor("activation", rows, length)
+    for row in scores:
+        top = Num(tally, -math.inf)
+        for score in row:
+            top = top.largest(score)
+        powers = [(score - top).exp() for score in row]
+        total = Num(tally, 0.0)
+        for power in powers:
+            total = total + power
+        probabilities = tally.write(np.array([power / total for power in powers], dtype=object))
+        assert math.isclose(sum(p.value for p in probabilities), 1)
+    check(Softmax(elements=rows * length), tally)
+
+
+@pytest.mark.parametrize("kind", ["rms", "layer"])
+@pytest.mark.parametrize(("rows", "features"), [(1, 1), (2, 3), (4, 2)])
+def test_norm(rows: int, features: int, kind: str) -> None:
+    tally = Tally()
+    x, gain = tally.tensor("activation", rows, features), tally.tensor("weight", features)
+    offset = tally.tensor("weight", features) if kind == "layer" else None
+    for row in x:
+        centred = row
+        if offset is not None:
+            mean = _total(tally, row).value / features
+            centred = np.array([n - mean for n in row], dtype=object)
+        squares = [n * n for n in centred]
+        scale = 1 / math.sqrt(_total(tally, squares).value / features + 1e-6)
+        if offset is not None:
+            centred = np.array([n - mean for n in row], dtype=object)
+        scaled = [n * scale for n in centred]
+        result = [n * g for n, g in zip(scaled, gain, strict=True)]
+        if offset is not None:
+            result = [n + b for n, b in zip(result, offset, strict=True)]
+        tally.write(np.array(result, dtype=object))
+    operator = Norm(rows=rows, features=features, kind=kind)
+    check(operator, tally)
+    assert operator.parameters == tally.unique("weight")
+
+
+def _total(tally: Tally, numbers: Any) -> Num:
+    total = Num(tally, 0.0)
+    for number in numbers:
+        total = total + number
+    return total
+
+
+@pytest.mark.parametrize(("tokens", "heads", "rotary_dim"), [(1, 1, 2), (2, 3, 4), (3, 2, 2)])
+def test_rotary(tokens: int, heads: int, rotary_dim: int) -> None:
+    tally = Tally()
+    x = tally.tensor("activation", tokens, heads, rotary_dim // 2, 2)
+    table = tally.tensor("activation", tokens, rotary_dim // 2, 2)
+    for t, h, p in np.ndindex(tokens, heads, rotary_dim // 2):
+        (a, b), (cosine, sine) = x[t, h, p], table[t, p]
+        turned = [a * cosine - b * sine, a * sine + b * cosine]
+        tally.write(np.array(turned, dtype=object))
+    check(Rotary(tokens=tokens, heads=heads, rotary_dim=rotary_dim), tally)
+
+
+ACTIVATIONS: dict[str, Callable[[Num], Num]] = {
+    "relu": lambda x: x.largest(0),
+    "relu2": lambda x: _square(x.largest(0)),
+    "silu": lambda x: x * _over(1, (-x).exp() + 1),
+    "gelu": lambda x: x * ((x * 0.7071).erf() + 1) * 0.5,
+    "gelu_tanh": lambda x: x * (((_square(x) * x * 0.0447 + x) * 0.798).tanh() + 1) * 0.5,
+    "quick_gelu": lambda x: x * _over(1, (-(x * 1.702)).exp() + 1),
+    "sigmoid": lambda x: _over(1, (-x).exp() + 1),
+    "tanh": lambda x: x.tanh(),
+}
+
+
+def _square(x: Num) -> Num:
+    return x * x
+
+
+def _over(one: int, x: Num) -> Num:
+    return Num(x.tally, one) / x
+
+
+@pytest.mark.parametrize("function", sorted(ACTIVATIONS))
+@pytest.mark.parametrize("gated", [False, True])
+def test_activation(function: str, gated: bool) -> None:
+    tally = Tally()
+    x, up = tally.tensor("activation", 5), tally.tensor("activation", 5)
+    results = [ACTIVATIONS[function](n) for n in x]
+    if gated:
+        results = [n * u for n, u in zip(results, up, strict=True)]
+    tally.write(np.array(results, dtype=object))
+    check(Activation(elements=5, function=function, gated=gated), tally)
+
+
+@pytest.mark.parametrize("inputs", [2, 3])
+def test_residual(inputs: int) -> None:
+    tally = Tally()
+    tally.write(sum((tally.tensor("activation", 4) for _ in range(inputs - 1)),
+                    start=tally.tensor("activation", 4)))
+    check(Residual(elements=4, inputs=inputs), tally)
+
+
+def test_scale_softcap_alibi() -> None:
+    for operator, function in (
+        (Scale(elements=4), lambda n: n * 3.0),
+        (Scale(elements=4, softcap=True), lambda n: (n / 30.0).tanh() * 30.0),
+        (Alibi(elements=4), lambda n: n + -0.5),
+    ):
+        tally = Tally()
+        results = [function(n) for n in tally.tensor("activation", 4)]
+        tally.write(np.array(results, dtype=object))
+        check(operator, tally)
+
+
+def test_kv_append() -> None:
+    tally = Tally()
+    for number in tally.tensor("activation", 3, 8).flat:
+        tally.load(number)
+        tally.cached += 1
+    check(KVAppend(tokens=3, elements=8), tally)
+
+
+@pytest.mark.parametrize("sigmoid", [False, True])
+def test_top_k(sigmoid: bool) -> None:
+    tally = Tally()
+    for row in tally.tensor("activation", 3, 4):
+        if sigmoid:
+            chances = [ACTIVATIONS["sigmoid"](n) for n in row]
+        else:
+            top = Num(tally, -math.inf)
+            for score in row:
+                top = top.largest(score)
+            powers = [(score - top).exp() for score in row]
+            total = _total(tally, powers)
+            chances = [power / total for power in powers]
+        for chance in chances:
+            chance.largest(0)
+    check(TopK(tokens=3, experts=4, sigmoid=sigmoid), tally)
+
+
+@pytest.mark.parametrize("gated", [False, True])
+@pytest.mark.parametrize("bias", [False, True])
+def test_experts(gated: bool, bias: bool) -> None:
+    """Two tokens that both choose experts 0 and 2: exactly ``active`` are read."""
+    tokens, experts, chosen, hidden, width = 2, 3, (0, 2), 2, 3
+    tally = Tally()
+    shapes = [(width, hidden)] * (2 if gated else 1) + [(hidden, width)]
+    weights = [[tally.tensor("weight", *shape) for shape in shapes] for _ in range(experts)]
+    biases = [[tally.tensor("weight", shape[0]) for shape in shapes] for _ in range(experts)]
+
+    def stored(values: Any) -> np.ndarray:
+        """Written by one kernel and read by the next."""
+        array = tally.tensor("activation", len(values))
+        return tally.write(array)
+
+    def project(expert: int, matrix: int, x: np.ndarray) -> np.ndarray:
+        y = tally.product(weights[expert][matrix], x)
+        return stored(y + biases[expert][matrix] if bias else y)
+
+    for _ in range(tokens):
+        outputs = []
+        for expert in chosen:
+            x = tally.tensor("activation", hidden)
+            wide = [project(expert, matrix, x) for matrix in range(len(shapes) - 1)]
+            acted = [ACTIVATIONS["silu"](n) for n in wide[0]]
+            if gated:
+                acted = [n * u for n, u in zip(acted, wide[1], strict=True)]
+            outputs.append(project(expert, -1, stored(acted)))
+        total = np.array([Num(tally, 0.0)] * hidden, dtype=object)
+        for output in outputs:
+            total = total + output * 0.5
+        tally.write(total)
+    operator = Experts(
+        tokens=tokens,
+        experts=experts,
+        active=len(chosen),
+        hidden=hidden,
+        intermediate=width,
+        activation="silu",
+        gated=gated,
+        bias=bias,
+        routing=Routing(kind="active"),
+    )
+    check(operator, tally, dispatches=len(shapes) + 2)
+    assert operator.parameters * len(chosen) == tally.unique("weight") * experts
