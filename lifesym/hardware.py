@@ -71,6 +71,8 @@ class Hardware:
             matrix=_Everything(sym.peak),
             vector=_Everything(sym.vector_peak),
             bandwidth=sym.bandwidth,
+            link_bandwidth=sym.link_bandwidth,
+            link_latency=sym.link_latency,
             compute_efficiency=sym.compute_efficiency,
             memory_efficiency=sym.memory_efficiency,
             dispatch_time=sym.dispatch_time,

@@ -9,10 +9,10 @@ contexts ``past + prompt`` to ``past + prompt + G - 2``. So
 - $\mathit{latency} = \mathit{TTFT} + (G - 1)\,\overline{\mathit{TPOT}}$.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Literal, get_args
 
 from sympy import Add, Expr, S, Symbol
 
@@ -29,8 +29,11 @@ from lifesym.roofline import Overlap, Term, time_terms, total
 from lifesym.sums import sum_over
 from lifesym.symbols import Notation, Number, Size, index, size
 from lifesym.trace import MLA, Causal, Logits, Trace
+from lifesym.transforms import ExpertParallel, Fusion, Lora, TensorParallel
+from lifesym.transforms.fusion import Rule
 
-Bound = Literal["compute", "memory", "dispatch"]
+Rewrite = Callable[[Trace], Trace]
+Bound = Literal["compute", "memory", "dispatch", "network"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,6 +118,7 @@ class Forecast:
     causal: Causal
     routing: Routing
     chunk: Expr | None = None
+    rewrites: tuple[Rewrite, ...] = ()
 
     @cached_property
     def ttft(self) -> Result:
@@ -154,12 +158,13 @@ class Forecast:
 
     @cached_property
     def memory(self) -> Result:
-        """Bytes held at the end: weights and the KV cache; activations are not counted."""
-        weights = Add(
-            *(self.precision.weight_bytes(n, r) for r, n in self.model.weight_roles.items())
-        )
+        """Bytes a device holds at the end: weights and the KV cache; not activations."""
+        trace = self._trace(S.One, S.Zero)
+        roles = trace.weight_roles().items()
+        weights = Add(*(self.precision.weight_bytes(count, role) for role, count in roles))
         tokens = self.past + self.prompt + self.generate
-        cache = self.model.kv_bytes(tokens, self.precision.kv, self.batch, self.mla)
+        growing = self.precision.kv_bytes(self.batch * trace.cache_elements(tokens))
+        cache = growing + self.model.kv_bytes(0, self.precision.kv, self.batch, self.mla)
         parts = (Part(name="weights", value=weights), Part(name="KV cache", value=cache))
         return Result(name="memory", unit="byte", expr=weights + cache, parts=parts)
 
@@ -235,7 +240,7 @@ class Forecast:
         return flops, moved
 
     def _trace(self, new: Expr, past: Expr, logits: Logits = "last") -> Trace:
-        return self.model.forward(
+        trace = self.model.forward(
             self.batch,
             new,
             past,
@@ -244,6 +249,9 @@ class Forecast:
             causal=self.causal,
             routing=self.routing,
         )
+        for rewrite in self.rewrites:
+            trace = rewrite(trace)
+        return trace
 
     def _timed(self, trace: Trace) -> tuple[Term, ...]:
         return time_terms(trace, self.hardware, self.precision, self.overlap)
@@ -289,6 +297,11 @@ def forecast(
     causal: Causal = "full",
     routing: Routing | RoutingKind = "uniform",
     chunk: Size | None = None,
+    lora: Lora | Size | None = None,
+    fusion: str | Iterable[Rule] = "none",
+    tile: Size | None = None,
+    tensor_parallel: Size = 1,
+    expert_parallel: Size = 1,
 ) -> Forecast:
     """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
 
@@ -309,6 +322,11 @@ def forecast(
         causal: which scores are counted.
         routing: how tokens choose experts, or the name of a rule.
         chunk: tokens of a prefill chunk; the whole prompt at once unless given.
+        lora: low-rank adapters, or their rank on the attention projections.
+        fusion: a named set of fusion rules, or the rules (see `lifesym.transforms.fusion`).
+        tile: queries a tile of a fused attention kernel, each of which reads the cache.
+        tensor_parallel: devices that split every layer.
+        expert_parallel: devices that split the experts.
 
     Raises:
         SpecError: an unknown format, or one the device has no peak for.
@@ -333,6 +351,12 @@ def forecast(
         causal=causal,
         routing=Routing(kind=routing) if isinstance(routing, str) else routing,
         chunk=None if chunk is None else size(chunk, "chunk"),
+        rewrites=(
+            *(() if lora is None else (lora if isinstance(lora, Lora) else Lora(rank=lora),)),
+            TensorParallel(devices=tensor_parallel),
+            ExpertParallel(devices=expert_parallel),
+            Fusion(rules=fusion, tile=tile),
+        ),
     )
 
 
@@ -364,14 +388,15 @@ def bottleneck(terms: tuple[Term, ...]) -> Bound:
     Raises:
         SymbolError: a symbol is left.
     """
-    spent: dict[Bound, Expr] = {"compute": S.Zero, "memory": S.Zero, "dispatch": S.Zero}
+    spent: dict[Bound, Expr] = dict.fromkeys(get_args(Bound), S.Zero)
     for term in terms:
         if term.time.free_symbols:
             left = ", ".join(row.word for row in legend(term.time))
             raise SymbolError(f"the bottleneck depends on {left}: give numbers")
         larger: Bound = "compute" if term.compute >= term.memory else "memory"
-        spent[larger] += term.time - term.dispatch
+        spent[larger] += term.time - term.dispatch - term.network
         spent["dispatch"] += term.dispatch
+        spent["network"] += term.network
     return max(spent, key=lambda bound: spent[bound])
 
 

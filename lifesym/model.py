@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Self
 
-from sympy import Add, Expr, Integer, S, Symbol
+from sympy import Add, Expr, Integer, S, Symbol, sympify
 
 from lifesym.blocks import Block, Emitted
 from lifesym.cost import bytes_of
@@ -142,7 +142,13 @@ class Model:
     def _trace(self, step: ForwardPass) -> Trace:
         return Trace(
             tuple(
-                Entry(section=section.label, name=name, count=section.count, operator=operator)
+                Entry(
+                    section=section.label,
+                    name=name,
+                    count=sympify(section.count),
+                    operator=operator,
+                    copies=S.One if section.shared else sympify(section.count),
+                )
                 for section in self.bound
                 for name, operator in _named(section.block.operators(step))
             )
@@ -158,15 +164,9 @@ class Model:
 
     @cached_property
     def weight_roles(self) -> dict[str, Expr]:
-        """Learned values by role: ``linear``, ``embedding``, ``lm_head``, ``vector`` ..."""
+        """Learned values by role (see `Trace.weight_roles`), the LM head's included."""
         step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits="all")
-        roles: dict[str, list[Expr]] = {}
-        for section in self.bound:
-            copies = S.One if section.shared else section.count
-            for _, operator in _named(section.block.operators(step)):
-                for role, count in operator.weight_roles.items():
-                    roles.setdefault(role, []).append(copies * count)
-        return {role: Add(*counts) for role, counts in roles.items()}
+        return self._trace(step).weight_roles()
 
     @property
     def parameters(self) -> Expr:

@@ -4,7 +4,8 @@ $t = \max\left(\frac{F_m}{e_c P} + \frac{F_v}{e_c P_v},\;
 \frac{Q}{e_m \mathit{BW}}\right) + n_d t_d$
 
 $F_m$ are matrix FLOPs at the matrix engine's peak for the compute format, $F_v$ elementwise and
-dequantization operations at the vector peak, $Q$ all memory traffic, $n_d$ dispatches. The time
+dequantization operations at the vector peak, $Q$ all memory traffic, $n_d$ dispatches. Time on a
+link to other devices (latency a message, bytes over its bandwidth) comes on top. The time
 of a pass is the sum over operators (``overlap="operator"``), one maximum over the totals
 (``"pass"``, a lower bound), or compute plus memory (``"none"``, an upper bound).
 Source: Williams et al., "Roofline", CACM 52(4), 2009; the sum over operators is LIFE's
@@ -18,7 +19,7 @@ from typing import Literal, Self
 from sympy import Add, Expr, S
 
 from lifesym.cost import Cost
-from lifesym.errors import SymbolError
+from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Precision
 from lifesym.hardware import Hardware
 from lifesym.nodes import Maximum
@@ -39,6 +40,7 @@ class Term:
         compute: its compute time.
         memory: its memory time.
         dispatch: its dispatch time.
+        network: its time on the link.
         time: what it adds to the total.
     """
 
@@ -49,6 +51,7 @@ class Term:
     compute: Expr
     memory: Expr
     dispatch: Expr
+    network: Expr
     time: Expr
 
     def map(self, change: Callable[[Expr], Expr]) -> Self:
@@ -58,11 +61,11 @@ class Term:
         return replace(self, cost=cost, **times)
 
 
-TIMES = ("compute", "memory", "dispatch", "time")
+TIMES = ("compute", "memory", "dispatch", "network", "time")
 
 
-def rates(cost: Cost, hardware: Hardware, precision: Precision) -> tuple[Expr, Expr, Expr]:
-    """Compute, memory and dispatch time of a cost on a device.
+def rates(cost: Cost, hardware: Hardware, precision: Precision) -> tuple[Expr, ...]:
+    """Compute, memory, dispatch and link time of a cost on a device.
 
     Raises:
         SpecError: the device has no peak for the compute format.
@@ -73,7 +76,17 @@ def rates(cost: Cost, hardware: Hardware, precision: Precision) -> tuple[Expr, E
         hardware.compute_efficiency * hardware.vector_peak(compute)
     )
     memory = cost.bytes / (hardware.memory_efficiency * hardware.bandwidth)
-    return matrix + elementwise, memory, cost.dispatches * hardware.dispatch_time
+    dispatch = cost.dispatches * hardware.dispatch_time
+    return matrix + elementwise, memory, dispatch, _link_time(cost, hardware)
+
+
+def _link_time(cost: Cost, hardware: Hardware) -> Expr:
+    if cost.network_bytes.is_zero and cost.messages.is_zero:
+        return S.Zero
+    if hardware.link_bandwidth is None:
+        raise SpecError(f"{hardware.name} has no link bandwidth: devices cannot share a model")
+    latency = hardware.link_latency or S.Zero
+    return cost.messages * latency + cost.network_bytes / hardware.link_bandwidth
 
 
 def time_terms(
@@ -89,17 +102,18 @@ def time_terms(
         raise SymbolError(f"overlap must be one of operator, pass, none, not {overlap!r}")
     if overlap == "pass":
         cost = trace.cost_at(precision)
-        compute, memory, dispatch = rates(cost, hardware, precision)
-        time = Maximum(compute, memory) + dispatch
-        return (_term("total", "pass", "", cost, S.One, (compute, memory, dispatch), time),)
+        parts = rates(cost, hardware, precision)
+        compute, memory, *serial = parts
+        time = Maximum(compute, memory) + Add(*serial)
+        return (_term("total", "pass", "", cost, S.One, parts, time),)
     terms = []
     for entry in trace:
         cost = entry.operator.cost(precision)
-        compute, memory, dispatch = rates(cost, hardware, precision)
+        parts = rates(cost, hardware, precision)
+        compute, memory, *serial = parts
         busy = Maximum(compute, memory) if overlap == "operator" else compute + memory
-        parts = (compute, memory, dispatch)
         family = entry.operator.family
-        time = entry.count * (busy + dispatch)
+        time = entry.count * (busy + Add(*serial))
         terms.append(_term(entry.name, entry.section, family, cost, entry.count, parts, time))
     return tuple(terms)
 
@@ -115,10 +129,10 @@ def _term(
     family: str,
     cost: Cost,
     count: Expr,
-    parts: tuple[Expr, Expr, Expr],
+    parts: tuple[Expr, ...],
     time: Expr,
 ) -> Term:
-    compute, memory, dispatch = (count * part for part in parts)
+    compute, memory, dispatch, network = (count * part for part in parts)
     return Term(
         name=name,
         section=section,
@@ -127,5 +141,6 @@ def _term(
         compute=compute,
         memory=memory,
         dispatch=dispatch,
+        network=network,
         time=time,
     )

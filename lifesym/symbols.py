@@ -157,6 +157,23 @@ mantissa_bits = _row(
     "mantissa_bits", r"b_{\mathrm{m}}", "bits", "mantissa bits of a value", kind="bits", minimum=0
 )
 
+# optimizations
+rank = _row("rank", "r", "elements", "rank of a low-rank adapter or cache", minimum=0)
+budget = _row("budget", r"T_{\max}", "tokens", "cached tokens kept by eviction")
+page = _row("page", "p", "tokens", "tokens of a cache page")
+devices = _row("devices", "n", "devices", "devices that share a model")
+microbatches = _row("microbatches", r"n_{\mu}", "microbatches", "pieces of a pipelined batch")
+draft = _row("draft", r"\gamma", "tokens", "drafted tokens a speculative step", minimum=0)
+acceptance = _row(
+    "acceptance",
+    r"\alpha",
+    "1",
+    "chance that a drafted token is accepted",
+    kind="ratio",
+    minimum=0,
+    maximum=1,
+)
+
 # hardware
 peak = _row("peak", "P", "FLOP/s", "peak rate of the matrix engine", kind="rate", minimum=None)
 vector_peak = _row(
@@ -190,6 +207,22 @@ memory_efficiency = _row(
 )
 dispatch_time = _row(
     "dispatch_time", r"t_{\mathrm{d}}", "s", "time to dispatch one operator", kind="time", minimum=0
+)
+link_bandwidth = _row(
+    "link_bandwidth",
+    r"\mathit{BW}_{\mathrm{link}}",
+    "byte/s",
+    "bandwidth of the link to a peer, one direction",
+    kind="rate",
+    minimum=None,
+)
+link_latency = _row(
+    "link_latency",
+    r"\alpha_{\mathrm{link}}",
+    "s",
+    "latency of a message over the link",
+    kind="time",
+    minimum=0,
 )
 flop_energy = _row(
     "flop_energy",

@@ -8,7 +8,7 @@ from sympy import Add, Expr, S
 
 from lifesym.cost import FIELDS, Cost
 from lifesym.formats import Format, Precision
-from lifesym.operators import Operator, Routing
+from lifesym.operators import KVAppend, Operator, Routing
 
 Logits = Literal["last", "all", "none"]
 MLA = Literal["expand", "decompressed", "absorbed"]
@@ -59,6 +59,7 @@ class Entry:
         name: the operator's name there (``attn_q``, ``mlp_down``, ``lm_head`` ...).
         count: how many times it runs in the pass: the number of layers of its section.
         operator: the operator itself.
+        copies: how many sets of weights it has: ``count``, or 1 where layers share them.
         origin: the rewrite that made or changed the row; empty for the model's own.
     """
 
@@ -66,6 +67,7 @@ class Entry:
     name: str
     count: Expr
     operator: Operator
+    copies: Expr
     origin: str = ""
 
     @property
@@ -138,6 +140,24 @@ class Trace:
             source = entry.operator if key == "family" else entry
             groups.setdefault(getattr(source, key), []).append(entry)
         return {label: type(self)(tuple(rows)) for label, rows in groups.items()}
+
+    def weight_roles(self) -> dict[str, Expr]:
+        """Learned values by role: an operator's name, ``embedding``, ``lm_head``, ``vector`` ..."""
+        roles: dict[str, list[Expr]] = {}
+        for entry in self.entries:
+            for role, count in entry.operator.weight_roles.items():
+                roles.setdefault(role, []).append(entry.copies * count)
+        return {role: Add(*counts) for role, counts in roles.items()}
+
+    def cache_elements(self, tokens: Expr) -> Expr:
+        """Cached elements of one sequence of so many tokens, from what each layer appends."""
+        return Add(
+            *(
+                entry.count * entry.operator.held(tokens)
+                for entry in self.entries
+                if isinstance(entry.operator, KVAppend)
+            )
+        )
 
     def by_name(self, field: str = "matmul_flops", **formats: Any) -> dict[str, Expr]:
         """One field of the cost by operator name, names without it left out."""

@@ -224,8 +224,7 @@ def test_scores_and_values(
     seen = [
         (i, j)
         for i, j in product(range(new), range(keys))
-        if causal == "full"
-        or (j <= held + i and (window is None or held + i - j < window))
+        if causal == "full" or (j <= held + i and (window is None or held + i - j < window))
     ]
     block = Attention(
         hidden=1,
@@ -234,9 +233,7 @@ def test_scores_and_values(
         head_dim=head_dim,
         window=None if window is None else Integer(window),
     )
-    step = ForwardPass(
-        batch=Integer(batch), new=Integer(new), past=Integer(past), causal=causal
-    )
+    step = ForwardPass(batch=Integer(batch), new=Integer(new), past=Integer(past), causal=causal)
     counted_keys, pairs = block.attended(step)
     assert (counted_keys, pairs) == (keys, len(seen))
     shape = {"batch": batch, "heads": heads, "kv_heads": kv_heads, "head_dim": head_dim}
@@ -354,8 +351,12 @@ def test_activation(function: str, gated: bool) -> None:
 @pytest.mark.parametrize("inputs", [2, 3])
 def test_residual(inputs: int) -> None:
     tally = Tally()
-    tally.write(sum((tally.tensor("activation", 4) for _ in range(inputs - 1)),
-                    start=tally.tensor("activation", 4)))
+    tally.write(
+        sum(
+            (tally.tensor("activation", 4) for _ in range(inputs - 1)),
+            start=tally.tensor("activation", 4),
+        )
+    )
     check(Residual(elements=4, inputs=inputs), tally)
 
 

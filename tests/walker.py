@@ -127,9 +127,7 @@ def qwen(walk: Walk, c: Json) -> None:
     used = c.get("sliding_window") if c.get("use_sliding_window", False) else None
     first = c.get("max_window_layers", 28)
     if "layer_types" in c:
-        _llama_like(
-            walk, c, lambda i: used if c["layer_types"][i] == "sliding_attention" else None
-        )
+        _llama_like(walk, c, lambda i: used if c["layer_types"][i] == "sliding_attention" else None)
     else:
         _llama_like(walk, c, lambda i: used if i >= first else None)
 

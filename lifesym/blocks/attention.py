@@ -93,9 +93,21 @@ class Attention(Block):
             yield "attn_q_norm", Norm(rows=tokens, features=width)
             yield "attn_k_norm", Norm(rows=tokens, features=kv_width)
         if self.rotary_dim != 0:
-            rotated = self.heads + self.kv_heads
-            yield "attn_rope", Rotary(tokens=tokens, heads=rotated, rotary_dim=self.rotary_dim)
-        yield "kv_append", KVAppend(tokens=tokens, elements=2 * kv_width)
+            yield (
+                "attn_rope",
+                Rotary(
+                    tokens=tokens,
+                    heads=self.heads,
+                    kv_heads=self.kv_heads,
+                    rotary_dim=self.rotary_dim,
+                ),
+            )
+        per_head = 2 * self.head_dim
+        limit = None if self.window is None else self.window - 1
+        yield (
+            "kv_append",
+            KVAppend(tokens=tokens, heads=self.kv_heads, elements=per_head, limit=limit),
+        )
         yield from self._core(step)
         out_features = self.hidden if self.output is None else self.output
         yield (

@@ -69,7 +69,10 @@ class LatentAttention(Block):
         latent = self.kv_rank + self.rope_dim
         yield "attn_kv_a", self._linear(tokens, self.hidden, latent, bias=self.bias)
         yield "attn_kv_a_norm", Norm(rows=tokens, features=self.kv_rank)
-        yield "attn_rope", Rotary(tokens=tokens, heads=self.heads + 1, rotary_dim=self.rope_dim)
+        yield (
+            "attn_rope",
+            Rotary(tokens=tokens, heads=self.heads, kv_heads=1, rotary_dim=self.rope_dim),
+        )
         core = self._absorbed if step.mla == "absorbed" else self._explicit
         yield from core(step)
         yield (
@@ -82,7 +85,7 @@ class LatentAttention(Block):
         keys, pairs = self._plain().attended(step)
         expanded = step.batch * keys if step.mla == "expand" else step.tokens
         up = self.heads * (self.nope_dim + self.value_dim)
-        append = KVAppend(tokens=step.tokens, elements=self.per_token(step.mla))
+        append = self._append(step)
         expand = self._linear(expanded, self.kv_rank, up)
         if step.mla == "expand":
             yield "kv_append", append
@@ -103,10 +106,16 @@ class LatentAttention(Block):
         yield "attn_softmax", Softmax(elements=step.batch * self.heads * pairs)
         yield "attn_av", AttentionValues(**shape, head_dim=self.value_dim)
 
+    def _append(self, step: ForwardPass) -> KVAppend:
+        if step.mla != "decompressed":
+            return KVAppend(tokens=step.tokens, elements=self.per_token())
+        width = self.per_token("decompressed") / self.heads
+        return KVAppend(tokens=step.tokens, heads=self.heads, elements=width)
+
     def _absorbed(self, step: ForwardPass) -> Emitted:
         """Scores against the latents: one key of kv_rank + rope_dim elements for all heads."""
         keys, pairs = self._plain().attended(step)
-        yield "kv_append", KVAppend(tokens=step.tokens, elements=self.per_token())
+        yield "kv_append", self._append(step)
         per_head = {"tokens": step.tokens, "heads": self.heads}
         yield (
             "attn_kv_b",

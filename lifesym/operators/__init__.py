@@ -3,9 +3,11 @@
 from lifesym.operators.activation import Activation
 from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppend, Softmax
 from lifesym.operators.base import Operator
+from lifesym.operators.collective import Collective
 from lifesym.operators.elementwise import Residual, Scale
 from lifesym.operators.embedding import Embedding
 from lifesym.operators.experts import Experts, Routing, TopK
+from lifesym.operators.fused import Fused
 from lifesym.operators.linear import HeadLinear, Linear, LMHead
 from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
@@ -15,8 +17,10 @@ __all__ = [
     "Alibi",
     "AttentionScores",
     "AttentionValues",
+    "Collective",
     "Embedding",
     "Experts",
+    "Fused",
     "HeadLinear",
     "KVAppend",
     "LMHead",

@@ -12,6 +12,7 @@ from sympy import Expr, Integer, S
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.formats import Precision
+from lifesym.nodes import Minimum
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
@@ -156,9 +157,10 @@ class AttentionValues(Operator):
 class KVAppend(Operator):
     r"""Write the new tokens' keys and values into the cache.
 
-    ``elements`` is what one token of one sequence adds: $2 \cdot kv\_heads \cdot head\_dim$ for
-    ordinary attention. Storing a format that is not native costs two operations an element
-    (scale and round).
+    ``elements`` is what one token of one sequence adds a head, $2 \cdot head\_dim$ for ordinary
+    attention with ``heads = kv_heads``; a latent is one head. Storing a format that is not native
+    costs two operations an element (scale and round). The cache keeps ``limit`` tokens of a
+    sequence, or all of them.
 
     >>> from lifesym import symbols as sym
     >>> op = KVAppend(tokens=sym.batch, elements=2 * sym.kv_heads * sym.head_dim)
@@ -168,15 +170,22 @@ class KVAppend(Operator):
 
     tokens: Size
     elements: Size
+    heads: Size = 1
+    limit: Size | None = None
 
     family: ClassVar[str] = "kv_cache"
     counted: ClassVar[str] = "2 operations an element to quantize, 0 for native formats"
     reference: ClassVar[str] = "Pope et al., arXiv 2211.05102, section 2.1"
-    monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "elements": "+"}
+    monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "elements": "+", "heads": "+"}
+
+    def held(self, tokens: Expr) -> Expr:
+        """Cached elements of one sequence of so many tokens."""
+        kept = tokens if self.limit is None else Minimum(tokens, self.limit)
+        return kept * self.heads * self.elements
 
     def cost(self, precision: Precision) -> Cost:
         """Reads the new keys and values and writes them in the cache's format."""
-        values: Expr = self.tokens * self.elements
+        values: Expr = self.tokens * self.heads * self.elements
         return Cost(
             vector_flops=S.Zero if precision.kv.native else 2 * values,
             activation_read_bytes=precision.activation_bytes(values),

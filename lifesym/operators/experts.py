@@ -168,10 +168,13 @@ class Experts(Operator):
         """Every expert's matrices and biases."""
         return Add(*self.weight_roles.values())
 
+    def read(self) -> Expr:
+        """The expected distinct experts whose weights are read."""
+        return self.routing.distinct(self.experts, self.active, self.tokens)
+
     def cost(self, precision: Precision) -> Cost:
         """Exactly k experts a token; the distinct ones' weights are read once."""
         choices = self.tokens * self.active * exact(self.routing.imbalance, "imbalance")
-        distinct = self.routing.distinct(self.experts, self.active, self.tokens)
         elementwise = ACTIVATION_OPS[self.activation] + (1 if self.gated else 0)
         biases = (self._matrices - 1) * self.intermediate + self.hidden if self.bias else S.Zero
         wide = (self._matrices - 1) * self.intermediate
@@ -185,4 +188,4 @@ class Experts(Operator):
                 choices * (wide + self.intermediate + self.hidden) + self.tokens * self.hidden
             ),
             dispatches=Integer(self._matrices + 2),
-        ) + precision.read_weights(self._weights(distinct))
+        ) + precision.read_weights(self._weights(self.read()))

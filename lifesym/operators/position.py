@@ -16,7 +16,7 @@ class Rotary(Elementwise):
 
     A pair $(x, y)$ becomes $(x \cos - y \sin,\; x \sin + y \cos)$: four products and two sums for
     two elements. The angles are a table of one cosine and one sine a token and pair, read as
-    activations; making the table is not counted. ``rows`` is tokens times rotated heads.
+    activations; making the table is not counted. Query heads and key heads are rotated.
 
     >>> from lifesym import symbols as sym
     >>> op = Rotary(tokens=sym.batch, heads=sym.heads, rotary_dim=sym.rotary_dim)
@@ -27,15 +27,21 @@ class Rotary(Elementwise):
     tokens: Size
     heads: Size
     rotary_dim: Size
+    kv_heads: Size = 0
 
     family: ClassVar[str] = "position"
     counted: ClassVar[str] = "3 a rotated element; the angle table is read, not computed"
     reference: ClassVar[str] = "Su et al., arXiv 2104.09864, Eq. 34"
-    monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "heads": "+", "rotary_dim": "+"}
+    monotone: ClassVar[dict[str, Direction]] = {
+        "tokens": "+",
+        "heads": "+",
+        "kv_heads": "+",
+        "rotary_dim": "+",
+    }
 
     def cost(self, precision: Precision) -> Cost:
         """Reads and writes the rotated elements, and reads a cosine and a sine a pair."""
-        elements = self.tokens * self.heads * self.rotary_dim
+        elements = self.tokens * (self.heads + self.kv_heads) * self.rotary_dim
         table = self.tokens * self.rotary_dim
         return self.priced(precision, flops=3 * elements, reads=elements + table, writes=elements)
 

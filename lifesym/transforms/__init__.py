@@ -1,6 +1,7 @@
 """Rewrites: a trace in, a trace out, each term keeping where it came from."""
 
-from lifesym.transforms.fusion import FUSIONS, fuse
-from lifesym.transforms.lora import Lora, add_lora
+from lifesym.transforms.fusion import FUSIONS, Fusion, fuse
+from lifesym.transforms.lora import Lora
+from lifesym.transforms.sharding import ExpertParallel, TensorParallel
 
-__all__ = ["FUSIONS", "Lora", "add_lora", "fuse"]
+__all__ = ["FUSIONS", "ExpertParallel", "Fusion", "Lora", "TensorParallel", "fuse"]

@@ -16,7 +16,7 @@ queries (``tile``; once, with a tile that holds all of them).
 """
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal
 
@@ -46,6 +46,18 @@ _ADD_NORM = (
     {"attn_residual", "attn_norm"},
     {"mlp_residual", "attn_norm"},
 )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Fusion:
+    """Fusion as a rewrite: `fuse` with its rules and tile."""
+
+    rules: str | Iterable[Rule] = "none"
+    tile: Size | None = None
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The fused trace."""
+        return fuse(trace, self.rules, self.tile)
 
 
 def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) -> Trace:

@@ -34,6 +34,24 @@ class Lora:
     adapters: Size = 1
     merged: bool = False
 
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace with the adapters' products after each target.
+
+        Raises:
+            SymbolError: a target that the trace does not have, or that is not a projection.
+        """
+        rank = size(self.rank, "LoRA rank", minimum=0)
+        linear = {entry.name for entry in trace if isinstance(entry.operator, Linear)}
+        for target in self.targets:
+            if target not in linear:
+                known = ", ".join(sorted(linear))
+                raise SymbolError(
+                    f"LoRA target {target!r} is not a projection here (known: {known})"
+                )
+        if self.merged or rank.is_zero:
+            return trace
+        return Trace(tuple(row for entry in trace for row in _adapted(entry, self)))
+
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterLinear(Linear):
@@ -58,23 +76,6 @@ class AdapterLinear(Linear):
             read = precision.activation_bytes(out)
             extra += Cost(vector_flops=out, activation_read_bytes=read)
         return plain + extra
-
-
-def add_lora(trace: Trace, lora: Lora) -> Trace:
-    """Add the adapters' products after each target.
-
-    Raises:
-        SymbolError: a target that the trace does not have, or that is not a projection.
-    """
-    rank = size(lora.rank, "LoRA rank", minimum=0)
-    linear = {entry.name for entry in trace if isinstance(entry.operator, Linear)}
-    for target in lora.targets:
-        if target not in linear:
-            known = ", ".join(sorted(linear))
-            raise SymbolError(f"LoRA target {target!r} is not a projection here (known: {known})")
-    if lora.merged or rank.is_zero:
-        return trace
-    return Trace(tuple(row for entry in trace for row in _adapted(entry, lora)))
 
 
 def _adapted(entry: Entry, lora: Lora) -> Iterator[Entry]:

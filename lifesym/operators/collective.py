@@ -1,0 +1,84 @@
+r"""Collectives between devices in the $\alpha$-$\beta$ model: messages and bytes a device sends.
+
+The time of a message is its latency $\alpha$ plus its bytes over the link's bandwidth. Only
+traffic is counted: the additions of a reduction are not. One device sends nothing.
+
+==============  ==================  ====================================  =================
+collective      algorithm           messages                              bytes of m bytes
+==============  ==================  ====================================  =================
+all-reduce      ring                $2(n-1)$                              $2m(n-1)/n$
+all-reduce      halving-doubling    $2\log_2 n$                           $2m(n-1)/n$
+all-reduce      tree                $2\log_2 n$                           $2m\log_2 n$
+all-gather      ring                $n-1$                                 $m(n-1)/n$
+reduce-scatter  ring                $n-1$                                 $m(n-1)/n$
+all-to-all      pairwise            $n-1$                                 $m(n-1)/n$
+point-to-point  direct              $1$                                   $m$
+==============  ==================  ====================================  =================
+
+m is the whole tensor: what each device ends with (all-gather), or starts with (all others; for
+all-to-all, the device's own part). The logarithms are exact for powers of two. Sources: Thakur et
+al., IJHPCA 19(1), 2005, section 4; Rabenseifner, ICCS 2004, section 3.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+from sympy import Expr, Integer, S, log, sympify
+
+from lifesym.cost import Cost
+from lifesym.formats import Precision
+from lifesym.operators.base import Direction, Operator, require
+from lifesym.symbols import Size
+
+Pattern = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "point_to_point"]
+Algorithm = Literal["ring", "halving_doubling", "tree"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Collective(Operator):
+    """Exchange ``elements`` activations among ``devices``.
+
+    >>> from lifesym import symbols as sym
+    >>> op = Collective(pattern="all_reduce", elements=sym.hidden, devices=4)
+    >>> op.cost(Precision.of()).network_bytes, op.cost(Precision.of()).messages
+    (3*hidden, 6)
+    """
+
+    pattern: Pattern
+    elements: Size
+    devices: Size
+    algorithm: Algorithm = "ring"
+
+    family: ClassVar[str] = "collective"
+    counted: ClassVar[str] = "messages and bytes each device sends; no arithmetic"
+    reference: ClassVar[str] = "Thakur et al., IJHPCA 19(1), 2005, section 4"
+    monotone: ClassVar[dict[str, Direction]] = {"elements": "+", "devices": "+"}
+
+    def __post_init__(self) -> None:
+        """Check the pattern and the algorithm as well as the sizes."""
+        super().__post_init__()
+        require(self.algorithm in ("ring", "halving_doubling", "tree"), "unknown algorithm")
+        tree = self.algorithm != "ring" and self.pattern == "all_reduce"
+        n = sympify(self.devices)
+        power = not n.is_Integer or int(n).bit_count() == 1
+        require(power or not tree, f"{self.algorithm} needs a power of two, not {self.devices}")
+
+    def traffic(self) -> tuple[Expr, Expr]:
+        """Messages a device sends, and how often the whole tensor's bytes."""
+        n = sympify(self.devices)
+        if self.pattern == "point_to_point":
+            return S.One, S.One
+        if self.pattern != "all_reduce":
+            return n - 1, (n - 1) / n
+        if self.algorithm == "ring":
+            return 2 * (n - 1), 2 * (n - 1) / n
+        rounds = Integer(int(n).bit_length() - 1) if n.is_Integer else log(n, 2)
+        share = 2 * (n - 1) / n if self.algorithm == "halving_doubling" else 2 * rounds
+        return 2 * rounds, share
+
+    def cost(self, precision: Precision) -> Cost:
+        """Nothing but link traffic."""
+        messages, share = self.traffic()
+        return Cost(
+            network_bytes=share * precision.activation_bytes(self.elements), messages=messages
+        )
