@@ -29,7 +29,7 @@ from lifesym.roofline import Overlap, Term, time_terms, total
 from lifesym.sums import sum_over
 from lifesym.symbols import Notation, Number, Size, index, size
 from lifesym.trace import MLA, Causal, Logits, Trace
-from lifesym.transforms import ExpertParallel, Fusion, Lora, TensorParallel
+from lifesym.transforms import CachePolicy, ExpertParallel, Fusion, Lora, TensorParallel
 from lifesym.transforms.fusion import Rule
 
 Rewrite = Callable[[Trace], Trace]
@@ -300,6 +300,7 @@ def forecast(
     lora: Lora | Size | None = None,
     fusion: str | Iterable[Rule] = "none",
     tile: Size | None = None,
+    cache: CachePolicy | None = None,
     tensor_parallel: Size = 1,
     expert_parallel: Size = 1,
 ) -> Forecast:
@@ -325,6 +326,7 @@ def forecast(
         lora: low-rank adapters, or their rank on the attention projections.
         fusion: a named set of fusion rules, or the rules (see `lifesym.transforms.fusion`).
         tile: queries a tile of a fused attention kernel, each of which reads the cache.
+        cache: which cached tokens are kept, and in what form.
         tensor_parallel: devices that split every layer.
         expert_parallel: devices that split the experts.
 
@@ -352,6 +354,7 @@ def forecast(
         routing=Routing(kind=routing) if isinstance(routing, str) else routing,
         chunk=None if chunk is None else size(chunk, "chunk"),
         rewrites=(
+            *(() if cache is None else (cache,)),
             *(() if lora is None else (lora if isinstance(lora, Lora) else Lora(rank=lora),)),
             TensorParallel(devices=tensor_parallel),
             ExpertParallel(devices=expert_parallel),

@@ -204,9 +204,9 @@ def _dependent(expr: Expr, kind: type[Function]) -> list[Expr]:
 
 def _affine(expr: Expr) -> tuple[Expr, Expr] | None:
     """The pair (a, b) of a line a + b*i, or None."""
+    if _dependent(expr, Function):
+        return None  # a rounded quotient's derivative is its relaxed slope, not a line's
     slope = expr.diff(index)
-    if expr.atoms(Maximum, Minimum) and _dependent(expr, Maximum) + _dependent(expr, Minimum):
-        return None
     return None if slope.has(index) else (expr.xreplace({index: S.Zero}), slope)
 
 

@@ -4,7 +4,7 @@ from lifesym.operators.activation import Activation
 from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppend, Softmax
 from lifesym.operators.base import Operator
 from lifesym.operators.collective import Collective
-from lifesym.operators.elementwise import Residual, Scale
+from lifesym.operators.elementwise import Ranking, Residual, Scale
 from lifesym.operators.embedding import Embedding
 from lifesym.operators.experts import Experts, Routing, TopK
 from lifesym.operators.fused import Fused
@@ -27,6 +27,7 @@ __all__ = [
     "Linear",
     "Norm",
     "Operator",
+    "Ranking",
     "Residual",
     "Rotary",
     "Routing",

@@ -8,13 +8,13 @@ what the causal mask removes.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sympy import Expr, Integer, S
+from sympy import Expr, Integer, S, sympify
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.formats import Precision
-from lifesym.nodes import Minimum
+from lifesym.nodes import CeilDiv, Minimum
 from lifesym.operators.base import Direction, Operator
-from lifesym.symbols import Size
+from lifesym.symbols import Number, Size, exact
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -160,7 +160,7 @@ class KVAppend(Operator):
     ``elements`` is what one token of one sequence adds a head, $2 \cdot head\_dim$ for ordinary
     attention with ``heads = kv_heads``; a latent is one head. Storing a format that is not native
     costs two operations an element (scale and round). The cache keeps ``limit`` tokens of a
-    sequence, or all of them.
+    sequence, a share ``keep`` of them, in whole pages of ``page`` tokens; or else all of them.
 
     >>> from lifesym import symbols as sym
     >>> op = KVAppend(tokens=sym.batch, elements=2 * sym.kv_heads * sym.head_dim)
@@ -172,6 +172,8 @@ class KVAppend(Operator):
     elements: Size
     heads: Size = 1
     limit: Size | None = None
+    keep: Number = 1
+    page: Size | None = None
 
     family: ClassVar[str] = "kv_cache"
     counted: ClassVar[str] = "2 operations an element to quantize, 0 for native formats"
@@ -180,7 +182,11 @@ class KVAppend(Operator):
 
     def held(self, tokens: Expr) -> Expr:
         """Cached elements of one sequence of so many tokens."""
-        kept = tokens if self.limit is None else Minimum(tokens, self.limit)
+        kept = share_of(tokens, exact(self.keep))
+        if self.limit is not None:
+            kept = Minimum(kept, self.limit)
+        if self.page is not None:
+            kept = self.page * CeilDiv(kept, self.page)
         return kept * self.heads * self.elements
 
     def cost(self, precision: Precision) -> Cost:
@@ -192,3 +198,10 @@ class KVAppend(Operator):
             kv_write_bytes=precision.kv_bytes(values),
             dispatches=Integer(1),
         )
+
+
+def share_of(tokens: Expr, share: Expr) -> Expr:
+    """So many tokens' share, rounded up to whole tokens where the share is a fraction."""
+    if share.is_Rational and not share.is_Integer:
+        return CeilDiv(share.p * tokens, sympify(share.q))
+    return share * tokens

@@ -89,3 +89,25 @@ class Scale(Elementwise):
             reads=self.elements,
             writes=self.elements,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ranking(Elementwise):
+    """Adding each score to its token's total and comparing it: 2 operations an element.
+
+    >>> from lifesym import symbols as sym
+    >>> Ranking(elements=sym.batch * sym.heads * sym.past).cost(Precision.of()).vector_flops
+    2*batch*heads*past
+    """
+
+    elements: Size
+
+    counted: ClassVar[str] = "2 a score: an addition to its token's total, a comparison"
+    reference: ClassVar[str] = "H2O, arXiv 2306.14048, section 4.1"
+    monotone: ClassVar[dict[str, Direction]] = {"elements": "+"}
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads each score once."""
+        return self.priced(
+            precision, flops=2 * self.elements, reads=self.elements, writes=self.elements * 0
+        )

@@ -113,9 +113,9 @@ class TensorParallel:
 def _split(entry: Entry, n: Expr) -> Operator:
     operator = entry.operator
     if isinstance(operator, Linear):
-        if entry.name in _REPEATED:
+        part = _split_side(entry.name)
+        if part is None:
             return operator
-        part = "in_features" if entry.name in _ROWS else "out_features"
         return replace(operator, **{part: _share(operator, part, n, entry.name)})
     if isinstance(operator, Scale) and entry.name == "attn_softcap":
         return replace(operator, elements=_share(operator, "elements", n, entry.name))
@@ -125,6 +125,16 @@ def _split(entry: Entry, n: Expr) -> Operator:
         if isinstance(operator, kind):
             return replace(operator, **{f: _share(operator, f, n, entry.name) for f in names})
     return operator
+
+
+def _split_side(name: str) -> str | None:
+    """Which side of a projection is split; an adapter follows the projection it adapts."""
+    base, _, adapter = name.partition("_lora_")
+    if base in _REPEATED:
+        return None
+    if base in _ROWS:
+        return None if adapter == "b" else "in_features"
+    return None if adapter == "a" else "out_features"
 
 
 def _share(operator: Operator, field: str, n: Expr, name: str) -> Expr:

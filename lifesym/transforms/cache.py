@@ -1,0 +1,166 @@
+r"""KV-cache policies: which tokens are kept, in what form, and what keeping them costs.
+
+========================  =================================================================
+option                    effect
+========================  =================================================================
+``budget``                at most so many tokens are kept: sinks and a window, or heavy hitters
+``keep``                  a fixed share of the tokens is kept
+``scored``                every score is accumulated and compared (heavy hitters, H2O)
+``rank``                  keys and values of a head are kept as ``rank`` elements each
+``share``                 so many neighbouring layers use one layer's cache
+``page``                  tokens are read and held in whole pages
+========================  =================================================================
+
+A pass attends to what is kept of the past and to all of its new tokens; so a prompt computed in
+one pass is attended in full and evicted afterwards (as SnapKV and H2O do), while a chunked prompt
+meets only what earlier chunks left (as StreamingLLM does). Sources: StreamingLLM, arXiv
+2309.17453, section 3.2; H2O, 2306.14048, section 4; Palu, 2407.21118, section 3; YOCO,
+2405.05254; PagedAttention, 2309.06180, section 4.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sympy import Expr
+
+from lifesym.errors import SymbolError
+from lifesym.nodes import CeilDiv, Minimum
+from lifesym.operators import (
+    Alibi,
+    AttentionScores,
+    AttentionValues,
+    HeadLinear,
+    KVAppend,
+    Ranking,
+    Softmax,
+)
+from lifesym.operators.attention import share_of
+from lifesym.symbols import Number, Size, exact, size
+from lifesym.trace import Entry, Trace
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachePolicy:
+    """What is kept of the past; the defaults keep everything.
+
+    Attributes:
+        budget: most tokens kept of a sequence.
+        keep: share of the tokens kept, above 0 and at most 1.
+        scored: tokens are ranked by accumulated scores: one addition and one comparison a score.
+        rank: elements kept of each key head and value head; projections to and from them run.
+        share: layers that share one cache.
+        page: tokens of a page.
+    """
+
+    budget: Size | None = None
+    keep: Number = 1
+    scored: bool = False
+    rank: Size | None = None
+    share: Size = 1
+    page: Size | None = None
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace under the policy.
+
+        Raises:
+            SymbolError: a value out of range, or low rank on a fused projection.
+        """
+        keep = exact(self.keep, "keep")
+        if keep.is_number and not 0 < keep <= 1:
+            raise SymbolError(f"keep must be above 0 and at most 1, not {self.keep}")
+        for name, minimum in (("budget", 1), ("rank", 1), ("share", 1), ("page", 1)):
+            value = getattr(self, name)
+            if value is not None:
+                size(value, name, minimum)
+        fused = any(entry.name == "attn_qkv_fused" for entry in trace)
+        if fused and (self.rank is not None or self.share != 1):
+            raise SymbolError("low-rank and shared caches need separate key and value projections")
+        cores = {e.section: e.operator for e in trace if isinstance(e.operator, AttentionScores)}
+        return Trace(tuple(row for e in trace for row in self._rows(e, cores.get(e.section))))
+
+    def kept(self, past: Expr) -> Expr:
+        """Tokens kept of so many."""
+        kept = share_of(past, exact(self.keep))
+        return kept if self.budget is None else Minimum(kept, self.budget)
+
+    def _rows(self, entry: Entry, core: AttentionScores | None) -> Iterator[Entry]:
+        operator = entry.operator
+        if core is None:
+            yield entry
+        elif isinstance(operator, AttentionScores | AttentionValues):
+            yield from self._attention(entry, operator)
+        elif isinstance(operator, Softmax | Alibi) or entry.name == "attn_softcap":
+            yield self._scores(entry, core)
+        elif isinstance(operator, KVAppend):
+            yield replace(entry, operator=self._append(operator), count=entry.count / self.share)
+        elif entry.name in ("attn_k", "attn_v"):
+            yield self._projection(entry, core)
+        else:
+            yield entry
+
+    def _attended(self, core: Any) -> tuple[Expr, Expr]:
+        """Keys and pairs that are left."""
+        past = core.keys - core.new
+        dropped = past - self.kept(past)
+        return core.keys - dropped, core.pairs - core.new * dropped
+
+    def _scores(self, entry: Entry, core: AttentionScores) -> Entry:
+        elements = core.batch * core.heads * self._attended(core)[1]
+        return replace(entry, operator=replace(entry.operator, elements=elements))  # type: ignore[call-arg]
+
+    def _attention(self, entry: Entry, core: AttentionScores | AttentionValues) -> Iterator[Entry]:
+        keys, pairs = self._attended(core)
+        read = keys if self.page is None else self.page * CeilDiv(keys, self.page)
+        head_dim = core.head_dim if self.rank is None else self.rank
+        changed = replace(entry, operator=replace(core, keys=read, pairs=pairs, head_dim=head_dim))
+        extra = replace(entry, name="kv_low_rank", origin="cache policy")
+        square = HeadLinear(
+            tokens=core.batch * core.new,
+            heads=core.heads,
+            in_features=core.head_dim,
+            out_features=core.head_dim,
+            role="low_rank",
+        )
+        if isinstance(core, AttentionScores):
+            if self.rank is not None:
+                down = replace(square, out_features=self.rank)
+                yield replace(extra, operator=down)
+            yield changed
+            if self.scored:
+                ranking = Ranking(elements=core.batch * core.heads * pairs)
+                yield replace(extra, name="kv_ranking", operator=ranking)
+        else:
+            yield changed
+            if self.rank is not None:
+                up = replace(square, in_features=self.rank)
+                yield replace(extra, operator=up)
+
+    def _append(self, operator: KVAppend) -> KVAppend:
+        """What is held: pages of the kept tokens, in the rank."""
+        return replace(
+            operator,
+            elements=operator.elements if self.rank is None else 2 * self.rank,
+            limit=_tighter(operator.limit, self.budget),
+            keep=exact(self.keep),
+            page=self.page,
+        )
+
+    def _projection(self, entry: Entry, core: AttentionScores) -> Entry:
+        """A key or value projection: into the rank, and in one of ``share`` layers only."""
+        operator: Any = entry.operator
+        out = operator.out_features
+        if self.rank is not None:
+            out = out * self.rank / core.head_dim
+        return replace(
+            entry,
+            operator=replace(operator, out_features=out),
+            count=entry.count / self.share,
+            copies=entry.copies / self.share,
+        )
+
+
+def _tighter(limit: Size | None, budget: Size | None) -> Size | None:
+    if limit is None or budget is None:
+        return budget if limit is None else limit
+    return Minimum(limit, budget)
