@@ -1,0 +1,112 @@
+"""Number formats: real bits of real files, and which role is stored how."""
+
+import pytest
+from sympy import Float, Integer, Rational
+from test_truth import RECORDS
+
+from lifesym import symbols as sym
+from lifesym.cost import bytes_of
+from lifesym.errors import SpecError, SymbolError
+from lifesym.formats import (
+    Format,
+    Precision,
+    known_formats,
+    load_format,
+    shared_exponent,
+    symbolic_format,
+)
+from lifesym.operators import Linear, LMHead
+
+QUANT = [record for record in RECORDS if record["kind"] == "quant"]
+SPELT = {
+    "F16": "fp16",
+    "F32": "fp32",
+    "F64": "fp64",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "fp16/bf16": "bf16",
+    "fp8 per-tensor": "fp8",
+    "mxfp4 (block 32, e8m0 scale)": "mxfp4",
+    "nvfp4 (block 16, fp8 scale)": "nvfp4",
+    "bnb nf4 (block 64, fp32 absmax)": "nf4",
+    "bnb nf4 double quant (block 64, 8-bit absmax, fp32 per 256)": "nf4-dq",
+}
+"""Names in the file that are not ours in small letters."""
+
+
+@pytest.mark.parametrize("record", QUANT, ids=lambda r: f"{r['scheme']} {r['type']}")
+def test_bits_of_real_tensors(record: dict[str, object]) -> None:
+    kind = str(record["type"])
+    if "int4_g128" in str(record["scheme"]):
+        name = "int4-g128"
+    else:
+        name = SPELT.get(kind, kind.lower())
+    bits = record.get("bits_per_weight_without_g_idx", record["bits_per_weight"])
+    assert load_format(name).bits_per_value == Rational(str(bits))
+
+
+@pytest.mark.parametrize("name", known_formats())
+def test_every_format_is_exact(name: str) -> None:
+    found = load_format(name)
+    assert found.name == name
+    assert found.bits_per_value.is_Rational
+    assert not found.bits_per_value.has(Float)
+    assert found.bits_per_value >= found.bits > 0
+    assert found.dequant_ops_per_value in (0, 1, 2)
+    assert load_format(name.upper()) == found
+    assert load_format(found) is found
+
+
+def test_unknown_formats_have_a_hint() -> None:
+    with pytest.raises(SpecError, match=r"unknown number format 'int4-g129'; did you mean 'int4-"):
+        load_format("int4-g129")
+
+
+def test_groups_share_scales_and_zero_points() -> None:
+    grouped = Format(name="mine", bits=3, group_size=64, scale_bits=16, zero_bits=3)
+    assert grouped.bits_per_value == 3 + Rational(19, 64)
+    assert grouped.dequant_ops_per_value == 2
+    with pytest.raises(SymbolError, match=r"mine\.bits must be a number"):
+        Format(name="mine", bits="3")
+
+
+def test_shared_exponents() -> None:
+    assert shared_exponent(4, 5, 64).bits_per_value == 5 + Rational(5, 64)
+    assert shared_exponent(sym.mantissa_bits, 8, 32).bits_per_value.free_symbols == {
+        sym.mantissa_bits
+    }
+
+
+def test_symbolic_formats() -> None:
+    symbols = {"weight": sym.weight_bits, "activation": sym.activation_bits, "kv": sym.kv_bits}
+    for role, symbol in symbols.items():
+        assert symbolic_format(role).bits_per_value == symbol
+        assert symbolic_format(role, bits=4).bits_per_value == 4
+
+
+def test_vectors_stay_in_the_activations_format() -> None:
+    precision = Precision.of("int4-g128", "bf16")
+    biased = Linear(tokens=1, in_features=256, out_features=64, bias=True).cost(precision)
+    assert biased.weight_bytes == bytes_of(256 * 64, Rational("4.15625")) + 64 * 2
+    assert Precision.of("fp32", "bf16").weight_format("vector").name == "fp32"
+
+
+def test_single_roles_have_their_own_format() -> None:
+    precision = Precision(
+        weights=load_format("int4"),
+        activations=load_format("bf16"),
+        kv=load_format("bf16"),
+        roles={"lm_head": load_format("bf16")},
+    )
+    head = LMHead(tokens=1, hidden=8, vocab=10).cost(precision)
+    assert (head.weight_bytes, head.dequant_ops) == (2 * 80, 0)
+    assert Linear(tokens=1, in_features=8, out_features=10).cost(precision).weight_bytes == 40
+
+
+def test_what_is_computed_in_its_own_format_is_not_dequantized() -> None:
+    same = Precision.of("int8", "int8", "int8")
+    assert same.dequant_ops(Integer(10), "linear") == same.kv_dequant_ops(Integer(10)) == 0
+    mixed = Precision.of("int8", "bf16", "int8")
+    assert mixed.dequant_ops(Integer(10), "linear") == mixed.kv_dequant_ops(Integer(10)) == 10
