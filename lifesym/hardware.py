@@ -18,7 +18,7 @@ from lifesym.symbols import Number, exact
 
 DataType = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8", "int4"]
 DEFAULT_TYPES = ("bf16", "fp16", "fp32")
-"""The compute type when none is asked for: the first of these that the device has a peak for."""
+"""The compute type when none is asked for: the first with a peak not below fp32's."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +99,10 @@ class Hardware:
         Raises:
             SpecError: the device has no floating-point peak.
         """
+        known = {**self.vector, **self.matrix}
+        floor = known.get("fp32", S.Zero)
         for name in DEFAULT_TYPES:
-            if name in self.matrix or name in self.vector:
+            if name in known and not known[name] < floor:
                 return load_format(name)
         raise SpecError(
             f"{self.name} has no floating-point peak (it has {self._types()}): "

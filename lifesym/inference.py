@@ -69,6 +69,9 @@ class Result:
         """The expression in LaTeX, in the table's notation."""
         return latex(self.expr)
 
+    def _repr_latex_(self) -> str:
+        return f"$\\displaystyle {self.latex()}$"
+
     def legend(self) -> tuple[Notation, ...]:
         """The rows of the notation table that the expression uses."""
         return legend(self.expr)
@@ -79,7 +82,8 @@ class Result:
         Raises:
             SymbolError: an unknown name or a value out of range.
         """
-        return sym.bind(self.expr, values)
+        bound = sym.bind(self.expr, values)
+        return bound if bound.free_symbols else bound.doit()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,7 +163,7 @@ class Forecast:
     @cached_property
     def memory(self) -> Result:
         """Bytes a device holds at the end: weights and the KV cache; not activations."""
-        trace = self._trace(S.One, S.Zero)
+        trace = self.trace(S.One, S.Zero)
         roles = trace.weight_roles().items()
         weights = Add(*(self.precision.weight_bytes(count, role) for role, count in roles))
         tokens = self.past + self.prompt + self.generate
@@ -239,7 +243,8 @@ class Forecast:
                 moved += self._over_generation(term.cost.bytes)
         return flops, moved
 
-    def _trace(self, new: Expr, past: Expr, logits: Logits = "last") -> Trace:
+    def trace(self, new: Size, past: Size, logits: Logits = "last") -> Trace:
+        """The trace of one forward pass under every option of the forecast."""
         trace = self.model.forward(
             self.batch,
             new,
@@ -257,19 +262,19 @@ class Forecast:
         return time_terms(trace, self.hardware, self.precision, self.overlap)
 
     def _pass(self, new: Expr, past: Expr) -> tuple[Term, ...]:
-        return self._timed(self._trace(new, past))
+        return self._timed(self.trace(new, past))
 
     def _chunked(self, chunks: Chunks) -> tuple[Term, ...]:
         """Whole chunks summed in closed form, the remainder, and the logits of the last one."""
         context = self.past + index * chunks.chunk
-        body = self._trace(chunks.chunk, context, logits="none")
+        body = self.trace(chunks.chunk, context, logits="none")
         terms = [summed(term, chunks.whole) for term in self._timed(body)]
         if not chunks.rest.is_zero:
             after = self.past + chunks.chunk * chunks.whole
-            rest = self._trace(chunks.rest, after, logits="none")
+            rest = self.trace(chunks.rest, after, logits="none")
             terms += [scaled(term, chunks.has_rest) for term in self._timed(rest)]
         known = {entry.path for entry in body}
-        logits = self._trace(chunks.chunk, context).filter(lambda entry: entry.path not in known)
+        logits = self.trace(chunks.chunk, context).filter(lambda entry: entry.path not in known)
         return (*terms, *self._timed(logits))
 
     def _step_at(self, name: str, context: Expr) -> Result:

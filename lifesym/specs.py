@@ -121,7 +121,7 @@ def convert(data: Any, kind: type[T], where: str | Path) -> T:
             if kind.__struct_config__.forbid_unknown_fields and key not in known:
                 raise SpecError(f"{where}: unknown key {key!r}{nearest(str(key), known)}")
     try:
-        return msgspec.convert(data, kind)
+        return msgspec.convert(data, kind, builtin_types=(Decimal,))
     except msgspec.ValidationError as error:
         message, _, at = str(error).partition(" - at ")
         key = at.strip("`").removeprefix("$.") if at else ""

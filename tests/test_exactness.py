@@ -18,7 +18,7 @@ from lifesym.printing import latex, legend
 from lifesym.specs import names
 from lifesym.symbols import TABLE, index
 
-FORMATS = {"weights": "int4-g128", "kv": "int8"}
+QUANTIZED = {"weights": "int4-g128", "kv": "int8"}
 SYMBOLIC = {
     "weights": symbolic_format("weight"),
     "activations": symbolic_format("activation"),
@@ -39,9 +39,9 @@ def emitted(family: str) -> tuple[tuple[str, Expr], ...]:
 def _emitted(model: ls.Model) -> Iterator[tuple[str, Expr]]:
     yield "parameters", model.parameters
     yield "KV bytes", model.kv_bytes(sym.past)
-    for name, formats in (("quantized", FORMATS), ("symbolic", SYMBOLIC)):
+    for name, formats in (("quantized", QUANTIZED), ("symbolic", SYMBOLIC)):
         trace = model.forward(sym.batch, sym.new, sym.past)
-        for field, value in trace.cost(activations="bf16", **FORMATS).items():
+        for field, value in trace.cost(**formats).items():
             yield f"{name} {field}", value
         f = ls.forecast(model, device(), batch=sym.batch, past=0, **formats)
         yield f"{name} TTFT", f.ttft.expr

@@ -39,10 +39,7 @@ SPELT = {
 @pytest.mark.parametrize("record", QUANT, ids=lambda r: f"{r['scheme']} {r['type']}")
 def test_bits_of_real_tensors(record: dict[str, object]) -> None:
     kind = str(record["type"])
-    if "int4_g128" in str(record["scheme"]):
-        name = "int4-g128"
-    else:
-        name = SPELT.get(kind, kind.lower())
+    name = "int4-g128" if "int4_g128" in str(record["scheme"]) else SPELT.get(kind, kind.lower())
     bits = record.get("bits_per_weight_without_g_idx", record["bits_per_weight"])
     assert load_format(name).bits_per_value == Rational(str(bits))
 

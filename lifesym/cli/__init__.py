@@ -1,0 +1,66 @@
+"""The command line: parses, calls, prints; no formulas.
+
+Bad input ends with one line on standard error and exit status 2. Nothing heavy is imported before
+a command runs, so that ``--help`` answers at once.
+"""
+
+import os
+import sys
+import warnings
+from typing import Any
+
+import typer
+
+from lifesym.cli.count import count
+from lifesym.cli.derive import derive
+from lifesym.cli.forecast import forecast
+from lifesym.cli.options import show_version
+from lifesym.cli.specs import specs
+from lifesym.errors import LifesymError
+
+app = typer.Typer(
+    name="lifesym",
+    help="Closed-form formulas for the speed of LLM inference.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+for _command in (count, forecast, derive, specs):
+    app.command()(_command)
+
+
+@app.callback()
+def _main(version: show_version = False) -> None:
+    """Closed-form formulas for the speed of LLM inference."""
+
+
+def main() -> None:
+    """Run the command line; the only place where errors become exit statuses."""
+    group: Any = typer.main.get_command(app)
+    for command in group.commands.values():
+        command.rich_markup_mode = "rich"  # option panels, where the import is worth its time
+    warnings.showwarning = _show_warning  # type: ignore[assignment]
+    try:
+        sys.exit(group.main(standalone_mode=False) or 0)
+    except LifesymError as error:
+        _fail(str(error))
+    except (typer.Abort, KeyboardInterrupt):
+        sys.exit(130)
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except typer.exceptions.TyperException as error:
+        if not hasattr(error, "format_message"):
+            raise
+        _fail(error.format_message())
+
+
+def _fail(message: str) -> None:
+    line = " ".join(message.split())
+    sys.stderr.write(f"lifesym: error: {line}\n")
+    sys.exit(2)
+
+
+def _show_warning(message: Warning | str, *_: Any) -> None:
+    sys.stderr.write(f"lifesym: warning: {' '.join(str(message).split())}\n")

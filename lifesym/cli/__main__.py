@@ -1,0 +1,5 @@
+"""``python -m lifesym.cli``."""
+
+from lifesym.cli import main
+
+main()

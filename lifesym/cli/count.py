@@ -1,0 +1,88 @@
+"""``lifesym count``: the exact cost of one forward pass."""
+
+from typing import Annotated
+
+from lifesym.cli.options import (
+    WORKLOAD,
+    Activations,
+    Batch,
+    CausalOption,
+    Json,
+    Kv,
+    Logits,
+    MlaOption,
+    ModelName,
+    Past,
+    RoutingOption,
+    Weights,
+    choice,
+    size_option,
+)
+from lifesym.cli.output import print_json, table, whole
+
+_FIELDS = (
+    "matmul_flops",
+    "vector_flops",
+    "dequant_ops",
+    "weight_bytes",
+    "activation_read_bytes",
+    "activation_write_bytes",
+    "kv_read_bytes",
+    "kv_write_bytes",
+    "dispatches",
+)
+
+
+def count(
+    model: ModelName,
+    batch: Batch = 1,
+    new: Annotated[int, size_option("--new", "New tokens of each sequence.")] = 1,
+    past: Past = 0,
+    logits: Annotated[
+        Logits, choice("--logits", "Positions the LM head is applied to.", WORKLOAD)
+    ] = "last",
+    weights: Weights = "bf16",
+    activations: Activations = "bf16",
+    kv: Kv = "bf16",
+    mla: MlaOption = "absorbed",
+    causal: CausalOption = "full",
+    routing: RoutingOption = "uniform",
+    json: Json = False,
+) -> None:
+    """Count the operations, bytes and dispatches of one forward pass, exactly.
+
+    Prefill is --new S; a decode step is --new 1 --past T. Part of a byte is rounded up.
+    """
+    import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
+    from lifesym.formats import Precision  # noqa: PLC0415
+
+    precision = Precision.of(weights or "bf16", activations or "bf16", kv or "bf16")
+    loaded = ls.load_model(model)
+    trace = loaded.forward(batch, new, past, logits, mla, causal, routing)
+    cost = trace.cost_at(precision)
+    totals = {name: whole(getattr(cost, name)) for name in _FIELDS}
+    totals["parameters"] = whole(loaded.parameters)
+    totals["kv_bytes_per_token"] = whole(loaded.kv_bytes_per_token(precision.kv, mla))
+    groups = trace.group_by("name")
+    costs = {name: part.cost_at(precision) for name, part in groups.items()}
+    if json:
+        flops = {name: whole(part.matmul_flops) for name, part in costs.items()}
+        by_operator = {name: value for name, value in flops.items() if value}
+        print_json(totals | {"by_operator": by_operator})
+        return
+    from lifesym.report.units import quantity  # noqa: PLC0415
+
+    rows = [
+        [
+            name,
+            quantity(part.matmul_flops, "FLOP"),
+            quantity(part.vector_flops + part.dequant_ops, "FLOP"),
+            quantity(part.weight_bytes, "byte"),
+            quantity(part.bytes - part.weight_bytes, "byte"),
+        ]
+        for name, part in costs.items()
+    ]
+    header = ["operator", "matrix", "elementwise", "weights", "other bytes"]
+    table(f"{loaded.name}: one forward pass", header, rows, right=4)
+    exact = [[name, f"{value:,}"] for name, value in totals.items()]
+    table("Totals", ["quantity", "exact"], exact, right=1)

@@ -1,0 +1,156 @@
+"""``lifesym derive``: a closed form with its legend."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from lifesym.cli.options import (
+    WORKLOAD,
+    Activations,
+    CausalOption,
+    Chunk,
+    FusionOption,
+    Kv,
+    MlaOption,
+    ModelName,
+    OverlapOption,
+    RoutingOption,
+    Weights,
+    choice,
+    size_option,
+)
+from lifesym.cli.output import print_json
+
+if TYPE_CHECKING:
+    from lifesym.inference import Forecast, Result
+
+Metric = Literal[
+    "ttft",
+    "tpot",
+    "tpot_mean",
+    "tps",
+    "latency",
+    "memory",
+    "energy",
+    "flops",
+    "vector_flops",
+    "bytes",
+    "weight_bytes",
+    "kv_bytes",
+    "parameters",
+]
+_COSTS = {"flops": "matmul_flops", "vector_flops": "vector_flops", "bytes": "bytes"}
+
+
+def derive(
+    model: ModelName,
+    metric: Annotated[Metric, typer.Option(help="What to derive.")],
+    lift: Annotated[
+        str, typer.Option(metavar="NAME,...", help="Dimensions to turn back into symbols.")
+    ] = "",
+    symbolic: Annotated[
+        bool, typer.Option("--symbolic", help="MODEL is a family: every dimension is a symbol.")
+    ] = False,
+    on: Annotated[
+        str, typer.Option("--on", metavar="HW", help="A device, or 'symbolic'.")
+    ] = "symbolic",
+    batch: Annotated[int | None, size_option("--batch", "Sequences, if not a symbol.")] = None,
+    prompt: Annotated[
+        int | None, size_option("--prompt", "Prompt tokens, if not a symbol.")
+    ] = None,
+    generate: Annotated[
+        int | None, size_option("--generate", "Generated tokens, if not a symbol.")
+    ] = None,
+    weights: Weights = None,
+    activations: Activations = None,
+    kv: Kv = None,
+    chunk: Chunk = None,
+    fusion: FusionOption = "none",
+    overlap: OverlapOption = "operator",
+    mla: MlaOption = "absorbed",
+    causal: CausalOption = "full",
+    routing: RoutingOption = "uniform",
+    format: Annotated[
+        Literal["text", "latex", "markdown", "json"],
+        choice("--format", "How to print it.", WORKLOAD),
+    ] = "text",
+) -> None:
+    """Derive the closed form of a metric, with a legend of its symbols.
+
+    FLOPs and bytes are those of one forward pass of 'new' tokens after 'past'.
+    """
+    import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
+    from lifesym import symbols as sym  # noqa: PLC0415
+
+    loaded = ls.Model.symbolic(model) if symbolic else ls.load_model(model)
+    loaded = loaded.lift(*(name.strip() for name in lift.split(",") if name.strip()))
+    hardware = ls.Hardware.symbolic() if on == "symbolic" else ls.load_hardware(on)
+    derived = ls.forecast(
+        loaded,
+        hardware,
+        sym.prompt if prompt is None else prompt,
+        sym.generated if generate is None else generate,
+        sym.batch if batch is None else batch,
+        weights=weights,
+        activations=activations,
+        kv=kv,
+        chunk=chunk,
+        fusion=fusion,
+        overlap=overlap,
+        mla=mla,
+        causal=causal,
+        routing=routing,
+    )
+    _print(_result(derived, metric), metric, format)
+
+
+def _result(derived: "Forecast", metric: Metric) -> "Result":
+    from lifesym import symbols as sym  # noqa: PLC0415
+    from lifesym.inference import Result  # noqa: PLC0415
+
+    timed: dict[str, Callable[[], Result]] = {
+        "ttft": lambda: derived.ttft,
+        "tpot": lambda: derived.tpot,
+        "tpot_mean": lambda: derived.tpot.mean,
+        "tps": lambda: derived.tps,
+        "latency": lambda: derived.latency,
+        "memory": lambda: derived.memory,
+        "energy": lambda: derived.energy,
+    }
+    if metric in timed:
+        return timed[metric]()
+    if metric in _COSTS:
+        cost = derived.trace(sym.new, sym.past).cost_at(derived.precision)
+        unit = "byte" if metric == "bytes" else "FLOP"
+        return Result(name=metric, unit=unit, expr=getattr(cost, _COSTS[metric]))
+    if metric == "parameters":
+        return Result(name=metric, unit="parameters", expr=derived.model.parameters)
+    if metric == "weight_bytes":
+        expr = derived.model.weight_bytes(derived.precision.weights)
+    else:
+        expr = derived.model.kv_bytes(sym.past, derived.precision.kv, derived.batch, derived.mla)
+    return Result(name=metric, unit="byte", expr=expr)
+
+
+def _print(result: "Result", metric: str, fmt: Any) -> None:
+    from lifesym.report import equation, legend_table  # noqa: PLC0415
+
+    rows = result.legend()
+    if fmt == "json":
+        legend = [
+            {
+                "symbol": row.name,
+                "word": row.word,
+                "latex": row.latex,
+                "unit": row.unit,
+                "meaning": row.meaning,
+            }
+            for row in rows
+        ]
+        data = {"metric": metric, "unit": result.unit, "expr": str(result.expr)}
+        print_json(data | {"latex": result.latex(), "legend": legend})
+        return
+    typer.echo(equation(result, fmt))
+    if rows:
+        typer.echo("\n" + legend_table(rows, fmt))

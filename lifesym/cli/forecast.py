@@ -1,0 +1,199 @@
+"""``lifesym forecast``: the speed of a model on a device, in numbers."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lifesym.cli.options import (
+    DEVICE,
+    Activations,
+    Batch,
+    CausalOption,
+    Chunk,
+    ExpertParallel,
+    FusionOption,
+    HardwareName,
+    Json,
+    Kv,
+    KvBudget,
+    LoraRank,
+    MlaOption,
+    ModelName,
+    OverlapOption,
+    Past,
+    RoutingOption,
+    TensorParallel,
+    Weights,
+    size_option,
+)
+from lifesym.cli.output import note, print_json, table, whole
+
+if TYPE_CHECKING:
+    from lifesym.hardware import Hardware
+    from lifesym.inference import Forecast
+    from lifesym.roofline import Term
+
+Efficiency = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X", help="Attained fraction, instead of the device's.", rich_help_panel=DEVICE
+    ),
+]
+Seconds = Annotated[
+    float | None,
+    typer.Option(metavar="S", help="Seconds to dispatch an operator.", rich_help_panel=DEVICE),
+]
+
+
+def forecast(
+    model: ModelName,
+    on: HardwareName,
+    prompt: Annotated[int, size_option("--prompt", "Prompt tokens of each sequence.")],
+    generate: Annotated[int, size_option("--generate", "Tokens generated a sequence.")],
+    batch: Batch = 1,
+    past: Past = 0,
+    weights: Weights = None,
+    activations: Activations = None,
+    kv: Kv = None,
+    chunk: Chunk = None,
+    lora: LoraRank = None,
+    fusion: FusionOption = "none",
+    kv_budget: KvBudget = None,
+    tensor_parallel: TensorParallel = 1,
+    expert_parallel: ExpertParallel = 1,
+    compute_efficiency: Efficiency = None,
+    memory_efficiency: Efficiency = None,
+    dispatch_time: Seconds = None,
+    overlap: OverlapOption = "operator",
+    mla: MlaOption = "absorbed",
+    causal: CausalOption = "full",
+    routing: RoutingOption = "uniform",
+    json: Json = False,
+) -> None:
+    """Forecast TTFT, TPOT, TPS, latency, memory and energy on a device.
+
+    Without efficiencies the device runs at its peaks: a bound on its speed.
+    """
+    import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
+    from lifesym.transforms import CachePolicy  # noqa: PLC0415
+
+    chosen = {
+        "compute_efficiency": compute_efficiency,
+        "memory_efficiency": memory_efficiency,
+        "dispatch_time": dispatch_time,
+    }
+    numbers = {name: value for name, value in chosen.items() if value is not None}
+    hardware = ls.load_hardware(on).with_(**numbers)
+    result = ls.forecast(
+        ls.load_model(model),
+        hardware,
+        prompt,
+        generate,
+        batch,
+        past,
+        weights=weights,
+        activations=activations,
+        kv=kv,
+        overlap=overlap,
+        mla=mla,
+        causal=causal,
+        routing=routing,
+        chunk=chunk,
+        lora=lora,
+        fusion=fusion,
+        cache=None if kv_budget is None else CachePolicy(budget=kv_budget),
+        tensor_parallel=tensor_parallel,
+        expert_parallel=expert_parallel,
+    )
+    data = summary(result)
+    if hardware.capacity is not None and data["memory_bytes"] > hardware.capacity:
+        note(
+            f"warning: {data['memory_bytes'] / 1e9:.1f} GB do not fit in the "
+            f"{float(hardware.capacity) / 1e9:g} GB of {hardware.name}"
+        )
+    if json:
+        print_json(data)
+    else:
+        _print(data, hardware)
+
+
+def summary(result: "Forecast") -> dict[str, Any]:
+    """The contract's keys, and the terms of both phases."""
+    tpot = result.tpot
+    energy = None if result.hardware.static_power is None else float(result.energy)
+    return {
+        "model": result.model.name,
+        "hardware": result.hardware.name,
+        "weights": result.precision.weights.name,
+        "activations": result.precision.activations.name,
+        "kv": result.precision.kv.name,
+        "ttft_s": float(result.ttft),
+        "tpot_s": float(tpot.mean),
+        "tpot_first_s": float(tpot.first),
+        "tpot_last_s": float(tpot.last),
+        "tps": float(result.tps),
+        "latency_s": float(result.latency),
+        "memory_bytes": whole(result.memory.expr),
+        "energy_j": energy,
+        "bottleneck": {phase: result.bottleneck(phase) for phase in ("prefill", "decode")},
+        "terms": {"prefill": _terms(result.ttft.terms), "decode": _terms(tpot.mean.terms)},
+    }
+
+
+def _terms(terms: "tuple[Term, ...]") -> list[dict[str, Any]]:
+    rows = []
+    total = sum(float(term.time.doit()) for term in terms)
+    for term in terms:
+        seconds = {
+            f"{name}_s": float(getattr(term, name).doit())
+            for name in ("compute", "memory", "dispatch", "network", "time")
+        }
+        share = seconds["time_s"] / total if total else 0.0
+        rows.append({"name": term.name, "section": term.section, **seconds, "share": share})
+    return rows
+
+
+def _print(data: dict[str, Any], hardware: "Hardware") -> None:
+    from lifesym.report.units import quantity  # noqa: PLC0415
+
+    energy = "not known" if data["energy_j"] is None else quantity(data["energy_j"], "J")
+    bound = data["bottleneck"]
+    rows = [
+        ["TTFT", quantity(data["ttft_s"], "s"), f"{bound['prefill']}-bound"],
+        ["TPOT, mean", quantity(data["tpot_s"], "s"), f"{bound['decode']}-bound"],
+        ["TPOT, first step", quantity(data["tpot_first_s"], "s"), ""],
+        ["TPOT, last step", quantity(data["tpot_last_s"], "s"), ""],
+        ["TPS", quantity(data["tps"], "token/s"), "all sequences"],
+        ["latency", quantity(data["latency_s"], "s"), "prompt and generation"],
+        ["memory", quantity(data["memory_bytes"], "byte"), "weights and KV cache"],
+        ["energy", energy, "at most, from the TDP" if hardware.static_power else ""],
+    ]
+    formats = f"{data['weights']} weights, {data['activations']} activations, {data['kv']} KV"
+    table(f"{data['model']} on {data['hardware']} ({formats})", ["", "forecast", ""], rows)
+    for phase in ("prefill", "decode"):
+        _print_terms(phase, data["terms"][phase])
+
+
+_SUMMED = ("compute_s", "memory_s", "time_s", "share")
+
+
+def _print_terms(phase: str, terms: list[dict[str, Any]]) -> None:
+    from lifesym.report.units import quantity  # noqa: PLC0415
+
+    merged: dict[str, dict[str, float]] = {}
+    for term in terms:
+        row = merged.setdefault(term["name"], dict.fromkeys(_SUMMED, 0.0))
+        for key in row:
+            row[key] += term[key]
+    body = [
+        [
+            name,
+            quantity(row["compute_s"], "s"),
+            quantity(row["memory_s"], "s"),
+            quantity(row["time_s"], "s"),
+            f"{100 * row['share']:.1f} %",
+        ]
+        for name, row in sorted(merged.items(), key=lambda item: -item[1]["time_s"])
+    ]
+    title = f"{phase}: {'whole prompt' if phase == 'prefill' else 'mean step'}, slowest first"
+    table(title, ["operator", "compute", "memory", "time", "share"], body, right=4)

@@ -1,0 +1,113 @@
+"""Arguments and options that several commands share."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import typer
+
+import lifesym
+
+WORKLOAD = "Workload"
+FORMATS = "Number formats"
+MODELLING = "Modelling"
+DEVICE = "Device"
+OPTIMIZATIONS = "Optimizations"
+
+Logits = Literal["last", "all", "none"]
+MLA = Literal["absorbed", "decompressed", "expand"]
+Causal = Literal["full", "exact"]
+Routing = Literal["uniform", "all", "active"]
+Overlap = Literal["operator", "pass", "none"]
+Fusion = Literal["none", "flash", "full", "layer"]
+
+_LARGEST = 2**48
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"lifesym {lifesym.__version__}")
+        raise typer.Exit
+
+
+def _whole_number(least: int) -> Callable[[str], int]:
+    def parse(text: str) -> int:
+        digits = text.strip()
+        if not (digits.isdecimal() and digits.isascii()) or len(digits) > len(str(_LARGEST)):
+            raise typer.BadParameter(f"{text[:40]!r} is not a whole number of at least {least}")
+        if not least <= int(digits) <= _LARGEST:
+            raise typer.BadParameter(f"{digits} is not between {least} and {_LARGEST}")
+        return int(digits)
+
+    return parse
+
+
+def size_option(
+    name: str, text: str, panel: str = WORKLOAD, least: int = 1
+) -> typer.models.OptionInfo:
+    """A plain integer of at least ``least``."""
+    option: typer.models.OptionInfo = typer.Option(
+        name, parser=_whole_number(least), metavar="N", help=text, rich_help_panel=panel
+    )
+    return option
+
+
+def choice(name: str, text: str, panel: str) -> typer.models.OptionInfo:
+    """One of the words of a `Literal`."""
+    option: typer.models.OptionInfo = typer.Option(name, help=text, rich_help_panel=panel)
+    return option
+
+
+def format_option(name: str, text: str) -> typer.models.OptionInfo:
+    """The name of a number format."""
+    option: typer.models.OptionInfo = typer.Option(
+        name, metavar="FMT", help=text, rich_help_panel=FORMATS
+    )
+    return option
+
+
+show_version = Annotated[
+    bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
+]
+ModelName = Annotated[
+    str, typer.Argument(metavar="MODEL", help="A name in the database, or a config.json.")
+]
+HardwareName = Annotated[
+    str,
+    typer.Option(
+        "--on",
+        metavar="HW",
+        help="A device in the database, or a TOML file.",
+        rich_help_panel=DEVICE,
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+Batch = Annotated[int, size_option("--batch", "Sequences computed together.")]
+Past = Annotated[int, size_option("--past", "Tokens already in the cache.", least=0)]
+MlaOption = Annotated[MLA, choice("--mla", "Convention of latent attention.", MODELLING)]
+CausalOption = Annotated[
+    Causal, choice("--causal", "Count all scores, or what the mask leaves.", MODELLING)
+]
+RoutingOption = Annotated[Routing, choice("--routing", "How tokens choose experts.", MODELLING)]
+OverlapOption = Annotated[
+    Overlap,
+    choice("--overlap", "Memory and compute overlap: by operator, overall, never.", MODELLING),
+]
+Weights = Annotated[str | None, format_option("--weights", "Format of the weights.")]
+Activations = Annotated[str | None, format_option("--activations", "Format that is computed in.")]
+Kv = Annotated[str | None, format_option("--kv", "Format of the KV cache.")]
+Chunk = Annotated[int | None, size_option("--chunk", "Tokens of a prefill chunk.", OPTIMIZATIONS)]
+LoraRank = Annotated[
+    int | None,
+    size_option("--lora", "Rank of adapters on the attention projections.", OPTIMIZATIONS, least=0),
+]
+FusionOption = Annotated[Fusion, choice("--fusion", "Operators fused.", OPTIMIZATIONS)]
+TensorParallel = Annotated[
+    int, size_option("--tensor-parallel", "Devices that split every layer.", OPTIMIZATIONS)
+]
+ExpertParallel = Annotated[
+    int, size_option("--expert-parallel", "Devices that split the experts.", OPTIMIZATIONS)
+]
+KvBudget = Annotated[
+    int | None, size_option("--kv-budget", "Most cached tokens kept of a sequence.", OPTIMIZATIONS)
+]

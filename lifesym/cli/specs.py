@@ -1,0 +1,119 @@
+"""``lifesym specs``: what is in the database, with sources."""
+
+from typing import Annotated, Any
+
+import typer
+
+from lifesym.cli.options import Json
+from lifesym.cli.output import print_json, table
+
+Name = Annotated[
+    str | None, typer.Argument(metavar="[NAME]", help="A model, device, format or family.")
+]
+
+
+def specs(name: Name = None, json: Json = False) -> None:
+    """List models, devices, number formats and families, or show one with its sources."""
+    found = _all() if name is None else {"name": name, **_one(name)}
+    if json:
+        print_json(found)
+    elif name is None:
+        _print_all(found)
+    else:
+        rows = [[key, _plain(value)] for key, value in found.items()]
+        table(name, ["key", "value"], rows)
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {inner}" for key, inner in value.items())
+    if isinstance(value, list):
+        shown = dict.fromkeys(map(str, value))
+        return ", ".join(shown)
+    return str(value)
+
+
+def _all() -> dict[str, Any]:
+    from lifesym.families import FAMILIES  # noqa: PLC0415 (SymPy only where a command needs it)
+    from lifesym.formats import known_formats  # noqa: PLC0415
+    from lifesym.hardware import load_hardware  # noqa: PLC0415
+    from lifesym.specs import names, read_json, root  # noqa: PLC0415
+
+    models = {}
+    for name in names("models"):
+        config = read_json(root() / "models" / f"{name}.json")
+        inner = config.get("text_config") or config
+        models[name] = {"family": inner.get("model_type"), "source": config.get("_source", "")}
+    devices = {}
+    for name in names("hardware"):
+        device = load_hardware(name)
+        devices[name] = {
+            "name": device.name,
+            "kind": device.kind,
+            "bandwidth": int(device.bandwidth),
+            "peaks": _peaks(device),
+        }
+    formats = {name: float(kind.bits_per_value) for name, kind in known_formats().items()}
+    families = {name: family.example for name, family in sorted(FAMILIES.items())}
+    return {"models": models, "hardware": devices, "formats": formats, "families": families}
+
+
+def _peaks(device: Any) -> dict[str, int]:
+    vector = {f"vector {kind}": int(rate) for kind, rate in device.vector.items()}
+    return {kind: int(rate) for kind, rate in device.matrix.items()} | vector
+
+
+def _print_all(found: dict[str, Any]) -> None:
+    from lifesym.report.units import quantity  # noqa: PLC0415
+
+    families: dict[str, list[str]] = {}
+    for name, row in found["models"].items():
+        families.setdefault(str(row["family"]), []).append(name)
+    models = [
+        [family, "yes" if family in found["families"] else "not yet", ", ".join(names)]
+        for family, names in sorted(families.items())
+    ]
+    table("Models by family", ["family", "supported", "names"], models)
+    devices = [
+        [
+            name,
+            row["kind"],
+            quantity(max(row["peaks"].values()), "FLOP") + "/s",
+            quantity(row["bandwidth"], "byte/s"),
+        ]
+        for name, row in found["hardware"].items()
+    ]
+    table("Devices", ["name", "kind", "highest peak", "bandwidth"], devices, right=2)
+    formats = [[name, f"{bits:g}"] for name, bits in found["formats"].items()]
+    table("Number formats", ["name", "bits a value"], formats, right=1)
+
+
+def _one(name: str) -> dict[str, Any]:
+    from lifesym.errors import SpecError, nearest  # noqa: PLC0415
+    from lifesym.families import FAMILIES  # noqa: PLC0415
+    from lifesym.formats import known_formats  # noqa: PLC0415
+    from lifesym.hardware import aliases, load_hardware  # noqa: PLC0415
+    from lifesym.specs import names, read_json, root  # noqa: PLC0415
+
+    if name in names("models"):
+        return {"kind": "model", **read_json(root() / "models" / f"{name}.json")}
+    if name in names("hardware") or name in aliases():
+        device = load_hardware(name)
+        return {
+            "kind": device.kind,
+            "device": device.name,
+            "peaks": _peaks(device),
+            "bandwidth": int(device.bandwidth),
+            "capacity": None if device.capacity is None else int(device.capacity),
+            "sources": dict(device.sources),
+        }
+    if name in known_formats():
+        stored = known_formats()[name]
+        return {"kind": "format", "bits": float(stored.bits_per_value), "native": stored.native}
+    if name in FAMILIES:
+        family = FAMILIES[name]
+        keys = ", ".join(family.config.__struct_fields__)
+        doc = " ".join(str(family.build.__doc__).split())
+        return {"kind": "family", "supports": doc, "example": family.example, "keys": keys}
+    known = [*names("models"), *names("hardware"), *aliases(), *known_formats(), *FAMILIES]
+    raise SpecError(f"{name!r} is not in the database{nearest(name, known)}")

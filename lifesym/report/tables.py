@@ -1,0 +1,120 @@
+"""Tables: operators with their work and time, and the legend of symbols."""
+
+from collections.abc import Callable, Sequence
+from typing import Literal
+
+from sympy import Expr
+
+from lifesym.formats import Precision
+from lifesym.printing import latex
+from lifesym.report.units import quantity
+from lifesym.roofline import Term
+from lifesym.symbols import Notation
+from lifesym.trace import Trace
+
+Format = Literal["text", "latex", "markdown"]
+Cell = str | tuple[Expr, str]
+
+
+def operator_table(
+    source: Sequence[Term] | Trace, fmt: Format = "markdown", precision: Precision | None = None
+) -> str:
+    """A row an operator: count, operations, bytes, and times where terms are given.
+
+    Numbers are printed with units and expressions in the notation of the table. A trace is priced
+    at ``precision`` (bf16 throughout unless given).
+    """
+    if isinstance(source, Trace):
+        header = ["section", "operator", "count", "operations", "bytes"]
+        at = precision or Precision.of()
+        body: list[list[Cell]] = []
+        for entry in source:
+            cost = entry.cost(at)
+            work = [(cost.flops, "FLOP"), (cost.bytes, "byte")]
+            body.append([entry.section, entry.name, (entry.count, ""), *work])
+    else:
+        header = ["section", "operator", "operations", "bytes", "compute", "memory", "time"]
+        body = []
+        for term in source:
+            work = [(term.cost.flops, "FLOP"), (term.cost.bytes, "byte")]
+            times = [(term.compute, "s"), (term.memory, "s"), (term.time, "s")]
+            body.append([term.section, term.name, *work, *times])
+    shown = [[_cell(cell, fmt) for cell in row] for row in body]
+    return layout(header, shown, fmt, right=len(header) - 2)
+
+
+def legend_table(rows: Sequence[Notation], fmt: Format = "markdown") -> str:
+    r"""Symbol, meaning and unit of each row.
+
+    >>> from lifesym.printing import legend
+    >>> from lifesym import symbols as sym
+    >>> print(legend_table(legend(sym.batch * sym.past), "text"))
+    symbol  meaning                         unit
+    batch   sequences computed together     sequences
+    past    tokens already in the KV cache  tokens
+    """
+    body = []
+    for row in rows:
+        spelt = row.name if fmt == "text" else f"${row.latex}$"
+        body.append([spelt, _escape(row.meaning, fmt), _escape(row.unit, fmt)])
+    return layout(["symbol", "meaning", "unit"], body, fmt)
+
+
+def layout(
+    header: Sequence[str], body: Sequence[Sequence[str]], fmt: Format, right: int = 0
+) -> str:
+    """A table in one of the formats; the last ``right`` columns are aligned to the right."""
+    return _LAYOUTS[fmt](header, body, right)
+
+
+def _cell(cell: Cell, fmt: Format) -> str:
+    if isinstance(cell, str):
+        return _escape(cell, fmt)
+    value, unit = cell
+    if value.is_number:
+        return _escape(quantity(value.doit(), unit), fmt)
+    return str(value) if fmt == "text" else f"${latex(value)}$"
+
+
+def _escape(text: str, fmt: Format) -> str:
+    if fmt != "latex":
+        return text
+    for plain, safe in (("_", r"\_"), ("%", r"\%"), ("µ", r"$\mu$"), ("&", r"\&")):
+        text = text.replace(plain, safe)
+    return text
+
+
+def _text(header: Sequence[str], body: Sequence[Sequence[str]], right: int) -> str:
+    lines = [list(header), *(list(row) for row in body)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(header))]
+    left = len(header) - right
+
+    def padded(line: list[str]) -> str:
+        cells = (
+            cell.ljust(width) if i < left else cell.rjust(width)
+            for i, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        return "  ".join(cells).rstrip()
+
+    return "\n".join(padded(line) for line in lines)
+
+
+def _markdown(header: Sequence[str], body: Sequence[Sequence[str]], right: int) -> str:
+    left = len(header) - right
+    rule = ["---" if i < left else "---:" for i in range(len(header))]
+    return "\n".join("| " + " | ".join(line) + " |" for line in (header, rule, *body))
+
+
+def _latex(header: Sequence[str], body: Sequence[Sequence[str]], right: int) -> str:
+    columns = "l" * (len(header) - right) + "r" * right
+    lines = [f"\\begin{{tabular}}{{{columns}}}", "\\toprule"]
+    lines += [" & ".join(header) + " \\\\", "\\midrule"]
+    lines += [" & ".join(row) + " \\\\" for row in body]
+    return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"])
+
+
+_LAYOUTS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]], int], str]] = {
+    "text": _text,
+    "markdown": _markdown,
+    "latex": _latex,
+}

@@ -1,0 +1,302 @@
+"""Reading configs: spellings of both transformers generations, unknown keys, what is refused."""
+
+import json
+import warnings
+from pathlib import Path
+from typing import Any
+
+import pytest
+from test_truth import CONFIGS, LATER
+
+import lifesym as ls
+from lifesym.errors import SpecError
+from lifesym.families import FAMILIES
+from lifesym.huggingface import ConfigWarning
+from lifesym.specs import names, root
+
+Json = dict[str, Any]
+BASE: Json = {
+    "vocab_size": 96,
+    "hidden_size": 64,
+    "intermediate_size": 80,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 8,
+}
+LLAMA = BASE | {"model_type": "llama"}
+GROUPED = BASE | {"num_key_value_heads": 2}
+MISTRAL = GROUPED | {"model_type": "mistral"}
+QWEN2 = GROUPED | {"model_type": "qwen2"}
+QWEN3 = GROUPED | {"model_type": "qwen3"}
+PHI3 = GROUPED | {"model_type": "phi3"}
+GEMMA2 = GROUPED | {"model_type": "gemma2", "head_dim": 8, "sliding_window": 16}
+GEMMA3 = GEMMA2 | {"model_type": "gemma3_text"}
+NEOX = BASE | {"model_type": "gpt_neox"}
+GPT: Json = {"vocab_size": 96, "n_embd": 64, "n_layer": 4, "n_head": 8, "n_positions": 128}
+GPT2 = GPT | {"model_type": "gpt2"}
+GPTJ = GPT | {"model_type": "gptj", "rotary_dim": 4}
+FALCON: Json = {
+    "model_type": "falcon",
+    "vocab_size": 96,
+    "hidden_size": 64,
+    "num_hidden_layers": 4,
+    "num_attention_heads": 8,
+}
+OPT = FALCON | {"model_type": "opt", "ffn_dim": 80, "max_position_embeddings": 128}
+BLOOM: Json = {
+    "model_type": "bloom",
+    "vocab_size": 96,
+    "hidden_size": 64,
+    "n_layer": 4,
+    "n_head": 8,
+}
+
+
+def same(left: ls.Model, right: ls.Model) -> bool:
+    """The same structure and sizes, whatever they are called."""
+    return (left.sections, dict(left.values), left.context_limit) == (
+        right.sections,
+        dict(right.values),
+        right.context_limit,
+    )
+
+
+def without(config: Json, *keys: str) -> Json:
+    return {key: value for key, value in config.items() if key not in keys}
+
+
+LLAMA3_ROPE = {"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 8192}
+ALTERNATE = ["sliding_attention", "full_attention"] * 2
+SPELLINGS: dict[str, tuple[Json, Json]] = {
+    "rope": (
+        LLAMA | {"rope_theta": 5e5, "rope_scaling": LLAMA3_ROPE},
+        LLAMA | {"rope_parameters": LLAMA3_ROPE | {"rope_theta": 5e5}},
+    ),
+    "dtype": (LLAMA | {"torch_dtype": "bfloat16"}, LLAMA | {"dtype": "bfloat16"}),
+    "heads left out": (LLAMA, LLAMA | {"num_key_value_heads": 8, "head_dim": 8}),
+    "no window": (MISTRAL, MISTRAL | {"sliding_window": None}),
+    "windows unused": (
+        QWEN2 | {"sliding_window": 32, "use_sliding_window": False, "max_window_layers": 0},
+        QWEN2 | {"sliding_window": None, "layer_types": ["full_attention"] * 4},
+    ),
+    "window layers": (
+        QWEN2 | {"sliding_window": 32, "use_sliding_window": True, "max_window_layers": 2},
+        QWEN2
+        | {"sliding_window": 32, "use_sliding_window": True}
+        | {"layer_types": ["full_attention"] * 2 + ["sliding_attention"] * 2},
+    ),
+    "qwen3 heads": (QWEN3, QWEN3 | {"head_dim": 128}),
+    "phi3 rotary": (
+        PHI3 | {"partial_rotary_factor": 0.5},
+        PHI3 | {"rope_parameters": {"partial_rotary_factor": 0.5, "rope_theta": 1e4}},
+    ),
+    "neox rotary": (
+        NEOX | {"rotary_pct": 0.5, "rotary_emb_base": 10000},
+        NEOX | {"rope_parameters": {"partial_rotary_factor": 0.5, "rope_theta": 1e4}},
+    ),
+    "neox rotary default": (NEOX, NEOX | {"rotary_pct": 0.25}),
+    "gemma activation": (
+        GEMMA2 | {"hidden_act": "gelu_pytorch_tanh"},
+        GEMMA2 | {"hidden_activation": "gelu_pytorch_tanh"},
+    ),
+    "gemma activation null": (GEMMA2, GEMMA2 | {"hidden_activation": None}),
+    "gemma2 layer types": (GEMMA2, GEMMA2 | {"layer_types": ALTERNATE}),
+    "gemma3 pattern": (
+        GEMMA3 | {"sliding_window_pattern": 2},
+        GEMMA3 | {"_sliding_window_pattern": 2, "layer_types": ALTERNATE},
+    ),
+    "gemma3 nested": (
+        GEMMA3,
+        {"model_type": "gemma3", "vision_config": {"depth": 3}, "text_config": GEMMA3},
+    ),
+    "gpt2 general names": (
+        GPT2,
+        without(GPT2, "n_embd", "n_layer", "n_head", "n_positions")
+        | {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 8}
+        | {"max_position_embeddings": 128},
+    ),
+    "gptj general names": (
+        GPTJ,
+        without(GPTJ, "n_embd", "n_layer", "n_head")
+        | {"hidden_size": 64, "num_hidden_layers": 4, "num_attention_heads": 8},
+    ),
+    "gpt2 inner": (GPT2, GPT2 | {"n_inner": 256}),
+    "falcon names": (
+        FALCON,
+        without(FALCON, "num_hidden_layers", "num_attention_heads") | {"n_layer": 4, "n_head": 8},
+    ),
+    "falcon grouped names": (
+        FALCON | {"new_decoder_architecture": True, "num_kv_heads": 2},
+        FALCON | {"new_decoder_architecture": True, "n_head_kv": 2},
+    ),
+    "bloom names": (
+        BLOOM,
+        without(BLOOM, "hidden_size", "n_layer") | {"n_embed": 64, "num_hidden_layers": 4},
+    ),
+    "opt width": (OPT, OPT | {"word_embed_proj_dim": 64, "_remove_final_layer_norm": False}),
+    "activation names": (LLAMA | {"hidden_act": "silu"}, LLAMA | {"hidden_act": "swish"}),
+}
+
+
+@pytest.mark.parametrize(("old", "new"), SPELLINGS.values(), ids=SPELLINGS)
+def test_two_spellings_are_one_model(old: Json, new: Json) -> None:
+    assert same(ls.Model.from_hf(old, strict=True), ls.Model.from_hf(new, strict=True))
+
+
+def test_where_the_models_do_differ() -> None:
+    """The comparison above is not blind."""
+    assert not same(ls.Model.from_hf(LLAMA), ls.Model.from_hf(LLAMA | {"num_key_value_heads": 4}))
+    assert not same(ls.Model.from_hf(NEOX), ls.Model.from_hf(NEOX | {"rotary_pct": 0.5}))
+
+
+REFUSED: list[tuple[Json, str]] = [
+    ({}, "missing key 'model_type'"),
+    ({"model_type": "lama"}, r"unknown model_type 'lama'; did you mean 'llama'\?"),
+    ({"model_type": 3}, "unknown model_type 3"),
+    (without(LLAMA, "hidden_size"), "missing required field `hidden_size`"),
+    (LLAMA | {"hidden_size": "64"}, "key 'hidden_size': Expected `int`, got `str`"),
+    (LLAMA | {"hidden_size": 64.5}, "key 'hidden_size': Expected `int`"),
+    (LLAMA | {"hidden_size": True}, "key 'hidden_size': Expected `int`, got `bool`"),
+    (LLAMA | {"num_hidden_layers": 0}, "key 'num_hidden_layers': Expected `int` >= 1"),
+    (LLAMA | {"vocab_size": -5}, "key 'vocab_size': Expected `int` >= 1"),
+    (LLAMA | {"vocab_size": 2**41}, "key 'vocab_size': Expected `int` <= "),
+    (LLAMA | {"num_attention_heads": 7}, "64 is not divisible by num_attention_heads = 7"),
+    (LLAMA | {"num_key_value_heads": 3}, "key 'num_key_value_heads': 3 does not divide"),
+    (LLAMA | {"hidden_act": "softplus"}, "key 'hidden_act': 'softplus' is not modelled"),
+    (LLAMA | {"tie_word_embeddings": "yes"}, "key 'tie_word_embeddings': Expected `bool`"),
+    (BASE | {"model_type": "mistral"}, "missing key 'num_key_value_heads'"),
+    (BASE | {"model_type": "qwen2"}, "missing key 'num_key_value_heads'"),
+    (MISTRAL | {"sliding_window": 0}, "key 'sliding_window'"),
+    (QWEN2 | {"layer_types": ["full_attention"]}, "key 'layer_types': 1 entries for 4 layers"),
+    (QWEN2 | {"layer_types": ["linear_attention"] * 4}, "'linear_attention' is not modelled"),
+    (QWEN2 | {"layer_types": ALTERNATE}, "key 'sliding_window': needed by the sliding layers"),
+    (PHI3 | {"partial_rotary_factor": 0.0}, "key 'partial_rotary_factor': 0.0 is not in"),
+    (NEOX | {"rotary_pct": 1.5}, "key 'partial_rotary_factor': 1.5 is not in"),
+    (GEMMA2 | {"use_bidirectional_attention": True}, "key 'use_bidirectional_attention'"),
+    (GEMMA2 | {"num_key_value_heads": 3}, "key 'num_key_value_heads': 3 does not divide"),
+    (GPT2 | {"add_cross_attention": True}, "key 'add_cross_attention': true is not modelled"),
+    (FALCON | {"new_decoder_architecture": True, "parallel_attn": False}, "key 'parallel_attn'"),
+    ({"model_type": "gemma3", "text_config": 7}, "key 'text_config' must be an object"),
+]
+
+
+@pytest.mark.parametrize(("config", "message"), REFUSED, ids=lambda value: str(value)[:40])
+def test_what_is_wrong_or_not_modelled_is_an_error(config: Json, message: str) -> None:
+    with pytest.raises(SpecError, match=message) as caught:
+        ls.Model.from_hf(config)
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).startswith("config")
+
+
+def test_unknown_keys_give_one_warning_or_an_error() -> None:
+    config = LLAMA | {"wormhole_heads": 3, "another_thing": None, "_private": 1}
+    with pytest.warns(ConfigWarning) as caught:
+        model = ls.Model.from_hf(config)
+    assert [str(warning.message) for warning in caught] == [
+        "config: unknown keys, not used: another_thing, wormhole_heads"
+    ]
+    assert same(model, ls.Model.from_hf(LLAMA))
+    with pytest.raises(SpecError, match="unknown keys, not used: another_thing, wormhole_heads"):
+        ls.Model.from_hf(config, strict=True)
+
+
+@pytest.mark.parametrize("name", [n for n, c in CONFIGS.items() if c["model_type"] not in LATER])
+def test_real_configs_of_transformers_5_have_no_unknown_key(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert ls.Model.from_hf(CONFIGS[name], strict=True).parameters > 0
+
+
+def supported() -> list[str]:
+    """The models of the database whose family is known."""
+    found = []
+    for name in names("models"):
+        text = (root() / "models" / f"{name}.json").read_text(encoding="utf-8")
+        if json.loads(text).get("model_type") in FAMILIES:
+            found.append(name)
+    return found
+
+
+@pytest.mark.parametrize("name", supported())
+def test_every_model_of_the_database_loads(name: str) -> None:
+    model = ls.load_model(name, strict=True)
+    assert model.name == name
+    assert model.parameters > 10**6
+    assert model.forward(1, 1, 0).cost().matmul_flops > 0
+
+
+PUBLISHED = {
+    "llama-2-7b": 6_738_415_616,
+    "llama-2-70b": 68_976_648_192,
+    "llama-3.1-8b": 8_030_261_248,
+    "llama-3.1-405b": 405_853_388_800,
+    "mistral-7b-v0.1": 7_241_732_096,
+    "qwen2.5-7b": 7_615_616_512,
+    "qwen3-8b": 8_190_735_360,
+    "gemma-2-9b": 9_241_705_984,
+    "gemma-3-1b": 999_885_952,
+    "phi-3-mini-4k": 3_821_079_552,
+    "gpt2": 124_439_808,
+    "gpt2-xl": 1_557_611_200,
+    "gpt-j-6b": 6_050_882_784,
+    "pythia-6.9b": 6_857_302_016,
+    "opt-6.7b": 6_658_473_984,
+    "bloom-176b": 176_247_271_424,
+    "falcon-7b": 6_921_720_704,
+}
+"""Parameters as published on the models' pages or counted there from the checkpoint."""
+
+
+@pytest.mark.parametrize("name", PUBLISHED)
+def test_published_parameter_counts(name: str) -> None:
+    assert ls.load_model(name).parameters == PUBLISHED[name]
+
+
+def test_a_config_file_is_named_after_its_folder(tmp_path: Path) -> None:
+    path = tmp_path / "my-model" / "config.json"
+    path.parent.mkdir()
+    path.write_text(json.dumps(LLAMA), encoding="utf-8")
+    assert ls.load_model(path).name == "my-model"
+    assert same(ls.Model.from_hf(path), ls.Model.from_hf(LLAMA))
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "not JSON"),
+        ("[]", "must hold a JSON object, not list"),
+        ('{"model_type": "llama", "model_type": "gpt2"}', "key 'model_type' is given twice"),
+        ('{"x": NaN}', "NaN is not a number"),
+        ("[" * 100_000, "nested too deeply"),
+        ('{"x": ' + "9" * 5000 + "}", "a number too long"),
+    ],
+    ids=["cut", "list", "twice", "nan", "deep", "long"],
+)
+def test_unreadable_files_are_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "config.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=message):
+        ls.load_model(path)
+
+
+def test_unknown_models_have_a_hint() -> None:
+    with pytest.raises(SpecError, match="unknown model 'llama-2-7'; did you mean 'llama-2-7b'"):
+        ls.load_model("llama-2-7")
+    with pytest.raises(SpecError, match="unknown family 'lama'"):
+        ls.Model.symbolic("lama")
+
+
+def test_lifting_takes_values_away() -> None:
+    model = ls.load_model("llama-2-7b")
+    lifted = model.lift("layers", "hidden")
+    assert {symbol.name for symbol in lifted.parameters.free_symbols} == {"layers", "hidden"}
+    assert lifted.parameters.xreplace(dict(model.values)) == model.parameters
+    with pytest.raises(ValueError, match=r"llama-2-7b has no dimension 'window' to lift"):
+        model.lift("window")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_symbolic_models_bind_to_their_example(family: str) -> None:
+    example = ls.load_model(FAMILIES[family].example)
+    symbolic = ls.Model.symbolic(family)
+    assert symbolic.parameters.free_symbols
+    assert symbolic.parameters.xreplace(dict(example.values)) == example.parameters
