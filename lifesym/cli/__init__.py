@@ -53,7 +53,7 @@ def main() -> None:
     except typer.exceptions.TyperException as error:
         if not hasattr(error, "format_message"):
             raise
-        _fail(error.format_message())
+        _fail(error.format_message().replace("Value error, ", ""))
 
 
 def _fail(message: str) -> None:

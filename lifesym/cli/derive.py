@@ -55,13 +55,9 @@ def derive(
     on: Annotated[
         str, typer.Option("--on", metavar="HW", help="A device, or 'symbolic'.")
     ] = "symbolic",
-    batch: Annotated[int | None, size_option("--batch", "Sequences, if not a symbol.")] = None,
-    prompt: Annotated[
-        int | None, size_option("--prompt", "Prompt tokens, if not a symbol.")
-    ] = None,
-    generate: Annotated[
-        int | None, size_option("--generate", "Generated tokens, if not a symbol.")
-    ] = None,
+    batch: Annotated[int | None, size_option("--batch", "Else a symbol.")] = None,
+    prompt: Annotated[int | None, size_option("--prompt", "Else a symbol.")] = None,
+    generate: Annotated[int | None, size_option("--generate", "Else a symbol.")] = None,
     weights: Weights = None,
     activations: Activations = None,
     kv: Kv = None,

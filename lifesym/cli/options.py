@@ -29,11 +29,11 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-def _whole_number(least: int) -> Callable[[str], int]:
-    def parse(text: str) -> int:
-        digits = text.strip()
+def _whole_number(least: int) -> Callable[[str | int], int]:
+    def parse(text: str | int) -> int:
+        digits = str(text).strip()  # Typer also parses defaults, which are integers
         if not (digits.isdecimal() and digits.isascii()) or len(digits) > len(str(_LARGEST)):
-            raise typer.BadParameter(f"{text[:40]!r} is not a whole number of at least {least}")
+            raise typer.BadParameter(f"{digits[:40]!r} is not a whole number of at least {least}")
         if not least <= int(digits) <= _LARGEST:
             raise typer.BadParameter(f"{digits} is not between {least} and {_LARGEST}")
         return int(digits)
