@@ -217,7 +217,7 @@ def load_hardware(name_or_path: str | Path) -> Hardware:
         SpecError: an unknown name, or a file with a wrong, missing or unknown key.
     """
     name = aliases().get(str(name_or_path), name_or_path)
-    path = find("hardware", name, ".toml", "hardware")
+    path = find("hardware", name, ".toml", "hardware", aliases())
     where = name_or_path if path.parent != root() / "hardware" else f"{path.name}"
     return _build(convert(read_toml(path), _HardwareSpec, where), str(where))
 

@@ -5,6 +5,7 @@ Every failure is a `SpecError` of one line that names the file, the key and what
 
 import json
 import tomllib
+from collections.abc import Iterable
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -34,8 +35,8 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (root() / kind).iterdir() if path.suffix != ".md"))
 
 
-def find(kind: str, name: str | Path, suffix: str, what: str) -> Path:
-    """The file that a name in the database or a path means.
+def find(kind: str, name: str | Path, suffix: str, what: str, others: Iterable[str] = ()) -> Path:
+    """The file that a name in the database or a path means; ``others`` are names to suggest too.
 
     Raises:
         SpecError: neither a name in the database nor an existing file.
@@ -49,7 +50,7 @@ def find(kind: str, name: str | Path, suffix: str, what: str) -> Path:
         return path
     if path.suffix or path.name != str(name):
         raise SpecError(f"{name}: no such file")
-    raise SpecError(f"unknown {what} {str(name)!r}{nearest(str(name), names(kind))}")
+    raise SpecError(f"unknown {what} {str(name)!r}{nearest(str(name), [*others, *names(kind)])}")
 
 
 def _text(path: Path) -> str:
