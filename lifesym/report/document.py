@@ -1,20 +1,29 @@
 """A complete LaTeX document of a forecast: equations, legend, operator table."""
 
+from sympy import Expr
+
 from lifesym.inference import Forecast, Result
+from lifesym.nodes import Maximum
 from lifesym.printing import latex, legend
-from lifesym.report.equations import rows
+from lifesym.report.equations import left_hand_side, rows
 from lifesym.report.tables import legend_table, operator_table
 
 _HEAD = r"""\documentclass{article}
 \usepackage[a4paper,margin=2cm]{geometry}
-\usepackage{amsmath,booktabs}
+\usepackage{amsmath}
+\IfFileExists{booktabs.sty}{\usepackage{booktabs}}%
+  {\let\toprule\hline\let\midrule\hline\let\bottomrule\hline}
 \allowdisplaybreaks
 \begin{document}
 """
 
 
+_LONGEST = 200
+"""Characters of LaTeX that fit a line of this document, found by eye and held by a test."""
+
+
 def document(forecast: Forecast, title: str) -> str:
-    """LaTeX source, compiled by any installation with amsmath and booktabs.
+    """LaTeX source, for any installation with amsmath (booktabs is used where it is found).
 
     TTFT and TPOT are printed with one operator a line and the operator's name at the margin; the
     legend names every symbol used; the table gives each operator's work in one decode step.
@@ -37,8 +46,19 @@ def _listed(result: Result) -> str:
     """The summands one a line, each with what it stands for, in a small font."""
     lines = []
     for i, row in enumerate(rows(result)):
-        sign = "" if i == 0 else "+"
+        sign = f"{left_hand_side(result)} =" if i == 0 else "+"
         label = row.label.replace("_", r"\_")
-        lines.append(f"&{sign}\\; {latex(row.value)} &&\\text{{\\scriptsize {label}}}")
+        lines.append(f"&{sign}\\; {_broken(row.value)} &&\\text{{\\scriptsize {label}}}")
     body = " \\\\\n".join(lines)
     return f"{{\\small\\begin{{align*}}\n{body}\n\\end{{align*}}}}"
+
+
+def _broken(value: Expr) -> str:
+    """A summand's LaTeX; a maximum too long for a line has one argument a line."""
+    printed = latex(value)
+    outside, maximum = value.as_independent(Maximum, as_Add=False)
+    if len(printed) <= _LONGEST or not isinstance(maximum, Maximum):
+        return printed
+    factor = "" if outside == 1 else latex(outside) + r"\,"
+    arguments = ", \\\\\n&\\qquad ".join(latex(argument) for argument in maximum.args)
+    return rf"{factor}\max\Bigl({arguments}\Bigr)"

@@ -63,6 +63,11 @@ def rows(result: Result) -> list[Row]:
     return _polynomial_rows(result.expr)
 
 
+def left_hand_side(result: Result) -> str:
+    """LaTeX of a result's name."""
+    return _LHS.get(result.name, rf"\mathrm{{{result.name.replace(' ', '~')}}}")
+
+
 def _term_rows(terms: Iterable[Term]) -> list[Row]:
     """Operators in order, equal ones joined; then the link, then all dispatches."""
     busy: dict[Expr, list[str]] = {}
@@ -125,13 +130,12 @@ def _text(result: Result, listed: list[Row]) -> str:
 
 
 def _aligned(result: Result, listed: list[Row]) -> str:
-    lhs = _LHS.get(result.name, rf"\mathrm{{{result.name.replace(' ', '~')}}}")
     lines = []
     for i, (sign, printed) in enumerate(_signed(listed, latex)):
         lead = "" if i == 0 and sign == "+" else f"{{}}{sign} "
         label = _text_label(listed[i].label)
         lines.append(f"&{lead}{printed}{label}")
-    return f"{lhs} ={{}} " + " \\\\\n  ".join(lines or ["&0"])
+    return f"{left_hand_side(result)} ={{}} " + " \\\\\n  ".join(lines or ["&0"])
 
 
 def _text_label(label: str) -> str:

@@ -1,0 +1,44 @@
+"""Shared options and fixtures."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+CommandLine = Callable[..., subprocess.CompletedProcess[str]]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--update-golden", action="store_true", help="write tests/golden instead of comparing"
+    )
+
+
+@pytest.fixture
+def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
+    """Compare a text with a golden file, or write it with --update-golden."""
+    folder = Path(__file__).parent / "golden"
+
+    def check(name: str, text: str) -> None:
+        path = folder / name
+        if request.config.getoption("--update-golden"):
+            folder.mkdir(exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        assert path.read_text(encoding="utf-8") == text, f"{name} changed: --update-golden?"
+
+    return check
+
+
+@pytest.fixture
+def run() -> CommandLine:
+    """The command line in a process of its own."""
+
+    def call(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "lifesym.cli", *map(str, args)]
+        return subprocess.run(  # type: ignore[call-overload, no-any-return]
+            command, capture_output=True, text=True, timeout=120, check=False, **options
+        )
+
+    return call

@@ -1,0 +1,201 @@
+"""The command line's contract: keys, exact values, one JSON object, messages on stderr."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import lifesym as ls
+from conftest import CommandLine
+
+COUNT_KEYS = {
+    "matmul_flops",
+    "vector_flops",
+    "dequant_ops",
+    "weight_bytes",
+    "activation_read_bytes",
+    "activation_write_bytes",
+    "kv_read_bytes",
+    "kv_write_bytes",
+    "dispatches",
+    "parameters",
+    "kv_bytes_per_token",
+    "by_operator",
+}
+FORECAST_KEYS = {
+    "ttft_s",
+    "tpot_s",
+    "tpot_first_s",
+    "tpot_last_s",
+    "tps",
+    "latency_s",
+    "memory_bytes",
+    "bottleneck",
+    "terms",
+}
+
+
+def test_count_is_exact(run: CommandLine) -> None:
+    result = run("count", "llama-2-7b", "--batch", "1", "--new", "128", "--logits", "all", "--json")
+    data = json.loads(result.stdout)
+    assert result.stderr == ""
+    assert set(data) == COUNT_KEYS
+    assert data["matmul_flops"] == 1700001742848  # FlopCounterMode on the real model
+    assert data["parameters"] == 6738415616
+    assert data["kv_bytes_per_token"] == 524288
+    assert sum(data["by_operator"].values()) == data["matmul_flops"]
+    assert all(isinstance(value, int) for key, value in data.items() if key != "by_operator")
+
+
+def test_count_equals_the_python_api(run: CommandLine, tmp_path: Path) -> None:
+    config = {
+        "model_type": "llama",
+        "hidden_size": 48,
+        "intermediate_size": 100,
+        "num_hidden_layers": 3,
+        "num_attention_heads": 6,
+        "num_key_value_heads": 2,
+        "vocab_size": 77,
+    }
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(config))
+    options = ["--batch", "2", "--new", "5", "--past", "9", "--weights", "q4_0", "--kv", "int8"]
+    data = json.loads(run("count", str(path), *options, "--json").stdout)
+    cost = ls.Model.from_hf(config).forward(2, 5, 9).cost(weights="q4_0", kv="int8")
+    assert data["matmul_flops"] == cost.matmul_flops
+    assert data["dequant_ops"] == cost.dequant_ops
+    assert data["weight_bytes"] - cost.weight_bytes < 1
+
+
+def test_forecast_has_the_contract_keys(run: CommandLine) -> None:
+    command = "forecast llama-2-7b --on v100 --prompt 512 --generate 128 --batch 2 --json".split()
+    result = run(*command)
+    data = json.loads(result.stdout)
+    assert FORECAST_KEYS <= set(data)
+    assert data["tpot_first_s"] < data["tpot_s"] < data["tpot_last_s"]
+    assert data["latency_s"] == pytest.approx(data["ttft_s"] + 127 * data["tpot_s"])
+    assert data["tps"] == pytest.approx(2 / data["tpot_s"])
+    assert data["bottleneck"] == {"prefill": "compute", "decode": "memory"}
+    for phase, seconds in (("prefill", data["ttft_s"]), ("decode", data["tpot_s"])):
+        assert sum(t["time_s"] for t in data["terms"][phase]) == pytest.approx(seconds)
+        assert sum(t["share"] for t in data["terms"][phase]) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--weights", "int4-g128", "--kv", "int8"],
+        ["--chunk", "100"],
+        ["--lora", "16", "--fusion", "full"],
+        ["--tensor-parallel", "4", "--overlap", "pass"],
+        ["--compute-efficiency", "0.7", "--memory-efficiency", "0.8", "--dispatch-time", "5e-6"],
+        ["--kv-budget", "256", "--causal", "exact"],
+    ],
+)
+def test_forecast_options_combine(run: CommandLine, options: list[str]) -> None:
+    base = ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "32"]
+    result = run(*base, *options, "--json")
+    assert result.returncode == 0, result.stderr
+    assert json.loads(result.stdout)["ttft_s"] > 0
+
+
+def test_forecast_warns_when_it_does_not_fit(run: CommandLine) -> None:
+    command = "forecast llama-2-70b --on v100 --prompt 8 --generate 2 --json".split()
+    result = run(*command)
+    assert "do not fit in the 16 GB" in result.stderr
+    assert result.stderr.count("\n") == 1
+    json.loads(result.stdout)
+
+
+@pytest.mark.parametrize(
+    "metric",
+    [
+        "ttft",
+        "tpot",
+        "tpot_mean",
+        "tps",
+        "latency",
+        "memory",
+        "energy",
+        "flops",
+        "vector_flops",
+        "bytes",
+        "weight_bytes",
+        "kv_bytes",
+        "parameters",
+    ],
+)
+def test_derive_gives_every_metric(run: CommandLine, metric: str) -> None:
+    result = run("derive", "llama-2-7b", "--metric", metric, "--format", "json")
+    data = json.loads(result.stdout)
+    assert data["metric"] == metric
+    assert data["expr"]
+    assert all(row["latex"] and row["meaning"] for row in data["legend"])
+
+
+@pytest.mark.parametrize("fmt", ["text", "latex", "markdown"])
+def test_derive_lifts_and_prints_a_legend(run: CommandLine, fmt: str) -> None:
+    command = ["derive", "llama-2-7b", "--metric", "flops", "--lift", "hidden, layers"]
+    result = run(*command, "--format", fmt)
+    assert result.returncode == 0, result.stderr
+    assert "hidden size" in result.stdout
+    assert "number of layers" in result.stdout
+
+
+def test_derive_of_a_family_has_only_symbols(run: CommandLine) -> None:
+    result = run("derive", "llama", "--symbolic", "--metric", "parameters", "--format", "json")
+    words = {row["word"] for row in json.loads(result.stdout)["legend"]}
+    assert words == {"hidden", "heads", "kv_heads", "head_dim", "intermediate", "vocab", "layers"}
+
+
+def test_specs_lists_and_shows_sources(run: CommandLine) -> None:
+    listed = json.loads(run("specs", "--json").stdout)
+    assert {"llama-2-7b", "gpt2"} <= set(listed["models"])
+    assert len(listed["hardware"]) >= 40
+    assert json.loads(run("specs", "llama-2-7b", "--json").stdout)["_source"]
+    shown = json.loads(run("specs", "v100", "--json").stdout)
+    assert set(shown["sources"]) >= {"peak.matrix", "memory"}
+    for name in ("llama", "int4-g128"):
+        assert run("specs", name).returncode == 0
+
+
+@pytest.mark.parametrize("columns", ["80", "120"])
+def test_tables_fit_the_terminal(run: CommandLine, columns: str) -> None:
+    commands = [
+        ["count", "llama-2-7b", "--new", "128"],
+        ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "8"],
+        ["specs"],
+    ]
+    for command in commands:
+        result = run(*command, env={**os.environ, "COLUMNS": columns})
+        assert result.returncode == 0
+        assert max(map(len, result.stdout.splitlines())) <= int(columns)
+
+
+def test_help_imports_nothing_heavy() -> None:
+    script = (
+        "import sys; sys.argv = ['lifesym', '--help']\n"
+        "from lifesym.cli import main\n"
+        "try: main()\n"
+        "except SystemExit: pass\n"
+        "heavy = {'sympy', 'numpy', 'msgspec', 'matplotlib', 'rich'} & set(sys.modules)\n"
+        "sys.exit(f'imported {heavy}' if heavy else 0)\n"
+    )
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    broken = script.replace("from lifesym", "import msgspec\nfrom lifesym")
+    result = subprocess.run([sys.executable, "-c", broken], capture_output=True, text=True)
+    assert result.returncode != 0, "the test above cannot fail"
+
+
+def test_a_closed_pipe_is_not_an_error() -> None:
+    command = f"{sys.executable} -m lifesym.cli specs | head -1"
+    result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
+    assert "Traceback" not in result.stderr
+
+
+def test_version(run: CommandLine) -> None:
+    assert run("--version").stdout == f"lifesym {ls.__version__}\n"
