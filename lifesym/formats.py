@@ -223,8 +223,14 @@ class Precision:
                 )
         return total
 
+    def read_keys(self, elements: Size, *, cached: bool) -> Cost:
+        """The cost of reading keys or values: from the cache, or as activations."""
+        if cached:
+            return self.read_cache(elements)
+        return Cost(activation_read_bytes=self.activation_bytes(elements))
+
     def read_cache(self, elements: Size) -> Cost:
-        """The cost of reading cached keys or values, and of dequantizing them."""
+        """The cost of reading cached values, and of dequantizing them."""
         return Cost(
             kv_read_bytes=self.kv_bytes(elements), dequant_ops=self.kv_dequant_ops(elements)
         )

@@ -339,6 +339,8 @@ def forecast(
         SpecError: an unknown format, or one the device has no peak for.
         SymbolError: a size that is not a valid integer, or an unknown option.
     """
+    if model.kind != "decoder":
+        raise SpecError(f"{model.name} is an encoder: it generates no tokens to forecast")
     sizes = {
         "prompt": size(prompt, "prompt"),
         "generate": size(generate, "generate"),

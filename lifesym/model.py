@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from sympy import Add, Expr, Integer, S, Symbol, sympify
 
@@ -20,12 +20,16 @@ from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
 
 @dataclass(frozen=True, kw_only=True)
 class Section:
-    """A block and how many times it runs; ``shared`` blocks own their weights once."""
+    """A block and how many times it runs.
+
+    ``shared`` blocks own their weights once; ``copies`` of them take turns where there are more.
+    """
 
     label: str
     count: Size
     block: Block
     shared: bool = False
+    copies: Size = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +44,7 @@ class Model:
         family: the Hugging Face ``model_type``.
         sections: blocks with their counts, in order.
         values: the value of every symbol that is not free.
+        kind: what it is run as; an encoder computes whole sequences and keeps no cache.
         context_limit: rows of a learned position table: no longer sequence can be computed.
     """
 
@@ -48,6 +53,7 @@ class Model:
     sections: tuple[Section, ...]
     values: Mapping[Symbol, int]
     context_limit: Size | None = None
+    kind: Literal["decoder", "encoder", "bare encoder"] = "decoder"
 
     @classmethod
     def from_hf(cls, config: Mapping[str, Any] | str | Path, *, strict: bool = False) -> "Model":
@@ -96,6 +102,10 @@ class Model:
         """The same model with a hard limit of positions."""
         return replace(self, context_limit=positions)
 
+    def encoder(self, *, bare: bool = False) -> Self:
+        """The same model as an encoder; ``bare`` without its masked-LM head."""
+        return replace(self, kind="bare encoder" if bare else "encoder")
+
     @cached_property
     def bound(self) -> tuple[Section, ...]:
         """The sections with their known sizes put in."""
@@ -136,6 +146,8 @@ class Model:
             causal=causal,
             routing=Routing(kind=routing) if isinstance(routing, str) else routing,
         )
+        if self.kind != "decoder" and step.past.is_number and step.past != 0:
+            raise SymbolError(f"{self.name} is an encoder: it has no past tokens")
         self._check_context(step)
         return self._trace(step)
 
@@ -147,7 +159,7 @@ class Model:
                     name=name,
                     count=sympify(section.count),
                     operator=operator,
-                    copies=S.One if section.shared else sympify(section.count),
+                    copies=sympify(section.copies if section.shared else section.count),
                 )
                 for section in self.bound
                 for name, operator in _named(section.block.operators(step))
@@ -165,7 +177,11 @@ class Model:
     @cached_property
     def weight_roles(self) -> dict[str, Expr]:
         """Learned values by role (see `Trace.weight_roles`), the LM head's included."""
-        step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits="all")
+        return self.roles_of("none" if self.kind == "bare encoder" else "all")
+
+    def roles_of(self, logits: Logits) -> dict[str, Expr]:
+        """Learned values by role of what a pass with such logits runs."""
+        step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)
         return self._trace(step).weight_roles()
 
     @property
@@ -183,10 +199,12 @@ class Model:
     def kv_bytes(
         self, tokens: Size, kv: str | Format = "bf16", batch: Size = 1, mla: MLA = "absorbed"
     ) -> Expr:
-        """Bytes of the KV cache of ``batch`` sequences of so many tokens each."""
+        """Bytes of the KV cache of ``batch`` sequences of so many tokens each, and their state."""
         length = size(tokens, "tokens", minimum=0)
+        stored = load_format(kv)
         elements = Add(*(part.count * part.block.cached(length, mla) for part in self.bound))
-        return bytes_of(batch * elements, load_format(kv).bits_per_value)
+        state = Add(*(part.count * part.block.fixed_bytes(stored) for part in self.bound))
+        return bytes_of(batch * elements, stored.bits_per_value) + batch * state
 
     def kv_bytes_per_token(self, kv: str | Format = "bf16", mla: MLA = "absorbed") -> Expr:
         """Bytes that one more token of a sequence adds to the cache, below every window."""

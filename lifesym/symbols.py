@@ -101,6 +101,7 @@ rotary_dim = _row(
 intermediate = _row("intermediate", r"d_{\mathrm{ff}}", "elements", "MLP intermediate size")
 vocab = _row("vocab", "V", "tokens", "vocabulary size")
 positions = _row("positions", r"S_{\max}", "tokens", "rows of a learned position table")
+token_types = _row("token_types", r"n_{\mathrm{type}}", "types", "rows of the token-type table")
 embedding_dim = _row(
     "embedding_dim", r"d_{\mathrm{emb}}", "elements", "embedding size where it differs from hidden"
 )
@@ -139,6 +140,53 @@ kv_rank = _row("kv_rank", r"r_{\mathrm{kv}}", "elements", "size of the latent th
 nope_dim = _row("nope_dim", r"d_{\mathrm{nope}}", "elements", "head elements without position")
 rope_dim = _row("rope_dim", r"d_{\mathrm{rope}}", "elements", "rotated head elements, shared key")
 value_dim = _row("value_dim", r"d_{\mathrm{v}}", "elements", "size of a value head")
+
+# recurrent layers
+inner_size = _row("inner_size", r"d_{\mathrm{in}}", "elements", "channels of a recurrent mixer")
+state_size = _row("state_size", r"d_{\mathrm{state}}", "elements", "state elements of a channel")
+conv_kernel = _row("conv_kernel", r"k_{\mathrm{conv}}", "tokens", "taps of the causal convolution")
+step_rank = _row("step_rank", r"r_{\Delta}", "elements", "rank of the time step's projection")
+scan_heads = _row("scan_heads", r"h_{\mathrm{ssm}}", "heads", "heads of a state-space layer")
+scan_dim = _row("scan_dim", r"d_{\mathrm{ssm}}", "elements", "channels of a state-space head")
+scan_groups = _row(
+    "scan_groups", r"g_{\mathrm{ssm}}", "groups", "groups of heads that share input and output maps"
+)
+scan_chunk = _row("scan_chunk", "Q", "tokens", "tokens of a chunk of a scan done by products")
+linear_key_heads = _row(
+    "linear_key_heads", r"h_{\mathrm{lk}}", "heads", "query and key heads of linear attention"
+)
+linear_value_heads = _row(
+    "linear_value_heads", r"h_{\mathrm{lv}}", "heads", "value heads of linear attention"
+)
+linear_key_dim = _row(
+    "linear_key_dim", r"d_{\mathrm{lk}}", "elements", "size of a key head of linear attention"
+)
+linear_value_dim = _row(
+    "linear_value_dim", r"d_{\mathrm{lv}}", "elements", "size of a value head of linear attention"
+)
+expert_layers = _row(
+    "expert_layers",
+    r"L_{\mathrm{moe}}",
+    "layers",
+    "layers with experts where layers have one block each",
+    minimum=0,
+)
+full_dense_layers = _row(
+    "full_dense_layers",
+    r"L_{\mathrm{full,dense}}",
+    "layers",
+    "layers with both full attention and an ordinary MLP",
+    minimum=0,
+)
+expert_latent = _row(
+    "expert_latent", r"d_{\mathrm{lat}}", "elements", "size of the tokens that experts see"
+)
+shared_blocks = _row(
+    "shared_blocks", r"n_{\mathrm{sh}}", "blocks", "blocks whose layers share them"
+)
+adapter_rank = _row(
+    "adapter_rank", r"r_{\mathrm{ad}}", "elements", "rank of the adapters on shared blocks"
+)
 
 # number formats
 weight_bits = _row("weight_bits", r"b_{\mathrm{w}}", "bits", "bits of a weight", kind="bits")

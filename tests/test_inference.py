@@ -58,7 +58,7 @@ def forecast(name: str, **workload: object) -> ls.Forecast:
 @pytest.mark.parametrize("name", CONFIGS)
 @pytest.mark.parametrize("seed", range(4))
 def test_the_mean_is_the_mean_of_the_steps(name: str, overlap: str, seed: int) -> None:
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     prompt, generate = random.randint(1, 40), random.randint(2, 30)
     past, batch = random.choice([0, 7]), random.choice([1, 3, 64])
     f = forecast(name, prompt=prompt, generate=generate, past=past, batch=batch, overlap=overlap)
@@ -78,7 +78,7 @@ def test_the_mean_is_the_mean_of_the_steps(name: str, overlap: str, seed: int) -
 def test_a_symbolic_generation_is_the_same(name: str) -> None:
     """Derived once in prompt and generated tokens, bound afterwards."""
     f = forecast(name, prompt=sym.prompt, generate=sym.generated)
-    random = Random(name)  # noqa: S311
+    random = Random(name)
     for _ in range(10):
         prompt, generate = random.randint(1, 40), random.randint(2, 30)
         rates = random.choice([RATES, ridge(random)])

@@ -112,6 +112,7 @@ def test_costs_are_exact_and_nonnegative(operator: type[Operator], data: st.Data
 @pytest.mark.parametrize("operator", OPERATORS)
 @given(data=st.data())
 def test_twice_the_bits_are_twice_the_bytes(operator: type[Operator], data: st.DataObject) -> None:
+    """Recurrent states are kept in fp32 whatever the cache's format is."""
     instance = data.draw(instances(operator))
     narrow, wide = (
         Precision(weights=each, activations=each, kv=each)
@@ -119,8 +120,11 @@ def test_twice_the_bits_are_twice_the_bytes(operator: type[Operator], data: st.D
     )
     once, twice = instance.cost(narrow), instance.cost(wide)
     for name in FIELDS:
-        factor = 2 if name.endswith("bytes") else 1
-        assert getattr(twice, name) == factor * getattr(once, name), name
+        less, more = getattr(once, name), getattr(twice, name)
+        if name.startswith("kv") and operator.family == "recurrent":
+            assert less <= more <= 2 * less, name
+        else:
+            assert more == (2 if name.endswith("bytes") else 1) * less, name
 
 
 @pytest.mark.parametrize("operator", OPERATORS)

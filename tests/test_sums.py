@@ -40,7 +40,7 @@ def rational(random: Random, low: int = 0) -> Rational:
 @pytest.mark.parametrize("seed", range(10))
 def test_maxima_of_two_lines(seed: int) -> None:
     """Slopes either way, parallel and equal lines, ties on a grid point, crossings outside."""
-    random = Random(seed)  # noqa: S311
+    random = Random(seed)
     expr = Maximum(a + b * index, c + d * index)
     symbolic = sum_over(expr, n)
     for _ in range(200):
@@ -61,7 +61,7 @@ def test_maxima_of_two_lines(seed: int) -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_lines_that_fall(seed: int) -> None:
     """Numbers of either sign: ``SumMax`` does not need its lines to rise."""
-    random = Random(100 + seed)  # noqa: S311
+    random = Random(100 + seed)
     for _ in range(100):
         count = random.randint(1, 20)
         p, q, r, s = (rational(random, low=-60) for _ in range(4))
@@ -85,7 +85,7 @@ WINDOWED = (
 @pytest.mark.parametrize("expr", WINDOWED, ids=str)
 def test_windows(expr: Expr) -> None:
     """The window binds from the start, in the middle, on the last step, or never."""
-    random = Random(str(expr))  # noqa: S311
+    random = Random(str(expr))
     for _ in range(40):
         values = {symbol: Integer(random.randint(1, 30)) for symbol in (a, c, w)}
         values |= {symbol: Integer(random.randint(0, 4)) for symbol in (b, d)}

@@ -189,7 +189,7 @@ def test_every_dense_family_is_walked() -> None:
 @pytest.mark.parametrize("family", WALKS)
 @pytest.mark.parametrize("case", range(CASES))
 def test_model_equals_walk(family: str, case: int) -> None:
-    random = Random(f"{family} {case}")  # noqa: S311
+    random = Random(f"{family} {case}")
     config = {"model_type": family, "vocab_size": random.randint(1, 500)}
     config |= CONFIGS[family](family, random)
     maybe(random, config, tie_word_embeddings=[True, False])

@@ -2,21 +2,34 @@
 
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
+from lifesym.blocks.encoder import EncoderEmbed, EncoderHead
 from lifesym.blocks.ends import Embed, Head
 from lifesym.blocks.experts import MoE
 from lifesym.blocks.latent import LatentAttention
 from lifesym.blocks.layer import DecoderLayer
 from lifesym.blocks.mlp import MLP
+from lifesym.blocks.recurrent import DeltaNet, Mamba, Mamba2
+from lifesym.blocks.rwkv import ChannelMix, TimeMix
+from lifesym.blocks.zamba import Link, SharedTransformer
 
 __all__ = [
     "MLP",
     "Attention",
     "Block",
+    "ChannelMix",
     "DecoderLayer",
+    "DeltaNet",
     "Embed",
     "Emitted",
+    "EncoderEmbed",
+    "EncoderHead",
     "Head",
     "LatentAttention",
+    "Link",
+    "Mamba",
+    "Mamba2",
     "MoE",
     "NormSpec",
+    "SharedTransformer",
+    "TimeMix",
 ]

@@ -8,6 +8,7 @@ from sympy import Expr, S
 from lifesym.blocks.base import Block, Emitted
 from lifesym.nodes import Maximum, Minimum
 from lifesym.operators import (
+    Activation,
     Alibi,
     AttentionScores,
     AttentionValues,
@@ -41,7 +42,8 @@ class Attention(Block):
         softcap: soft cap on the scores.
         sinks: one learned score a head that takes part in the softmax.
         window: sliding window: a token sees itself and the window - 1 tokens before it.
-        bidirectional: no causal mask (encoders).
+        bidirectional: no causal mask and no cache (encoders).
+        gated: the query projection also gives a sigmoid gate for every element of the output.
     """
 
     hidden: Size
@@ -59,12 +61,15 @@ class Attention(Block):
     sinks: bool = False
     window: Size | None = None
     bidirectional: bool = False
+    gated: bool = False
 
     def attended(self, step: ForwardPass) -> tuple[Expr, Expr]:
         """Keys that the pass reads, and (query, key) pairs of one head."""
         new, past = step.new, step.past
+        if self.bidirectional:
+            return new, new * new
         keys = new + (past if self.window is None else Minimum(past, self.window - 1))
-        if step.causal == "full" or self.bidirectional:
+        if step.causal == "full":
             return keys, new * keys
         if self.window is None:
             return keys, new * past + new * (new + 1) / 2
@@ -76,9 +81,10 @@ class Attention(Block):
         """Projections, positions, cache, core and output projection."""
         tokens, width = step.tokens, self.heads * self.head_dim
         kv_width = self.kv_heads * self.head_dim
-        projections = (("attn_q", width), ("attn_k", kv_width), ("attn_v", kv_width))
+        queries = 2 * width if self.gated else width
+        projections = (("attn_q", queries), ("attn_k", kv_width), ("attn_v", kv_width))
         if self.fused:
-            projections = (("attn_qkv_fused", width + 2 * kv_width),)  # type: ignore[assignment]
+            projections = (("attn_qkv_fused", queries + 2 * kv_width),)  # type: ignore[assignment]
         for name, out in projections:
             yield (
                 name,
@@ -102,13 +108,17 @@ class Attention(Block):
                     rotary_dim=self.rotary_dim,
                 ),
             )
-        per_head = 2 * self.head_dim
-        limit = None if self.window is None else self.window - 1
-        yield (
-            "kv_append",
-            KVAppend(tokens=tokens, heads=self.kv_heads, elements=per_head, limit=limit),
-        )
+        if not self.bidirectional:
+            per_head = 2 * self.head_dim
+            limit = None if self.window is None else self.window - 1
+            yield (
+                "kv_append",
+                KVAppend(tokens=tokens, heads=self.kv_heads, elements=per_head, limit=limit),
+            )
         yield from self._core(step)
+        if self.gated:
+            gate = Activation(elements=tokens * width, function="sigmoid", gated=True)
+            yield "attn_gate", gate
         out_features = self.hidden if self.output is None else self.output
         yield (
             "attn_o",
@@ -126,6 +136,7 @@ class Attention(Block):
             "new": step.new,
             "keys": keys,
             "pairs": pairs,
+            "cached": not self.bidirectional,
         }
         yield "attn_qk", AttentionScores(**shape)
         if self.softcap:
@@ -137,7 +148,9 @@ class Attention(Block):
         yield "attn_av", AttentionValues(**shape)
 
     def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """A key and a value of every key-value head."""
+        """A key and a value of every key-value head; nothing in an encoder."""
+        if self.bidirectional:
+            return S.Zero
         return 2 * self.kv_heads * self.head_dim
 
     def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:

@@ -27,6 +27,7 @@ class MoE(Block):
         sigmoid: scores are sigmoids instead of a softmax.
         shared: intermediate size of the shared experts together; None without them.
         shared_gate: a learned sigmoid gate a token on the shared experts' output.
+        latent: size of the projection that routed experts see; None where they see the input.
     """
 
     hidden: Size
@@ -40,6 +41,7 @@ class MoE(Block):
     sigmoid: bool = False
     shared: Size | None = None
     shared_gate: bool = False
+    latent: Size | None = None
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Router, choice, routed experts, then the shared experts and their sum."""
@@ -55,13 +57,16 @@ class MoE(Block):
             ),
         )
         yield "moe_topk", TopK(tokens=tokens, experts=self.experts, sigmoid=self.sigmoid)
+        width = self.hidden if self.latent is None else self.latent
+        if self.latent is not None:
+            yield "moe_latent_in", self._projection(tokens, self.hidden, width)
         yield (
             "moe_experts",
             Experts(
                 tokens=tokens,
                 experts=self.experts,
                 active=self.active,
-                hidden=self.hidden,
+                hidden=width,
                 intermediate=self.intermediate,
                 activation=self.activation,
                 gated=self.gated,
@@ -69,6 +74,8 @@ class MoE(Block):
                 routing=step.routing,
             ),
         )
+        if self.latent is not None:
+            yield "moe_latent_out", self._projection(tokens, width, self.hidden)
         if self.shared is None:
             return
         shared = MLP(
@@ -83,3 +90,7 @@ class MoE(Block):
             yield "moe_shared", Linear(tokens=tokens, in_features=self.hidden, out_features=1)
             yield "moe_shared", Activation(elements=tokens, function="sigmoid")
         yield "moe_shared", Residual(elements=tokens * self.hidden)
+
+    @staticmethod
+    def _projection(tokens: Expr, inputs: Size, outputs: Size) -> Linear:
+        return Linear(tokens=tokens, in_features=inputs, out_features=outputs)

@@ -2,12 +2,11 @@
 
 from dataclasses import dataclass
 
-from sympy import Expr
+from sympy import Add, Expr, S
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
-from lifesym.operators import (
-    Residual,
-)
+from lifesym.formats import Format
+from lifesym.operators import Residual
 from lifesym.symbols import Size
 from lifesym.trace import MLA, ForwardPass
 
@@ -18,7 +17,7 @@ class DecoderLayer(Block):
 
     Attributes:
         hidden: size of the residual stream.
-        mixer: the attention or other token mixer.
+        mixer: the attention or other token mixer; None for layers that have none.
         mlp: the feed-forward block; None for layers that have none.
         mixer_norm: norm of the mixer's input (or, in post-norm models, of the sum after it).
         mlp_norm: the same of the feed-forward block; None in parallel layers that share one.
@@ -28,7 +27,7 @@ class DecoderLayer(Block):
     """
 
     hidden: Size
-    mixer: Block
+    mixer: Block | None
     mlp: Block | None
     mixer_norm: NormSpec | None
     mlp_norm: NormSpec | None = None
@@ -42,11 +41,12 @@ class DecoderLayer(Block):
         elements = tokens * self.hidden
         if self.mixer_norm:
             yield "attn_norm", self.mixer_norm.over(tokens)
-        yield from self.mixer.operators(step)
-        if self.mixer_post_norm:
-            yield "attn_post_norm", self.mixer_post_norm.over(tokens)
-        if not self.parallel:
-            yield "attn_residual", Residual(elements=elements)
+        if self.mixer:
+            yield from self.mixer.operators(step)
+            if self.mixer_post_norm:
+                yield "attn_post_norm", self.mixer_post_norm.over(tokens)
+            if not self.parallel:
+                yield "attn_residual", Residual(elements=elements)
         if self.mlp_norm:
             yield "mlp_norm", self.mlp_norm.over(tokens)
         if self.mlp:
@@ -58,8 +58,13 @@ class DecoderLayer(Block):
 
     def per_token(self, mla: MLA = "absorbed") -> Expr:
         """What its mixer adds."""
-        return self.mixer.per_token(mla)
+        return self.mixer.per_token(mla) if self.mixer else S.Zero
 
     def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
         """What its mixer keeps."""
-        return self.mixer.cached(tokens, mla)
+        return self.mixer.cached(tokens, mla) if self.mixer else S.Zero
+
+    def fixed_bytes(self, kv: Format) -> Expr:
+        """The state of both."""
+        parts = (part for part in (self.mixer, self.mlp) if part)
+        return Add(*(part.fixed_bytes(kv) for part in parts))

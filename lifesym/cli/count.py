@@ -61,7 +61,9 @@ def count(
     trace = loaded.forward(batch, new, past, logits, mla, causal, routing)
     cost = trace.cost_at(precision)
     totals = {name: whole(getattr(cost, name)) for name in _FIELDS}
-    totals["parameters"] = whole(loaded.parameters)
+    bare = loaded.kind != "decoder" and logits == "none"
+    roles = loaded.roles_of("none") if bare else loaded.weight_roles
+    totals["parameters"] = sum(whole(count) for count in roles.values())
     totals["kv_bytes_per_token"] = whole(loaded.kv_bytes_per_token(precision.kv, mla))
     groups = trace.group_by("name")
     costs = {name: part.cost_at(precision) for name, part in groups.items()}

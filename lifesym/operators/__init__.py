@@ -3,6 +3,7 @@
 from lifesym.operators.activation import Activation
 from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppend, Softmax
 from lifesym.operators.base import Operator
+from lifesym.operators.chunked import DeltaRule, DualScan
 from lifesym.operators.collective import Collective
 from lifesym.operators.elementwise import Ranking, Residual, Scale
 from lifesym.operators.embedding import Embedding
@@ -11,13 +12,19 @@ from lifesym.operators.fused import Fused
 from lifesym.operators.linear import HeadLinear, Linear, LMHead
 from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
+from lifesym.operators.recurrent import CausalConv, SelectiveScan
+from lifesym.operators.rwkv import WKV, TokenShift
 
 __all__ = [
+    "WKV",
     "Activation",
     "Alibi",
     "AttentionScores",
     "AttentionValues",
+    "CausalConv",
     "Collective",
+    "DeltaRule",
+    "DualScan",
     "Embedding",
     "Experts",
     "Fused",
@@ -32,6 +39,8 @@ __all__ = [
     "Rotary",
     "Routing",
     "Scale",
+    "SelectiveScan",
     "Softmax",
+    "TokenShift",
     "TopK",
 ]

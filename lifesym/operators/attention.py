@@ -24,6 +24,7 @@ class AttentionScores(Operator):
     matmul_flops $= 2 \cdot batch \cdot heads \cdot pairs \cdot head\_dim$, vector_flops one
     multiplication a score (the scale; the mask's addition is in `Softmax`). Reads Q as
     activations and the keys of all ``keys`` positions from the cache; writes the scores.
+    (encoders keep no cache: ``cached=False`` reads them as activations).
     With grouped queries the keys of ``kv_heads`` heads are read once, not once a query head.
 
     >>> from lifesym import symbols as sym
@@ -41,6 +42,7 @@ class AttentionScores(Operator):
     new: Size
     keys: Size
     pairs: Size
+    cached: bool = True
 
     family: ClassVar[str] = "attention"
     counted: ClassVar[str] = "2 FLOPs a multiply-add; 1 a score for the scale"
@@ -66,7 +68,7 @@ class AttentionScores(Operator):
             activation_read_bytes=precision.activation_bytes(queries),
             activation_write_bytes=precision.activation_bytes(scores),
             dispatches=Integer(1),
-        ) + precision.read_cache(keys)
+        ) + precision.read_keys(keys, cached=self.cached)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,6 +136,7 @@ class AttentionValues(Operator):
     new: Size
     keys: Size
     pairs: Size
+    cached: bool = True
 
     family: ClassVar[str] = "attention"
     counted: ClassVar[str] = "2 FLOPs a multiply-add"
@@ -150,7 +153,7 @@ class AttentionValues(Operator):
             activation_read_bytes=precision.activation_bytes(scores),
             activation_write_bytes=precision.activation_bytes(outputs),
             dispatches=Integer(1),
-        ) + precision.read_cache(values)
+        ) + precision.read_keys(values, cached=self.cached)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,0 +1,98 @@
+"""The ends of an encoder: summed embeddings before the layers, pooler or masked-LM head after."""
+
+from dataclasses import dataclass
+
+from lifesym.blocks.base import Block, Emitted, NormSpec
+from lifesym.operators import Activation, Embedding, Linear, LMHead
+from lifesym.symbols import Size
+from lifesym.trace import ForwardPass
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderEmbed(Block):
+    """Token, position and type embeddings, their norm, and a projection where they are narrow.
+
+    Attributes:
+        vocab: rows of the token table.
+        width: size of an embedding.
+        hidden: size of the residual stream.
+        positions: rows of the position table.
+        types: rows of the token-type table; None without one.
+        projected: a projection with a bias from ``width`` to ``hidden`` follows.
+    """
+
+    vocab: Size
+    width: Size
+    hidden: Size
+    positions: Size
+    types: Size | None = None
+    projected: bool = False
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Look-ups, norm, projection."""
+        tokens = step.tokens
+        tables = [("embedding", self.vocab), ("positions", self.positions)]
+        if self.types is not None:
+            tables.append(("token_types", self.types))
+        for name, rows in tables:
+            yield (
+                name,
+                Embedding(
+                    tokens=tokens,
+                    rows=rows,
+                    features=self.width,
+                    added=name != "embedding",
+                    role=name,
+                ),
+            )
+        yield "embedding_norm", NormSpec(features=self.width, kind="layer").over(tokens)
+        if self.projected:
+            yield (
+                "other_proj",
+                Linear(tokens=tokens, in_features=self.width, out_features=self.hidden, bias=True),
+            )
+
+
+@dataclass(frozen=True, kw_only=True)
+class EncoderHead(Block):
+    """The masked-LM head for the tokens whose logits are wanted; without logits the pooler.
+
+    ``logits="none"`` is the bare encoder, whose pooler projects the first token of each sequence.
+
+    Attributes:
+        hidden: size of the residual stream.
+        width: size that the head's transform projects to.
+        vocab: number of logits.
+        activation: of the transform.
+        tied: the decoder is the token embedding.
+        pooled: the bare encoder has a pooler.
+    """
+
+    hidden: Size
+    width: Size
+    vocab: Size
+    activation: str
+    tied: bool = True
+    pooled: bool = True
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Transform, norm and logits; or the pooler."""
+        if step.logits == "none":
+            if self.pooled:
+                yield "other_proj", self._dense(step.batch, self.hidden)
+                yield (
+                    "pooler_act",
+                    Activation(elements=step.batch * self.hidden, function="tanh"),
+                )
+            return
+        tokens = step.logit_tokens
+        yield "lm_head", self._dense(tokens, self.width)
+        yield "lm_head", Activation(elements=tokens * self.width, function=self.activation)
+        yield "lm_head", NormSpec(features=self.width, kind="layer").over(tokens)
+        yield (
+            "lm_head",
+            LMHead(tokens=tokens, hidden=self.width, vocab=self.vocab, tied=self.tied, bias=True),
+        )
+
+    def _dense(self, tokens: Size, outputs: Size) -> Linear:
+        return Linear(tokens=tokens, in_features=self.hidden, out_features=outputs, bias=True)

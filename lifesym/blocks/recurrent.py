@@ -1,0 +1,249 @@
+"""Token mixers whose memory of a sequence does not grow: Mamba, Mamba-2, gated delta net."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+from sympy import Expr
+
+from lifesym.blocks.base import Block, Emitted
+from lifesym.cost import bytes_of
+from lifesym.formats import Format
+from lifesym.operators import (
+    Activation,
+    CausalConv,
+    DeltaRule,
+    DualScan,
+    Linear,
+    Norm,
+    SelectiveScan,
+)
+from lifesym.operators.recurrent import STATE_BITS
+from lifesym.symbols import Size
+from lifesym.trace import ForwardPass
+
+
+class RecurrentBlock(Block):
+    """A block that keeps recent inputs, in the cache's format, and a state, in 32 bits."""
+
+    def kept(self) -> tuple[Expr, Expr]:
+        """Elements of the recent inputs and of the state of one sequence."""
+        raise NotImplementedError
+
+    def fixed_bytes(self, kv: Format) -> Expr:
+        """Bytes of both."""
+        recent, state = self.kept()
+        return bytes_of(recent, kv.bits_per_value) + bytes_of(state, STATE_BITS)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mamba(RecurrentBlock):
+    """A selective state space: gate and input, convolution, scan, output.
+
+    Its operators are named as the parts of the mixer; ``mixer`` is what no projection does. (The
+    time steps' projection is there too, since transformers multiplies by its matrix directly.)
+
+    Attributes:
+        hidden: size of input and output.
+        inner: channels.
+        state: state elements of a channel.
+        kernel: taps of the convolution.
+        rank: rank of the time steps.
+        activation: activation function after the convolution.
+        conv_bias: bias of the convolution.
+        bias: biases of the input and output projections.
+        norms: RMSNorms of the time steps, B and C, without or with gains.
+    """
+
+    hidden: Size
+    inner: Size
+    state: Size
+    kernel: Size
+    rank: Size
+    activation: str = "silu"
+    conv_bias: bool = True
+    bias: bool = False
+    norms: Literal["none", "plain", "affine"] = "none"
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Input, convolution, time steps with B and C, scan, output."""
+        tokens, inner = step.tokens, self.inner
+        shape = {"batch": step.batch, "new": step.new}
+        yield (
+            "mamba_mixer:in_proj",
+            Linear(tokens=tokens, in_features=self.hidden, out_features=2 * inner, bias=self.bias),
+        )
+        conv = CausalConv(**shape, channels=inner, kernel=self.kernel, bias=self.conv_bias)
+        yield "mamba_mixer:mixer", conv
+        yield "mamba_mixer:mixer", Activation(elements=tokens * inner, function=self.activation)
+        yield (
+            "mamba_mixer:x_proj",
+            Linear(tokens=tokens, in_features=inner, out_features=self.rank + 2 * self.state),
+        )
+        if self.norms != "none":
+            for features in (self.rank, self.state, self.state):
+                norm = Norm(rows=tokens, features=features, affine=self.norms == "affine")
+                yield "mamba_mixer:mixer", norm
+        yield (
+            "mamba_mixer:mixer",
+            Linear(
+                tokens=tokens,
+                in_features=self.rank,
+                out_features=inner,
+                bias=True,
+                role="mamba_mixer:dt_proj",
+            ),
+        )
+        yield "mamba_mixer:mixer", SelectiveScan(**shape, inner=inner, state=self.state)
+        yield (
+            "mamba_mixer:out_proj",
+            Linear(tokens=tokens, in_features=inner, out_features=self.hidden, bias=self.bias),
+        )
+
+    def kept(self) -> tuple[Expr, Expr]:
+        """Inputs of the convolution, and the scan's state."""
+        return self.inner * self.kernel, self.inner * self.state
+
+
+@dataclass(frozen=True, kw_only=True)
+class Mamba2(RecurrentBlock):
+    """A state space of heads, scanned in chunks; its output is gated, then normalized.
+
+    Attributes:
+        hidden: size of input and output.
+        heads: heads of the scan.
+        head_dim: channels of a head.
+        groups: groups of heads that share B and C.
+        state: state elements of a channel.
+        kernel: taps of the convolution, which covers the channels, B and C.
+        chunk: tokens of a chunk.
+        activation: activation function after the convolution.
+        conv_bias: bias of the convolution.
+        bias: biases of the input and output projections.
+    """
+
+    hidden: Size
+    heads: Size
+    head_dim: Size
+    groups: Size
+    state: Size
+    kernel: Size
+    chunk: Size
+    activation: str = "silu"
+    conv_bias: bool = True
+    bias: bool = False
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """One input projection for gate, channels, B, C and time steps; then as `Mamba`."""
+        tokens, inner = step.tokens, self.heads * self.head_dim
+        shape = {"batch": step.batch, "new": step.new}
+        yield (
+            "mamba2_mixer:in_proj",
+            Linear(
+                tokens=tokens,
+                in_features=self.hidden,
+                out_features=inner + self._channels + self.heads,
+                bias=self.bias,
+            ),
+        )
+        conv = CausalConv(**shape, channels=self._channels, kernel=self.kernel, bias=self.conv_bias)
+        yield "mamba2_mixer:mixer", conv
+        convolved = Activation(elements=tokens * self._channels, function=self.activation)
+        yield "mamba2_mixer:mixer", convolved
+        yield (
+            "mamba2_mixer:mixer",
+            DualScan(
+                **shape,
+                heads=self.heads,
+                head_dim=self.head_dim,
+                groups=self.groups,
+                state=self.state,
+                chunk=self.chunk,
+            ),
+        )
+        gate = Activation(elements=tokens * inner, function="silu", gated=True)
+        yield "mamba2_mixer:mixer", gate
+        yield "mamba2_mixer:mixer", Norm(rows=tokens, features=inner)
+        yield (
+            "mamba2_mixer:out_proj",
+            Linear(tokens=tokens, in_features=inner, out_features=self.hidden, bias=self.bias),
+        )
+
+    @property
+    def _channels(self) -> Expr:
+        return self.heads * self.head_dim + 2 * self.groups * self.state
+
+    def kept(self) -> tuple[Expr, Expr]:
+        """Inputs of the convolution, and the scan's state."""
+        return self._channels * self.kernel, self.heads * self.head_dim * self.state
+
+
+@dataclass(frozen=True, kw_only=True)
+class DeltaNet(RecurrentBlock):
+    """Linear attention with the gated delta rule; its output is normalized, then gated.
+
+    Attributes:
+        hidden: size of input and output.
+        key_heads: heads of queries and keys.
+        value_heads: heads of values; each has a state.
+        key_dim: size of a key head.
+        value_dim: size of a value head.
+        kernel: taps of the convolution, which covers queries, keys and values.
+        chunk: tokens of a chunk.
+        activation: activation function after the convolution and of the output's gate.
+        fused: two input projections (all vectors, all scalars) instead of four.
+    """
+
+    hidden: Size
+    key_heads: Size
+    value_heads: Size
+    key_dim: Size
+    value_dim: Size
+    kernel: Size
+    chunk: Size
+    activation: str = "silu"
+    fused: bool = True
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Inputs, convolution, norms of queries and keys, delta rule, norm and gate, output."""
+        tokens, values = step.tokens, self.value_heads * self.value_dim
+        shape = {"batch": step.batch, "new": step.new}
+        for part, width in self._inputs():
+            projection = Linear(tokens=tokens, in_features=self.hidden, out_features=width)
+            yield f"delta_net:in_proj_{part}", projection
+        name = "delta_net:mixer"
+        yield name, CausalConv(**shape, channels=self._channels, kernel=self.kernel)
+        yield name, Activation(elements=tokens * self._channels, function=self.activation)
+        rows = 2 * tokens * self.key_heads
+        yield name, Norm(rows=rows, features=self.key_dim, affine=False)
+        yield (
+            name,
+            DeltaRule(
+                **shape,
+                heads=self.value_heads,
+                key_heads=self.key_heads,
+                key_dim=self.key_dim,
+                value_dim=self.value_dim,
+                chunk=self.chunk,
+            ),
+        )
+        yield name, Norm(rows=tokens * self.value_heads, features=self.value_dim)
+        yield name, Activation(elements=tokens * values, function="silu", gated=True)
+        yield (
+            "delta_net:out_proj",
+            Linear(tokens=tokens, in_features=values, out_features=self.hidden),
+        )
+
+    @property
+    def _channels(self) -> Expr:
+        return 2 * self.key_heads * self.key_dim + self.value_heads * self.value_dim
+
+    def _inputs(self) -> tuple[tuple[str, Expr], ...]:
+        gate = self.value_heads * self.value_dim
+        if self.fused:
+            return (("qkvz", self._channels + gate), ("ba", 2 * self.value_heads))
+        heads = self.value_heads
+        return (("qkv", self._channels), ("z", gate), ("b", heads), ("a", heads))
+
+    def kept(self) -> tuple[Expr, Expr]:
+        """Inputs of the convolution, and the state of every value head."""
+        return self._channels * self.kernel, self.value_heads * self.key_dim * self.value_dim

@@ -1,0 +1,200 @@
+"""Encoders: bert, roberta, distilbert, and albert, whose layers share their weights.
+
+``logits="all"`` is the masked-LM model and ``logits="none"`` the bare encoder with its pooler.
+A config whose ``architectures`` name the bare encoder owns the pooler and no masked-LM head.
+"""
+
+from lifesym import symbols as sym
+from lifesym.blocks import MLP, Attention, DecoderLayer, EncoderEmbed, EncoderHead, NormSpec
+from lifesym.families.base import (
+    Config,
+    Count,
+    Family,
+    activation,
+    assemble,
+    numbers,
+    per_head,
+    refuse,
+)
+from lifesym.model import Model, Section
+
+
+class BertConfig(Config, kw_only=True):
+    """A table of positions is a hard limit; ``is_decoder`` is not modelled."""
+
+    vocab_size: Count
+    hidden_size: Count
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    intermediate_size: Count
+    max_position_embeddings: Count
+    type_vocab_size: int | None = 2
+    hidden_act: str = "gelu"
+    tie_word_embeddings: bool = True
+    is_decoder: bool = False
+    add_cross_attention: bool = False
+    position_embedding_type: str = "absolute"
+    architectures: list[str] | None = None
+
+
+class AlbertConfig(BertConfig, kw_only=True):
+    """One group of layers, one layer a group: what every published ALBERT has."""
+
+    embedding_size: Count = 128
+    num_hidden_groups: Count = 1
+    inner_group_num: Count = 1
+
+
+class DistilBertConfig(Config, kw_only=True):
+    """BERT with half the layers, without token types and pooler."""
+
+    vocab_size: Count
+    dim: Count
+    n_layers: Count
+    n_heads: Count
+    hidden_dim: Count
+    max_position_embeddings: Count
+    activation: str = "gelu"
+    tie_word_embeddings: bool = True
+    architectures: list[str] | None = None
+
+
+def _encoder(
+    c: BertConfig,
+    name: str,
+    *,
+    width: int | None = None,
+    shared: bool = False,
+    pooled: bool = True,
+    reserved: int = 0,
+) -> Model:
+    refuse(c.is_decoder, "key 'is_decoder': true is not modelled")
+    refuse(c.add_cross_attention, "key 'add_cross_attention': true is not modelled")
+    refuse(
+        c.position_embedding_type != "absolute",
+        f"key 'position_embedding_type': {c.position_embedding_type!r} is not modelled",
+    )
+    function = activation(c.hidden_act)
+    norm = NormSpec(features=sym.hidden, kind="layer")
+    narrow = width is not None
+    embedding = sym.embedding_dim if narrow else sym.hidden
+    layer = DecoderLayer(
+        hidden=sym.hidden,
+        mixer=Attention(
+            hidden=sym.hidden,
+            heads=sym.heads,
+            kv_heads=sym.heads,
+            head_dim=sym.head_dim,
+            qkv_bias=True,
+            out_bias=True,
+            bidirectional=True,
+        ),
+        mlp=MLP(
+            hidden=sym.hidden,
+            intermediate=sym.intermediate,
+            activation=function,
+            gated=False,
+            bias=True,
+        ),
+        mixer_norm=norm,
+        mlp_norm=norm,
+    )
+    embed = EncoderEmbed(
+        vocab=sym.vocab,
+        width=embedding,
+        hidden=sym.hidden,
+        positions=sym.positions,
+        types=sym.token_types if c.type_vocab_size else None,
+        projected=narrow,
+    )
+    head = EncoderHead(
+        hidden=sym.hidden,
+        width=embedding,
+        vocab=sym.vocab,
+        activation=function,
+        tied=c.tie_word_embeddings,
+        pooled=pooled,
+    )
+    sections = (
+        Section(label="embed", count=1, block=embed),
+        Section(label="layers", count=sym.layers, block=layer, shared=shared),
+        Section(label="head", count=1, block=head),
+    )
+    sizes = numbers(
+        hidden=c.hidden_size,
+        heads=c.num_attention_heads,
+        head_dim=per_head(c.hidden_size, c.num_attention_heads),
+        intermediate=c.intermediate_size,
+        layers=c.num_hidden_layers,
+        vocab=c.vocab_size,
+        positions=c.max_position_embeddings,
+        token_types=c.type_vocab_size or None,
+        embedding_dim=width,
+    )
+    model = assemble(name, c.model_type, sections, sizes)
+    return model.limited(c.max_position_embeddings - reserved).encoder(bare=_bare(c.architectures))
+
+
+def _bare(architectures: list[str] | None) -> bool:
+    """Whether the config names the encoder without its masked-LM head."""
+    return bool(architectures) and all(name.endswith("Model") for name in architectures or ())
+
+
+def bert(c: BertConfig, name: str) -> Model:
+    """BERT."""
+    return _encoder(c, name)
+
+
+def roberta(c: BertConfig, name: str) -> Model:
+    """RoBERTa: two rows of the position table are reserved for padding."""
+    return _encoder(c, name, reserved=2)
+
+
+def albert(c: AlbertConfig, name: str) -> Model:
+    """ALBERT: narrow embeddings, and one set of weights for all layers."""
+    refuse(c.num_hidden_groups != 1, "key 'num_hidden_groups': only 1 is modelled")
+    refuse(c.inner_group_num != 1, "key 'inner_group_num': only 1 is modelled")
+    return _encoder(c, name, width=c.embedding_size, shared=True)
+
+
+def distilbert(c: DistilBertConfig, name: str) -> Model:
+    """DistilBERT."""
+    same = BertConfig(
+        model_type=c.model_type,
+        vocab_size=c.vocab_size,
+        hidden_size=c.dim,
+        num_hidden_layers=c.n_layers,
+        num_attention_heads=c.n_heads,
+        intermediate_size=c.hidden_dim,
+        max_position_embeddings=c.max_position_embeddings,
+        type_vocab_size=None,
+        hidden_act=c.activation,
+        tie_word_embeddings=c.tie_word_embeddings,
+        architectures=c.architectures,
+    )
+    return _encoder(same, name, pooled=False)
+
+
+FAMILIES = {
+    "bert": Family(BertConfig, bert, "bert-base"),
+    "roberta": Family(BertConfig, roberta, "roberta-base"),
+    "albert": Family(
+        AlbertConfig,
+        albert,
+        "albert-base-v2",
+        ignored="classifier_dropout_prob down_scale_factor gap_size net_structure_type "
+        "num_memory_blocks",
+    ),
+    "distilbert": Family(
+        DistilBertConfig,
+        distilbert,
+        "distilbert-base",
+        {
+            "hidden_size": "dim",
+            "num_hidden_layers": "n_layers",
+            "num_attention_heads": "n_heads",
+            "intermediate_size": "hidden_dim",
+        },
+        "qa_dropout seq_classif_dropout sinusoidal_pos_embds",
+    ),
+}

@@ -1,0 +1,157 @@
+"""Pure state-space models: mamba, falcon_mamba, mamba2. Their cost does not depend on the past."""
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from lifesym import symbols as sym
+from lifesym.blocks import DecoderLayer, Mamba, Mamba2, NormSpec
+from lifesym.families.base import (
+    Config,
+    Count,
+    Decoder,
+    Family,
+    activation,
+    assemble,
+    numbers,
+    refuse,
+)
+from lifesym.model import Model, Section
+
+Kernel = Annotated[int, msgspec.Meta(ge=2, le=2**10)]
+"""Taps of a convolution: with one there is nothing to convolve."""
+
+
+class StateSpaceConfig(Config, kw_only=True):
+    """``intermediate_size`` is the number of channels; ``expand`` times hidden where not given."""
+
+    vocab_size: Count
+    hidden_size: Count
+    num_hidden_layers: Count
+    state_size: Count
+    expand: int | float = 2
+    intermediate_size: Count | None = None
+    conv_kernel: Kernel = 4
+    use_bias: bool = False
+    use_conv_bias: bool = True
+    hidden_act: str = "silu"
+    rms_norm: bool = True
+
+    @property
+    def inner(self) -> int:
+        """The number of channels."""
+        return self.intermediate_size or int(self.expand * self.hidden_size)
+
+
+class MambaConfig(StateSpaceConfig, kw_only=True):
+    """``time_step_rank`` "auto": hidden / 16, rounded up."""
+
+    time_step_rank: Count | Literal["auto"] = "auto"
+    tie_word_embeddings: bool = True
+
+
+class Mamba2Config(StateSpaceConfig, kw_only=True):
+    """Heads times their size are the channels."""
+
+    num_heads: Count
+    head_dim: Count
+    n_groups: Count
+    chunk_size: Count
+    tie_word_embeddings: bool = False
+
+
+def step_rank(rank: int | Literal["auto"], hidden: int) -> int:
+    """The rank of the time steps: given, or hidden / 16 rounded up.
+
+    >>> step_rank("auto", 2560), step_rank("auto", 20), step_rank(7, 20)
+    (160, 2, 7)
+    """
+    return -(-hidden // 16) if rank == "auto" else rank
+
+
+def _model(c: MambaConfig | Mamba2Config, name: str, mixer: Mamba | Mamba2, **sizes: int) -> Model:
+    refuse(not c.rms_norm, "key 'rms_norm': false is not modelled")
+    norm = NormSpec(features=sym.hidden)
+    layer = DecoderLayer(hidden=sym.hidden, mixer=mixer, mlp=None, mixer_norm=norm)
+    sections = (Section(label="layers", count=sym.layers, block=layer),)
+    values = numbers(
+        layers=c.num_hidden_layers,
+        hidden=c.hidden_size,
+        vocab=c.vocab_size,
+        state_size=c.state_size,
+        conv_kernel=c.conv_kernel,
+        **sizes,
+    )
+    ends = Decoder(norm=norm, tied=c.tie_word_embeddings)
+    return assemble(name, c.model_type, ends.around(sections), values)
+
+
+def mamba(c: MambaConfig, name: str) -> Model:
+    """Mamba; Falcon Mamba, which normalizes time steps, B and C without gains."""
+    mixer = Mamba(
+        hidden=sym.hidden,
+        inner=sym.inner_size,
+        state=sym.state_size,
+        kernel=sym.conv_kernel,
+        rank=sym.step_rank,
+        activation=activation(c.hidden_act),
+        conv_bias=c.use_conv_bias,
+        bias=c.use_bias,
+        norms="plain" if c.model_type == "falcon_mamba" else "none",
+    )
+    rank = step_rank(c.time_step_rank, c.hidden_size)
+    return _model(c, name, mixer, inner_size=c.inner, step_rank=rank)
+
+
+def mamba2(c: Mamba2Config, name: str) -> Model:
+    """Mamba-2: a scan of heads in chunks."""
+    wide = int(c.expand * c.hidden_size)
+    refuse(
+        not c.inner == wide == c.num_heads * c.head_dim,
+        f"keys 'num_heads', 'head_dim': {c.num_heads} x {c.head_dim} and 'intermediate_size'"
+        f" must be expand x hidden_size = {wide}",
+    )
+    mixer = Mamba2(
+        hidden=sym.hidden,
+        heads=sym.scan_heads,
+        head_dim=sym.scan_dim,
+        groups=sym.scan_groups,
+        state=sym.state_size,
+        kernel=sym.conv_kernel,
+        chunk=sym.scan_chunk,
+        activation=activation(c.hidden_act),
+        conv_bias=c.use_conv_bias,
+        bias=c.use_bias,
+    )
+    return _model(
+        c,
+        name,
+        mixer,
+        scan_heads=c.num_heads,
+        scan_dim=c.head_dim,
+        scan_groups=groups(c.num_heads, c.n_groups),
+        scan_chunk=c.chunk_size,
+    )
+
+
+def groups(heads: int, count: int) -> int:
+    """The number of groups of heads, which must divide them."""
+    refuse(heads % count != 0, f"key 'n_groups': {count} does not divide {heads} heads")
+    return count
+
+
+_IGNORED = """
+    d_inner d_model fused_add_norm mixer_rms_eps n_layer norm_before_gate pad_vocab_size_multiple
+    rescale_prenorm_residual residual_in_fp32 ssm_cfg time_step_floor time_step_init_scheme
+    time_step_limit time_step_max time_step_min time_step_scale use_associative_scan
+    use_falcon_mambapy use_mamba_kernels use_mambapy
+"""
+"""How time steps are initialized and clamped, and which implementation scans."""
+
+FAMILIES = {
+    "mamba": Family(MambaConfig, mamba, "mamba-2.8b", ignored=_IGNORED),
+    "falcon_mamba": Family(MambaConfig, mamba, "falcon-mamba-7b", ignored=_IGNORED),
+    "mamba2": Family(
+        Mamba2Config, mamba2, "codestral-mamba-7b", ignored=_IGNORED + " time_step_rank"
+    ),
+}

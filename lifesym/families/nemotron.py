@@ -1,0 +1,215 @@
+"""Nemotron-H and Nemotron 3: Mamba-2, attention, MLP and expert blocks, one a layer."""
+
+from sympy import Expr, Symbol
+
+from lifesym import symbols as sym
+from lifesym.blocks import MLP, Block, DecoderLayer, Mamba2, MoE, NormSpec
+from lifesym.families.base import (
+    Config,
+    Count,
+    Decoder,
+    Family,
+    activation,
+    assemble,
+    grouped,
+    numbers,
+    refuse,
+)
+from lifesym.families.hybrid import attention, pruned
+from lifesym.families.mamba import Kernel, groups
+from lifesym.model import Model, Section
+
+
+class NemotronHConfig(Config, kw_only=True):
+    """The kind of each layer as a letter (M Mamba-2, * attention, - MLP, E experts) or a word."""
+
+    vocab_size: Count
+    hidden_size: Count
+    num_attention_heads: Count
+    num_key_value_heads: Count
+    ssm_state_size: Count
+    mamba_num_heads: Count
+    mamba_head_dim: Count
+    n_groups: Count
+    chunk_size: Count
+    hybrid_override_pattern: str | None = None
+    layers_block_type: list[str] | None = None
+    num_hidden_layers: Count | None = None
+    head_dim: Count = 128
+    conv_kernel: Kernel = 4
+    intermediate_size: Count | None = None
+    n_routed_experts: Count | None = None
+    num_experts_per_tok: Count | None = None
+    moe_intermediate_size: Count | None = None
+    moe_shared_expert_intermediate_size: Count | None = None
+    moe_latent_size: Count | None = None
+    n_shared_experts: Count = 1
+    mamba_hidden_act: str = "silu"
+    mlp_hidden_act: str = "relu2"
+    mamba_ssm_cache_dtype: str = "float32"
+    use_bias: bool = False
+    use_conv_bias: bool = True
+    attention_bias: bool = False
+    mlp_bias: bool = False
+    mamba_proj_bias: bool = False
+    tie_word_embeddings: bool = False
+    sliding_window: Count | None = None
+
+
+KINDS = {"M": "linear_attention", "*": "full_attention", "-": "mlp", "E": "moe"}
+_OLD_NAMES = {"mamba": "linear_attention", "attention": "full_attention"}
+_NEEDED = {
+    "linear_attention": (),
+    "full_attention": (),
+    "mlp": ("intermediate_size",),
+    "moe": (
+        "n_routed_experts",
+        "num_experts_per_tok",
+        "moe_intermediate_size",
+        "moe_shared_expert_intermediate_size",
+    ),
+}
+
+
+def block_kinds(c: NemotronHConfig) -> list[str]:
+    """The kind of every layer, by transformers' present names.
+
+    Raises:
+        SpecError: no list, an unknown kind, another length than the layers, or missing sizes.
+    """
+    where, given = "layers_block_type", c.layers_block_type
+    if given is None:
+        where, given = "hybrid_override_pattern", list(c.hybrid_override_pattern or "")
+        refuse(not given, "missing key 'hybrid_override_pattern'")
+    kinds = [KINDS.get(kind, _OLD_NAMES.get(kind, kind)) for kind in given]
+    depth = c.num_hidden_layers
+    refuse(
+        depth not in (None, len(kinds)), f"key '{where}': {len(kinds)} entries for {depth} layers"
+    )
+    for kind in kinds:
+        refuse(kind not in _NEEDED, f"key '{where}': {kind!r} is not modelled")
+        for key in _NEEDED[kind]:
+            refuse(getattr(c, key) is None, f"missing key '{key}'")
+    return kinds
+
+
+def _check(c: NemotronHConfig) -> None:
+    for key in ("attention_bias", "mlp_bias", "mamba_proj_bias", "tie_word_embeddings"):
+        refuse(getattr(c, key), f"key '{key}': true is not modelled")
+    refuse(c.sliding_window is not None, "key 'sliding_window': only null is modelled")
+    refuse(c.n_shared_experts != 1, "key 'n_shared_experts': only 1 is modelled")
+    dtype = c.mamba_ssm_cache_dtype
+    refuse(dtype != "float32", f"key 'mamba_ssm_cache_dtype': {dtype!r} is not modelled")
+    active, experts = c.num_experts_per_tok, c.n_routed_experts
+    refuse(
+        active is not None and experts is not None and active > experts,
+        f"key 'num_experts_per_tok': {active} of only {experts} experts",
+    )
+
+
+def _mixers(c: NemotronHConfig) -> dict[str, tuple[str, Symbol | None, Block]]:
+    """By kind: the section's label, the symbol of its layers (None: the rest), and the block."""
+    function = activation(c.mlp_hidden_act)
+    mamba = Mamba2(
+        hidden=sym.hidden,
+        heads=sym.scan_heads,
+        head_dim=sym.scan_dim,
+        groups=sym.scan_groups,
+        state=sym.state_size,
+        kernel=sym.conv_kernel,
+        chunk=sym.scan_chunk,
+        activation=activation(c.mamba_hidden_act),
+        conv_bias=c.use_conv_bias,
+        bias=c.use_bias,
+    )
+    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function, gated=False)
+    moe = MoE(
+        hidden=sym.hidden,
+        experts=sym.experts,
+        active=sym.active_experts,
+        intermediate=sym.expert_intermediate,
+        activation=function,
+        gated=False,
+        sigmoid=True,
+        shared=sym.shared_intermediate,
+        latent=None if c.moe_latent_size is None else sym.expert_latent,
+    )
+    return {
+        "linear_attention": ("recurrent_layers", None, mamba),
+        "full_attention": ("full_layers", sym.full_layers, attention()),
+        "mlp": ("dense_layers", sym.dense_layers, mlp),
+        "moe": ("expert_layers", sym.expert_layers, moe),
+    }
+
+
+def nemotron_h(c: NemotronHConfig, name: str) -> Model:
+    """Experts are not gated and may see a projection of the tokens; attention has no positions."""
+    _check(c)
+    kinds = block_kinds(c)
+    norm = NormSpec(features=sym.hidden)
+    counts = {sym.layers: len(kinds)}
+    rest: Expr = sym.layers
+    sections: list[Section] = []
+    for kind, (label, symbol, block) in reversed(_mixers(c).items()):
+        if kind not in kinds:
+            continue
+        if symbol is not None:
+            counts[symbol] = kinds.count(kind)
+            rest -= symbol
+        feeds_forward = kind in ("mlp", "moe")
+        layer = DecoderLayer(
+            hidden=sym.hidden,
+            mixer=None if feeds_forward else block,
+            mlp=block if feeds_forward else None,
+            mixer_norm=None if feeds_forward else norm,
+            mlp_norm=norm if feeds_forward else None,
+        )
+        count = rest if symbol is None else symbol
+        sections.insert(0, Section(label=label, count=count, block=layer))
+    sizes = numbers(
+        hidden=c.hidden_size,
+        vocab=c.vocab_size,
+        heads=c.num_attention_heads,
+        kv_heads=grouped(c.num_attention_heads, c.num_key_value_heads),
+        head_dim=c.head_dim,
+        intermediate=c.intermediate_size,
+        experts=c.n_routed_experts,
+        active_experts=c.num_experts_per_tok,
+        expert_intermediate=c.moe_intermediate_size,
+        shared_intermediate=c.moe_shared_expert_intermediate_size,
+        expert_latent=c.moe_latent_size,
+        scan_heads=c.mamba_num_heads,
+        scan_dim=c.mamba_head_dim,
+        scan_groups=groups(c.mamba_num_heads, c.n_groups),
+        scan_chunk=c.chunk_size,
+        state_size=c.ssm_state_size,
+        conv_kernel=c.conv_kernel,
+    )
+    ends = Decoder(norm=norm, tied=False).around(tuple(sections))
+    return pruned(assemble(name, c.model_type, ends, counts, sizes))
+
+
+_IGNORED = """
+    expand mamba_expand moe_shared_expert_overlap mtp_hybrid_override_pattern
+    mtp_layers_block_type n_group norm_eps num_logits_to_keep num_nextn_predict_layers
+    rescale_prenorm_residual residual_in_fp32 routed_scaling_factor time_step_floor
+    time_step_limit time_step_max time_step_min time_step_rank topk_group use_mamba_kernels
+"""
+"""The multi-token-prediction module is not part of an ordinary pass."""
+
+FAMILIES = {
+    "nemotron_h": Family(
+        NemotronHConfig,
+        nemotron_h,
+        "nemotron-h-56b",
+        {
+            "attention_head_dim": "head_dim",
+            "layer_types": "layers_block_type",
+            "mamba_n_groups": "n_groups",
+            "mamba_d_conv": "conv_kernel",
+            "mamba_conv_bias": "use_conv_bias",
+            "mamba_chunk_size": "chunk_size",
+        },
+        ignored=_IGNORED,
+    )
+}

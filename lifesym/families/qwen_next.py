@@ -1,0 +1,187 @@
+"""Qwen3-Next and Qwen3.5: gated delta nets, every fourth layer gated full attention."""
+
+from lifesym import symbols as sym
+from lifesym.blocks import MLP, Block, DecoderLayer, DeltaNet, MoE, NormSpec
+from lifesym.families.base import (
+    Config,
+    Count,
+    Decoder,
+    Family,
+    activation,
+    assemble,
+    grouped,
+    numbers,
+    refuse,
+    rotated,
+)
+from lifesym.families.hybrid import attention, mixed_sections, pruned
+from lifesym.families.mamba import Kernel, groups
+from lifesym.model import Model
+
+CHUNK = 64
+"""Tokens of a chunk: a constant of transformers' code, not of the config."""
+
+
+class QwenNextConfig(Config, kw_only=True):
+    """``layer_types`` absent: attention in every ``full_attention_interval``-th layer."""
+
+    vocab_size: Count
+    hidden_size: Count
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    num_key_value_heads: Count
+    linear_key_head_dim: Count
+    linear_value_head_dim: Count
+    linear_num_key_heads: Count
+    linear_num_value_heads: Count
+    linear_conv_kernel_dim: Kernel = 4
+    head_dim: Count = 256
+    intermediate_size: Count | None = None
+    partial_rotary_factor: float = 0.25
+    full_attention_interval: Count = 4
+    layer_types: list[str] | None = None
+    attn_output_gate: bool = True
+    attention_bias: bool = False
+    hidden_act: str = "silu"
+    mamba_ssm_dtype: str = "float32"
+    use_sliding_window: bool = False
+    mlp_only_layers: list[int] | None = None
+    tie_word_embeddings: bool = False
+
+
+class QwenNextMoeConfig(QwenNextConfig, kw_only=True):
+    """Experts in every ``decoder_sparse_step``-th layer, unless listed in ``mlp_only_layers``."""
+
+    num_experts: Count
+    num_experts_per_tok: Count
+    moe_intermediate_size: Count
+    shared_expert_intermediate_size: Count
+    decoder_sparse_step: Count = 1
+
+
+def _full(c: QwenNextConfig) -> list[bool]:
+    """Which layers have attention."""
+    depth = c.num_hidden_layers
+    if c.layer_types is None:
+        return [(i + 1) % c.full_attention_interval == 0 for i in range(depth)]
+    given = len(c.layer_types)
+    refuse(given != depth, f"key 'layer_types': {given} entries for {depth} layers")
+    for kind in c.layer_types:
+        known = kind in ("linear_attention", "full_attention")
+        refuse(not known, f"key 'layer_types': {kind!r} is not modelled")
+    return [kind == "full_attention" for kind in c.layer_types]
+
+
+def _check(c: QwenNextConfig) -> None:
+    refuse(not c.attn_output_gate, "key 'attn_output_gate': false is not modelled")
+    refuse(c.use_sliding_window, "key 'use_sliding_window': true is not modelled")
+    dtype = c.mamba_ssm_dtype
+    refuse(dtype != "float32", f"key 'mamba_ssm_dtype': {dtype!r} is not modelled")
+
+
+def _mlps(c: QwenNextConfig) -> tuple[list[bool], dict[bool, Block]]:
+    """Which layers have an ordinary MLP, and the blocks with and without one."""
+    function = activation(c.hidden_act)
+    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
+    if not isinstance(c, QwenNextMoeConfig):
+        return [True] * c.num_hidden_layers, {True: mlp}
+    active, experts = c.num_experts_per_tok, c.num_experts
+    refuse(active > experts, f"key 'num_experts_per_tok': {active} of only {experts} experts")
+    moe = MoE(
+        hidden=sym.hidden,
+        experts=sym.experts,
+        active=sym.active_experts,
+        intermediate=sym.expert_intermediate,
+        activation=function,
+        shared=sym.shared_intermediate,
+        shared_gate=True,
+    )
+    only, step = set(c.mlp_only_layers or ()), c.decoder_sparse_step
+    dense = [i in only or (i + 1) % step != 0 for i in range(c.num_hidden_layers)]
+    return dense, {True: mlp, False: moe}
+
+
+def qwen_next(c: QwenNextConfig, name: str) -> Model:
+    """Queries and keys normalized and partly rotated; Qwen3.5 has four input projections, not two.
+
+    Qwen3.5 checkpoints are multimodal: the vision tower is not part of the formula.
+    """
+    _check(c)
+    full = _full(c)
+    dense, blocks = _mlps(c)
+    refuse(any(dense) and c.intermediate_size is None, "missing key 'intermediate_size'")
+    rotary_dim = rotated(c.head_dim, c.partial_rotary_factor)
+    mixers: dict[bool, Block] = {
+        True: attention(
+            gated=True,
+            qk_norm="head",
+            qkv_bias=c.attention_bias,
+            out_bias=c.attention_bias,
+            rotary_dim=sym.rotary_dim,
+        ),
+        False: DeltaNet(
+            hidden=sym.hidden,
+            key_heads=sym.linear_key_heads,
+            value_heads=sym.linear_value_heads,
+            key_dim=sym.linear_key_dim,
+            value_dim=sym.linear_value_dim,
+            kernel=sym.conv_kernel,
+            chunk=sym.scan_chunk,
+            activation=activation(c.hidden_act),
+            fused=c.model_type == "qwen3_next",
+        ),
+    }
+    norm = NormSpec(features=sym.hidden)
+
+    def layer(attends: bool, plain: bool) -> DecoderLayer:
+        return DecoderLayer(
+            hidden=sym.hidden,
+            mixer=mixers[attends],
+            mlp=blocks[plain],
+            mixer_norm=norm,
+            mlp_norm=norm,
+        )
+
+    sections, counts = mixed_sections(full, dense, layer)
+    sizes = numbers(
+        hidden=c.hidden_size,
+        vocab=c.vocab_size,
+        heads=c.num_attention_heads,
+        kv_heads=grouped(c.num_attention_heads, c.num_key_value_heads),
+        head_dim=c.head_dim,
+        rotary_dim=rotary_dim,
+        intermediate=c.intermediate_size,
+        linear_key_heads=groups(c.linear_num_value_heads, c.linear_num_key_heads),
+        linear_value_heads=c.linear_num_value_heads,
+        linear_key_dim=c.linear_key_head_dim,
+        linear_value_dim=c.linear_value_head_dim,
+        conv_kernel=c.linear_conv_kernel_dim,
+        scan_chunk=CHUNK,
+    )
+    if isinstance(c, QwenNextMoeConfig):
+        sizes |= numbers(
+            experts=c.num_experts,
+            active_experts=c.num_experts_per_tok,
+            expert_intermediate=c.moe_intermediate_size,
+            shared_intermediate=c.shared_expert_intermediate_size,
+        )
+    ends = Decoder(norm=norm, tied=c.tie_word_embeddings)
+    return pruned(assemble(name, c.model_type, ends.around(sections), counts, sizes))
+
+
+_IGNORED = "mtp_num_hidden_layers mtp_use_dedicated_embeddings"
+"""The multi-token-prediction module is not part of an ordinary pass."""
+
+FAMILIES = {
+    "qwen3_next": Family(
+        QwenNextMoeConfig, qwen_next, "qwen3-next-80b-a3b", {"num_local_experts": "num_experts"}
+    ),
+    "qwen3_5_text": Family(QwenNextConfig, qwen_next, "qwen3.5-27b", ignored=_IGNORED),
+    "qwen3_5_moe_text": Family(
+        QwenNextMoeConfig,
+        qwen_next,
+        "qwen3.5-35b-a3b",
+        {"num_local_experts": "num_experts"},
+        ignored=_IGNORED,
+    ),
+}

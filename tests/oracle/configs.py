@@ -1,0 +1,268 @@
+"""Random tiny configs of every family, valid for the real code; the same seed, the same config."""
+
+from collections.abc import Callable
+from random import Random
+from typing import Any
+
+Config = dict[str, Any]
+
+
+def _grouped(rng: Random) -> tuple[int, int]:
+    kv_heads = rng.choice([1, 2, 3])
+    return kv_heads * rng.choice([1, 2, 4]), kv_heads
+
+
+def _decoder(rng: Random, family: str, **more: Any) -> Config:
+    """Keys shared by Llama's kin."""
+    heads, kv_heads = _grouped(rng)
+    head_dim = rng.choice([4, 8, 16])
+    return {
+        "model_type": family,
+        "vocab_size": rng.randint(40, 200),
+        "hidden_size": heads * head_dim,
+        "intermediate_size": rng.randint(10, 90),
+        "num_hidden_layers": rng.randint(1, 4),
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "head_dim": head_dim,
+        "max_position_embeddings": 256,
+        "pad_token_id": None,
+        "tie_word_embeddings": rng.random() < 0.5,
+    } | more
+
+
+def _windowed(rng: Random, config: Config) -> Config:
+    kinds = ["full_attention", "sliding_attention"]
+    types = [rng.choice(kinds) for _ in range(config["num_hidden_layers"])]
+    return config | {"sliding_window": rng.randint(3, 20), "layer_types": types}
+
+
+def llama(rng: Random) -> Config:
+    """Biases, and heads whose size is not hidden / heads."""
+    config = _decoder(rng, "llama", attention_bias=rng.random() < 0.5, mlp_bias=rng.random() < 0.5)
+    return config | {"hidden_size": config["num_attention_heads"] * rng.randint(2, 9)}
+
+
+def mistral(rng: Random) -> Config:
+    """With and without a window."""
+    return _decoder(rng, "mistral", sliding_window=rng.choice([None, 5, 11, 30]))
+
+
+def qwen2(rng: Random) -> Config:
+    """Windows from some layer on."""
+    config = _decoder(rng, "qwen2")
+    config.pop("head_dim")
+    window = {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}
+    return config | (window if rng.random() < 0.5 else {})
+
+
+def qwen3(rng: Random) -> Config:
+    """Normalized queries and keys."""
+    return _decoder(rng, "qwen3", attention_bias=rng.random() < 0.5)
+
+
+def gemma2(rng: Random) -> Config:
+    """Alternate windows."""
+    config = _decoder(rng, "gemma2", query_pre_attn_scalar=16, pad_token_id=0)
+    return _windowed(rng, config)
+
+
+def gemma3_text(rng: Random) -> Config:
+    """Windows in most layers."""
+    return _windowed(rng, _decoder(rng, "gemma3_text", query_pre_attn_scalar=16, pad_token_id=0))
+
+
+def phi3(rng: Random) -> Config:
+    """Fused projections."""
+    config = _decoder(rng, "phi3", sliding_window=rng.choice([None, 6]))
+    config.pop("head_dim")
+    return config
+
+
+def gpt2(rng: Random) -> Config:
+    """With and without an inner size."""
+    heads = rng.choice([1, 2, 3])
+    return {
+        "model_type": "gpt2",
+        "vocab_size": rng.randint(40, 200),
+        "n_positions": 128,
+        "n_embd": heads * 8,
+        "n_layer": rng.randint(1, 3),
+        "n_head": heads,
+        "n_inner": rng.choice([None, 30]),
+    }
+
+
+def gpt_neox(rng: Random) -> Config:
+    """Sequential and parallel blocks."""
+    config = _decoder(rng, "gpt_neox", use_parallel_residual=rng.random() < 0.5)
+    for key in ("num_key_value_heads", "head_dim"):
+        config.pop(key)
+    return config | {"attention_bias": rng.random() < 0.5}
+
+
+def gptj(rng: Random) -> Config:
+    """Partial rotary positions."""
+    config = gpt2(rng)
+    return config | {"model_type": "gptj", "rotary_dim": 4}
+
+
+def opt(rng: Random) -> Config:
+    """Post-norm and narrow embeddings."""
+    heads = rng.choice([1, 2, 4])
+    return {
+        "model_type": "opt",
+        "vocab_size": rng.randint(40, 200),
+        "hidden_size": heads * 8,
+        "num_hidden_layers": rng.randint(1, 3),
+        "ffn_dim": rng.randint(10, 90),
+        "num_attention_heads": heads,
+        "max_position_embeddings": 128,
+        "word_embed_proj_dim": rng.choice([heads * 8, 12]),
+        "do_layer_norm_before": rng.random() < 0.7,
+        "enable_bias": rng.random() < 0.7,
+    }
+
+
+def bloom(rng: Random) -> Config:
+    """ALiBi."""
+    heads = rng.choice([1, 2, 4])
+    return {
+        "model_type": "bloom",
+        "vocab_size": rng.randint(40, 200),
+        "hidden_size": heads * 8,
+        "n_layer": rng.randint(1, 3),
+        "n_head": heads,
+    }
+
+
+def falcon(rng: Random) -> Config:
+    """Both generations."""
+    heads, kv_heads = _grouped(rng)
+    new = rng.random() < 0.5
+    config = {
+        "model_type": "falcon",
+        "vocab_size": rng.randint(40, 200),
+        "hidden_size": heads * 8,
+        "num_hidden_layers": rng.randint(1, 3),
+        "num_attention_heads": heads,
+        "new_decoder_architecture": new,
+        "multi_query": rng.random() < 0.5,
+        "parallel_attn": rng.random() < 0.7,
+        "bias": rng.random() < 0.5,
+        "alibi": rng.random() < 0.3,
+    }
+    return config | ({"num_kv_heads": kv_heads} if new else {})
+
+
+def mixtral(rng: Random) -> Config:
+    """Routed experts in every layer."""
+    experts = rng.choice([2, 4, 6])
+    more = {"num_local_experts": experts, "num_experts_per_tok": rng.randint(1, experts)}
+    return _decoder(rng, "mixtral", sliding_window=rng.choice([None, 6]), **more)
+
+
+def qwen2_moe(rng: Random) -> Config:
+    """Shared experts, and layers without experts."""
+    config = _decoder(
+        rng,
+        "qwen2_moe",
+        num_experts=4,
+        num_experts_per_tok=rng.randint(1, 4),
+        moe_intermediate_size=rng.randint(5, 40),
+        shared_expert_intermediate_size=rng.randint(5, 40),
+        decoder_sparse_step=rng.choice([1, 2]),
+        mlp_only_layers=rng.choice([[], [0]]),
+    )
+    config.pop("head_dim")
+    return config
+
+
+def qwen3_moe(rng: Random) -> Config:
+    """No shared experts."""
+    return _decoder(
+        rng,
+        "qwen3_moe",
+        num_experts=4,
+        num_experts_per_tok=rng.randint(1, 4),
+        moe_intermediate_size=rng.randint(5, 40),
+        decoder_sparse_step=rng.choice([1, 2]),
+        mlp_only_layers=rng.choice([[], [0]]),
+    )
+
+
+def olmoe(rng: Random) -> Config:
+    """Norms over all heads."""
+    config = _decoder(rng, "olmoe", num_experts=4, num_experts_per_tok=rng.randint(1, 4))
+    config.pop("head_dim")
+    return config
+
+
+def gpt_oss(rng: Random) -> Config:
+    """Sinks, biases, alternate windows."""
+    config = _decoder(rng, "gpt_oss", num_local_experts=4, num_experts_per_tok=rng.randint(1, 4))
+    config |= {"hidden_size": config["num_attention_heads"] * 6, "tie_word_embeddings": False}
+    return _windowed(rng, config)
+
+
+def _latent(rng: Random, family: str) -> Config:
+    heads = rng.choice([1, 2, 4])
+    nope, rope = rng.choice([4, 8]), rng.choice([2, 4])
+    return {
+        "model_type": family,
+        "vocab_size": rng.randint(40, 200),
+        "hidden_size": rng.choice([16, 24]),
+        "intermediate_size": rng.randint(10, 60),
+        "moe_intermediate_size": rng.randint(5, 20),
+        "num_hidden_layers": 3,
+        "num_attention_heads": heads,
+        "num_key_value_heads": heads,
+        "n_routed_experts": 4,
+        "n_shared_experts": rng.choice([1, 2]),
+        "num_experts_per_tok": 2,
+        "n_group": 1,
+        "topk_group": 1,
+        "first_k_dense_replace": rng.choice([0, 1]),
+        "q_lora_rank": rng.choice([None, 6]),
+        "kv_lora_rank": rng.choice([4, 10]),
+        "qk_nope_head_dim": nope,
+        "qk_rope_head_dim": rope,
+        "v_head_dim": rng.choice([4, 6]),
+        "max_position_embeddings": 256,
+        "pad_token_id": None,
+        "attention_bias": rng.random() < 0.5,
+    }
+
+
+def deepseek_v2(rng: Random) -> Config:
+    """Latent attention with and without compressed queries."""
+    return _latent(rng, "deepseek_v2")
+
+
+def deepseek_v3(rng: Random) -> Config:
+    """The same with sigmoid routing."""
+    return _latent(rng, "deepseek_v3")
+
+
+FAMILIES: tuple[Callable[[Random], Config], ...] = (
+    llama,
+    mistral,
+    qwen2,
+    qwen3,
+    gemma2,
+    gemma3_text,
+    phi3,
+    gpt2,
+    gpt_neox,
+    gptj,
+    opt,
+    bloom,
+    falcon,
+    mixtral,
+    qwen2_moe,
+    qwen3_moe,
+    olmoe,
+    gpt_oss,
+    deepseek_v2,
+    deepseek_v3,
+)

@@ -1,0 +1,85 @@
+"""Counting what real model code does: transformers models under torch's FlopCounterMode."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
+
+ROTARY = "rotary_emb"
+"""Modules whose small product of frequencies and positions is not counted as a matrix product."""
+
+
+@dataclass(frozen=True)
+class Pass:
+    """One forward pass: the shape that `lifesym.Model.forward` takes."""
+
+    batch: int
+    new: int
+    past: int
+    logits: str
+
+
+class RealModel:
+    """A causal language model with random weights, in float32 on the CPU."""
+
+    def __init__(self, config: dict[str, Any], **attributes: Any) -> None:
+        settings = {key: value for key, value in config.items() if key != "model_type"}
+        parsed = AutoConfig.for_model(config["model_type"], **settings)
+        parsed._attn_implementation = "eager"
+        parsed._experts_implementation = "eager"  # the grouped kernel is not counted
+        for name, value in attributes.items():
+            setattr(parsed, name, value)
+        torch.manual_seed(0)
+        self.config = parsed
+        self.text = parsed.get_text_config()
+        self.model = AutoModelForCausalLM.from_config(parsed, attn_implementation="eager").eval()
+
+    def parameters(self) -> int:
+        """Learned values; tied ones once."""
+        unique = {id(p): p.numel() for p in self.model.parameters()}
+        return sum(unique.values())
+
+    def flops(self, step: Pass) -> int:
+        """Matrix FLOPs of one pass after a really filled cache."""
+        cache = self._filled(step.batch, step.past)
+        with FlopCounterMode(display=False) as counter, torch.no_grad():
+            self._forward(step, cache)
+        by_module = counter.get_flop_counts()
+        rotary = {
+            name: sum(counts.values())
+            for name, counts in by_module.items()
+            if name.split(".")[-1] == ROTARY
+        }
+        return counter.get_total_flops() - sum(rotary.values())
+
+    def cache_bytes(self, tokens: int) -> int:
+        """Bytes of the filled cache of one sequence (float32)."""
+        cache = self._filled(1, tokens)
+        tensors = [t for layer in cache.layers for t in (layer.keys, layer.values)]
+        return sum(t.numel() * t.element_size() for t in tensors if t is not None)
+
+    def _filled(self, batch: int, tokens: int) -> DynamicCache:
+        cache = DynamicCache(config=self.text)
+        if tokens:
+            with torch.no_grad():
+                self._forward(Pass(batch, tokens, 0, "none"), cache)
+        return cache
+
+    def _forward(self, step: Pass, cache: DynamicCache) -> None:
+        size = (step.batch, step.new)
+        ids = torch.randint(0, self.text.vocab_size, size)
+        positions = torch.arange(step.past, step.past + step.new).expand(step.batch, -1)
+        options = {"past_key_values": cache, "use_cache": True}
+        if step.logits == "none":
+            self.model.base_model(ids, **options)
+        elif "position_ids" in _arguments(self.model):
+            keep = 1 if step.logits == "last" else 0
+            self.model(ids, position_ids=positions, logits_to_keep=keep, **options)
+        else:
+            self.model(ids, logits_to_keep=1 if step.logits == "last" else 0, **options)
+
+
+def _arguments(model: torch.nn.Module) -> frozenset[str]:
+    return frozenset(model.forward.__code__.co_varnames)
