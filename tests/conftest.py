@@ -6,8 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-
-CommandLine = Callable[..., subprocess.CompletedProcess[str]]
+from command_line import CommandLine
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import CommandLine
+from command_line import CommandLine
 
 GOOD = {
     "model_type": "llama",

@@ -1,0 +1,303 @@
+"""Recurrent operators against their own arithmetic, and chunks against single steps.
+
+The same loops as in `test_brute_force`: numbers that report every operation. They compute too, so
+that a scan in chunks is seen to give what the recurrence gives.
+"""
+
+import math
+from collections.abc import Callable
+from itertools import product
+from typing import Any
+
+import numpy as np
+import pytest
+from sympy import Integer
+from test_brute_force import Num, Tally
+
+from lifesym.cost import FLOPS_PER_MAC
+from lifesym.formats import Precision
+from lifesym.operators import WKV, CausalConv, DeltaRule, DualScan, SelectiveScan, TokenShift
+from lifesym.operators.chunked import ChunkedScan
+from lifesym.operators.recurrent import RecentInputs, Recurrent
+
+Array = np.ndarray
+
+
+def exp(number: Num) -> Num:
+    return number.exp()
+
+
+def softplus(number: Num) -> Num:
+    """Exponential, addition, logarithm."""
+    return (number.exp() + 1)._do(0, lambda a, _: math.log(a))
+
+
+def sigmoid(number: Num) -> Num:
+    """Exponential, addition, division."""
+    return ((-number).exp() + 1)._do(0, lambda a, _: 1 / a)
+
+
+def zeros(tally: Tally, *shape: int) -> Array:
+    return np.array([Num(tally, 0.0) for _ in range(math.prod(shape))], dtype=object).reshape(shape)
+
+
+def padded(tally: Tally, rows: Array, count: int) -> Array:
+    return np.concatenate([rows, zeros(tally, count - len(rows), *rows.shape[1:])])
+
+
+def plain(array: Array) -> Array:
+    return np.vectorize(lambda n: n.value, otypes=[float])(array)
+
+
+def check(operator: Recurrent, tally: Tally, state: int) -> None:
+    """Operations and bytes of an execution with bf16 values, and fp32 states of scans."""
+    cost = operator.cost(Precision.of())
+    width = 2 if isinstance(operator, RecentInputs) else 4
+    assert cost.matmul_flops == FLOPS_PER_MAC * tally.macs
+    assert cost.vector_flops == tally.ops
+    assert cost.weight_bytes == 2 * tally.unique("weight") == 2 * operator.parameters
+    assert cost.activation_read_bytes == 2 * tally.unique("activation")
+    assert cost.activation_write_bytes == 2 * tally.written
+    assert cost.kv_read_bytes == cost.kv_write_bytes == width * state
+    assert operator.batch * operator.state_elements == state
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("new", "kernel"), [(1, 2), (1, 4), (2, 2), (5, 3), (9, 4)])
+def test_convolution(new: int, kernel: int, bias: bool) -> None:
+    """Without padding as many outputs as tokens; with it those of the whole padded input."""
+    batch, channels = 2, 3
+    tally = Tally()
+    x = tally.tensor("activation", batch, channels, new)
+    before = tally.tensor("kv", batch, channels, kernel)
+    taps = tally.tensor("weight", channels, kernel)
+    offset = tally.tensor("weight", channels) if bias else None
+    for b, c in product(range(batch), range(channels)):
+        inputs = np.concatenate([before[b, c], x[b, c]])
+        for t in range(new):
+            y = tally.product(inputs[t + 1 : t + 1 + kernel], taps[c])
+            tally.write(np.array([y if offset is None else y + offset[c]], dtype=object))
+    sizes: dict[str, Any] = {"batch": batch, "new": new, "channels": channels, "kernel": kernel}
+    check(CausalConv(**sizes, bias=bias, padded=False), tally, before.size)
+    outputs = CausalConv(**sizes).outputs
+    held = np.convolve(np.ones(new), np.ones(kernel)) if new > 1 else np.ones(2)
+    assert outputs == len(held)
+
+
+@pytest.mark.parametrize(("batch", "new", "inner", "state"), [(1, 1, 2, 3), (2, 3, 1, 2)])
+def test_selective_scan(batch: int, new: int, inner: int, state: int) -> None:
+    tally = Tally()
+    x, steps, z = (tally.tensor("activation", batch, new, inner) for _ in range(3))
+    into, out = (tally.tensor("activation", batch, new, state) for _ in range(2))
+    decay, skip = tally.tensor("weight", inner, state), tally.tensor("weight", inner)
+    h = tally.tensor("kv", batch, inner, state)
+    size = h.size
+    for b, t, c in product(range(batch), range(new), range(inner)):
+        step = softplus(steps[b, t, c])
+        for n in range(state):
+            kept = h[b, c, n] * (step * decay[c, n]).exp()
+            h[b, c, n] = kept + step * into[b, t, n] * x[b, t, c]
+        y = tally.product(h[b, c], out[b, t]) + x[b, t, c] * skip[c]
+        gate = z[b, t, c] * sigmoid(z[b, t, c])
+        tally.write(np.array([y * gate], dtype=object))
+    check(SelectiveScan(batch=batch, new=new, inner=inner, state=state), tally, size)
+
+
+class Dual:
+    """The scan of Mamba-2 for one sequence and one head, both ways."""
+
+    def __init__(self, new: int, wide: int, deep: int) -> None:
+        self.tally, self.new, self.wide, self.deep = Tally(), new, wide, deep
+        tally = self.tally
+        self.x = tally.tensor("activation", new, wide)
+        self.steps = tally.tensor("activation", new)
+        self.into, self.out = (tally.tensor("activation", new, deep) for _ in range(2))
+        self.bias, self.decay, self.skip = tally.tensor("weight", 3)
+        self.h = tally.tensor("kv", wide, deep)
+
+    def inputs(self) -> tuple[Array, Array]:
+        """Inputs and logarithms of decays, times the time steps."""
+        steps = [softplus(step + self.bias) for step in self.steps]
+        logs = np.array([step * self.decay for step in steps], dtype=object)
+        return np.array([x * s for x, s in zip(self.x, steps, strict=True)]), logs
+
+    def outputs(self, y: Array) -> Array:
+        return self.tally.write(y + self.x * self.skip)
+
+    def stepwise(self) -> Array:
+        x, logs = self.inputs()
+        rows = []
+        for t in range(self.new):
+            self.h = self.h * exp(logs[t]) + np.multiply.outer(x[t], self.into[t])
+            rows.append(self.tally.product(self.h, self.out[t]))
+        return self.outputs(np.array(rows))
+
+    def chunked(self, length: int) -> Array:
+        tally = self.tally
+        count = -(-self.new // length)
+        x, logs = self.inputs()
+        x, logs, into, out = (
+            padded(tally, rows, count * length).reshape(count, length, *rows.shape[1:])
+            for rows in (x, logs, self.into, self.out)
+        )
+        states, sums, inside = [self.h], [], []
+        for c in range(count):
+            total, sum_c = Num(tally, 0.0), []
+            for step in logs[c]:
+                total = total + step
+                sum_c.append(total)
+            scores = tally.product(out[c], into[c].T)
+            for i, j in np.ndindex(length, length):
+                weight = (sum_c[i] - sum_c[j]).exp()
+                scores[i, j] = scores[i, j] * (weight if j <= i else Num(tally, 0.0))
+            inside.append(tally.product(scores, x[c]))
+            left = np.array([(sum_c[-1] - each).exp() for each in sum_c])
+            states.append(tally.product(x[c].T, into[c] * left[:, None]))
+            sums.append(sum_c)
+        ends = np.cumsum([0.0] + [sum_c[-1].value for sum_c in sums])
+        between = np.tril(np.exp(np.minimum(ends[:, None] - ends[None, :], 0)))
+        factors = np.vectorize(lambda value: Num(tally, value))(between)
+        flat = tally.product(factors, np.array([state.ravel() for state in states]))
+        rows = []
+        for c in range(count):
+            before = flat[c].reshape(self.wide, self.deep)
+            scale = np.array([exp(each) for each in sums[c]])
+            rows.append(tally.product(out[c], before.T) * scale[:, None] + inside[c])
+        return self.outputs(np.concatenate(rows)[: self.new])
+
+
+class Delta:
+    """The gated delta rule for one sequence and one head, both ways."""
+
+    def __init__(self, new: int, wide: int, deep: int) -> None:
+        self.tally, self.new, self.wide, self.deep = Tally(), new, wide, deep
+        tally = self.tally
+        self.q, self.k = (tally.tensor("activation", new, deep) for _ in range(2))
+        self.v = tally.tensor("activation", new, wide)
+        self.a, self.b = (tally.tensor("activation", new) for _ in range(2))
+        self.bias, self.decay = tally.tensor("weight", 2)
+        self.h = tally.tensor("kv", deep, wide)
+
+    def gates(self) -> tuple[Array, Array]:
+        logs = [softplus(a + self.bias) * self.decay for a in self.a]
+        return np.array(logs), np.array([sigmoid(b) for b in self.b])
+
+    def stepwise(self) -> Array:
+        logs, betas = self.gates()
+        zero, rows = zeros(self.tally, self.wide), []
+        for t in range(self.new):
+            state = self.h * exp(logs[t])
+            memory = sum(state * self.k[t][:, None], zero)
+            error = (self.v[t] - memory) * betas[t]
+            self.h = state + np.multiply.outer(self.k[t], error)
+            rows.append(sum(self.h * self.q[t][:, None], zero))
+        return self.tally.write(np.array(rows))
+
+    def chunked(self, length: int) -> Array:
+        tally = self.tally
+        count = -(-self.new // length)
+        logs, betas = self.gates()
+        parts = (self.q, self.k, self.v, logs, betas)
+        chunks = zip(
+            *(
+                padded(tally, rows, count * length).reshape(count, length, *rows.shape[1:])
+                for rows in parts
+            ),
+            strict=True,
+        )
+        return tally.write(np.concatenate([self._chunk(*each) for each in chunks])[: self.new])
+
+    def _chunk(self, q: Array, k: Array, v: Array, logs: Array, betas: Array) -> Array:
+        tally, length = self.tally, len(q)
+        total, sums = Num(tally, 0.0), []
+        for step in logs:
+            total = total + step
+            sums.append(total)
+        v_beta, k_beta = v * betas[:, None], k * betas[:, None]
+        system, scores = tally.product(k_beta, k.T), tally.product(q, k.T)
+        for i, j in np.ndindex(length, length):
+            weight = (sums[i] - sums[j]).exp()
+            weight = weight if j <= i else Num(tally, 0.0)
+            system[i, j], scores[i, j] = system[i, j] * weight, scores[i, j] * weight
+        grown = np.array([exp(each) for each in sums])
+        right = np.concatenate([v_beta, k_beta * grown[:, None]], axis=1)
+        for i in range(length):
+            for j in range(i):
+                right[i] = right[i] - right[j] * system[i, j]
+        values, keys = right[:, : self.wide], right[:, self.wide :]
+        fresh = values - tally.product(keys, self.h)
+        y = tally.product(q * grown[:, None], self.h) + tally.product(scores, fresh)
+        left = np.array([(sums[-1] - each).exp() for each in sums])
+        self.h = self.h * grown[-1] + tally.product((k * left[:, None]).T, fresh)
+        return y
+
+
+def _dual(**more: Any) -> DualScan:
+    return DualScan(batch=1, heads=1, groups=1, head_dim=2, state=3, **more)
+
+
+def _delta(**more: Any) -> DeltaRule:
+    return DeltaRule(batch=1, heads=1, key_heads=1, value_dim=2, key_dim=3, **more)
+
+
+BOTH = [(Dual, _dual), (Delta, _delta)]
+
+
+@pytest.mark.parametrize(("run", "operator"), BOTH)
+@pytest.mark.parametrize("new", [1, 2, 5])
+def test_steps(run: Any, operator: Callable[..., ChunkedScan], new: int) -> None:
+    execution = run(new, 2, 3)
+    execution.stepwise()
+    check(operator(new=new), execution.tally, 6)
+
+
+@pytest.mark.parametrize(("run", "operator"), BOTH)
+@pytest.mark.parametrize(("new", "length"), [(2, 4), (4, 4), (5, 2), (7, 3), (3, 1)])
+def test_chunks_count_as_stated_and_compute_the_recurrence(
+    run: Any, operator: Callable[..., ChunkedScan], new: int, length: int
+) -> None:
+    execution, other = run(new, 2, 3), run(new, 2, 3)
+    result = execution.chunked(length)
+    check(operator(new=new, chunk=Integer(length)), execution.tally, 6)
+    assert np.allclose(plain(result), plain(other.stepwise()))
+
+
+@pytest.mark.parametrize(("run", "operator"), BOTH)
+def test_one_token_is_one_step_in_any_chunk(run: Any, operator: Callable[..., ChunkedScan]) -> None:
+    step = operator(new=1).cost(Precision.of())
+    assert operator(new=1, chunk=Integer(64)).cost(Precision.of()) == step
+
+
+@pytest.mark.parametrize(("new", "features", "mixes"), [(1, 2, 3), (4, 3, 2)])
+def test_token_shift(new: int, features: int, mixes: int) -> None:
+    tally = Tally()
+    x, last = tally.tensor("activation", new, features), tally.tensor("kv", 1, features)
+    shares = tally.tensor("weight", mixes, features)
+    rest = np.vectorize(lambda n: Num(tally, 1 - n.value))(shares)
+    shifted = np.concatenate([last, x[:-1]])
+    for share, other in zip(shares, rest, strict=True):
+        tally.write(x * share + shifted * other)
+    operator = TokenShift(batch=1, new=new, features=features, mixes=mixes)
+    check(operator, tally, last.size)
+
+
+@pytest.mark.parametrize("new", [1, 3])
+def test_wkv(new: int) -> None:
+    """The stable form: the largest exponent so far is kept apart."""
+    tally, channels = Tally(), 2
+    keys, values = (tally.tensor("activation", new, channels) for _ in range(2))
+    decay, bonus = (tally.tensor("weight", channels) for _ in range(2))
+    state = tally.tensor("kv", 3, channels)
+    for t, c in product(range(new), range(channels)):
+        above, below, top = state[:, c]
+        key, value = keys[t, c], values[t, c]
+        now = key + bonus[c]
+        largest = top.largest(now)
+        old, fresh = (top - largest).exp(), (now - largest).exp()
+        weighted = old * above + fresh * value
+        tally.write(np.array([weighted / (old * below + fresh)], dtype=object))
+        faded = top + decay[c]
+        largest = faded.largest(key)
+        old, fresh = (faded - largest).exp(), (key - largest).exp()
+        state[:, c] = old * above + fresh * value, old * below + fresh, largest
+    check(WKV(batch=1, new=new, channels=channels), tally, 3 * channels)
