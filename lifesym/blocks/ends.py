@@ -72,6 +72,7 @@ class Head(Block):
         norm: norm before the LM head, over every new token.
         bias: bias of the LM head.
         softcap: soft cap on the logits.
+        scaled: logits are multiplied by a constant.
         projected: size projected to before the LM head.
     """
 
@@ -81,6 +82,7 @@ class Head(Block):
     norm: NormSpec | None
     bias: bool = False
     softcap: bool = False
+    scaled: bool = False
     projected: Size | None = None
 
     def operators(self, step: ForwardPass) -> Emitted:
@@ -100,5 +102,7 @@ class Head(Block):
             "lm_head",
             LMHead(tokens=tokens, hidden=width, vocab=self.vocab, tied=self.tied, bias=self.bias),
         )
+        if self.scaled:
+            yield "logits_scale", Scale(elements=tokens * self.vocab)
         if self.softcap:
             yield "logits_softcap", Scale(elements=tokens * self.vocab, softcap=True)

@@ -6,7 +6,7 @@ from sympy import Add, Expr, S
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.formats import Format
-from lifesym.operators import Residual
+from lifesym.operators import Residual, Scale
 from lifesym.symbols import Size
 from lifesym.trace import MLA, ForwardPass
 
@@ -24,6 +24,7 @@ class DecoderLayer(Block):
         mixer_post_norm: a second norm, of the mixer's output.
         mlp_post_norm: a second norm, of the feed-forward block's output.
         parallel: mixer and feed-forward block read the same input and are added together.
+        scaled: both outputs are multiplied by a constant before they are added.
     """
 
     hidden: Size
@@ -34,6 +35,7 @@ class DecoderLayer(Block):
     mixer_post_norm: NormSpec | None = None
     mlp_post_norm: NormSpec | None = None
     parallel: bool = False
+    scaled: bool = False
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Norm, mixer, residual, norm, feed-forward block, residual."""
@@ -45,6 +47,8 @@ class DecoderLayer(Block):
             yield from self.mixer.operators(step)
             if self.mixer_post_norm:
                 yield "attn_post_norm", self.mixer_post_norm.over(tokens)
+            if self.scaled:
+                yield "attn_scale", Scale(elements=elements)
             if not self.parallel:
                 yield "attn_residual", Residual(elements=elements)
         if self.mlp_norm:
@@ -53,6 +57,8 @@ class DecoderLayer(Block):
             yield from self.mlp.operators(step)
             if self.mlp_post_norm:
                 yield "mlp_post_norm", self.mlp_post_norm.over(tokens)
+            if self.scaled:
+                yield "mlp_scale", Scale(elements=elements)
             inputs = 3 if self.parallel else 2
             yield "mlp_residual", Residual(elements=elements, inputs=inputs)
 

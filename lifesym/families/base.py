@@ -189,6 +189,7 @@ class Decoder:
     scaled: bool = False
     softcap: bool = False
     head_bias: bool = False
+    head_scaled: bool = False
     positions: Size | None = None
     embedding_norm: NormSpec | None = None
     width: Size = field(default=sym.hidden)
@@ -212,6 +213,7 @@ class Decoder:
             norm=self.norm,
             bias=self.head_bias,
             softcap=self.softcap,
+            scaled=self.head_scaled,
             projected=self.width if projected else None,
         )
         return (

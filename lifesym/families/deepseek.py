@@ -1,4 +1,6 @@
-"""DeepSeek V2 and V3: latent attention, a few dense layers, then experts with shared ones."""
+"""DeepSeek V2 and V3, Kimi K2 and GLM 4.7 Flash: latent attention, a few dense layers, then experts with shared ones."""
+
+from typing import Literal
 
 from lifesym import symbols as sym
 from lifesym.blocks import MLP, DecoderLayer, LatentAttention, MoE, NormSpec
@@ -41,8 +43,15 @@ class DeepseekConfig(Config, kw_only=True):
     tie_word_embeddings: bool = False
 
 
+class GlmConfig(DeepseekConfig, kw_only=True):
+    """Dense layers are listed, or the first ones."""
+
+    first_k_dense_replace: int = 1
+    mlp_layer_types: list[Literal["dense", "sparse"]] | None = None
+
+
 def deepseek(c: DeepseekConfig, name: str) -> Model:
-    """V2 routes by softmax, V3 by sigmoid; the bias V3 adds to its scores is a buffer."""
+    """V2 routes by softmax, V3 and its kin by sigmoid; the bias they add to the scores is a buffer."""
     refuse(c.moe_layer_freq != 1, "key 'moe_layer_freq': only 1 is modelled")
     refuse(c.mlp_bias, "key 'mlp_bias': true is not modelled")
     refuse(
@@ -68,7 +77,7 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
         active=sym.active_experts,
         intermediate=sym.expert_intermediate,
         activation=function,
-        sigmoid=c.model_type == "deepseek_v3",
+        sigmoid=c.model_type != "deepseek_v2",
         shared=None if c.n_shared_experts is None else sym.shared_intermediate,
     )
     layers = [
@@ -76,6 +85,10 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
         for block in (mlp, moe)
     ]
     dense = [i < c.first_k_dense_replace for i in range(c.num_hidden_layers)]
+    if isinstance(c, GlmConfig) and c.mlp_layer_types is not None:
+        listed = c.mlp_layer_types
+        refuse(len(listed) != len(dense), f"key 'mlp_layer_types': {len(listed)} entries")
+        dense = [kind == "dense" for kind in listed]
     sections, counts = expert_sections(dense, *layers)
     sizes = numbers(
         hidden=c.hidden_size,
@@ -108,4 +121,6 @@ _IGNORED = """
 FAMILIES = {
     "deepseek_v2": Family(DeepseekConfig, deepseek, "deepseek-v2", ignored=_IGNORED),
     "deepseek_v3": Family(DeepseekConfig, deepseek, "deepseek-v3", ignored=_IGNORED),
+    "kimi_k2": Family(DeepseekConfig, deepseek, "kimi-k2", ignored=_IGNORED),
+    "glm4_moe_lite": Family(GlmConfig, deepseek, "glm-4.7-flash", ignored=_IGNORED),
 }

@@ -1,4 +1,4 @@
-"""Llama and its closest kin: llama, mistral, qwen2, qwen3, phi3.
+"""Llama and its closest kin: llama, mistral, ministral3, qwen2, qwen3, phi3.
 
 Pre-norm decoders with RMSNorm, rotary positions, grouped queries and a gated MLP. They differ
 in biases, windows, norms of queries and keys, and fused projections.
@@ -186,6 +186,7 @@ def phi3(c: PhiConfig, name: str) -> Model:
 FAMILIES = {
     "llama": Family(LlamaConfig, llama, "llama-2-7b"),
     "mistral": Family(MistralConfig, mistral, "mistral-7b-v0.1"),
+    "ministral3": Family(MistralConfig, mistral, "ministral-3-14b"),
     "qwen2": Family(QwenConfig, qwen2, "qwen2.5-7b"),
     "qwen3": Family(QwenConfig, qwen3, "qwen3-8b"),
     "phi3": Family(PhiConfig, phi3, "phi-3-mini-4k"),

@@ -1,4 +1,4 @@
-"""Mixture-of-experts kin of Llama: mixtral, qwen2_moe, qwen3_moe, olmoe, granitemoe, gpt_oss."""
+"""Mixture-of-experts kin of Llama: mixtral, qwen2_moe, qwen3_moe, olmoe, gpt_oss."""
 
 from typing import Literal
 
@@ -66,14 +66,17 @@ def _check(experts: int, active: int) -> None:
     refuse(active > experts, f"key 'num_experts_per_tok': {active} of only {experts} experts")
 
 
-def _attention(
-    window: Expr | None,
+def rotary_attention(
+    window: Expr | None = None,
     *,
     qkv_bias: bool = False,
     out_bias: bool = False,
     qk_norm: Literal["none", "head", "all"] = "none",
     sinks: bool = False,
+    fused: bool = False,
+    rotary_dim: Expr = sym.head_dim,
 ) -> Attention:
+    """Attention with grouped queries and rotary positions, its sizes symbols."""
     return Attention(
         hidden=sym.hidden,
         heads=sym.heads,
@@ -81,19 +84,24 @@ def _attention(
         head_dim=sym.head_dim,
         qkv_bias=qkv_bias,
         out_bias=out_bias,
-        rotary_dim=sym.head_dim,
+        rotary_dim=rotary_dim,
         qk_norm=qk_norm,
         sinks=sinks,
+        fused=fused,
         window=window,
     )
 
 
-def _layer(mixer: Block, mlp: Block) -> DecoderLayer:
+def pre_norm_layer(mixer: Block, mlp: Block) -> DecoderLayer:
+    """A layer with RMSNorms before both of its parts."""
     norm = NormSpec(features=sym.hidden)
     return DecoderLayer(hidden=sym.hidden, mixer=mixer, mlp=mlp, mixer_norm=norm, mlp_norm=norm)
 
 
-def _sizes(c: LlamaConfig, *, experts: int, active: int, width: int, **more: int | None) -> Sizes:
+def moe_sizes(
+    c: LlamaConfig, *, experts: int, active: int, width: int, **more: int | None
+) -> Sizes:
+    """The sizes of a Llama-like decoder whose MLPs are experts."""
     _check(experts, active)
     heads = c.num_attention_heads
     return numbers(
@@ -109,7 +117,8 @@ def _sizes(c: LlamaConfig, *, experts: int, active: int, width: int, **more: int
     )
 
 
-def _ends(c: LlamaConfig, sections: tuple[Section, ...]) -> tuple[Section, ...]:
+def llama_ends(c: LlamaConfig, sections: tuple[Section, ...]) -> tuple[Section, ...]:
+    """Embedding before the layers, RMSNorm and LM head after them."""
     ends = Decoder(norm=NormSpec(features=sym.hidden), tied=c.tie_word_embeddings)
     return ends.around(sections)
 
@@ -125,15 +134,17 @@ def mixtral(c: MixtralConfig, name: str) -> Model:
         intermediate=sym.expert_intermediate,
         activation=activation(c.hidden_act),
     )
-    sections, counts = layer_sections(kinds, lambda window: _layer(_attention(window), moe))
-    sizes = _sizes(
+    sections, counts = layer_sections(
+        kinds, lambda window: pre_norm_layer(rotary_attention(window), moe)
+    )
+    sizes = moe_sizes(
         c,
         experts=c.num_local_experts,
         active=c.num_experts_per_tok,
         width=c.intermediate_size,
         window=c.sliding_window if any(kinds) else None,
     )
-    return assemble(name, c.model_type, _ends(c, sections), counts, sizes)
+    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
 
 
 def _qwen_moe(c: QwenMoeConfig, name: str, *, qwen3: bool) -> Model:
@@ -147,12 +158,12 @@ def _qwen_moe(c: QwenMoeConfig, name: str, *, qwen3: bool) -> Model:
     step = c.decoder_sparse_step
     dense = [i in only or (i + 1) % step != 0 for i in range(c.num_hidden_layers)]
     if qwen3:
-        attention = _attention(
+        attention = rotary_attention(
             windowed, qkv_bias=c.attention_bias, out_bias=c.attention_bias, qk_norm="head"
         )
         c.head_dim = c.head_dim or 128
     else:
-        attention = _attention(windowed, qkv_bias=c.qkv_bias)
+        attention = rotary_attention(windowed, qkv_bias=c.qkv_bias)
     shared = None if qwen3 else c.shared_expert_intermediate_size
     refuse(not qwen3 and shared is None, "missing key 'shared_expert_intermediate_size'")
     function = activation(c.hidden_act)
@@ -166,8 +177,10 @@ def _qwen_moe(c: QwenMoeConfig, name: str, *, qwen3: bool) -> Model:
         shared_gate=shared is not None,
     )
     mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
-    sections, counts = expert_sections(dense, _layer(attention, mlp), _layer(attention, moe))
-    sizes = _sizes(
+    sections, counts = expert_sections(
+        dense, pre_norm_layer(attention, mlp), pre_norm_layer(attention, moe)
+    )
+    sizes = moe_sizes(
         c,
         experts=c.num_experts,
         active=c.num_experts_per_tok,
@@ -176,7 +189,7 @@ def _qwen_moe(c: QwenMoeConfig, name: str, *, qwen3: bool) -> Model:
         intermediate=c.intermediate_size if any(dense) else None,
         window=window if any(kinds) else None,
     )
-    return assemble(name, c.model_type, _ends(c, sections), counts, sizes)
+    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
 
 
 def expert_sections(
@@ -214,14 +227,14 @@ def olmoe(c: OlmoeConfig, name: str) -> Model:
         activation=activation(c.hidden_act),
     )
     bias = c.attention_bias
-    attention = _attention(None, qkv_bias=bias, out_bias=bias, qk_norm="all")
+    attention = rotary_attention(None, qkv_bias=bias, out_bias=bias, qk_norm="all")
     sections, counts = layer_sections(
-        [False] * c.num_hidden_layers, lambda _: _layer(attention, moe)
+        [False] * c.num_hidden_layers, lambda _: pre_norm_layer(attention, moe)
     )
-    sizes = _sizes(
+    sizes = moe_sizes(
         c, experts=c.num_experts, active=c.num_experts_per_tok, width=c.intermediate_size
     )
-    return assemble(name, c.model_type, _ends(c, sections), counts, sizes)
+    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
 
 
 def gpt_oss(c: GptOssConfig, name: str) -> Model:
@@ -240,17 +253,19 @@ def gpt_oss(c: GptOssConfig, name: str) -> Model:
 
     def layer(window: Expr | None) -> DecoderLayer:
         bias = c.attention_bias
-        return _layer(_attention(window, qkv_bias=bias, out_bias=bias, sinks=True), moe)
+        return pre_norm_layer(
+            rotary_attention(window, qkv_bias=bias, out_bias=bias, sinks=True), moe
+        )
 
     sections, counts = layer_sections(kinds, layer)
-    sizes = _sizes(
+    sizes = moe_sizes(
         c,
         experts=c.num_local_experts,
         active=c.num_experts_per_tok,
         width=c.intermediate_size,
         window=c.sliding_window if any(kinds) else None,
     )
-    return assemble(name, c.model_type, _ends(c, sections), counts, sizes)
+    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
 
 
 FAMILIES = {

@@ -244,6 +244,62 @@ def deepseek_v3(rng: Random) -> Config:
     return _latent(rng, "deepseek_v3")
 
 
+def glm4_moe_lite(rng: Random) -> Config:
+    """V3 whose dense layers are listed."""
+    types = ["dense", "sparse", rng.choice(["dense", "sparse"])]
+    return _latent(rng, "glm4_moe_lite") | {"mlp_layer_types": types}
+
+
+def ministral3(rng: Random) -> Config:
+    """Mistral with long-context rotary factors."""
+    return mistral(rng) | {"model_type": "ministral3"}
+
+
+def _experts(rng: Random, family: str) -> Config:
+    return _decoder(
+        rng,
+        family,
+        num_local_experts=rng.randint(2, 5),
+        num_experts_per_tok=rng.randint(1, 2),
+    )
+
+
+def granitemoe(rng: Random) -> Config:
+    """Scaled residual branches."""
+    config = _experts(rng, "granitemoe") | {"attention_bias": rng.random() < 0.5}
+    config.pop("head_dim")
+    return config
+
+
+def phimoe(rng: Random) -> Config:
+    """Biases, and the two experts a token that its router chooses."""
+    config = _experts(rng, "phimoe") | {"num_experts_per_tok": 2}
+    config.pop("head_dim")
+    return config | {"attention_bias": rng.random() < 0.5, "lm_head_bias": rng.random() < 0.5}
+
+
+def minimax_m2(rng: Random) -> Config:
+    """Norms over all heads, sigmoid routing."""
+    return _experts(rng, "minimax_m2") | {"rotary_dim": 4}
+
+
+def dbrx(rng: Random) -> Config:
+    """Nested keys."""
+    heads, kv_heads = _grouped(rng)
+    experts = {"ffn_hidden_size": rng.randint(5, 40), "moe_num_experts": 4, "moe_top_k": 2}
+    return {
+        "model_type": "dbrx",
+        "d_model": heads * rng.choice([4, 8]),
+        "n_heads": heads,
+        "n_layers": rng.randint(1, 3),
+        "max_seq_len": 256,
+        "vocab_size": rng.randint(40, 200),
+        "attn_config": {"kv_n_heads": kv_heads, "clip_qkv": 8.0, "rope_theta": 10000.0},
+        "ffn_config": experts,
+        "pad_token_id": None,
+    }
+
+
 FAMILIES: tuple[Callable[[Random], Config], ...] = (
     llama,
     mistral,
@@ -265,4 +321,10 @@ FAMILIES: tuple[Callable[[Random], Config], ...] = (
     gpt_oss,
     deepseek_v2,
     deepseek_v3,
+    glm4_moe_lite,
+    ministral3,
+    granitemoe,
+    phimoe,
+    minimax_m2,
+    dbrx,
 )

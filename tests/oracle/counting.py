@@ -34,7 +34,8 @@ class RealModel:
         torch.manual_seed(0)
         self.config = parsed
         self.text = parsed.get_text_config()
-        self.model = AutoModelForCausalLM.from_config(parsed, attn_implementation="eager").eval()
+        model = AutoModelForCausalLM.from_config(parsed, attn_implementation="eager")
+        self.model = model.eval().requires_grad_(False)
 
     def parameters(self) -> int:
         """Learned values; tied ones once."""
