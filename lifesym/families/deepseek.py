@@ -1,4 +1,4 @@
-"""DeepSeek V2 and V3, Kimi K2 and GLM 4.7 Flash: latent attention, a few dense layers, then experts with shared ones."""
+"""DeepSeek V2 and V3, Kimi K2, GLM 4.7 Flash: latent attention, dense layers, then experts."""
 
 from typing import Literal
 
@@ -51,7 +51,7 @@ class GlmConfig(DeepseekConfig, kw_only=True):
 
 
 def deepseek(c: DeepseekConfig, name: str) -> Model:
-    """V2 routes by softmax, V3 and its kin by sigmoid; the bias they add to the scores is a buffer."""
+    """V2 routes by softmax, the others by sigmoid; the bias they add to the scores is a buffer."""
     refuse(c.moe_layer_freq != 1, "key 'moe_layer_freq': only 1 is modelled")
     refuse(c.mlp_bias, "key 'mlp_bias': true is not modelled")
     refuse(

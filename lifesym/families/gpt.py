@@ -94,7 +94,7 @@ class BloomConfig(Config, kw_only=True):
     tie_word_embeddings: bool = True
 
 
-def _layer(
+def layer_norm_layer(
     *,
     function: str,
     fused: bool = True,
@@ -107,6 +107,7 @@ def _layer(
     norm: NormSpec = LAYER_NORM,
     mlp_norm: NormSpec | None = LAYER_NORM,
 ) -> DecoderLayer:
+    """A layer of multi-head attention and a plain MLP behind LayerNorms."""
     return DecoderLayer(
         hidden=sym.hidden,
         mixer=Attention(
@@ -133,7 +134,7 @@ def _layer(
     )
 
 
-def _model(
+def layer_norm_model(
     c: Config,
     name: str,
     layer: DecoderLayer,
@@ -148,6 +149,8 @@ def _model(
     rotary_dim: int | None = None,
     embedding_dim: int | None = None,
 ) -> Model:
+    """A stack of one kind of layer between its ends."""
+
     def make(_: Expr | None) -> DecoderLayer:
         return layer
 
@@ -168,10 +171,10 @@ def _model(
 def gpt2(c: GPT2Config, name: str) -> Model:
     """GPT-2: fused QKV, learned positions, tied embeddings."""
     refuse(c.add_cross_attention, "key 'add_cross_attention': true is not modelled")
-    return _model(
+    return layer_norm_model(
         c,
         name,
-        _layer(function=c.activation_function),
+        layer_norm_layer(function=c.activation_function),
         Decoder(norm=LAYER_NORM, tied=c.tie_word_embeddings, positions=sym.positions),
         layers=c.n_layer,
         hidden=c.n_embd,
@@ -186,14 +189,14 @@ def gpt_neox(c: NeoXConfig, name: str) -> Model:
     """GPT-NeoX: fused QKV, partial rotary positions, attention and MLP usually in parallel."""
     head_dim = per_head(c.hidden_size, c.num_attention_heads)
     rotary_dim = rotated(head_dim, c.partial_rotary_factor)
-    layer = _layer(
+    layer = layer_norm_layer(
         function=c.hidden_act,
         qkv_bias=c.attention_bias,
         out_bias=c.attention_bias,
         rotary_dim=sym.head_dim if rotary_dim == head_dim else sym.rotary_dim,
         parallel=c.use_parallel_residual,
     )
-    return _model(
+    return layer_norm_model(
         c,
         name,
         layer,
@@ -211,7 +214,7 @@ def gptj(c: GPTJConfig, name: str) -> Model:
     """GPT-J: attention and MLP in parallel behind one norm, an LM head with a bias."""
     head_dim = per_head(c.n_embd, c.n_head)
     partial = c.rotary_dim is not None and c.rotary_dim < head_dim
-    layer = _layer(
+    layer = layer_norm_layer(
         function=c.activation_function,
         fused=False,
         qkv_bias=False,
@@ -220,7 +223,7 @@ def gptj(c: GPTJConfig, name: str) -> Model:
         parallel=True,
         mlp_norm=None,
     )
-    return _model(
+    return layer_norm_model(
         c,
         name,
         layer,
@@ -238,7 +241,7 @@ def opt(c: OPTConfig, name: str) -> Model:
     """OPT: learned positions in a table with two spare rows."""
     width = c.word_embed_proj_dim or c.hidden_size
     norm = NormSpec(features=sym.hidden, kind="layer", affine=c.layer_norm_elementwise_affine)
-    layer = _layer(
+    layer = layer_norm_layer(
         function=c.activation_function,
         fused=False,
         qkv_bias=c.enable_bias,
@@ -254,7 +257,7 @@ def opt(c: OPTConfig, name: str) -> Model:
         positions=sym.positions,
         width=sym.hidden if width == c.hidden_size else sym.embedding_dim,
     )
-    return _model(
+    return layer_norm_model(
         c,
         name,
         layer,
@@ -271,10 +274,10 @@ def opt(c: OPTConfig, name: str) -> Model:
 
 def bloom(c: BloomConfig, name: str) -> Model:
     """BLOOM: ALiBi, fused QKV, a norm of the embeddings."""
-    return _model(
+    return layer_norm_model(
         c,
         name,
-        _layer(function="gelu_new", alibi=True),
+        layer_norm_layer(function="gelu_new", alibi=True),
         Decoder(norm=LAYER_NORM, tied=c.tie_word_embeddings, embedding_norm=LAYER_NORM),
         layers=c.n_layer,
         hidden=c.hidden_size,
