@@ -314,7 +314,8 @@ def forecast(
     Args:
         model: the model.
         hardware: the device.
-        prompt: prompt tokens of each sequence.
+        prompt: prompt tokens of each sequence; for an encoder-decoder whose source has no fixed
+            length they are the source, and its decoder starts with one token.
         generate: tokens generated a sequence; the first one comes from the prefill.
         batch: sequences computed together.
         past: tokens already cached before the prompt.
@@ -339,8 +340,14 @@ def forecast(
         SpecError: an unknown format, or one the device has no peak for.
         SymbolError: a size that is not a valid integer, or an unknown option.
     """
-    if model.kind != "decoder":
+    if "decoder" not in model.kind:
         raise SpecError(f"{model.name} is an encoder: it generates no tokens to forecast")
+    if model.kind == "encoder-decoder":
+        plain = fusion == "none" and cache is None and chunk is None
+        if not plain or (tensor_parallel, expert_parallel) != (1, 1):
+            raise SpecError(f"{model.name} has an encoder: of the rewrites only LoRA is modelled")
+        if sym.source not in model.values:
+            model, prompt = model.with_source(prompt), 1
     sizes = {
         "prompt": size(prompt, "prompt"),
         "generate": size(generate, "generate"),

@@ -6,8 +6,9 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self
 
-from sympy import Add, Expr, Integer, S, Symbol, sympify
+from sympy import Add, Expr, S, Symbol, sympify
 
+from lifesym import symbols as sym
 from lifesym.blocks import Block, Emitted
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest
@@ -22,7 +23,9 @@ from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
 class Section:
     """A block and how many times it runs.
 
-    ``shared`` blocks own their weights once; ``copies`` of them take turns where there are more.
+    ``shared`` blocks own their weights once; ``copies`` of them take turns where there are more,
+    and none are their own where another section has them. An ``encoder`` section computes the
+    source, in the pass that starts a sequence.
     """
 
     label: str
@@ -30,6 +33,7 @@ class Section:
     block: Block
     shared: bool = False
     copies: Size = 1
+    encoder: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,9 +55,9 @@ class Model:
     name: str
     family: str
     sections: tuple[Section, ...]
-    values: Mapping[Symbol, int]
+    values: Mapping[Symbol, int | Expr]
     context_limit: Size | None = None
-    kind: Literal["decoder", "encoder", "bare encoder"] = "decoder"
+    kind: Literal["decoder", "encoder", "bare encoder", "encoder-decoder"] = "decoder"
 
     @classmethod
     def from_hf(cls, config: Mapping[str, Any] | str | Path, *, strict: bool = False) -> "Model":
@@ -102,6 +106,16 @@ class Model:
         """The same model with a hard limit of positions."""
         return replace(self, context_limit=positions)
 
+    def with_source(self, tokens: Size) -> Self:
+        """The same model with so many encoder positions.
+
+        Raises:
+            SymbolError: the model has no encoder beside its decoder, or one of fixed length.
+        """
+        if self.kind != "encoder-decoder" or sym.source in self.values:
+            raise SymbolError(f"{self.name} has no encoder whose length can be chosen")
+        return replace(self, values={**self.values, sym.source: size(tokens, "source")})
+
     def encoder(self, *, bare: bool = False) -> Self:
         """The same model as an encoder; ``bare`` without its masked-LM head."""
         return replace(self, kind="bare encoder" if bare else "encoder")
@@ -109,7 +123,7 @@ class Model:
     @cached_property
     def bound(self) -> tuple[Section, ...]:
         """The sections with their known sizes put in."""
-        values = {symbol: Integer(value) for symbol, value in self.values.items()}
+        values = {symbol: sympify(value) for symbol, value in self.values.items()}
         return tuple(_bind(section, values) for section in self.sections)
 
     def forward(
@@ -121,10 +135,12 @@ class Model:
         mla: MLA = "absorbed",
         causal: Causal = "full",
         routing: Routing | RoutingKind = "uniform",
+        encode: bool | None = None,
     ) -> Trace:
         """The operators of one forward pass: ``new`` tokens of each sequence after ``past``.
 
         Prefill is ``new=S, past=0``; a decode step ``new=1, past=T``; chunk i ``new=C, past=i*C``.
+        An encoder-decoder also encodes its source with ``encode``, or by default if ``past`` is 0.
 
         Raises:
             SymbolError: a size that is not a valid integer, an unknown option, or more tokens
@@ -145,8 +161,9 @@ class Model:
             mla=mla,
             causal=causal,
             routing=Routing(kind=routing) if isinstance(routing, str) else routing,
+            encode=past == 0 if encode is None else encode,
         )
-        if self.kind != "decoder" and step.past.is_number and step.past != 0:
+        if "decoder" not in self.kind and step.past.is_number and step.past != 0:
             raise SymbolError(f"{self.name} is an encoder: it has no past tokens")
         self._check_context(step)
         return self._trace(step)
@@ -162,9 +179,16 @@ class Model:
                     copies=sympify(section.copies if section.shared else section.count),
                 )
                 for section in self.bound
-                for name, operator in _named(section.block.operators(step))
+                if step.encode or not section.encoder
+                for name, operator in _named(section.block.operators(self._seen(section, step)))
             )
         )
+
+    def _seen(self, section: Section, step: ForwardPass) -> ForwardPass:
+        """The pass as a section sees it: an encoder computes the whole source at once."""
+        if not section.encoder:
+            return step
+        return replace(step, new=sympify(self.values.get(sym.source, sym.source)), past=S.Zero)
 
     def _check_context(self, step: ForwardPass) -> None:
         length = step.new + step.past

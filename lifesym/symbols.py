@@ -138,6 +138,11 @@ imbalance = _row(
 q_rank = _row("q_rank", r"r_{\mathrm{q}}", "elements", "rank of the compressed queries")
 kv_rank = _row("kv_rank", r"r_{\mathrm{kv}}", "elements", "size of the latent that is cached")
 nope_dim = _row("nope_dim", r"d_{\mathrm{nope}}", "elements", "head elements without position")
+source = _row("source", r"S_{\mathrm{enc}}", "tokens", "positions of the encoder")
+position_buckets = _row(
+    "position_buckets", r"n_{\mathrm{rel}}", "buckets", "buckets of relative positions"
+)
+encoder_layers = _row("encoder_layers", r"L_{\mathrm{enc}}", "layers", "layers of the encoder")
 rope_dim = _row("rope_dim", r"d_{\mathrm{rope}}", "elements", "rotated head elements, shared key")
 value_dim = _row("value_dim", r"d_{\mathrm{v}}", "elements", "size of a value head")
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
 
-from sympy import Add, Expr, S
+from sympy import Add, Expr
 
 from lifesym.cost import FIELDS, Cost
 from lifesym.formats import Format, Precision
@@ -27,7 +27,7 @@ class ForwardPass:
         mla: convention of latent attention.
         causal: ``full`` counts the whole rectangle of scores, ``exact`` what the mask leaves.
         routing: how tokens choose experts.
-        source: encoder positions that cross-attention sees.
+        encode: an encoder runs too, and cross-attention caches its keys and values.
     """
 
     batch: Expr
@@ -37,7 +37,7 @@ class ForwardPass:
     mla: MLA = "absorbed"
     causal: Causal = "full"
     routing: Routing = field(default_factory=Routing)
-    source: Expr = S.Zero
+    encode: bool = True
 
     @property
     def tokens(self) -> Expr:

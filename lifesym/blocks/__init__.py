@@ -2,6 +2,7 @@
 
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
+from lifesym.blocks.cross import Closing, CrossAttention, RelativePositions
 from lifesym.blocks.encoder import EncoderEmbed, EncoderHead
 from lifesym.blocks.ends import Embed, Head
 from lifesym.blocks.experts import MoE
@@ -17,6 +18,8 @@ __all__ = [
     "Attention",
     "Block",
     "ChannelMix",
+    "Closing",
+    "CrossAttention",
     "DecoderLayer",
     "DeltaNet",
     "Embed",
@@ -30,6 +33,7 @@ __all__ = [
     "Mamba2",
     "MoE",
     "NormSpec",
+    "RelativePositions",
     "SharedTransformer",
     "TimeMix",
 ]

@@ -15,6 +15,7 @@ from lifesym.operators import (
     KVAppend,
     Linear,
     Norm,
+    Residual,
     Rotary,
     Scale,
     Softmax,
@@ -38,6 +39,7 @@ class Attention(Block):
         out_bias: bias on the output projection.
         rotary_dim: rotated elements of a head; 0 for models without rotary positions.
         qk_norm: RMSNorm of queries and keys, over each head or over all heads together.
+        relative: learned biases of relative positions on the scores.
         alibi: linear position biases on the scores.
         softcap: soft cap on the scores.
         sinks: one learned score a head that takes part in the softmax.
@@ -56,6 +58,7 @@ class Attention(Block):
     out_bias: bool = False
     rotary_dim: Size = 0
     qk_norm: Literal["none", "head", "all"] = "none"
+    relative: bool = False
     alibi: bool = False
     softcap: bool = False
     sinks: bool = False
@@ -141,6 +144,8 @@ class Attention(Block):
         yield "attn_qk", AttentionScores(**shape)
         if self.softcap:
             yield "attn_softcap", Scale(elements=scores, softcap=True)
+        if self.relative:
+            yield "attn_bias", Residual(elements=scores)
         if self.alibi:
             yield "attn_alibi", Alibi(elements=scores)
         sinks = self.heads if self.sinks else 0

@@ -23,6 +23,7 @@ class DecoderLayer(Block):
         mlp_norm: the same of the feed-forward block; None in parallel layers that share one.
         mixer_post_norm: a second norm, of the mixer's output.
         mlp_post_norm: a second norm, of the feed-forward block's output.
+        cross: attention to an encoder's output, after the mixer; None in most models.
         parallel: mixer and feed-forward block read the same input and are added together.
         scaled: both outputs are multiplied by a constant before they are added.
     """
@@ -34,6 +35,7 @@ class DecoderLayer(Block):
     mlp_norm: NormSpec | None = None
     mixer_post_norm: NormSpec | None = None
     mlp_post_norm: NormSpec | None = None
+    cross: Block | None = None
     parallel: bool = False
     scaled: bool = False
 
@@ -51,6 +53,11 @@ class DecoderLayer(Block):
                 yield "attn_scale", Scale(elements=elements)
             if not self.parallel:
                 yield "attn_residual", Residual(elements=elements)
+        if self.cross:
+            if self.mixer_norm:
+                yield "cross_norm", self.mixer_norm.over(tokens)
+            yield from self.cross.operators(step)
+            yield "cross_residual", Residual(elements=elements)
         if self.mlp_norm:
             yield "mlp_norm", self.mlp_norm.over(tokens)
         if self.mlp:
@@ -63,12 +70,13 @@ class DecoderLayer(Block):
             yield "mlp_residual", Residual(elements=elements, inputs=inputs)
 
     def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """What its mixer adds."""
+        """What its mixer adds; a cache of an encoder's output does not grow."""
         return self.mixer.per_token(mla) if self.mixer else S.Zero
 
     def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
-        """What its mixer keeps."""
-        return self.mixer.cached(tokens, mla) if self.mixer else S.Zero
+        """What its mixer keeps, and its attention to an encoder."""
+        parts = (part for part in (self.mixer, self.cross) if part)
+        return Add(*(part.cached(tokens, mla) for part in parts))
 
     def fixed_bytes(self, kv: Format) -> Expr:
         """The state of both."""

@@ -61,7 +61,7 @@ def count(
     trace = loaded.forward(batch, new, past, logits, mla, causal, routing)
     cost = trace.cost_at(precision)
     totals = {name: whole(getattr(cost, name)) for name in _FIELDS}
-    bare = loaded.kind != "decoder" and logits == "none"
+    bare = "decoder" not in loaded.kind and logits == "none"
     roles = loaded.roles_of("none") if bare else loaded.weight_roles
     totals["parameters"] = sum(whole(count) for count in roles.values())
     totals["kv_bytes_per_token"] = whole(loaded.kv_bytes_per_token(precision.kv, mla))

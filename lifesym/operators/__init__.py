@@ -1,7 +1,13 @@
 """Operators: one frozen dataclass each, one family a module."""
 
 from lifesym.operators.activation import Activation
-from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppend, Softmax
+from lifesym.operators.attention import (
+    AttentionScores,
+    AttentionValues,
+    KVAppend,
+    Softmax,
+    SourceAppend,
+)
 from lifesym.operators.base import Operator
 from lifesym.operators.chunked import DeltaRule, DualScan
 from lifesym.operators.collective import Collective
@@ -41,6 +47,7 @@ __all__ = [
     "Scale",
     "SelectiveScan",
     "Softmax",
+    "SourceAppend",
     "TokenShift",
     "TopK",
 ]

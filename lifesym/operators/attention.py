@@ -203,6 +203,23 @@ class KVAppend(Operator):
         )
 
 
+@dataclass(frozen=True, kw_only=True)
+class SourceAppend(KVAppend):
+    """Write the keys and values of the encoder's positions, once: they do not grow.
+
+    >>> from lifesym import symbols as sym
+    >>> op = SourceAppend(tokens=sym.source, source=sym.source, elements=2 * sym.hidden)
+    >>> op.held(sym.past)
+    2*hidden*source
+    """
+
+    source: Size
+
+    def held(self, tokens: Expr) -> Expr:
+        """Cached elements of one sequence, whatever it has generated."""
+        return self.source * self.heads * self.elements
+
+
 def share_of(tokens: Expr, share: Expr) -> Expr:
     """So many tokens' share, rounded up to whole tokens where the share is a fraction."""
     if share.is_Rational and not share.is_Integer:

@@ -1,0 +1,109 @@
+"""T5 and Flan-T5: an encoder of the source, a decoder with attention to it."""
+
+from lifesym import symbols as sym
+from lifesym.blocks import (
+    MLP,
+    Attention,
+    Closing,
+    CrossAttention,
+    DecoderLayer,
+    Embed,
+    Head,
+    NormSpec,
+    RelativePositions,
+)
+from lifesym.families.base import Config, Count, Family, activation, numbers, refuse
+from lifesym.model import Model, Section
+
+
+class T5Config(Config, kw_only=True):
+    """Keys of T5 1.0 and 1.1; the inner width is ``num_heads * d_kv`` whatever ``d_model`` is."""
+
+    vocab_size: Count = 32128
+    d_model: Count = 512
+    d_kv: Count = 64
+    d_ff: Count = 2048
+    num_layers: Count = 6
+    num_decoder_layers: Count | None = None
+    num_heads: Count = 8
+    relative_attention_num_buckets: Count = 32
+    feed_forward_proj: str = "relu"
+    tie_word_embeddings: bool = True
+    is_encoder_decoder: bool = True
+
+
+def t5(c: T5Config, name: str) -> Model:
+    """T5: RMSNorms, no biases; relative positions are looked up once a stack for all its layers.
+
+    With tied embeddings the decoder's output is scaled before the LM head (T5 1.0).
+    """
+    refuse(not c.is_encoder_decoder, "key 'is_encoder_decoder': false is not modelled")
+    gated, _, function = c.feed_forward_proj.rpartition("-")
+    refuse(gated not in ("", "gated"), f"key 'feed_forward_proj': {c.feed_forward_proj!r}")
+    function = "gelu_new" if c.feed_forward_proj == "gated-gelu" else function
+    norm = NormSpec(features=sym.hidden)
+
+    def layer(*, decoder: bool) -> DecoderLayer:
+        sizes = {"hidden": sym.hidden, "heads": sym.heads, "head_dim": sym.head_dim}
+        return DecoderLayer(
+            hidden=sym.hidden,
+            mixer=Attention(**sizes, kv_heads=sym.heads, relative=True, bidirectional=not decoder),
+            cross=CrossAttention(**sizes) if decoder else None,
+            mlp=MLP(
+                hidden=sym.hidden,
+                intermediate=sym.intermediate,
+                activation=activation(function),
+                gated=bool(gated),
+            ),
+            mixer_norm=norm,
+            mlp_norm=norm,
+        )
+
+    embed = Embed(vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden)
+    positions = RelativePositions(buckets=sym.position_buckets, heads=sym.heads)
+    head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=c.tie_word_embeddings, norm=None)
+    closing = Closing(norm=norm, scaled=c.tie_word_embeddings)
+    encoder = (
+        Section(label="encoder_embed", count=1, block=embed, encoder=True),
+        Section(label="encoder_positions", count=1, block=positions, encoder=True),
+        Section(
+            label="encoder_layers",
+            count=sym.encoder_layers,
+            block=layer(decoder=False),
+            encoder=True,
+        ),
+        Section(label="encoder_norm", count=1, block=Closing(norm=norm), encoder=True),
+    )
+    decoder = (
+        Section(label="embed", count=1, block=embed, shared=True, copies=0),
+        Section(label="positions", count=1, block=positions),
+        Section(label="layers", count=sym.layers, block=layer(decoder=True)),
+        Section(label="closing", count=1, block=closing),
+        Section(label="head", count=1, block=head),
+    )
+    return Model(
+        name=name,
+        family=c.model_type,
+        sections=encoder + decoder,
+        values=numbers(
+            hidden=c.d_model,
+            heads=c.num_heads,
+            head_dim=c.d_kv,
+            intermediate=c.d_ff,
+            vocab=c.vocab_size,
+            layers=c.num_decoder_layers or c.num_layers,
+            encoder_layers=c.num_layers,
+            position_buckets=c.relative_attention_num_buckets,
+        ),
+        kind="encoder-decoder",
+    )
+
+
+FAMILIES = {
+    "t5": Family(
+        T5Config,
+        t5,
+        "t5-small",
+        ignored="dropout_rate n_positions relative_attention_max_distance",
+    )
+}
