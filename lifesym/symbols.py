@@ -138,6 +138,16 @@ imbalance = _row(
 q_rank = _row("q_rank", r"r_{\mathrm{q}}", "elements", "rank of the compressed queries")
 kv_rank = _row("kv_rank", r"r_{\mathrm{kv}}", "elements", "size of the latent that is cached")
 nope_dim = _row("nope_dim", r"d_{\mathrm{nope}}", "elements", "head elements without position")
+streams = _row("streams", "A", "streams", "copies of the residual stream (AltUp)")
+augmented_rank = _row(
+    "augmented_rank", r"r_{\mathrm{L}}", "elements", "rank of the learned residual (LAuReL)"
+)
+layer_embedding = _row(
+    "layer_embedding", r"d_{\mathrm{ple}}", "elements", "size of a token's embedding for one layer"
+)
+layer_vocab = _row(
+    "layer_vocab", r"V_{\mathrm{ple}}", "tokens", "rows of the table of embeddings by layer"
+)
 source = _row("source", r"S_{\mathrm{enc}}", "tokens", "positions of the encoder")
 position_buckets = _row(
     "position_buckets", r"n_{\mathrm{rel}}", "buckets", "buckets of relative positions"

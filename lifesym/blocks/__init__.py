@@ -1,5 +1,6 @@
 """The blocks that models are built of; each emits its operators for a forward pass."""
 
+from lifesym.blocks.altup import AltUpLayer, CloseStreams, OpenStreams
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.blocks.cross import Closing, CrossAttention, RelativePositions
@@ -15,9 +16,11 @@ from lifesym.blocks.zamba import Link, SharedTransformer
 
 __all__ = [
     "MLP",
+    "AltUpLayer",
     "Attention",
     "Block",
     "ChannelMix",
+    "CloseStreams",
     "Closing",
     "CrossAttention",
     "DecoderLayer",
@@ -33,6 +36,7 @@ __all__ = [
     "Mamba2",
     "MoE",
     "NormSpec",
+    "OpenStreams",
     "RelativePositions",
     "SharedTransformer",
     "TimeMix",

@@ -45,6 +45,8 @@ class Attention(Block):
         sinks: one learned score a head that takes part in the softmax.
         window: sliding window: a token sees itself and the window - 1 tokens before it.
         bidirectional: no causal mask and no cache (encoders).
+        value_norm: values are normalized over each head, without gains.
+        reuses: keys and values are those of an earlier layer, and only read.
         gated: the query projection also gives a sigmoid gate for every element of the output.
     """
 
@@ -64,6 +66,8 @@ class Attention(Block):
     sinks: bool = False
     window: Size | None = None
     bidirectional: bool = False
+    value_norm: bool = False
+    reuses: bool = False
     gated: bool = False
 
     def attended(self, step: ForwardPass) -> tuple[Expr, Expr]:
@@ -85,9 +89,11 @@ class Attention(Block):
         tokens, width = step.tokens, self.heads * self.head_dim
         kv_width = self.kv_heads * self.head_dim
         queries = 2 * width if self.gated else width
-        projections = (("attn_q", queries), ("attn_k", kv_width), ("attn_v", kv_width))
-        if self.fused:
-            projections = (("attn_qkv_fused", queries + 2 * kv_width),)  # type: ignore[assignment]
+        projections = [("attn_q", queries), ("attn_k", kv_width), ("attn_v", kv_width)]
+        if self.reuses:
+            del projections[1:]
+        elif self.fused:
+            projections = [("attn_qkv_fused", queries + 2 * kv_width)]
         for name, out in projections:
             yield (
                 name,
@@ -97,21 +103,25 @@ class Attention(Block):
             )
         if self.qk_norm == "head":
             yield "attn_q_norm", Norm(rows=tokens * self.heads, features=self.head_dim)
-            yield "attn_k_norm", Norm(rows=tokens * self.kv_heads, features=self.head_dim)
+            if not self.reuses:
+                yield "attn_k_norm", Norm(rows=tokens * self.kv_heads, features=self.head_dim)
         elif self.qk_norm == "all":
             yield "attn_q_norm", Norm(rows=tokens, features=width)
             yield "attn_k_norm", Norm(rows=tokens, features=kv_width)
+        if self.value_norm:
+            rows = tokens * self.kv_heads
+            yield "attn_v_norm", Norm(rows=rows, features=self.head_dim, affine=False)
         if self.rotary_dim != 0:
             yield (
                 "attn_rope",
                 Rotary(
                     tokens=tokens,
                     heads=self.heads,
-                    kv_heads=self.kv_heads,
+                    kv_heads=0 if self.reuses else self.kv_heads,
                     rotary_dim=self.rotary_dim,
                 ),
             )
-        if not self.bidirectional:
+        if not (self.bidirectional or self.reuses):
             per_head = 2 * self.head_dim
             limit = None if self.window is None else self.window - 1
             yield (
@@ -153,8 +163,8 @@ class Attention(Block):
         yield "attn_av", AttentionValues(**shape)
 
     def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """A key and a value of every key-value head; nothing in an encoder."""
-        if self.bidirectional:
+        """A key and a value of every key-value head; nothing in an encoder, or where reused."""
+        if self.bidirectional or self.reuses:
             return S.Zero
         return 2 * self.kv_heads * self.head_dim
 

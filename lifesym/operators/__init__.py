@@ -20,6 +20,7 @@ from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
 from lifesym.operators.recurrent import CausalConv, SelectiveScan
 from lifesym.operators.rwkv import WKV, TokenShift
+from lifesym.operators.streams import MixStreams
 
 __all__ = [
     "WKV",
@@ -38,6 +39,7 @@ __all__ = [
     "KVAppend",
     "LMHead",
     "Linear",
+    "MixStreams",
     "Norm",
     "Operator",
     "Ranking",

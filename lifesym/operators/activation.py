@@ -18,6 +18,7 @@ ACTIVATION_OPS = {
     "quick_gelu": 5,  # scale, exponential, add, divide, multiply: x * sigmoid(1.702 x)
     "sigmoid": 3,  # exponential, add, divide
     "tanh": 1,
+    "gaussian_topk": 6,  # sum; subtract, square, sum; subtract a cut-off, compare: sparse gates
 }
 """Operations an element of each activation function, the sign of an exponent being free."""
 

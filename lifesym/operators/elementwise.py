@@ -48,7 +48,7 @@ class Residual(Elementwise):
     """
 
     elements: Size
-    inputs: int = 2
+    inputs: Size = 2
 
     family: ClassVar[str] = "residual"
     counted: ClassVar[str] = "1 addition an element for each input after the first"

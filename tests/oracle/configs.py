@@ -300,6 +300,34 @@ def dbrx(rng: Random) -> Config:
     }
 
 
+def gemma3n_text(rng: Random) -> Config:
+    """Streams, embeddings by layer, sparse gates, shared caches."""
+    heads, kv_heads = _grouped(rng)
+    kinds = ["sliding_attention", "full_attention", rng.choice(["full", "sliding"]) + "_attention"]
+    layers = rng.randint(3, 5)
+    types = kinds + [rng.choice(kinds) for _ in range(layers - 3)]
+    return {
+        "model_type": "gemma3n_text",
+        "vocab_size": rng.randint(40, 90),
+        "vocab_size_per_layer_input": 30,
+        "hidden_size": heads * rng.choice([4, 6]),
+        "hidden_size_per_layer_input": rng.choice([4, 6]),
+        "intermediate_size": [rng.choice([10, 20]) for _ in range(layers)],
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "head_dim": 8,
+        "sliding_window": rng.randint(3, 20),
+        "layer_types": types,
+        "num_kv_shared_layers": rng.randint(0, layers - 2),
+        "activation_sparsity_pattern": [rng.choice([0.0, 0.9]) for _ in range(layers)],
+        "altup_num_inputs": rng.randint(2, 4),
+        "laurel_rank": rng.choice([2, 4]),
+        "max_position_embeddings": 256,
+        "pad_token_id": 0,
+    }
+
+
 FAMILIES: tuple[Callable[[Random], Config], ...] = (
     llama,
     mistral,
@@ -327,4 +355,5 @@ FAMILIES: tuple[Callable[[Random], Config], ...] = (
     phimoe,
     minimax_m2,
     dbrx,
+    gemma3n_text,
 )

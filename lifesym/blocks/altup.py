@@ -1,0 +1,164 @@
+"""Layers with several residual streams: AltUp, LAuReL and embeddings by layer (Gemma 3n)."""
+
+from dataclasses import dataclass
+
+from sympy import Expr
+
+from lifesym.blocks.base import Block, Emitted, NormSpec
+from lifesym.operators import (
+    Activation,
+    Embedding,
+    Linear,
+    MixStreams,
+    Norm,
+    Residual,
+    Scale,
+)
+from lifesym.symbols import Size
+from lifesym.trace import MLA, ForwardPass
+
+
+@dataclass(frozen=True, kw_only=True)
+class AltUpLayer(Block):
+    """One stream goes through attention and MLP; the others are predicted and corrected.
+
+    Attributes:
+        hidden: size of a stream.
+        streams: how many there are.
+        mixer: the attention.
+        mlp: the feed-forward block.
+        rank: rank of the learned residual beside the attention.
+        embedding: size of the token's embedding for this layer.
+        activation: of the gate on that embedding.
+        sparse: the MLP's gate keeps what exceeds a cut-off.
+        width: size of that gate.
+        scaled: the corrected stream is scaled by a learned vector.
+    """
+
+    hidden: Size
+    streams: Size
+    mixer: Block
+    mlp: Block
+    rank: Size
+    embedding: Size
+    activation: str
+    width: Size
+    sparse: bool = False
+    scaled: bool = True
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Mixing, attention beside the learned residual, MLP, the layer's embedding."""
+        tokens, hidden = step.tokens, self.hidden
+        elements = tokens * hidden
+        norm = NormSpec(features=hidden)
+        yield from self._mixing(tokens)
+        yield "attn_norm", norm.over(tokens)
+        yield "laurel", Linear(tokens=tokens, in_features=hidden, out_features=self.rank)
+        up = Linear(tokens=tokens, in_features=self.rank, out_features=hidden, role="laurel_up")
+        yield "laurel_up", up
+        yield "laurel_norm", norm.over(tokens)
+        yield from self.mixer.operators(step)
+        yield "attn_post_norm", norm.over(tokens)
+        yield "attn_residual", Residual(elements=elements, inputs=4)
+        yield "attn_scale", Scale(elements=elements)
+        yield "mlp_norm", norm.over(tokens)
+        if self.sparse:
+            gate = Activation(elements=tokens * self.width, function="gaussian_topk")
+            yield "mlp_sparse", gate
+        yield from self.mlp.operators(step)
+        yield "mlp_post_norm", norm.over(tokens)
+        yield "mlp_residual", Residual(elements=elements)
+        inner = self.embedding
+        yield "layer_embed_in", Linear(tokens=tokens, in_features=hidden, out_features=inner)
+        gated = Activation(elements=tokens * inner, function=self.activation, gated=True)
+        yield "layer_embed_act", gated
+        yield "layer_embed_out", Linear(tokens=tokens, in_features=inner, out_features=hidden)
+        yield "layer_embed_norm", norm.over(tokens)
+        yield "layer_embed_residual", Residual(elements=elements * (self.streams - 1))
+
+    def _mixing(self, tokens: Expr) -> Emitted:
+        """Coefficients from the input for the prediction, from the output for the correction."""
+        streams = self.streams
+        yield "altup_norm", Norm(rows=2 * tokens, features=self.hidden)
+        yield (
+            "altup_router",
+            Linear(tokens=2 * tokens, in_features=self.hidden, out_features=streams),
+        )
+        yield "altup_act", Activation(elements=2 * tokens * streams, function="tanh")
+        for name, outputs in (("altup_predict", streams**2), ("altup_correct", streams)):
+            yield name, Linear(tokens=tokens, in_features=streams, out_features=outputs)
+        yield (
+            "altup_mix",
+            MixStreams(tokens=tokens, hidden=self.hidden, streams=streams, scaled=self.scaled),
+        )
+
+    def per_token(self, mla: MLA = "absorbed") -> Expr:
+        """What its attention adds."""
+        return self.mixer.per_token(mla)
+
+    def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
+        """What its attention keeps."""
+        return self.mixer.cached(tokens, mla)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenStreams(Block):
+    """After the embedding: every layer's own embedding of the token, and the other streams.
+
+    Attributes:
+        hidden: size of a stream.
+        streams: how many there are.
+        layers: layers, each with an embedding.
+        embedding: its size.
+        vocab: rows of the table of those embeddings.
+    """
+
+    hidden: Size
+    streams: Size
+    layers: Size
+    embedding: Size
+    vocab: Size
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Look-up, its sum with a projection of the token embedding, the streams."""
+        tokens, width = step.tokens, self.layers * self.embedding
+        table = Embedding(tokens=tokens, rows=self.vocab, features=width, role="layer_embedding")
+        yield "layer_embedding", table
+        yield "layer_embedding_scale", Scale(elements=tokens * width)
+        projected = Linear(tokens=tokens, in_features=self.hidden, out_features=width)
+        yield "layer_embedding_proj", projected
+        yield "layer_embedding_scale", Scale(elements=tokens * width)
+        norm = Norm(rows=tokens * self.layers, features=self.embedding)
+        yield "layer_embedding_norm", norm
+        yield "layer_embedding_sum", Residual(elements=tokens * width)
+        yield "layer_embedding_scale", Scale(elements=tokens * width)
+        yield from _others(self.hidden, self.streams, tokens, "streams_open")
+
+
+@dataclass(frozen=True, kw_only=True)
+class CloseStreams(Block):
+    """Before the head: the streams are projected and averaged.
+
+    Attributes:
+        hidden: size of a stream.
+        streams: how many there are.
+    """
+
+    hidden: Size
+    streams: Size
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Projections, their magnitudes, the mean."""
+        tokens = step.tokens
+        yield from _others(self.hidden, self.streams, tokens, "streams_close")
+        yield "streams_mean", Residual(elements=tokens * self.hidden, inputs=self.streams)
+
+
+def _others(hidden: Size, streams: Size, tokens: Expr, name: str) -> Emitted:
+    """A projection of every stream but the first, brought to the first one's magnitude."""
+    others = streams - 1
+    yield (
+        name,
+        Linear(tokens=tokens, in_features=hidden, out_features=others * hidden),
+    )
+    yield f"{name}_norm", Norm(rows=tokens * others, features=hidden, affine=False)

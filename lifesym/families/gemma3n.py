@@ -1,0 +1,155 @@
+"""Gemma 3n: several residual streams, embeddings by layer, caches shared by the last layers."""
+
+from collections import Counter
+
+from sympy import Integer
+
+from lifesym import symbols as sym
+from lifesym.blocks import MLP, AltUpLayer, Attention, CloseStreams, NormSpec, OpenStreams
+from lifesym.families.base import (
+    Config,
+    Count,
+    Decoder,
+    Family,
+    activation,
+    assemble,
+    grouped,
+    layer_kinds,
+    numbers,
+    refuse,
+)
+from lifesym.model import Model, Section
+
+Kind = tuple[bool, bool, bool, int]
+"""Windowed, reusing an earlier cache, sparse, MLP width."""
+
+
+class Gemma3nConfig(Config, kw_only=True):
+    """The text model's keys; defaults are the class's."""
+
+    hidden_size: Count
+    num_hidden_layers: Count
+    intermediate_size: Count | list[Count]
+    vocab_size: Count = 262400
+    vocab_size_per_layer_input: Count = 262144
+    hidden_size_per_layer_input: Count = 256
+    num_attention_heads: Count = 8
+    num_key_value_heads: Count = 2
+    head_dim: Count = 256
+    hidden_activation: str = "gelu_pytorch_tanh"
+    attention_bias: bool = False
+    tie_word_embeddings: bool = True
+    sliding_window: Count | None = 512
+    layer_types: list[str] | None = None
+    num_kv_shared_layers: int = 15
+    activation_sparsity_pattern: list[float] | float | None = None
+    altup_num_inputs: Count = 4
+    altup_correct_scale: bool = True
+    laurel_rank: Count = 64
+    final_logit_softcapping: float | None = 30.0
+
+
+def _kinds(c: Gemma3nConfig) -> list[Kind]:
+    """What every layer is; the last ones read the cache of an earlier layer of their type."""
+    layers = c.num_hidden_layers
+    windowed = layer_kinds(c.layer_types, layers, c.sliding_window, lambda i: (i + 1) % 5 != 0)
+    sparsity = c.activation_sparsity_pattern
+    if sparsity is None:
+        sparsity = [0.95] * 10 + [0.0] * (layers - 10) if layers > 10 else 0.0
+    sparse = sparsity if isinstance(sparsity, list) else [sparsity] * layers
+    width = c.intermediate_size
+    widths = width if isinstance(width, list) else [width] * layers
+    for key, values in (("activation_sparsity_pattern", sparse), ("intermediate_size", widths)):
+        refuse(len(values) != layers, f"key {key!r}: {len(values)} entries for {layers} layers")
+    first = layers - c.num_kv_shared_layers
+    refuse(c.num_kv_shared_layers < 0, "key 'num_kv_shared_layers': must be at least 0")
+    for i, kind in enumerate(windowed):
+        refuse(
+            i >= first and kind not in windowed[: max(first, 0)],
+            "key 'num_kv_shared_layers': leaves no layer whose cache could be shared",
+        )
+    return [(windowed[i], i >= first, sparse[i] > 0, widths[i]) for i in range(layers)]
+
+
+def gemma3n(c: Gemma3nConfig, name: str) -> Model:
+    """The language model; layers that reuse a cache have no key and value projections."""
+    grouped(c.num_attention_heads, c.num_key_value_heads)
+    function = activation(c.hidden_activation)
+    kinds = Counter(_kinds(c))
+    same = len({width for *_, width in kinds}) == 1
+
+    def layer(kind: Kind) -> AltUpLayer:
+        windowed, reuses, sparse, number = kind
+        width = sym.intermediate if same else Integer(number)
+        return AltUpLayer(
+            hidden=sym.hidden,
+            streams=sym.streams,
+            mixer=Attention(
+                hidden=sym.hidden,
+                heads=sym.heads,
+                kv_heads=sym.kv_heads,
+                head_dim=sym.head_dim,
+                qkv_bias=c.attention_bias,
+                out_bias=c.attention_bias,
+                rotary_dim=sym.head_dim,
+                qk_norm="head",
+                value_norm=not reuses,
+                reuses=reuses,
+                window=sym.window if windowed else None,
+            ),
+            mlp=MLP(hidden=sym.hidden, intermediate=width, activation=function),
+            rank=sym.augmented_rank,
+            embedding=sym.layer_embedding,
+            activation=function,
+            width=width,
+            sparse=sparse,
+            scaled=c.altup_correct_scale,
+        )
+
+    opened = OpenStreams(
+        hidden=sym.hidden,
+        streams=sym.streams,
+        layers=sym.layers,
+        embedding=sym.layer_embedding,
+        vocab=sym.layer_vocab,
+    )
+    closed = CloseStreams(hidden=sym.hidden, streams=sym.streams)
+    stack = (
+        Section(label="streams", count=1, block=opened),
+        *(
+            Section(label=f"layers_{i}", count=Integer(count), block=layer(kind))
+            for i, (kind, count) in enumerate(kinds.items(), start=1)
+        ),
+        Section(label="mean", count=1, block=closed),
+    )
+    ends = Decoder(
+        norm=NormSpec(features=sym.hidden),
+        tied=c.tie_word_embeddings,
+        scaled=True,
+        softcap=c.final_logit_softcapping is not None,
+    )
+    sizes = numbers(
+        layers=c.num_hidden_layers,
+        hidden=c.hidden_size,
+        intermediate=next(iter(kinds))[-1] if same else None,
+        heads=c.num_attention_heads,
+        kv_heads=c.num_key_value_heads,
+        head_dim=c.head_dim,
+        vocab=c.vocab_size,
+        window=c.sliding_window if any(windowed for windowed, *_ in kinds) else None,
+        streams=c.altup_num_inputs,
+        augmented_rank=c.laurel_rank,
+        layer_embedding=c.hidden_size_per_layer_input,
+        layer_vocab=c.vocab_size_per_layer_input,
+    )
+    return assemble(name, c.model_type, ends.around(stack), sizes)
+
+
+FAMILIES = {
+    "gemma3n_text": Family(
+        Gemma3nConfig,
+        gemma3n,
+        "gemma-3n-e4b",
+        ignored="altup_active_idx altup_coef_clip",
+    )
+}
