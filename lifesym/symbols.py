@@ -138,6 +138,15 @@ imbalance = _row(
 q_rank = _row("q_rank", r"r_{\mathrm{q}}", "elements", "rank of the compressed queries")
 kv_rank = _row("kv_rank", r"r_{\mathrm{kv}}", "elements", "size of the latent that is cached")
 nope_dim = _row("nope_dim", r"d_{\mathrm{nope}}", "elements", "head elements without position")
+full_head_dim = _row(
+    "full_head_dim", r"d_{\mathrm{full}}", "elements", "size of a head in layers of full attention"
+)
+full_kv_heads = _row(
+    "full_kv_heads",
+    r"h_{\mathrm{kv,full}}",
+    "heads",
+    "key and value heads in layers of full attention",
+)
 streams = _row("streams", "A", "streams", "copies of the residual stream (AltUp)")
 augmented_rank = _row(
     "augmented_rank", r"r_{\mathrm{L}}", "elements", "rank of the learned residual (LAuReL)"

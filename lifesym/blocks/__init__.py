@@ -6,7 +6,7 @@ from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.blocks.cross import Closing, CrossAttention, RelativePositions
 from lifesym.blocks.encoder import EncoderEmbed, EncoderHead
 from lifesym.blocks.ends import Embed, Head
-from lifesym.blocks.experts import MoE
+from lifesym.blocks.experts import DenseAndExperts, MoE
 from lifesym.blocks.latent import LatentAttention
 from lifesym.blocks.layer import DecoderLayer
 from lifesym.blocks.mlp import MLP
@@ -25,6 +25,7 @@ __all__ = [
     "CrossAttention",
     "DecoderLayer",
     "DeltaNet",
+    "DenseAndExperts",
     "Embed",
     "Emitted",
     "EncoderEmbed",

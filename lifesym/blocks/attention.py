@@ -46,6 +46,7 @@ class Attention(Block):
         window: sliding window: a token sees itself and the window - 1 tokens before it.
         bidirectional: no causal mask and no cache (encoders).
         value_norm: values are normalized over each head, without gains.
+        tied_values: values are the keys' projection, without one of their own.
         reuses: keys and values are those of an earlier layer, and only read.
         gated: the query projection also gives a sigmoid gate for every element of the output.
     """
@@ -67,6 +68,7 @@ class Attention(Block):
     window: Size | None = None
     bidirectional: bool = False
     value_norm: bool = False
+    tied_values: bool = False
     reuses: bool = False
     gated: bool = False
 
@@ -90,8 +92,8 @@ class Attention(Block):
         kv_width = self.kv_heads * self.head_dim
         queries = 2 * width if self.gated else width
         projections = [("attn_q", queries), ("attn_k", kv_width), ("attn_v", kv_width)]
-        if self.reuses:
-            del projections[1:]
+        if self.reuses or self.tied_values:
+            del projections[1 if self.reuses else 2 :]
         elif self.fused:
             projections = [("attn_qkv_fused", queries + 2 * kv_width)]
         for name, out in projections:

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from sympy import Expr
 
-from lifesym.blocks.base import Block, Emitted
+from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.blocks.mlp import MLP
-from lifesym.operators import Activation, Experts, Linear, Residual, TopK
+from lifesym.operators import Activation, Embedding, Experts, Linear, Residual, TopK
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
 
@@ -94,3 +94,41 @@ class MoE(Block):
     @staticmethod
     def _projection(tokens: Expr, inputs: Size, outputs: Size) -> Linear:
         return Linear(tokens=tokens, in_features=inputs, out_features=outputs)
+
+
+@dataclass(frozen=True, kw_only=True)
+class DenseAndExperts(Block):
+    """An MLP and experts side by side, each with norms of its own (Gemma 4).
+
+    The experts read the residual stream itself. Their router normalizes it again, and a learned
+    number an expert multiplies its weight in the sum.
+
+    Attributes:
+        mlp: the MLP.
+        moe: the experts.
+    """
+
+    mlp: MLP
+    moe: MoE
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """MLP, norm; router's norm, experts between two norms; the sum."""
+        tokens, moe = step.tokens, self.moe
+        norm = NormSpec(features=moe.hidden).over(tokens)
+        yield from self.mlp.operators(step)
+        yield "mlp_out_norm", norm
+        yield "moe_router_norm", norm
+        for name, operator in moe.operators(step):
+            if name == "moe_experts":
+                scale = Embedding(
+                    tokens=tokens * moe.active,
+                    rows=moe.experts,
+                    features=1,
+                    added=True,
+                    role="router_scale",
+                )
+                yield "moe_router_scale", scale
+                yield "moe_norm", norm
+            yield name, operator
+        yield "moe_out_norm", norm
+        yield "moe_sum", Residual(elements=tokens * moe.hidden)

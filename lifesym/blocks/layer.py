@@ -26,6 +26,7 @@ class DecoderLayer(Block):
         cross: attention to an encoder's output, after the mixer; None in most models.
         parallel: mixer and feed-forward block read the same input and are added together.
         scaled: both outputs are multiplied by a constant before they are added.
+        output_scaled: the layer's output is multiplied by a constant.
     """
 
     hidden: Size
@@ -38,6 +39,7 @@ class DecoderLayer(Block):
     cross: Block | None = None
     parallel: bool = False
     scaled: bool = False
+    output_scaled: bool = False
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Norm, mixer, residual, norm, feed-forward block, residual."""
@@ -68,6 +70,8 @@ class DecoderLayer(Block):
                 yield "mlp_scale", Scale(elements=elements)
             inputs = 3 if self.parallel else 2
             yield "mlp_residual", Residual(elements=elements, inputs=inputs)
+        if self.output_scaled:
+            yield "layer_scale", Scale(elements=elements)
 
     def per_token(self, mla: MLA = "absorbed") -> Expr:
         """What its mixer adds; a cache of an encoder's output does not grow."""

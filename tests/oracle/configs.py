@@ -328,6 +328,35 @@ def gemma3n_text(rng: Random) -> Config:
     }
 
 
+def gemma4_text(rng: Random) -> Config:
+    """Heads of two sizes, experts beside an MLP, values that are keys."""
+    heads, kv_heads = _grouped(rng)
+    layers = rng.randint(2, 4)
+    types = ["sliding_attention", "full_attention", "sliding_attention", "full_attention"]
+    return {
+        "model_type": "gemma4_text",
+        "vocab_size": rng.randint(40, 90),
+        "hidden_size": heads * rng.choice([4, 6]),
+        "hidden_size_per_layer_input": 0,
+        "intermediate_size": rng.randint(10, 30),
+        "num_hidden_layers": layers,
+        "num_attention_heads": heads,
+        "num_key_value_heads": kv_heads,
+        "num_global_key_value_heads": 1,
+        "head_dim": 8,
+        "global_head_dim": 16,
+        "attention_k_eq_v": rng.random() < 0.5,
+        "sliding_window": rng.randint(3, 20),
+        "layer_types": types[:layers],
+        "enable_moe_block": rng.random() < 0.6,
+        "num_experts": 4,
+        "top_k_experts": 2,
+        "moe_intermediate_size": rng.randint(5, 20),
+        "max_position_embeddings": 256,
+        "pad_token_id": 0,
+    }
+
+
 FAMILIES: tuple[Callable[[Random], Config], ...] = (
     llama,
     mistral,
@@ -356,4 +385,5 @@ FAMILIES: tuple[Callable[[Random], Config], ...] = (
     minimax_m2,
     dbrx,
     gemma3n_text,
+    gemma4_text,
 )
