@@ -28,6 +28,7 @@ from lifesym.operators import (
     KVAppend,
     Linear,
     LMHead,
+    MixStreams,
     Norm,
     Operator,
     Residual,
@@ -270,6 +271,28 @@ def test_softmax(rows: int, length: int) -> None:
         probabilities = tally.write(np.array([power / total for power in powers], dtype=object))
         assert math.isclose(sum(p.value for p in probabilities), 1)
     check(Softmax(elements=rows * length), tally)
+
+
+@pytest.mark.parametrize("scaled", [False, True])
+@pytest.mark.parametrize(("tokens", "hidden", "streams"), [(1, 1, 2), (2, 3, 2), (1, 4, 3)])
+def test_mixed_streams(tokens: int, hidden: int, streams: int, scaled: bool) -> None:
+    tally = Tally()
+    before = tally.tensor("activation", tokens, streams, hidden)
+    mixing = tally.tensor("activation", tokens, streams, streams)
+    predicted = tally.tensor("activation", tokens, streams, hidden)
+    output = tally.tensor("activation", tokens, hidden)
+    weights = tally.tensor("activation", tokens, streams)
+    vector = tally.tensor("weight", hidden)
+    for t in range(tokens):
+        tally.write(tally.product(mixing[t], before[t]) + before[t])
+        innovation = output[t] - predicted[t, 0]
+        rows = [innovation * w + p for w, p in zip(weights[t], predicted[t], strict=True)]
+        corrected = tally.write(np.array(rows, dtype=object))
+        if scaled:
+            tally.write(corrected[0] * vector)
+    operator = MixStreams(tokens=tokens, hidden=hidden, streams=streams, scaled=scaled)
+    check(operator, tally, dispatches=2)
+    assert operator.parameters == tally.unique("weight")
 
 
 @pytest.mark.parametrize("kind", ["rms", "layer"])

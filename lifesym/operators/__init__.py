@@ -1,13 +1,7 @@
 """Operators: one frozen dataclass each, one family a module."""
 
 from lifesym.operators.activation import Activation
-from lifesym.operators.attention import (
-    AttentionScores,
-    AttentionValues,
-    KVAppend,
-    Softmax,
-    SourceAppend,
-)
+from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppend, Softmax
 from lifesym.operators.base import Operator
 from lifesym.operators.chunked import DeltaRule, DualScan
 from lifesym.operators.collective import Collective
@@ -49,7 +43,6 @@ __all__ = [
     "Scale",
     "SelectiveScan",
     "Softmax",
-    "SourceAppend",
     "TokenShift",
     "TopK",
 ]

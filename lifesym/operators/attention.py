@@ -215,6 +215,8 @@ class SourceAppend(KVAppend):
 
     source: Size
 
+    monotone: ClassVar[dict[str, Direction]] = {**KVAppend.monotone, "source": "0"}
+
     def held(self, tokens: Expr) -> Expr:
         """Cached elements of one sequence, whatever it has generated."""
         return self.source * self.heads * self.elements

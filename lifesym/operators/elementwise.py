@@ -53,7 +53,7 @@ class Residual(Elementwise):
     family: ClassVar[str] = "residual"
     counted: ClassVar[str] = "1 addition an element for each input after the first"
     reference: ClassVar[str] = "He et al., arXiv 1512.03385, Eq. 1"
-    monotone: ClassVar[dict[str, Direction]] = {"elements": "+"}
+    monotone: ClassVar[dict[str, Direction]] = {"elements": "+", "inputs": "+"}
 
     def cost(self, precision: Precision) -> Cost:
         """Reads every input and writes one output an element."""

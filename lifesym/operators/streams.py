@@ -44,13 +44,14 @@ class MixStreams(Elementwise):
         return self.hidden * (1 if self.scaled else 0)
 
     def cost(self, precision: Precision) -> Cost:
-        """Reads the streams twice and the layer's output once; writes the streams twice."""
+        """Reads the streams twice, the layer's output once, and the coefficients of both steps."""
         elements: Expr = self.tokens * self.hidden
         additions = 3 * self.streams + 1 + (1 if self.scaled else 0)
         priced = self.priced(
             precision,
             flops=additions * elements,
-            reads=(2 * self.streams + 1) * elements,
+            reads=(2 * self.streams + 1) * elements
+            + self.tokens * self.streams * (self.streams + 1),
             writes=(2 * self.streams + (1 if self.scaled else 0)) * elements,
         )
         products = FLOPS_PER_MAC * elements * self.streams**2
