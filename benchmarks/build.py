@@ -78,7 +78,7 @@ def main() -> None:
 
     python = sys.executable
     ratio = paired(
-        [python, "-c", "import lifesym, lifesym.inference"], [python, "-c", "import sympy, numpy"]
+        [python, "-c", "import lifesym, lifesym.forecasting"], [python, "-c", "import sympy, numpy"]
     )
     print(f"import lifesym with the engine / import sympy, numpy: {ratio:.2f} (goal: under 1.3)")
     ratio = paired([python, "-m", "lifesym.cli", "--help"], [python, "-c", "import typer"])

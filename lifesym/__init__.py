@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lifesym import symbols as symbols
     from lifesym.errors import LifesymError, SpecError, SymbolError
+    from lifesym.forecasting import forecast
     from lifesym.hardware import Hardware, load_hardware
     from lifesym.huggingface import load_model
-    from lifesym.inference import Forecast, Result, forecast
+    from lifesym.inference import Forecast
     from lifesym.model import Model
     from lifesym.printing import latex, legend
+    from lifesym.results import Result
 
 __version__ = "0.1.0"
 
@@ -24,10 +26,10 @@ _HOME = {
     "Hardware": "hardware",
     "LifesymError": "errors",
     "Model": "model",
-    "Result": "inference",
+    "Result": "results",
     "SpecError": "errors",
     "SymbolError": "errors",
-    "forecast": "inference",
+    "forecast": "forecasting",
     "latex": "printing",
     "legend": "printing",
     "load_hardware": "hardware",

@@ -11,7 +11,7 @@ import msgspec
 from sympy import Expr, S
 
 from lifesym import symbols as sym
-from lifesym.errors import SpecError
+from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, load_format
 from lifesym.specs import convert, find, names, read_toml, root
 from lifesym.symbols import Number, exact
@@ -34,6 +34,7 @@ class Hardware:
         capacity: memory capacity in bytes, if known.
         link_bandwidth: bandwidth to a peer in one direction, if known.
         link_latency: latency of a message to a peer, if known.
+        other_links: bandwidth and latency of further links; a collective waits for the slowest.
         compute_efficiency: attained fraction of every peak.
         memory_efficiency: attained fraction of the bandwidth.
         dispatch_time: time to dispatch one operator.
@@ -50,6 +51,7 @@ class Hardware:
     capacity: Expr | None = None
     link_bandwidth: Expr | None = None
     link_latency: Expr | None = None
+    other_links: tuple[tuple[Expr, Expr], ...] = ()
     compute_efficiency: Expr = S.One
     memory_efficiency: Expr = S.One
     dispatch_time: Expr = S.Zero
@@ -91,6 +93,26 @@ class Hardware:
             name: sym.bind(getattr(sym, name), {name: value}) for name, value in numbers.items()
         }
         return replace(self, **checked)
+
+    def with_links(self, *links: tuple[Number, Number]) -> Self:
+        """The same device behind several links, each a bandwidth and a latency.
+
+        A collective is over when the slowest of them is: replicas in different places.
+
+        Raises:
+            SymbolError: no link, or a value out of range.
+        """
+        if not links:
+            raise SymbolError("links: at least one bandwidth and latency")
+        checked = [
+            (
+                sym.bind(sym.link_bandwidth, {"link_bandwidth": rate}),
+                sym.bind(sym.link_latency, {"link_latency": latency}),
+            )
+            for rate, latency in links
+        ]
+        (rate, latency), *others = checked
+        return replace(self, link_bandwidth=rate, link_latency=latency, other_links=tuple(others))
 
     @property
     def default_format(self) -> Format:

@@ -9,101 +9,31 @@ contexts ``past + prompt`` to ``past + prompt + G - 2``. So
 - $\mathit{latency} = \mathit{TTFT} + (G - 1)\,\overline{\mathit{TPOT}}$.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal, get_args
 
-from sympy import Add, Expr, S, Symbol
+from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
 from lifesym.chunks import Chunks, scaled, summed
 from lifesym.errors import SpecError, SymbolError
-from lifesym.formats import Format, Precision, load_format
+from lifesym.formats import Precision
 from lifesym.hardware import Hardware
+from lifesym.levels import Level
 from lifesym.model import Model
+from lifesym.nodes import CeilDiv, Maximum
 from lifesym.operators import Routing
-from lifesym.operators.experts import RoutingKind
-from lifesym.printing import latex, legend
+from lifesym.printing import legend
+from lifesym.results import Part, Result, StepTime
 from lifesym.roofline import Overlap, Term, time_terms, total
 from lifesym.sums import sum_over
-from lifesym.symbols import Notation, Number, Size, index, size
+from lifesym.symbols import Number, Size, exact, index
 from lifesym.trace import MLA, Causal, Logits, Trace
-from lifesym.transforms import CachePolicy, ExpertParallel, Fusion, Lora, TensorParallel
-from lifesym.transforms.fusion import Rule
 
 Rewrite = Callable[[Trace], Trace]
 Bound = Literal["compute", "memory", "dispatch", "network"]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Part:
-    """A named part of a result that is not a time, such as the weights' memory."""
-
-    name: str
-    value: Expr
-
-
-@dataclass(frozen=True, kw_only=True)
-class Result:
-    """A derived quantity: the expression, and the terms it is the sum of.
-
-    Attributes:
-        name: what it is, such as ``TTFT``.
-        unit: its SI unit.
-        expr: the SymPy expression.
-        terms: for times, the operators' parts in order; else empty.
-        parts: for other sums, their named parts; else empty.
-    """
-
-    name: str
-    unit: str
-    expr: Expr
-    terms: tuple[Term, ...] = ()
-    parts: tuple[Part, ...] = ()
-
-    def __float__(self) -> float:
-        return _number(self.expr, self.name)
-
-    def latex(self) -> str:
-        """The expression in LaTeX, in the table's notation."""
-        return latex(self.expr)
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
-
-    def legend(self) -> tuple[Notation, ...]:
-        """The rows of the notation table that the expression uses."""
-        return legend(self.expr)
-
-    def bind(self, values: Mapping[str | Symbol, Number]) -> Expr:
-        """The expression with symbols replaced, names and ranges checked.
-
-        Raises:
-            SymbolError: an unknown name or a value out of range.
-        """
-        bound = sym.bind(self.expr, values)
-        return bound if bound.free_symbols else bound.doit()
-
-
-@dataclass(frozen=True, kw_only=True)
-class StepTime(Result):
-    """TPOT: ``expr`` is one decode step at context `symbols.past`.
-
-    Asked for one number (``float``), it gives the mean over the workload's generation.
-
-    Attributes:
-        first: the first decode step, at context past + prompt.
-        last: the last decode step of the generation.
-        mean: the exact mean over the generation.
-    """
-
-    first: Result
-    last: Result
-    mean: Result
-
-    def __float__(self) -> float:
-        return float(self.mean)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +53,8 @@ class Forecast:
     routing: Routing
     chunk: Expr | None = None
     rewrites: tuple[Rewrite, ...] = ()
+    levels: tuple[Level, ...] = ()
+    replicas: Expr = S.One
 
     @cached_property
     def ttft(self) -> Result:
@@ -163,14 +95,37 @@ class Forecast:
     @cached_property
     def memory(self) -> Result:
         """Bytes a device holds at the end: weights and the KV cache; not activations."""
-        trace = self.trace(S.One, S.Zero)
-        roles = trace.weight_roles().items()
-        weights = Add(*(self.precision.weight_bytes(count, role) for role, count in roles))
+        weights = Add(*(self._weights.values()))
+        parts = (Part(name="weights", value=weights), Part(name="KV cache", value=self._cache))
+        return Result(name="memory", unit="byte", expr=weights + self._cache, parts=parts)
+
+    @cached_property
+    def capacity(self) -> Result:
+        """Peak bytes by role: every kind of weights, the KV cache, activations in flight.
+
+        Activations are the inputs and outputs of the operator that has most of them in the
+        prefill (of a chunk, where it is chunked), beside the residual stream kept for the sum.
+        """
+        parts = [Part(name=role, value=value) for role, value in self._weights.items()]
+        parts.append(Part(name="KV cache", value=self._cache))
+        new = self.prompt if self.chunk is None else self.chunk
+        costs = [entry.operator.cost(self.precision) for entry in self.trace(new, self.past)]
+        live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
+        parts.append(Part(name="activations", value=Maximum(*live)))
+        expr = Add(*(part.value for part in parts))
+        return Result(name="capacity", unit="byte", expr=expr, parts=tuple(parts))
+
+    @cached_property
+    def _weights(self) -> dict[str, Expr]:
+        roles = self.trace(S.One, S.Zero).weight_roles().items()
+        return {role: self.precision.weight_bytes(count, role) for role, count in roles}
+
+    @cached_property
+    def _cache(self) -> Expr:
         tokens = self.past + self.prompt + self.generate
-        growing = self.precision.kv_bytes(self.batch * trace.cache_elements(tokens))
-        cache = growing + self.model.kv_bytes(0, self.precision.kv, self.batch, self.mla)
-        parts = (Part(name="weights", value=weights), Part(name="KV cache", value=cache))
-        return Result(name="memory", unit="byte", expr=weights + cache, parts=parts)
+        elements = self.trace(S.One, S.Zero).cache_elements(tokens)
+        state = self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
+        return self.precision.kv_bytes(self.local_batch * elements) + state
 
     @cached_property
     def energy(self) -> Result:
@@ -184,14 +139,32 @@ class Forecast:
         hardware = self.hardware
         if hardware.static_power is None:
             raise SpecError(f"{hardware.name} has no power figure: energy is not known")
-        flops, moved = self._total_work
-        parts = (
-            Part(name="operations", value=hardware.flop_energy * flops),
-            Part(name="memory traffic", value=hardware.byte_energy * moved),
-            Part(name="static power", value=hardware.static_power * self.latency.expr),
-        )
-        expr = Add(*(part.value for part in parts))
+        work = self._total_work
+        joules = {
+            "matrix operations": hardware.flop_energy * work["matmul_flops"],
+            "other operations": hardware.flop_energy * work["other_flops"],
+            "weights": hardware.byte_energy * work["weight_bytes"],
+            "activations": hardware.byte_energy * work["activation_bytes"],
+            "KV cache": hardware.byte_energy * work["kv_bytes"],
+        }
+        for level in self.levels:
+            extra = exact(level.byte_energy) - hardware.byte_energy
+            joules[level.name] = extra * work[f"level {level.name}"]
+        joules["static power"] = hardware.static_power * self.latency.expr
+        parts = tuple(Part(name=name, value=value) for name, value in joules.items())
+        expr = Add(*joules.values())
         return Result(name="energy", unit="J", expr=expr, parts=parts)
+
+    def cost(self, hourly_price: Number = sym.hourly_price) -> Result:
+        """Price of a million generated tokens for devices rented by the hour.
+
+        ``price / 3600 * latency / (batch * generate) * 10**6``; the price is that of all the
+        devices together.
+        """
+        per_second = exact(hourly_price, "hourly_price") / 3600
+        tokens = self.batch * self.generate
+        expr = per_second * self.latency.expr / tokens * 10**6
+        return Result(name="cost of a million tokens", unit="price", expr=expr)
 
     def bottleneck(self, phase: Literal["prefill", "decode"]) -> Bound:
         """What most of a phase's time is bound by, when everything is a number.
@@ -233,20 +206,25 @@ class Forecast:
         return self._over_generation(total(self._step))
 
     @cached_property
-    def _total_work(self) -> tuple[Expr, Expr]:
-        flops, moved = S.Zero, S.Zero
-        for term in self.ttft.terms:
-            flops, moved = flops + term.cost.flops, moved + term.cost.bytes
-        if self.generate != 1:
-            for term in self._step:
-                flops += self._over_generation(term.cost.flops)
-                moved += self._over_generation(term.cost.bytes)
-        return flops, moved
+    def _total_work(self) -> dict[str, Expr]:
+        """Operations and bytes by role of the whole generation."""
+        prefill = _work(self.ttft.terms, self.levels)
+        if self.generate == 1:
+            return prefill
+        step = _work(self._step, self.levels)
+        return {name: prefill[name] + self._over_generation(step[name]) for name in prefill}
 
-    def trace(self, new: Size, past: Size, logits: Logits = "last") -> Trace:
+    @property
+    def local_batch(self) -> Expr:
+        """Sequences of the replica that has most of them."""
+        return CeilDiv(self.batch, self.replicas)
+
+    def trace(
+        self, new: Size, past: Size, logits: Logits = "last", batch: Size | None = None
+    ) -> Trace:
         """The trace of one forward pass under every option of the forecast."""
         trace = self.model.forward(
-            self.batch,
+            self.local_batch if batch is None else batch,
             new,
             past,
             logits=logits,
@@ -258,24 +236,25 @@ class Forecast:
             trace = rewrite(trace)
         return trace
 
-    def _timed(self, trace: Trace) -> tuple[Term, ...]:
-        return time_terms(trace, self.hardware, self.precision, self.overlap)
+    def timed(self, trace: Trace) -> tuple[Term, ...]:
+        """The terms of a trace's time on the device."""
+        return time_terms(trace, self.hardware, self.precision, self.overlap, self.levels)
 
     def _pass(self, new: Expr, past: Expr) -> tuple[Term, ...]:
-        return self._timed(self.trace(new, past))
+        return self.timed(self.trace(new, past))
 
     def _chunked(self, chunks: Chunks) -> tuple[Term, ...]:
         """Whole chunks summed in closed form, the remainder, and the logits of the last one."""
         context = self.past + index * chunks.chunk
         body = self.trace(chunks.chunk, context, logits="none")
-        terms = [summed(term, chunks.whole) for term in self._timed(body)]
+        terms = [summed(term, chunks.whole) for term in self.timed(body)]
         if not chunks.rest.is_zero:
             after = self.past + chunks.chunk * chunks.whole
             rest = self.trace(chunks.rest, after, logits="none")
-            terms += [scaled(term, chunks.has_rest) for term in self._timed(rest)]
+            terms += [scaled(term, chunks.has_rest) for term in self.timed(rest)]
         known = {entry.path for entry in body}
         logits = self.trace(chunks.chunk, context).filter(lambda entry: entry.path not in known)
-        return (*terms, *self._timed(logits))
+        return (*terms, *self.timed(logits))
 
     def _step_at(self, name: str, context: Expr) -> Result:
         terms = self._pass(S.One, context)
@@ -286,117 +265,22 @@ class Forecast:
         return sum_over(expr.xreplace({sym.past: self._start + index}), self._steps)
 
 
-def forecast(
-    model: Model,
-    hardware: Hardware,
-    prompt: Size = sym.prompt,
-    generate: Size = sym.generated,
-    batch: Size = 1,
-    past: Size = 0,
-    *,
-    weights: str | Format | None = None,
-    activations: str | Format | None = None,
-    kv: str | Format | None = None,
-    overlap: Overlap = "operator",
-    mla: MLA = "absorbed",
-    causal: Causal = "full",
-    routing: Routing | RoutingKind = "uniform",
-    chunk: Size | None = None,
-    lora: Lora | Size | None = None,
-    fusion: str | Iterable[Rule] = "none",
-    tile: Size | None = None,
-    cache: CachePolicy | None = None,
-    tensor_parallel: Size = 1,
-    expert_parallel: Size = 1,
-) -> Forecast:
-    """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
-
-    Args:
-        model: the model.
-        hardware: the device.
-        prompt: prompt tokens of each sequence; for an encoder-decoder whose source has no fixed
-            length they are the source, and its decoder starts with one token.
-        generate: tokens generated a sequence; the first one comes from the prefill.
-        batch: sequences computed together.
-        past: tokens already cached before the prompt.
-        weights: format of the weights; the activations' unless given.
-        activations: format that is computed in; the weights' if that is a 16- or 32-bit float,
-            else the first of bf16, fp16 and fp32 that the device has a peak for.
-        kv: format of the KV cache; the activations' if those are floats of 16 or 32 bits, else
-            the device's default.
-        overlap: how operators overlap memory and compute (see `lifesym.roofline`).
-        mla: convention of latent attention.
-        causal: which scores are counted.
-        routing: how tokens choose experts, or the name of a rule.
-        chunk: tokens of a prefill chunk; the whole prompt at once unless given.
-        lora: low-rank adapters, or their rank on the attention projections.
-        fusion: a named set of fusion rules, or the rules (see `lifesym.transforms.fusion`).
-        tile: queries a tile of a fused attention kernel, each of which reads the cache.
-        cache: which cached tokens are kept, and in what form.
-        tensor_parallel: devices that split every layer.
-        expert_parallel: devices that split the experts.
-
-    Raises:
-        SpecError: an unknown format, or one the device has no peak for.
-        SymbolError: a size that is not a valid integer, or an unknown option.
-    """
-    if "decoder" not in model.kind:
-        raise SpecError(f"{model.name} is an encoder: it generates no tokens to forecast")
-    if model.kind == "encoder-decoder":
-        plain = fusion == "none" and cache is None and chunk is None
-        if not plain or (tensor_parallel, expert_parallel) != (1, 1):
-            raise SpecError(f"{model.name} has an encoder: of the rewrites only LoRA is modelled")
-        if sym.source not in model.values:
-            model, prompt = model.with_source(prompt), 1
-    sizes = {
-        "prompt": size(prompt, "prompt"),
-        "generate": size(generate, "generate"),
-        "batch": size(batch, "batch"),
-        "past": size(past, "past", minimum=0),
-    }
-    for name, value in sizes.items():
-        if name not in ("past",) and sym.past in value.free_symbols:
-            raise SymbolError(f"{name} cannot depend on 'past', the running context of TPOT")
-    return Forecast(
-        model=model,
-        hardware=hardware,
-        precision=choose_precision(hardware, weights, activations, kv),
-        **sizes,
-        overlap=overlap,
-        mla=mla,
-        causal=causal,
-        routing=Routing(kind=routing) if isinstance(routing, str) else routing,
-        chunk=None if chunk is None else size(chunk, "chunk"),
-        rewrites=(
-            *(() if cache is None else (cache,)),
-            *(() if lora is None else (lora if isinstance(lora, Lora) else Lora(rank=lora),)),
-            TensorParallel(devices=tensor_parallel),
-            ExpertParallel(devices=expert_parallel),
-            Fusion(rules=fusion, tile=tile),
+def _work(terms: tuple[Term, ...], levels: tuple[Level, ...]) -> dict[str, Expr]:
+    """Operations and bytes of some terms, by role."""
+    costs = [term.cost for term in terms]
+    work = {
+        "matmul_flops": Add(*(c.matmul_flops for c in costs)),
+        "other_flops": Add(*(c.vector_flops + c.dequant_ops for c in costs)),
+        "weight_bytes": Add(*(c.weight_bytes for c in costs)),
+        "activation_bytes": Add(
+            *(c.activation_read_bytes + c.activation_write_bytes for c in costs)
         ),
-    )
-
-
-def choose_precision(
-    hardware: Hardware,
-    weights: str | Format | None,
-    activations: str | Format | None,
-    kv: str | Format | None,
-) -> Precision:
-    """The formats of a forecast, with the defaults that `forecast` documents."""
-    stored = None if weights is None else load_format(weights)
-    if activations is not None:
-        computed = load_format(activations)
-    elif stored is not None and stored.native:
-        computed = stored
-    else:
-        computed = hardware.default_format
-    cached = computed if computed.native else hardware.default_format
-    return Precision(
-        weights=stored or computed,
-        activations=computed,
-        kv=cached if kv is None else load_format(kv),
-    )
+        "kv_bytes": Add(*(c.kv_read_bytes + c.kv_write_bytes for c in costs)),
+    }
+    for level in levels:
+        served = (level.bytes(t.cost, experts=t.family == "experts") for t in terms)
+        work[f"level {level.name}"] = Add(*served)
+    return work
 
 
 def bottleneck(terms: tuple[Term, ...]) -> Bound:
@@ -415,10 +299,3 @@ def bottleneck(terms: tuple[Term, ...]) -> Bound:
         spent["dispatch"] += term.dispatch
         spent["network"] += term.network
     return max(spent, key=lambda bound: spent[bound])
-
-
-def _number(expr: Expr, what: str) -> float:
-    if expr.free_symbols:
-        left = ", ".join(row.word for row in legend(expr))
-        raise SymbolError(f"{what} still depends on {left}: bind them first")
-    return float(expr.doit())

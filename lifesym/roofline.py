@@ -22,7 +22,9 @@ from lifesym.cost import Cost
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Precision
 from lifesym.hardware import Hardware
+from lifesym.levels import Level, main_bytes
 from lifesym.nodes import Maximum
+from lifesym.operators import Experts
 from lifesym.trace import Trace
 
 Overlap = Literal["operator", "pass", "none"]
@@ -64,8 +66,17 @@ class Term:
 TIMES = ("compute", "memory", "dispatch", "network", "time")
 
 
-def rates(cost: Cost, hardware: Hardware, precision: Precision) -> tuple[Expr, ...]:
+def rates(
+    cost: Cost,
+    hardware: Hardware,
+    precision: Precision,
+    levels: tuple[Level, ...] = (),
+    *,
+    experts: bool = False,
+) -> tuple[Expr, ...]:
     """Compute, memory, dispatch and link time of a cost on a device.
+
+    With other memories the memory time is the longest of all (see `lifesym.levels`).
 
     Raises:
         SpecError: the device has no peak for the compute format.
@@ -75,22 +86,31 @@ def rates(cost: Cost, hardware: Hardware, precision: Precision) -> tuple[Expr, .
     elementwise = (cost.vector_flops + cost.dequant_ops) / (
         hardware.compute_efficiency * hardware.vector_peak(compute)
     )
-    memory = cost.bytes / (hardware.memory_efficiency * hardware.bandwidth)
+    own = main_bytes(cost, levels, experts=experts)
+    memory = Maximum(
+        own / (hardware.memory_efficiency * hardware.bandwidth),
+        *(level.time(cost, experts=experts) for level in levels),
+    )
     dispatch = cost.dispatches * hardware.dispatch_time
     return matrix + elementwise, memory, dispatch, _link_time(cost, hardware)
 
 
 def _link_time(cost: Cost, hardware: Hardware) -> Expr:
+    """The slowest of the links, where there are several."""
     if cost.network_bytes.is_zero and cost.messages.is_zero:
         return S.Zero
     if hardware.link_bandwidth is None:
         raise SpecError(f"{hardware.name} has no link bandwidth: devices cannot share a model")
-    latency = hardware.link_latency or S.Zero
-    return cost.messages * latency + cost.network_bytes / hardware.link_bandwidth
+    links = ((hardware.link_bandwidth, hardware.link_latency or S.Zero), *hardware.other_links)
+    return Maximum(*(cost.messages * alpha + cost.network_bytes / rate for rate, alpha in links))
 
 
 def time_terms(
-    trace: Trace, hardware: Hardware, precision: Precision, overlap: Overlap = "operator"
+    trace: Trace,
+    hardware: Hardware,
+    precision: Precision,
+    overlap: Overlap = "operator",
+    levels: tuple[Level, ...] = (),
 ) -> tuple[Term, ...]:
     """The terms whose times add up to the time of the pass.
 
@@ -101,6 +121,8 @@ def time_terms(
     if overlap not in ("operator", "pass", "none"):
         raise SymbolError(f"overlap must be one of operator, pass, none, not {overlap!r}")
     if overlap == "pass":
+        if levels:
+            raise SymbolError("overlap 'pass' is not modelled with several memories")
         cost = trace.cost_at(precision)
         parts = rates(cost, hardware, precision)
         compute, memory, *serial = parts
@@ -109,7 +131,8 @@ def time_terms(
     terms = []
     for entry in trace:
         cost = entry.operator.cost(precision)
-        parts = rates(cost, hardware, precision)
+        experts = isinstance(entry.operator, Experts)
+        parts = rates(cost, hardware, precision, levels, experts=experts)
         compute, memory, *serial = parts
         busy = Maximum(compute, memory) if overlap == "operator" else compute + memory
         family = entry.operator.family

@@ -317,6 +317,11 @@ static_power = _row(
 )
 
 
+hourly_price = _row(
+    "hourly_price", r"\pi", "price/h", "price of the devices an hour", kind="ratio", minimum=0
+)
+
+
 def resolve(name: str | Symbol) -> Symbol:
     """The table's symbol for a word, a C identifier or the symbol itself.
 

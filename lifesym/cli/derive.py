@@ -23,7 +23,8 @@ from lifesym.cli.options import (
 from lifesym.cli.output import print_json
 
 if TYPE_CHECKING:
-    from lifesym.inference import Forecast, Result
+    from lifesym.inference import Forecast
+    from lifesym.results import Result
 
 Metric = Literal[
     "ttft",
@@ -103,7 +104,7 @@ def derive(
 
 def _result(derived: "Forecast", metric: Metric) -> "Result":
     from lifesym import symbols as sym  # noqa: PLC0415
-    from lifesym.inference import Result  # noqa: PLC0415
+    from lifesym.results import Result  # noqa: PLC0415
 
     timed: dict[str, Callable[[], Result]] = {
         "ttft": lambda: derived.ttft,

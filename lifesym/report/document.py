@@ -2,11 +2,12 @@
 
 from sympy import Expr
 
-from lifesym.inference import Forecast, Result
+from lifesym.inference import Forecast
 from lifesym.nodes import Maximum
 from lifesym.printing import latex, legend
 from lifesym.report.equations import left_hand_side, rows
 from lifesym.report.tables import legend_table, operator_table
+from lifesym.results import Result
 
 _HEAD = r"""\documentclass{article}
 \usepackage[a4paper,margin=2cm]{geometry}

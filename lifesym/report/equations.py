@@ -11,8 +11,8 @@ from typing import Literal
 from sympy import Add, Expr, Poly, S, Symbol, expand, factor
 
 from lifesym import symbols as sym
-from lifesym.inference import Result
 from lifesym.printing import latex
+from lifesym.results import Result
 from lifesym.roofline import Term
 
 Format = Literal["text", "latex", "markdown"]

@@ -1,8 +1,20 @@
 """Rewrites: a trace in, a trace out, each term keeping where it came from."""
 
+from lifesym.transforms.adapter import Bottleneck
 from lifesym.transforms.cache import CachePolicy
 from lifesym.transforms.fusion import FUSIONS, Fusion, fuse
 from lifesym.transforms.lora import Lora
+from lifesym.transforms.sequence import SequenceParallel
 from lifesym.transforms.sharding import ExpertParallel, TensorParallel
 
-__all__ = ["FUSIONS", "CachePolicy", "ExpertParallel", "Fusion", "Lora", "TensorParallel", "fuse"]
+__all__ = [
+    "FUSIONS",
+    "Bottleneck",
+    "CachePolicy",
+    "ExpertParallel",
+    "Fusion",
+    "Lora",
+    "SequenceParallel",
+    "TensorParallel",
+    "fuse",
+]

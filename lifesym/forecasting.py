@@ -1,0 +1,158 @@
+"""`forecast`: every option of a workload checked and put together."""
+
+from collections.abc import Iterable
+
+from lifesym import symbols as sym
+from lifesym.errors import SpecError, SymbolError
+from lifesym.formats import Format, Precision, load_format
+from lifesym.hardware import Hardware
+from lifesym.inference import Forecast
+from lifesym.levels import Level
+from lifesym.levels import check as check_levels
+from lifesym.model import Model
+from lifesym.operators import Routing
+from lifesym.operators.experts import RoutingKind
+from lifesym.roofline import Overlap
+from lifesym.symbols import Size, size
+from lifesym.trace import MLA, Causal
+from lifesym.transforms import (
+    Bottleneck,
+    CachePolicy,
+    ExpertParallel,
+    Fusion,
+    Lora,
+    SequenceParallel,
+    TensorParallel,
+)
+from lifesym.transforms.fusion import Rule
+
+
+def forecast(
+    model: Model,
+    hardware: Hardware,
+    prompt: Size = sym.prompt,
+    generate: Size = sym.generated,
+    batch: Size = 1,
+    past: Size = 0,
+    *,
+    weights: str | Format | None = None,
+    activations: str | Format | None = None,
+    kv: str | Format | None = None,
+    overlap: Overlap = "operator",
+    mla: MLA = "absorbed",
+    causal: Causal = "full",
+    routing: Routing | RoutingKind = "uniform",
+    chunk: Size | None = None,
+    lora: Lora | Size | None = None,
+    fusion: str | Iterable[Rule] = "none",
+    tile: Size | None = None,
+    cache: CachePolicy | None = None,
+    tensor_parallel: Size = 1,
+    expert_parallel: Size = 1,
+    data_parallel: Size = 1,
+    sequence_parallel: bool = False,
+    adapter: Bottleneck | Size | None = None,
+    levels: Iterable[Level] = (),
+) -> Forecast:
+    """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
+
+    Args:
+        model: the model.
+        hardware: the device.
+        prompt: prompt tokens of each sequence; for an encoder-decoder whose source has no fixed
+            length they are the source, and its decoder starts with one token.
+        generate: tokens generated a sequence; the first one comes from the prefill.
+        batch: sequences computed together.
+        past: tokens already cached before the prompt.
+        weights: format of the weights; the activations' unless given.
+        activations: format that is computed in; the weights' if that is a 16- or 32-bit float,
+            else the first of bf16, fp16 and fp32 that the device has a peak for.
+        kv: format of the KV cache; the activations' if those are floats of 16 or 32 bits, else
+            the device's default.
+        overlap: how operators overlap memory and compute (see `lifesym.roofline`).
+        mla: convention of latent attention.
+        causal: which scores are counted.
+        routing: how tokens choose experts, or the name of a rule.
+        chunk: tokens of a prefill chunk; the whole prompt at once unless given.
+        lora: low-rank adapters, or their rank on the attention projections.
+        fusion: a named set of fusion rules, or the rules (see `lifesym.transforms.fusion`).
+        tile: queries a tile of a fused attention kernel, each of which reads the cache.
+        cache: which cached tokens are kept, and in what form.
+        tensor_parallel: devices that split every layer.
+        expert_parallel: devices that split the experts.
+        data_parallel: replicas that share the batch.
+        sequence_parallel: the devices of tensor parallelism also split norms and residuals.
+        adapter: bottleneck adapters, or their size after both blocks of every layer.
+        levels: other memories and what they serve (see `lifesym.levels`).
+
+    Raises:
+        SpecError: an unknown format, or one the device has no peak for.
+        SymbolError: a size that is not a valid integer, or an unknown option.
+    """
+    if "decoder" not in model.kind:
+        raise SpecError(f"{model.name} is an encoder: it generates no tokens to forecast")
+    if model.kind == "encoder-decoder":
+        plain = fusion == "none" and cache is None and chunk is None
+        if not plain or adapter or (tensor_parallel, expert_parallel) != (1, 1):
+            raise SpecError(f"{model.name} has an encoder: of the rewrites only LoRA is modelled")
+        if sym.source not in model.values:
+            model, prompt = model.with_source(prompt), 1
+    placed = tuple(levels)
+    check_levels(placed)
+    sizes = {
+        "prompt": size(prompt, "prompt"),
+        "generate": size(generate, "generate"),
+        "batch": size(batch, "batch"),
+        "past": size(past, "past", minimum=0),
+    }
+    for name, value in sizes.items():
+        if name not in ("past",) and sym.past in value.free_symbols:
+            raise SymbolError(f"{name} cannot depend on 'past', the running context of TPOT")
+    return Forecast(
+        model=model,
+        hardware=hardware,
+        precision=choose_precision(hardware, weights, activations, kv),
+        **sizes,
+        overlap=overlap,
+        mla=mla,
+        causal=causal,
+        routing=Routing(kind=routing) if isinstance(routing, str) else routing,
+        chunk=None if chunk is None else size(chunk, "chunk"),
+        rewrites=(
+            *(() if cache is None else (cache,)),
+            *(() if lora is None else (lora if isinstance(lora, Lora) else Lora(rank=lora),)),
+            *(() if adapter is None else (_bottleneck(adapter),)),
+            TensorParallel(devices=tensor_parallel),
+            *((SequenceParallel(devices=tensor_parallel),) if sequence_parallel else ()),
+            ExpertParallel(devices=expert_parallel),
+            Fusion(rules=fusion, tile=tile),
+        ),
+        levels=placed,
+        replicas=size(data_parallel, "data_parallel"),
+    )
+
+
+def _bottleneck(adapter: Bottleneck | Size) -> Bottleneck:
+    return adapter if isinstance(adapter, Bottleneck) else Bottleneck(width=adapter)
+
+
+def choose_precision(
+    hardware: Hardware,
+    weights: str | Format | None,
+    activations: str | Format | None,
+    kv: str | Format | None,
+) -> Precision:
+    """The formats of a forecast, with the defaults that `forecast` documents."""
+    stored = None if weights is None else load_format(weights)
+    if activations is not None:
+        computed = load_format(activations)
+    elif stored is not None and stored.native:
+        computed = stored
+    else:
+        computed = hardware.default_format
+    cached = computed if computed.native else hardware.default_format
+    return Precision(
+        weights=stored or computed,
+        activations=computed,
+        kv=cached if kv is None else load_format(kv),
+    )

@@ -1,0 +1,22 @@
+"""Forecasts put together: mixed batches, speculation, steady states, several devices."""
+
+from lifesym.serving.batching import expected_ttft, steady_state, with_prefix
+from lifesym.serving.disaggregated import disaggregate
+from lifesym.serving.mixed import Group, mixed_step, step_at_contexts
+from lifesym.serving.pipeline import balanced_shares, pipeline, shared_time
+from lifesym.serving.speculative import expected_tokens, speculate
+
+__all__ = [
+    "Group",
+    "balanced_shares",
+    "disaggregate",
+    "expected_tokens",
+    "expected_ttft",
+    "mixed_step",
+    "pipeline",
+    "shared_time",
+    "speculate",
+    "steady_state",
+    "step_at_contexts",
+    "with_prefix",
+]

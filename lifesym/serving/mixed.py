@@ -1,0 +1,141 @@
+"""One pass over sequences of different shapes: unequal contexts, prefill chunks beside decode.
+
+What works token by token (projections, norms, MLPs, experts) runs once over all the tokens, so that
+its weights are read once. Attention works sequence by sequence: its operations and bytes are those
+of the groups, added up in one dispatch. Source: Orca, OSDI 2022, section 3.2 (selective batching);
+Sarathi-Serve, arXiv 2403.02310, section 4 (chunked prefill with piggy-backed decodes).
+"""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+from sympy import Add, Expr, S
+
+from lifesym.errors import SymbolError
+from lifesym.inference import Forecast
+from lifesym.nodes import Minimum
+from lifesym.operators import Operator
+from lifesym.operators.fused import Fused
+from lifesym.results import Result
+from lifesym.roofline import total
+from lifesym.symbols import Size, size
+from lifesym.trace import Entry, Logits, Trace
+
+_ADDED = frozenset({"tokens", "rows", "elements"})
+"""The sizes that grow with the tokens of a pass, in operators that see nothing else of it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Group:
+    """Sequences of one shape.
+
+    Attributes:
+        batch: how many.
+        new: new tokens of each.
+        past: cached tokens of each.
+        logits: positions the LM head is applied to; ``none`` for a chunk but the last.
+    """
+
+    batch: Size = 1
+    new: Size = 1
+    past: Size = 0
+    logits: Logits = "last"
+
+
+def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
+    """The trace of one pass over several groups, under every option of the forecast.
+
+    Raises:
+        SymbolError: no group, or an operator that keeps a state of its own weights (recurrent
+            layers), which cannot be added up.
+    """
+    traces = [
+        forecast.trace(group.new, group.past, group.logits, batch=group.batch) for group in groups
+    ]
+    if not traces:
+        raise SymbolError("a mixed pass needs at least one group")
+    rows: dict[tuple[str, int], list[Entry]] = {}
+    for trace in traces:
+        seen: Counter[str] = Counter()
+        for entry in trace:
+            rows.setdefault((entry.path, seen[entry.path]), []).append(entry)
+            seen[entry.path] += 1
+    return Trace(
+        tuple(
+            replace(same[0], operator=_merged([entry.operator for entry in same]))
+            for same in rows.values()
+        )
+    )
+
+
+def mixed_step(forecast: Forecast, groups: Iterable[Group]) -> Result:
+    """The time of one pass over several groups.
+
+    Raises:
+        SymbolError: as `mixed_trace`.
+    """
+    terms = forecast.timed(mixed_trace(forecast, groups))
+    return Result(name="time of a mixed pass", unit="s", expr=total(terms), terms=terms)
+
+
+def step_at_contexts(forecast: Forecast, contexts: Size | Sequence[int]) -> Result:
+    """A decode step of sequences of unequal contexts.
+
+    Without windows, rounding and eviction a step depends on the contexts' sum alone, which may be
+    a symbol: it is given as one size, for ``forecast.batch`` sequences. Contexts one by one are
+    exact always.
+
+    Raises:
+        SymbolError: a sum for a model whose step is not affine in the context.
+    """
+    if isinstance(contexts, Sequence):
+        counts = Counter(contexts)
+        return mixed_step(forecast, [Group(batch=n, past=past) for past, n in counts.items()])
+    mean = size(contexts, "contexts", minimum=0) / forecast.local_batch
+    trace = forecast.trace(S.One, mean)
+    cost = trace.cost_at(forecast.precision)
+    if any(node.has(mean) for _, value in cost.items() for node in value.atoms(Minimum)):
+        raise SymbolError("with windows or a budget the contexts must be given one by one")
+    terms = forecast.timed(trace)
+    return Result(name="TPOT at a sum of contexts", unit="s", expr=total(terms), terms=terms)
+
+
+def _merged(parts: list[Operator]) -> Operator:
+    """One operator for all the tokens; where it sees sequences, their sum in one dispatch."""
+    first, *others = parts
+    if not others:
+        return first
+    grows = [item.name for item in fields(first) if item.name in _ADDED]
+    if len(grows) == 1 and all(_alike(first, other, grows[0]) for other in others):
+        tokens: Expr = Add(*(getattr(part, grows[0]) for part in parts))
+        return replace(first, **{grows[0]: tokens})
+    if isinstance(first, Fused) and all(_same_parts(first, other) for other in others):
+        return _merged_fused(parts)
+    if any(part.parameters != 0 for part in parts):
+        raise SymbolError(f"{type(first).__name__} cannot be shared by sequences of two shapes")
+    return Fused(parts=tuple(parts), unread=0, unwritten=0)
+
+
+def _alike(first: Operator, other: Operator, grows: str) -> bool:
+    if type(first) is not type(other):
+        return False
+    return replace(first, **{grows: getattr(other, grows)}) == other
+
+
+def _same_parts(first: Fused, other: Operator) -> bool:
+    return (
+        isinstance(other, Fused)
+        and [type(part) for part in first.parts] == [type(part) for part in other.parts]
+        and first.rereads == other.rereads == 1
+    )
+
+
+def _merged_fused(parts: list[Any]) -> Fused:
+    columns = zip(*(part.parts for part in parts), strict=True)
+    return Fused(
+        parts=tuple(_merged(list(column)) for column in columns),
+        unread=Add(*(part.unread for part in parts)),
+        unwritten=Add(*(part.unwritten for part in parts)),
+    )

@@ -1,0 +1,51 @@
+"""Sequence parallelism: the devices of tensor parallelism also split what they would repeat.
+
+Between the split projections each device norms and adds its own share of the tokens. An
+all-reduce becomes a reduce-scatter after the block and an all-gather before the next one: the
+same bytes, n times less elementwise work.
+Source: Korthikanti et al., arXiv 2205.05198, section 4.2.2.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+
+from sympy import Expr, S, sympify
+
+from lifesym.operators import Collective, Norm, Residual, Scale
+from lifesym.symbols import Size, size
+from lifesym.trace import Entry, Trace
+
+_SPLIT = ("_norm", "_residual", "_scale")
+_WHOLE = frozenset({"attn_q_norm", "attn_k_norm", "attn_v_norm", "logits_scale"})
+"""What works on heads or logits, which tensor parallelism has split already."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SequenceParallel:
+    """Split norms and residual sums over the tokens; after `TensorParallel` of as many devices."""
+
+    devices: Size
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace of one of the devices."""
+        n = size(self.devices, "devices")
+        if n is S.One:
+            return trace
+        return Trace(tuple(row for entry in trace for row in _rows(entry, n)))
+
+
+def _rows(entry: Entry, n: Expr) -> Iterator[Entry]:
+    operator = entry.operator
+    mark = replace(entry, origin="sequence parallel")
+    outside = entry.name.endswith(_SPLIT) and entry.name not in _WHOLE
+    if isinstance(operator, Collective) and operator.pattern == "all_reduce":
+        for pattern in ("reduce_scatter", "all_gather"):
+            half = Collective(pattern=pattern, elements=operator.elements, devices=n)
+            name = entry.name.replace("all_reduce", pattern)
+            yield replace(mark, name=name, operator=half)
+    elif outside and isinstance(operator, Norm):
+        yield replace(mark, operator=replace(operator, rows=sympify(operator.rows) / n))
+    elif outside and isinstance(operator, Residual | Scale):
+        yield replace(mark, operator=replace(operator, elements=sympify(operator.elements) / n))
+    else:
+        yield entry
