@@ -9,7 +9,7 @@ arXiv 2312.07104, section 3.
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sympy import Expr, S
+from sympy import Dummy, Expr, S
 
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
@@ -63,12 +63,17 @@ class SteadyState:
     def step(self) -> Result:
         """The mean time of a step."""
         f = self.forecast
-        context = f.past + f.prompt + (f.generate - 1) / 2
+        means = {
+            Dummy("context", positive=True): f.past + f.prompt + (f.generate - 1) / 2,
+            Dummy("prompts", positive=True): self.slots / f.generate,
+        }
+        context, prompts = means  # sizes are whole numbers; means come in afterwards
         groups = [
             Group(batch=self.slots, new=1, past=context),
-            Group(batch=self.slots / f.generate, new=f.prompt, past=f.past),
+            Group(batch=prompts, new=f.prompt, past=f.past),
         ]
-        terms = f.timed(mixed_trace(f, groups))
+        open_terms = f.timed(mixed_trace(f, groups))
+        terms = tuple(term.map(lambda expr: expr.xreplace(means)) for term in open_terms)
         return Result(name="step of continuous batching", unit="s", expr=total(terms), terms=terms)
 
     @cached_property

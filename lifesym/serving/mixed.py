@@ -13,9 +13,10 @@ from typing import Any
 
 from sympy import Add, Expr, S
 
+from lifesym import symbols as sym
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
-from lifesym.nodes import Minimum
+from lifesym.nodes import CeilDiv, Minimum
 from lifesym.operators import Operator
 from lifesym.operators.fused import Fused
 from lifesym.results import Result
@@ -23,8 +24,8 @@ from lifesym.roofline import total
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Logits, Trace
 
-_ADDED = frozenset({"tokens", "rows", "elements"})
-"""The sizes that grow with the tokens of a pass, in operators that see nothing else of it."""
+_ADDED = ("tokens", "rows", "elements")
+"""The size that grows with the tokens of a pass, in operators that see nothing else of it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,11 +95,12 @@ def step_at_contexts(forecast: Forecast, contexts: Size | Sequence[int]) -> Resu
         counts = Counter(contexts)
         return mixed_step(forecast, [Group(batch=n, past=past) for past, n in counts.items()])
     mean = size(contexts, "contexts", minimum=0) / forecast.local_batch
-    trace = forecast.trace(S.One, mean)
-    cost = trace.cost_at(forecast.precision)
-    if any(node.has(mean) for _, value in cost.items() for node in value.atoms(Minimum)):
+    trace = forecast.trace(S.One, sym.past)
+    costs = trace.cost_at(forecast.precision).items()
+    if any(value.has(Minimum, CeilDiv) for _, value in costs):
         raise SymbolError("with windows or a budget the contexts must be given one by one")
-    terms = forecast.timed(trace)
+    at = {sym.past: mean}
+    terms = tuple(term.map(lambda expr: expr.xreplace(at)) for term in forecast.timed(trace))
     return Result(name="TPOT at a sum of contexts", unit="s", expr=total(terms), terms=terms)
 
 
@@ -107,10 +109,11 @@ def _merged(parts: list[Operator]) -> Operator:
     first, *others = parts
     if not others:
         return first
-    grows = [item.name for item in fields(first) if item.name in _ADDED]
-    if len(grows) == 1 and all(_alike(first, other, grows[0]) for other in others):
-        tokens: Expr = Add(*(getattr(part, grows[0]) for part in parts))
-        return replace(first, **{grows[0]: tokens})
+    names = {item.name for item in fields(first)}
+    grows = next((name for name in _ADDED if name in names), None)
+    if grows and all(_alike(first, other, grows) for other in others):
+        tokens: Expr = Add(*(getattr(part, grows) for part in parts))
+        return replace(first, **{grows: tokens})
     if isinstance(first, Fused) and all(_same_parts(first, other) for other in others):
         return _merged_fused(parts)
     if any(part.parameters != 0 for part in parts):
