@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lifesym import symbols as symbols
+    from lifesym.convnet import unet
     from lifesym.errors import LifesymError, SpecError, SymbolError
     from lifesym.forecasting import forecast
     from lifesym.hardware import Hardware, load_hardware
@@ -35,6 +36,7 @@ _HOME = {
     "load_hardware": "hardware",
     "load_model": "huggingface",
     "symbols": "symbols",
+    "unet": "convnet",
 }
 
 __all__ = [
@@ -51,6 +53,7 @@ __all__ = [
     "load_hardware",
     "load_model",
     "symbols",
+    "unet",
 ]
 
 

@@ -212,6 +212,25 @@ adapter_rank = _row(
     "adapter_rank", r"r_{\mathrm{ad}}", "elements", "rank of the adapters on shared blocks"
 )
 
+# images
+height = _row("height", r"H_{\mathrm{x}}", "pixels", "rows of an image")
+width = _row("width", r"W_{\mathrm{x}}", "pixels", "columns of an image")
+channels = _row("channels", "c", "channels", "channels of an image or of a network's first level")
+image_channels = _row("image_channels", r"c_{\mathrm{in}}", "channels", "channels of the input")
+classes = _row("classes", r"n_{\mathrm{class}}", "classes", "output channels of a segmentation")
+kernel_size = _row("kernel_size", r"\kappa", "pixels", "rows and columns of a window")
+depth_multiplier = _row(
+    "depth_multiplier", r"D_{\mathrm{m}}", "filters", "depthwise filters a channel"
+)
+width_multiplier = _row(
+    "width_multiplier",
+    r"\omega",
+    "1",
+    "factor on the channels of every level",
+    kind="ratio",
+    minimum=0,
+)
+
 # number formats
 weight_bits = _row("weight_bits", r"b_{\mathrm{w}}", "bits", "bits of a weight", kind="bits")
 activation_bits = _row(

@@ -5,10 +5,12 @@ from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppe
 from lifesym.operators.base import Operator
 from lifesym.operators.chunked import DeltaRule, DualScan
 from lifesym.operators.collective import Collective
+from lifesym.operators.convolution import Conv2d, DepthwiseConv2d, TransposedConv2d
 from lifesym.operators.elementwise import Ranking, Residual, Scale
 from lifesym.operators.embedding import Embedding
 from lifesym.operators.experts import Experts, Routing, TopK
 from lifesym.operators.fused import Fused
+from lifesym.operators.image import BatchNorm, Concat, Pool2d, Upsample
 from lifesym.operators.linear import HeadLinear, Linear, LMHead
 from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
@@ -22,9 +24,13 @@ __all__ = [
     "Alibi",
     "AttentionScores",
     "AttentionValues",
+    "BatchNorm",
     "CausalConv",
     "Collective",
+    "Concat",
+    "Conv2d",
     "DeltaRule",
+    "DepthwiseConv2d",
     "DualScan",
     "Embedding",
     "Experts",
@@ -36,6 +42,7 @@ __all__ = [
     "MixStreams",
     "Norm",
     "Operator",
+    "Pool2d",
     "Ranking",
     "Residual",
     "Rotary",
@@ -45,4 +52,6 @@ __all__ = [
     "Softmax",
     "TokenShift",
     "TopK",
+    "TransposedConv2d",
+    "Upsample",
 ]

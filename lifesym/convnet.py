@@ -1,0 +1,177 @@
+r"""Convolutional networks: a trace of images through levels of halved size.
+
+`unet` is the U-Net of Ronneberger et al. (arXiv 1505.04597, Figure 1) with "same" padding: n
+levels of two convolutions, each level with half the rows and columns and twice the channels of the
+one before, and the way back with the encoder's outputs joined in.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any, Literal
+
+from sympy import Expr, S, sympify
+
+from lifesym import symbols as sym
+from lifesym.blocks.convolution import ConvUnit, Shape
+from lifesym.cost import FLOPS_PER_MAC, Cost
+from lifesym.errors import SymbolError
+from lifesym.formats import Format, Precision
+from lifesym.hardware import Hardware
+from lifesym.operators import Concat, Conv2d, Operator, Pool2d, TransposedConv2d, Upsample
+from lifesym.results import Result
+from lifesym.roofline import Overlap, time_terms, total
+from lifesym.symbols import Number, Size, exact, size
+from lifesym.trace import Entry, Trace
+
+Rows = Iterator[tuple[str, str, Operator]]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvNet:
+    """A network as the trace of one pass.
+
+    Attributes:
+        name: what it is.
+        trace: its operators.
+    """
+
+    name: str
+    trace: Trace
+
+    @property
+    def parameters(self) -> Expr:
+        """Learned values."""
+        return sum(self.trace.weight_roles().values(), S.Zero)
+
+    @property
+    def macs(self) -> Expr:
+        """Multiply-adds of a pass."""
+        return self.cost().matmul_flops / FLOPS_PER_MAC
+
+    def cost(self, weights: str | Format = "bf16", activations: str | Format = "bf16") -> Cost:
+        """Operations and bytes of a pass."""
+        return self.trace.cost(weights, activations)
+
+    def time(
+        self,
+        hardware: Hardware,
+        weights: str | Format = "bf16",
+        activations: str | Format = "bf16",
+        overlap: Overlap = "operator",
+    ) -> Result:
+        """The time of a pass on a device (see `lifesym.roofline`).
+
+        Raises:
+            SpecError: an unknown format, or one the device has no peak for.
+        """
+        precision = Precision.of(weights, activations)
+        terms = time_terms(self.trace, hardware, precision, overlap)
+        return Result(name="time of a pass", unit="s", expr=total(terms), terms=terms)
+
+
+def unet(
+    height: Size = sym.height,
+    width: Size = sym.width,
+    *,
+    batch: Size = 1,
+    image_channels: Size = sym.image_channels,
+    channels: Size = sym.channels,
+    classes: Size = sym.classes,
+    levels: int = 4,
+    width_multiplier: Number = 1,
+    separable: bool = False,
+    depth_multiplier: Size = 1,
+    norm: bool = True,
+    upsampling: Literal["transposed", "bilinear", "nearest"] = "transposed",
+) -> ConvNet:
+    """A U-Net whose MACs and bytes are closed forms in the image's size and its channels.
+
+    Args:
+        height: rows of the image, a multiple of 2**levels.
+        width: columns, likewise.
+        batch: images.
+        image_channels: channels of the image.
+        channels: channels of the first level.
+        classes: channels of the output.
+        levels: halvings of the image.
+        width_multiplier: factor on the channels of every level (MobileNet's alpha).
+        separable: depthwise-separable convolutions instead of full ones.
+        depth_multiplier: depthwise filters a channel, in separable ones.
+        norm: batch norms after the convolutions, which have biases otherwise.
+        upsampling: a transposed convolution, or interpolation and a convolution of 1 x 1.
+
+    >>> net = unet(channels=64, image_channels=3, classes=2, levels=1, norm=False)
+    >>> net.macs
+    212800*height*width
+
+    Raises:
+        SymbolError: no level, an image that cannot be halved so often, or an unknown upsampling.
+    """
+    if levels < 1:
+        raise SymbolError(f"levels must be at least 1, not {levels}")
+    if upsampling not in ("transposed", "bilinear", "nearest"):
+        raise SymbolError(f"upsampling: transposed, bilinear or nearest, not {upsampling!r}")
+    for name, side in (("height", height), ("width", width)):
+        if sympify(side).is_Integer and side % 2**levels:
+            raise SymbolError(f"{name} = {side} is not a multiple of 2**levels = {2**levels}")
+    base = size(channels, "channels") * exact(width_multiplier, "width_multiplier")
+    unit = ConvUnit(channels=base, separable=separable, multiplier=depth_multiplier, norm=norm)
+    image = Shape(
+        batch=size(batch, "batch"),
+        channels=size(image_channels, "image_channels"),
+        height=size(height, "height"),
+        width=size(width, "width"),
+    )
+    rows = _unet(image, unit, levels, size(classes, "classes"), upsampling)
+    entries = tuple(
+        Entry(section=section, name=name, count=S.One, operator=operator, copies=S.One)
+        for section, name, operator in rows
+    )
+    return ConvNet(name="U-Net", trace=Trace(entries))
+
+
+def _unet(image: Shape, unit: ConvUnit, levels: int, classes: Expr, upsampling: str) -> Rows:
+    shape = image
+    for level in range(levels + 1):
+        width = unit.channels * 2**level
+        yield from _twice(f"down_{level}", shape, replace(unit, channels=width))
+        shape = replace(shape, channels=width)
+        if level < levels:
+            pool = Pool2d(**shape.image, channels=width, kernel=2, stride=2, padding="tiled")
+            yield f"down_{level}", "pool", pool
+            shape = _scaled(shape, S.Half)
+    for level in reversed(range(levels)):
+        width = unit.channels * 2**level
+        yield from _upsample(f"up_{level}", shape, width, upsampling)
+        shape = replace(_scaled(shape, S(2)), channels=2 * width)
+        yield f"up_{level}", "concat", Concat(**shape.image, channels=2 * width)
+        yield from _twice(f"up_{level}", shape, replace(unit, channels=width))
+        shape = replace(shape, channels=width)
+    last = Conv2d(
+        **shape.image, in_channels=shape.channels, out_channels=classes, kernel=1, bias=True
+    )
+    yield "head", "conv", last
+
+
+def _twice(section: str, shape: Shape, unit: ConvUnit) -> Rows:
+    for name, operator in unit.operators(shape):
+        yield section, f"{name}_1", operator
+    for name, operator in unit.operators(replace(shape, channels=unit.channels)):
+        yield section, f"{name}_2", operator
+
+
+def _upsample(section: str, shape: Shape, width: Expr, upsampling: str) -> Rows:
+    sizes: dict[str, Any] = {"in_channels": shape.channels, "out_channels": width, "bias": True}
+    if upsampling == "transposed":
+        yield section, "up_conv", TransposedConv2d(**shape.image, **sizes, kernel=2, stride=2)
+        return
+    larger = _scaled(shape, S(2))
+    mode: Literal["nearest", "bilinear"] = "bilinear" if upsampling == "bilinear" else "nearest"
+    operator = Upsample(**shape.image, channels=shape.channels, factor=2, mode=mode)
+    yield section, "upsample", operator
+    yield section, "up_conv", Conv2d(**larger.image, **sizes, kernel=1)
+
+
+def _scaled(shape: Shape, factor: Expr) -> Shape:
+    """The image with so many times the rows and columns; halves are exact by assumption."""
+    return replace(shape, height=shape.height * factor, width=shape.width * factor)
