@@ -161,6 +161,13 @@ source = _row("source", r"S_{\mathrm{enc}}", "tokens", "positions of the encoder
 position_buckets = _row(
     "position_buckets", r"n_{\mathrm{rel}}", "buckets", "buckets of relative positions"
 )
+mel_bins = _row("mel_bins", r"n_{\mathrm{mel}}", "bins", "frequencies of an audio frame")
+encoder_heads = _row(
+    "encoder_heads", r"h_{\mathrm{enc}}", "heads", "attention heads of the encoder"
+)
+encoder_intermediate = _row(
+    "encoder_intermediate", r"d_{\mathrm{ff,enc}}", "elements", "MLP size of the encoder"
+)
 encoder_layers = _row("encoder_layers", r"L_{\mathrm{enc}}", "layers", "layers of the encoder")
 rope_dim = _row("rope_dim", r"d_{\mathrm{rope}}", "elements", "rotated head elements, shared key")
 value_dim = _row("value_dim", r"d_{\mathrm{v}}", "elements", "size of a value head")

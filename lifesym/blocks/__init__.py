@@ -4,7 +4,7 @@ from lifesym.blocks.altup import AltUpLayer, CloseStreams, OpenStreams
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.blocks.cross import Closing, CrossAttention, RelativePositions
-from lifesym.blocks.encoder import EncoderEmbed, EncoderHead
+from lifesym.blocks.encoder import AudioEmbed, EncoderEmbed, EncoderHead
 from lifesym.blocks.ends import Embed, Head
 from lifesym.blocks.experts import DenseAndExperts, MoE
 from lifesym.blocks.latent import LatentAttention
@@ -18,6 +18,7 @@ __all__ = [
     "MLP",
     "AltUpLayer",
     "Attention",
+    "AudioEmbed",
     "Block",
     "ChannelMix",
     "CloseStreams",

@@ -36,6 +36,7 @@ class Attention(Block):
         output: size of the block's output; ``hidden`` unless given.
         fused: one QKV projection instead of three.
         qkv_bias: biases on the query, key and value projections.
+        key_bias: keys have one too, where queries and values have.
         out_bias: bias on the output projection.
         rotary_dim: rotated elements of a head; 0 for models without rotary positions.
         qk_norm: RMSNorm of queries and keys, over each head or over all heads together.
@@ -58,6 +59,7 @@ class Attention(Block):
     output: Size | None = None
     fused: bool = False
     qkv_bias: bool = False
+    key_bias: bool = True
     out_bias: bool = False
     rotary_dim: Size = 0
     qk_norm: Literal["none", "head", "all"] = "none"
@@ -100,7 +102,10 @@ class Attention(Block):
             yield (
                 name,
                 Linear(
-                    tokens=tokens, in_features=self.hidden, out_features=out, bias=self.qkv_bias
+                    tokens=tokens,
+                    in_features=self.hidden,
+                    out_features=out,
+                    bias=self.qkv_bias and (self.key_bias or name != "attn_k"),
                 ),
             )
         if self.qk_norm == "head":

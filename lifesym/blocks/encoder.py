@@ -1,9 +1,9 @@
-"""The ends of an encoder: summed embeddings before the layers, pooler or masked-LM head after."""
+"""The ends of encoders: embeddings or audio frames before the layers, pooler or head after."""
 
 from dataclasses import dataclass
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
-from lifesym.operators import Activation, Embedding, Linear, LMHead
+from lifesym.operators import Activation, Conv1d, Embedding, Linear, LMHead
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
 
@@ -51,6 +51,45 @@ class EncoderEmbed(Block):
                 "other_proj",
                 Linear(tokens=tokens, in_features=self.width, out_features=self.hidden, bias=True),
             )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioEmbed(Block):
+    """Two convolutions over frequency bins, the second of which halves the frames, and positions.
+
+    Attributes:
+        bins: frequency bins of a frame.
+        hidden: size of the residual stream.
+        positions: rows of the position table: the encoder's positions.
+        kernel: frames of a window.
+    """
+
+    bins: Size
+    hidden: Size
+    positions: Size
+    kernel: Size = 3
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Convolutions with GELU; the table is as long as the output."""
+        frames = 2 * step.new
+        shape = {"batch": step.batch, "kernel": self.kernel, "out_channels": self.hidden}
+        for inputs, length, stride in ((self.bins, frames, 1), (self.hidden, frames, 2)):
+            yield (
+                "audio_conv",
+                Conv1d(**shape, in_channels=inputs, length=length, stride=stride, bias=True),
+            )
+            outputs = step.batch * self.hidden * length / stride
+            yield "audio_act", Activation(elements=outputs, function="gelu")
+        yield (
+            "positions",
+            Embedding(
+                tokens=step.tokens,
+                rows=self.positions,
+                features=self.hidden,
+                added=True,
+                role="encoder_positions",
+            ),
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

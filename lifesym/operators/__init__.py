@@ -5,7 +5,7 @@ from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppe
 from lifesym.operators.base import Operator
 from lifesym.operators.chunked import DeltaRule, DualScan
 from lifesym.operators.collective import Collective
-from lifesym.operators.convolution import Conv2d, DepthwiseConv2d, TransposedConv2d
+from lifesym.operators.convolution import Conv1d, Conv2d, DepthwiseConv2d, TransposedConv2d
 from lifesym.operators.elementwise import Ranking, Residual, Scale
 from lifesym.operators.embedding import Embedding
 from lifesym.operators.experts import Experts, Routing, TopK
@@ -28,6 +28,7 @@ __all__ = [
     "CausalConv",
     "Collective",
     "Concat",
+    "Conv1d",
     "Conv2d",
     "DeltaRule",
     "DepthwiseConv2d",

@@ -183,6 +183,58 @@ class DepthwiseConv2d(Conv2d):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Conv1d(Elementwise):
+    r"""A convolution along a sequence with "same" padding.
+
+    matmul_flops $= 2 \cdot batch \cdot \lceil length / s \rceil \cdot C_{out} C_{in} \kappa$.
+
+    >>> from lifesym import symbols as sym
+    >>> op = Conv1d(batch=1, length=sym.source, in_channels=80, out_channels=4, kernel=3)
+    >>> op.cost(Precision.of()).matmul_flops
+    1920*source
+    """
+
+    batch: Size
+    length: Size
+    in_channels: Size
+    out_channels: Size
+    kernel: Size
+    stride: Size = 1
+    bias: bool = False
+
+    family: ClassVar[str] = "convolution"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add, padding's zeros included; bias 1 an output"
+    reference: ClassVar[str] = "Dumoulin and Visin, arXiv 1603.07285, section 2.4"
+    monotone: ClassVar[dict[str, Direction]] = {
+        **dict.fromkeys(("batch", "length", "in_channels", "out_channels", "kernel"), "+"),
+        "stride": "-",
+    }
+
+    @property
+    def parameters(self) -> Expr:
+        """The filters and the biases."""
+        filters = self.in_channels * self.kernel + (1 if self.bias else 0)
+        return self.out_channels * filters
+
+    @property
+    def weight_roles(self) -> dict[str, Expr]:
+        """Filters are weights like any other."""
+        return {"convolution": self.parameters}
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads the input and the filters once, writes the output."""
+        outputs = self.batch * CeilDiv(self.length, sympify(self.stride)) * self.out_channels
+        priced = self.priced(
+            precision,
+            flops=outputs if self.bias else S.Zero,
+            reads=self.batch * self.length * self.in_channels,
+            writes=outputs,
+        )
+        macs = outputs * self.in_channels * self.kernel
+        return priced + Cost(matmul_flops=FLOPS_PER_MAC * macs)
+
+
+@dataclass(frozen=True, kw_only=True)
 class TransposedConv2d(Conv2d):
     r"""The transpose of a convolution: every input spreads over a window of the output.
 

@@ -52,12 +52,61 @@ def test_t5_equals_the_real_code(seed: int) -> None:
     assert int(model.with_source(7).kv_bytes(5, "fp32")) == stored
 
 
+def whisper(rng: Random) -> dict[str, Any]:
+    """Stacks of two depths and MLPs."""
+    heads = rng.choice([1, 2, 3])
+    return {
+        "model_type": "whisper",
+        "vocab_size": rng.randint(40, 90),
+        "num_mel_bins": rng.choice([5, 8]),
+        "d_model": heads * 4,
+        "encoder_layers": rng.randint(1, 3),
+        "encoder_attention_heads": heads,
+        "encoder_ffn_dim": rng.randint(5, 30),
+        "decoder_layers": rng.randint(1, 3),
+        "decoder_attention_heads": heads,
+        "decoder_ffn_dim": rng.randint(5, 30),
+        "max_source_positions": rng.choice([6, 11]),
+        "max_target_positions": 30,
+        "pad_token_id": 0,
+        "bos_token_id": 1,
+        "eos_token_id": 2,
+        "decoder_start_token_id": 1,
+    }
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_whisper_equals_the_real_code(seed: int) -> None:
+    config = whisper(Random(seed))
+    real = built(config)
+    model = ls.Model.from_hf(config)
+    assert int(model.parameters) == real.num_parameters()
+    frames = 2 * config["max_source_positions"]
+    for batch, new, past in ((1, 1, 0), (2, 4, 0), (1, 1, 6), (3, 2, 3)):
+        audio = torch.randn(batch, config["num_mel_bins"], frames)
+        ids = torch.randint(0, config["vocab_size"], (batch, past + new))
+        sources: dict[str, Any] = {"input_features": audio}
+        if past:
+            before = real(**sources, decoder_input_ids=ids[:, :past], use_cache=True)
+            sources = {
+                "encoder_outputs": (before.encoder_last_hidden_state,),
+                "past_key_values": before.past_key_values,
+            }
+        with FlopCounterMode(display=False) as counter:
+            real(**sources, decoder_input_ids=ids[:, past:], use_cache=True)
+        ours = model.forward(batch, new, past, logits="all").cost().matmul_flops
+        assert int(ours) == counter.get_total_flops(), config
+
+
 def built(config: dict[str, Any]) -> Any:
     """The real model with random weights."""
     settings = {key: value for key, value in config.items() if key != "model_type"}
     parsed = transformers.AutoConfig.for_model(config["model_type"], **settings)
+    auto = transformers.AutoModelForSeq2SeqLM
+    if config["model_type"] == "whisper":
+        auto = transformers.AutoModelForSpeechSeq2Seq
     torch.manual_seed(0)
-    real = transformers.AutoModelForSeq2SeqLM.from_config(parsed, attn_implementation="eager")
+    real = auto.from_config(parsed, attn_implementation="eager")
     return real.eval().requires_grad_(False)
 
 
