@@ -357,6 +357,19 @@ def gemma4_text(rng: Random) -> Config:
     }
 
 
+def mpt(rng: Random) -> Config:
+    """ALiBi without biases."""
+    heads = rng.choice([2, 4])
+    return {
+        "model_type": "mpt",
+        "d_model": heads * rng.choice([4, 8]),
+        "n_heads": heads,
+        "n_layers": rng.randint(1, 3),
+        "max_seq_len": 256,
+        "vocab_size": rng.randint(40, 200),
+    }
+
+
 FAMILIES: tuple[Callable[[Random], Config], ...] = (
     llama,
     mistral,
@@ -386,4 +399,5 @@ FAMILIES: tuple[Callable[[Random], Config], ...] = (
     dbrx,
     gemma3n_text,
     gemma4_text,
+    mpt,
 )
