@@ -1,0 +1,152 @@
+"""Chunked prefill and mean steps against loops over every chunk and every step, exactly."""
+
+from functools import cache
+from random import Random
+
+import pytest
+from sympy import Expr, Integer, Rational, S
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.nodes import Maximum
+from lifesym.roofline import Term
+from lifesym.sums import SumMax
+
+CONFIGS = {
+    "full": {"model_type": "llama"},
+    "window": {"model_type": "mistral", "sliding_window": 13},
+}
+SHAPE = {
+    "vocab_size": 30,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+}
+CASES = 2000
+
+
+def device() -> ls.Hardware:
+    return ls.Hardware.symbolic().with_(compute_efficiency=1, memory_efficiency=1, dispatch_time=0)
+
+
+@cache
+def forecast(kind: str, chunk: bool) -> ls.Forecast:
+    model = ls.Model.from_hf(SHAPE | CONFIGS[kind])
+    return ls.forecast(model, device(), batch=1, chunk=sym.chunk if chunk else None)
+
+
+def rates(random: Random) -> dict[object, Expr]:
+    """Peaks around the bandwidth: attention crosses from one bound to the other on the way."""
+    return {
+        sym.peak: Integer(random.randint(1, 400)),
+        sym.vector_peak: Integer(random.randint(1, 400)),
+        sym.bandwidth: Rational(random.randint(1, 400), random.choice([1, 3])),
+    }
+
+
+def core(terms: tuple[Term, ...]) -> Expr:
+    """The time of the terms that grow with the context."""
+    return sum((t.time for t in terms if t.name in ("attn_qk", "attn_av")), S.Zero)
+
+
+@cache
+def chunk_time(kind: str) -> Expr:
+    """One pass over a chunk of `symbols.new` tokens after `symbols.past`."""
+    f = forecast(kind, False)
+    return core(f.timed(f.trace(sym.new, sym.past, logits="none")))
+
+
+def chunks(prompt: int, chunk: int) -> list[tuple[int, int]]:
+    """New and past tokens of every chunk."""
+    return [(min(chunk, prompt - at), at) for at in range(0, prompt, chunk)]
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_chunks_equal_the_loop(kind: str) -> None:
+    random = Random(kind)
+    closed = core(forecast(kind, True).ttft.terms)
+    crossings = 0
+    for case in range(CASES):
+        chunk = random.randint(1, 9)
+        prompt = random.randint(1, 30) if case % 3 else chunk * random.randint(1, 5)
+        numbers = rates(random)
+        workload = {sym.prompt: Integer(prompt), sym.chunk: Integer(chunk)}
+        expected = sum(
+            chunk_time(kind).xreplace(numbers | {sym.new: Integer(new), sym.past: Integer(past)})
+            for new, past in chunks(prompt, chunk)
+        )
+        assert closed.xreplace(numbers | workload).doit() == expected, (numbers, workload)
+        crossings += prompt > 3 * chunk
+    assert crossings > CASES // 5
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_mean_steps_equal_the_loop(kind: str) -> None:
+    random = Random(kind)
+    f = forecast(kind, False)
+    closed, step = core(f.tpot.mean.terms), core(f.tpot.terms)
+    for _ in range(CASES):
+        prompt, generate = random.randint(1, 20), random.randint(2, 14)
+        numbers = rates(random)
+        workload = {sym.prompt: Integer(prompt), sym.generated: Integer(generate)}
+        expected = sum(
+            step.xreplace(numbers | {sym.past: Integer(prompt + i)}) for i in range(generate - 1)
+        )
+        mean = closed.xreplace(numbers | workload).doit()
+        assert mean == expected / (generate - 1), (numbers, workload)
+
+
+def test_ties_of_a_chunked_prompt() -> None:
+    """Rates at which some chunk's compute and memory times are equal."""
+    random = Random(3)
+    closed = core(forecast("full", True).ttft.terms)
+    for _ in range(200):
+        chunk, count = random.randint(1, 6), random.randint(2, 6)
+        at = {sym.new: Integer(chunk), sym.past: Integer(chunk * random.randrange(count))}
+        ones = {sym.peak: S.One, sym.vector_peak: S.One, sym.bandwidth: S.One}
+        f = forecast("full", False)
+        terms = f.timed(f.trace(sym.new, sym.past, logits="none"))
+        term = next(term for term in terms if term.name == "attn_qk")
+        compute, memory = (part.xreplace(ones | at) for part in (term.compute, term.memory))
+        tie = {sym.peak: compute, sym.vector_peak: compute, sym.bandwidth: memory}
+        expected = sum(
+            chunk_time("full").xreplace(
+                tie | {sym.new: Integer(chunk), sym.past: Integer(chunk * i)}
+            )
+            for i in range(count)
+        )
+        workload = {sym.prompt: Integer(chunk * count), sym.chunk: Integer(chunk)}
+        assert closed.xreplace(tie | workload).doit() == expected
+
+
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_whole_forecasts_equal_the_loop(kind: str) -> None:
+    """All operators, the logits of the last chunk included."""
+    random = Random(kind)
+    model = ls.Model.from_hf(SHAPE | CONFIGS[kind])
+    for prompt, chunk in ((20, 5), (23, 5), (4, 9), (30, 30), (31, 1)):
+        f = ls.forecast(model, device(), prompt=prompt, chunk=chunk, generate=2)
+        numbers = rates(random)
+        expected = S.Zero
+        for new, past in chunks(prompt, chunk):
+            last = past + new == prompt
+            trace = f.trace(new, past, logits="last" if last else "none")
+            expected += sum(term.time for term in f.timed(trace))
+        got = f.ttft.expr.xreplace(numbers).doit()
+        assert got == expected.xreplace(numbers)
+
+
+def nodes(expr: Expr) -> int:
+    return sum(1 for _ in expr.atoms(Maximum, SumMax)) + expr.count_ops()
+
+
+def test_size_does_not_depend_on_the_number_of_chunks_or_steps() -> None:
+    model = ls.load_model("llama-2-7b")
+    hardware = ls.Hardware.symbolic()
+    sizes = set()
+    for prompt in (1024, 65536, 2**22):
+        f = ls.forecast(model, hardware, prompt=prompt, generate=prompt, chunk=256)
+        sizes.add((nodes(f.ttft.expr), nodes(f.tpot.mean.expr)))
+    assert len(sizes) == 1

@@ -1,0 +1,190 @@
+"""Collectives against a message-by-message simulation: what every device sends, and that it works.
+
+Each device starts with real numbers; the messages are carried out and counted. The costs are also
+those of the textbook (Thakur et al. 2005; Rabenseifner 2004).
+"""
+
+from collections.abc import Callable
+from fractions import Fraction
+
+import pytest
+from sympy import Integer, Rational, cancel, log
+
+from lifesym import symbols as sym
+from lifesym.formats import Precision
+from lifesym.operators import Collective
+
+Blocks = list[list[Fraction]]
+"""For every device its n blocks of the tensor."""
+
+
+class Network:
+    """Counts rounds, and the blocks that each device sends."""
+
+    def __init__(self, devices: int) -> None:
+        self.sent = [Fraction(0)] * devices
+        self.messages = [0] * devices
+
+    def send(self, device: int, blocks: int | Fraction) -> None:
+        self.sent[device] += blocks
+        self.messages[device] += 1
+
+
+def start(n: int) -> Blocks:
+    return [[Fraction(7 * d + b + 1) for b in range(n)] for d in range(n)]
+
+
+def ring_reduce_scatter(data: Blocks, net: Network) -> None:
+    n = len(data)
+    for step in range(n - 1):
+        moving = [(d, (d - step) % n, data[d][(d - step) % n]) for d in range(n)]
+        for d, block, value in moving:
+            data[(d + 1) % n][block] += value
+            net.send(d, 1)
+
+
+def ring_all_gather(data: Blocks, net: Network) -> None:
+    n = len(data)
+    for step in range(n - 1):
+        moving = [(d, (d + 1 - step) % n) for d in range(n)]
+        values = [data[d][block] for d, block in moving]
+        for (d, block), value in zip(moving, values, strict=True):
+            data[(d + 1) % n][block] = value
+            net.send(d, 1)
+
+
+def ring(data: Blocks, net: Network) -> None:
+    ring_reduce_scatter(data, net)
+    ring_all_gather(data, net)
+
+
+def halving_doubling(data: Blocks, net: Network) -> None:
+    """Recursive halving, then recursive doubling, over the blocks each device is left with."""
+    n = len(data)
+    mine = [range(n) for _ in range(n)]
+    distance = n // 2
+    while distance:
+        halves = []
+        for d in range(n):
+            first, second = mine[d][: len(mine[d]) // 2], mine[d][len(mine[d]) // 2 :]
+            halves.append((first, second) if not d & distance else (second, first))
+        moving = [(d, halves[d][1], [data[d][b] for b in halves[d][1]]) for d in range(n)]
+        for d, blocks, values in moving:
+            for b, value in zip(blocks, values, strict=True):
+                data[d ^ distance][b] += value
+            net.send(d, len(blocks))
+        mine = [halves[d][0] for d in range(n)]
+        distance //= 2
+    held = [list(part) for part in mine]
+    distance = 1
+    while distance < n:
+        moving = [(d, list(held[d]), [data[d][b] for b in held[d]]) for d in range(n)]
+        for d, blocks, values in moving:
+            for b, value in zip(blocks, values, strict=True):
+                data[d ^ distance][b] = value
+            held[d ^ distance] += blocks
+            net.send(d, len(blocks))
+        distance *= 2
+
+
+def tree(data: Blocks, net: Network) -> None:
+    """A binomial reduction to device 0, then the broadcast back: the root takes part in all."""
+    n = len(data)
+    distance = 1
+    while distance < n:
+        for d in range(0, n, 2 * distance):
+            data[d] = [a + b for a, b in zip(data[d], data[d + distance], strict=True)]
+            net.send(d + distance, n)
+        distance *= 2
+    while distance > 1:
+        distance //= 2
+        for d in range(0, n, 2 * distance):
+            data[d + distance] = list(data[d])
+            net.send(d, n)
+
+
+POWERS = [1, 2, 4, 8, 16]
+CASES: list[tuple[str, Callable[[Blocks, Network], None], list[int]]] = [
+    ("ring", ring, list(range(1, 17))),
+    ("halving_doubling", halving_doubling, POWERS),
+]
+
+
+@pytest.mark.parametrize(("algorithm", "run", "counts"), CASES, ids=lambda x: str(x)[:20])
+def test_all_reduce(
+    algorithm: str, run: Callable[[Blocks, Network], None], counts: list[int]
+) -> None:
+    for n in counts:
+        data, net = start(n), Network(n)
+        expected = [sum(column) for column in zip(*data, strict=True)]
+        run(data, net)
+        assert all(row == expected for row in data)
+        operator = Collective(
+            pattern="all_reduce", elements=sym.hidden, devices=n, algorithm=algorithm
+        )
+        messages, share = operator.traffic()
+        assert {*net.messages} == {messages}
+        assert {sent / n for sent in net.sent} == {Fraction(int(share.p), int(share.q))}
+
+
+@pytest.mark.parametrize("n", POWERS)
+def test_tree_all_reduce_is_its_critical_path(n: int) -> None:
+    """Every message carries the whole tensor, and 2 log n of them follow each other."""
+    data, net = start(n), Network(n)
+    expected = [sum(column) for column in zip(*data, strict=True)]
+    tree(data, net)
+    assert all(row == expected for row in data)
+    messages, share = Collective(
+        pattern="all_reduce", elements=1, devices=n, algorithm="tree"
+    ).traffic()
+    rounds = n.bit_length() - 1
+    assert messages == share == 2 * rounds
+    assert sum(net.messages) == 2 * (n - 1)
+    assert all(sent == n * count for sent, count in zip(net.sent, net.messages, strict=True))
+
+
+@pytest.mark.parametrize("n", range(1, 17))
+def test_halves_of_a_ring_and_exchanges(n: int) -> None:
+    for pattern, run in (("reduce_scatter", ring_reduce_scatter), ("all_gather", ring_all_gather)):
+        net = Network(n)
+        run(start(n), net)
+        messages, share = Collective(pattern=pattern, elements=1, devices=n).traffic()
+        assert {*net.messages} == {messages}
+        assert {Fraction(sent, n) for sent in net.sent} == {Fraction(int(share.p), int(share.q))}
+    net = Network(n)
+    for d in range(n):
+        for other in range(n):
+            if other != d:
+                net.send(d, 1)  # block `other` of device d
+    messages, share = Collective(pattern="all_to_all", elements=1, devices=n).traffic()
+    assert {*net.messages} == {messages}
+    assert {Fraction(sent, n) for sent in net.sent} == {Fraction(int(share.p), int(share.q))}
+
+
+def test_textbook_costs() -> None:
+    """Thakur et al., section 4: alpha and beta terms of each."""
+    n, m = sym.devices, sym.hidden
+    expected = {
+        ("all_reduce", "ring"): (2 * (n - 1), 2 * m * (n - 1) / n),
+        ("all_reduce", "halving_doubling"): (2 * log(n, 2), 2 * m * (n - 1) / n),
+        ("all_reduce", "tree"): (2 * log(n, 2), 2 * m * log(n, 2)),
+        ("all_gather", "ring"): (n - 1, m * (n - 1) / n),
+        ("reduce_scatter", "ring"): (n - 1, m * (n - 1) / n),
+        ("all_to_all", "ring"): (n - 1, m * (n - 1) / n),
+        ("point_to_point", "ring"): (Integer(1), m),
+    }
+    for (pattern, algorithm), (messages, moved) in expected.items():
+        operator = Collective(pattern=pattern, elements=m, devices=n, algorithm=algorithm)
+        cost = operator.cost(Precision.of("bf16", "int8"))
+        assert cancel(cost.messages - messages) == 0
+        assert cancel(cost.network_bytes - moved) == 0
+
+
+def test_an_all_reduce_is_its_two_halves() -> None:
+    parts = [
+        Collective(pattern=pattern, elements=sym.hidden, devices=sym.devices).traffic()
+        for pattern in ("reduce_scatter", "all_gather", "all_reduce")
+    ]
+    for i in (0, 1):
+        assert cancel(parts[0][i] + parts[1][i] - parts[2][i]) == 0
+    assert Rational(3, 2) == parts[2][1].subs(sym.devices, 4)

@@ -1,0 +1,121 @@
+"""Pipelines against a simulation of every microbatch on every stage."""
+
+from dataclasses import replace
+from random import Random
+
+import pytest
+from sympy import Integer, Rational, cancel, expand
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.errors import SpecError, SymbolError
+from lifesym.nodes import Maximum
+from lifesym.serving import balanced_shares, pipeline, shared_time
+from lifesym.serving.pipeline import cycle, makespan
+
+
+def simulate(times: list[Rational], microbatches: int, rounds: int = 1) -> list[Rational]:
+    """When each round ends; a microbatch starts its next round once its last one is over."""
+    free = [Integer(0)] * len(times)
+    ready = [Integer(0)] * microbatches
+    ends = []
+    for _ in range(rounds):
+        for m in range(microbatches):
+            at = ready[m]
+            for stage, time in enumerate(times):
+                at = max(at, free[stage]) + time
+                free[stage] = at
+            ready[m] = at
+        ends.append(max(ready))
+    return ends
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_makespan_equals_the_simulation(seed: int) -> None:
+    random = Random(seed)
+    for _ in range(500):
+        stages = [Rational(random.randint(0, 30), random.choice([1, 2, 3, 7])) for _ in range(5)]
+        stages = stages[: random.randint(1, 5)]
+        if random.random() < 0.3:
+            stages = [stages[0]] * len(stages)
+        count = random.randint(1, 9)
+        assert makespan(stages, Integer(count)) == simulate(stages, count)[0]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_cycle_is_the_steady_state_of_the_simulation(seed: int) -> None:
+    random = Random(100 + seed)
+    for _ in range(60):
+        stages = [Rational(random.randint(1, 20)) for _ in range(random.randint(1, 4))]
+        count = random.randint(1, 6)
+        ends = simulate(stages, count, rounds=12)
+        assert ends[-1] - ends[-2] == cycle(stages, Integer(count))
+
+
+def test_the_bubble_of_equal_stages() -> None:
+    """GPipe: (p - 1) / (m + p - 1) of the time."""
+    t, m = sym.dispatch_time, sym.microbatches
+    whole = makespan([t] * 4, m)
+    assert expand(whole - (m + 3) * t) == 0
+    assert cancel(1 - 4 * m * t / (4 * whole) - 3 / (m + 3)) == 0
+
+
+def forecast(**more: object) -> ls.Forecast:
+    model = ls.load_model("tinyllama-1.1b")
+    return ls.forecast(model, ls.load_hardware("a100"), prompt=64, generate=8, **more)
+
+
+def test_one_stage_is_the_plain_forecast() -> None:
+    plain = ls.forecast(ls.Model.symbolic("llama"), ls.Hardware.symbolic(), batch=sym.batch)
+    piped = pipeline(plain, 1)
+    assert expand(piped.ttft.expr - plain.ttft.expr) == 0
+    assert expand(piped.tpot.expr - plain.tpot.expr) == 0
+
+
+def test_stages_of_a_model() -> None:
+    plain = forecast(batch=8)
+    piped = pipeline(plain, 4, microbatches=4)
+    times = piped.times(64, 0)
+    part = forecast(batch=2)
+    assert sum(times) > part.ttft.expr  # the hops come on top
+    assert piped.ttft.expr == sum(times) + 3 * max(times)
+    assert float(piped.ttft) == float(simulate(list(times), 4)[0])
+    assert 0 < float(piped.bubble) < 1
+
+
+def test_stages_on_different_devices() -> None:
+    slow, fast = (
+        forecast(),
+        ls.forecast(
+            ls.load_model("tinyllama-1.1b"), ls.load_hardware("h100"), prompt=64, generate=8
+        ),
+    )
+    shares = balanced_shares([slow.ttft.expr, fast.ttft.expr])
+    assert sum(shares) == 1
+    assert shared_time([slow.ttft.expr, fast.ttft.expr], shares) == 1 / (
+        1 / slow.ttft.expr + 1 / fast.ttft.expr
+    )
+    times = pipeline([slow, fast], shares=shares).times(64, 0)
+    assert len(times) == 2
+    assert isinstance(shared_time([sym.dispatch_time, sym.link_latency], [1, 2]), Maximum)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"stages": 0}, "stages must be an integer"),
+        ({"stages": 2, "shares": [1]}, "2 stages need as many shares"),
+        ({"stages": 2, "shares": [1, 1]}, "add up to 1"),
+        ({"stages": 2, "microbatches": 3}, "not cut into 3 microbatches"),
+    ],
+)
+def test_bad_pipelines_are_refused(options: dict[str, object], message: str) -> None:
+    with pytest.raises(SymbolError, match=message):
+        pipeline(forecast(batch=8), **options)
+
+
+def test_stages_need_a_link() -> None:
+    alone = replace(ls.load_hardware("a100"), link_bandwidth=None)
+    f = ls.forecast(ls.load_model("tinyllama-1.1b"), alone, prompt=8, generate=2)
+    with pytest.raises(SpecError, match="no link bandwidth"):
+        _ = pipeline(f, 2).ttft
