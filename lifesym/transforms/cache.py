@@ -38,6 +38,7 @@ from lifesym.operators import (
 from lifesym.operators.attention import share_of
 from lifesym.symbols import Number, Size, exact, size
 from lifesym.trace import Entry, Trace
+from lifesym.transforms.fusion import unfused
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +65,8 @@ class CachePolicy:
         """The trace under the policy.
 
         Raises:
-            SymbolError: a value out of range, or low rank on a fused projection.
+            SymbolError: a value out of range, low rank on a fused projection, or a trace that is
+                fused already.
         """
         keep = exact(self.keep, "keep")
         if keep.is_number and not 0 < keep <= 1:
@@ -73,6 +75,8 @@ class CachePolicy:
             value = getattr(self, name)
             if value is not None:
                 size(value, name, minimum)
+        if self != CachePolicy():
+            unfused(trace, "a cache policy")
         fused = any(entry.name == "attn_qkv_fused" for entry in trace)
         if fused and (self.rank is not None or self.share != 1):
             raise SymbolError("low-rank and shared caches need separate key and value projections")

@@ -155,3 +155,14 @@ def _layers(trace: Trace) -> Trace:
         operator = Fused(parts=parts, unread=read - stream, unwritten=written - stream)
         rows.append(_fused(entries, "layer", operator))
     return Trace(tuple(rows))
+
+
+def unfused(trace: Trace, what: str) -> None:
+    """Refuse a trace with fused kernels, whose parts a rewrite would not see.
+
+    Raises:
+        SymbolError: something is fused.
+    """
+    for entry in trace:
+        if isinstance(entry.operator, Fused):
+            raise SymbolError(f"{what} comes before fusion, but {entry.name} is fused already")

@@ -2,15 +2,16 @@
 
 Between the split projections each device norms and adds its own share of the tokens. An
 all-reduce becomes a reduce-scatter after the block and an all-gather before the next one: the
-same bytes, n times less elementwise work.
+same bytes, n times less elementwise work on the device that has most of it.
 Source: Korthikanti et al., arXiv 2205.05198, section 4.2.2.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sympy import Expr, S, sympify
+from sympy import Expr, S
 
+from lifesym.nodes import CeilDiv
 from lifesym.operators import Collective, Norm, Residual, Scale
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
@@ -44,8 +45,8 @@ def _rows(entry: Entry, n: Expr) -> Iterator[Entry]:
             name = entry.name.replace("all_reduce", pattern)
             yield replace(mark, name=name, operator=half)
     elif outside and isinstance(operator, Norm):
-        yield replace(mark, operator=replace(operator, rows=sympify(operator.rows) / n))
+        yield replace(mark, operator=replace(operator, rows=CeilDiv(operator.rows, n)))
     elif outside and isinstance(operator, Residual | Scale):
-        yield replace(mark, operator=replace(operator, elements=sympify(operator.elements) / n))
+        yield replace(mark, operator=replace(operator, elements=CeilDiv(operator.elements, n)))
     else:
         yield entry

@@ -44,6 +44,7 @@ from lifesym.operators import (
 from lifesym.operators.collective import Algorithm
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
+from lifesym.transforms.fusion import unfused
 
 _ROWS = frozenset({"attn_o", "mlp_down"})
 """Projections split by rows, after which the devices' partial sums are added up."""
@@ -81,11 +82,13 @@ class TensorParallel:
         """The trace of one of the devices.
 
         Raises:
-            SymbolError: heads, intermediate size or vocabulary do not divide.
+            SymbolError: heads, intermediate size or vocabulary do not divide, or a trace that is
+                fused already.
         """
         n = size(self.devices, "devices")
         if n is S.One:
             return trace
+        unfused(trace, "tensor parallelism")
         return Trace(tuple(row for entry in trace for row in self._rows(entry, n)))
 
     def _rows(self, entry: Entry, n: Expr) -> Iterator[Entry]:

@@ -1,0 +1,185 @@
+"""Serving: mixed passes, speculation, prefixes, steady states, two pools."""
+
+from random import Random
+
+import pytest
+from sympy import Add, Integer, Rational, expand
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.errors import SymbolError
+from lifesym.inference import Forecast
+from lifesym.serving import (
+    Group,
+    disaggregate,
+    expected_tokens,
+    expected_ttft,
+    mixed_step,
+    speculate,
+    steady_state,
+    step_at_contexts,
+    with_prefix,
+)
+from lifesym.serving.mixed import mixed_trace
+
+PLAIN = {"overlap": "operator"}
+OPTIONS = [{}, {"fusion": "flash"}, {"fusion": "full"}, {"lora": 8}, {"weights": "int4-g128"}]
+
+
+def forecast(model: str = "tinyllama-1.1b", **options: object) -> Forecast:
+    workload = {"prompt": 64, "generate": 9} | options
+    return ls.forecast(ls.load_model(model), ls.load_hardware("v100"), **workload)
+
+
+@pytest.fixture(scope="module")
+def symbolic() -> Forecast:
+    return ls.forecast(ls.Model.symbolic("llama"), ls.Hardware.symbolic(), batch=sym.batch)
+
+
+@pytest.mark.parametrize("options", OPTIONS, ids=str)
+def test_groups_of_one_shape_are_one_batch(options: dict[str, object]) -> None:
+    f = forecast(batch=6, **options)
+    whole = f.tpot.bind({"past": 100})
+    assert mixed_step(f, [Group(batch=6, past=100)]).expr == whole
+    parts = mixed_step(f, [Group(batch=2, past=100), Group(batch=4, past=100)]).expr
+    assert abs(float(parts / whole) - 1) < 1e-3  # attention's maximum is of the sum either way
+    assert mixed_step(f, [Group(batch=6, new=64)]).expr == f.ttft.expr
+
+
+@pytest.mark.parametrize("model", ["tinyllama-1.1b", "mixtral-8x7b", "deepseek-v2-lite", "gpt2"])
+def test_a_mixed_pass_does_the_work_of_its_groups(model: str) -> None:
+    """FLOPs add up; weights are read once; experts as all the tokens together choose them."""
+    f = forecast(model)
+    groups = [Group(batch=3, past=70), Group(new=16, past=32, logits="none"), Group(past=9)]
+    mixed = mixed_trace(f, groups).cost_at(f.precision)
+    alone = [f.trace(g.new, g.past, g.logits, batch=g.batch).cost_at(f.precision) for g in groups]
+    for field in ("matmul_flops", "vector_flops", "kv_read_bytes", "kv_write_bytes"):
+        assert getattr(mixed, field) == Add(*(getattr(cost, field) for cost in alone)), field
+    tokens = f.trace(20, 0, "last", batch=1)
+    experts = tokens.filter(family="experts").cost_at(f.precision).weight_bytes
+    merged = mixed_trace(f, groups).filter(family="experts").cost_at(f.precision).weight_bytes
+    assert merged == experts
+    projections = tokens.filter(name="mlp_down").cost_at(f.precision).weight_bytes
+    again = mixed_trace(f, groups).filter(name="mlp_down").cost_at(f.precision).weight_bytes
+    assert again == projections
+    assert mixed.dispatches == max(cost.dispatches for cost in alone)
+
+
+def test_unequal_contexts_count_by_their_sum() -> None:
+    random = Random(1)
+    f = forecast(batch=4)
+    for _ in range(20):
+        contexts = [random.randint(1, 300) for _ in range(4)]
+        one_by_one = step_at_contexts(f, contexts)
+        cost = mixed_trace(f, [Group(past=c) for c in contexts]).cost_at(f.precision)
+        mean = {sym.past: Rational(sum(contexts), 4)}
+        plain = f.trace(1, sym.past).cost_at(f.precision)
+        for (name, value), (_, expected) in zip(cost.items(), plain.items(), strict=True):
+            assert value == expected.xreplace(mean), name
+        assert one_by_one.expr == step_at_contexts(f, sum(contexts)).expr
+
+
+def test_windows_need_contexts_one_by_one() -> None:
+    f = forecast("mistral-7b-v0.1", batch=2)
+    with pytest.raises(SymbolError, match="one by one"):
+        step_at_contexts(f, 9000)
+    assert float(step_at_contexts(f, [10, 8990])) < float(step_at_contexts(f, [4500, 4500]))
+
+
+def test_recurrent_layers_cannot_be_mixed_with_prompts() -> None:
+    with pytest.raises(SymbolError, match="cannot be shared"):
+        mixed_step(forecast("mamba-130m"), [Group(past=5), Group(new=4)])
+
+
+def test_expected_tokens_are_what_a_simulation_accepts() -> None:
+    random = Random(7)
+    for gamma, alpha in ((1, 0.5), (4, 0.8), (7, 0.95), (5, 0.0), (3, 1.0)):
+        trials = []
+        for _ in range(20_000):
+            accepted = 0
+            while accepted < gamma and random.random() < alpha:
+                accepted += 1
+            trials.append(accepted + 1)
+        mean = sum(trials) / len(trials)
+        spread = (sum((t - mean) ** 2 for t in trials) / len(trials)) ** 0.5
+        error = 3 * spread / len(trials) ** 0.5
+        assert abs(float(expected_tokens(gamma, alpha)) - mean) <= error + 1e-12
+
+
+def test_expected_tokens_of_symbols() -> None:
+    closed = expected_tokens()
+    for gamma in range(6):
+        polynomial = expected_tokens(gamma)
+        for alpha in (Rational(1, 3), Rational(9, 10)):
+            at = {sym.draft: Integer(gamma), sym.acceptance: alpha}
+            assert closed.xreplace(at) == polynomial.xreplace(at)
+    assert expected_tokens(3, 0) == 1
+    assert expected_tokens(sym.draft, 0) == 1
+    assert expected_tokens(sym.draft, 1) == sym.draft + 1
+    with pytest.raises(SymbolError, match="between 0 and 1"):
+        expected_tokens(3, 1.5)
+
+
+def test_drafting_nothing_is_plain_decoding(symbolic: Forecast) -> None:
+    for draft in (symbolic, None):
+        plain = speculate(symbolic, draft, tokens=0, acceptance=sym.acceptance)
+        assert expand(plain.tpot.expr - symbolic.tpot.expr) == 0
+
+
+def test_a_speculative_step_is_its_draft_steps_and_one_pass() -> None:
+    target, draft = forecast("llama-2-7b"), forecast("tinyllama-1.1b")
+    spec = speculate(target, draft, tokens=3, acceptance=Rational(4, 5))
+    steps = sum(draft.tpot.bind({"past": 50 + i}) for i in range(3))
+    check = sum(t.time for t in target.timed(target.trace(4, 50, "all")))
+    assert spec.step.bind({"past": 50}) == steps + check
+    tokens = 1 + Rational(4, 5) + Rational(16, 25) + Rational(64, 125)
+    assert spec.tpot.bind({"past": 50}) == (steps + check) / tokens
+    never = speculate(target, draft, tokens=3, acceptance=0)
+    assert never.tpot.bind({"past": 50}) == steps + check
+    with pytest.raises(SymbolError, match="same batch"):
+        speculate(target, forecast(batch=2))
+
+
+def test_prediction_modules_cost_a_layer_and_a_head() -> None:
+    f = forecast("deepseek-v3", prompt=8, generate=2)
+    spec = speculate(f, tokens=1, acceptance=Rational(17, 20))
+    assert 0 < float(spec.drafting.subs(sym.past, 8)) < 0.1 * float(f.tpot.bind({"past": 8}))
+
+
+def test_cached_prefixes(symbolic: Forecast) -> None:
+    assert with_prefix(symbolic, 0) == symbolic
+    assert expand(expected_ttft(symbolic, sym.window, 0).expr - symbolic.ttft.expr) == 0
+    f = forecast(prompt=100)
+    hit = with_prefix(f, 60)
+    assert hit.ttft.expr == forecast(prompt=40, past=60).ttft.expr
+    assert hit.tpot.mean.expr == f.tpot.mean.expr
+    half = expected_ttft(f, 60, Rational(1, 2)).expr
+    assert half == (hit.ttft.expr + f.ttft.expr) / 2
+    with pytest.raises(SymbolError, match="leaves none"):
+        with_prefix(f, 100)
+    with pytest.raises(SymbolError, match="between 0 and 1"):
+        expected_ttft(f, 60, 2)
+
+
+def test_steady_states_do_all_the_work() -> None:
+    """Over G steps of n slots: n generations of G tokens and n prompts."""
+    f = forecast()
+    state = steady_state(f, 5)
+    step = Add(*(term.cost.matmul_flops for term in state.step.terms))
+    prompts = f.trace(f.prompt, 0, batch=5).cost_at(f.precision).matmul_flops
+    decode = sum(f.trace(1, 64 + i, batch=5).cost_at(f.precision).matmul_flops for i in range(9))
+    assert expand(step * 9 - prompts - decode) == 0
+    rates = [float(steady_state(f, n).throughput) for n in (1, 4, 16)]
+    assert rates == sorted(rates)
+    assert state.requests.expr == state.throughput.expr / 9
+
+
+def test_two_pools_on_one_device_are_one_device() -> None:
+    f = forecast("llama-2-7b", batch=2)
+    split = disaggregate(f, f, bandwidth=10**9, latency=0)
+    sent = 2 * 64 * ls.load_model("llama-2-7b").kv_bytes_per_token("fp16")
+    assert split.transfer.expr == sent / Integer(10**9)
+    assert split.end_to_end.expr == f.latency.expr + split.transfer.expr
+    assert split.ratio.expr == f.ttft.expr / (f.latency.expr - f.ttft.expr)
+    with pytest.raises(SymbolError, match="one model and one workload"):
+        disaggregate(f, forecast("llama-2-7b", prompt=9))
