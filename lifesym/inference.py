@@ -94,7 +94,7 @@ class Forecast:
 
     @cached_property
     def memory(self) -> Result:
-        """Bytes a device holds at the end: weights and the KV cache; not activations."""
+        """Bytes a device's own memory holds at the end: weights and KV cache; not activations."""
         weights = Add(*(self._weights.values()))
         parts = (Part(name="weights", value=weights), Part(name="KV cache", value=self._cache))
         return Result(name="memory", unit="byte", expr=weights + self._cache, parts=parts)
@@ -118,14 +118,23 @@ class Forecast:
     @cached_property
     def _weights(self) -> dict[str, Expr]:
         roles = self.trace(S.One, S.Zero).weight_roles().items()
-        return {role: self.precision.weight_bytes(count, role) for role, count in roles}
+        return {
+            role: self._here("experts" if role == "experts" else "weights")
+            * self.precision.weight_bytes(count, role)
+            for role, count in roles
+        }
+
+    def _here(self, role: str) -> Expr:
+        """The share of what the device's own memory holds; other levels hold the rest."""
+        return 1 - Add(*(level.share(role) for level in self.levels))
 
     @cached_property
     def _cache(self) -> Expr:
         tokens = self.past + self.prompt + self.generate
         elements = self.trace(S.One, S.Zero).cache_elements(tokens)
         state = self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
-        return self.precision.kv_bytes(self.local_batch * elements) + state
+        growing = self.precision.kv_bytes(self.local_batch * elements)
+        return self._here("kv") * (growing + state)
 
     @cached_property
     def energy(self) -> Result:

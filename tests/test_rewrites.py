@@ -234,3 +234,13 @@ def test_options_combine() -> None:
     )
     assert 0 < float(f.ttft) < float(f.latency)
     assert float(f.energy) > 0
+
+
+def test_what_another_level_holds_is_not_on_the_device() -> None:
+    model, device = ls.load_model("mixtral-8x7b"), ls.load_hardware("a100")
+    plain = ls.forecast(model, device, prompt=9, generate=5)
+    host = Level(name="host", bandwidth=16 * 10**9, experts=1, kv=Rational(1, 2))
+    moved = ls.forecast(model, device, prompt=9, generate=5, levels=[host])
+    weights, cache = (part.value for part in plain.memory.parts)
+    experts = next(part.value for part in plain.capacity.parts if part.name == "experts")
+    assert moved.memory.expr == weights - experts + cache / 2

@@ -4,29 +4,49 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lifesym.cli.build import build
+from lifesym.cli.compare import compare as print_comparison
 from lifesym.cli.options import (
     DEVICE,
+    Acceptance,
     Activations,
+    Adapter,
     Batch,
     CausalOption,
     Chunk,
+    Compare,
+    DataParallel,
+    Draft,
+    DraftTokens,
     ExpertParallel,
     FusionOption,
     HardwareName,
     Json,
     Kv,
     KvBudget,
+    KvPage,
+    KvRank,
+    KvShare,
     LoraRank,
+    Microbatches,
     MlaOption,
     ModelName,
+    OffloadBandwidth,
+    OffloadExperts,
+    OffloadKv,
+    OffloadWeights,
     OverlapOption,
     Past,
+    Prefix,
     RoutingOption,
+    SequenceParallel,
+    Stages,
     TensorParallel,
     Weights,
     size_option,
 )
 from lifesym.cli.output import note, print_json, table, whole
+from lifesym.cli.serving import pipelined, speculated
 
 if TYPE_CHECKING:
     from lifesym.hardware import Hardware
@@ -57,10 +77,26 @@ def forecast(
     kv: Kv = None,
     chunk: Chunk = None,
     lora: LoraRank = None,
+    adapter: Adapter = None,
     fusion: FusionOption = "none",
+    prefix: Prefix = None,
     kv_budget: KvBudget = None,
+    kv_rank: KvRank = None,
+    kv_share: KvShare = None,
+    kv_page: KvPage = None,
     tensor_parallel: TensorParallel = 1,
+    sequence_parallel: SequenceParallel = False,
     expert_parallel: ExpertParallel = 1,
+    data_parallel: DataParallel = 1,
+    pipeline: Stages = None,
+    microbatches: Microbatches = 1,
+    offload_weights: OffloadWeights = None,
+    offload_experts: OffloadExperts = None,
+    offload_kv: OffloadKv = None,
+    offload_bandwidth: OffloadBandwidth = None,
+    draft: Draft = None,
+    draft_tokens: DraftTokens = 4,
+    acceptance: Acceptance = 0.8,
     compute_efficiency: Efficiency = None,
     memory_efficiency: Efficiency = None,
     dispatch_time: Seconds = None,
@@ -68,14 +104,15 @@ def forecast(
     mla: MlaOption = "absorbed",
     causal: CausalOption = "full",
     routing: RoutingOption = "uniform",
+    compare: Compare = None,
     json: Json = False,
 ) -> None:
     """Forecast TTFT, TPOT, TPS, latency, memory and energy on a device.
 
     Without efficiencies the device runs at its peaks: a bound on its speed.
     """
+    options = dict(locals())
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
-    from lifesym.transforms import CachePolicy  # noqa: PLC0415
 
     chosen = {
         "compute_efficiency": compute_efficiency,
@@ -84,28 +121,22 @@ def forecast(
     }
     numbers = {name: value for name, value in chosen.items() if value is not None}
     hardware = ls.load_hardware(on).with_(**numbers)
-    result = ls.forecast(
-        ls.load_model(model),
-        hardware,
-        prompt,
-        generate,
-        batch,
-        past,
-        weights=weights,
-        activations=activations,
-        kv=kv,
-        overlap=overlap,
-        mla=mla,
-        causal=causal,
-        routing=routing,
-        chunk=chunk,
-        lora=lora,
-        fusion=fusion,
-        cache=None if kv_budget is None else CachePolicy(budget=kv_budget),
-        tensor_parallel=tensor_parallel,
-        expert_parallel=expert_parallel,
-    )
+    loaded = ls.load_model(model)
+    base = {name: value for name, value in options.items() if name not in _ASIDE}
+    if compare:
+        print_comparison(loaded, hardware, (prompt, generate), base, compare, json=json)
+        return
+    result = build(loaded, hardware, prompt, generate, base)
     data = summary(result)
+    if draft is not None:
+        other = (
+            None
+            if draft == "self"
+            else build(ls.load_model(draft), hardware, prompt, generate, {"batch": batch})
+        )
+        data["speculative"] = speculated(result, other, draft_tokens, acceptance)
+    if pipeline is not None:
+        data["pipeline"] = pipelined(result, pipeline, microbatches)
     if hardware.capacity is not None and data["memory_bytes"] > hardware.capacity:
         note(
             f"warning: {data['memory_bytes'] / 1e9:.1f} GB do not fit in the "
@@ -115,6 +146,16 @@ def forecast(
         print_json(data)
     else:
         _print(data, hardware)
+
+
+_ASIDE = frozenset(
+    {
+        *("model", "on", "prompt", "generate", "json", "compare"),
+        *("compute_efficiency", "memory_efficiency", "dispatch_time"),
+        *("pipeline", "microbatches", "draft", "draft_tokens", "acceptance"),
+    }
+)
+"""Arguments of the command that are no options of a forecast."""
 
 
 def summary(result: "Forecast") -> dict[str, Any]:
@@ -168,6 +209,11 @@ def _print(data: dict[str, Any], hardware: "Hardware") -> None:
         ["memory", quantity(data["memory_bytes"], "byte"), "weights and KV cache"],
         ["energy", energy, "at most, from the TDP" if hardware.static_power else ""],
     ]
+    for key, title in (("speculative", "speculative decoding"), ("pipeline", "in a pipeline")):
+        for name, value in data.get(key, {}).items():
+            unit = "s" if name.endswith("_s") else ""
+            shown = quantity(value, unit) if unit else f"{value:.3g}"
+            rows.append([f"{name.removesuffix('_s').replace('_', ' ')}", shown, title])
     formats = f"{data['weights']} weights, {data['activations']} activations, {data['kv']} KV"
     table(f"{data['model']} on {data['hardware']} ({formats})", ["", "forecast", ""], rows)
     for phase in ("prefill", "decode"):

@@ -12,6 +12,10 @@ FORMATS = "Number formats"
 MODELLING = "Modelling"
 DEVICE = "Device"
 OPTIMIZATIONS = "Optimizations"
+CACHE = "KV cache"
+SHARDING = "Several devices"
+OFFLOAD = "Another memory"
+SPECULATION = "Speculative decoding"
 
 Logits = Literal["last", "all", "none"]
 MLA = Literal["absorbed", "decompressed", "expand"]
@@ -102,12 +106,83 @@ LoraRank = Annotated[
     size_option("--lora", "Rank of adapters on the attention projections.", OPTIMIZATIONS, least=0),
 ]
 FusionOption = Annotated[Fusion, choice("--fusion", "Operators fused.", OPTIMIZATIONS)]
-TensorParallel = Annotated[
-    int, size_option("--tensor-parallel", "Devices that split every layer.", OPTIMIZATIONS)
+Adapter = Annotated[
+    int | None,
+    size_option("--adapter", "Size of bottleneck adapters.", OPTIMIZATIONS, least=0),
 ]
-ExpertParallel = Annotated[
-    int, size_option("--expert-parallel", "Devices that split the experts.", OPTIMIZATIONS)
+Prefix = Annotated[
+    int | None, size_option("--prefix", "First tokens of the prompt already cached.", CACHE, 0)
 ]
 KvBudget = Annotated[
-    int | None, size_option("--kv-budget", "Most cached tokens kept of a sequence.", OPTIMIZATIONS)
+    int | None, size_option("--kv-budget", "Most cached tokens kept of a sequence.", CACHE)
+]
+KvRank = Annotated[
+    int | None, size_option("--kv-rank", "Elements kept of each key and value head.", CACHE)
+]
+KvShare = Annotated[int | None, size_option("--kv-share", "Layers that share one cache.", CACHE)]
+KvPage = Annotated[int | None, size_option("--kv-page", "Tokens of a cache page.", CACHE)]
+TensorParallel = Annotated[
+    int, size_option("--tensor-parallel", "Devices that split every layer.", SHARDING)
+]
+SequenceParallel = Annotated[
+    bool,
+    typer.Option(
+        "--sequence-parallel",
+        help="They split norms and residuals too.",
+        rich_help_panel=SHARDING,
+    ),
+]
+ExpertParallel = Annotated[
+    int, size_option("--expert-parallel", "Devices that split the experts.", SHARDING)
+]
+DataParallel = Annotated[
+    int, size_option("--data-parallel", "Replicas that share the batch.", SHARDING)
+]
+Stages = Annotated[
+    int | None, size_option("--pipeline", "Stages that the layers are cut into.", SHARDING)
+]
+Microbatches = Annotated[
+    int, size_option("--microbatches", "Pieces of the batch in the pipeline.", SHARDING)
+]
+
+
+def share_option(role: str) -> typer.models.OptionInfo:
+    """The share of a kind of traffic that another memory serves."""
+    option: typer.models.OptionInfo = typer.Option(
+        f"--offload-{role}", metavar="X", help=f"Share of the {role}.", rich_help_panel=OFFLOAD
+    )
+    return option
+
+
+OffloadWeights = Annotated[float | None, share_option("weights")]
+OffloadExperts = Annotated[float | None, share_option("experts")]
+OffloadKv = Annotated[float | None, share_option("kv")]
+OffloadBandwidth = Annotated[
+    float | None,
+    typer.Option(metavar="B", help="Its bandwidth, bytes a second.", rich_help_panel=OFFLOAD),
+]
+Draft = Annotated[
+    str | None,
+    typer.Option(
+        metavar="MODEL",
+        help="Draft model; 'self' for a prediction module of the model itself.",
+        rich_help_panel=SPECULATION,
+    ),
+]
+DraftTokens = Annotated[int, size_option("--draft-tokens", "Drafted tokens a step.", SPECULATION)]
+Acceptance = Annotated[
+    float,
+    typer.Option(
+        metavar="X",
+        help="Chance that a drafted token is accepted.",
+        rich_help_panel=SPECULATION,
+    ),
+]
+Compare = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--compare",
+        metavar="NAME=VALUE,...",
+        help="Other options beside these, one set each time it is given.",
+    ),
 ]

@@ -36,7 +36,8 @@ def table(title: str, header: Sequence[str], body: Sequence[Sequence[str]], righ
     grid = Table(header_style="bold")
     for i, name in enumerate(header):
         numeric = i >= len(header) - right
-        grid.add_column(name, justify="right" if numeric else "left", no_wrap=numeric)
+        side: Any = "right" if numeric else "left"
+        grid.add_column(name, justify=side, no_wrap=numeric, overflow="fold")
     for row in body:
         grid.add_row(*(Text(cell) for cell in row))
     console = Console()

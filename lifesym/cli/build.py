@@ -1,0 +1,126 @@
+"""A forecast from the options of the command line, and the sets of options that are compared."""
+
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lifesym.hardware import Hardware
+    from lifesym.inference import Forecast
+    from lifesym.model import Model
+
+Chosen = Mapping[str, Any]
+
+
+def _whole(text: str) -> int:
+    if not (text.isdecimal() and text.isascii()) or len(text) > 15:
+        raise ValueError("a whole number")
+    return int(text)
+
+
+def _switch(text: str) -> bool:
+    known = {"yes": True, "no": False}
+    if text not in known:
+        raise ValueError("yes or no")
+    return known[text]
+
+
+def _fraction(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError("a number") from None
+
+
+OPTIONS: dict[str, Callable[[str], Any]] = {
+    "weights": str,
+    "activations": str,
+    "kv": str,
+    "chunk": _whole,
+    "lora": _whole,
+    "adapter": _whole,
+    "fusion": str,
+    "kv-budget": _whole,
+    "kv-rank": _whole,
+    "kv-share": _whole,
+    "kv-page": _whole,
+    "prefix": _whole,
+    "tensor-parallel": _whole,
+    "sequence-parallel": _switch,
+    "expert-parallel": _whole,
+    "data-parallel": _whole,
+    "offload-weights": _fraction,
+    "offload-experts": _fraction,
+    "offload-kv": _fraction,
+    "offload-bandwidth": _fraction,
+    "batch": _whole,
+    "overlap": str,
+    "mla": str,
+    "routing": str,
+    "causal": str,
+}
+"""What a compared set may change, spelt as on the command line, and how its text is read."""
+
+
+def parse_set(text: str) -> dict[str, Any]:
+    """The options of one ``--compare``, such as ``weights=int4-g128,kv=int8``.
+
+    Raises:
+        SpecError: not NAME=VALUE pairs, an unknown name, or a value of the wrong kind.
+    """
+    from lifesym.errors import SpecError, nearest  # noqa: PLC0415
+
+    chosen: dict[str, Any] = {}
+    for pair in filter(None, text.split(",")):
+        name, equals, value = pair.partition("=")
+        if not equals:
+            raise SpecError(f"--compare: {pair!r} is not NAME=VALUE")
+        if name not in OPTIONS:
+            raise SpecError(f"--compare: unknown option {name!r}{nearest(name, OPTIONS)}")
+        try:
+            chosen[name.replace("-", "_")] = OPTIONS[name](value)
+        except ValueError as error:
+            raise SpecError(f"--compare: {name} must be {error}, not {value!r}") from None
+    return chosen
+
+
+def build(
+    model: "Model", hardware: "Hardware", prompt: int, generate: int, chosen: Chosen
+) -> "Forecast":
+    """The forecast under some options; those left out have their defaults.
+
+    Raises:
+        LifesymError: what `lifesym.forecast` raises.
+    """
+    from lifesym.forecasting import forecast  # noqa: PLC0415
+    from lifesym.serving import with_prefix  # noqa: PLC0415
+
+    plain = dict(chosen)
+    options: dict[str, Any] = {"cache": _cache(plain), "levels": _levels(plain)}
+    prefix = plain.pop("prefix", None)
+    options |= {name: value for name, value in plain.items() if value is not None}
+    result = forecast(model, hardware, prompt, generate, **options)
+    return result if prefix is None else with_prefix(result, prefix)
+
+
+def _cache(options: dict[str, Any]) -> Any:
+    from lifesym.transforms import CachePolicy  # noqa: PLC0415
+
+    names = ("budget", "rank", "share", "page")
+    given = {name: options.pop(f"kv_{name}", None) for name in names}
+    policy = {name: value for name, value in given.items() if value is not None}
+    return CachePolicy(**policy) if policy else None
+
+
+def _levels(options: dict[str, Any]) -> list[Any]:
+    from lifesym.errors import SpecError  # noqa: PLC0415
+    from lifesym.levels import Level  # noqa: PLC0415
+
+    bandwidth = options.pop("offload_bandwidth", None)
+    roles = ("weights", "experts", "kv")
+    given = {role: options.pop(f"offload_{role}", None) for role in roles}
+    shares = {role: value for role, value in given.items() if value is not None}
+    if not shares:
+        return []
+    if bandwidth is None:
+        raise SpecError("offloading needs --offload-bandwidth, in bytes a second")
+    return [Level(name="offload", bandwidth=bandwidth, **shares)]
