@@ -105,6 +105,10 @@ def test_forecast_has_the_contract_keys(run: CommandLine) -> None:
         ["--tensor-parallel", "4", "--overlap", "pass"],
         ["--compute-efficiency", "0.7", "--memory-efficiency", "0.8", "--dispatch-time", "5e-6"],
         ["--kv-budget", "256", "--causal", "exact"],
+        ["--adapter", "64", "--kv-rank", "32", "--kv-share", "2", "--kv-page", "16"],
+        ["--prefix", "256", "--weights", "int4-g128", "--chunk", "64", "--tensor-parallel", "2"],
+        ["--tensor-parallel", "4", "--sequence-parallel", "--data-parallel", "2", "--batch", "4"],
+        ["--offload-weights", "0.25", "--offload-kv", "1", "--offload-bandwidth", "16e9"],
     ],
 )
 def test_forecast_options_combine(run: CommandLine, options: list[str]) -> None:
@@ -112,6 +116,56 @@ def test_forecast_options_combine(run: CommandLine, options: list[str]) -> None:
     result = run(*base, *options, "--json")
     assert result.returncode == 0, result.stderr
     assert json.loads(result.stdout)["ttft_s"] > 0
+
+
+def test_forecast_of_several_forecasts(run: CommandLine) -> None:
+    base = ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "32"]
+    drafted = run(*base, "--draft", "tinyllama-1.1b", "--draft-tokens", "3", "--json")
+    spec = json.loads(drafted.stdout)["speculative"]
+    assert spec["tokens_per_step"] == pytest.approx(1 + 0.8 + 0.64 + 0.512)
+    assert spec["tpot_s"] == pytest.approx(spec["step_s"] / spec["tokens_per_step"])
+    own = run(*base, "--draft", "self", "--draft-tokens", "1", "--json")
+    assert json.loads(own.stdout)["speculative"]["speedup"] > 1
+    piped = run(*base, "--pipeline", "4", "--microbatches", "2", "--batch", "4", "--json")
+    assert 0 < json.loads(piped.stdout)["pipeline"]["bubble"] < 1
+    assert "in a pipeline" in run(*base, "--pipeline", "2").stdout
+
+
+def test_compare_puts_options_side_by_side(run: CommandLine) -> None:
+    base = ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "32"]
+    sets = ["weights=int4-g128", "weights=int4-g128,kv=int8,lora=16", "chunk=128,mla=expand"]
+    options = [part for text in sets for part in ("--compare", text)]
+    result = run(*base, *options, "--json")
+    rows = json.loads(result.stdout)["compared"]
+    assert [row["options"] for row in rows] == ["base", *sets]
+    alone = run(*base, "--weights", "int4-g128", "--json")
+    assert rows[1]["tpot_s"] == json.loads(alone.stdout)["tpot_s"]
+    table = run(*base, *options)
+    assert "1.00x" in table.stdout
+    assert "base" in table.stdout
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--compare", "kk=3"], "unknown option 'kk'; did you mean 'kv'?"),
+        (["--compare", "chunk"], "'chunk' is not NAME=VALUE"),
+        (["--compare", "chunk=-1"], "chunk must be a whole number"),
+        (["--compare", "sequence-parallel=maybe"], "must be yes or no"),
+        (["--offload-kv", "0.5"], "needs --offload-bandwidth"),
+        (["--offload-kv", "5", "--offload-bandwidth", "1e9"], "between 0 and 1"),
+        (["--draft", "self", "--acceptance", "2"], "acceptance must be between 0 and 1"),
+        (["--prefix", "512"], "leaves none of 512"),
+        (["--pipeline", "2", "--microbatches", "3", "--batch", "4"], "not cut into 3"),
+    ],
+)
+def test_bad_options_are_one_line(run: CommandLine, options: list[str], message: str) -> None:
+    base = ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "32"]
+    result = run(*base, *options)
+    assert result.returncode == 2
+    assert message in result.stderr
+    assert result.stderr.count("\n") == 1
+    assert result.stdout == ""
 
 
 def test_forecast_warns_when_it_does_not_fit(run: CommandLine) -> None:

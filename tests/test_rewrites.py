@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from itertools import combinations
+from random import Random
 
 import pytest
 from sympy import Add, Expr, Integer, Rational, cancel, expand
@@ -21,6 +22,7 @@ from lifesym.transforms import (
     SequenceParallel,
     TensorParallel,
 )
+from lifesym.transforms.sharding import ShardedExperts
 
 MODEL = ls.Model.symbolic("llama")
 HARDWARE = ls.Hardware.symbolic()
@@ -244,3 +246,25 @@ def test_what_another_level_holds_is_not_on_the_device() -> None:
     weights, cache = (part.value for part in plain.memory.parts)
     experts = next(part.value for part in plain.capacity.parts if part.name == "experts")
     assert moved.memory.expr == weights - experts + cache / 2
+
+
+def test_distinct_experts_of_a_device_equal_simulation() -> None:
+    """Each of n devices holds E/n experts and brings its own tokens."""
+    random = Random(5)
+    experts, active, tokens, devices = 8, 2, 3, 4
+    sharded = ShardedExperts(
+        tokens=tokens,
+        experts=experts,
+        active=active,
+        hidden=1,
+        intermediate=1,
+        activation="silu",
+        devices=devices,
+    )
+    trials = []
+    for _ in range(20_000):
+        chosen = {e for _ in range(tokens * devices) for e in random.sample(range(8), active)}
+        trials.append(len([e for e in chosen if e < experts // devices]))
+    mean = sum(trials) / len(trials)
+    spread = (sum((t - mean) ** 2 for t in trials) / len(trials)) ** 0.5
+    assert abs(float(sharded.read()) - mean) < 3 * spread / len(trials) ** 0.5
