@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lifesym import symbols as symbols
+    from lifesym.codegen import compile
     from lifesym.convnet import unet
     from lifesym.errors import LifesymError, SpecError, SymbolError
     from lifesym.forecasting import forecast
@@ -30,6 +31,7 @@ _HOME = {
     "Result": "results",
     "SpecError": "errors",
     "SymbolError": "errors",
+    "compile": "codegen",
     "forecast": "forecasting",
     "latex": "printing",
     "legend": "printing",
@@ -47,6 +49,7 @@ __all__ = [
     "Result",
     "SpecError",
     "SymbolError",
+    "compile",
     "forecast",
     "latex",
     "legend",

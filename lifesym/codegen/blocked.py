@@ -1,0 +1,157 @@
+"""NumPy evaluation in pieces that stay in the cache.
+
+A block of every argument goes through all operations before the next block is read, in buffers
+that are reused: no temporary of the arrays' size is ever made. Operations that depend on scalars
+alone are done once.
+"""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from lifesym.codegen.program import Op, Program
+
+Array = Any
+BLOCK = 32768
+"""Elements a block: 256 KiB a buffer in doubles, so that a few buffers stay in the cache."""
+
+_UFUNCS: dict[str, Callable[..., Any]] = {
+    "add": np.add,
+    "mul": np.multiply,
+    "div": np.divide,
+    "max": np.maximum,
+    "min": np.minimum,
+    "pow": np.power,
+    "log": np.log,
+}
+
+
+def evaluate(program: Program, values: Sequence[Array]) -> list[Array]:
+    """The outputs for arguments that are scalars or arrays of shapes that broadcast."""
+    arrays = [np.asarray(value) for value in values]
+    wanted = [i for i, array in enumerate(arrays) if array.ndim]
+    plan = _plan(program, frozenset(wanted))
+    scalars = _scalars(program, plan, arrays)
+    if not wanted:
+        return [np.float64(scalars[r]) for r in program.outputs]
+    count = len(program.outputs)
+    dtypes: Any = [np.float64] * (len(wanted) + count)
+    roles: Any = [*[["readonly"]] * len(wanted), *[["writeonly", "allocate"]] * count]
+    operands: list[Any] = [*(arrays[i] for i in wanted), *[None] * count]
+    iterator: Any = np.nditer(
+        operands,
+        flags=["external_loop", "buffered", "delay_bufalloc", "zerosize_ok"],
+        op_flags=roles,
+        op_dtypes=dtypes,
+        casting="same_kind",
+        buffersize=BLOCK,
+    )
+    buffers = [np.empty(BLOCK) for _ in range(plan.buffers)]
+    with iterator:
+        iterator.reset()
+        for pieces in iterator:
+            _block(program, plan, scalars, buffers, pieces, wanted)
+        return [iterator.operands[len(wanted) + i] for i in range(count)]
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """Which registers vary, and the buffer each of them uses.
+
+    ``home`` is -1 for arguments and scalars.
+    """
+
+    varies: tuple[bool, ...]
+    home: tuple[int, ...]
+    buffers: int
+
+
+def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
+    varies: list[bool] = []
+    for op in program.ops:
+        mine = op.kind == "arg" and op.value in wanted
+        varies.append(mine or any(varies[r] for r in op.reads))
+    last = [-1] * len(program.ops)
+    for i, op in enumerate(program.ops):
+        for r in op.reads:
+            last[r] = i
+    for r in program.outputs:
+        last[r] = len(program.ops)
+    home, free, buffers = [-1] * len(program.ops), [], 0
+    for i, op in enumerate(program.ops):
+        if op.kind in ("arg", "const") or not varies[i]:
+            continue
+        # a pick writes its result before it has read all operands: it needs a buffer of its own
+        reusable = [] if op.kind in ("pick", "cross") else _ended(op, i, last, home)
+        if reusable:
+            home[i] = reusable[0]
+            free.extend(reusable[1:])
+        else:
+            if not free:
+                free.append(buffers)
+                buffers += 1
+            home[i] = free.pop()
+            free.extend(_ended(op, i, last, home))
+    return _Plan(tuple(varies), tuple(home), buffers)
+
+
+def _ended(op: Op, i: int, last: list[int], home: list[int]) -> list[int]:
+    """Buffers of operands that nothing reads after this operation."""
+    return [home[r] for r in dict.fromkeys(op.reads) if last[r] == i and home[r] >= 0]
+
+
+def _scalars(program: Program, plan: _Plan, arrays: list[Array]) -> list[float]:
+    """Values of the registers that do not vary; nan for the others."""
+    values: list[float] = []
+    for op, varies in zip(program.ops, plan.varies, strict=True):
+        if varies:
+            values.append(float("nan"))
+        elif op.kind == "arg":
+            values.append(float(arrays[int(op.value or 0)]))
+        elif op.kind == "const":
+            values.append(float(op.value or 0))
+        else:
+            values.append(float(_apply(op.kind, [values[r] for r in op.reads], None)))
+    return values
+
+
+def _block(
+    program: Program,
+    plan: _Plan,
+    scalars: list[float],
+    buffers: list[Array],
+    pieces: Sequence[Array],
+    wanted: list[int],
+) -> None:
+    size = pieces[0].size
+    values: list[Any] = list(scalars)
+    for i, op in enumerate(program.ops):
+        if not plan.varies[i]:
+            continue
+        if op.kind == "arg":
+            values[i] = pieces[wanted.index(int(op.value or 0))]
+        else:
+            out = buffers[plan.home[i]][:size]
+            values[i] = _apply(op.kind, [values[r] for r in op.reads], out)
+    for piece, register in zip(pieces[len(wanted) :], program.outputs, strict=True):
+        piece[...] = values[register]
+
+
+def _apply(kind: str, parts: list[Any], out: Array | None) -> Any:
+    """One operation, into a buffer where there is one."""
+    if kind in _UFUNCS:
+        return _UFUNCS[kind](*parts, out=out) if out is not None else _UFUNCS[kind](*parts)
+    if kind in ("ceil", "floor"):
+        quotient = _UFUNCS["div"](*parts, out=out)
+        rounding = np.ceil if kind == "ceil" else np.floor
+        return rounding(quotient, out=out)
+    if kind == "cross":
+        divisor = np.where(np.greater(parts[1], 0), parts[1], 1.0)
+        return np.ceil(np.divide(parts[0], divisor, out=out), out=out)
+    chosen = np.where(np.greater(parts[0], 0), parts[1], parts[2])
+    if out is None:
+        return chosen
+    out[...] = chosen
+    return out

@@ -1,0 +1,141 @@
+"""C99: a header for embedded use, and loops for this machine."""
+
+import re
+
+from sympy import Symbol
+
+from lifesym.codegen.program import Program
+from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, relative_error
+from lifesym.codegen.text import C_DOUBLE, C_FLOAT, write
+from lifesym.errors import SymbolError
+from lifesym.symbols import TABLE
+
+_RESERVED = """
+    auto break case char const continue default do double else enum extern float for goto if inline
+    int long register restrict return short signed sizeof static struct switch typedef union
+    unsigned void volatile while _Bool _Complex _Imaginary ceil ceilf floor floorf pow powf log
+    logf main and as assert async await class def del elif except False finally from global import
+    in is lambda None nonlocal not or pass raise True try with yield function var let new delete
+    export typeof Math math NAN
+"""
+KEYWORDS = frozenset(_RESERVED.split())
+"""Words that no function or argument may have in C, Python or JavaScript."""
+
+
+def identifier(name: str, what: str) -> str:
+    """A name that is valid in every target.
+
+    Raises:
+        SymbolError: not a C identifier, a reserved word, or one of the emitter's own names.
+    """
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name) or re.fullmatch(r"t\d+", name):
+        raise SymbolError(f"{what} {name!r} is not a plain identifier of at most 31 characters")
+    if name in KEYWORDS:
+        raise SymbolError(f"{what} {name!r} is a reserved word of a target language")
+    return name
+
+
+def header(
+    program: Program,
+    name: str,
+    names: list[str],
+    *,
+    doc: list[str],
+    box: Box,
+    single: bool,
+) -> str:
+    """A header with one static inline function; ``NAME_CHECKED`` makes it check its ranges.
+
+    Raises:
+        SymbolError: an argument without a range, or a value that leaves the format in the box.
+    """
+    language, kind = (C_FLOAT, FLOAT) if single else (C_DOUBLE, DOUBLE)
+    bound = relative_error(program, box, kind)
+    text = write(program, names, language)
+    real, guard = kind.name, f"LIFESYM_{name.upper()}_H"
+    comment = [
+        *doc,
+        f"Relative error of the arithmetic: at most {bound:.2g} for arguments in these ranges.",
+        f"With {name.upper()}_CHECKED defined, arguments outside them give a quiet NaN.",
+    ]
+    checks = [
+        f"    if (!({names[i]} >= {_real(low, single)} && {names[i]} <= {_real(high, single)})) "
+        "return NAN;"
+        for i, (low, high) in enumerate(box[symbol] for symbol in program.args)
+    ]
+    body = [
+        f"#ifndef {guard}",
+        f"#define {guard}",
+        "#include <math.h>",
+        "",
+        *_comment(comment),
+        f"static inline {real} {name}({', '.join(f'const {real} {each}' for each in names)})",
+        "{",
+        f"#ifdef {name.upper()}_CHECKED",
+        *checks,
+        "#endif",
+        *(f"    {line}" for line in text.statements),
+        *(f"    (void){each};" for each in _unused(program, names)),
+        f"    return {text.results[0]};",
+        "}",
+        "",
+        "#endif",
+    ]
+    return "\n".join(body) + "\n"
+
+
+def loop(program: Program, name: str, varying: tuple[bool, ...]) -> str:
+    """A loop over arrays for the arguments that vary; the others are read once."""
+    names = [f"x{i}" for i in range(len(varying))]
+    text = write(program, names, C_DOUBLE)
+    pointers = [f"const double *restrict a{i}" for i in range(len(varying))]
+    outputs = [f"double *restrict o{i}" for i in range(len(text.results))]
+    before = [f"    const double x{i} = a{i}[0];" for i, each in enumerate(varying) if not each]
+    inside = [f"        const double x{i} = a{i}[k];" for i, each in enumerate(varying) if each]
+    silent = [f"    (void)x{i};" for i, each in enumerate(varying) if not each]
+    lines = [
+        "#include <math.h>",
+        f"void {name}(long n, {', '.join(pointers + outputs)})",
+        "{",
+        *before,
+        *silent,
+        "    for (long k = 0; k < n; k++) {",
+        *inside,
+        *(f"        {line}" for line in text.statements),
+        *(f"        o{i}[k] = {result};" for i, result in enumerate(text.results)),
+        "    }",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def describe(symbols: tuple[Symbol, ...], names: list[str], box: Box) -> list[str]:
+    """A line for every argument: name, meaning, unit, range."""
+    lines = []
+    for symbol, name in zip(symbols, names, strict=True):
+        row = TABLE[symbol]
+        line = f"{name}: {row.meaning} ({row.unit})"
+        if symbol in box:
+            low, high = box[symbol]
+            line += f", {low:g} to {high:g}"
+        lines.append(line)
+    return lines
+
+
+def _unused(program: Program, names: list[str]) -> list[str]:
+    uses = program.uses()
+    return [
+        names[int(op.value or 0)]
+        for i, op in enumerate(program.ops)
+        if op.kind == "arg" and not uses[i]
+    ]
+
+
+def _real(value: float, single: bool) -> str:
+    text = repr(float(value))
+    return f"{text}F" if single else text
+
+
+def _comment(lines: list[str]) -> list[str]:
+    clean = [line.replace("*/", "* /") for line in lines]
+    return ["/*", *(f" * {line}".rstrip() for line in clean), " */"]

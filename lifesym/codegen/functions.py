@@ -1,0 +1,207 @@
+"""`compile`: a formula as a fast function, or as source text."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+import numpy as np
+from sympy import Expr, Symbol
+
+import lifesym
+from lifesym.codegen import blocked, c, native, python
+from lifesym.codegen.program import Program, lower
+from lifesym.codegen.text import JAVASCRIPT, write
+from lifesym.errors import SymbolError, nearest
+from lifesym.symbols import TABLE, resolve
+
+Target = Literal["numpy", "native", "python", "c", "table", "js"]
+Ranges = Mapping[str | Symbol, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Compiled:
+    """A formula as a function of its arguments, by position or by name.
+
+    Attributes:
+        name: what it is called.
+        program: its operations.
+        names: the arguments' names, which are the C identifiers of their symbols.
+        ranges: where checked, the values an argument may have.
+        threads: of the native target; 0 for NumPy.
+    """
+
+    name: str
+    program: Program
+    names: tuple[str, ...]
+    ranges: Mapping[Symbol, tuple[float, float]] = field(default_factory=dict)
+    threads: int = 0
+    single: bool = True
+
+    def __call__(self, *values: Any, **named: Any) -> Any:
+        """Evaluate at scalars or arrays that broadcast, in doubles.
+
+        Raises:
+            SymbolError: a missing, unknown or doubled argument, or a value outside its range.
+        """
+        arguments = self._arguments(values, named)
+        for symbol, value in zip(self.program.args, arguments, strict=True):
+            self._check(symbol, value)
+        if self.threads:
+            results = native.evaluate(self.program, arguments, self.threads)
+        else:
+            results = blocked.evaluate(self.program, arguments)
+        return results[0] if self.single else tuple(results)
+
+    def _arguments(self, values: Sequence[Any], named: Mapping[str, Any]) -> list[Any]:
+        if len(values) > len(self.names):
+            raise SymbolError(f"{self.name} takes {len(self.names)} arguments, not {len(values)}")
+        given = dict(zip(self.names, values, strict=False))
+        for name, value in named.items():
+            if name not in self.names:
+                raise SymbolError(
+                    f"{self.name} has no argument {name!r}{nearest(name, self.names)}"
+                )
+            if name in given:
+                raise SymbolError(f"{self.name}: argument {name!r} is given twice")
+            given[name] = value
+        if missing := [name for name in self.names if name not in given]:
+            raise SymbolError(f"{self.name} needs {', '.join(missing)}")
+        return [given[name] for name in self.names]
+
+    def _check(self, symbol: Symbol, value: Any) -> None:
+        if symbol not in self.ranges:
+            return
+        low, high = self.ranges[symbol]
+        array = np.asarray(value)
+        if not np.all((array >= low) & (array <= high)):
+            raise SymbolError(f"{TABLE[symbol].word} must be between {low:g} and {high:g}")
+
+    def __repr__(self) -> str:
+        legend = "\n".join(
+            f"  {line}" for line in c.describe(self.program.args, list(self.names), self.ranges)
+        )
+        kind = "compiled" if self.threads else "NumPy"
+        return f"<{kind} function {self.name}({', '.join(self.names)})>\n{legend}"
+
+
+def compile(
+    expr: Any,
+    args: Sequence[str | Symbol],
+    target: Target = "numpy",
+    *,
+    name: str = "formula",
+    ranges: Ranges | None = None,
+    precision: Literal["double", "float"] = "double",
+    gradient: bool = False,
+    threads: int = 1,
+    doc: str = "",
+    **table: Any,
+) -> Any:
+    """A formula as a callable, or as source text.
+
+    Args:
+        expr: an expression, a result of a forecast, or (``numpy``, ``native``) several of them.
+        args: the arguments in order: symbols or their names.
+        target: ``numpy``, ``native`` and ``python`` give callables; ``c`` (a C99 header) and
+            ``js`` (an ES module) text; ``table`` a `lifesym.codegen.table.Table`.
+        name: of the function.
+        ranges: the box of arguments: checked by the callables, needed by ``c`` and ``table``.
+        precision: of the ``c`` target.
+        gradient: ``numpy`` and ``native`` also give the derivative in every argument.
+        threads: of ``native``.
+        doc: a line on where the formula is from.
+        table: options of `lifesym.codegen.table.build`.
+
+    Raises:
+        SymbolError: an unknown target, an argument that is not in the formula or is given twice, a
+            symbol of the formula that is no argument, a name that a language reserves, or a range
+            that is missing, or in which the arithmetic fails.
+    """
+    if target not in get_args(Target):
+        known = ", ".join(get_args(Target))
+        raise SymbolError(f"target must be one of {known}, not {target!r}{nearest(target, known)}")
+    several = isinstance(expr, list | tuple)
+    exprs = [_expr(each) for each in (expr if several else [expr])]
+    symbols = _symbols(args, exprs)
+    names = [c.identifier(symbol.name, "argument") for symbol in symbols]
+    c.identifier(name, "function name")
+    box = {resolve(key): (float(low), float(high)) for key, (low, high) in (ranges or {}).items()}
+    if target == "table":
+        from lifesym.codegen.table import build  # noqa: PLC0415 (only where it is needed)
+
+        return build(exprs[0], symbols, box, name=name, doc=doc, **table)
+    if table:
+        raise SymbolError(f"unknown option {next(iter(table))!r}")
+    if gradient and target in ("numpy", "native"):
+        exprs += [each.diff(symbol) for each in exprs for symbol in symbols]
+    program = lower(exprs, symbols)
+    if target in ("numpy", "native"):
+        return Compiled(
+            name=name,
+            program=program,
+            names=tuple(names),
+            ranges=box,
+            threads=threads if target == "native" else 0,
+            single=not (several or gradient),
+        )
+    if several:
+        raise SymbolError(f"the target {target} compiles one formula at a time")
+    return _TEXTS[target](program, name, names, _doc(doc, symbols, names, box), box, precision)
+
+
+def _expr(quantity: Any) -> Expr:
+    expr = getattr(quantity, "expr", quantity)
+    if not isinstance(expr, Expr):
+        raise SymbolError(f"only expressions and results can be compiled, not {quantity!r}")
+    return expr
+
+
+def _symbols(args: Sequence[str | Symbol], exprs: list[Expr]) -> tuple[Symbol, ...]:
+    symbols = tuple(resolve(arg) for arg in args)
+    if len(set(symbols)) != len(symbols):
+        raise SymbolError(f"an argument is given twice: {', '.join(s.name for s in symbols)}")
+    free = set().union(*(expr.free_symbols for expr in exprs))
+    for symbol in symbols:
+        if symbol not in free:
+            raise SymbolError(f"the formula does not depend on {TABLE[symbol].word}")
+    return symbols
+
+
+def _doc(
+    doc: str, symbols: tuple[Symbol, ...], names: list[str], box: Mapping[Symbol, Any]
+) -> list[str]:
+    made = f"Generated by lifesym {lifesym.__version__}."
+    return [*([doc] if doc else []), made, *c.describe(symbols, names, box)]
+
+
+def _python(
+    program: Program, name: str, names: list[str], doc: list[str], box: Any, precision: str
+) -> Callable[..., Any]:
+    return python.function(program, name, names, "\n    ".join(doc).replace('"""', "'''"))
+
+
+def _c(
+    program: Program, name: str, names: list[str], doc: list[str], box: Any, precision: str
+) -> str:
+    if precision not in ("double", "float"):
+        raise SymbolError(f"precision must be double or float, not {precision!r}")
+    return c.header(program, name, names, doc=doc, box=box, single=precision == "float")
+
+
+def _js(
+    program: Program, name: str, names: list[str], doc: list[str], box: Any, precision: str
+) -> str:
+    text = write(program, names, JAVASCRIPT)
+    lines = [
+        "/**",
+        *(f" * {line.replace('*/', '* /')}" for line in doc),
+        " */",
+        f"export function {name}({', '.join(names)}) {{",
+        *(f"  {line}" for line in text.statements),
+        f"  return {text.results[0]};",
+        "}",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+_TEXTS: dict[str, Callable[..., Any]] = {"python": _python, "c": _c, "js": _js}

@@ -1,0 +1,162 @@
+r"""Multilinear interpolation on a grid of knots, and a proof of how far it is off.
+
+In a small box around c the error $E = L - T$ of the interpolant L obeys the mean value theorem:
+$|E(x)| \le |E(c)| + \sum_i r_i \max |\partial_i L - \partial_i T|$ over the box. The slopes of L
+are taken at corners, those of T by interval arithmetic; both are close to each other in a small
+box, so the bound shrinks with the square of its size.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from lifesym.codegen import blocked
+from lifesym.codegen.intervals import bounds
+from lifesym.codegen.program import Program
+
+Array = Any
+PARTS = {1: 64, 2: 24, 3: 14}
+"""Pieces a side that a cell is cut into for the proof, by the number of arguments."""
+
+
+@dataclass(frozen=True)
+class Grid:
+    """Knots of every axis, and the formula's values on them."""
+
+    axes: tuple[Array, ...]
+    values: Array
+
+    def __call__(self, points: Sequence[Array]) -> Array:
+        """The interpolant; arguments outside the grid are moved to its edge."""
+        where = [
+            _locate(axis, np.asarray(x, float)) for axis, x in zip(self.axes, points, strict=True)
+        ]
+        total = 0.0
+        for corner in product((0, 1), repeat=len(self.axes)):
+            weight = 1.0
+            for (_, t), side in zip(where, corner, strict=True):
+                weight = weight * (t if side else 1 - t)
+            index = tuple(i + side for (i, _), side in zip(where, corner, strict=True))
+            total = total + weight * self.values[index]
+        return total
+
+
+def sample(program: Program, axes: tuple[Array, ...]) -> Grid:
+    """The grid of a program whose first output is the formula."""
+    mesh = np.meshgrid(*axes, indexing="ij", sparse=True)
+    values = np.broadcast_to(blocked.evaluate(program, mesh)[0], tuple(axis.size for axis in axes))
+    return Grid(axes, values)
+
+
+def cell_errors(program: Program, grid: Grid) -> tuple[Array, Array]:
+    """A proved bound of the relative error of every cell, and every axis's part in it.
+
+    ``program`` gives the formula and its derivative in every argument.
+    """
+    slabs = []
+    for i in range(grid.axes[0].size - 1):
+        part = Grid((grid.axes[0][i : i + 2], *grid.axes[1:]), grid.values[i : i + 2])
+        slabs.append(_slab_errors(program, part))
+    errors, shares = zip(*slabs, strict=True)
+    return np.concatenate(errors), np.concatenate(shares, axis=1)
+
+
+def _slab_errors(program: Program, grid: Grid) -> tuple[Array, Array]:
+    parts = PARTS[len(grid.axes)]
+    lows, highs = _corners(grid, parts)
+    centres = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
+    value, *slopes = bounds(program, lows, highs)
+    error = np.abs(grid(centres) - blocked.evaluate(program, centres)[0])
+    smallest = np.abs(value[0])
+    shares = []
+    for axis, (low, high) in enumerate(zip(lows, highs, strict=True)):
+        steep = _slope(grid, axis, lows, highs)
+        gap = np.maximum(np.abs(steep[1] - slopes[axis][0]), np.abs(slopes[axis][1] - steep[0]))
+        part = (high - low) / 2 * gap
+        error = error + part
+        shares.append(_by_cell(part / smallest, grid, parts))
+    return _by_cell(error / smallest, grid, parts), np.stack(shares)
+
+
+def sampled_errors(program: Program, grid: Grid, parts: int = 4) -> Array:
+    """The largest relative error found in every cell at a few points: no proof, but quick."""
+    lows, highs = _corners(grid, parts)
+    centres = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
+    exact = blocked.evaluate(program, centres)[0]
+    return _by_cell(np.abs(grid(centres) / exact - 1), grid, parts)
+
+
+def bends(program: Program, grid: Grid, cell: tuple[int, ...]) -> list[float]:
+    """How far the formula is from straight along each axis through the middle of a cell."""
+    ends = [(axis[i], axis[i + 1]) for axis, i in zip(grid.axes, cell, strict=True)]
+    middle = [(low + high) / 2 for low, high in ends]
+
+    def at(axis: int | None, side: int = 0) -> float:
+        point = [ends[i][side] if i == axis else x for i, x in enumerate(middle)]
+        return float(blocked.evaluate(program, point)[0])
+
+    here = at(None)
+    return [abs((at(i, 0) + at(i, 1)) / 2 - here) for i in range(len(ends))]
+
+
+def _corners(grid: Grid, parts: int) -> tuple[list[Array], list[Array]]:
+    """Lower and upper corners of the pieces of all cells, axis by axis."""
+    pieces = [_pieces(axis, parts) for axis in grid.axes]
+    lows = np.meshgrid(*(low for low, _ in pieces), indexing="ij", sparse=True)
+    highs = np.meshgrid(*(high for _, high in pieces), indexing="ij", sparse=True)
+    return list(lows), list(highs)
+
+
+def _pieces(axis: Array, parts: int) -> tuple[Array, Array]:
+    """Lower and upper ends of the pieces of all cells of an axis."""
+    steps = np.arange(parts + 1) / parts
+    edges = axis[:-1, None] + (axis[1:] - axis[:-1])[:, None] * steps
+    edges[:, -1] = axis[1:]
+    return edges[:, :-1].ravel(), edges[:, 1:].ravel()
+
+
+def _slope(grid: Grid, axis: int, lows: list[Array], highs: list[Array]) -> tuple[Array, Array]:
+    """The least and the largest slope of the interpolant along an axis, in every piece."""
+    knots = grid.axes[axis]
+    step = np.diff(knots)
+    shape = [1] * len(grid.axes)
+    shape[axis] = step.size
+    slopes = np.diff(grid.values, axis=axis) / step.reshape(shape)
+    index = np.repeat(np.arange(step.size), PARTS[len(grid.axes)])
+    slopes = np.take(slopes, index, axis=axis)
+    others = [i for i in range(len(grid.axes)) if i != axis]
+    found = []
+    for corner in product((0, 1), repeat=len(others)):
+        here = slopes
+        for i, side in zip(others, corner, strict=True):
+            here = _interpolated(here, grid.axes[i], (highs if side else lows)[i].ravel(), i)
+        found.append(here)
+    return np.minimum.reduce(found), np.maximum.reduce(found)
+
+
+def _interpolated(values: Array, knots: Array, points: Array, axis: int) -> Array:
+    """Linear interpolation along one axis of an array."""
+    i, t = _locate(knots, points)
+    shape = [1] * values.ndim
+    shape[axis] = points.size
+    t = t.reshape(shape)
+    return np.take(values, i, axis=axis) * (1 - t) + np.take(values, i + 1, axis=axis) * t
+
+
+def _locate(knots: Array, points: Array) -> tuple[Array, Array]:
+    """The cell of each point, and where in it, from 0 to 1."""
+    i = np.clip(np.searchsorted(knots, points, side="right") - 1, 0, knots.size - 2)
+    t = (points - knots[i]) / (knots[i + 1] - knots[i])
+    return i, np.clip(t, 0.0, 1.0)
+
+
+def _by_cell(values: Array, grid: Grid, parts: int) -> Array:
+    """The largest value of all pieces of each cell."""
+    shape: list[int] = []
+    for axis in grid.axes:
+        shape += [axis.size - 1, parts]
+    full = np.broadcast_to(values, tuple((axis.size - 1) * parts for axis in grid.axes))
+    return full.reshape(shape).max(axis=tuple(range(1, 2 * len(grid.axes), 2)))

@@ -1,0 +1,29 @@
+"""A stand-alone Python function: plain arithmetic, no imports but `math`."""
+
+from collections.abc import Callable
+from typing import Any
+
+from lifesym.codegen.program import Program
+from lifesym.codegen.text import PYTHON, write
+
+
+def source(program: Program, name: str, names: list[str], doc: str) -> str:
+    """The text of a module with one function."""
+    text = write(program, names, PYTHON)
+    body = [f'    """{doc}"""', *(f"    {line}" for line in text.statements)]
+    results = ", ".join(text.results)
+    lines = [f"def {name}({', '.join(names)}):", *body, f"    return {results}"]
+    code = "\n".join(lines) + "\n"
+    used = [fn for fn in ("ceil", "floor", "log", "pow") if f"{fn}(" in code]
+    header = f"from math import {', '.join(used)}\n\n\n" if used else ""
+    return header + code
+
+
+def function(program: Program, name: str, names: list[str], doc: str) -> Callable[..., Any]:
+    """The function itself, its text as ``source``."""
+    text = source(program, name, names, doc)
+    scope: dict[str, Any] = {}
+    exec(compile(text, f"<{name}>", "exec"), scope)  # noqa: S102 (our own text, checked names)
+    made: Callable[..., Any] = scope[name]
+    made.source = text  # type: ignore[attr-defined]
+    return made

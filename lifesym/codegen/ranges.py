@@ -1,0 +1,207 @@
+"""Ranges and rounding errors of every register over a box of arguments.
+
+Interval arithmetic in doubles, widened outwards by a few units in the last place after every
+operation. Errors are first-order running bounds in the target's unit roundoff with the second
+order bounded above: a proof, not an estimate, as long as nothing overflows or is subnormal, which
+is checked.
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sympy import Symbol
+
+from lifesym.codegen.program import Op, Program
+from lifesym.errors import SymbolError
+from lifesym.symbols import TABLE
+
+_OUT = 1e-15
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval, and a bound of the absolute error of its computed value."""
+
+    low: float
+    high: float
+    error: float = 0.0
+
+    @property
+    def size(self) -> float:
+        """The largest absolute value."""
+        return max(abs(self.low), abs(self.high))
+
+
+Box = Mapping[Symbol, tuple[float, float]]
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """A format: unit roundoff, largest and smallest normal numbers, exact whole numbers."""
+
+    name: str
+    roundoff: float
+    largest: float
+    smallest: float
+    whole: float
+
+
+DOUBLE = Arithmetic("double", 2.0**-53, 1.7e308, 2.3e-308, 2.0**53)
+FLOAT = Arithmetic("float", 2.0**-24, 3.4e38, 1.2e-38, 2.0**24)
+
+
+def ranges(program: Program, box: Box, kind: Arithmetic = DOUBLE) -> list[Range]:
+    """The range and error of every register.
+
+    Raises:
+        SymbolError: an argument without a range, a division by a range that holds zero, a value
+            outside the format's normal numbers, or a rounded quotient that rounding could miss.
+    """
+    found: list[Range] = []
+    for op in program.ops:
+        found.append(_range(op, found, program, box, kind))
+    return found
+
+
+def relative_error(program: Program, box: Box, kind: Arithmetic = DOUBLE) -> float:
+    """A bound of the relative error of the first output over a box.
+
+    Raises:
+        SymbolError: as `ranges`, or an output whose range holds zero.
+    """
+    result = ranges(program, box, kind)[program.outputs[0]]
+    if result.low <= 0 <= result.high:
+        raise SymbolError("the result can be zero in this box: its relative error has no bound")
+    return result.error / min(abs(result.low), abs(result.high))
+
+
+def _range(op: Op, found: list[Range], program: Program, box: Box, kind: Arithmetic) -> Range:
+    if op.kind == "arg":
+        return _argument(program.args[int(op.value or 0)], box, kind)
+    if op.kind == "const":
+        value = float(op.value or 0)
+        exact = value == op.value and abs(value) <= kind.whole and value == int(value)
+        return Range(value, value, 0.0 if exact else abs(value) * kind.roundoff)
+    parts = [found[r] for r in op.reads]
+    low, high, error = _RULES[op.kind](parts, kind)
+    wide = Range(low - abs(low) * _OUT, high + abs(high) * _OUT)
+    rounded = op.kind not in ("max", "min", "pick", "ceil", "floor", "cross")
+    if rounded and not _is_whole(op, parts, wide, kind):
+        error += (wide.size + error) * kind.roundoff * 1.01
+    if wide.size > kind.largest:
+        raise SymbolError(f"a value of {wide.size:.3g} leaves the range of {kind.name}")
+    if rounded and 0 < min(abs(wide.low), abs(wide.high)) < kind.smallest and wide.low > 0:
+        raise SymbolError(f"a value of {wide.low:.3g} is too small for {kind.name}")
+    return Range(wide.low, wide.high, error)
+
+
+def _argument(symbol: Symbol, box: Box, kind: Arithmetic) -> Range:
+    word = TABLE[symbol].word if symbol in TABLE else symbol.name
+    if symbol not in box:
+        raise SymbolError(f"{word} needs a range")
+    low, high = box[symbol]
+    if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+        raise SymbolError(f"{word}: a range is two finite numbers in order, not {low}, {high}")
+    row = TABLE.get(symbol)
+    whole = row is not None and row.kind == "size" and max(abs(low), abs(high)) <= kind.whole
+    return Range(low, high, 0.0 if whole else max(abs(low), abs(high)) * kind.roundoff)
+
+
+def _is_whole(op: Op, parts: Sequence[Range], out: Range, kind: Arithmetic) -> bool:
+    """Sums and products of exact whole numbers are exact while they are representable."""
+    exact = op.kind in ("add", "mul") and all(part.error == 0 for part in parts)
+    return exact and out.size <= kind.whole
+
+
+def _add(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
+    a, b = parts
+    return a.low + b.low, a.high + b.high, a.error + b.error
+
+
+def _mul(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
+    a, b = parts
+    corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
+    error = a.size * b.error + b.size * a.error + a.error * b.error
+    return min(corners), max(corners), error
+
+
+def _div(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
+    a, b = parts
+    if b.low <= 0 <= b.high:
+        raise SymbolError("a divisor can be zero in this box")
+    corners = [x / y for x in (a.low, a.high) for y in (b.low, b.high)]
+    least = min(abs(b.low), abs(b.high))
+    error = (a.error + max(map(abs, corners)) * b.error) / (least - b.error)
+    return min(corners), max(corners), error
+
+
+def _max(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
+    a, b = parts
+    return max(a.low, b.low), max(a.high, b.high), max(a.error, b.error)
+
+
+def _min(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
+    a, b = parts
+    return min(a.low, b.low), min(a.high, b.high), max(a.error, b.error)
+
+
+def _round(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
+    """Exact for exact whole operands: a quotient that is no integer is 1/b away from one."""
+    a, b = parts
+    if b.low <= 0 <= b.high:
+        raise SymbolError("a divisor can be zero in this box")
+    corners = [x / y for x in (a.low, a.high) for y in (b.low, b.high)]
+    low, high = math.floor(min(corners)), math.ceil(max(corners))
+    sharp = a.error == b.error == 0 and max(a.size, b.size) <= kind.whole
+    return float(low), float(high), 0.0 if sharp else 1.0
+
+
+def _cross(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
+    """A crossing index; one off by rounding changes its sum by less than the lines' own errors.
+
+    At the index the two lines are equal, so a neighbouring index adds or drops a term that is
+    zero up to the rounding of the lines, which is in their error already.
+    """
+    return -kind.largest / 4, kind.largest / 4, 0.0
+
+
+def _pick(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
+    _, a, b = parts
+    return min(a.low, b.low), max(a.high, b.high), max(a.error, b.error)
+
+
+def _pow(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
+    base, exponent = parts
+    if base.low < 0:
+        raise SymbolError("the base of a power can be negative in this box")
+    if base.low == 0 and exponent.low <= 0:
+        raise SymbolError("a power of zero has no value")
+    corners = [x**y for x in (base.low, base.high) for y in (exponent.low, exponent.high)]
+    largest = max(corners)
+    least = max(base.low, 1e-300)
+    slope = exponent.size * base.error / least + abs(math.log(least)) * exponent.error
+    return min(corners), largest, largest * (slope + 4 * kind.roundoff) * 1.01
+
+
+def _log(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
+    (a,) = parts
+    if a.low <= 0:
+        raise SymbolError("a logarithm of zero or less in this box")
+    low, high = math.log(a.low), math.log(a.high)
+    return low, high, a.error / a.low + 2 * kind.roundoff * max(abs(low), abs(high))
+
+
+_RULES = {
+    "add": _add,
+    "mul": _mul,
+    "div": _div,
+    "max": _max,
+    "min": _min,
+    "ceil": _round,
+    "floor": _round,
+    "cross": _cross,
+    "pick": _pick,
+    "pow": _pow,
+    "log": _log,
+}

@@ -1,0 +1,146 @@
+"""Tables as C99, in single precision or in integers alone."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from lifesym.errors import SymbolError
+
+if TYPE_CHECKING:
+    from lifesym.codegen.table import Table
+
+_FRACTION = 15
+"""Bits of a position within a cell, in the integer table."""
+
+
+def float_source(table: "Table") -> str:
+    """Single precision: knots, values, and nested interpolation."""
+    axes = [axis / unit for axis, unit in zip(table.grid.axes, table.units, strict=True)]
+    lines = _head(table, "float", [])
+    for i, axis in enumerate(axes):
+        lines += _array(f"{table.name}_k{i}", "float", [_float(x) for x in axis])
+    lines += _array(f"{table.name}_v", "float", [_float(v) for v in table.grid.values.ravel()])
+    lines += _locate(table.name, "float", "float", "(x - k[*i]) / (k[*i + 1U] - k[*i])")
+    lines += _function(table, "float", "float")
+    return "\n".join(lines)
+
+
+def fixed_source(table: "Table") -> str:
+    """Integers alone, for cores without a floating-point unit.
+
+    The result is in units of ``2**-NAME_SHIFT`` seconds; positions within a cell have 15 bits.
+
+    Raises:
+        SymbolError: knots that are no whole numbers of 32 bits in their units.
+    """
+    axes = []
+    for symbol, axis, unit in zip(table.symbols, table.grid.axes, table.units, strict=True):
+        knots = np.rint(axis / unit)
+        if np.any(np.abs(knots * unit - axis) > 1e-9 * np.abs(axis)) or knots.max() >= 2**31:
+            raise SymbolError(f"{symbol.name}: knots are no whole numbers below 2**31 in its unit")
+        axes.append(knots)
+    shift = 30 - int(np.floor(np.log2(table.grid.values.max())))
+    values = np.rint(table.grid.values.ravel() * 2.0**shift)
+    lines = _head(table, "fixed", [f"The result times 2**-{shift} is in SI units."])
+    lines += ["#include <stdint.h>", f"#define {table.name.upper()}_SHIFT {shift}", ""]
+    for i, axis in enumerate(axes):
+        lines += _array(f"{table.name}_k{i}", "uint32_t", [f"{int(x)}U" for x in axis])
+    lines += _array(f"{table.name}_v", "uint32_t", [f"{int(v)}U" for v in values])
+    position = f"(uint32_t)(((uint64_t)(x - k[*i]) << {_FRACTION}) / (k[*i + 1U] - k[*i]))"
+    lines += _locate(table.name, "uint32_t", "uint32_t", position)
+    lines += _function(table, "uint32_t", "uint32_t")
+    return "\n".join(lines)
+
+
+def fixed_error(table: "Table") -> float:
+    """What integers add to the relative error: rounded values, positions and products."""
+    shift = 30 - int(np.floor(np.log2(table.grid.values.max())))
+    least = float(table.grid.values.min()) * 2.0**shift
+    dims = len(table.symbols)
+    spread = max(
+        float(np.max(np.abs(np.diff(np.log(table.grid.values), axis=i)))) for i in range(dims)
+    )
+    return float((1 + 2**dims) / least + dims * spread * 2.0**-_FRACTION * 1.2)
+
+
+def _head(table: "Table", kind: str, more: list[str]) -> list[str]:
+    error = table.error + (fixed_error(table) if kind == "fixed" else 0.0)
+    comment = [
+        *table.doc,
+        f"Table of {table.entries} numbers; relative error at most {error:.3g}, proved.",
+        "Arguments outside their ranges are moved to the nearest end.",
+        *more,
+    ]
+    guard = f"LIFESYM_{table.name.upper()}_TABLE_H"
+    text = ["/*", *(f" * {line}" for line in comment), " */"]
+    return [f"#ifndef {guard}", f"#define {guard}", *text]
+
+
+def _array(name: str, kind: str, numbers: list[str]) -> list[str]:
+    rows = [", ".join(numbers[i : i + 6]) for i in range(0, len(numbers), 6)]
+    return [f"static const {kind} {name}[{len(numbers)}] = {{", *(f"    {r}," for r in rows), "};"]
+
+
+def _locate(name: str, kind: str, position: str, formula: str) -> list[str]:
+    """The cell of an argument by bisection, and the position in it."""
+    return [
+        f"static inline {position} {name}_at(const {kind} *k, unsigned n, {kind} x, unsigned *i)",
+        "{",
+        "    unsigned low = 0U, high = n - 1U;",
+        "    if (x < k[0]) { x = k[0]; }",
+        "    if (x > k[n - 1U]) { x = k[n - 1U]; }",
+        "    while (high - low > 1U) {",
+        "        const unsigned middle = (low + high) / 2U;",
+        "        if (k[middle] <= x) { low = middle; } else { high = middle; }",
+        "    }",
+        "    *i = low;",
+        f"    return {formula};",
+        "}",
+    ]
+
+
+def _function(table: "Table", kind: str, position: str) -> list[str]:
+    """Nested interpolation: the last argument first."""
+    names = [symbol.name for symbol in table.symbols]
+    sizes = [axis.size for axis in table.grid.axes]
+    lines = [f"static inline {kind} {table.name}({', '.join(f'{kind} {n}' for n in names)})", "{"]
+    for i, (each, size) in enumerate(zip(names, sizes, strict=True)):
+        lines.append(f"    unsigned i{i};")
+        call = f"{table.name}_at({table.name}_k{i}, {size}U, {each}, &i{i})"
+        lines.append(f"    const {position} t{i} = {call};")
+    lines.append(f"    return {_nested(table.name, sizes, '0U', 0, kind)};")
+    lines += ["}", "", "#endif", ""]
+    mix = _mix(table.name, kind)
+    return [*mix, *lines]
+
+
+def _mix(name: str, kind: str) -> list[str]:
+    if kind == "float":
+        body = "return a + (b - a) * t;"
+    else:
+        body = (
+            f"return b >= a ? a + (uint32_t)(((uint64_t)(b - a) * t) >> {_FRACTION})"
+            f" : a - (uint32_t)(((uint64_t)(a - b) * t) >> {_FRACTION});"
+        )
+    return [
+        f"static inline {kind} {name}_mix({kind} a, {kind} b, {kind} t)",
+        "{",
+        f"    {body}",
+        "}",
+    ]
+
+
+def _nested(name: str, sizes: list[int], base: str, axis: int, kind: str) -> str:
+    """The interpolated value of the grid from an axis on."""
+    if axis == len(sizes):
+        return f"{name}_v[{base}]"
+    sides = []
+    for side in ("", " + 1U"):
+        offset = f"i{axis}{side}"
+        sides.append(_nested(name, sizes, f"({base}) * {sizes[axis]}U + {offset}", axis + 1, kind))
+    return f"{name}_mix({sides[0]}, {sides[1]}, t{axis})"
+
+
+def _float(value: float) -> str:
+    text = str(np.float32(value))
+    return f"{text}F" if "e" in text or "." in text else f"{text}.0F"

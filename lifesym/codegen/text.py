@@ -1,0 +1,127 @@
+"""Programs as source text: Python, C and JavaScript share one emitter.
+
+A register that is read once is written in place; the others, and the operands of comparisons, get
+a name. No operation is written twice.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+
+import numpy as np
+
+from lifesym.codegen.program import Op, Program
+
+
+@dataclass(frozen=True)
+class Language:
+    """How a language spells things.
+
+    Attributes:
+        declare: before the name of a new register.
+        end: after a statement.
+        ternary: pattern of a choice: condition, then, else.
+        functions: names of ceil, floor, pow and log.
+        number: suffix of a literal; ``F`` for single precision.
+    """
+
+    declare: str
+    end: str
+    ternary: str
+    functions: dict[str, str]
+    single: bool = False
+
+    def literal(self, value: Fraction) -> str:
+        """A constant: the nearest number of the format, never an integer literal."""
+        number = np.float32(float(value)) if self.single else float(value)
+        text = repr(float(str(number))) if self.single else repr(number)
+        if "e" not in text and "." not in text:
+            text += ".0"
+        text = f"{text}F" if self.single else text
+        return f"({text})" if value < 0 else text
+
+
+_MATH = {"ceil": "ceil", "floor": "floor", "pow": "pow", "log": "log"}
+PYTHON = Language("", "", "({1} if {0} else {2})", _MATH)
+C_DOUBLE = Language("const double ", ";", "({0} ? {1} : {2})", _MATH)
+C_FLOAT = Language(
+    "const float ", ";", "({0} ? {1} : {2})", {k: f"{v}f" for k, v in _MATH.items()}, single=True
+)
+JAVASCRIPT = Language(
+    "const ", ";", "({0} ? {1} : {2})", {k: f"Math.{v}" for k, v in _MATH.items()}
+)
+_SIGNS = {"add": "+", "mul": "*", "div": "/"}
+
+
+@dataclass(frozen=True)
+class Text:
+    """Statements, and the expressions of the results."""
+
+    statements: tuple[str, ...]
+    results: tuple[str, ...]
+
+
+def write(program: Program, names: list[str], language: Language) -> Text:
+    """The program in a language, its arguments called by the given names."""
+    return Text(*_Writer(program, names, language).write())
+
+
+class _Writer:
+    def __init__(self, program: Program, names: list[str], language: Language) -> None:
+        self.program, self.language = program, language
+        self.texts: list[str] = []
+        self.uses = program.uses()
+        compared = {r for op in program.ops for r in _compared(op)}
+        self.named = [
+            op.kind not in ("const", "arg") and (self.uses[i] > 1 or i in compared)
+            for i, op in enumerate(program.ops)
+        ]
+        self.names = names
+
+    def write(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
+        statements = tuple(self._statements())
+        return statements, tuple(self.texts[r] for r in self.program.outputs)
+
+    def _statements(self) -> Iterator[str]:
+        count = 0
+        for i, op in enumerate(self.program.ops):
+            text = self._text(op)
+            if self.named[i]:
+                name = f"t{count}"
+                count += 1
+                yield f"{self.language.declare}{name} = {text}{self.language.end}"
+                text = name
+            self.texts.append(text)
+
+    def _text(self, op: Op) -> str:
+        if op.kind == "const":
+            return self.language.literal(
+                op.value if isinstance(op.value, Fraction) else Fraction(0)
+            )
+        if op.kind == "arg":
+            return self.names[int(op.value or 0)]
+        parts = [self.texts[r] for r in op.reads]
+        choose, call = self.language.ternary.format, self.language.functions
+        if op.kind in _SIGNS:
+            return f"({parts[0]} {_SIGNS[op.kind]} {parts[1]})"
+        if op.kind in ("max", "min"):
+            sign = ">" if op.kind == "max" else "<"
+            return choose(f"{parts[0]} {sign} {parts[1]}", parts[0], parts[1])
+        if op.kind in ("ceil", "floor"):
+            return f"{call[op.kind]}({parts[0]} / {parts[1]})"
+        if op.kind == "cross":
+            zero, one = (self.language.literal(Fraction(n)) for n in (0, 1))
+            return f"{call['ceil']}({parts[0]} / {choose(f'{parts[1]} > {zero}', parts[1], one)})"
+        if op.kind == "pick":
+            zero = self.language.literal(Fraction(0))
+            return choose(f"{parts[0]} > {zero}", parts[1], parts[2])
+        return f"{call[op.kind]}({', '.join(parts)})"
+
+
+def _compared(op: Op) -> tuple[int, ...]:
+    """Registers that a statement mentions more than once."""
+    if op.kind in ("max", "min"):
+        return op.reads
+    if op.kind == "cross":
+        return op.reads[1:]
+    return op.reads[:1] if op.kind == "pick" else ()
