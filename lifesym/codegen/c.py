@@ -5,7 +5,7 @@ import re
 from sympy import Symbol
 
 from lifesym.codegen.program import Program
-from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, relative_error
+from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, error_bound
 from lifesym.codegen.text import C_DOUBLE, C_FLOAT, write
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
@@ -50,12 +50,12 @@ def header(
         SymbolError: an argument without a range, or a value that leaves the format in the box.
     """
     language, kind = (C_FLOAT, FLOAT) if single else (C_DOUBLE, DOUBLE)
-    bound = relative_error(program, box, kind)
+    bound = error_bound(program, box, kind)
     text = write(program, names, language)
     real, guard = kind.name, f"LIFESYM_{name.upper()}_H"
     comment = [
         *doc,
-        f"Relative error of the arithmetic: at most {bound:.2g} for arguments in these ranges.",
+        f"{bound} for arguments in these ranges.",
         f"With {name.upper()}_CHECKED defined, arguments outside them give a quiet NaN.",
     ]
     checks = [

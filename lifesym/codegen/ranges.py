@@ -64,16 +64,29 @@ def ranges(program: Program, box: Box, kind: Arithmetic = DOUBLE) -> list[Range]
     return found
 
 
-def relative_error(program: Program, box: Box, kind: Arithmetic = DOUBLE) -> float:
-    """A bound of the relative error of the first output over a box.
+@dataclass(frozen=True)
+class ErrorBound:
+    """How far the first output can be off: relative to it, or in its unit where it can be zero."""
+
+    value: float
+    relative: bool
+
+    def __str__(self) -> str:
+        kind = "Relative" if self.relative else "Absolute"
+        return f"{kind} error of the arithmetic: at most {self.value:.3g}"
+
+
+def error_bound(program: Program, box: Box, kind: Arithmetic = DOUBLE) -> ErrorBound:
+    """A proved bound of the error of the first output over a box.
 
     Raises:
-        SymbolError: as `ranges`, or an output whose range holds zero.
+        SymbolError: as `ranges`.
     """
     result = ranges(program, box, kind)[program.outputs[0]]
     if result.low <= 0 <= result.high:
-        raise SymbolError("the result can be zero in this box: its relative error has no bound")
-    return result.error / min(abs(result.low), abs(result.high))
+        return ErrorBound(result.error * 1.001, relative=False)
+    least = min(abs(result.low), abs(result.high))
+    return ErrorBound(result.error / least * 1.001, relative=True)
 
 
 def _range(op: Op, found: list[Range], program: Program, box: Box, kind: Arithmetic) -> Range:

@@ -1,0 +1,297 @@
+"""Compiled formulas are never wrong: every target against exact fractions at 10,000 points."""
+
+import ctypes
+import json
+import shutil
+import subprocess
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from formulas import MAKERS, exact, farthest, formula, points, worst
+from sympy import Integer, Symbol
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.codegen import native
+from lifesym.codegen.program import lower
+from lifesym.codegen.ranges import FLOAT, error_bound
+from lifesym.errors import SymbolError
+from lifesym.nodes import CeilDiv, FloorDiv, Maximum
+
+ROUNDING = 1e-12
+GCC = shutil.which("gcc")
+NODE = shutil.which("node")
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wdouble-promotion"]
+STRICT += ["-pedantic", "-Werror"]
+needs_gcc = pytest.mark.skipif(GCC is None, reason="gcc is not installed")
+needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
+
+
+def compiled(name: str, target: str, **options: Any) -> Any:
+    expr, box = formula(name)
+    return ls.compile(expr, list(box), target=target, ranges=box, **options)
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_the_exact_values_are_the_formulas(name: str) -> None:
+    expr, box = formula(name)
+    columns = points(name)
+    for i in range(25):
+        at = {s: Integer(int(c[i])) for s, c in zip(box, columns, strict=True)}
+        value = expr.xreplace(at).doit()
+        assert value.p * exact(name)[i].denominator == exact(name)[i].numerator * value.q
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_numpy_and_native(name: str) -> None:
+    for target in ("numpy", "native"):
+        assert worst(name, compiled(name, target)(*points(name))) < ROUNDING
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_python(name: str) -> None:
+    function = compiled(name, "python")
+    rows = zip(*(map(int, column) for column in points(name)), strict=True)
+    assert worst(name, [function(*row) for row in rows]) < ROUNDING
+    assert "import" not in function.source.replace("from math import", "")
+
+
+def library(tmp_path: Path, header: str, count: int, real: str) -> Any:
+    """The header compiled strictly, behind a loop."""
+    (tmp_path / "formula.h").write_text(header)
+    pointers = ", ".join(f"const {real} *a{i}" for i in range(count))
+    values = ", ".join(f"a{i}[k]" for i in range(count))
+    (tmp_path / "loop.c").write_text(
+        f'#include "formula.h"\nvoid run(long n, {pointers}, {real} *o);\n'
+        f"void run(long n, {pointers}, {real} *o)\n"
+        f"{{ for (long k = 0; k < n; k++) {{ o[k] = formula({values}); }} }}\n"
+    )
+    made = tmp_path / "loop.so"
+    command = [GCC, *STRICT, "-O2", "-fPIC", "-shared", "-o", made, tmp_path / "loop.c", "-lm"]
+    subprocess.run([str(part) for part in command], check=True)
+    return ctypes.CDLL(str(made)).run
+
+
+@needs_gcc
+@pytest.mark.parametrize("name", MAKERS)
+def test_c(name: str, tmp_path: Path) -> None:
+    columns = points(name)
+    for precision, kind in (("double", np.float64), ("float", np.float32)):
+        header = compiled(name, "c", precision=precision)
+        folder = tmp_path / precision
+        folder.mkdir()
+        run = library(folder, header, len(columns), precision)
+        arrays = [np.ascontiguousarray(column, kind) for column in columns]
+        out = np.empty(arrays[0].size, kind)
+        addresses = [array.ctypes.data for array in (*arrays, out)]
+        run(ctypes.c_long(out.size), *map(ctypes.c_void_p, addresses))
+        if precision == "double":
+            assert worst(name, out) < ROUNDING
+            continue
+        expr, box = formula(name)
+        bound = error_bound(lower([expr], list(box)), box, FLOAT)
+        assert str(bound) in header
+        measure = worst if bound.relative else farthest
+        assert measure(name, out) <= bound.value
+
+
+def test_bounds_of_single_precision_are_useful() -> None:
+    """All formulas without differences that can vanish are proved good to about a thousandth."""
+    proved = []
+    for name in MAKERS:
+        expr, box = formula(name)
+        bound = error_bound(lower([expr], list(box)), box, FLOAT)
+        proved.append(bound.relative and bound.value < 1e-3)
+    assert sum(proved) >= 12
+
+
+@needs_node
+@pytest.mark.parametrize("name", MAKERS)
+def test_javascript(name: str, tmp_path: Path) -> None:
+    (tmp_path / "formula.mjs").write_text(compiled(name, "js"))
+    columns = [[int(n) for n in column] for column in points(name)]
+    (tmp_path / "points.json").write_text(json.dumps(columns))
+    (tmp_path / "main.mjs").write_text(
+        'import { formula } from "./formula.mjs";\nimport { readFileSync } from "node:fs";\n'
+        'const columns = JSON.parse(readFileSync("points.json"));\n'
+        "const rows = columns[0].map((_, i) => formula(...columns.map((c) => c[i])));\n"
+        "process.stdout.write(JSON.stringify(rows));\n"
+    )
+    result = subprocess.run(
+        [str(NODE), "main.mjs"], cwd=tmp_path, check=True, capture_output=True, text=True
+    )
+    assert worst(name, json.loads(result.stdout)) < ROUNDING
+
+
+@pytest.mark.parametrize("name", ["dense TPOT", "MoE TPOT", "window mean", "chunked"])
+def test_gradients_are_those_of_the_formula(name: str) -> None:
+    expr, box = formula(name)
+    columns = [column[:40] for column in points(name)]
+    for target in ("numpy", "native"):
+        values = compiled(name, target, gradient=True)(*columns)
+        slopes = [expr.diff(symbol) for symbol in box]
+        for i in range(40):
+            at = {s: Integer(int(c[i])) for s, c in zip(box, columns, strict=True)}
+            for value, slope in zip(values[1:], slopes, strict=True):
+                true = float(slope.xreplace(at).doit())
+                assert value[i] == pytest.approx(true, rel=1e-9, abs=1e-18)
+
+
+def test_shapes_broadcast_and_scalars_stay_scalars() -> None:
+    expr, box = formula("dense TPOT")
+    past, batch = np.arange(7.0)[:, None], np.arange(1, 4)
+    for target in ("numpy", "native"):
+        function = ls.compile(expr, list(box), target=target)
+        table = function(past, batch)
+        assert table.shape == (7, 3)
+        assert table[5, 1] == pytest.approx(float(function(5, 2)), rel=1e-15)
+        assert np.ndim(function(5, 2)) == 0
+        assert function(batch=2, past=past)[5, 0] == table[5, 1]
+        assert function(np.empty((0, 3)), 1).shape == (0, 3)
+        several = ls.compile([expr, 2 * expr], list(box), target=target)
+        first, second = several(past, 1)
+        assert np.allclose(2 * first, second, rtol=1e-15)
+        assert "tokens already in the KV cache" in repr(function)
+    threads = ls.compile(expr, list(box), target="native", threads=2)
+    long = np.arange(100_001.0)
+    assert np.array_equal(threads(long, 3), ls.compile(expr, list(box), target="native")(long, 3))
+
+
+TRAPS = [
+    (FloorDiv(sym.prompt, Integer(49)), 49, 1),
+    (CeilDiv(sym.prompt, Integer(75)), 525, 7),
+    (CeilDiv(sym.prompt, Integer(64)), 100, 2),
+    (3 / sym.prompt, 2, 1.5),
+    (2 * sym.prompt * sym.prompt**2, 8192, 1099511627776),
+    (sym.prompt / 3, 1, 1 / 3),
+]
+
+
+@pytest.mark.parametrize(("expr", "at", "value"), TRAPS, ids=str)
+def test_traps_of_other_code_generators(expr: Any, at: int, value: float, tmp_path: Path) -> None:
+    """Reciprocals that round, integer divisions, integer overflow: each was a wrong answer."""
+    args, box = [sym.prompt], {sym.prompt: (1, 2**20)}
+    for target in ("numpy", "native", "python"):
+        assert ls.compile(expr, args, target=target)(at) == value
+    if GCC:
+        run = library(tmp_path, ls.compile(expr, args, target="c", ranges=box), 1, "double")
+        argument, out = np.array([float(at)]), np.empty(1)
+        run(ctypes.c_long(1), *(ctypes.c_void_p(a.ctypes.data) for a in (argument, out)))
+        assert out[0] == value
+
+
+def test_rounding_up_is_exact_wherever_whole_numbers_are() -> None:
+    for divisor in (7, 49, 75, 96, 125, 333):
+        function = ls.compile(CeilDiv(sym.prompt, Integer(divisor)), [sym.prompt])
+        n = np.arange(1, 200_001)
+        assert np.array_equal(function(n), -(-n // divisor))
+    text = ls.compile(
+        CeilDiv(sym.prompt, Integer(75)),
+        [sym.prompt],
+        target="c",
+        precision="float",
+        ranges={"prompt": (1, 2**24)},
+    )
+    assert "ceilf(prompt / 75.0F)" in text
+
+
+def test_single_precision_refuses_what_it_cannot_count() -> None:
+    wide = ls.compile(
+        CeilDiv(sym.prompt, Integer(75)) + 1,
+        [sym.prompt],
+        target="c",
+        precision="float",
+        ranges={"prompt": (1, 2**26)},
+    )
+    assert "at most" in wide  # the bound says that a page may be missed
+    bound = float(wide.split("at most ")[1].split()[0])
+    assert bound >= 0.4
+    with pytest.raises(SymbolError, match="leaves the range of float"):
+        ls.compile(
+            sym.prompt**12, [sym.prompt], target="c", precision="float", ranges={"prompt": (1, 1e6)}
+        )
+
+
+BAD: list[tuple[dict[str, Any], str]] = [
+    ({"args": ["past", "batch", "window"]}, "does not depend on window"),
+    ({"args": ["past"]}, "depends on batch, which is no argument"),
+    ({"args": ["past", "past", "batch"]}, "given twice"),
+    ({"name": "double"}, "reserved word"),
+    ({"name": "2fast"}, "not a plain identifier"),
+    ({"name": "t1"}, "not a plain identifier"),
+    ({"target": "cobol"}, "target must be one of"),
+    ({"target": "c"}, "past needs a range"),
+    ({"target": "c", "ranges": {"past": (5, 1), "batch": (1, 2)}}, "two finite numbers in order"),
+    ({"target": "numpy", "cells": 3}, "unknown option 'cells'"),
+]
+
+
+@pytest.mark.parametrize(("options", "message"), BAD, ids=str)
+def test_bad_questions_are_refused(options: dict[str, Any], message: str) -> None:
+    expr, box = formula("dense TPOT")
+    with pytest.raises(SymbolError, match=message):
+        ls.compile(expr, **({"args": list(box)} | options))
+
+
+def test_bad_calls_are_refused() -> None:
+    expr, box = formula("dense TPOT")
+    function = ls.compile(expr, list(box), ranges=box)
+    for call, message in (
+        (lambda: function(1), "needs batch"),
+        (lambda: function(1, 2, 3), "takes 2 arguments"),
+        (lambda: function(1, past=2, batch=3), "given twice"),
+        (lambda: function(1, bach=2), "no argument 'bach'; did you mean 'batch'"),
+        (lambda: function(1, 65), "batch must be between 1 and 64"),
+        (lambda: function(float("nan"), 1), "past must be between"),
+    ):
+        with pytest.raises(SymbolError, match=message):
+            call()
+    with pytest.raises(SymbolError, match="only expressions"):
+        ls.compile("past", ["past"])
+    with pytest.raises(SymbolError):
+        ls.compile(Maximum(sym.past, Symbol("x")), ["past"])
+
+
+def test_without_a_compiler_numpy_does_the_work(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expr, box = formula("dense TPOT")
+    function = ls.compile(expr, list(box), target="native")
+    plain = ls.compile(expr, list(box))
+    past = np.arange(5.0)
+    native._compiled.cache_clear()
+    monkeypatch.setattr(native.shutil, "which", lambda _: None)
+    with pytest.warns(native.NoCompilerWarning, match="no C compiler"):
+        assert np.array_equal(function(past, 2), plain(past, 2))
+    monkeypatch.undo()
+    native._compiled.cache_clear()
+    blocker = tmp_path / "file"
+    blocker.write_text("no folder")
+    monkeypatch.setattr(native, "_folders", lambda: [blocker / "a", blocker / "b"])
+    with pytest.warns(native.NoCompilerWarning, match="no folder"):
+        assert np.array_equal(function(past, 2), plain(past, 2))
+    native._compiled.cache_clear()
+
+
+@needs_gcc
+def test_a_checked_build_refuses_arguments_outside_the_box(tmp_path: Path) -> None:
+    expr, box = formula("dense TPOT")
+    header = "#define FORMULA_CHECKED\n" + ls.compile(expr, list(box), target="c", ranges=box)
+    run = library(tmp_path, header, 2, "double")
+    past, batch, out = np.array([5.0, 9000.0, -1.0]), np.array([1.0, 1.0, 1.0]), np.empty(3)
+    run(ctypes.c_long(3), *(ctypes.c_void_p(a.ctypes.data) for a in (past, batch, out)))
+    assert out[0] > 0
+    assert np.isnan(out[1:]).all()
+
+
+def test_compiled_code_is_reused() -> None:
+    expr, box = formula("dense TPOT")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        native._compiled.cache_clear()
+        ls.compile(expr, list(box), target="native")(np.arange(3.0), 1)
+        ls.compile(expr, list(box), target="native")(np.arange(9.0), 2)
+    assert native._compiled.cache_info().misses <= 1

@@ -1,0 +1,171 @@
+"""Generated C on the cores it is for: built strictly, run in an emulator, measured."""
+
+import re
+import shutil
+import subprocess
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import lifesym as ls
+from lifesym import symbols as sym
+
+BOARD = Path(__file__).parent / "embedded"
+CROSS, EMULATOR = shutil.which("arm-none-eabi-gcc"), shutil.which("qemu-system-arm")
+GCC = shutil.which("gcc")
+needs_cross = pytest.mark.skipif(CROSS is None, reason="gcc-arm-none-eabi is not installed")
+needs_board = pytest.mark.skipif(
+    CROSS is None or EMULATOR is None, reason="arm-none-eabi-gcc or qemu-system-arm is missing"
+)
+STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wdouble-promotion"]
+STRICT += ["-pedantic", "-Werror"]
+CORES = {
+    "Cortex-M4F": ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"],
+    "Cortex-M0": ["-mcpu=cortex-m0", "-mthumb", "-mfloat-abi=soft"],
+}
+MACHINES = {"Cortex-M4F": "mps2-an386", "Cortex-M0": "mps2-an385"}
+RANGES = {"past": (0, 4096), "bandwidth": (1e11, 1e12), "batch": (1, 32)}
+UNITS = {"bandwidth": 1e9}
+
+
+def tpot() -> Any:
+    """Llama-2-7B's TPOT on a V100 whose bandwidth is a symbol."""
+    device = replace(ls.load_hardware("v100"), bandwidth=sym.bandwidth)
+    return ls.forecast(ls.load_model("llama-2-7b"), device, batch=sym.batch).tpot
+
+
+@pytest.fixture(scope="module")
+def table() -> Any:
+    return ls.compile(
+        tpot(), list(RANGES), target="table", name="tpot", ranges=RANGES, units=UNITS, error=0.01
+    )
+
+
+@pytest.fixture(scope="module")
+def sources(table: Any) -> dict[str, str]:
+    options = {"target": "c", "name": "tpot", "ranges": RANGES}
+    return {
+        "double": ls.compile(tpot(), list(RANGES), **options),
+        "float": ls.compile(tpot(), list(RANGES), precision="float", **options),
+        "table": table.source(),
+        "fixed": table.source("fixed"),
+    }
+
+
+POINTS = [(0, 1e11, 1), (4096, 1e12, 32), (1, 9e11, 1), (777, 3.33e11, 5), (2048, 5e11, 17)]
+CALLS = {
+    "double": ("double", "{0}.0, {1}.0, {2}.0", "(long long)(1e15 * {})"),
+    "float": ("float", "{0}.0F, {1}.0F, {2}.0F", "(long long)(1e15F * {})"),
+    "table": ("float", "{0}.0F, {3}.0F, {2}.0F", "(long long)(1e15F * {})"),
+    "fixed": ("uint32_t", "{0}U, {3}U, {2}U", "(long long){}"),
+}
+
+
+def program(kind: str) -> str:
+    """A main that prints the results as whole numbers."""
+    _, arguments, scaled = CALLS[kind]
+    lines = ["#include <stdio.h>", '#include "tpot.h"', "int main(void)", "{"]
+    for past, bandwidth, batch in POINTS:
+        call = f"tpot({arguments.format(past, int(bandwidth), batch, int(bandwidth / 1e9))})"
+        lines.append(f'    printf("%lld\\n", {scaled.format(call)});')
+    return "\n".join([*lines, "    return 0;", "}", ""])
+
+
+def check(kind: str, printed: str, table: Any) -> None:
+    """The numbers that were printed, against the formula in doubles."""
+    found = np.array([float(line) for line in printed.split()])
+    found = found / (2.0 ** int(shift(table)) if kind == "fixed" else 1e15)
+    true = ls.compile(tpot(), list(RANGES))(*np.array(POINTS).T)
+    bound = {"double": 1e-12, "float": 1e-5, "table": table.error, "fixed": table.error + 1e-4}
+    assert np.max(np.abs(found / true - 1)) <= bound[kind]
+
+
+def shift(table: Any) -> str:
+    match = re.search(r"TPOT_SHIFT (\d+)", table.source("fixed"))
+    assert match
+    return match[1]
+
+
+def run(command: list[Any], folder: Path) -> str:
+    result = subprocess.run(
+        [str(part) for part in command],
+        cwd=folder,
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    return result.stdout
+
+
+@pytest.mark.skipif(GCC is None, reason="gcc is not installed")
+@pytest.mark.parametrize("kind", CALLS)
+def test_clean_under_sanitizers(
+    kind: str, sources: dict[str, str], table: Any, tmp_path: Path
+) -> None:
+    (tmp_path / "tpot.h").write_text(sources[kind])
+    (tmp_path / "main.c").write_text(program(kind))
+    flags = [*STRICT, "-O1", "-fsanitize=undefined,address", "-fno-sanitize-recover=all"]
+    run([GCC, *flags, "main.c", "-o", "main", "-lm"], tmp_path)
+    check(kind, run(["./main"], tmp_path), table)
+
+
+@needs_board
+@pytest.mark.parametrize("core", CORES)
+@pytest.mark.parametrize("kind", CALLS)
+def test_runs_on_the_core(
+    kind: str, core: str, sources: dict[str, str], table: Any, tmp_path: Path
+) -> None:
+    """In QEMU, printing by semihosting; the M0's code on the board's larger core."""
+    (tmp_path / "tpot.h").write_text(sources[kind])
+    (tmp_path / "main.c").write_text(program(kind))
+    flags = [*CORES[core], *STRICT, "-Os", "--specs=rdimon.specs", "-T", BOARD / "mps2.ld"]
+    flags += ["-Wno-pedantic", BOARD / "start.c", "-o", "main.elf"]
+    run([CROSS, "main.c", *flags, "-lm"], tmp_path)
+    semihosting = ["-semihosting-config", "enable=on,target=native"]
+    command = [EMULATOR, "-M", MACHINES[core], "-nographic", *semihosting, "-kernel", "main.elf"]
+    check(kind, run(command, tmp_path), table)
+
+
+def measured(source: str, core: str, folder: Path) -> tuple[int, int, int]:
+    """Bytes of flash (code and constants), bytes of stack, and instructions of one function."""
+    (folder / "tpot.h").write_text(source)
+    kind = next(k for k in ("uint32_t", "float", "double") if f"inline {k} tpot(" in source)
+    names = ["past", "bandwidth", "batch"]
+    given = ", ".join(f"{kind} {name}" for name in names)
+    (folder / "one.c").write_text(
+        f'#include "tpot.h"\n{kind} call({given});\n'
+        f"{kind} call({given}) {{ return tpot({', '.join(names)}); }}\n"
+    )
+    run([CROSS, *CORES[core], *STRICT, "-Os", "-fstack-usage", "-c", "one.c"], folder)
+    sizes = run(["arm-none-eabi-size", "one.o"], folder).splitlines()[1].split()
+    stack = max(int(line.split("\t")[1]) for line in (folder / "one.su").read_text().splitlines())
+    code = run(["arm-none-eabi-objdump", "-d", "one.o"], folder)
+    return int(sizes[0]) + int(sizes[1]), stack, len(re.findall(r"^ +[0-9a-f]+:\t", code, re.M))
+
+
+@needs_cross
+def test_sizes_are_small(sources: dict[str, str], tmp_path: Path, record_property: Any) -> None:
+    rows = {}
+    for kind, source in sources.items():
+        for core in CORES:
+            rows[kind, core] = measured(source, core, tmp_path)
+            record_property(f"{kind} on {core}", rows[kind, core])
+    print({f"{kind}, {core}": row for (kind, core), row in rows.items()})
+    assert rows["float", "Cortex-M4F"][0] <= 1536
+    assert rows["table", "Cortex-M4F"][0] <= 2048 + 512  # 2 KiB of numbers, and their code
+    assert rows["float", "Cortex-M4F"][1] <= 128
+
+
+def test_the_table_is_certified(table: Any) -> None:
+    rng = np.random.default_rng(3)
+    columns = [rng.uniform(low, high, 200_000) for low, high in RANGES.values()]
+    true = ls.compile(tpot(), list(RANGES))(*columns)
+    worst = np.max(np.abs(table(columns[0], columns[1] / 1e9, columns[2]) / true - 1))
+    print(f"certified {table.error:.4f}, worst found {worst:.4f}, {4 * table.entries} bytes")
+    assert worst <= table.error <= 0.01
+    assert worst > table.error / 3  # the proof is not far from the truth
+    assert 4 * table.entries <= 2048
