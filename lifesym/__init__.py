@@ -7,6 +7,8 @@ everything a user reads, plots, differentiates or compiles is a view of that one
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lifesym.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from lifesym import symbols as symbols
     from lifesym.codegen import compile
@@ -19,8 +21,7 @@ if TYPE_CHECKING:
     from lifesym.model import Model
     from lifesym.printing import latex, legend
     from lifesym.results import Result
-
-__version__ = "0.1.0"
+    from lifesym.sweeps import sweep
 
 # Names are imported when first used, so that the command line can answer --help without SymPy.
 _HOME = {
@@ -37,6 +38,7 @@ _HOME = {
     "legend": "printing",
     "load_hardware": "hardware",
     "load_model": "huggingface",
+    "sweep": "sweeps",
     "symbols": "symbols",
     "unet": "convnet",
 }
@@ -55,6 +57,7 @@ __all__ = [
     "legend",
     "load_hardware",
     "load_model",
+    "sweep",
     "symbols",
     "unet",
 ]

@@ -1,6 +1,6 @@
 """Hardware as a performance model sees it: peaks, bandwidth, efficiencies, dispatch time."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal, Self
 
 import msgspec
-from sympy import Expr, S
+from sympy import Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.errors import SpecError, SymbolError
@@ -154,6 +154,29 @@ class Hardware:
 
     def _types(self) -> str:
         return ", ".join(dict.fromkeys([*self.matrix, *self.vector]))
+
+
+def symbolic_numbers(hardware: Hardware, symbols: Iterable[Symbol]) -> Hardware:
+    """The device with some of its numbers as symbols again: ``bandwidth``, ``peak`` ...
+
+    >>> from lifesym.symbols import bandwidth
+    >>> symbolic_numbers(load_hardware("v100"), [bandwidth]).bandwidth
+    bandwidth
+    """
+    free = set(symbols)
+    names: tuple[str, ...] = (
+        "bandwidth",
+        "compute_efficiency",
+        "memory_efficiency",
+        "dispatch_time",
+    )
+    names += ("link_bandwidth", "link_latency", "flop_energy", "byte_energy", "static_power")
+    changes: dict[str, Any] = {n: getattr(sym, n) for n in names if getattr(sym, n) in free}
+    if sym.peak in free:
+        changes["matrix"] = dict.fromkeys(hardware.matrix or hardware.vector, sym.peak)
+    if sym.vector_peak in free:
+        changes["vector"] = dict.fromkeys(hardware.vector or hardware.matrix, sym.vector_peak)
+    return replace(hardware, **changes)
 
 
 class _Everything(dict[str, Expr]):

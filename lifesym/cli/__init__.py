@@ -13,9 +13,11 @@ import typer
 
 from lifesym.cli.count import count
 from lifesym.cli.derive import derive
+from lifesym.cli.export import export
 from lifesym.cli.forecast import forecast
 from lifesym.cli.options import show_version
 from lifesym.cli.specs import specs
+from lifesym.cli.sweep import sweep
 from lifesym.errors import LifesymError
 
 app = typer.Typer(
@@ -26,7 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (count, forecast, derive, specs):
+for _command in (count, forecast, derive, export, sweep, specs):
     app.command()(_command)
 
 

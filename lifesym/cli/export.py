@@ -1,0 +1,123 @@
+"""``lifesym export``: a stand-alone function."""
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from lifesym.cli.options import Activations, Batch, Chunk, Kv, ModelName, Weights, size_option
+from lifesym.cli.output import note
+
+Metric = Literal["ttft", "tpot", "tps", "latency", "memory", "energy"]
+To = Literal["c", "float", "table", "fixed", "python", "numpy", "js"]
+
+
+def export(
+    model: ModelName,
+    on: Annotated[str, typer.Option(metavar="HW", help="A device, or 'symbolic'.")],
+    args: Annotated[str, typer.Option(metavar="NAME,...", help="The function's arguments.")],
+    metric: Annotated[Metric, typer.Option(help="What the function gives.")] = "tpot",
+    to: Annotated[
+        To, typer.Option(help="C in double or single, a table, Python, JavaScript.")
+    ] = "c",
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", help="File; standard output unless given.")
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Of the function; the metric's unless given.")
+    ] = None,
+    range_: Annotated[
+        list[str] | None,
+        typer.Option("--range", metavar="NAME=LOW:HIGH", help="Values an argument may have."),
+    ] = None,
+    unit: Annotated[
+        list[str] | None,
+        typer.Option("--unit", metavar="NAME=X", help="A table's unit of an argument."),
+    ] = None,
+    error: Annotated[float, typer.Option(help="Largest relative error of a table.")] = 0.01,
+    prompt: Annotated[int | None, size_option("--prompt", "Prompt tokens, if no argument.")] = None,
+    generate: Annotated[int | None, size_option("--generate", "Generated tokens.")] = None,
+    batch: Batch = 1,
+    weights: Weights = None,
+    activations: Activations = None,
+    kv: Kv = None,
+    chunk: Chunk = None,
+) -> None:
+    """Write a formula as a function of some arguments; the others are bound.
+
+    The arguments are symbols such as past, prompt, batch, bandwidth.
+    """
+    import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
+    from lifesym.errors import SymbolError  # noqa: PLC0415
+    from lifesym.hardware import symbolic_numbers  # noqa: PLC0415
+    from lifesym.sweeps import METRICS  # noqa: PLC0415
+
+    names = [each.strip() for each in args.split(",") if each.strip()]
+    symbols = [ls.symbols.resolve(each) for each in names]
+    hardware = ls.Hardware.symbolic() if on == "symbolic" else ls.load_hardware(on)
+    hardware = symbolic_numbers(hardware, symbols)
+    free = {symbol.name for symbol in symbols}
+    if "past" in free and metric != "tpot":
+        raise SymbolError("past is an argument of tpot alone")
+    sizes: dict[str, Any] = {"prompt": prompt, "generate": generate, "batch": batch}
+    sizes["batch"] = ls.symbols.batch if "batch" in free else batch
+    given: dict[str, Any] = {key: value for key, value in sizes.items() if value is not None}
+    given |= {"weights": weights, "activations": activations, "kv": kv, "chunk": chunk}
+    forecast = ls.forecast(ls.load_model(model), hardware, **given)
+    step = metric == "tpot" and "past" in free
+    expr = METRICS["step" if step else metric](forecast).expr
+    ranges = {key: _pair(value) for key, value in map(_named, range_ or [])}
+    units = {key: float(value) for key, value in map(_named, unit or [])}
+    doc = f"{metric} of {forecast.model.name} on {hardware.name}, in SI units."
+    text = _text(ls, expr, symbols, to, name or metric, ranges, units, error, doc)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    try:
+        output.write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise SymbolError(f"{output}: {problem.strerror}") from None
+    note(f"wrote {output}")
+
+
+def _text(
+    ls: Any,
+    expr: Any,
+    symbols: Any,
+    to: To,
+    name: str,
+    ranges: dict[str, tuple[float, float]],
+    units: dict[str, float],
+    error: float,
+    doc: str,
+) -> str:
+    common: dict[str, Any] = {"name": name, "ranges": ranges, "doc": doc}
+    if to in ("table", "fixed"):
+        table = ls.compile(expr, symbols, target="table", units=units, error=error, **common)
+        return str(table.source("float" if to == "table" else "fixed"))
+    if to in ("c", "float"):
+        precision = "double" if to == "c" else "float"
+        return str(ls.compile(expr, symbols, target="c", precision=precision, **common))
+    if to == "js":
+        return str(ls.compile(expr, symbols, target="js", **common))
+    function = ls.compile(expr, symbols, target="python", **common)
+    return str(function.source)
+
+
+def _named(text: str) -> tuple[str, str]:
+    from lifesym.errors import SymbolError  # noqa: PLC0415
+
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SymbolError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def _pair(text: str) -> tuple[float, float]:
+    from lifesym.errors import SymbolError  # noqa: PLC0415
+
+    low, colon, high = text.partition(":")
+    try:
+        return float(low), float(high if colon else "")
+    except ValueError:
+        raise SymbolError(f"a range is LOW:HIGH, not {text!r}") from None

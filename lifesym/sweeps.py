@@ -1,0 +1,145 @@
+"""Sweeps: forecasts over labelled axes, in memory or past it.
+
+A sweep derives one formula for every combination of discrete options (models, devices, formats),
+compiles it, and evaluates it over the grid of its symbols. With ``chunks`` nothing is computed
+until it is asked for: the arrays are Dask's, so the same call runs on as many processes or machines
+as its scheduler has, with as much memory as a chunk takes.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import product
+from typing import TYPE_CHECKING, Any
+
+from sympy import Symbol
+
+from lifesym.codegen import compile as compiled
+from lifesym.codegen.functions import Target
+from lifesym.errors import SymbolError, nearest
+from lifesym.inference import Forecast
+from lifesym.results import Result
+from lifesym.symbols import TABLE, resolve
+from lifesym.version import __version__
+
+if TYPE_CHECKING:
+    from xarray import DataArray, Dataset
+
+METRICS: dict[str, Callable[[Forecast], Result]] = {
+    "ttft": lambda f: f.ttft,
+    "tpot": lambda f: f.tpot.mean,
+    "tps": lambda f: f.tps,
+    "latency": lambda f: f.latency,
+    "memory": lambda f: f.memory,
+    "energy": lambda f: f.energy,
+    "step": lambda f: f.tpot,
+}
+"""What can be swept; ``step`` is a decode step at context `symbols.past`."""
+
+Axes = Mapping[str, Sequence[Any]]
+
+
+def sweep(
+    forecast: Forecast | Callable[..., Forecast],
+    axes: Axes,
+    metrics: Iterable[str] = ("ttft", "tpot"),
+    *,
+    chunks: int | None = None,
+    target: Target = "numpy",
+    progress: Callable[[int, int], None] | None = None,
+) -> "Dataset":
+    """Evaluate forecasts over axes; the result is labelled, with units and meanings as attributes.
+
+    Args:
+        forecast: a forecast with the axes' symbols free, or a function of discrete options that
+            gives one.
+        axes: values by name: names of symbols, or of the function's options.
+        metrics: names from `METRICS`.
+        chunks: points a side of a Dask chunk; without it everything is computed at once.
+        target: ``numpy`` or ``native``, as of `lifesym.compile`.
+        progress: called with the number of formulas done and the number of all.
+
+    Raises:
+        SymbolError: an empty axis, an unknown metric, an axis that is neither a symbol of the
+            formulas nor an option, or a symbol that has no axis.
+    """
+    import xarray as xr  # noqa: PLC0415 (slow to import; an extra)
+
+    chosen = list(metrics)
+    for metric in chosen:
+        if metric not in METRICS:
+            raise SymbolError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
+    options = {name: list(values) for name, values in axes.items() if not _is_symbol(name)}
+    points = {resolve(name): values for name, values in axes.items() if _is_symbol(name)}
+    for name, values in axes.items():
+        if not len(values):
+            raise SymbolError(f"axis {name!r} is empty")
+    if isinstance(forecast, Forecast) and options:
+        raise SymbolError(f"{next(iter(options))!r} is no symbol: give a function of options")
+    coordinates = {s: _coordinate(s, values, chunks) for s, values in points.items()}
+    combinations = list(product(*options.values()))
+    parts = []
+    for done, values in enumerate(combinations):
+        settings = dict(zip(options, values, strict=True))
+        made = forecast if isinstance(forecast, Forecast) else forecast(**settings)
+        arrays = {name: _evaluated(made, name, coordinates, target) for name in chosen}
+        labels = {name: [str(value)] for name, value in settings.items()}
+        parts.append(xr.Dataset(arrays).expand_dims(labels))
+        if progress:
+            progress(done + 1, len(combinations))
+    whole: Any = (
+        xr.combine_by_coords(parts, combine_attrs="drop_conflicts") if options else parts[0]
+    )
+    ordered = whole.sel({name: [str(v) for v in values] for name, values in options.items()})
+    dataset: Dataset = ordered.transpose(*options, *(symbol.name for symbol in points))
+    for symbol, coordinate in coordinates.items():
+        dataset[symbol.name].attrs = dict(coordinate.attrs)
+    dataset.attrs["generator"] = f"lifesym {__version__}"
+    return dataset
+
+
+def _is_symbol(name: str) -> bool:
+    try:
+        resolve(name)
+    except SymbolError:
+        return False
+    return True
+
+
+def _coordinate(symbol: Symbol, values: Sequence[Any], chunks: int | None) -> "DataArray":
+    import xarray as xr  # noqa: PLC0415
+
+    row = TABLE[symbol]
+    attributes = {"long_name": row.meaning, "units": row.unit, "symbol": row.latex}
+    array = xr.DataArray(
+        list(values) if not hasattr(values, "dtype") else values,
+        dims=(symbol.name,),
+        coords={symbol.name: values},
+        attrs=attributes,
+    )
+    array[symbol.name].attrs.update(attributes)
+    return array if chunks is None else array.chunk({symbol.name: chunks})
+
+
+def _evaluated(
+    forecast: Forecast, metric: str, coordinates: Mapping[Symbol, "DataArray"], target: Target
+) -> "DataArray":
+    import xarray as xr  # noqa: PLC0415
+
+    result = METRICS[metric](forecast)
+    free = result.expr.free_symbols
+    for symbol in free - set(coordinates):
+        raise SymbolError(f"{metric} depends on {TABLE[symbol].word}: give it an axis or a number")
+    symbols = [symbol for symbol in coordinates if symbol in free]
+    values: DataArray
+    if symbols:
+        function = compiled(result, symbols, target=target, name="sweep")
+        arrays = [coordinates[symbol] for symbol in symbols]
+        values = xr.apply_ufunc(
+            function, *arrays, dask="parallelized", output_dtypes=[float], keep_attrs=False
+        )
+    else:
+        values = xr.DataArray(float(result))
+    missing = {s.name: c for s, c in coordinates.items() if s not in free}
+    for name, coordinate in missing.items():
+        values = values.expand_dims({name: coordinate[name].values})
+    values.attrs = {"long_name": result.name, "units": result.unit}
+    return values

@@ -1,0 +1,3 @@
+"""The version, for what is generated."""
+
+__version__ = "0.1.0"
