@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
-from sympy import Expr, Integer, Poly, Symbol, cancel, fraction, lambdify, sqrt
+from sympy import Expr, Integer, Poly, Symbol, cancel, fraction, lambdify, oo, sqrt
 
 from lifesym.analysis.branches import KINKED, branch_at
 from lifesym.analysis.line import Root, distinct, is_zero, pieces, rounded, roots, sign_at
@@ -151,14 +151,14 @@ def crossover(
             value=root.value,
             low=root.low,
             high=root.high,
-            formula=_formula(one, two, symbol, root.value, values),
+            formula=solved(one, two, symbol, root.value, values),
             smaller=smaller,
         )
-        for root, smaller in _zeros(difference.xreplace(values), symbol, low, high)
+        for root, smaller in zeros(difference.xreplace(values), symbol, low, high)
     )
 
 
-def _zeros(numeric: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[tuple[Root, str]]:
+def zeros(numeric: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[tuple[Root, str]]:
     """The zeros inside the pieces and at their joints, and who is smaller after each."""
     found: dict[Expr, Root] = {}
     for piece in pieces(numeric, symbol, low, high):
@@ -183,7 +183,7 @@ def _smaller(before: int, after: int) -> str:
     return "first" if after < 0 else "second"
 
 
-def _formula(
+def solved(
     one: Expr, two: Expr, symbol: Symbol, value: Expr, values: Mapping[Symbol, Expr]
 ) -> Expr | None:
     """The meeting point solved in the regime it lies in, if that has degree one or two."""
@@ -198,35 +198,48 @@ def _formula(
     return None
 
 
-def _scanned(
-    one: Expr, two: Expr, symbol: Symbol, low: Expr, high: Expr
-) -> Iterator[Meeting]:
+def _scanned(one: Expr, two: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[Meeting]:
     """Neighbouring whole values between which the smaller formula changes, each checked exactly."""
+    start, gaps = scan(one, two, symbol, low, high)
+    nonzero = [i for i, gap_sign in enumerate(gaps) if gap_sign]
+    for left, right in zip(nonzero, nonzero[1:], strict=False):
+        if gaps[left] != gaps[right]:
+            ends = [Integer(start + i) for i in (left, right)]
+            yield Meeting(
+                symbol=symbol,
+                value=ends[1],
+                low=ends[0],
+                high=ends[1],
+                formula=None,
+                smaller=_smaller(gaps[left], gaps[right]),
+            )
+
+
+def scan(
+    one: Expr, two: Expr, symbol: Symbol, low: Expr, high: Expr
+) -> tuple[int, list[int]]:
+    """The first whole value of a range, and the sign of the difference at it and all after it.
+
+    Signs come from double precision, and from exact arithmetic wherever the two are close and on
+    both sides of every change.
+
+    Raises:
+        SymbolError: the range is infinite or too long.
+    """
     import numpy as np  # noqa: PLC0415 (only where arrays are needed)
 
-    start, stop = int(low.ceiling()), int(high.floor())
-    if stop - start > _LONGEST_SCAN:
+    if high is oo or high - low > _LONGEST_SCAN:
         raise SymbolError(
-            f"formulas with rounded quotients are compared one whole value at a time: "
-            f"{stop - start} are too many, narrow the range"
+            "formulas with rounded quotients are compared at every whole value: "
+            f"give a range of at most {_LONGEST_SCAN} values"
         )
+    start, stop = int(low.ceiling()), int(high.floor())
     values = np.arange(start, stop + 1, dtype=float)
     call = lambdify([symbol], [one, two], "numpy", cse=True)
     first, second = (np.broadcast_to(part, values.shape) for part in call(values))
-    gaps = np.sign(first - second)
+    signs = np.sign(first - second).astype(int)
     close = np.abs(first - second) <= 1e-9 * np.maximum(np.abs(first), np.abs(second))
-    for i in np.flatnonzero(close):
-        gaps[i] = sign_at(one - two, symbol, Integer(start + int(i)))
-    nonzero = np.flatnonzero(gaps)
-    for left, right in zip(nonzero, nonzero[1:], strict=False):
-        if gaps[left] == gaps[right]:
-            continue
-        ends = [Integer(start + int(i)) for i in (left, right)]
-        yield Meeting(
-            symbol=symbol,
-            value=ends[1],
-            low=ends[0],
-            high=ends[1],
-            formula=None,
-            smaller=_smaller(int(gaps[left]), int(gaps[right])),
-        )
+    changes = np.flatnonzero(np.diff(signs))
+    for i in {*np.flatnonzero(close).tolist(), *changes.tolist(), *(changes + 1).tolist()}:
+        signs[i] = sign_at(one - two, symbol, Integer(start + i))
+    return start, signs.tolist()

@@ -11,7 +11,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cmp_to_key
 
-from sympy import Expr, Function, Poly, Rational, S, Sum, Symbol, fraction, oo, sqrt, together
+from sympy import (
+    Expr,
+    Function,
+    Poly,
+    Rational,
+    S,
+    Sum,
+    Symbol,
+    ceiling,
+    fraction,
+    oo,
+    sqrt,
+    together,
+)
 
 from lifesym.analysis.branches import KINKED, unrolled
 from lifesym.errors import SymbolError
@@ -20,6 +33,7 @@ from lifesym.sums import Crossing, SumMax
 
 _PROBES = 256
 _WIDTH = Rational(1, 10**12)
+_NOTHING = Rational(1, 10**25)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +134,7 @@ def roots(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]
 def between(low: Expr, high: Expr) -> Expr:
     """A rational strictly between two numbers, of which the upper one may be infinite."""
     if high is oo:
-        return Rational(2 * low.ceiling() + 2)
+        return Rational(2 * ceiling(low) + 2)
     if low.is_Rational and high.is_Rational:
         return (low + high) / 2
     for digits in (20, 60, 200):
@@ -200,10 +214,9 @@ def _bisected(expr: Expr, symbol: Symbol, low: Expr, high: Expr, sign: int) -> R
 def sign_at(expr: Expr, symbol: Symbol, value: Expr) -> int:
     """The sign at a value; irrational numbers are evaluated to 30 digits first."""
     number = expr.xreplace({symbol: value})
-    if is_zero(number):
-        return 0
     if not number.is_Rational:
-        number = number.evalf(30)
+        rough = number.evalf(30)
+        number = S.Zero if abs(rough) < _NOTHING and is_zero(number) else rough
     return int(bool(number > 0)) - int(bool(number < 0))
 
 
