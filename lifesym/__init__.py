@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from lifesym import symbols as symbols
-    from lifesym.errors import LifesymError, SpecError, SymbolError
+    from lifesym.analysis.sensitivity import elasticities
+    from lifesym.errors import InfeasibleError, LifesymError, SpecError, SymbolError
     from lifesym.hardware import Hardware, load_hardware
     from lifesym.huggingface import load_model
     from lifesym.inference import Forecast, Result, forecast
@@ -22,11 +23,13 @@ __version__ = "0.1.0"
 _HOME = {
     "Forecast": "inference",
     "Hardware": "hardware",
+    "InfeasibleError": "errors",
     "LifesymError": "errors",
     "Model": "model",
     "Result": "inference",
     "SpecError": "errors",
     "SymbolError": "errors",
+    "elasticities": "analysis.sensitivity",
     "forecast": "inference",
     "latex": "printing",
     "legend": "printing",
@@ -38,11 +41,13 @@ _HOME = {
 __all__ = [
     "Forecast",
     "Hardware",
+    "InfeasibleError",
     "LifesymError",
     "Model",
     "Result",
     "SpecError",
     "SymbolError",
+    "elasticities",
     "forecast",
     "latex",
     "legend",

@@ -8,7 +8,7 @@ clipped to its range) are resolved the same way.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, cast
 
 from sympy import Add, Expr, Function, Ge, Gt, Integer, S, Sum, Symbol
 from sympy.core.relational import Relational
@@ -83,9 +83,7 @@ class Branch:
         return tuple(choice for choice in self.choices if choice.tied)
 
 
-def branch_at(
-    expr: Expr, values: Mapping[Symbol, Expr], toward: Direction | None = None
-) -> Branch:
+def branch_at(expr: Expr, values: Mapping[Symbol, Expr], toward: Direction | None = None) -> Branch:
     """The branch that is active at a point.
 
     Args:
@@ -117,9 +115,7 @@ class _Resolver:
 
     def branch(self, expr: Expr) -> Branch:
         resolved = self.resolve(expr)
-        return Branch(
-            expr=resolved, conditions=tuple(self.conditions), choices=tuple(self.choices)
-        )
+        return Branch(expr=resolved, conditions=tuple(self.conditions), choices=tuple(self.choices))
 
     def resolve(self, expr: Expr) -> Expr:
         if expr.is_Atom or not expr.has(*KINKED):
@@ -180,8 +176,7 @@ class _Resolver:
 
     def _rise(self, expr: Expr) -> Expr:
         """The slope of a resolved argument in the direction asked for."""
-        assert self.toward is not None
-        symbol, sign = self.toward
+        symbol, sign = cast("Direction", self.toward)
         return sign * self._at(expr.diff(symbol))
 
     def _at(self, expr: Expr) -> Expr:

@@ -1,15 +1,16 @@
 r"""A formula along one symbol: where it bends, and where it crosses zero.
 
-With every other symbol a number, a time is piecewise rational in the one that is left: each pair of
-arguments of a maximum meets at the roots of a polynomial with rational coefficients, which are found
-exactly. Where a power of the symbol's exponent or a rounded quotient is in the way, a root is a
-bracket of two rationals between which the sign changes; that it is there is certain, but two
-roots closer together than a 256th of the range (in ratio) could be missed.
+With every other symbol a number, a time is piecewise rational in the one that is left: each pair
+of arguments of a maximum meets at the roots of a polynomial with rational coefficients, which are
+found exactly. Where the symbol is an exponent, or inside a rounded quotient, a root is a bracket of
+two rationals between which the sign changes; that it is there is certain, but two roots closer
+together than a 256th of the range (in ratio) could be missed.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cmp_to_key
+from itertools import pairwise
 
 from sympy import (
     Expr,
@@ -103,7 +104,7 @@ def pieces(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Piece, ..
     rough = {root.value for root in cuts if not root.exact}
     ends = distinct([low, *(root.value for root in cuts), high])
     found: list[Piece] = []
-    for left, right in zip(ends, ends[1:], strict=False):
+    for left, right in pairwise(ends):
         middle = {symbol: between(left, right)}
         chosen = {node: _choose(node, middle) for node in inner}
         first, *rest = pieces(expr.xreplace(chosen), symbol, left, right)
@@ -146,7 +147,11 @@ def between(low: Expr, high: Expr) -> Expr:
 
 def distinct(numbers: list[Expr]) -> list[Expr]:
     """Sorted, each once."""
-    ascending = sorted(numbers, key=cmp_to_key(lambda a, b: -1 if a < b else int(a != b)))
+
+    def order(a: Expr, b: Expr) -> int:
+        return -1 if a < b else int(a != b)
+
+    ascending = sorted(numbers, key=cmp_to_key(order))
     kept: list[Expr] = []
     for number in ascending:
         if not kept or (number != kept[-1] and number > kept[-1]):
@@ -241,7 +246,7 @@ def _choose(node: Expr, middle: dict[Symbol, Expr]) -> Expr:
         if p.xreplace(middle) >= 0:
             return S.Zero
         return n if (p + q * (n - 1)).xreplace(middle) < 0 else _Inside(p, q, n)
-    best = max if isinstance(node, Maximum) else min
+    best: Callable[..., Expr] = max if isinstance(node, Maximum) else min
     return best(node.args, key=lambda arg: arg.xreplace(middle))
 
 

@@ -7,12 +7,14 @@ symbols they make a map.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 from sympy import Expr, Symbol, lambdify
 
 from lifesym.analysis.branches import Branch, branch_at
-from lifesym.analysis.line import between, distinct, pieces, roots
+from lifesym.analysis.line import between as middle
+from lifesym.analysis.line import distinct, pieces, roots
 from lifesym.analysis.questions import Derived, Values, formula, point_of, symbol_of
 from lifesym.errors import SymbolError
 from lifesym.roofline import Term
@@ -111,14 +113,14 @@ def regime_at(quantity: Derived, at: Values) -> Regime:
 
 
 def regimes(
-    quantity: Derived, over: str | Symbol, between_: Range, at: Values | None = None
+    quantity: Derived, over: str | Symbol, between: Range, at: Values | None = None
 ) -> tuple[Stretch, ...]:
     """The regimes along one symbol, in order, with exact boundaries.
 
     Args:
         quantity: a time with its operators.
         over: the symbol.
-        between_: the ends of the line.
+        between: the ends of the line.
         at: the values of the other symbols.
 
     Raises:
@@ -126,7 +128,7 @@ def regimes(
             an empty range.
     """
     symbol = symbol_of(quantity, over)
-    low, high = span(symbol, between_)
+    low, high = span(symbol, between)
     values = point_of(quantity, at or {}, free=[symbol])
     expr = formula(quantity).xreplace(values)
     cuts = {piece.low: piece.exact for piece in pieces(expr, symbol, low, high)}
@@ -137,8 +139,8 @@ def regimes(
                 cuts.setdefault(root.value, root.exact)
     ends = distinct([low, high, *cuts])
     found: list[Stretch] = []
-    for left, right in zip(ends, ends[1:], strict=False):
-        regime = regime_at(quantity, values | {symbol: between(left, right)})
+    for left, right in pairwise(ends):
+        regime = regime_at(quantity, values | {symbol: middle(left, right)})
         before = found[-1].regime if found else regime
         changes = tuple(
             (name, before.bounds[name], bound)
@@ -149,7 +151,9 @@ def regimes(
             found[-1] = replace(found[-1], high=right)
             continue
         found.append(
-            Stretch(low=left, high=right, regime=regime, changes=changes, exact=cuts.get(left, True))
+            Stretch(
+                low=left, high=right, regime=regime, changes=changes, exact=cuts.get(left, True)
+            )
         )
     return tuple(found)
 
@@ -179,7 +183,7 @@ def regime_map(
     if len(set(pair)) != 2:
         raise SymbolError("a regime map has two different symbols")
     for symbol, grid in zip(pair, (x, y), strict=True):
-        span(symbol, (grid[0], grid[-1]))
+        span(symbol, (float(grid[0]), float(grid[-1])))
     values = point_of(quantity, at or {}, free=pair)
     named = list(operators(quantity))
     flat = [getattr(term, name).xreplace(values) for _, term in named for name in RESOURCES]
@@ -206,14 +210,14 @@ def regime_map(
     )
 
 
-def span(symbol: Symbol, between_: Range) -> tuple[Expr, Expr]:
+def span(symbol: Symbol, between: Range) -> tuple[Expr, Expr]:
     """The ends of a line as exact numbers within the symbol's range.
 
     Raises:
         SymbolError: an end out of the symbol's range, or nothing between them.
     """
     word, row = TABLE[symbol].word, TABLE[symbol]
-    low, high = (exact(end, word) for end in between_)
+    low, high = (exact(end, word) for end in between)
     if not low < high:
         raise SymbolError(f"nothing lies between {word} = {low} and {word} = {high}")
     least = row.minimum if row.minimum is not None else 0
@@ -236,4 +240,3 @@ def _line_contests(quantity: Derived, values: Mapping[Symbol, Expr]) -> Iterator
 def _bound(term: Term, values: Mapping[Symbol, Expr]) -> str:
     times = {name: getattr(term, name).xreplace(dict(values)).doit() for name in RESOURCES}
     return max(times, key=lambda name: times[name])
-

@@ -7,15 +7,16 @@ still meets the target, and the next one is checked to miss it.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Literal
 
 from sympy import Expr, Integer, S, Symbol, ceiling, floor, oo
 
-from lifesym.analysis.crossover import scan, solved, zeros
 from lifesym.analysis.line import between as gap
 from lifesym.analysis.line import pieces, roots, rounded, sign_at
+from lifesym.analysis.meeting import scan, solved, zeros
 from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
-from lifesym.analysis.regimes import Range, operators, span
+from lifesym.analysis.regime import Range, operators, span
 from lifesym.errors import InfeasibleError, SymbolError
 from lifesym.symbols import TABLE, Number, exact
 
@@ -95,7 +96,7 @@ def design(
     if (at_most is None) == (at_least is None):
         raise SymbolError("give one target: at_most or at_least")
     sign = 1 if at_most is not None else -1
-    target = exact(at_most if at_most is not None else at_least, "the target")  # type: ignore[arg-type]
+    target = exact(at_most if at_most is not None else at_least, "the target")
     low, high = _range(symbol, between)
     values = point_of(quantity, at or {}, free=[symbol])
     expr = formula(quantity).xreplace(values)
@@ -149,7 +150,7 @@ def _solved(
 ) -> Iterator[Interval]:
     """The stretches on which the target is met, between the points where it is met exactly."""
     marks = [low, *(root.value for root, _ in zeros(expr - target, symbol, low, high)), high]
-    stretches = list(zip(marks, marks[1:], strict=False))
+    stretches = list(pairwise(marks))
     met = [sign * sign_at(expr - target, symbol, gap(*ends)) <= 0 for ends in stretches]
     start: Expr | None = None
     for (left, right), good in zip(stretches, met, strict=True):
@@ -200,7 +201,7 @@ def _why(
     if not getattr(quantity, "terms", ()) or sign < 0:
         return message
     parts = {}
-    for name, term in operators(quantity):  # type: ignore[arg-type]
+    for name, term in operators(quantity):
         times = {"compute": term.compute, "memory": term.memory}
         times |= {"dispatch": term.dispatch, "network": term.network}
         for resource, time in times.items():
@@ -209,9 +210,7 @@ def _why(
     return f"{message}, of which {name}'s {resource} time is {float(parts[name, resource]):g}"
 
 
-def _candidates(
-    expr: Expr, symbol: Symbol, low: Expr, high: Expr
-) -> Iterator[tuple[Expr, Expr]]:
+def _candidates(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[tuple[Expr, Expr]]:
     """Where the smallest or largest value of a formula can be, with the value there."""
     inside: list[Expr] = []
     if not rounded(expr, symbol):

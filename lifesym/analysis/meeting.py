@@ -2,14 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sympy import Expr, Integer, Poly, Symbol, cancel, fraction, lambdify, oo, sqrt
 
 from lifesym.analysis.branches import KINKED, branch_at
-from lifesym.analysis.line import Root, distinct, is_zero, pieces, rounded, roots, sign_at
+from lifesym.analysis.line import Root, distinct, is_zero, pieces, roots, rounded, sign_at
 from lifesym.analysis.line import between as gap
 from lifesym.analysis.questions import Derived, Quantity, Values, formula, listed, point_of
-from lifesym.analysis.regimes import Range, operators, span
+from lifesym.analysis.regime import Range, operators, span
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, resolve
 
@@ -168,10 +169,7 @@ def zeros(numeric: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[tupl
         found |= {root.value: root for root in roots(piece.expr, symbol, start, piece.high)}
     ordered = distinct(list(found))
     marks = [low, *ordered, high]
-    signs = [
-        sign_at(numeric, symbol, gap(left, right))
-        for left, right in zip(marks, marks[1:], strict=False)
-    ]
+    signs = [sign_at(numeric, symbol, gap(left, right)) for left, right in pairwise(marks)]
     for value, before, after in zip(ordered, signs, signs[1:], strict=False):
         if before and after:
             yield found[value], _smaller(before, after)
@@ -202,7 +200,7 @@ def _scanned(one: Expr, two: Expr, symbol: Symbol, low: Expr, high: Expr) -> Ite
     """Neighbouring whole values between which the smaller formula changes, each checked exactly."""
     start, gaps = scan(one, two, symbol, low, high)
     nonzero = [i for i, gap_sign in enumerate(gaps) if gap_sign]
-    for left, right in zip(nonzero, nonzero[1:], strict=False):
+    for left, right in pairwise(nonzero):
         if gaps[left] != gaps[right]:
             ends = [Integer(start + i) for i in (left, right)]
             yield Meeting(
@@ -215,9 +213,7 @@ def _scanned(one: Expr, two: Expr, symbol: Symbol, low: Expr, high: Expr) -> Ite
             )
 
 
-def scan(
-    one: Expr, two: Expr, symbol: Symbol, low: Expr, high: Expr
-) -> tuple[int, list[int]]:
+def scan(one: Expr, two: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[int, list[int]]:
     """The first whole value of a range, and the sign of the difference at it and all after it.
 
     Signs come from double precision, and from exact arithmetic wherever the two are close and on
