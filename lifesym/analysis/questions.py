@@ -18,6 +18,7 @@ class Derived(Protocol):
     """A result of a forecast: an expression, and the operators' terms it is the sum of."""
 
     name: str
+    unit: str
     expr: Expr
     terms: tuple[Term, ...]
 

@@ -161,8 +161,8 @@ def regimes(
 def regime_map(
     quantity: Derived,
     over: Sequence[str | Symbol],
-    x: Sequence[float],
-    y: Sequence[float],
+    x: "Sequence[float] | np.ndarray[Any, Any]",
+    y: "Sequence[float] | np.ndarray[Any, Any]",
     at: Values | None = None,
 ) -> RegimeMap:
     """The regime of every cell of a grid.

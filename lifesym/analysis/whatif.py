@@ -15,12 +15,13 @@ from lifesym.symbols import TABLE, Number, exact, ordered
 
 @dataclass(frozen=True, kw_only=True)
 class Bar:
-    """One bar of a tornado: the quantity at the low and at the high end of a symbol's range."""
+    """One bar of a tornado: the quantity at both ends of a symbol's range and at the point."""
 
     symbol: Symbol
     low: Expr
     high: Expr
     at_low: Expr
+    at_point: Expr
     at_high: Expr
 
     @property
@@ -87,11 +88,21 @@ def tornado(
             symbol: tuple(_clipped(symbol, value * factor) for factor in (1 - part, 1 + part))
             for symbol, value in values.items()
         }
+    now = expr.xreplace(values).doit()
     bars = []
     for symbol, pair in ends.items():
         low, high = (sym.bind(symbol, {symbol: end}) for end in pair)
         reached = [expr.xreplace(values | {symbol: end}).doit() for end in (low, high)]
-        bars.append(Bar(symbol=symbol, low=low, high=high, at_low=reached[0], at_high=reached[1]))
+        bars.append(
+            Bar(
+                symbol=symbol,
+                low=low,
+                high=high,
+                at_low=reached[0],
+                at_point=now,
+                at_high=reached[1],
+            )
+        )
     return tuple(sorted(bars, key=lambda bar: -bar.swing))
 
 

@@ -13,8 +13,11 @@ import typer
 
 from lifesym.cli.count import count
 from lifesym.cli.derive import derive
+from lifesym.cli.design import design
 from lifesym.cli.forecast import forecast
 from lifesym.cli.options import show_version
+from lifesym.cli.regimes import crossover, regimes
+from lifesym.cli.sensitivity import sensitivity
 from lifesym.cli.specs import specs
 from lifesym.errors import LifesymError
 
@@ -26,7 +29,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (count, forecast, derive, specs):
+for _command in (count, forecast, derive, sensitivity, regimes, crossover, design, specs):
     app.command()(_command)
 
 
