@@ -12,6 +12,7 @@ from typing import Literal
 
 from sympy import Expr, Integer, S, Symbol, ceiling, floor, oo
 
+from lifesym.analysis.branches import branch_at
 from lifesym.analysis.line import between as gap
 from lifesym.analysis.line import pieces, roots, rounded, sign_at
 from lifesym.analysis.meeting import scan, solved, zeros
@@ -142,7 +143,10 @@ def _range(symbol: Symbol, between: Range | None) -> tuple[Expr, Expr]:
 
 
 def _at(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
-    return expr.xreplace({symbol: value}).doit()
+    at = {symbol: value}
+    if not value.is_Rational:
+        expr = branch_at(expr, at).expr  # a maximum of roots stays as it is written
+    return expr.xreplace(at).doit()
 
 
 def _solved(

@@ -111,7 +111,7 @@ def design(
     if plot is not None:
         from lifesym.plots import against_target, save  # noqa: PLC0415 (Matplotlib)
 
-        save(against_target(question.quantity, found, others, unit, question.metric), plot)
+        save(against_target(question.quantity, found, others, unit, question.quantity.name), plot)
         note(f"wrote {plot}")
     if json:
         data = {

@@ -35,11 +35,13 @@ from lifesym.cli.question import (
 from lifesym.errors import SymbolError
 
 if TYPE_CHECKING:
+    import numpy as np
     from sympy import Symbol
 
     from lifesym.analysis import Stretch
 
 _CELLS = 200
+WIDE = 50  # the ratio of ends from which an axis is logarithmic, as in lifesym.plots
 
 
 def regimes(
@@ -242,7 +244,7 @@ def _map(
 
     pair = [symbol_of(question.quantity, name) for name in names]
     ends = [question.range_of(pair[0], low, high), question.range_of(pair[1], None, None)]
-    grids = [np.linspace(float(a), float(b), _CELLS) for a, b in ends]
+    grids = [_grid(float(a), float(b)) for a, b in ends]
     others = {other: value for other, value in question.point.items() if other not in pair}
     chart = regime_map(question.quantity, pair, grids[0], grids[1], others)
     if plot is not None:
@@ -265,6 +267,14 @@ def _map(
         body.append([f"{100 * area:.2f} %", *counts])
     header = ["area", "compute", "memory", "dispatch"]
     table(f"{question.title}: operators bound by each", header, body, right=4)
+
+
+def _grid(low: float, high: float) -> "np.ndarray[Any, Any]":
+    """Evenly spaced in ratio where the ends are far apart, so that a plot's cells are even."""
+    import numpy as np  # noqa: PLC0415 (only for a grid)
+
+    wide = low > 0 and high / low > WIDE
+    return (np.geomspace if wide else np.linspace)(low, high, _CELLS)
 
 
 def _changes(

@@ -94,7 +94,7 @@ def sensitivity(
     if plot is not None:
         from lifesym.plots import elasticity_bars, save  # noqa: PLC0415 (Matplotlib)
 
-        save(elasticity_bars(ranked, metric), plot)
+        save(elasticity_bars(ranked, quantity.name), plot)
         note(f"wrote {plot}")
     if json:
         rows = []
