@@ -8,6 +8,7 @@ from sympy import (
     Expr,
     Function,
     Integer,
+    Pow,
     Rational,
     S,
     Symbol,
@@ -58,6 +59,10 @@ def _without_maxima(expr: Expr, marks: dict[Expr, Expr]) -> Expr:
     The absolute value of a rational function is the product of those of its irreducible factors:
     positive factors are their own, each other one is a mark that is the same wherever it occurs.
     """
+    for power in expr.atoms(Pow):
+        if power.exp.free_symbols:  # a power like (1 - k/E)^m is the same mark wherever it is
+            marks.setdefault(power, Dummy(positive=True))
+    expr = expr.xreplace({power: mark for power, mark in marks.items() if isinstance(power, Pow)})
     pairs = {}
     for node in expr.atoms(Maximum, Minimum):
         if len(node.args) == 2 and not any(arg.atoms(Function) for arg in node.args):

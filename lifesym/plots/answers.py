@@ -88,6 +88,8 @@ def tornado_bars(bars: Sequence[Bar], name: str, unit: str, most: int = 12) -> "
 def elasticity_map(table: Mapping[str, Mapping[Symbol, Expr]], name: str = "T") -> "Figure":
     """A heat map: a row for each case, a column for each symbol, the elasticity in each cell.
 
+    A cell is empty where the formula does not have the symbol.
+
     Args:
         table: for each case (a device, a format), the elasticity in each symbol.
         name: the quantity.
@@ -95,6 +97,7 @@ def elasticity_map(table: Mapping[str, Mapping[Symbol, Expr]], name: str = "T") 
     rows = list(table)
     columns = list(dict.fromkeys(symbol for row in table.values() for symbol in row))
     numbers = [[float(table[row].get(symbol, 0)) for symbol in columns] for row in rows]
+    missing = [[symbol not in table[row] for symbol in columns] for row in rows]
     largest = max((abs(n) for line in numbers for n in line), default=1.0) or 1.0
     with figure(1.9 + 0.82 * len(columns), 1.3 + 0.33 * len(rows)) as (made, axes):
         picture = axes.imshow(numbers, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto")
@@ -110,7 +113,7 @@ def elasticity_map(table: Mapping[str, Mapping[Symbol, Expr]], name: str = "T") 
                 axes.text(
                     j,
                     i,
-                    f"{number:+.2f}",
+                    "" if missing[i][j] else f"{number:+.2f}",
                     ha="center",
                     va="center",
                     fontsize=8,
