@@ -11,9 +11,10 @@ from lifesym.version import __version__ as __version__
 
 if TYPE_CHECKING:
     from lifesym import symbols as symbols
+    from lifesym.analysis.sensitivity import elasticities
     from lifesym.codegen import compile
     from lifesym.convnet import unet
-    from lifesym.errors import LifesymError, SpecError, SymbolError
+    from lifesym.errors import InfeasibleError, LifesymError, SpecError, SymbolError
     from lifesym.forecasting import forecast
     from lifesym.hardware import Hardware, load_hardware
     from lifesym.huggingface import load_model
@@ -27,12 +28,14 @@ if TYPE_CHECKING:
 _HOME = {
     "Forecast": "inference",
     "Hardware": "hardware",
+    "InfeasibleError": "errors",
     "LifesymError": "errors",
     "Model": "model",
     "Result": "results",
     "SpecError": "errors",
     "SymbolError": "errors",
     "compile": "codegen",
+    "elasticities": "analysis.sensitivity",
     "forecast": "forecasting",
     "latex": "printing",
     "legend": "printing",
@@ -46,12 +49,14 @@ _HOME = {
 __all__ = [
     "Forecast",
     "Hardware",
+    "InfeasibleError",
     "LifesymError",
     "Model",
     "Result",
     "SpecError",
     "SymbolError",
     "compile",
+    "elasticities",
     "forecast",
     "latex",
     "legend",

@@ -16,6 +16,10 @@ class SymbolError(LifesymError):
     """A symbol name that is not in the table, or a value outside its range."""
 
 
+class InfeasibleError(LifesymError):
+    """A target that no value of a symbol meets; the message says how close one comes, and why."""
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint ``; did you mean 'x'?`` for a misspelt name, or an empty string.
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from sympy import Add, Expr, Function, Mul, Poly, S, Sum, Symbol
 
-from lifesym.nodes import FloorDiv, Maximum, Minimum
+from lifesym.nodes import Active, FloorDiv, Maximum, Minimum
 from lifesym.symbols import index
 
 
@@ -39,8 +39,14 @@ class Crossing(Function):
         return Minimum(n, Maximum(S.Zero, (-p / q).ceiling()))
 
     def fdiff(self, argindex: int = 1) -> Expr:
-        """Zero: an integer-valued step. A sum that uses it is continuous across the crossing."""
-        return S.Zero
+        """Zero, for an integer-valued step; where every value is negative it follows n.
+
+        A sum that uses it is continuous across the crossing.
+        """
+        if argindex != 3:
+            return S.Zero
+        p, q, n = self.args
+        return Active(-p - q * (n - 1), S.Zero)
 
     def _eval_is_integer(self) -> bool:
         return True

@@ -1,5 +1,72 @@
-"""Questions asked of finished expressions."""
+"""Questions asked of finished expressions: see ``docs/analysis.md``."""
 
-from lifesym.analysis.crossover import meeting_points
+from lifesym.analysis.approximation import Approximation, approximate
+from lifesym.analysis.asymptotics import Asymptote, leading, threshold
+from lifesym.analysis.bounds import ShareBound, largest_share
+from lifesym.analysis.branches import Branch, Condition, branch_at
+from lifesym.analysis.equality import Verdict, same
+from lifesym.analysis.front import pareto
+from lifesym.analysis.inverse import Design, design
+from lifesym.analysis.meeting import Meeting, crossover, meeting_points, ridge_points
+from lifesym.analysis.naming import Folded, let, unfold
+from lifesym.analysis.normal import Step, Tidy, tidy
+from lifesym.analysis.questions import device_point, part
+from lifesym.analysis.regime import Regime, RegimeMap, Stretch, regime_at, regime_map, regimes
+from lifesym.analysis.sensitivity import (
+    Elasticities,
+    Elasticity,
+    elasticities,
+    gradient,
+    local_elasticities,
+    second_order,
+)
+from lifesym.analysis.uncertainty import delta_method, monte_carlo, sobol
+from lifesym.analysis.whatif import if_free, shares, tornado
 
-__all__ = ["meeting_points"]
+__all__ = [
+    "Approximation",
+    "Asymptote",
+    "Branch",
+    "Condition",
+    "Design",
+    "Elasticities",
+    "Elasticity",
+    "Folded",
+    "Meeting",
+    "Regime",
+    "RegimeMap",
+    "ShareBound",
+    "Step",
+    "Stretch",
+    "Tidy",
+    "Verdict",
+    "approximate",
+    "branch_at",
+    "crossover",
+    "delta_method",
+    "design",
+    "device_point",
+    "elasticities",
+    "gradient",
+    "if_free",
+    "largest_share",
+    "leading",
+    "let",
+    "local_elasticities",
+    "meeting_points",
+    "monte_carlo",
+    "pareto",
+    "part",
+    "regime_at",
+    "regime_map",
+    "regimes",
+    "ridge_points",
+    "same",
+    "second_order",
+    "shares",
+    "sobol",
+    "threshold",
+    "tidy",
+    "tornado",
+    "unfold",
+]

@@ -13,9 +13,12 @@ import typer
 
 from lifesym.cli.count import count
 from lifesym.cli.derive import derive
+from lifesym.cli.design import design
 from lifesym.cli.export import export
 from lifesym.cli.forecast import forecast
 from lifesym.cli.options import show_version
+from lifesym.cli.regimes import crossover, regimes
+from lifesym.cli.sensitivity import sensitivity
 from lifesym.cli.specs import specs
 from lifesym.cli.sweep import sweep
 from lifesym.errors import LifesymError
@@ -28,7 +31,18 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (count, forecast, derive, export, sweep, specs):
+for _command in (
+    count,
+    forecast,
+    derive,
+    sensitivity,
+    regimes,
+    crossover,
+    design,
+    export,
+    sweep,
+    specs,
+):
     app.command()(_command)
 
 

@@ -1,0 +1,154 @@
+"""A shorter formula with a certified error: terms that never matter over a box are dropped."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from sympy import Add, Dummy, Expr, S, Symbol
+
+from lifesym.analysis.bounds import Box, ShareBound, largest_share
+from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
+from lifesym.analysis.regime import Range, span
+from lifesym.errors import SymbolError
+from lifesym.nodes import Maximum
+
+_COARSE = 0.2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Approximation:
+    """A formula with fewer terms.
+
+    It is never above the full one: the relative error is the dropped terms' share.
+
+    Attributes:
+        expr: the kept terms' sum, in all symbols.
+        kept: the kept terms, the one with the largest share first.
+        dropped: the dropped terms.
+        error: bounds of the worst relative error, (full - short) / full, over the box.
+        box: where the bound holds.
+        shares: the certified largest share of each term, an upper bound.
+    """
+
+    expr: Expr
+    kept: tuple[Expr, ...]
+    dropped: tuple[Expr, ...]
+    error: ShareBound
+    box: dict[Symbol, tuple[Expr, Expr]]
+    shares: dict[Expr, float]
+
+
+def approximate(
+    quantity: Quantity,
+    box: Mapping[str | Symbol, Range],
+    at: Values | None = None,
+    *,
+    share: float | None = None,
+    keep: int | None = None,
+    error: float | None = None,
+    gap: float = 0.05,
+) -> Approximation:
+    """Drop terms, and certify what that costs at worst over a box.
+
+    Each maximum that one of its arguments certainly wins over the whole box is replaced by it;
+    the others stay. The formula is then written as a sum of products, and terms are dropped.
+
+    Args:
+        quantity: a result or an expression; every term must be positive over the box.
+        box: the range of each symbol that varies.
+        at: the values of the other symbols.
+        share: drop the terms whose share is below this everywhere.
+        keep: or keep this many terms, those with the largest shares.
+        error: or drop as many terms as this worst relative error allows.
+        gap: how far apart the error's two bounds may be.
+
+    Raises:
+        SymbolError: not exactly one of share, keep and error; an empty range, an unknown symbol or
+            a value missing; or a formula with rounding, which has no interval bounds.
+
+    >>> from lifesym import symbols as sym
+    >>> short = approximate(100 * sym.hidden + sym.past, {"past": (0, 20)}, {"hidden": 1}, keep=1)
+    >>> short.expr, round(short.error.lower, 4), round(short.error.upper, 4)
+    (100*hidden, 0.1667, 0.1667)
+    """
+    if sum(rule is not None for rule in (share, keep, error)) != 1:
+        raise SymbolError("give one of share, keep and error")
+    ranges = {symbol_of(quantity, name): ends for name, ends in box.items()}
+    checked = {symbol: span(symbol, ends) for symbol, ends in ranges.items()}
+    values = point_of(quantity, at or {}, free=checked)
+    terms = terms_over(formula(quantity), checked, values)
+    numeric = {term: term.xreplace(values) for term in terms}
+    whole = Add(*numeric.values())
+    shares = {
+        term: largest_share(numeric[term], whole - numeric[term], checked, gap=_COARSE).upper
+        for term in terms
+    }
+    ranked = sorted(terms, key=lambda term: -shares[term])
+    total = len(ranked)
+
+    def cost(dropped: Sequence[Expr], within: float) -> ShareBound:
+        out = Add(*(numeric[term] for term in dropped))
+        return largest_share(out, whole - out, checked, gap=within)
+
+    if keep is not None:
+        count = min(keep, total)
+    elif share is not None:
+        count = sum(shares[term] >= share for term in ranked)
+    else:
+        count = next(n for n in range(1, total + 1) if cost(ranked[n:], gap).upper <= (error or 0))
+    if count < 1:
+        raise SymbolError(f"{title(quantity)} would have no term left: lower the share")
+    kept, dropped = tuple(ranked[:count]), tuple(ranked[count:])
+    return Approximation(
+        expr=Add(*kept),
+        kept=kept,
+        dropped=dropped,
+        error=cost(dropped, gap),
+        box=checked,
+        shares=shares,
+    )
+
+
+def terms_over(expr: Expr, box: Box, values: Mapping[Symbol, Expr]) -> list[Expr]:
+    """The terms of a formula after every maximum that one argument wins over the box.
+
+    Raises:
+        SymbolError: a node that has no interval bounds.
+    """
+    replaced = {}
+    for node in expr.atoms(Maximum):
+        numbers = {arg: arg.xreplace(dict(values)) for arg in node.args}
+        middle = {symbol: (low + high) / 2 for symbol, (low, high) in box.items()}
+        best = max(numbers, key=lambda arg: numbers[arg].xreplace(middle))
+        rivals = [number for arg, number in numbers.items() if arg is not best]
+        if all(_wins(numbers[best], rival, box) for rival in rivals):
+            replaced[node] = best
+    grouped: dict[Expr, Expr] = {}
+    for term in Add.make_args(_spread(expr.xreplace(replaced))):
+        coefficient, rest = term.as_coeff_Mul()
+        grouped[rest] = grouped.get(rest, S.Zero) + coefficient
+    return [coefficient * rest for rest, coefficient in grouped.items()]
+
+
+def _wins(first: Expr, second: Expr, box: Box) -> bool:
+    """Whether the first of two positive formulas is certainly the larger one over the box."""
+    bound = largest_share(second, first, box, gap=0.0, stop_below=0.5, stop_above=0.5, budget=4096)
+    return bound.upper <= 0.5
+
+
+def _spread(expr: Expr) -> Expr:
+    """The formula multiplied out; maxima, and sums with a negative term, are left as they are."""
+    names: dict[Expr, Expr] = {}
+
+    def masked(node: Expr) -> Expr:
+        if isinstance(node, Maximum) or (isinstance(node, Add) and _has_minus(node)):
+            return names.setdefault(node, Dummy(positive=True))
+        if node.is_Atom:
+            return node
+        return node.func(*(masked(arg) for arg in node.args))
+
+    hidden = masked(expr).expand()
+    return hidden.xreplace({name: node for node, name in names.items()})
+
+
+def _has_minus(expr: Expr) -> bool:
+    return any(arg.could_extract_minus_sign() for arg in expr.args)

@@ -1,0 +1,236 @@
+"""Inverse questions: which bandwidth, context, batch or bits meets a target?
+
+The formula is cut into its regimes along the symbol asked for, each is solved, and the regime in
+which the solution lies gives it as a formula too. Sizes are then rounded to the whole number that
+still meets the target, and the next one is checked to miss it.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+from sympy import Expr, Integer, S, Symbol, ceiling, floor, oo
+
+from lifesym.analysis.branches import branch_at
+from lifesym.analysis.line import between as gap
+from lifesym.analysis.line import pieces, roots, rounded, sign_at
+from lifesym.analysis.meeting import scan, solved, zeros
+from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
+from lifesym.analysis.regime import Range, operators, span
+from lifesym.errors import InfeasibleError, SymbolError
+from lifesym.symbols import TABLE, Number, exact
+
+Want = Literal["least", "most"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Interval:
+    """A closed stretch of values that meet a target; ``high`` may be infinite."""
+
+    low: Expr
+    high: Expr
+
+
+@dataclass(frozen=True, kw_only=True)
+class Design:
+    """The answer to an inverse question.
+
+    Attributes:
+        symbol: what was asked for.
+        want: whether the answer is the least or the most that meets the target.
+        target: the target.
+        answer: the value; a whole number for a size.
+        solution: where the target is met exactly, before rounding; a bracket's middle, or the end
+            of the range, where there is no such point.
+        formula: the solution as a formula in the other symbols, in the regime it lies in.
+        achieved: the quantity at the answer.
+        next_misses: the quantity one whole step further, which misses the target; None for a
+            symbol that is not a size, or at the end of the range.
+        feasible: every stretch of the range that meets the target.
+    """
+
+    symbol: Symbol
+    want: Want
+    target: Expr
+    answer: Expr
+    solution: Expr
+    formula: Expr | None
+    achieved: Expr
+    next_misses: Expr | None
+    feasible: tuple[Interval, ...]
+
+
+def design(
+    quantity: Quantity,
+    over: str | Symbol,
+    at: Values | None = None,
+    *,
+    at_most: Number | None = None,
+    at_least: Number | None = None,
+    between: Range | None = None,
+    want: Want | None = None,
+) -> Design:
+    """The value of a symbol that meets a target.
+
+    Args:
+        quantity: a result or an expression.
+        over: the symbol that is asked for.
+        at: the values of the others.
+        at_most: the largest value the quantity may have; give this or ``at_least``.
+        at_least: the smallest value it may have.
+        between: the range to search; the symbol's whole range unless given.
+        want: the least or the most that meets the target; unless given, the end of the feasible
+            stretch at which the target starts to bind (the most that fits, for two such ends).
+
+    Raises:
+        InfeasibleError: nothing in the range meets the target.
+        SymbolError: a symbol that the formula does not have, a value missing or out of range, an
+            empty range, or not exactly one target.
+
+    >>> from lifesym import symbols as sym
+    >>> found = design(sym.past / sym.bandwidth, "past", {"bandwidth": 10}, at_most=2.55)
+    >>> found.answer, found.solution, found.formula
+    (25, 51/2, 51*bandwidth/20)
+    """
+    symbol = symbol_of(quantity, over)
+    if (at_most is None) == (at_least is None):
+        raise SymbolError("give one target: at_most or at_least")
+    sign = 1 if at_most is not None else -1
+    target = exact(at_most if at_most is not None else at_least, "the target")
+    low, high = _range(symbol, between)
+    values = point_of(quantity, at or {}, free=[symbol])
+    expr = formula(quantity).xreplace(values)
+    whole = TABLE[symbol].kind in ("size", "bits")
+    if rounded(expr, symbol):
+        feasible = tuple(_scanned(expr, target, sign, symbol, low, high))
+    else:
+        feasible = tuple(_solved(expr, target, sign, symbol, low, high))
+    if whole:
+        kept = [stretch for stretch in feasible if ceiling(stretch.low) <= floor(stretch.high)]
+    else:
+        kept = list(feasible)
+    if not kept:
+        raise InfeasibleError(_why(quantity, symbol, target, sign, values, (low, high)))
+    chosen = want or ("least" if kept[-1].high == high and kept[0].low != low else "most")
+    solution = kept[0].low if chosen == "least" else kept[-1].high
+    if solution is oo:
+        raise SymbolError(f"every {TABLE[symbol].word} meets the target: there is no largest one")
+    answer = solution
+    if whole:
+        answer = ceiling(solution) if chosen == "least" else floor(solution)
+    step = -1 if chosen == "least" else 1
+    outside = not whole or not low <= answer + step <= high
+    return Design(
+        symbol=symbol,
+        want=chosen,
+        target=target,
+        answer=answer,
+        solution=solution,
+        formula=solved(formula(quantity), target, symbol, solution, values),
+        achieved=_at(expr, symbol, answer),
+        next_misses=None if outside else _at(expr, symbol, answer + step),
+        feasible=feasible,
+    )
+
+
+def _range(symbol: Symbol, between: Range | None) -> tuple[Expr, Expr]:
+    if between is not None:
+        return span(symbol, between)
+    row = TABLE[symbol]
+    low = S.Zero if row.minimum is None else Integer(row.minimum)
+    return low, oo if row.maximum is None else Integer(row.maximum)
+
+
+def _at(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
+    at = {symbol: value}
+    if not value.is_Rational:
+        expr = branch_at(expr, at).expr  # a maximum of roots stays as it is written
+    return expr.xreplace(at).doit()
+
+
+def _solved(
+    expr: Expr, target: Expr, sign: int, symbol: Symbol, low: Expr, high: Expr
+) -> Iterator[Interval]:
+    """The stretches on which the target is met, between the points where it is met exactly."""
+    marks = [low, *(root.value for root, _ in zeros(expr - target, symbol, low, high)), high]
+    stretches = list(pairwise(marks))
+    met = [sign * sign_at(expr - target, symbol, gap(*ends)) <= 0 for ends in stretches]
+    start: Expr | None = None
+    for (left, right), good in zip(stretches, met, strict=True):
+        if good and start is None:
+            start = left
+        if not good and start is not None:
+            yield Interval(low=start, high=left)
+            start = None
+        last = right
+    if start is not None:
+        yield Interval(low=start, high=last)
+
+
+def _scanned(
+    expr: Expr, target: Expr, sign: int, symbol: Symbol, low: Expr, high: Expr
+) -> Iterator[Interval]:
+    """The runs of whole values that meet the target."""
+    first, signs = scan(expr, target, symbol, low, high)
+    start: int | None = None
+    for i, gap_sign in enumerate([*signs, sign]):
+        good = sign * gap_sign <= 0
+        if good and start is None:
+            start = i
+        if not good and start is not None:
+            yield Interval(low=Integer(first + start), high=Integer(first + i - 1))
+            start = None
+
+
+def _why(
+    quantity: Quantity,
+    symbol: Symbol,
+    target: Expr,
+    sign: int,
+    values: Mapping[Symbol, Expr],
+    ends: tuple[Expr, Expr],
+) -> str:
+    """The best that the symbol can do, and the operator that takes most of it."""
+    expr = formula(quantity).xreplace(dict(values))
+    reached = dict(_candidates(expr, symbol, *ends))
+    best = min(reached, key=lambda value: sign * reached[value])
+    word = TABLE[symbol].word
+    where = f"even as {word} grows without limit" if best is oo else f"at {word} = {float(best):g}"
+    side = "least" if sign > 0 else "most"
+    message = (
+        f"no {word} brings {title(quantity)} to {float(target):g}: "
+        f"it is at {side} {float(reached[best]):g}, {where}"
+    )
+    if not getattr(quantity, "terms", ()) or sign < 0:
+        return message
+    parts = {}
+    for name, term in operators(quantity):
+        times = {"compute": term.compute, "memory": term.memory}
+        times |= {"dispatch": term.dispatch, "network": term.network}
+        for resource, time in times.items():
+            parts[name, resource] = limit(time.xreplace(dict(values)), symbol, best)
+    name, resource = max(parts, key=lambda key: parts[key])
+    return f"{message}, of which {name}'s {resource} time is {float(parts[name, resource]):g}"
+
+
+def _candidates(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[tuple[Expr, Expr]]:
+    """Where the smallest or largest value of a formula can be, with the value there."""
+    inside: list[Expr] = []
+    if not rounded(expr, symbol):
+        for piece in pieces(expr, symbol, low, high):
+            inside.append(piece.low)
+            turning = roots(piece.expr.diff(symbol), symbol, piece.low, piece.high)
+            inside += [root.value for root in turning]
+    for value in dict.fromkeys([low, *inside, high]):
+        number = limit(expr, symbol, value)
+        if number.is_number and number.is_finite:
+            yield value, number
+
+
+def limit(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
+    """The value of a formula of one symbol at a number, or as the symbol grows without limit."""
+    if value is not oo:
+        return _at(expr, symbol, value)
+    inverse = expr.xreplace({symbol: 1 / symbol}).xreplace({symbol: S.Zero}).doit()
+    return oo if inverse.has(S.ComplexInfinity, S.NaN) else inverse

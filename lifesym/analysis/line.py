@@ -1,0 +1,269 @@
+r"""A formula along one symbol: where it bends, and where it crosses zero.
+
+With every other symbol a number, a time is piecewise rational in the one that is left: each pair
+of arguments of a maximum meets at the roots of a polynomial with rational coefficients, which are
+found exactly. Where the symbol is an exponent, or inside a rounded quotient, a root is a bracket of
+two rationals between which the sign changes; that it is there is certain, but two roots closer
+together than a 256th of the range (in ratio) could be missed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cmp_to_key
+from itertools import pairwise
+
+from sympy import (
+    Expr,
+    Function,
+    Poly,
+    Rational,
+    S,
+    Sum,
+    Symbol,
+    ceiling,
+    fraction,
+    oo,
+    sqrt,
+    together,
+)
+
+from lifesym.analysis.branches import KINKED, unrolled
+from lifesym.errors import SymbolError
+from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.sums import Crossing, SumMax
+
+_PROBES = 256
+_WIDTH = Rational(1, 10**12)
+_NOTHING = Rational(1, 10**25)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Root:
+    """A zero: exact (``low == value == high``), or the middle of a bracket that holds it."""
+
+    value: Expr
+    low: Expr
+    high: Expr
+
+    @property
+    def exact(self) -> bool:
+        """Whether the value is the root itself."""
+        return bool(self.low == self.high)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A stretch of the line on which the formula is ``expr``, without maxima.
+
+    ``exact`` is False where ``low`` is the middle of a bracket.
+    """
+
+    low: Expr
+    high: Expr
+    expr: Expr
+    exact: bool = True
+
+
+class _Inside(Function):
+    """A crossing index known to lie inside its range: a number where its arguments are."""
+
+    @classmethod
+    def eval(cls, p: Expr, q: Expr, n: Expr) -> Expr | None:
+        return Crossing(p, q, n) if p.is_number and q.is_number and n.is_number else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        return S.Zero
+
+
+def rounded(expr: Expr, symbol: Symbol) -> bool:
+    """Whether the formula has steps in the symbol: quotients rounded to whole numbers."""
+    return any(node.has(symbol) for node in expr.atoms(CeilDiv, FloorDiv, Crossing))
+
+
+def pieces(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Piece, ...]:
+    """The stretches of a formula in one symbol, in order; ``high`` may be infinite.
+
+    >>> from lifesym.symbols import batch
+    >>> for piece in pieces(Maximum(batch, 3) + 1, batch, S(1), S(9)):
+    ...     print(piece.low, piece.high, piece.expr)
+    1 3 4
+    3 9 batch + 1
+
+    Raises:
+        SymbolError: a sum without a closed form.
+    """
+    if isinstance(expr, Sum) or expr.has(SumMax, Sum):
+        expr = _written_out(expr)
+    inner = _innermost(expr)
+    if not inner:
+        return (Piece(low=low, high=high, expr=expr),)
+    cuts: list[Root] = []
+    for node in inner:
+        for difference in _contests(node):
+            cuts += roots(difference, symbol, low, high)
+    rough = {root.value for root in cuts if not root.exact}
+    ends = distinct([low, *(root.value for root in cuts), high])
+    found: list[Piece] = []
+    for left, right in pairwise(ends):
+        middle = {symbol: between(left, right)}
+        chosen = {node: _choose(node, middle) for node in inner}
+        first, *rest = pieces(expr.xreplace(chosen), symbol, left, right)
+        found += [replace(first, exact=left not in rough), *rest]
+    return tuple(_joined(found))
+
+
+def roots(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]:
+    """The zeros strictly between ``low`` and ``high`` of a formula without maxima, in order.
+
+    None for a formula that is zero everywhere.
+    """
+    if not expr.has(symbol):
+        return ()
+    if not expr.is_rational_function(symbol):
+        return _brackets(expr, symbol, low, high)
+    numerator, denominator = fraction(together(expr))
+    polynomial = Poly(numerator, symbol)
+    if polynomial.degree() < 1:
+        return ()
+    found = []
+    for value in distinct(_zeros(polynomial)):
+        if low < value < high and denominator.xreplace({symbol: value}) != 0:
+            found.append(Root(value=value, low=value, high=value))
+    return tuple(found)
+
+
+def between(low: Expr, high: Expr) -> Expr:
+    """A rational strictly between two numbers, of which the upper one may be infinite."""
+    if high is oo:
+        return Rational(2 * ceiling(low) + 2)
+    if low.is_Rational and high.is_Rational:
+        return (low + high) / 2
+    for digits in (20, 60, 200):
+        middle = Rational(str(((low + high) / 2).evalf(digits)))
+        if low < middle < high:
+            return middle
+    raise SymbolError(f"{low} and {high} are too close to tell apart")
+
+
+def distinct(numbers: list[Expr]) -> list[Expr]:
+    """Sorted, each once."""
+
+    def order(a: Expr, b: Expr) -> int:
+        return -1 if a < b else int(a != b)
+
+    ascending = sorted(numbers, key=cmp_to_key(order))
+    kept: list[Expr] = []
+    for number in ascending:
+        if not kept or (number != kept[-1] and number > kept[-1]):
+            kept.append(number)
+    return kept
+
+
+def is_zero(number: Expr) -> bool:
+    """Whether a number is zero; square roots cancel exactly."""
+    if number.is_Rational:
+        return bool(number == 0)
+    return bool(number.expand() == 0) or bool(number.is_zero)
+
+
+def _zeros(polynomial: Poly) -> list[Expr]:
+    coefficients = polynomial.all_coeffs()
+    if len(coefficients) == 2:
+        return [-coefficients[1] / coefficients[0]]
+    if len(coefficients) == 3:
+        a, b, c = coefficients
+        inside = b**2 - 4 * a * c
+        if inside < 0:
+            return []
+        return [(-b - sqrt(inside)) / (2 * a), (-b + sqrt(inside)) / (2 * a)]
+    return list(polynomial.real_roots(multiple=True))
+
+
+def _brackets(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]:
+    if high is oo:
+        raise SymbolError(f"give a finite range: the formula is not rational in {symbol.name}")
+    probes = _probes(low, high)
+    values = [sign_at(expr, symbol, probe) for probe in probes]
+    found = []
+    for i in range(len(probes) - 1):
+        if values[i] == 0 and i > 0:
+            found.append(Root(value=probes[i], low=probes[i], high=probes[i]))
+        elif values[i] * values[i + 1] < 0:
+            found.append(_bisected(expr, symbol, probes[i], probes[i + 1], values[i]))
+    return tuple(found)
+
+
+def _probes(low: Expr, high: Expr) -> list[Expr]:
+    """Rationals spread evenly in ratio (or evenly, from zero)."""
+    start, stop = float(low), float(high)
+    inside = []
+    for i in range(1, _PROBES):
+        step = i / _PROBES
+        guess = start * (stop / start) ** step if start > 0 else start + (stop - start) * step
+        inside.append(Rational(str(guess)))
+    return [low, *(probe for probe in inside if low < probe < high), high]
+
+
+def _bisected(expr: Expr, symbol: Symbol, low: Expr, high: Expr, sign: int) -> Root:
+    while high - low > _WIDTH * high:
+        middle = Rational(str(((low + high) / 2).evalf(17)))
+        if not low < middle < high:
+            break
+        at = sign_at(expr, symbol, middle)
+        if at == 0:
+            return Root(value=middle, low=middle, high=middle)
+        low, high = (middle, high) if at == sign else (low, middle)
+    return Root(value=(low + high) / 2, low=low, high=high)
+
+
+def sign_at(expr: Expr, symbol: Symbol, value: Expr) -> int:
+    """The sign at a value; irrational numbers are evaluated to 30 digits first."""
+    number = expr.xreplace({symbol: value})
+    if not number.is_Rational:
+        rough = number.evalf(30)
+        number = S.Zero if abs(rough) < _NOTHING and is_zero(number) else rough
+    return int(bool(number > 0)) - int(bool(number < 0))
+
+
+def _innermost(expr: Expr) -> list[Expr]:
+    nodes = expr.atoms(Maximum, Minimum, Crossing)
+    return [node for node in nodes if not any(arg.has(*KINKED) for arg in node.args)]
+
+
+def _contests(node: Expr) -> Iterator[Expr]:
+    if isinstance(node, Crossing):
+        p, q, n = node.args
+        yield from (p, p + q * (n - 1))
+        return
+    for i, first in enumerate(node.args):
+        for second in node.args[:i]:
+            yield first - second
+
+
+def _choose(node: Expr, middle: dict[Symbol, Expr]) -> Expr:
+    if isinstance(node, Crossing):
+        p, q, n = node.args
+        if p.xreplace(middle) >= 0:
+            return S.Zero
+        return n if (p + q * (n - 1)).xreplace(middle) < 0 else _Inside(p, q, n)
+    best: Callable[..., Expr] = max if isinstance(node, Maximum) else min
+    return best(node.args, key=lambda arg: arg.xreplace(middle))
+
+
+def _written_out(expr: Expr) -> Expr:
+    return expr.replace(
+        lambda node: isinstance(node, SumMax | Sum),
+        lambda node: node.closed_form() if isinstance(node, SumMax) else unrolled(node, {}),
+    )
+
+
+def _joined(found: list[Piece]) -> Iterator[Piece]:
+    """Neighbours with the same formula as one piece."""
+    current = found[0]
+    for piece in found[1:]:
+        if piece.expr == current.expr:
+            current = replace(current, high=piece.high)
+        else:
+            yield current
+            current = piece
+    yield current

@@ -1,0 +1,242 @@
+"""Regimes: which operators are bound by compute, memory or dispatch, and where.
+
+At a point a regime is a formula without maxima and the inequalities of the region in which it
+equals the full one exactly. Along a line the regimes come in order with exact boundaries; over two
+symbols they make a map.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from sympy import Expr, Symbol, lambdify
+
+from lifesym.analysis.branches import Branch, branch_at
+from lifesym.analysis.line import between as middle
+from lifesym.analysis.line import distinct, pieces, roots
+from lifesym.analysis.questions import Derived, Values, formula, point_of, symbol_of
+from lifesym.errors import SymbolError
+from lifesym.roofline import Term
+from lifesym.symbols import TABLE, Number, exact
+
+if TYPE_CHECKING:
+    import numpy as np
+
+RESOURCES = ("compute", "memory", "dispatch", "network")
+Bounds = Mapping[str, str]
+Range = tuple[Number, Number]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Regime(Branch):
+    """A max-free formula, the region it is valid in, and what each operator is bound by.
+
+    Attributes:
+        bounds: for each operator, the largest of its compute, memory, dispatch and link times.
+    """
+
+    bounds: dict[str, str]
+
+    def operators(self, resource: str) -> list[str]:
+        """The operators that are bound by a resource."""
+        return [name for name, bound in self.bounds.items() if bound == resource]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """One regime of a line.
+
+    Attributes:
+        low: where it begins.
+        high: where it ends (and the next one begins).
+        regime: the formula, its region and the operators' bounds.
+        changes: what changed at ``low``, as (operator, before, after).
+        exact: whether ``low`` is the boundary itself, and not the middle of a tight bracket.
+    """
+
+    low: Expr
+    high: Expr
+    regime: Regime
+    changes: tuple[tuple[str, str, str], ...] = ()
+    exact: bool = True
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RegimeMap:
+    """Regimes over a grid of two symbols, in double precision.
+
+    Attributes:
+        over: the symbols of the columns and of the rows.
+        x: the columns' values.
+        y: the rows' values.
+        ids: the number of each cell's regime; shape (rows, columns).
+        regimes: the operators' bounds of each regime, most cells first.
+    """
+
+    over: tuple[Symbol, Symbol]
+    x: "np.ndarray[Any, Any]"
+    y: "np.ndarray[Any, Any]"
+    ids: "np.ndarray[Any, Any]"
+    regimes: tuple[Bounds, ...] = field(repr=False)
+
+
+def operators(quantity: Derived) -> Iterator[tuple[str, Term]]:
+    """The terms with a name each: the operator's, with its section where several share it.
+
+    Raises:
+        SymbolError: no terms: a bare expression, or a result that is not a time.
+    """
+    terms = getattr(quantity, "terms", ())
+    if not terms:
+        raise SymbolError("regimes are asked of a time with its operators, such as forecast.tpot")
+    names = [term.name for term in terms]
+    used: dict[str, int] = {}
+    for term in terms:
+        name = term.name if names.count(term.name) == 1 else f"{term.section}.{term.name}"
+        used[name] = used.get(name, 0) + 1
+        yield (name if used[name] == 1 else f"{name}#{used[name]}"), term
+
+
+def regime_at(quantity: Derived, at: Values) -> Regime:
+    """The regime of a point.
+
+    Raises:
+        SymbolError: an unknown name, a value out of range, or one missing.
+    """
+    values = point_of(quantity, at)
+    branch = branch_at(formula(quantity), values)
+    bounds = {name: _bound(term, values) for name, term in operators(quantity)}
+    return Regime(
+        expr=branch.expr, conditions=branch.conditions, choices=branch.choices, bounds=bounds
+    )
+
+
+def regimes(
+    quantity: Derived, over: str | Symbol, between: Range, at: Values | None = None
+) -> tuple[Stretch, ...]:
+    """The regimes along one symbol, in order, with exact boundaries.
+
+    Args:
+        quantity: a time with its operators.
+        over: the symbol.
+        between: the ends of the line.
+        at: the values of the other symbols.
+
+    Raises:
+        SymbolError: a symbol that the formula does not have, a value missing or out of range, or
+            an empty range.
+    """
+    symbol = symbol_of(quantity, over)
+    low, high = span(symbol, between)
+    values = point_of(quantity, at or {}, free=[symbol])
+    expr = formula(quantity).xreplace(values)
+    cuts = {piece.low: piece.exact for piece in pieces(expr, symbol, low, high)}
+    for contest in _line_contests(quantity, values):
+        for piece in pieces(contest, symbol, low, high):
+            cuts.setdefault(piece.low, piece.exact)
+            for root in roots(piece.expr, symbol, piece.low, piece.high):
+                cuts.setdefault(root.value, root.exact)
+    ends = distinct([low, high, *cuts])
+    found: list[Stretch] = []
+    for left, right in pairwise(ends):
+        regime = regime_at(quantity, values | {symbol: middle(left, right)})
+        before = found[-1].regime if found else regime
+        changes = tuple(
+            (name, before.bounds[name], bound)
+            for name, bound in regime.bounds.items()
+            if before.bounds[name] != bound
+        )
+        if found and not changes and before.expr == regime.expr:
+            found[-1] = replace(found[-1], high=right)
+            continue
+        found.append(
+            Stretch(
+                low=left, high=right, regime=regime, changes=changes, exact=cuts.get(left, True)
+            )
+        )
+    return tuple(found)
+
+
+def regime_map(
+    quantity: Derived,
+    over: Sequence[str | Symbol],
+    x: "Sequence[float] | np.ndarray[Any, Any]",
+    y: "Sequence[float] | np.ndarray[Any, Any]",
+    at: Values | None = None,
+) -> RegimeMap:
+    """The regime of every cell of a grid.
+
+    Args:
+        quantity: a time with its operators.
+        over: the symbols of the columns and of the rows.
+        x: the columns' values, ascending.
+        y: the rows' values, ascending.
+        at: the values of the other symbols.
+
+    Raises:
+        SymbolError: as `regimes`, or not two different symbols.
+    """
+    import numpy as np  # noqa: PLC0415 (only where arrays are needed)
+
+    pair = tuple(symbol_of(quantity, name) for name in over)
+    if len(set(pair)) != 2:
+        raise SymbolError("a regime map has two different symbols")
+    for symbol, grid in zip(pair, (x, y), strict=True):
+        span(symbol, (float(grid[0]), float(grid[-1])))
+    values = point_of(quantity, at or {}, free=pair)
+    named = list(operators(quantity))
+    flat = [getattr(term, name).xreplace(values) for _, term in named for name in RESOURCES]
+    call = lambdify(pair, flat, "numpy", cse=True)
+    columns, rows = np.meshgrid(np.asarray(x, float), np.asarray(y, float))
+    times = np.stack([np.broadcast_to(part, columns.shape) for part in call(columns, rows)])
+    codes = times.reshape(len(named), len(RESOURCES), *columns.shape).argmax(axis=1)
+    kinds, ids, counts = np.unique(
+        codes.reshape(len(named), -1), axis=1, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(-counts, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    bounds = tuple(
+        {name: RESOURCES[code] for (name, _), code in zip(named, kinds[:, i], strict=True)}
+        for i in order
+    )
+    return RegimeMap(
+        over=(pair[0], pair[1]),
+        x=np.asarray(x, float),
+        y=np.asarray(y, float),
+        ids=rank[ids].reshape(columns.shape),
+        regimes=bounds,
+    )
+
+
+def span(symbol: Symbol, between: Range) -> tuple[Expr, Expr]:
+    """The ends of a line as exact numbers within the symbol's range.
+
+    Raises:
+        SymbolError: an end out of the symbol's range, or nothing between them.
+    """
+    word, row = TABLE[symbol].word, TABLE[symbol]
+    low, high = (exact(end, word) for end in between)
+    if not low < high:
+        raise SymbolError(f"nothing lies between {word} = {low} and {word} = {high}")
+    least = row.minimum if row.minimum is not None else 0
+    if low < least or (row.maximum is not None and high > row.maximum):
+        most = "" if row.maximum is None else f" and at most {row.maximum}"
+        raise SymbolError(f"{word} must be at least {least}{most}, not {low} to {high}")
+    return low, high
+
+
+def _line_contests(quantity: Derived, values: Mapping[Symbol, Expr]) -> Iterator[Expr]:
+    """What changes sign where what an operator is bound by changes."""
+    for _, term in operators(quantity):
+        times = [getattr(term, name).xreplace(dict(values)) for name in RESOURCES]
+        for i, first in enumerate(times):
+            for second in times[:i]:
+                if first != 0 and second != 0:
+                    yield first - second
+
+
+def _bound(term: Term, values: Mapping[Symbol, Expr]) -> str:
+    times = {name: getattr(term, name).xreplace(dict(values)).doit() for name in RESOURCES}
+    return max(times, key=lambda name: times[name])

@@ -1,0 +1,176 @@
+"""What the commands that ask a formula share: the formula with its symbols, and the point."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from lifesym.cli.options import DEVICE, WORKLOAD, choice, size_option
+
+if TYPE_CHECKING:
+    from sympy import Expr, Symbol
+
+    from lifesym.inference import Forecast
+
+Metric = Literal["ttft", "tpot", "tpot_mean", "tps", "latency", "memory"]
+MetricOption = Annotated[Metric, choice("--metric", "What is asked about.", WORKLOAD)]
+Prompt = Annotated[int, size_option("--prompt", "Prompt tokens of each sequence.")]
+Generate = Annotated[int, size_option("--generate", "Tokens generated a sequence.")]
+Context = Annotated[
+    int | None, size_option("--past", "Context of a decode step; the prompt's length unless given.")
+]
+Lift = Annotated[
+    str,
+    typer.Option(metavar="NAME,...", help="Dimensions of the model that are asked about, too."),
+]
+Fraction = Annotated[
+    float | None,
+    typer.Option(metavar="X", help="Instead of the device's.", rich_help_panel=DEVICE),
+]
+Plot = Annotated[
+    str | None, typer.Option("--plot", metavar="FILE", help="Draw it: .png, .pdf or .svg.")
+]
+Over = Annotated[str, typer.Option("--over", metavar="SYMBOL", help="The symbol that varies.")]
+Low = Annotated[
+    float | None, typer.Option("--from", metavar="X", help="Where the range begins (SI unit).")
+]
+High = Annotated[float | None, typer.Option("--to", metavar="X", help="Where the range ends.")]
+
+# Where a range begins and ends unless it is given; rates and times go around the device's own.
+_LONGEST = {"batch": 4096, "past": 131072, "prompt": 131072, "generated": 131072}
+_AROUND = 1000
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A formula with every workload and device symbol free, and the point that was given."""
+
+    forecast: "Forecast"
+    quantity: Any
+    point: "dict[Symbol, Expr]"
+    model: str
+    device: str
+    metric: str
+
+    @property
+    def label(self) -> str:
+        """The configuration, in words."""
+        precision = self.forecast.precision
+        stored = precision.weights.name
+        return f"{self.model} in {stored} on {self.device}"
+
+    @property
+    def title(self) -> str:
+        """What is asked of what, on what."""
+        return f"{self.metric} of {self.model} on {self.device}"
+
+    def used(self, *free: "Symbol") -> "dict[Symbol, Expr]":
+        """The point without the symbols that vary, in the table's order."""
+        from lifesym.symbols import ordered  # noqa: PLC0415
+
+        known = self.quantity.expr.free_symbols - set(free)
+        return {symbol: self.point[symbol] for symbol in ordered(known)}
+
+    def head(self, *free: "Symbol") -> dict[str, Any]:
+        """The keys that every command's JSON object begins with."""
+        at = {symbol.name: plain(value) for symbol, value in self.used(*free).items()}
+        return {
+            "model": self.model,
+            "hardware": self.device,
+            "metric": self.metric,
+            "unit": self.quantity.unit,
+            "at": at,
+        }
+
+    def range_of(
+        self, symbol: "Symbol", low: float | None, high: float | None
+    ) -> "tuple[Expr | float, Expr | float]":
+        """The ends that were given, or ones that are wide enough for the symbol."""
+        from lifesym.symbols import TABLE  # noqa: PLC0415
+
+        row = TABLE[symbol]
+        here = self.point.get(symbol)
+        least: Any = row.minimum
+        most: Any = row.maximum
+        if row.kind in {"size", "bits"}:
+            most = most or _LONGEST.get(row.word, 65536)
+        else:
+            around = here or 1
+            least = around / _AROUND if least is None or here else least
+            most = most if most is not None else around * _AROUND
+        return (least if low is None else low), (most if high is None else high)
+
+
+def asked(
+    model: str,
+    on: str,
+    metric: Metric,
+    *,
+    batch: int = 1,
+    prompt: int = 512,
+    generate: int = 128,
+    past: int | None = None,
+    lift: str = "",
+    weights: str | None = None,
+    activations: str | None = None,
+    kv: str | None = None,
+    numbers: dict[str, float | None] | None = None,
+    **options: Any,
+) -> Asked:
+    """The formula on a device of which every number is a symbol, and that device's numbers."""
+    import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
+    from lifesym import symbols as sym  # noqa: PLC0415
+    from lifesym.analysis import device_point  # noqa: PLC0415
+    from lifesym.inference import choose_precision  # noqa: PLC0415
+
+    loaded = ls.load_model(model)
+    given = {name: value for name, value in (numbers or {}).items() if value is not None}
+    device = ls.load_hardware(on).with_(**given)
+    precision = choose_precision(device, weights, activations, kv)
+    names = [name.strip() for name in lift.split(",") if name.strip()]
+    lifted = loaded.lift(*names)
+    forecast = ls.forecast(
+        lifted,
+        ls.Hardware.symbolic(),
+        batch=sym.batch,
+        weights=precision.weights,
+        activations=precision.activations,
+        kv=precision.kv,
+        **options,
+    )
+    quantity = forecast.tpot.mean if metric == "tpot_mean" else getattr(forecast, metric)
+    sizes = {
+        sym.batch: batch,
+        sym.prompt: prompt,
+        sym.generated: generate,
+        sym.past: prompt if past is None else past,
+    }
+    point = {symbol: sym.exact(value) for symbol, value in {**loaded.values, **sizes}.items()}
+    point |= device_point(device, precision.activations)
+    return Asked(
+        forecast=forecast,
+        quantity=quantity,
+        point=point,
+        model=loaded.name,
+        device=device.name,
+        metric=metric,
+    )
+
+
+def plain(value: "Expr") -> int | float | None:
+    """A JSON number; null for an infinite one."""
+    number = value.doit()
+    if not number.is_finite:
+        return None
+    return int(number) if number.is_Integer else float(number)
+
+
+def shown(value: "Expr", unit: str) -> str:
+    """A number with its unit, for a table: sizes as plain numbers."""
+    from lifesym.report.units import quantity  # noqa: PLC0415
+
+    if not value.is_finite:
+        return "∞"
+    if unit in ("s", "byte", "byte/s", "FLOP/s", "FLOP", "J", "W", "token/s"):
+        return quantity(value, unit)
+    return f"{float(value):.6g}"

@@ -1,0 +1,370 @@
+"""``lifesym regimes`` and ``lifesym crossover``: what binds where, and where that changes."""
+
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from lifesym.cli.options import (
+    Activations,
+    Batch,
+    CausalOption,
+    FusionOption,
+    HardwareName,
+    Json,
+    Kv,
+    MlaOption,
+    ModelName,
+    RoutingOption,
+    Weights,
+)
+from lifesym.cli.output import note, print_json, table
+from lifesym.cli.question import (
+    Asked,
+    Context,
+    Fraction,
+    Generate,
+    High,
+    Low,
+    MetricOption,
+    Over,
+    Plot,
+    Prompt,
+    asked,
+    plain,
+)
+from lifesym.errors import SymbolError
+
+if TYPE_CHECKING:
+    import numpy as np
+    from sympy import Symbol
+
+    from lifesym.analysis import Stretch
+
+_CELLS = 200
+WIDE = 50  # the ratio of ends from which an axis is logarithmic, as in lifesym.plots
+
+
+def regimes(
+    model: ModelName,
+    on: HardwareName,
+    over: Annotated[
+        str, typer.Option("--over", metavar="X[,Y]", help="The symbol, or two for a map.")
+    ],
+    metric: MetricOption = "tpot",
+    low: Low = None,
+    high: High = None,
+    batch: Batch = 1,
+    prompt: Prompt = 512,
+    generate: Generate = 128,
+    past: Context = None,
+    weights: Weights = None,
+    activations: Activations = None,
+    kv: Kv = None,
+    fusion: FusionOption = "none",
+    compute_efficiency: Fraction = None,
+    memory_efficiency: Fraction = None,
+    dispatch_time: Fraction = None,
+    mla: MlaOption = "absorbed",
+    causal: CausalOption = "full",
+    routing: RoutingOption = "uniform",
+    plot: Plot = None,
+    json: Json = False,
+) -> None:
+    """Show which operators are bound by compute, memory or dispatch, in order along a symbol.
+
+    With two symbols the regimes of a 200 x 200 grid are listed by area. --from and --to belong to
+    the first symbol.
+    """
+    question = asked(
+        model,
+        on,
+        metric,
+        batch=batch,
+        prompt=prompt,
+        generate=generate,
+        past=past,
+        weights=weights,
+        activations=activations,
+        kv=kv,
+        fusion=fusion,
+        mla=mla,
+        causal=causal,
+        routing=routing,
+        numbers={
+            "compute_efficiency": compute_efficiency,
+            "memory_efficiency": memory_efficiency,
+            "dispatch_time": dispatch_time,
+        },
+    )
+    names = [name.strip() for name in over.split(",") if name.strip()]
+    if len(names) == 1:
+        _line(question, names[0], low, high, plot, json)
+    elif len(names) == 2:
+        _map(question, names, low, high, plot, json)
+    else:
+        raise SymbolError(f"--over takes one symbol, or two with a comma, not {over!r}")
+
+
+def crossover(
+    model: ModelName,
+    on: HardwareName,
+    over: Over,
+    metric: MetricOption = "tpot",
+    low: Low = None,
+    high: High = None,
+    against_on: Annotated[
+        str | None, typer.Option("--against-on", metavar="HW", help="Compare with this device.")
+    ] = None,
+    against_weights: Annotated[
+        str | None, typer.Option("--against-weights", metavar="FMT", help="... these weights.")
+    ] = None,
+    against_model: Annotated[
+        str | None, typer.Option("--against-model", metavar="MODEL", help="... this model.")
+    ] = None,
+    batch: Batch = 1,
+    prompt: Prompt = 512,
+    generate: Generate = 128,
+    past: Context = None,
+    weights: Weights = None,
+    activations: Activations = None,
+    kv: Kv = None,
+    fusion: FusionOption = "none",
+    compute_efficiency: Fraction = None,
+    memory_efficiency: Fraction = None,
+    dispatch_time: Fraction = None,
+    mla: MlaOption = "absorbed",
+    causal: CausalOption = "full",
+    routing: RoutingOption = "uniform",
+    plot: Plot = None,
+    json: Json = False,
+) -> None:
+    """Find where the bottleneck of an operator changes, as a formula and a number.
+
+    With one of the --against options: where two configurations take the same time.
+    """
+    options: dict[str, Any] = {
+        "batch": batch,
+        "prompt": prompt,
+        "generate": generate,
+        "past": past,
+        "activations": activations,
+        "kv": kv,
+        "fusion": fusion,
+        "mla": mla,
+        "causal": causal,
+        "routing": routing,
+        "numbers": {
+            "compute_efficiency": compute_efficiency,
+            "memory_efficiency": memory_efficiency,
+            "dispatch_time": dispatch_time,
+        },
+    }
+    question = asked(model, on, metric, weights=weights, **options)
+    if against_on or against_weights or against_model:
+        other = asked(
+            against_model or model,
+            against_on or on,
+            metric,
+            weights=against_weights or weights,
+            **options,
+        )
+        _compare(question, other, over, low, high, plot, json)
+    else:
+        _changes(question, over, low, high, plot, json)
+
+
+def _stretches(
+    question: Asked, over: str, low: float | None, high: float | None
+) -> "tuple[Symbol, tuple[Stretch, ...]]":
+    from lifesym.analysis import regimes as along  # noqa: PLC0415 (SymPy)
+    from lifesym.analysis.questions import symbol_of  # noqa: PLC0415
+
+    symbol = symbol_of(question.quantity, over)
+    ends = question.range_of(symbol, low, high)
+    others = {other: value for other, value in question.point.items() if other != symbol}
+    return symbol, along(question.quantity, symbol, ends, others)
+
+
+def _line(
+    question: Asked, over: str, low: float | None, high: float | None, plot: str | None, json: bool
+) -> None:
+    symbol, found = _stretches(question, over, low, high)
+    _draw_line(question, symbol, found, plot)
+    if json:
+        rows = [
+            {
+                "from": plain(one.low),
+                "to": plain(one.high),
+                "exact": one.exact,
+                "bounds": one.regime.bounds,
+                "formula": str(one.regime.expr),
+                "conditions": [str(condition) for condition in one.regime.conditions],
+            }
+            for one in found
+        ]
+        print_json(question.head(symbol) | {"over": symbol.name, "regimes": rows})
+        return
+    body = []
+    for one in found:
+        counts = [len(one.regime.operators(r)) for r in ("compute", "memory", "dispatch")]
+        changes = "; ".join(f"{name} {a} → {b}" for name, a, b in one.changes)
+        ends = [f"{float(one.low):.6g}", f"{float(one.high):.6g}"]
+        body.append([changes or "(start)", *ends, *map(str, counts)])
+    header = ["change", "from", "to", "compute", "memory", "dispatch"]
+    table(f"{question.title}: operators bound by each, over {over}", header, body, right=5)
+
+
+def _draw_line(
+    question: Asked, symbol: "Symbol", found: "tuple[Stretch, ...]", plot: str | None
+) -> None:
+    if plot is None:
+        return
+    import numpy as np  # noqa: PLC0415 (only for a plot)
+
+    from lifesym.plots import save, stacked_time  # noqa: PLC0415 (Matplotlib)
+
+    grid = np.linspace(float(found[0].low), float(found[-1].high), 300)
+    others = {other: value for other, value in question.point.items() if other != symbol}
+    save(stacked_time(question.quantity, symbol, grid, others, boundaries=found), plot)
+    note(f"wrote {plot}")
+
+
+def _map(
+    question: Asked,
+    names: list[str],
+    low: float | None,
+    high: float | None,
+    plot: str | None,
+    json: bool,
+) -> None:
+    import numpy as np  # noqa: PLC0415 (only for a grid)
+
+    from lifesym.analysis import regime_map  # noqa: PLC0415 (SymPy)
+    from lifesym.analysis.questions import symbol_of  # noqa: PLC0415
+
+    pair = [symbol_of(question.quantity, name) for name in names]
+    ends = [question.range_of(pair[0], low, high), question.range_of(pair[1], None, None)]
+    grids = [_grid(float(a), float(b)) for a, b in ends]
+    others = {other: value for other, value in question.point.items() if other not in pair}
+    chart = regime_map(question.quantity, pair, grids[0], grids[1], others)
+    if plot is not None:
+        from lifesym.plots import regime_chart, save  # noqa: PLC0415 (Matplotlib)
+
+        save(regime_chart(chart), plot)
+        note(f"wrote {plot}")
+    cells = np.bincount(chart.ids.ravel(), minlength=len(chart.regimes)) / chart.ids.size
+    if json:
+        rows = [
+            {"area": float(area), "bounds": dict(bounds)}
+            for area, bounds in zip(cells, chart.regimes, strict=True)
+        ]
+        head = question.head(*pair) | {"over": [symbol.name for symbol in pair]}
+        print_json(head | {"regimes": rows})
+        return
+    body = []
+    for area, bounds in zip(cells, chart.regimes, strict=True):
+        counts = [str(list(bounds.values()).count(r)) for r in ("compute", "memory", "dispatch")]
+        body.append([f"{100 * area:.2f} %", *counts])
+    header = ["area", "compute", "memory", "dispatch"]
+    table(f"{question.title}: operators bound by each", header, body, right=4)
+
+
+def _grid(low: float, high: float) -> "np.ndarray[Any, Any]":
+    """Evenly spaced in ratio where the ends are far apart, so that a plot's cells are even."""
+    import numpy as np  # noqa: PLC0415 (only for a grid)
+
+    wide = low > 0 and high / low > WIDE
+    return (np.geomspace if wide else np.linspace)(low, high, _CELLS)
+
+
+def _changes(
+    question: Asked, over: str, low: float | None, high: float | None, plot: str | None, json: bool
+) -> None:
+    from lifesym.analysis import meeting_points  # noqa: PLC0415 (SymPy)
+    from lifesym.analysis.regime import operators  # noqa: PLC0415
+
+    symbol, found = _stretches(question, over, low, high)
+    _draw_line(question, symbol, found, plot)
+    terms = dict(operators(question.quantity))
+    rows = []
+    for one in found:
+        for name, before, after in one.changes:
+            times = (getattr(terms[name], before), getattr(terms[name], after))
+            try:
+                points = meeting_points(times[0], times[1], symbol)
+            except SymbolError:
+                points = ()
+            here = [p for p in points if p.xreplace(question.point) == one.low]
+            rows.append(
+                {
+                    "operator": name,
+                    "before": before,
+                    "after": after,
+                    "value": plain(one.low),
+                    "exact": one.exact,
+                    "formula": str(here[0]) if here else None,
+                }
+            )
+    if json:
+        print_json(question.head(symbol) | {"over": symbol.name, "crossovers": rows})
+        return
+    body = [
+        [
+            str(row["operator"]),
+            f"{row['before']} → {row['after']}",
+            f"{row['value']:.6g}",
+            str(row["formula"] or "no closed form"),
+        ]
+        for row in rows
+    ]
+    if not body:
+        note(f"no bottleneck changes over this range of {over}")
+        return
+    header = ["operator", "bound by", over, "formula"]
+    table(f"{question.title}: where the bottleneck changes", header, body)
+
+
+def _compare(
+    question: Asked,
+    other: Asked,
+    over: str,
+    low: float | None,
+    high: float | None,
+    plot: str | None,
+    json: bool,
+) -> None:
+    from lifesym.analysis import crossover as meet  # noqa: PLC0415 (SymPy)
+    from lifesym.analysis.questions import symbol_of  # noqa: PLC0415
+
+    symbol = symbol_of(question.quantity, over)
+    ends = question.range_of(symbol, low, high)
+    one, two = (
+        asked_one.quantity.expr.xreplace({s: v for s, v in asked_one.point.items() if s != symbol})
+        for asked_one in (question, other)
+    )
+    found = meet(one, two, symbol, ends)
+    if plot is not None:
+        from lifesym.plots import save, two_curves  # noqa: PLC0415 (Matplotlib)
+
+        curves = {question.label: one, other.label: two}
+        save(two_curves(curves, symbol, ends, found, question.quantity), plot)
+        note(f"wrote {plot}")
+    rows = [
+        {
+            "value": plain(m.value),
+            "low": plain(m.low),
+            "high": plain(m.high),
+            "exact": m.exact,
+            "smaller_above": m.smaller,
+        }
+        for m in found
+    ]
+    if json:
+        print_json(question.head(symbol) | {"over": symbol.name, "crossovers": rows})
+    elif not rows:
+        note(f"the two do not meet over this range of {over}")
+    else:
+        labels = {"first": question.label, "second": other.label, "neither": "(they touch)"}
+        body = [[f"{row['value']:.6g}", labels[str(row["smaller_above"])]] for row in rows]
+        title = f"{question.metric}: {question.label} against {other.label}"
+        table(title, [over, "smaller above it"], body)

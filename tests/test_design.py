@@ -1,0 +1,295 @@
+"""Inverse questions, put back exactly; approximations with certified errors; Pareto fronts."""
+
+import random
+
+import numpy as np
+import pytest
+from sympy import Expr, Integer, Rational, Symbol, lambdify, oo
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.analysis import approximate, design, device_point, largest_share, pareto
+from lifesym.analysis.enclosure import enclose
+from lifesym.nodes import CeilDiv, Maximum, Minimum
+
+V100 = ls.load_hardware("v100")
+DEVICE = device_point(V100, V100.default_format)
+F = ls.forecast(ls.load_model("llama-2-7b"), ls.Hardware.symbolic(), batch=sym.batch)
+
+
+def without(*names: str) -> dict[Symbol | str, Expr]:
+    return {s: v for s, v in DEVICE.items() if s.name not in names}
+
+
+@pytest.mark.parametrize(
+    ("over", "at", "target"),
+    [
+        ("batch", {"past": 1000}, Rational(3, 100)),
+        ("batch", {"past": 10}, Rational(35, 1000)),
+        ("past", {"batch": 4}, Rational(3, 100)),
+        ("bandwidth", {"batch": 1, "past": 1000}, Rational(1, 100)),
+        ("peak", {"batch": 300, "past": 10}, Rational(6, 100)),
+        ("memory_efficiency", {"batch": 1, "past": 1000}, Rational(2, 100)),
+        ("dispatch_time", {"batch": 1, "past": 1000}, Rational(2, 100)),
+    ],
+)
+def test_an_answer_put_back_meets_the_target_and_its_neighbour_misses(
+    over: str, at: dict, target: Rational
+) -> None:  # type: ignore[type-arg]
+    values = {**without(over), **at}
+    found = design(F.tpot, over, values, at_most=target)
+
+    def tpot(value: Expr) -> Expr:
+        return sym.bind(F.tpot.expr, {**values, over: value})
+
+    assert tpot(found.solution) == target  # the real solution, exactly
+    assert found.formula is not None
+    assert sym.bind(found.formula, values) == found.solution
+    assert found.achieved == tpot(found.answer) <= target
+    whole = over in ("batch", "past")
+    assert found.answer.is_Integer or not whole
+    assert found.want == ("most" if over in ("batch", "past", "dispatch_time") else "least")
+    step = 1 if whole else found.answer / 10**9
+    beyond = found.answer + (step if found.want == "most" else -step)
+    assert tpot(beyond) > target
+    assert found.next_misses == (tpot(beyond) if whole else None)
+
+
+def test_bits_that_meet_a_target() -> None:
+    """The format itself is the unknown: bits of a weight as a symbol."""
+    from lifesym.formats import Format
+
+    any_bits = Format(name="b bits", bits=sym.weight_bits)
+    f = ls.forecast(
+        ls.load_model("llama-2-7b"), ls.Hardware.symbolic(), weights=any_bits, activations="fp16"
+    )
+    found = design(f.tpot, "weight_bits", {**DEVICE, "past": 1000}, at_most=0.01)
+    assert found.answer == 10
+    assert found.next_misses > Rational(1, 100) >= found.achieved
+
+
+def test_a_rank_that_meets_a_target() -> None:
+    f = ls.forecast(ls.load_model("llama-2-7b"), ls.Hardware.symbolic(), lora=sym.rank)
+    found = design(f.tpot, "rank", {**DEVICE, "past": 1000}, at_most=0.0158)
+    assert found.next_misses > Rational(158, 10**4) >= found.achieved
+    assert sym.bind(f.tpot.expr, {**DEVICE, "past": 1000, "rank": found.answer}) == found.achieved
+
+
+def test_throughput_and_memory_targets() -> None:
+    values = {**DEVICE, "prompt": 1000, "generated": 100}
+    least = design(F.tps, "batch", values, at_least=500)
+    assert least.want == "least"
+    assert least.achieved >= 500 > least.next_misses
+    most = design(F.memory, "batch", values, at_most=Rational(32 * 10**9))
+    assert most.achieved <= 32 * 10**9 < most.next_misses
+    longest = design(
+        F.tpot.mean, "generated", {**DEVICE, "prompt": 1000, "batch": 8}, at_most=0.025
+    )
+    assert longest.achieved <= Rational(25, 1000) < longest.next_misses
+
+
+def test_a_prompt_processed_in_chunks_is_searched_at_whole_values() -> None:
+    f = ls.forecast(ls.load_model("llama-2-7b"), ls.Hardware.symbolic(), chunk=512)
+    found = design(f.ttft, "prompt", DEVICE, at_most=0.5, between=(1, 10**4))
+    assert found.achieved <= Rational(1, 2) < found.next_misses
+    assert float(found.achieved) == pytest.approx(
+        float(
+            ls.forecast(ls.load_model("llama-2-7b"), V100, prompt=int(found.answer), chunk=512).ttft
+        )
+    )
+
+
+def test_an_interval_in_the_middle_and_a_choice_of_end() -> None:
+    expr = sym.batch + 16 / sym.batch
+    found = design(expr, "batch", at_most=10)
+    assert [(s.low, s.high) for s in found.feasible] == [(2, 8)]
+    assert found.answer == 8
+    assert design(expr, "batch", at_most=10, want="least").answer == 2
+    outside = design(expr, "batch", at_least=10, between=(1, 100))
+    assert [(s.low, s.high) for s in outside.feasible] == [(1, 2), (8, 100)]
+
+
+def test_infeasible_targets_say_why_and_by_which_term() -> None:
+    values = {**without("bandwidth"), "batch": 1, "past": 1000}
+    with pytest.raises(ls.InfeasibleError, match="as bandwidth grows without limit") as caught:
+        design(F.tpot, "bandwidth", values, at_most=1e-5)
+    assert "compute time is" in str(caught.value)
+    with pytest.raises(ls.InfeasibleError, match=r"at batch = 1, of which mlp_.*'s memory time"):
+        design(F.tpot, "batch", {**DEVICE, "past": 1000}, at_most=0.003)
+    # 1360 token/s is the best that the batch can do, at a kink inside the range
+    with pytest.raises(ls.InfeasibleError, match=r"it is at most 1[0-9]{3}\.?\d*, at batch"):
+        design(F.tps, "batch", {**DEVICE, "prompt": 1000, "generated": 100}, at_least=50000)
+    with pytest.raises(ls.InfeasibleError, match="no batch"):  # real solutions, but no whole one
+        design((sym.batch - Rational(5, 2)) ** 2, "batch", at_most=Rational(1, 5))
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: design(F.tpot, "rank", DEVICE, at_most=1), "does not depend on rank"),
+        (lambda: design(F.tpot, "batch", DEVICE, at_most=1), "also depends on past"),
+        (lambda: design(F.tpot, "batch", {**DEVICE, "past": 1}), "one target"),
+        (
+            lambda: design(F.tpot, "batch", {**DEVICE, "past": 1}, at_most=1, between=(9, 3)),
+            "nothing lies",
+        ),
+        (lambda: design(sym.past / sym.batch, "batch", {"past": 1}, at_most=1), "no largest one"),
+        (
+            lambda: design(CeilDiv(sym.past, sym.page), "past", {"page": 7}, at_most=3),
+            "range of at most",
+        ),
+        (lambda: approximate(F.tpot, {"past": (1, 9)}, DEVICE, keep=1), "also depends on batch"),
+        (lambda: approximate(F.tpot, {"past": (1, 9)}, DEVICE, keep=1, share=0.1), "one of share"),
+        (lambda: approximate(F.tpot, {"past": (9, 1)}, DEVICE, keep=1), "nothing lies"),
+        (
+            lambda: approximate(CeilDiv(sym.past, 7), {"past": (1, 9)}, share=2),
+            "no interval bounds",
+        ),
+        (lambda: pareto({"a": (1, 2), "b": (1,)}), "same objectives"),
+        (lambda: pareto(["a"]), "give the objectives"),
+    ],
+)
+def test_bad_questions_get_clear_answers(ask: object, message: str) -> None:
+    with pytest.raises(ls.LifesymError, match=message):
+        ask()  # type: ignore[operator]
+
+
+BOXES = {
+    "decode on one device": (
+        "llama-2-7b",
+        {"batch": (1, 64), "past": (0, 4096)},
+        {"dispatch_time": 5e-6},
+        3,
+    ),
+    "any bandwidth": (
+        "llama-2-7b",
+        {"batch": (1, 64), "past": (1, 4096), "bandwidth": (3 * 10**11, 3 * 10**12)},
+        {"dispatch_time": 5e-6},
+        3,
+    ),
+    "experts": ("mixtral-8x7b", {"batch": (1, 64), "past": (0, 4096)}, {"dispatch_time": 5e-6}, 2),
+}
+
+
+@pytest.mark.parametrize("case", BOXES)
+def test_approximation_bounds_hold_and_are_tight(case: str) -> None:
+    name, box, extra, keep = BOXES[case]
+    f = ls.forecast(ls.load_model(name), ls.Hardware.symbolic(), batch=sym.batch)
+    values = {
+        s: v
+        for s, v in {**DEVICE, **{sym.resolve(k): v for k, v in extra.items()}}.items()
+        if s.name not in box
+    }
+    short = approximate(f.tpot, box, values, keep=keep)
+    assert len(short.kept) == keep
+    assert short.dropped
+    assert short.error.gap <= 0.10
+    full, brief = (sym.bind(expr, values) for expr in (f.tpot.expr, short.expr))
+    # the lower bound is reached: exactly, at a point of the box
+    at = {s: sym.exact(v) for s, v in short.error.at.items()}
+    worst = 1 - brief.xreplace(at) / full.xreplace(at)
+    assert worst.evalf(30) >= short.error.lower * (1 - 1e-12)
+    assert float(worst) >= 0.9 * short.error.upper
+    # and the upper one is exceeded nowhere
+    rng = np.random.default_rng(0)
+    draws = [rng.uniform(float(low), float(high), 10_000) for low, high in short.box.values()]
+    call = lambdify(list(short.box), [full, brief], "numpy", cse=True)
+    exact, approximated = call(*draws)
+    errors = 1 - approximated / exact
+    assert errors.max() <= short.error.upper * (1 + 1e-9)
+    assert errors.min() >= -1e-12
+
+
+def test_dropping_by_share_and_by_error() -> None:
+    box = {"batch": (1, 64), "past": (0, 4096)}
+    values = {**DEVICE, "dispatch_time": Rational(5, 10**6)}
+    by_share = approximate(F.tpot, box, values, share=0.1)
+    assert len(by_share.kept) == 3
+    assert all(by_share.shares[term] < 0.1 for term in by_share.dropped)
+    by_error = approximate(F.tpot, box, values, error=0.2)
+    assert by_error.error.upper <= 0.2
+    exact = approximate(F.tpot, box, values, error=0)
+    assert exact.dropped == ()
+    assert exact.error.upper == 0
+    assert not exact.expr.atoms(Maximum)  # memory-bound over the whole box: one branch is certain
+
+
+def test_enclosures_enclose() -> None:
+    """Values and elasticities of random formulas at random points of random boxes."""
+    rng = random.Random(3)
+    x, y = sym.batch, sym.past
+    formulas = [
+        x * y + 3 * x**2,
+        Maximum(x * 5, y) / (1 + x),
+        Minimum(x, y) + 7 / y,
+        8 * (1 - Rational(3, 4) ** x) + y,
+        (x + y) ** Rational(1, 2) / 3,
+        Maximum(x, 2 * y, Integer(9)) * (x + 1) ** -2,
+    ]
+    for expr in formulas:
+        for _ in range(40):
+            low = [rng.uniform(1, 50) for _ in range(2)]
+            high = [value * rng.uniform(1, 3) for value in low]
+            box = enclose(expr, (x, y), np.array([low]).T, np.array([high]).T)
+            for _ in range(5):
+                spot = [rng.uniform(a, b) for a, b in zip(low, high, strict=True)]
+                at = {x: Rational(spot[0]), y: Rational(spot[1])}
+                assert box.low[0] <= expr.xreplace(at).evalf(30) <= box.high[0]
+                for i, s in enumerate((x, y)):
+                    slope = (s * expr.diff(s) / expr).xreplace(at).evalf(30)
+                    assert box.least[i, 0] <= slope <= box.most[i, 0]
+
+
+def test_a_share_that_peaks_inside_the_box() -> None:
+    """x / (1 + x)^2 is largest at 1: no face of the box has the maximum."""
+    part, rest = sym.bandwidth, 1 + sym.bandwidth + sym.bandwidth**2
+    found = largest_share(part, rest, {sym.bandwidth: (Rational(1, 50), Integer(40))}, gap=0.001)
+    assert found.lower <= 0.25 <= found.upper
+    assert found.gap <= 0.001
+
+
+def test_a_budget_that_runs_out_still_bounds() -> None:
+    found = largest_share(
+        sym.bandwidth,
+        1 + sym.bandwidth**2,
+        {sym.bandwidth: (Rational(1, 50), Integer(40))},
+        gap=0,
+        budget=5,
+    )
+    assert found.lower <= Rational(1, 3) <= found.upper
+    assert found.gap > 0
+
+
+def test_pareto_front_against_its_definition() -> None:
+    rng = random.Random(1)
+    options = {i: (rng.randint(0, 9), rng.randint(0, 9), rng.randint(0, 9)) for i in range(60)}
+    front = pareto(options)
+    for i, score in options.items():
+        beaten = any(
+            all(a <= b for a, b in zip(other, score, strict=True)) and other != score
+            for other in options.values()
+        )
+        assert (i in front) == (not beaten)
+
+
+def test_pareto_of_formats_and_batches() -> None:
+    """Latency against throughput of a real model over discrete options."""
+    options = [(fmt, batch) for fmt in ("fp16", "int4-g128") for batch in (1, 8, 64)]
+    model = ls.load_model("llama-2-7b")
+
+    def objectives(option: tuple[str, int]) -> tuple[float, float]:
+        f = ls.forecast(
+            model,
+            V100,
+            prompt=128,
+            generate=64,
+            batch=option[1],
+            weights=option[0],
+            activations="fp16",
+        )
+        return float(f.tpot), -float(f.tps)
+
+    front = pareto(options, objectives)
+    assert ("int4-g128", 1) in front
+    assert ("fp16", 1) not in front
+    assert oo not in front

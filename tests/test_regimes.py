@@ -1,0 +1,276 @@
+"""Regimes: max-free formulas, their regions, exact boundaries; crossovers put back."""
+
+import random
+from itertools import pairwise
+
+import numpy as np
+import pytest
+from sympy import Expr, Integer, Rational, Symbol
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.analysis import (
+    branch_at,
+    crossover,
+    device_point,
+    meeting_points,
+    part,
+    regime_at,
+    regime_map,
+    regimes,
+    ridge_points,
+)
+from lifesym.analysis.branches import kinks
+from lifesym.nodes import Maximum, Minimum
+
+V100 = ls.load_hardware("v100")
+DEVICE = device_point(V100, V100.default_format) | {sym.dispatch_time: Rational(4, 10**6)}
+
+
+def forecast(name: str, **options: object) -> ls.Forecast:
+    return ls.forecast(ls.load_model(name), ls.Hardware.symbolic(), batch=sym.batch, **options)  # type: ignore[arg-type]
+
+
+def near_a_boundary(rng: random.Random) -> dict[Symbol, Expr]:
+    """Points on both sides of the ridges: peak over bandwidth is drawn near the batch."""
+    batch = rng.randint(1, 400)
+    return {
+        sym.batch: Integer(batch),
+        sym.past: Integer(rng.randint(0, 9000)),
+        sym.peak: Integer(rng.randint(20, 400)) * 10**12,
+        sym.vector_peak: Integer(rng.randint(1, 30)) * 10**12,
+        sym.bandwidth: Integer(rng.randint(300, 4000)) * 10**9,
+        sym.compute_efficiency: Rational(rng.randint(1, 9), 10),
+        sym.memory_efficiency: Rational(rng.randint(1, 9), 10),
+        sym.dispatch_time: Rational(rng.randint(0, 9), 10**6),
+    }
+
+
+@pytest.mark.parametrize("name", ["llama-2-7b", "gemma-2-2b"])
+def test_the_max_free_formula_is_exact_inside_its_region_and_differs_outside(name: str) -> None:
+    result = forecast(name).tpot
+    rng = random.Random(1)
+    inside = outside = 0
+    regime = regime_at(result, near_a_boundary(rng))
+    for i in range(1000):
+        values = near_a_boundary(rng)
+        if i % 25 == 0:
+            regime = regime_at(result, values)
+            assert regime.holds(values)
+            assert not list(kinks(regime.expr))
+        full, short = (expr.xreplace(values) for expr in (result.expr, regime.expr))
+        if regime.holds(values):
+            inside += 1
+            assert full == short
+        else:
+            outside += 1
+            assert full != short
+    assert inside > 40
+    assert outside > 40
+
+
+def test_a_mean_over_a_generation_has_a_region_too() -> None:
+    """The crossing index of a closed sum is resolved: all steps on one line, or on the other."""
+    result = forecast("gemma-2-2b").tpot.mean
+    rng = random.Random(2)
+    for _ in range(15):
+        values = near_a_boundary(rng)
+        values |= {
+            sym.prompt: Integer(rng.randint(1, 9000)),
+            sym.generated: Integer(rng.randint(2, 900)),
+        }
+        values.pop(sym.past)
+        branch = branch_at(result.expr, values)
+        assert branch.holds(values)
+        assert branch.expr.xreplace(values) == result.expr.xreplace(values)
+        assert not branch.expr.atoms(Maximum, Minimum)
+
+
+@pytest.mark.parametrize("over", ["batch", "past"])
+def test_the_regimes_of_a_line_are_exact_and_complete(over: str) -> None:
+    result = forecast("llama-2-7b").tpot
+    fixed = {**DEVICE, "batch": 60, "past": 700}
+    del fixed[over]
+    line = regimes(result, over, (1, 1000), fixed)
+    assert len(line) > 2
+    assert (line[0].low, line[-1].high) == (1, 1000)
+    symbol = sym.resolve(over)
+    rng = random.Random(3)
+    for before, after in pairwise(line):
+        assert before.high == after.low
+        assert after.exact
+        assert after.changes or before.regime.expr != after.regime.expr
+        # At a boundary both formulas hold, and the two resources that change places are equal.
+        at = {sym.resolve(k): v for k, v in fixed.items()} | {symbol: after.low}
+        values = {k: sym.exact(v) for k, v in at.items()}
+        assert before.regime.expr.xreplace(values) == after.regime.expr.xreplace(values)
+        terms = {term.name: term for term in result.terms}
+        for operator, left, right in after.changes:
+            times = [getattr(terms[operator], which).xreplace(values) for which in (left, right)]
+            assert times[0] == times[1]
+    for stretch in line:
+        for _ in range(5):
+            spot = stretch.low + (stretch.high - stretch.low) * Rational(rng.randint(1, 999), 1000)
+            assert regime_at(result, {**fixed, over: spot}).bounds == stretch.regime.bounds
+
+
+def test_a_boundary_that_is_not_a_root_of_a_polynomial_is_a_tight_bracket() -> None:
+    """Distinct experts of a batch: (1 - k/E)^batch."""
+    result = forecast("mixtral-8x7b").tpot
+    line = regimes(result, "batch", (1, 1000), {**DEVICE, "past": 100})
+    rough = [s for s in line if not s.exact]
+    assert [change[0] for s in rough for change in s.changes] == ["moe_experts"]
+    term = next(term for term in result.terms if term.name == "moe_experts")
+    gap = sym.bind(term.compute - term.memory, {**DEVICE, "past": 100})
+    low, high = (
+        gap.xreplace({sym.batch: rough[0].low * f})
+        for f in (1 - Rational(1, 10**9), 1 + Rational(1, 10**9))
+    )
+    assert low.evalf(30) < 0 < high.evalf(30)
+
+
+def test_the_map_agrees_with_exact_regimes() -> None:
+    result = forecast("llama-2-7b").tpot
+    columns, rows = np.arange(1, 401, 7), np.arange(0, 4000, 97)
+    chart = regime_map(result, ("batch", "past"), columns, rows, DEVICE)
+    assert chart.ids.shape == (len(rows), len(columns))
+    counts = np.bincount(chart.ids.ravel())
+    assert list(counts) == sorted(counts, reverse=True)
+    rng = random.Random(4)
+    for _ in range(60):
+        i, j = rng.randrange(len(rows)), rng.randrange(len(columns))
+        exact = regime_at(result, {**DEVICE, "batch": int(columns[j]), "past": int(rows[i])})
+        assert exact.bounds == chart.regimes[chart.ids[i, j]]
+
+
+def test_ridge_points_put_back_make_both_times_equal() -> None:
+    """The critical batch of a projection in closed form."""
+    f = ls.forecast(ls.Model.symbolic("llama"), ls.Hardware.symbolic(), batch=sym.batch)
+    points = ridge_points(f.tpot, "batch")
+    assert {"attn_q", "mlp_gate", "lm_head"} <= set(points)
+    assert "attn_av" not in points  # both its times are proportional to the batch
+    terms = {term.name: term for term in f.tpot.terms}
+    for name, point in points.items():
+        gap = (terms[name].compute - terms[name].memory).xreplace({sym.batch: point})
+        assert gap.cancel() == 0
+
+
+def check(first: Expr, second: Expr, values: dict, found: tuple) -> None:  # type: ignore[type-arg]
+    gap = sym.bind(first - second, values)
+    for meeting in found:
+        at = gap.xreplace({meeting.symbol: meeting.value})
+        if meeting.exact:
+            assert at.expand() == 0
+        if meeting.formula is not None:
+            assert sym.bind(meeting.formula, values) == meeting.value
+        if meeting.smaller != "neither":
+            sides = [
+                gap.xreplace({meeting.symbol: meeting.value * f})
+                for f in (Rational(999, 1000), Rational(1001, 1000))
+            ]
+            assert sides[0] * sides[1] < 0
+            assert (sides[1] < 0) == (meeting.smaller == "first")
+
+
+def test_context_where_attention_overtakes_the_mlp() -> None:
+    f = forecast("llama-2-7b")
+    values = {**DEVICE, "batch": 1}
+    attention, mlp = part(f.tpot, "attn"), part(f.tpot, "mlp")
+    found = crossover(attention, mlp, "past", (0, 10**5), values)
+    assert len(found) == 1
+    assert found[0].exact
+    assert found[0].formula is not None
+    assert found[0].smaller == "second"
+    check(attention, mlp, values, found)
+
+
+def test_int4_against_bf16_over_the_batch() -> None:
+    """Fewer bytes win until dequantization makes the batch compute-bound."""
+    int4, full = (
+        forecast("llama-2-7b", weights=name, activations="fp16").tpot
+        for name in ("int4-g128", "fp16")
+    )
+    values = {**DEVICE, "past": 100}
+    (found,) = crossover(int4, full, "batch", (1, 10**4), values)
+    assert found.smaller == "second"
+    assert 100 < found.value < 200
+    check(int4.expr, full.expr, values, (found,))
+
+
+def test_absorbed_against_decompressed_latent_attention() -> None:
+    absorbed, decompressed = (
+        forecast("deepseek-v2-lite", mla=name).tpot for name in ("absorbed", "decompressed")
+    )
+    values = {**DEVICE, "batch": 16}
+    found = crossover(absorbed, decompressed, "past", (0, 10**4), values)
+    assert [m.smaller for m in found] == ["first"]
+    check(absorbed.expr, decompressed.expr, values, found)
+
+
+def test_prompt_where_chunking_starts_to_pay() -> None:
+    """Rounded quotients: whole prompts, compared one by one in exact arithmetic at each change."""
+    model, device = ls.load_model("llama-2-7b"), ls.Hardware.symbolic()
+    chunked, whole = (ls.forecast(model, device, chunk=c).ttft for c in (512, None))
+    found = crossover(chunked, whole, "prompt", (1, 3000), DEVICE)
+    assert found
+    gap = sym.bind(chunked.expr - whole.expr, DEVICE)
+
+    def sign(prompt: Expr) -> int:
+        return int(bool(gap.xreplace({sym.prompt: prompt}).doit() < 0))
+
+    for meeting in found:
+        assert sign(meeting.low) != sign(meeting.high)
+        assert sign(meeting.high) == (meeting.smaller == "first")
+    slow = [k for k in range(2, 3001, 199) if sign(Integer(k))]
+    runs = (
+        [m.high for m in found if m.smaller == "first"],
+        [m.low for m in found if m.smaller == "second"],
+    )
+    for k in slow:
+        assert any(a <= k and (i >= len(runs[1]) or k <= runs[1][i]) for i, a in enumerate(runs[0]))
+
+
+def test_two_devices_and_two_roots() -> None:
+    first = sym.batch**2 + 16
+    second = 10 * sym.batch
+    found = crossover(first, second, "batch", (1, 20))
+    assert [(m.value, m.smaller) for m in found] == [(2, "first"), (8, "second")]
+    touching = crossover(sym.batch**2 + 9, 6 * sym.batch, "batch", (1, 20))
+    assert [(m.value, m.smaller) for m in touching] == [(3, "neither")]
+    irrational = crossover(sym.batch**2, Integer(2), "batch", (1, 20))
+    assert irrational[0].value ** 2 == 2
+    kinked = crossover(Maximum(sym.batch, 5), Integer(5), "batch", (1, 20))
+    assert kinked == ()  # equal up to 5: no single meeting point
+
+
+def test_a_cubic_is_met_exactly() -> None:
+    (found,) = crossover(sym.batch**3 + sym.batch, Integer(11), "batch", (1, 20))
+    assert found.exact
+    assert (found.value**3 + found.value - 11).is_zero or abs(
+        (found.value**3 + found.value - 11).evalf(50)
+    ) < 1e-40
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda: crossover(sym.past, sym.batch, "rank", (0, 9)), "neither formula depends on rank"),
+        (
+            lambda: crossover(sym.past, sym.batch, "past", (9, 9), {"batch": 1}),
+            "nothing lies between",
+        ),
+        (lambda: crossover(sym.past, sym.batch, "past", (0, 9)), "also depends on batch"),
+        (lambda: crossover(sym.past, sym.batch, "batch", (0, 9), {"past": 1}), "at least 1"),
+        (lambda: meeting_points(Maximum(sym.past, sym.batch), sym.batch, "past"), "not rational"),
+        (lambda: part(forecast("llama-2-7b").tpot, "conv"), "no operator 'conv'"),
+        (lambda: regimes(sym.past, "past", (0, 9)), "operators"),
+        (lambda: regimes(forecast("llama-2-7b").tpot, "past", (5, 2), DEVICE), "nothing lies"),
+        (
+            lambda: regime_map(forecast("llama-2-7b").tpot, ("past", "past"), [1, 2], [1, 2]),
+            "two different",
+        ),
+    ],
+)
+def test_bad_questions_get_clear_answers(ask: object, message: str) -> None:
+    with pytest.raises(ls.SymbolError, match=message):
+        ask()  # type: ignore[operator]

@@ -1,0 +1,259 @@
+"""Elasticities against central differences, at ties, and by Euler's identity."""
+
+import random
+from collections.abc import Mapping
+
+import pytest
+from sympy import Dummy, Expr, Integer, Rational, Symbol
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.analysis import (
+    delta_method,
+    device_point,
+    gradient,
+    if_free,
+    local_elasticities,
+    monte_carlo,
+    second_order,
+    shares,
+    tornado,
+)
+from lifesym.nodes import Active, Maximum
+
+RATES = (sym.peak, sym.vector_peak, sym.bandwidth)
+RANGES: Mapping[Symbol, tuple[int, int]] = {
+    sym.batch: (1, 512),
+    sym.past: (1, 16384),
+    sym.peak: (10**13, 10**15),
+    sym.vector_peak: (10**12, 10**14),
+    sym.bandwidth: (10**11, 4 * 10**12),
+    sym.hidden: (512, 8192),
+    sym.intermediate: (1024, 32768),
+    sym.layers: (2, 100),
+    sym.heads: (8, 128),
+    sym.kv_heads: (1, 16),
+    sym.head_dim: (32, 256),
+    sym.vocab: (1000, 200000),
+}
+POINT: dict[str | Symbol, Expr | int] = {
+    "compute_efficiency": Rational(7, 10),
+    "memory_efficiency": Rational(4, 5),
+    "dispatch_time": Rational(3, 10**6),
+}
+
+
+@pytest.fixture(scope="module")
+def llama() -> ls.Forecast:
+    return ls.forecast(ls.Model.symbolic("llama"), ls.Hardware.symbolic(), batch=sym.batch)
+
+
+def drawn(rng: random.Random) -> dict[Symbol, Expr]:
+    values = {
+        s: Integer(round(low * (high / low) ** rng.random())) for s, (low, high) in RANGES.items()
+    }
+    return values | {sym.resolve(name): Rational(value) for name, value in POINT.items()}
+
+
+def test_elasticities_equal_central_differences_in_exact_arithmetic(llama: ls.Forecast) -> None:
+    rng = random.Random(5)
+    expr = llama.tpot.expr
+    chosen = sym.ordered(expr.free_symbols)
+    step = Rational(1, 10**12)
+    compared = 0
+    while compared < 1000:
+        values = drawn(rng)
+        symbol = chosen[compared % len(chosen)]
+        down, up = (
+            expr.xreplace(values | {symbol: values[symbol] * (1 + s * step)}) for s in (-1, 1)
+        )
+        middle = expr.xreplace(values)
+        difference = (up - down) / (2 * step * middle)
+        (row,) = local_elasticities(llama.tpot, values, of=[symbol])
+        assert not row.one_sided
+        # Between two kinks T is a sum of c x^e with |e| <= 2: the error is of order step^2.
+        assert abs(row.value - difference) < 100 * step**2
+        compared += 1
+
+
+def test_symbolic_elasticities_are_the_local_ones(llama: ls.Forecast) -> None:
+    rng = random.Random(6)
+    formulas = ls.elasticities(llama.tpot)
+    assert set(formulas) == llama.tpot.expr.free_symbols
+    for _ in range(20):
+        values = drawn(rng)
+        local = {row.symbol: row.value for row in formulas.at(values)}
+        assert local == {s: formulas[s].xreplace(values) for s in formulas}
+
+
+def on_branches(expr: Expr) -> Expr:
+    """Every maximum (of two) as a mean of its branches, with the brackets as free weights."""
+    replaced: dict[Expr, Expr] = {}
+    for node in expr.atoms(Maximum):
+        a, b = node.args
+        weight = Dummy()
+        replaced |= {node: weight * a + (1 - weight) * b}
+        replaced |= {Active(a, b): weight, Active(b, a): 1 - weight}
+    return expr.xreplace(replaced)
+
+
+@pytest.mark.parametrize("metric", ["tpot", "ttft"])
+def test_euler_identity_of_rates_and_times(llama: ls.Forecast, metric: str) -> None:
+    """T(k P, k P_v, k BW, t_d / k) = T / k for every k, so the elasticities add up to -1."""
+    result = getattr(llama, metric)
+    slopes = gradient(result)
+    scaled = sum(s * slopes[s] for s in RATES) - sym.dispatch_time * slopes[sym.dispatch_time]
+    assert on_branches(scaled + result.expr).expand() == 0
+
+
+def test_euler_identity_of_a_mean_over_a_generation(llama: ls.Forecast) -> None:
+    values = drawn(random.Random(7)) | {sym.prompt: Integer(300), sym.generated: Integer(1000)}
+    rows = {row.symbol: row.value for row in local_elasticities(llama.tpot.mean, values)}
+    assert sum(rows[s] for s in RATES) - rows[sym.dispatch_time] == -1
+
+
+def test_elasticity_in_the_length_of_a_generation_is_that_of_the_sum() -> None:
+    """Decode time over G - 1 steps, against the difference of longer and shorter generations."""
+    model = ls.load_model("llama-2-7b")
+    f = ls.forecast(model, ls.Hardware.symbolic())
+    device = ls.load_hardware("v100")
+    values = {**device_point(device, device.default_format), "prompt": 1, "generated": 200}
+    (row,) = local_elasticities(f.latency, values, of=["generated"])
+    shorter, now, longer = (f.latency.bind({**values, "generated": g}) for g in (199, 200, 201))
+    central = (longer - shorter) / 2 * 200 / now
+    assert abs(row.value - central) < Rational(1, 10**4)
+    symbolic = sym.bind(ls.elasticities(f.latency)[sym.generated], values).doit()
+    assert symbolic == row.value
+
+
+def test_one_sided_values_at_a_tie() -> None:
+    expr = 3 * sym.past + Maximum(2 * sym.batch**2, 8 * sym.batch)  # meets at batch = 4
+    (row,) = local_elasticities(expr, {"past": 1, "batch": 4}, of=["batch"])
+    assert row.at_tie
+    assert row.one_sided
+    assert (row.left, row.right) == (Rational(32, 35), Rational(64, 35))
+    with pytest.raises(ls.SymbolError, match="to the left of a tie"):
+        _ = row.value
+    (other,) = local_elasticities(expr, {"past": 1, "batch": 4}, of=["past"])
+    assert other.at_tie
+    assert other.value == Rational(3, 35)
+
+
+def test_one_sided_values_at_the_ridge_of_an_operator(llama: ls.Forecast) -> None:
+    """At the bandwidth at which a projection's two times are equal, T has a kink in bandwidth."""
+    values = drawn(random.Random(8))
+    term = next(term for term in llama.tpot.terms if term.name == "mlp_gate")
+    bare = {s: v for s, v in values.items() if s != sym.bandwidth}
+    ratio = (term.memory / term.compute).xreplace(bare)  # proportional to 1/bandwidth
+    values[sym.bandwidth] = (ratio * sym.bandwidth).expand()
+    assert (term.compute - term.memory).xreplace(values) == 0
+    (row,) = local_elasticities(llama.tpot, values, of=["bandwidth"])
+    assert row.left < row.right <= 0  # slower memory is memory-bound, faster memory is not
+    step = Rational(1, 10**12)
+    expr, now = llama.tpot.expr, llama.tpot.expr.xreplace(values)
+    for side, sign in ((row.left, -1), (row.right, 1)):
+        moved = values | {sym.bandwidth: values[sym.bandwidth] * (1 + sign * step)}
+        assert abs(side - sign * (expr.xreplace(moved) - now) / (step * now)) < 10 * step
+
+
+def test_second_order_against_differences_of_elasticities(llama: ls.Forecast) -> None:
+    values = drawn(random.Random(9))
+    step = Rational(1, 10**10)
+    pair = (sym.batch, sym.bandwidth)
+    matrix = second_order(llama.tpot, values, of=pair)
+    for y in pair:
+        sides = []
+        for sign in (-1, 1):
+            moved = values | {y: values[y] * (1 + sign * step)}
+            sides.append(
+                {r.symbol: r.value for r in local_elasticities(llama.tpot, moved, of=pair)}
+            )
+        for x in pair:
+            central = (sides[1][x] - sides[0][x]) / (2 * step)
+            assert abs(central - matrix[x, y]) < 100 * step
+    assert matrix[pair] == matrix[pair[::-1]]
+
+
+def test_second_order_of_a_power_is_zero_and_a_kink_is_an_error() -> None:
+    assert set(second_order(sym.batch**3 / sym.past, {"batch": 2, "past": 5}).values()) == {0}
+    with pytest.raises(ls.SymbolError, match="kink"):
+        second_order(Maximum(sym.batch, sym.past), {"batch": 2, "past": 2})
+
+
+def test_shares_add_up_and_the_tornado_is_exact(llama: ls.Forecast) -> None:
+    values = drawn(random.Random(10))
+    parts = shares(llama.tpot, values)
+    assert sum(parts.values()) == 1
+    assert list(parts.values()) == sorted(parts.values(), reverse=True)
+    bars = tornado(llama.tpot, values, 0.25)
+    assert [bar.swing for bar in bars] == sorted((bar.swing for bar in bars), reverse=True)
+    for bar in bars:
+        assert bar.at_low == llama.tpot.expr.xreplace(values | {bar.symbol: bar.low})
+    assert next(bar for bar in bars if bar.symbol == sym.compute_efficiency).high == Rational(7, 8)
+
+
+def test_amdahl_limits(llama: ls.Forecast) -> None:
+    values = drawn(random.Random(11))
+    free = {one.symbol: one for one in if_free(llama.tpot, values)}
+    now = llama.tpot.expr.xreplace(values)
+    without = sum(
+        max(term.compute.xreplace(values), 0) + term.dispatch.xreplace(values)
+        for term in llama.tpot.terms
+    )
+    assert free[sym.bandwidth].left == without
+    assert free[sym.bandwidth].speedup == now / without
+    assert free[sym.dispatch_time].left == now - sum(
+        t.dispatch.xreplace(values) for t in llama.tpot.terms
+    )
+    assert sym.batch not in free
+    assert if_free(sym.past / sym.bandwidth, {"past": 3, "bandwidth": 2})[0].left == 0
+
+
+def test_delta_method_and_monte_carlo() -> None:
+    expr = sym.past / sym.bandwidth + sym.dispatch_time
+    at = {"past": 100, "bandwidth": 10, "dispatch_time": 2}
+    spread = delta_method(expr, at, {"bandwidth": 1, "dispatch_time": Rational(3, 4)})
+    assert spread.variance == Integer(1) + Rational(9, 16)  # (100/10^2)^2 and (3/4)^2
+    assert spread.deviation == Rational(5, 4)
+    assert spread.parts == {sym.bandwidth: Rational(16, 25), sym.dispatch_time: Rational(9, 25)}
+    sample = monte_carlo(expr, at, {"bandwidth": 0.1, "dispatch_time": 0.05}, samples=40_000)
+    small = delta_method(expr, at, {"bandwidth": 0.1, "dispatch_time": 0.05})
+    assert sample.mean == pytest.approx(12, rel=1e-3)
+    assert sample.deviation == pytest.approx(float(small.deviation), rel=0.03)
+    assert sample == monte_carlo(
+        expr, at, {"bandwidth": 0.1, "dispatch_time": 0.05}, samples=40_000
+    )
+    uniform = monte_carlo(expr, at, {"dispatch_time": 0.05}, distribution="uniform")
+    assert uniform.deviation == pytest.approx(0.05, rel=0.03)
+
+
+def test_sobol_indices_of_a_linear_function() -> None:
+    """For a sum of independent terms the index of each is its part of the variance."""
+    pytest.importorskip("SALib")
+    from lifesym.analysis import sobol
+
+    expr = 3 * sym.past + 4 * sym.prompt
+    indices = sobol(expr, {"past": (1, 11), "prompt": (1, 11)}, samples=512)
+    assert indices.first[sym.past] == pytest.approx(9 / 25, abs=0.03)
+    assert indices.total[sym.prompt] == pytest.approx(16 / 25, abs=0.03)
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda f: local_elasticities(f.tpot, {"batch": 1}), "also depends on"),
+        (lambda f: ls.elasticities(f.tpot, of=["rank"]), "does not depend on rank"),
+        (lambda f: ls.elasticities(f.tpot, of=["bandwith"]), "did you mean 'bandwidth'"),
+        (lambda f: ls.elasticities("TPOT"), "expected a result or a SymPy expression"),
+        (lambda f: ls.elasticities(Symbol("x")), "not lifesym's"),
+        (lambda f: local_elasticities(sym.past, {"past": -1}), "at least 0"),
+        (lambda f: local_elasticities(sym.past, {"past": 0}), "zero at this point"),
+        (lambda f: local_elasticities(sym.past, {"past": sym.batch}), "must be a number"),
+        (lambda f: shares(f.tps, {}), "operators"),
+        (lambda f: tornado(sym.past, {"past": 1}, 2), "above 0 and below 1"),
+        (lambda f: delta_method(sym.past, {"past": 1}, {"past": -1}), "negative"),
+    ],
+)
+def test_bad_questions_get_clear_answers(llama: ls.Forecast, ask: object, message: str) -> None:
+    with pytest.raises(ls.SymbolError, match=message):
+        ask(llama)  # type: ignore[operator]
