@@ -11,8 +11,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cmp_to_key
 from itertools import pairwise
+from math import fsum
 
 from sympy import (
+    Add,
     Expr,
     Function,
     Poly,
@@ -22,6 +24,7 @@ from sympy import (
     Symbol,
     ceiling,
     fraction,
+    lambdify,
     oo,
     sqrt,
     together,
@@ -34,6 +37,7 @@ from lifesym.sums import Crossing, SumMax
 
 _PROBES = 256
 _WIDTH = Rational(1, 10**12)
+_DOUBT = 1e-9
 _NOTHING = Rational(1, 10**25)
 
 
@@ -182,14 +186,15 @@ def _zeros(polynomial: Poly) -> list[Expr]:
 def _brackets(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]:
     if high is oo:
         raise SymbolError(f"give a finite range: the formula is not rational in {symbol.name}")
+    sign = _signs(expr, symbol)
     probes = _probes(low, high)
-    values = [sign_at(expr, symbol, probe) for probe in probes]
+    values = [sign(probe) for probe in probes]
     found = []
     for i in range(len(probes) - 1):
         if values[i] == 0 and i > 0:
             found.append(Root(value=probes[i], low=probes[i], high=probes[i]))
         elif values[i] * values[i + 1] < 0:
-            found.append(_bisected(expr, symbol, probes[i], probes[i + 1], values[i]))
+            found.append(_bisected(sign, probes[i], probes[i + 1], values[i]))
     return tuple(found)
 
 
@@ -204,15 +209,29 @@ def _probes(low: Expr, high: Expr) -> list[Expr]:
     return [low, *(probe for probe in inside if low < probe < high), high]
 
 
-def _bisected(expr: Expr, symbol: Symbol, low: Expr, high: Expr, sign: int) -> Root:
+def _signs(expr: Expr, symbol: Symbol) -> Callable[[Expr], int]:
+    """The sign at a value: in double precision where that is beyond doubt, else exactly."""
+    terms = lambdify([symbol], list(Add.make_args(expr)), "math")
+
+    def sign(value: Expr) -> int:
+        parts = terms(float(value))
+        total = fsum(parts)
+        if abs(total) > _DOUBT * fsum(abs(part) for part in parts):
+            return 1 if total > 0 else -1
+        return sign_at(expr, symbol, value)
+
+    return sign
+
+
+def _bisected(sign: Callable[[Expr], int], low: Expr, high: Expr, first: int) -> Root:
     while high - low > _WIDTH * high:
         middle = Rational(str(((low + high) / 2).evalf(17)))
         if not low < middle < high:
             break
-        at = sign_at(expr, symbol, middle)
+        at = sign(middle)
         if at == 0:
             return Root(value=middle, low=middle, high=middle)
-        low, high = (middle, high) if at == sign else (low, middle)
+        low, high = (middle, high) if at == first else (low, middle)
     return Root(value=(low + high) / 2, low=low, high=high)
 
 
