@@ -21,6 +21,7 @@ from lifesym.cli.regimes import crossover, regimes
 from lifesym.cli.sensitivity import sensitivity
 from lifesym.cli.specs import specs
 from lifesym.cli.sweep import sweep
+from lifesym.cli.validate import validate
 from lifesym.errors import LifesymError
 
 app = typer.Typer(
@@ -41,6 +42,7 @@ for _command in (
     design,
     export,
     sweep,
+    validate,
     specs,
 ):
     app.command()(_command)

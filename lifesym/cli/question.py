@@ -121,7 +121,7 @@ def asked(
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym import symbols as sym  # noqa: PLC0415
     from lifesym.analysis import device_point  # noqa: PLC0415
-    from lifesym.inference import choose_precision  # noqa: PLC0415
+    from lifesym.forecasting import choose_precision  # noqa: PLC0415
 
     loaded = ls.load_model(model)
     given = {name: value for name, value in (numbers or {}).items() if value is not None}
