@@ -42,7 +42,7 @@ def one_efficiency(observations: Sequence[Observation], fitted: Sequence[Observa
     phase = observations[0].phase
 
     def bound(rows: Sequence[Observation]) -> Any:
-        columns = matrix(phase, rows)
+        columns = matrix(phase, rows).sum(axis=1)
         if phase == "prefill":
             return columns[:, 0]
         return np.maximum(columns[:, 0], columns[:, 4])
@@ -53,4 +53,4 @@ def one_efficiency(observations: Sequence[Observation], fitted: Sequence[Observa
 
 def bandwidth_only(observations: Sequence[Observation]) -> Any:
     """A baseline without any fit: the bytes of a decode step over the bandwidth."""
-    return matrix(observations[0].phase, observations)[:, 0]
+    return matrix(observations[0].phase, observations)[..., 0].sum(axis=1)

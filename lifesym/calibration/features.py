@@ -2,14 +2,14 @@ r"""The closed form that is fitted: a forecast in a few physical parameters.
 
 A decode step of L layers takes
 
-$$L\,t_L + \max\left(\frac{Q}{e_m \mathit{BW}},\;
+$$L\,t_L + \sum_{\text{weights, attention}} \max\left(\frac{Q}{e_m \mathit{BW}},\;
 \frac{\sum_f c_f n_f}{P_v} + \frac{F}{e_c P}\right)$$
 
-Q bytes of weights and cache at the memory efficiency $e_m$; beside it, on the vector units, $c_f$
-operations for each of the $n_f$ multiply-adds with values stored in format f (unpacking,
-converting, multiplying: a matrix-vector product has no matrix engine), and, for a batch, F FLOPs
-on the matrix engine at the efficiency $e_c$. $t_L$ is the time of a layer's launches. A prefill
-takes
+once for the weights and once for the cache: Q bytes at the memory efficiency $e_m$; beside them, on
+the vector units, $c_f$ operations for each of the $n_f$ multiply-adds with values stored in format
+f (unpacking, converting, multiplying: a matrix-vector product has no matrix engine), and, for a
+batch, F FLOPs on the matrix engine at the efficiency $e_c$. $t_L$ is the time of a layer's
+launches. A prefill takes
 
 $$k L\,t_L + \frac{F}{e_c P} + c_s \frac{Q_s}{\mathit{BW}} + \frac{k\,c_d\,n_d}{P_v}$$
 
@@ -37,6 +37,7 @@ SPLIT_LAYERS = "llama.cpp"
 """Software that gives each of several devices some layers, one after another."""
 DECODE = ("memory", "layer", "stored_quantized", "stored_16", "compute", "collective")
 PREFILL = ("compute", "scores", "unpack", "layer", "collective")
+Columns = tuple[dict[str, float], ...]
 LOWER = {"memory": 1.0, "compute": 1.0}
 """Inverse efficiencies are at least 1; everything else at least 0."""
 
@@ -111,28 +112,31 @@ def _depth(model: Any) -> int:
     return sum(int(part.count) for part in model.bound if part.label not in ("embed", "head"))
 
 
-def decode_columns(o: Observation) -> dict[str, float]:
-    """The factors of each parameter of a decode step."""
+def decode_columns(o: Observation) -> Columns:
+    """The factors of each parameter of a decode step: of the weights, of the cache."""
     d, s = device(o.device, o.peak, o.bandwidth), shape(o.model, o.batch)
     n = 1 if o.family == SPLIT_LAYERS else o.devices
-    cache_values = s.kv_values * o.context * o.batch
-    weights = s.values * o.bits / 8
-    moved = (weights + cache_values * o.kv_bits / 8) / (d.bandwidth * n)
-    products = s.attention * o.context * o.batch
+    vector, matrix, bandwidth = d.vector * n, d.matrix * n, d.bandwidth * n
     alone = o.batch == 1
-    flops = s.matrix_flops * o.batch + 2 * products
-    return {
-        "memory": moved,
+    products = s.attention * o.context * o.batch
+    weights = {
+        "memory": s.values * o.bits / 8 / bandwidth,
         "layer": float(s.layers),
-        "stored_quantized": s.values / (d.vector * n) if alone and o.quantized else 0.0,
-        "stored_16": ((0 if o.quantized else s.values) + products) / (d.vector * n) if alone else 0,
-        "compute": 0.0 if alone else flops / (d.matrix * n),
+        "stored_quantized": s.values / vector if alone and o.quantized else 0.0,
+        "stored_16": s.values / vector if alone and not o.quantized else 0.0,
+        "compute": 0.0 if alone else s.matrix_flops * o.batch / matrix,
         "collective": float(s.layers) if n > 1 else 0.0,
     }
+    attention = {
+        "memory": s.kv_values * o.context * o.batch * o.kv_bits / 8 / bandwidth,
+        "stored_16": products / vector if alone else 0.0,
+        "compute": 0.0 if alone else 2 * products / matrix,
+    }
+    return weights, attention
 
 
-def prefill_columns(o: Observation) -> dict[str, float]:
-    """The factors of each parameter of a prefill."""
+def prefill_columns(o: Observation) -> Columns:
+    """The factors of each parameter of a prefill, all of which add up."""
     d, s = device(o.device, o.peak, o.bandwidth), shape(o.model, o.batch)
     if not d.matrix:
         raise SpecError(f"{o.device}: no peak is known")
@@ -141,21 +145,23 @@ def prefill_columns(o: Observation) -> dict[str, float]:
     tokens = o.prompt * o.batch
     pairs = o.prompt * (o.prompt + min(PIECE, o.prompt)) / 2 * o.batch
     scores = 2 * pairs * s.heads * s.layers
-    return {
-        "compute": s.matrix_flops * tokens / (d.matrix * n),
-        "scores": scores / (d.bandwidth * n),
-        "unpack": pieces * s.values / (d.vector * n) if o.quantized else 0.0,
-        "layer": float(pieces * s.layers),
-        "collective": float(pieces * s.layers) if n > 1 else 0.0,
-    }
+    return (
+        {
+            "compute": s.matrix_flops * tokens / (d.matrix * n),
+            "scores": scores / (d.bandwidth * n),
+            "unpack": pieces * s.values / (d.vector * n) if o.quantized else 0.0,
+            "layer": float(pieces * s.layers),
+            "collective": float(pieces * s.layers) if n > 1 else 0.0,
+        },
+    )
 
 
 def predict(phase: str, columns: Any, theta: Any) -> Any:
-    """Seconds, for rows of columns and a parameter vector in their order."""
+    """Seconds, for columns of shape (rows, parts, parameters) and a parameter vector."""
     terms = columns * theta
     if phase == "prefill":
-        return terms.sum(axis=1)
+        return terms.sum(axis=(1, 2))
     at = {name: i for i, name in enumerate(DECODE)}
-    work = terms[:, [at["stored_quantized"], at["stored_16"], at["compute"]]].sum(axis=1)
-    launches = terms[:, at["layer"]] + terms[:, at["collective"]]
-    return launches + np.maximum(terms[:, at["memory"]], work)
+    work = terms[..., [at["stored_quantized"], at["stored_16"], at["compute"]]].sum(axis=2)
+    launches = terms[..., at["layer"]] + terms[..., at["collective"]]
+    return (launches + np.maximum(terms[..., at["memory"]], work)).sum(axis=1)

@@ -10,6 +10,7 @@ from lifesym.calibration.features import (
     DECODE,
     LOWER,
     PREFILL,
+    Columns,
     decode_columns,
     predict,
     prefill_columns,
@@ -17,9 +18,11 @@ from lifesym.calibration.features import (
 from lifesym.calibration.measurements import Observation, Phase
 from lifesym.errors import SpecError
 
-Columns = Callable[[Observation], dict[str, float]]
 _NAMES: dict[str, tuple[str, ...]] = {"decode": DECODE, "prefill": PREFILL}
-_COLUMNS: dict[str, Columns] = {"decode": decode_columns, "prefill": prefill_columns}
+_COLUMNS: dict[str, Callable[[Observation], Columns]] = {
+    "decode": decode_columns,
+    "prefill": prefill_columns,
+}
 _EFFICIENCIES = ("memory", "compute")
 _TYPICAL = {"memory": 1.1, "layer": 5e-5, "collective": 1e-5, "compute": 1.6}
 _STARTS = [
@@ -58,9 +61,10 @@ class Fit:
 
 
 def matrix(phase: Phase, observations: Sequence[Observation]) -> Any:
-    """The columns of some observations."""
+    """The columns of some observations: (rows, parts, parameters)."""
+    names = _NAMES[phase]
     rows = [_COLUMNS[phase](o) for o in observations]
-    return np.array([[row[name] for name in _NAMES[phase]] for row in rows])
+    return np.array([[[part.get(name, 0.0) for name in names] for part in row] for row in rows])
 
 
 def fit(phase: Phase, observations: Sequence[Observation], robust: float = 0.05) -> Fit:
@@ -80,7 +84,8 @@ def fit(phase: Phase, observations: Sequence[Observation], robust: float = 0.05)
         raise SpecError(f"no {phase} measurement to fit")
     names, columns = _NAMES[phase], matrix(phase, observations)
     seconds = np.array([o.seconds for o in observations])
-    scale = np.maximum(np.abs(columns / seconds[:, None]).max(axis=0), 1e-300)
+    parts = columns / seconds[:, None, None]
+    scale = np.maximum(parts.max(axis=(0, 1)), 1e-300)
     used = scale > 1e-200
     low = np.array([LOWER.get(name, 0.0) for name in names])
 

@@ -1,5 +1,6 @@
 """``lifesym validate``: forecasts against measurements."""
 
+from operator import attrgetter
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -72,7 +73,7 @@ def _phase(
         rows = [i for i, o in enumerate(here) if o.family == family]
         own = [here[i] for i in rows]
         if given is None:
-            key = (lambda o: o.device) if leave == "device" else (lambda o: o.model)
+            key = attrgetter(leave)
             several = len({key(o) for o in own}) > 1
             seconds[rows] = left_out(phase, own, key) if several else fits["all"].forecast(own)
         else:
