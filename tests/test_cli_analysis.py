@@ -43,6 +43,8 @@ def test_sensitivity(run: CommandLine, tmp_path: Path) -> None:
     assert found == pytest.approx(expected)
     assert sum(data["shares"].values()) == pytest.approx(1)
     assert data["at"]["batch"] == 4
+    assert data["bounds"]["mlp_gate"] == "memory"
+    assert data["bounds"]["attn_residual"] == "dispatch"
 
 
 @pytest.mark.parametrize("metric", ["ttft", "tpot_mean", "tps", "latency", "memory"])

@@ -248,6 +248,28 @@ def test_a_share_that_peaks_inside_the_box() -> None:
     assert found.gap <= 0.001
 
 
+def test_a_box_that_is_a_point_ends_at_once() -> None:
+    found = largest_share(
+        sym.bandwidth, Integer(2), {sym.bandwidth: (Integer(1), Integer(1))}, gap=0
+    )
+    assert found.boxes == 1
+    assert found.lower == pytest.approx(found.upper)
+    assert found.lower <= Rational(1, 3) <= found.upper
+
+
+def test_the_upper_bound_covers_boxes_that_were_dropped_early() -> None:
+    """Two peaks, of which branch and bound may leave the smaller one long before it ends."""
+    x = sym.bandwidth
+    part, rest = x**2 + 3, 1 + x**3 / 9 + 2 / x
+    call = lambdify([x], part / (part + rest), "numpy")
+    truth = call(np.geomspace(0.01, 100, 200_001)).max()
+    for gap in (0.3, 0.1, 0.01, 0.0001):
+        found = largest_share(part, rest, {x: (Rational(1, 100), Integer(100))}, gap=gap)
+        assert found.lower <= truth * (1 + 1e-9)
+        assert truth <= found.upper
+        assert found.gap <= gap + 1e-12
+
+
 def test_a_budget_that_runs_out_still_bounds() -> None:
     found = largest_share(
         sym.bandwidth,

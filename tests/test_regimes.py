@@ -46,13 +46,15 @@ def near_a_boundary(rng: random.Random) -> dict[Symbol, Expr]:
     }
 
 
-@pytest.mark.parametrize("name", ["llama-2-7b", "gemma-2-2b"])
-def test_the_max_free_formula_is_exact_inside_its_region_and_differs_outside(name: str) -> None:
+@pytest.mark.parametrize(("name", "points"), [("llama-2-7b", 1000), ("gemma-2-2b", 300)])
+def test_the_max_free_formula_is_exact_inside_its_region_and_differs_outside(
+    name: str, points: int
+) -> None:
     result = forecast(name).tpot
     rng = random.Random(1)
     inside = outside = 0
     regime = regime_at(result, near_a_boundary(rng))
-    for i in range(1000):
+    for i in range(points):
         values = near_a_boundary(rng)
         if i % 25 == 0:
             regime = regime_at(result, values)
@@ -65,8 +67,7 @@ def test_the_max_free_formula_is_exact_inside_its_region_and_differs_outside(nam
         else:
             outside += 1
             assert full != short
-    assert inside > 40
-    assert outside > 40
+    assert min(inside, outside) > points // 30
 
 
 def test_a_mean_over_a_generation_has_a_region_too() -> None:

@@ -70,18 +70,19 @@ def largest_share(
     variables = tuple(box)
     low = np.array([[_down(box[symbol][0])] for symbol in variables]).reshape(len(variables), 1)
     high = np.array([[_up(box[symbol][1])] for symbol in variables]).reshape(len(variables), 1)
-    lower, upper, at, used = 0.0, 1.0, low[:, 0], 0
+    lower, at, used = 0.0, low[:, 0], 0
+    settled = 0.0  # the largest upper bound of a box that needs no more work
     while True:
         used += low.shape[1]
         bounds, least, most = _shares(part, rest, variables, low, high)
         reached, where = _reached(part, rest, variables, low, high, least, most)
         if reached > lower:
             lower, at = reached, where
-        upper = float(bounds.max())
         goal = max(lower / (1 - gap), stop_below)
-        keep = bounds > goal
-        if upper <= goal or lower > stop_above or used >= budget or not keep.any():
-            upper = min(upper, 1.0) if keep.any() else min(goal, upper)
+        keep = (bounds > goal) & (low < high).any(axis=0)
+        settled = max(settled, float(bounds[~keep].max(initial=0.0)))
+        if not keep.any() or lower > stop_above or used >= budget:
+            upper = max(settled, float(bounds.max()))
             break
         low, high = _collapse(low[:, keep], high[:, keep], least[:, keep], most[:, keep])
         low, high = _split(low, high, least[:, keep], most[:, keep])

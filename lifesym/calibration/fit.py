@@ -27,9 +27,10 @@ _EFFICIENCIES = ("memory", "compute")
 _TYPICAL = {"memory": 1.1, "layer": 5e-5, "collective": 1e-5, "compute": 1.6}
 _STARTS = [
     {**_TYPICAL, "stored_quantized": q, "stored_16": f, "scores": 5.0, "unpack": 20.0}
-    for q, f in ((5.0, 20.0), (12.0, 45.0))
+    for q in (3.0, 7.0, 12.0)
+    for f in (15.0, 30.0, 45.0)
 ]
-"""Where fits begin: times of common devices."""
+"""Where fits begin: on both sides of every maximum of common devices."""
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,7 @@ def fit(phase: Phase, observations: Sequence[Observation], robust: float = 0.05)
         start = np.clip(start, bounds[0] + 1e-12, bounds[1] - 1e-12)
         return least_squares(residuals, start, bounds=bounds, loss="soft_l1", f_scale=robust)
 
-    # a maximum has several basins: one start where memory binds and one where the work does
+    # maxima make basins: some starts have memory bind, others the work
     found = min((solve(start) for start in _STARTS), key=lambda one: one.cost)
     theta = np.where(used, found.x / scale, low)
     spread, weak = _spread(found, scale, names, used)

@@ -121,12 +121,12 @@ def asked(
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym import symbols as sym  # noqa: PLC0415
     from lifesym.analysis import device_point  # noqa: PLC0415
-    from lifesym.forecasting import choose_precision  # noqa: PLC0415
 
     loaded = ls.load_model(model)
     given = {name: value for name, value in (numbers or {}).items() if value is not None}
     device = ls.load_hardware(on).with_(**given)
-    precision = choose_precision(device, weights, activations, kv)
+    formats = {"weights": weights, "activations": activations, "kv": kv}
+    precision = ls.forecast(loaded, device, prompt=1, generate=1, **formats).precision  # type: ignore[arg-type]
     names = [name.strip() for name in lift.split(",") if name.strip()]
     lifted = loaded.lift(*names)
     forecast = ls.forecast(

@@ -83,7 +83,7 @@ def sensitivity(
             "dispatch_time": dispatch_time,
         },
     )
-    from lifesym.analysis import if_free, local_elasticities, shares  # noqa: PLC0415 (SymPy)
+    from lifesym.analysis import if_free, local_elasticities, regime_at, shares  # noqa: PLC0415 (SymPy)
     from lifesym.symbols import TABLE  # noqa: PLC0415
 
     quantity, point = question.quantity, question.point
@@ -105,8 +105,9 @@ def sensitivity(
             left = {} if free is None else {"if_free": plain(free.left)}
             rows.append({"symbol": row.symbol.name, "elasticity": both, **sides, **left})
         by_operator = {name: float(part) for name, part in parts.items()}
+        bounds = regime_at(quantity, point).bounds if quantity.terms else {}
         data = {"value": float(value), "elasticities": rows, "shares": by_operator}
-        print_json(question.head() | data)
+        print_json(question.head() | data | {"bounds": bounds})
         return
     body = []
     for row in (one for one in ranked if one.largest != 0):
