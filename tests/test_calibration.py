@@ -13,6 +13,7 @@ from command_line import CommandLine
 from lifesym.calibration import Fit, Observation, by_family, fit, left_out, load, summary
 from lifesym.calibration.fit import usable
 from lifesym.errors import SpecError
+from lifesym.hardware import load_hardware
 from lifesym.specs import root
 
 pytest.importorskip("scipy")
@@ -163,3 +164,36 @@ def test_command_line(run: CommandLine, tmp_path: Path) -> None:
     bad = run("validate", str(tmp_path / "none.csv"))
     assert bad.returncode == 2
     assert "No such file" in bad.stderr
+
+
+def test_this_machine_becomes_a_spec(run: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "here.toml"
+    result = run("measure", "--seconds", "1.5", "--name", 'my "box"', "-o", str(path))
+    assert result.returncode == 0, result.stderr
+    assert "measuring memory bandwidth" in result.stderr
+    device = load_hardware(path)
+    assert device.name == "my box"
+    assert 1e8 < float(device.bandwidth) < 1e13
+    assert 1e8 < float(device.matrix["fp32"]) < 1e15
+    assert 0 < float(device.dispatch_time) < 1e-3
+    forecast = run(
+        *["forecast", "gpt2", "--on", str(path), "--prompt", "32", "--generate", "4", "--json"]
+    )
+    assert json.loads(forecast.stdout)["ttft_s"] > 0
+    bad = run("measure", "--seconds", "0")
+    assert (bad.returncode, bad.stdout) == (2, "")
+
+
+def test_other_models_of_the_same_device(observations: list[Observation]) -> None:
+    """Llama-3-70B from other devices' 8B fit, scaled by the device's own 8B."""
+    rows = [o for o in llamacpp(observations, "decode") if o.quantized]
+    errors = []
+    for device in {o.device for o in rows if o.model == "llama-3-70b"}:
+        own = [o for o in rows if o.device == device]
+        small = [o for o in own if o.model == "llama-3-8b"]
+        large = [o for o in own if o.model == "llama-3-70b"]
+        found = fit("decode", [o for o in rows if o.device != device and o.model == "llama-3-8b"])
+        factor = np.mean([o.seconds for o in small] / found.forecast(small))
+        seconds = factor * found.forecast(large)
+        errors += list(np.abs(seconds / np.array([o.seconds for o in large]) - 1))
+    assert np.mean(errors) <= 0.12

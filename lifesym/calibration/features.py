@@ -143,7 +143,7 @@ def prefill_columns(o: Observation) -> Columns:
     n = 1 if o.family == SPLIT_LAYERS else o.devices
     pieces = -(-o.prompt // PIECE)
     tokens = o.prompt * o.batch
-    pairs = o.prompt * (o.prompt + min(PIECE, o.prompt)) / 2 * o.batch
+    pairs = o.prompt * (o.past + (o.prompt + min(PIECE, o.prompt)) / 2) * o.batch
     scores = 2 * pairs * s.heads * s.layers
     return (
         {

@@ -33,6 +33,7 @@ COLUMNS = (
 )
 Phase = Literal["decode", "prefill"]
 
+_DEPTH = re.compile(r"depth (\d+)")
 MODELS = {
     "Llama-(Vicuna)-7B": "llama-7b",
     "Vicuna-(Llama)-7B": "llama-7b",
@@ -76,6 +77,7 @@ class Observation:
         batch: sequences.
         devices: how many devices.
         prompt: prompt tokens; for decode 0 where the table does not say.
+        past: tokens cached before the prompt.
         context: mean cached tokens of a decode step.
         source: where it was published.
     """
@@ -92,6 +94,7 @@ class Observation:
     batch: int
     devices: int
     prompt: int
+    past: int
     context: float
     source: str
 
@@ -171,6 +174,7 @@ def _observed(row: dict[str, str], number: int, where: str) -> Iterator[Observat
         "batch": int(batch),
         "devices": int(_number(row, "n_gpus", where) or 1),
         "prompt": int(prompt),
+        "past": int(depth[1]) if (depth := _DEPTH.search(row["notes"])) else 0,
         "source": row["source"],
     }
     if tpot:
@@ -186,8 +190,11 @@ def _context(notes: str, prompt: float, output: float) -> float:
     """The mean context of the decode steps, by the notes or by the lengths."""
     if found := re.search(r"mean ctx (\d+)", notes):
         return float(found[1])
-    if re.search(r"at stated|@ ?d\d|depth", notes):
+    depth = _DEPTH.search(notes)
+    if "at stated" in notes or (depth and int(depth[1])):
         return output
+    if depth:
+        return output / 2
     if "empty context" in notes:
         return output / 2
     return prompt + output / 2

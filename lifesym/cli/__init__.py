@@ -16,6 +16,7 @@ from lifesym.cli.derive import derive
 from lifesym.cli.design import design
 from lifesym.cli.export import export
 from lifesym.cli.forecast import forecast
+from lifesym.cli.measure import measure
 from lifesym.cli.options import show_version
 from lifesym.cli.regimes import crossover, regimes
 from lifesym.cli.sensitivity import sensitivity
@@ -43,6 +44,7 @@ for _command in (
     export,
     sweep,
     validate,
+    measure,
     specs,
 ):
     app.command()(_command)
