@@ -24,10 +24,15 @@ PARTS = {1: 64, 2: 24, 3: 14}
 
 @dataclass(frozen=True)
 class Grid:
-    """Knots of every axis, and the formula's values on them."""
+    """Knots of every axis, and the formula's values on them.
+
+    ``steps`` are the distances between values an argument can have, 0 for any value: between two
+    neighbouring ones there is nothing to prove.
+    """
 
     axes: tuple[Array, ...]
     values: Array
+    steps: tuple[float, ...]
 
     def __call__(self, points: Sequence[Array]) -> Array:
         """The interpolant; arguments outside the grid are moved to its edge."""
@@ -44,11 +49,11 @@ class Grid:
         return total
 
 
-def sample(program: Program, axes: tuple[Array, ...]) -> Grid:
+def sample(program: Program, axes: tuple[Array, ...], steps: tuple[float, ...]) -> Grid:
     """The grid of a program whose first output is the formula."""
     mesh = np.meshgrid(*axes, indexing="ij", sparse=True)
     values = np.broadcast_to(blocked.evaluate(program, mesh)[0], tuple(axis.size for axis in axes))
-    return Grid(axes, values)
+    return Grid(axes, values, steps)
 
 
 def cell_errors(program: Program, grid: Grid) -> tuple[Array, Array]:
@@ -58,7 +63,7 @@ def cell_errors(program: Program, grid: Grid) -> tuple[Array, Array]:
     """
     slabs = []
     for i in range(grid.axes[0].size - 1):
-        part = Grid((grid.axes[0][i : i + 2], *grid.axes[1:]), grid.values[i : i + 2])
+        part = Grid((grid.axes[0][i : i + 2], *grid.axes[1:]), grid.values[i : i + 2], grid.steps)
         slabs.append(_slab_errors(program, part))
     errors, shares = zip(*slabs, strict=True)
     return np.concatenate(errors), np.concatenate(shares, axis=1)
@@ -104,18 +109,25 @@ def bends(program: Program, grid: Grid, cell: tuple[int, ...]) -> list[float]:
 
 def _corners(grid: Grid, parts: int) -> tuple[list[Array], list[Array]]:
     """Lower and upper corners of the pieces of all cells, axis by axis."""
-    pieces = [_pieces(axis, parts) for axis in grid.axes]
+    pieces = [_pieces(axis, parts, step) for axis, step in zip(grid.axes, grid.steps, strict=True)]
     lows = np.meshgrid(*(low for low, _ in pieces), indexing="ij", sparse=True)
     highs = np.meshgrid(*(high for _, high in pieces), indexing="ij", sparse=True)
     return list(lows), list(highs)
 
 
-def _pieces(axis: Array, parts: int) -> tuple[Array, Array]:
-    """Lower and upper ends of the pieces of all cells of an axis."""
+def _pieces(axis: Array, parts: int, step: float) -> tuple[Array, Array]:
+    """Lower and upper ends of the pieces of all cells of an axis.
+
+    A cell of one step has its two ends for pieces, which are points.
+    """
     steps = np.arange(parts + 1) / parts
     edges = axis[:-1, None] + (axis[1:] - axis[:-1])[:, None] * steps
     edges[:, -1] = axis[1:]
-    return edges[:, :-1].ravel(), edges[:, 1:].ravel()
+    lows, highs = edges[:, :-1].copy(), edges[:, 1:].copy()
+    short = np.diff(axis) <= step * 1.001
+    ends = np.where(np.arange(parts) < parts / 2, axis[:-1, None], axis[1:, None])
+    lows[short], highs[short] = ends[short], ends[short]
+    return lows.ravel(), highs.ravel()
 
 
 def _slope(grid: Grid, axis: int, lows: list[Array], highs: list[Array]) -> tuple[Array, Array]:

@@ -117,7 +117,7 @@ def build(
     ]
     if len(symbols) == 1:
         knots = _greedy(program, axes[0], goal, whole[0], scale[0])
-        grid = sample(program, (knots,))
+        grid = sample(program, (knots,), _steps(whole, scale))
     else:
         grid = _refined(program, axes, goal, whole, scale)
     bound = float(cell_errors(program, grid)[0].max()) + _FLOAT_MARGIN
@@ -153,7 +153,7 @@ def _longest(
     """The farthest end of a cell from ``start``, by bisection."""
 
     def good(end: float) -> bool:
-        grid = sample(program, (np.array([start, end]),))
+        grid = sample(program, (np.array([start, end]),), _steps([whole], (unit,)))
         return bool(cell_errors(program, grid)[0].max() <= goal)
 
     if good(stop):
@@ -203,7 +203,7 @@ def _refined(
     Errors at sample points lead the way; the proof, which takes longer, has the last word.
     """
     value = Program(program.args, program.ops, program.outputs[:1])
-    grid = sample(value, axes)
+    grid = sample(value, axes, _steps(whole, scale))
     while (errors := sampled_errors(value, grid)).max() * _LEAD > goal:
         cell = _worst(errors)
         grid = _split_first(value, grid, cell, bends(value, grid, cell), whole, scale)
@@ -235,7 +235,7 @@ def _split_first(
         split = _split(grid.axes[axis], cell[axis], whole[axis], scale[axis])
         if split is not None:
             axes = tuple(split if i == axis else knots for i, knots in enumerate(grid.axes))
-            return sample(program, axes)
+            return sample(program, axes, grid.steps)
     raise SymbolError("the error cannot be reached with knots on whole units")
 
 
@@ -251,3 +251,7 @@ def _split(knots: Array, cell: int, whole: bool, unit: float) -> Array | None:
 
 def _snapped(value: float, whole: bool, unit: float) -> float:
     return round(value / unit) * unit if whole else value
+
+
+def _steps(whole: list[bool], scale: tuple[float, ...]) -> tuple[float, ...]:
+    return tuple(unit if each else 0.0 for each, unit in zip(whole, scale, strict=True))
