@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from lifesym.analysis.sensitivity import elasticities
     from lifesym.codegen import compile
     from lifesym.convnet import unet
+    from lifesym.devices import load_hardware
     from lifesym.errors import InfeasibleError, LifesymError, SpecError, SymbolError
     from lifesym.forecasting import forecast
-    from lifesym.hardware import Hardware, load_hardware
+    from lifesym.hardware import Hardware
     from lifesym.huggingface import load_model
     from lifesym.inference import Forecast
     from lifesym.model import Model
@@ -39,7 +40,7 @@ _HOME = {
     "forecast": "forecasting",
     "latex": "printing",
     "legend": "printing",
-    "load_hardware": "hardware",
+    "load_hardware": "devices",
     "load_model": "huggingface",
     "sweep": "sweeps",
     "symbols": "symbols",

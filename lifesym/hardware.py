@@ -2,19 +2,14 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
-from decimal import Decimal
-from functools import cache
-from pathlib import Path
 from typing import Any, Literal, Self
 
-import msgspec
 from sympy import Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, load_format
-from lifesym.specs import convert, find, names, read_toml, root
-from lifesym.symbols import Number, exact
+from lifesym.symbols import Number
 
 DataType = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8", "int4"]
 DEFAULT_TYPES = ("bf16", "fp16", "fp32")
@@ -160,7 +155,7 @@ def symbolic_numbers(hardware: Hardware, symbols: Iterable[Symbol]) -> Hardware:
     """The device with some of its numbers as symbols again: ``bandwidth``, ``peak`` ...
 
     >>> from lifesym.symbols import bandwidth
-    >>> symbolic_numbers(load_hardware("v100"), [bandwidth]).bandwidth
+    >>> symbolic_numbers(Hardware.symbolic(), [bandwidth]).bandwidth
     bandwidth
     """
     free = set(symbols)
@@ -191,152 +186,3 @@ class _Everything(dict[str, Expr]):
 
     def __missing__(self, key: str) -> Expr:
         return self.value
-
-
-class _Peaks(msgspec.Struct, forbid_unknown_fields=True):
-    source: str
-    fp32: int | Decimal | None = None
-    tf32: int | Decimal | None = None
-    fp16: int | Decimal | None = None
-    bf16: int | Decimal | None = None
-    fp8: int | Decimal | None = None
-    fp4: int | Decimal | None = None
-    int8: int | Decimal | None = None
-    int4: int | Decimal | None = None
-
-
-class _Peak(msgspec.Struct, forbid_unknown_fields=True):
-    matrix: _Peaks | None = None
-    vector: _Peaks | None = None
-
-
-class _Memory(msgspec.Struct, forbid_unknown_fields=True):
-    bandwidth: int | Decimal
-    source: str
-    capacity: int | Decimal | None = None
-
-
-class _Link(msgspec.Struct, forbid_unknown_fields=True):
-    bandwidth: int | Decimal
-    source: str
-    latency: int | Decimal | None = None
-    kind: str = ""
-
-
-class _Power(msgspec.Struct, forbid_unknown_fields=True):
-    tdp: int | Decimal
-    source: str
-
-
-class _Efficiency(msgspec.Struct, forbid_unknown_fields=True):
-    source: str
-    compute: int | Decimal = 1
-    memory: int | Decimal = 1
-
-
-class _Dispatch(msgspec.Struct, forbid_unknown_fields=True):
-    time: int | Decimal
-    source: str
-
-
-class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
-    name: str
-    vendor: str
-    kind: Literal["cpu", "gpu", "igpu", "npu", "soc", "asic"]
-    peak: _Peak
-    memory: _Memory
-    aliases: list[str] = []
-    link: _Link | None = None
-    power: _Power | None = None
-    efficiency: _Efficiency | None = None
-    dispatch: _Dispatch | None = None
-
-
-def load_hardware(name_or_path: str | Path) -> Hardware:
-    """The device of a name or alias in ``specs/hardware``, or of the path of a TOML file.
-
-    >>> load_hardware("v100-sxm2-16gb").bandwidth
-    900000000000
-
-    Raises:
-        SpecError: an unknown name, or a file with a wrong, missing or unknown key.
-    """
-    name = aliases().get(str(name_or_path), name_or_path)
-    path = find("hardware", name, ".toml", "hardware", aliases())
-    where = name_or_path if path.parent != root() / "hardware" else f"{path.name}"
-    return _build(convert(read_toml(path), _HardwareSpec, where), str(where))
-
-
-@cache
-def aliases() -> Mapping[str, str]:
-    """Other names of the devices in the database."""
-    found: dict[str, str] = {}
-    for name in names("hardware"):
-        table = read_toml(root() / "hardware" / f"{name}.toml")
-        found |= dict.fromkeys(table.get("aliases", []), name)
-    return found
-
-
-def _build(spec: _HardwareSpec, where: str) -> Hardware:
-    efficiency = spec.efficiency or _Efficiency(source="none given: the peak itself")
-    peaks = {
-        engine: _peaks(table, f"{where}: peak.{engine}")
-        for engine, table in (("matrix", spec.peak.matrix), ("vector", spec.peak.vector))
-    }
-    if not any(peaks.values()):
-        raise SpecError(f"{where}: key 'peak': no peak for any data type")
-    tables = {
-        "peak.matrix": spec.peak.matrix,
-        "peak.vector": spec.peak.vector,
-        "memory": spec.memory,
-        "link": spec.link,
-        "power": spec.power,
-        "efficiency": spec.efficiency,
-        "dispatch": spec.dispatch,
-    }
-    return Hardware(
-        name=spec.name,
-        kind=spec.kind,
-        matrix=peaks["matrix"],
-        vector=peaks["vector"],
-        bandwidth=_positive(spec.memory.bandwidth, f"{where}: key 'memory.bandwidth'"),
-        capacity=_optional(spec.memory.capacity, f"{where}: key 'memory.capacity'"),
-        link_bandwidth=_optional(
-            spec.link.bandwidth if spec.link else None, f"{where}: key 'link.bandwidth'"
-        ),
-        link_latency=_optional(
-            spec.link.latency if spec.link else None, f"{where}: key 'link.latency'"
-        ),
-        compute_efficiency=_fraction(efficiency.compute, f"{where}: key 'efficiency.compute'"),
-        memory_efficiency=_fraction(efficiency.memory, f"{where}: key 'efficiency.memory'"),
-        dispatch_time=_positive(spec.dispatch.time, f"{where}: key 'dispatch.time'")
-        if spec.dispatch
-        else S.Zero,
-        static_power=_optional(spec.power.tdp if spec.power else None, f"{where}: key 'power.tdp'"),
-        sources={name: table.source for name, table in tables.items() if table is not None},
-    )
-
-
-def _peaks(table: _Peaks | None, where: str) -> dict[str, Expr]:
-    values: dict[str, Any] = msgspec.structs.asdict(table) if table else {}
-    return {
-        name: _positive(value, f"{where}.{name}")
-        for name, value in values.items()
-        if name != "source" and value is not None
-    }
-
-
-def _positive(value: int | Decimal, where: str) -> Expr:
-    if not Decimal(value).is_finite() or value <= 0:
-        raise SpecError(f"{where}: must be a number above 0, not {value}")
-    return exact(value)
-
-
-def _optional(value: int | Decimal | None, where: str) -> Expr | None:
-    return None if value is None else _positive(value, where)
-
-
-def _fraction(value: int | Decimal, where: str) -> Expr:
-    if not Decimal(value).is_finite() or not 0 < value <= 1:
-        raise SpecError(f"{where}: must be above 0 and at most 1, not {value}")
-    return exact(value)

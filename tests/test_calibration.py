@@ -12,8 +12,8 @@ from command_line import CommandLine
 
 from lifesym.calibration import Fit, Observation, by_family, fit, left_out, load, summary
 from lifesym.calibration.fit import usable
+from lifesym.devices import load_hardware
 from lifesym.errors import SpecError
-from lifesym.hardware import load_hardware
 from lifesym.specs import root
 
 pytest.importorskip("scipy")

@@ -8,9 +8,9 @@ from sympy import Expr, Float, Rational
 
 import lifesym as ls
 from lifesym import symbols as sym
+from lifesym.devices import aliases
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import load_format
-from lifesym.hardware import aliases
 from lifesym.specs import names, read_toml, root
 
 DEVICES = names("hardware")

@@ -27,8 +27,8 @@ import numpy as np
 
 from lifesym import symbols as sym
 from lifesym.calibration.measurements import Observation
+from lifesym.devices import load_hardware
 from lifesym.errors import SpecError
-from lifesym.hardware import load_hardware
 from lifesym.huggingface import load_model
 
 PIECE = 512

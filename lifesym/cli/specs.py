@@ -34,9 +34,9 @@ def _plain(value: Any) -> str:
 
 
 def _all() -> dict[str, Any]:
+    from lifesym.devices import load_hardware  # noqa: PLC0415
     from lifesym.families import FAMILIES  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym.formats import known_formats  # noqa: PLC0415
-    from lifesym.hardware import load_hardware  # noqa: PLC0415
     from lifesym.specs import names, read_json, root  # noqa: PLC0415
 
     models = {}
@@ -89,10 +89,10 @@ def _print_all(found: dict[str, Any]) -> None:
 
 
 def _one(name: str) -> dict[str, Any]:
+    from lifesym.devices import aliases, load_hardware  # noqa: PLC0415
     from lifesym.errors import SpecError, nearest  # noqa: PLC0415
     from lifesym.families import FAMILIES  # noqa: PLC0415
     from lifesym.formats import known_formats  # noqa: PLC0415
-    from lifesym.hardware import aliases, load_hardware  # noqa: PLC0415
     from lifesym.specs import names, read_json, root  # noqa: PLC0415
 
     if name in names("models"):
