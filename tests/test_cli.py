@@ -131,6 +131,27 @@ def test_forecast_of_several_forecasts(run: CommandLine) -> None:
     assert "in a pipeline" in run(*base, "--pipeline", "2").stdout
 
 
+def test_derive_of_encoders(run: CommandLine) -> None:
+    data = json.loads(
+        run("derive", "bert", "--symbolic", "--metric", "flops", "--format", "json").stdout
+    )
+    assert "new_tokens**2" in json.dumps(data)
+    assert run("derive", "bert-base", "--metric", "parameters").returncode == 0
+    assert "is an encoder" in run("derive", "bert", "--symbolic", "--metric", "tpot").stderr
+
+
+def test_count_of_encoder_decoders(run: CommandLine) -> None:
+    whole = run("count", "t5-small", "--new", "4", "--source", "9", "--json")
+    assert json.loads(whole.stdout)["parameters"] == 60506624
+    later = run("count", "t5-small", "--past", "4", "--source", "9", "--json")
+    assert json.loads(later.stdout)["matmul_flops"] < json.loads(whole.stdout)["matmul_flops"]
+    missing = run("count", "t5-small", "--new", "4")
+    assert (missing.returncode, missing.stdout) == (2, "")
+    assert "give its positions with --source" in missing.stderr
+    assert run("count", "whisper-tiny", "--past", "5", "--json").returncode == 0
+    assert run("count", "gpt2", "--source", "5").returncode == 2
+
+
 def test_compare_puts_options_side_by_side(run: CommandLine) -> None:
     base = ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "32"]
     sets = ["weights=int4-g128", "weights=int4-g128,kv=int8,lora=16", "chunk=128,mla=expand"]

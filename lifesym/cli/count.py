@@ -38,6 +38,9 @@ def count(
     batch: Batch = 1,
     new: Annotated[int, size_option("--new", "New tokens of each sequence.")] = 1,
     past: Past = 0,
+    source: Annotated[
+        int | None, size_option("--source", "Positions of the encoder, where a model has one.")
+    ] = None,
     logits: Annotated[
         Logits, choice("--logits", "Positions the LM head is applied to.", WORKLOAD)
     ] = "last",
@@ -58,6 +61,10 @@ def count(
 
     precision = Precision.of(weights or "bf16", activations or "bf16", kv or "bf16")
     loaded = ls.load_model(model)
+    if source is not None:
+        loaded = loaded.with_source(source)
+    elif loaded.kind == "encoder-decoder" and ls.symbols.source not in loaded.values:
+        raise ls.SpecError(f"{loaded.name} has an encoder: give its positions with --source")
     trace = loaded.forward(batch, new, past, logits, mla, causal, routing)
     cost = trace.cost_at(precision)
     totals = {name: whole(getattr(cost, name)) for name in _FIELDS}

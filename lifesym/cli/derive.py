@@ -23,7 +23,9 @@ from lifesym.cli.options import (
 from lifesym.cli.output import print_json
 
 if TYPE_CHECKING:
+    from lifesym.cost import Cost
     from lifesym.inference import Forecast
+    from lifesym.model import Model
     from lifesym.results import Result
 
 Metric = Literal[
@@ -79,10 +81,16 @@ def derive(
     """
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym import symbols as sym  # noqa: PLC0415
+    from lifesym.forecasting import choose_precision  # noqa: PLC0415
 
     loaded = ls.Model.symbolic(model) if symbolic else ls.load_model(model)
     loaded = loaded.lift(*(name.strip() for name in lift.split(",") if name.strip()))
     hardware = ls.Hardware.symbolic() if on == "symbolic" else ls.load_hardware(on)
+    if "decoder" not in loaded.kind and metric in (*_COSTS, "parameters"):
+        formats = choose_precision(hardware, weights, activations, kv)
+        passed = loaded.forward(sym.batch if batch is None else batch, sym.new)
+        _print(_pass_result(loaded, passed.cost_at(formats), metric), metric, format)
+        return
     derived = ls.forecast(
         loaded,
         hardware,
@@ -102,6 +110,16 @@ def derive(
     _print(_result(derived, metric), metric, format)
 
 
+def _pass_result(model: "Model", cost: "Cost", metric: Metric) -> "Result":
+    """What one forward pass does, or the model's size."""
+    from lifesym.results import Result  # noqa: PLC0415
+
+    if metric == "parameters":
+        return Result(name=metric, unit="parameters", expr=model.parameters)
+    unit = "byte" if metric == "bytes" else "FLOP"
+    return Result(name=metric, unit=unit, expr=getattr(cost, _COSTS[metric]))
+
+
 def _result(derived: "Forecast", metric: Metric) -> "Result":
     from lifesym import symbols as sym  # noqa: PLC0415
     from lifesym.results import Result  # noqa: PLC0415
@@ -117,12 +135,9 @@ def _result(derived: "Forecast", metric: Metric) -> "Result":
     }
     if metric in timed:
         return timed[metric]()
-    if metric in _COSTS:
+    if metric in (*_COSTS, "parameters"):
         cost = derived.trace(sym.new, sym.past).cost_at(derived.precision)
-        unit = "byte" if metric == "bytes" else "FLOP"
-        return Result(name=metric, unit=unit, expr=getattr(cost, _COSTS[metric]))
-    if metric == "parameters":
-        return Result(name=metric, unit="parameters", expr=derived.model.parameters)
+        return _pass_result(derived.model, cost, metric)
     if metric == "weight_bytes":
         expr = derived.model.weight_bytes(derived.precision.weights)
     else:
