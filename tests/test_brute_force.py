@@ -26,6 +26,7 @@ from lifesym.operators import (
     Experts,
     HeadLinear,
     KVAppend,
+    LatentExpand,
     Linear,
     LMHead,
     MixStreams,
@@ -177,6 +178,41 @@ def test_linear_and_lm_head(tokens: int, inputs: int, outputs: int, bias: bool) 
         head = LMHead(tokens=tokens, hidden=inputs, vocab=outputs, bias=bias, tied=tied)
         check(head, tally)
         assert head.parameters == linear.parameters - (inputs * outputs if tied else 0)
+
+
+@pytest.mark.parametrize(("tokens", "inputs", "outputs"), SMALL)
+def test_latent_expand(tokens: int, inputs: int, outputs: int) -> None:
+    tally, rope = Tally(), 2
+    latents, rotated = tally.tensor("kv", tokens, inputs), tally.tensor("kv", tokens, rope)
+    w = tally.tensor("weight", outputs, inputs)
+    tally.write(tally.product(latents, w.T))
+    tally.write(np.vectorize(tally.load)(rotated))
+    operator = LatentExpand(tokens=tokens, in_features=inputs, out_features=outputs, rope_dim=rope)
+    check(operator, tally)
+
+
+@pytest.mark.parametrize(("batch", "heads", "new", "keys"), [(1, 1, 1, 4), (2, 3, 2, 5)])
+def test_scores_of_expanded_keys(batch: int, heads: int, new: int, keys: int) -> None:
+    """The last elements of every head's key are the same memory."""
+    tally, own, shared = Tally(), 3, 2
+    q = tally.tensor("activation", batch, heads, new, own + shared)
+    k = tally.tensor("activation", batch, heads, keys, own)
+    rotated = tally.tensor("activation", batch, keys, shared)
+    for b, h in np.ndindex(batch, heads):
+        whole = np.concatenate([k[b, h], rotated[b]], axis=1)
+        tally.write(tally.product(q[b, h], whole.T) * 0.5)
+    operator = AttentionScores(
+        batch=batch,
+        heads=heads,
+        kv_heads=heads,
+        head_dim=own,
+        shared=shared,
+        new=new,
+        keys=keys,
+        pairs=new * keys,
+        cached=False,
+    )
+    check(operator, tally)
 
 
 @pytest.mark.parametrize(("heads", "inputs", "outputs"), SMALL)

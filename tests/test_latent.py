@@ -8,7 +8,9 @@ from sympy import Expr, cancel, expand
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis import meeting_points
+from lifesym.cost import Cost
 from lifesym.trace import Entry, Trace
+from lifesym.transforms.fusion import fuse
 
 CONVENTIONS = ("expand", "decompressed", "absorbed")
 DIFFERENT = {"attn_kv_b", "kv_append", "attn_qk", "attn_av"}
@@ -45,6 +47,32 @@ def test_table_of_the_docs(model: ls.Model) -> None:
     large = sym.layers * sym.heads * (SIGMA + sym.rope_dim)
     for mla, elements in zip(CONVENTIONS, (small, large, small), strict=True):
         assert expand(model.kv_bytes_per_token("bf16", mla) - 2 * elements) == 0
+
+
+def moved(model: ls.Model, mla: str, fusion: str, kv: str = "bf16") -> Cost:
+    trace = fuse(model.forward(1, 1, 1000, mla=mla), fusion)
+    return trace.cost(kv=kv)
+
+
+@pytest.mark.parametrize("fusion", ["flash", "full", "layer"])
+def test_a_fused_kernel_reads_a_latent_once(fusion: str) -> None:
+    v3 = ls.load_model("deepseek-v3")
+    assert moved(v3, "absorbed", fusion).kv_read_bytes == 61 * 1001 * (512 + 64) * 2
+    assert moved(v3, "absorbed", "none").kv_read_bytes == 61 * 1001 * (2 * 512 + 64) * 2
+    large = moved(v3, "decompressed", fusion)
+    assert large.kv_read_bytes == 61 * 1001 * 128 * (128 + 64 + 128) * 2
+
+
+def test_expanding_reads_the_small_cache_and_moves_what_it_expands() -> None:
+    v3 = ls.load_model("deepseek-v3")
+    for kv, width in (("bf16", 2), ("int8", 1)):
+        assert moved(v3, "expand", "none", kv).kv_read_bytes == 61 * 1001 * (512 + 64) * width
+    plain, wide = (moved(v3, mla, "flash") for mla in ("absorbed", "expand"))
+    more = wide.activation_write_bytes - plain.activation_write_bytes
+    expanded = 1001 * (128 * 256 + 64)
+    absorbed_queries, absorbed_outputs = 128 * 512, 128 * (512 + 128)
+    core = 128 * 128  # what the attention itself writes when the values are expanded
+    assert more == 61 * 2 * (expanded + core - absorbed_queries - absorbed_outputs)
 
 
 def test_everything_else_is_the_same(model: ls.Model) -> None:

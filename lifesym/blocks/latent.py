@@ -4,7 +4,8 @@ Keys and values of every head are projections of one cached latent of ``kv_rank`
 all heads share one rotated key of ``rope_dim`` elements. A pass can
 
 - ``expand`` the latents of all past and new positions to keys and values each time, as
-  transformers' code does: the cache is small, the work grows with the context;
+  transformers' code does: the cache is small, but the work grows with the context, and so do
+  the expanded keys and values that are written and read again;
 - keep ``decompressed`` keys and values: the cache of ordinary attention;
 - ``absorb`` the projections into queries and outputs, so that scores are taken against the
   latents themselves: the small cache and no expansion, but longer score products.
@@ -13,6 +14,7 @@ Source: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix C.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 from sympy import Expr
 
@@ -23,6 +25,7 @@ from lifesym.operators import (
     AttentionValues,
     HeadLinear,
     KVAppend,
+    LatentExpand,
     Linear,
     Norm,
     Rotary,
@@ -83,26 +86,34 @@ class LatentAttention(Block):
     def _explicit(self, step: ForwardPass) -> Emitted:
         """Keys and values of every head, expanded from the latents now or when they were new."""
         keys, pairs = self._plain().attended(step)
-        expanded = step.batch * keys if step.mla == "expand" else step.tokens
         up = self.heads * (self.nope_dim + self.value_dim)
-        append = self._append(step)
-        expand = self._linear(expanded, self.kv_rank, up)
-        if step.mla == "expand":
-            yield "kv_append", append
-            yield "attn_kv_b", expand
+        again = step.mla == "expand"
+        if again:
+            yield "kv_append", self._append(step)
+            yield (
+                "attn_kv_b",
+                LatentExpand(
+                    tokens=step.batch * keys,
+                    in_features=self.kv_rank,
+                    out_features=up,
+                    rope_dim=self.rope_dim,
+                ),
+            )
         else:
-            yield "attn_kv_b", expand
-            yield "kv_append", append
-        shape = {
+            yield "attn_kv_b", self._linear(step.tokens, self.kv_rank, up)
+            yield "kv_append", self._append(step)
+        shape: dict[str, Any] = {
             "batch": step.batch,
             "heads": self.heads,
             "kv_heads": self.heads,
             "new": step.new,
             "keys": keys,
             "pairs": pairs,
+            "cached": not again,
         }
-        head = self.nope_dim + self.rope_dim
-        yield "attn_qk", AttentionScores(**shape, head_dim=head)
+        rotated = self.rope_dim if again else 0  # one rotated key for all heads, or one a head
+        own = self.nope_dim + self.rope_dim - rotated
+        yield "attn_qk", AttentionScores(**shape, head_dim=own, shared=rotated)
         yield "attn_softmax", Softmax(elements=step.batch * self.heads * pairs)
         yield "attn_av", AttentionValues(**shape, head_dim=self.value_dim)
 
@@ -131,7 +142,7 @@ class LatentAttention(Block):
         }
         yield "attn_qk", AttentionScores(**shape, head_dim=self.kv_rank + self.rope_dim)
         yield "attn_softmax", Softmax(elements=step.batch * self.heads * pairs)
-        yield "attn_av", AttentionValues(**shape, head_dim=self.kv_rank)
+        yield "attn_av", AttentionValues(**shape, head_dim=self.kv_rank, in_keys=True)
         yield (
             "attn_kv_b",
             HeadLinear(**per_head, in_features=self.kv_rank, out_features=self.value_dim),

@@ -11,7 +11,7 @@ from lifesym.operators.embedding import Embedding
 from lifesym.operators.experts import Experts, Routing, TopK
 from lifesym.operators.fused import Fused
 from lifesym.operators.image import BatchNorm, Concat, Pool2d, Upsample
-from lifesym.operators.linear import HeadLinear, Linear, LMHead
+from lifesym.operators.linear import HeadLinear, LatentExpand, Linear, LMHead
 from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
 from lifesym.operators.recurrent import CausalConv, SelectiveScan
@@ -39,6 +39,7 @@ __all__ = [
     "HeadLinear",
     "KVAppend",
     "LMHead",
+    "LatentExpand",
     "Linear",
     "MixStreams",
     "Norm",

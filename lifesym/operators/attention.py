@@ -5,8 +5,8 @@ pairs of one head that are computed: the full rectangle ``new * keys`` unless a 
 what the causal mask removes.
 """
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
 from sympy import Expr, Integer, S, sympify
 
@@ -25,7 +25,8 @@ class AttentionScores(Operator):
     multiplication a score (the scale; the mask's addition is in `Softmax`). Reads Q as
     activations and the keys of all ``keys`` positions from the cache; writes the scores.
     (encoders keep no cache: ``cached=False`` reads them as activations).
-    With grouped queries the keys of ``kv_heads`` heads are read once, not once a query head.
+    With grouped queries the keys of ``kv_heads`` heads are read once, not once a query head;
+    ``shared`` more elements of a key are the same for all heads.
 
     >>> from lifesym import symbols as sym
     >>> AttentionScores(
@@ -43,6 +44,7 @@ class AttentionScores(Operator):
     keys: Size
     pairs: Size
     cached: bool = True
+    shared: Size = 0
 
     family: ClassVar[str] = "attention"
     counted: ClassVar[str] = "2 FLOPs a multiply-add; 1 a score for the scale"
@@ -55,15 +57,17 @@ class AttentionScores(Operator):
         "new": "+",
         "keys": "+",
         "pairs": "+",
+        "shared": "+",
     }
 
     def cost(self, precision: Precision) -> Cost:
         """The score products of one layer."""
         scores = self.batch * self.heads * self.pairs
-        keys = self.batch * self.keys * self.kv_heads * self.head_dim
-        queries = self.batch * self.new * self.heads * self.head_dim
+        width = self.head_dim + self.shared
+        keys = self.batch * self.keys * (self.kv_heads * self.head_dim + self.shared)
+        queries = self.batch * self.new * self.heads * width
         return Cost(
-            matmul_flops=FLOPS_PER_MAC * scores * self.head_dim,
+            matmul_flops=FLOPS_PER_MAC * scores * width,
             vector_flops=scores,
             activation_read_bytes=precision.activation_bytes(queries),
             activation_write_bytes=precision.activation_bytes(scores),
@@ -119,7 +123,9 @@ class AttentionValues(Operator):
     r"""The probabilities times V: $2 \cdot batch \cdot heads \cdot pairs \cdot head\_dim$ FLOPs.
 
     Reads the probabilities as activations and the values of all ``keys`` positions from the
-    cache; writes one vector a query head. ``head_dim`` is the value head's size.
+    cache; writes one vector a query head. ``head_dim`` is the value head's size. ``in_keys``: the
+    values are a part of the keys (latents), which a kernel that takes the scores too has at hand
+    (`after_scores`).
 
     >>> from lifesym import symbols as sym
     >>> AttentionValues(
@@ -137,11 +143,18 @@ class AttentionValues(Operator):
     keys: Size
     pairs: Size
     cached: bool = True
+    in_keys: bool = False
 
     family: ClassVar[str] = "attention"
     counted: ClassVar[str] = "2 FLOPs a multiply-add"
     reference: ClassVar[str] = "Vaswani et al., arXiv 1706.03762, Eq. 1; Ainslie et al. 2305.13245"
-    monotone: ClassVar[dict[str, Direction]] = AttentionScores.monotone
+    monotone: ClassVar[dict[str, Direction]] = {
+        name: way for name, way in AttentionScores.monotone.items() if name != "shared"
+    }
+
+    def after_scores(self) -> Self:
+        """The same in a kernel that has read the keys: no read of values that are in them."""
+        return replace(self, kv_heads=0) if self.in_keys else self
 
     def cost(self, precision: Precision) -> Cost:
         """The value products of one layer."""

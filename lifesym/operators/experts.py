@@ -28,7 +28,7 @@ class Routing:
             ``active`` (exactly k, as for a single token), or ``skewed`` (``probabilities``).
         probabilities: the chance of each expert to be among a token's k; they add up to k.
         imbalance: work done over work needed: an expert capacity factor, or the busiest device's
-            load over the mean. It multiplies the experts' FLOPs and activations.
+            load over the mean; at least 1. It multiplies the experts' FLOPs and activations.
     """
 
     kind: RoutingKind = "uniform"
@@ -46,6 +46,10 @@ class Routing:
         require(
             all(0 <= p <= 1 for p in self.probabilities),
             "every routing probability must be between 0 and 1",
+        )
+        factor = exact(self.imbalance, "imbalance")
+        require(
+            not factor.is_number or bool(factor >= 1), f"imbalance must be at least 1, not {factor}"
         )
 
     def distinct(self, experts: Expr, active: Expr, tokens: Expr) -> Expr:

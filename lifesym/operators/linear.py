@@ -1,6 +1,6 @@
 """Matrix products with learned weights."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from sympy import Expr, Integer, S
@@ -63,6 +63,38 @@ class Linear(Operator):
             activation_write_bytes=precision.activation_bytes(self.tokens * self.out_features),
             dispatches=Integer(1),
         ) + precision.read_weights(self.weight_roles)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LatentExpand(Linear):
+    r"""Cached latents to the keys and values of every head, as intermediates.
+
+    FLOPs and weights are `Linear`'s. The input comes from the cache, and beside each latent of
+    ``in_features`` the ``rope_dim`` rotated elements of the key that all heads share; these pass
+    through to the keys that are written.
+
+    >>> from lifesym import symbols as sym
+    >>> op = LatentExpand(
+    ...     tokens=1, in_features=sym.kv_rank, out_features=sym.hidden, rope_dim=sym.rope_dim
+    ... )
+    >>> op.cost(Precision.of()).kv_read_bytes, op.cost(Precision.of()).activation_read_bytes
+    (2*kv_rank + 2*rope_dim, 0)
+    """
+
+    rope_dim: Size = 0
+
+    reference: ClassVar[str] = "DeepSeek-V2, arXiv 2405.04434, section 2.1"
+    monotone: ClassVar[dict[str, Direction]] = {**Linear.monotone, "rope_dim": "+"}
+
+    def cost(self, precision: Precision) -> Cost:
+        """A dense product that reads the cache instead of activations."""
+        plain = super().cost(precision)
+        passed = precision.activation_bytes(self.tokens * self.rope_dim)
+        return replace(
+            plain,
+            activation_read_bytes=S.Zero,
+            activation_write_bytes=plain.activation_write_bytes + passed,
+        ) + precision.read_cache(self.tokens * (self.in_features + self.rope_dim))
 
 
 @dataclass(frozen=True, kw_only=True)

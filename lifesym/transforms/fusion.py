@@ -3,7 +3,8 @@
 ========================  ==========================================================
 rule                      what one fused kernel does
 ========================  ==========================================================
-``flash``                 scores, soft cap, bias, softmax, values: no score traffic
+``flash``                 scores, soft cap, bias, softmax, values: no score traffic, and
+                          latents that are keys and values are read once
 ``qkv``                   the three projections read their input once
 ``gate_up``               the gate and up projections read their input once
 ``activation``            the activation runs in the epilogue of the up projection
@@ -24,7 +25,7 @@ from sympy import Add, Expr
 
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv
-from lifesym.operators import AttentionScores, Linear, Operator
+from lifesym.operators import AttentionScores, AttentionValues, Linear, Operator
 from lifesym.operators.fused import Fused, chain, elements_read, elements_written, prologue
 from lifesym.symbols import Size
 from lifesym.trace import Entry, Trace
@@ -106,7 +107,13 @@ def _runs(
 
 def _flash(parts: tuple[Operator, ...], tile: Size | None) -> Fused:
     scores = next(part for part in parts if isinstance(part, AttentionScores))
-    return chain(parts, rereads=1 if tile is None else CeilDiv(scores.new, tile))
+    rereads = 1 if tile is None else CeilDiv(scores.new, tile)
+    return chain(_keys_once(parts), rereads=rereads)
+
+
+def _keys_once(parts: tuple[Operator, ...]) -> tuple[Operator, ...]:
+    """The parts of a kernel that finds values which are in the keys where it read the keys."""
+    return tuple(p.after_scores() if isinstance(p, AttentionValues) else p for p in parts)
 
 
 def _side_by_side(parts: tuple[Operator, ...]) -> Operator:
@@ -145,7 +152,7 @@ def _layers(trace: Trace) -> Trace:
     rows: list[Entry] = []
     for section, run in groupby(trace, key=lambda e: e.section):
         entries = list(run)
-        parts = tuple(entry.operator for entry in entries)
+        parts = _keys_once(tuple(entry.operator for entry in entries))
         if section in ("embed", "head") or len(parts) == 1:
             rows.extend(entries)
             continue
