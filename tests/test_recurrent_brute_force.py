@@ -79,9 +79,11 @@ def test_convolution(new: int, kernel: int, bias: bool) -> None:
             tally.write(np.array([y if offset is None else y + offset[c]], dtype=object))
     sizes: dict[str, Any] = {"batch": batch, "new": new, "channels": channels, "kernel": kernel}
     check(CausalConv(**sizes, bias=bias, padded=False), tally, before.size)
-    outputs = CausalConv(**sizes).outputs
-    held = np.convolve(np.ones(new), np.ones(kernel)) if new > 1 else np.ones(2)
-    assert outputs == len(held)
+    for past in (0, 1, 7):
+        state = kernel if past else max(0, kernel - new)
+        whole = np.convolve(np.ones(state + new), np.ones(kernel))
+        outputs = CausalConv(**sizes, past=past).outputs
+        assert outputs == (len(whole) if new > 1 else 2)
 
 
 @pytest.mark.parametrize(("batch", "new", "inner", "state"), [(1, 1, 2, 3), (2, 3, 1, 2)])

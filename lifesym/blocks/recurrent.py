@@ -72,7 +72,9 @@ class Mamba(RecurrentBlock):
             "mamba_mixer:in_proj",
             Linear(tokens=tokens, in_features=self.hidden, out_features=2 * inner, bias=self.bias),
         )
-        conv = CausalConv(**shape, channels=inner, kernel=self.kernel, bias=self.conv_bias)
+        conv = CausalConv(
+            **shape, past=step.past, channels=inner, kernel=self.kernel, bias=self.conv_bias
+        )
         yield "mamba_mixer:mixer", conv
         yield "mamba_mixer:mixer", Activation(elements=tokens * inner, function=self.activation)
         yield (
@@ -145,7 +147,13 @@ class Mamba2(RecurrentBlock):
                 bias=self.bias,
             ),
         )
-        conv = CausalConv(**shape, channels=self._channels, kernel=self.kernel, bias=self.conv_bias)
+        conv = CausalConv(
+            **shape,
+            past=step.past,
+            channels=self._channels,
+            kernel=self.kernel,
+            bias=self.conv_bias,
+        )
         yield "mamba2_mixer:mixer", conv
         convolved = Activation(elements=tokens * self._channels, function=self.activation)
         yield "mamba2_mixer:mixer", convolved
@@ -211,7 +219,7 @@ class DeltaNet(RecurrentBlock):
             projection = Linear(tokens=tokens, in_features=self.hidden, out_features=width)
             yield f"delta_net:in_proj_{part}", projection
         name = "delta_net:mixer"
-        yield name, CausalConv(**shape, channels=self._channels, kernel=self.kernel)
+        yield name, CausalConv(**shape, past=step.past, channels=self._channels, kernel=self.kernel)
         yield name, Activation(elements=tokens * self._channels, function=self.activation)
         rows = 2 * tokens * self.key_heads
         yield name, Norm(rows=rows, features=self.key_dim, affine=False)

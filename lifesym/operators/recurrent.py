@@ -11,7 +11,7 @@ from sympy import Expr, Integer, S
 
 from lifesym.cost import FLOPS_PER_MAC, Cost, bytes_of
 from lifesym.formats import Precision
-from lifesym.nodes import Minimum
+from lifesym.nodes import Maximum, Minimum
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
@@ -88,10 +88,10 @@ class CausalConv(RecentInputs):
 
     matmul_flops $= 2 \cdot batch \cdot outputs \cdot channels \cdot kernel$. ``new`` outputs are
     enough; with ``padded`` they are what transformers' torch code computes, of which it drops the
-    rest: ``new + kernel - 1`` for several tokens, 2 for one. (That code adds up to ``kernel`` more
-    where it continues a sequence with several tokens or starts one no longer than the kernel; they
-    are not counted, so that the cost does not depend on the past.) A bias is one vector operation
-    an output. The state is the last ``kernel`` inputs.
+    rest: 2 for one token, and for several ``new + kernel - 1``, and ``kernel`` more where a state
+    of the past comes before them (a prompt shorter than the kernel is filled up to it). How long
+    the past is makes no difference. A bias is one vector operation an output. The state is the
+    last ``kernel`` inputs.
 
     >>> from lifesym import symbols as sym
     >>> op = CausalConv(batch=1, new=1, channels=sym.inner_size, kernel=sym.conv_kernel)
@@ -101,13 +101,14 @@ class CausalConv(RecentInputs):
 
     channels: Size
     kernel: Size
+    past: Size = 0
     bias: bool = False
     padded: bool = True
 
     counted: ClassVar[str] = "2 FLOPs a multiply-add; bias one addition an output"
     reference: ClassVar[str] = "Gu and Dao, arXiv 2312.00752, section 3.4 and Figure 3"
     monotone: ClassVar[dict[str, Direction]] = dict.fromkeys(
-        ("batch", "new", "channels", "kernel"), "+"
+        ("batch", "new", "channels", "kernel", "past"), "+"
     )
 
     @property
@@ -125,7 +126,10 @@ class CausalConv(RecentInputs):
         """Positions computed."""
         if not self.padded:
             return self.new
-        return self.new + 1 + (self.kernel - 2) * several(self.new)
+        started = Minimum(self.past, 1)
+        filled = Maximum(self.kernel - self.new, 0)
+        before = started * self.kernel + (1 - started) * filled
+        return self.new + 1 + (self.kernel - 2 + before) * several(self.new)
 
     def cost(self, precision: Precision) -> Cost:
         """Reads every input and writes every output once."""
