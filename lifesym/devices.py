@@ -9,7 +9,7 @@ from typing import Any, Literal
 import msgspec
 from sympy import Expr, S
 
-from lifesym.errors import SpecError
+from lifesym.errors import SpecError, nearest
 from lifesym.hardware import Hardware
 from lifesym.specs import convert, find, names, read_toml, root
 from lifesym.symbols import exact
@@ -61,6 +61,11 @@ class _Dispatch(msgspec.Struct, forbid_unknown_fields=True):
     source: str
 
 
+class _Multiprocessors(msgspec.Struct, forbid_unknown_fields=True):
+    count: int
+    source: str
+
+
 class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     vendor: str
@@ -72,10 +77,14 @@ class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
     power: _Power | None = None
     efficiency: _Efficiency | None = None
     dispatch: _Dispatch | None = None
+    multiprocessors: _Multiprocessors | None = None
 
 
 def load_hardware(name_or_path: str | Path) -> Hardware:
     """The device of a name or alias in ``specs/hardware``, or of the path of a TOML file.
+
+    A file may extend a device of the database (``extends = "rtx-4090"``): its tables then replace
+    that device's, as those of a calibration do.
 
     >>> load_hardware("v100-sxm2-16gb").bandwidth
     900000000000
@@ -86,7 +95,21 @@ def load_hardware(name_or_path: str | Path) -> Hardware:
     name = aliases().get(str(name_or_path), name_or_path)
     path = find("hardware", name, ".toml", "hardware", aliases())
     where = name_or_path if path.parent != root() / "hardware" else f"{path.name}"
-    return _build(convert(read_toml(path), _HardwareSpec, where), str(where))
+    return _build(convert(_extended(read_toml(path), str(where)), _HardwareSpec, where), str(where))
+
+
+def _extended(table: dict[str, Any], where: str) -> dict[str, Any]:
+    """The table over that of the device it extends: an overlay such as a calibration's."""
+    if "extends" not in table:
+        return table
+    name = table.pop("extends")
+    if not isinstance(name, str):
+        raise SpecError(f"{where}: key 'extends': must be the name of a device, not {name!r}")
+    base = aliases().get(name, name)
+    if base not in names("hardware"):
+        known = [*names("hardware"), *aliases()]
+        raise SpecError(f"{where}: key 'extends': unknown hardware {name!r}{nearest(name, known)}")
+    return {**read_toml(root() / "hardware" / f"{base}.toml"), "aliases": [], **table}
 
 
 @cache
@@ -115,6 +138,7 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
         "power": spec.power,
         "efficiency": spec.efficiency,
         "dispatch": spec.dispatch,
+        "multiprocessors": spec.multiprocessors,
     }
     return Hardware(
         name=spec.name,
@@ -134,6 +158,10 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
         dispatch_time=_positive(spec.dispatch.time, f"{where}: key 'dispatch.time'")
         if spec.dispatch
         else S.Zero,
+        multiprocessors=_optional(
+            spec.multiprocessors.count if spec.multiprocessors else None,
+            f"{where}: key 'multiprocessors.count'",
+        ),
         static_power=_optional(spec.power.tdp if spec.power else None, f"{where}: key 'power.tdp'"),
         sources={name: table.source for name, table in tables.items() if table is not None},
     )

@@ -36,6 +36,7 @@ class Hardware:
         flop_energy: energy of an operation, beyond static power.
         byte_energy: energy of a byte moved, beyond static power.
         static_power: power drawn while running; a spec's TDP, which bounds energy from above.
+        multiprocessors: blocks of a matrix product computed at once, if known.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Hardware:
     flop_energy: Expr = S.Zero
     byte_energy: Expr = S.Zero
     static_power: Expr | None = None
+    multiprocessors: Expr | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod

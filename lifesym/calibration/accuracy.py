@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from lifesym.calibration.features import EFFICIENCIES, NAMES, predict
 from lifesym.calibration.fit import matrix
 from lifesym.calibration.measurements import Observation
 
@@ -37,20 +38,21 @@ def grouped(
     return {name: summary(forecast[rows], measured[rows]) for name, rows in sorted(groups.items())}
 
 
-def one_efficiency(observations: Sequence[Observation], fitted: Sequence[Observation]) -> Any:
-    """A baseline: the roofline's bound over one efficiency, fitted to the median."""
+def roofline(observations: Sequence[Observation]) -> Any:
+    """Seconds at the device's peaks: the longer of memory and compute, in each part."""
     phase = observations[0].phase
+    perfect = [float(name in EFFICIENCIES) for name in NAMES[phase]]
+    return predict(phase, matrix(phase, observations), np.array(perfect))
 
-    def bound(rows: Sequence[Observation]) -> Any:
-        columns = matrix(phase, rows).sum(axis=1)
-        if phase == "prefill":
-            return columns[:, 0]
-        return np.maximum(columns[:, 0], columns[:, 4])
 
-    ratio = np.median(np.array([o.seconds for o in fitted]) / bound(fitted))
-    return ratio * bound(observations)
+def one_efficiency(observations: Sequence[Observation], fitted: Sequence[Observation]) -> Any:
+    """A baseline: the roofline over one efficiency, fitted to the median."""
+    ratio = np.median(np.array([o.seconds for o in fitted]) / roofline(fitted))
+    return ratio * roofline(observations)
 
 
 def bandwidth_only(observations: Sequence[Observation]) -> Any:
-    """A baseline without any fit: the bytes of a decode step over the bandwidth."""
-    return matrix(observations[0].phase, observations)[..., 0].sum(axis=1)
+    """A baseline without any fit: bytes over the bandwidth."""
+    phase = observations[0].phase
+    factors = matrix(phase, observations)
+    return factors[..., NAMES[phase].index("memory")].sum(axis=1)

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+from lifesym.calibration.rates import backend
 from lifesym.errors import SpecError
 
 COLUMNS = (
@@ -31,9 +32,10 @@ COLUMNS = (
     "tpot_ms",
     "notes",
 )
-Phase = Literal["decode", "prefill"]
+Phase = Literal["decode", "prefill", "request"]
 
 _DEPTH = re.compile(r"depth (\d+)")
+_WHOLE = re.compile(r"e2e_(m?s)=([\d.]+)")
 MODELS = {
     "Llama-(Vicuna)-7B": "llama-7b",
     "Vicuna-(Llama)-7B": "llama-7b",
@@ -58,6 +60,11 @@ MODELS = {
     "deepseek2 30B.A3B": "glm-4.7-flash",
 }
 """Names in tables that are not the database's in lower case."""
+SOFTWARE = (
+    *("llama.cpp", "tensorrt-llm", "vllm", "fastertransformer", "deepspeed", "exllamav2"),
+    *("autoawq", "lmdeploy", "mlc llm", "fastflowlm"),
+)
+"""Kinds of software; in the order in which a name is searched for them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +72,8 @@ class Observation:
     """One measured time.
 
     Attributes:
-        phase: ``decode`` (seconds a step) or ``prefill`` (seconds of the prompt).
+        phase: ``decode`` (seconds a step), ``prefill`` (seconds of the prompt) or ``request``
+            (seconds from the prompt to the last token, of the whole batch).
         seconds: what was measured.
         device: the device's name in the table.
         peak: its published matrix peak in FLOP/s; 0 where not given.
@@ -78,6 +86,7 @@ class Observation:
         devices: how many devices.
         prompt: prompt tokens; for decode 0 where the table does not say.
         past: tokens cached before the prompt.
+        generate: generated tokens; 0 but for requests.
         context: mean cached tokens of a decode step.
         source: where it was published.
     """
@@ -95,6 +104,7 @@ class Observation:
     devices: int
     prompt: int
     past: int
+    generate: int
     context: float
     source: str
 
@@ -104,14 +114,21 @@ class Observation:
         return self.bits < 15
 
     @property
-    def family(self) -> str:
-        """The kind of software: fits are shared within one."""
+    def software(self) -> str:
+        """The software without its release and options."""
         name = self.framework.lower()
-        if "llama.cpp" in name:
-            return "llama.cpp"
-        if re.search(r"tensorrt|nemo|nim|fastertransformer|vllm|lmdeploy|deepspeed", name):
-            return "serving"
-        return "other"
+        return next((known for known in SOFTWARE if known in name), name.split()[0])
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """What fits may be shared within, the most alike first.
+
+        The same release on the same kind of device, any release of the software on it, the
+        software on any, everything.
+        """
+        where = backend(self.framework, self.device)
+        release = f"{self.framework} on {where}"
+        return tuple(dict.fromkeys((release, f"{self.software} on {where}", self.software, "all")))
 
 
 @dataclass(frozen=True)
@@ -158,11 +175,11 @@ def _observed(row: dict[str, str], number: int, where: str) -> Iterator[Observat
         yield Unmapped(number, f"model {row['model']!r} is not in the database")
         return
     ttft, tpot = (_number(row, key, where) for key in ("ttft_ms", "tpot_ms"))
-    if not ttft and not tpot:
-        yield Unmapped(number, "end to end only: neither phase was measured")
-        return
-    batch = _number(row, "batch", where) or 1
     prompt, output = (_number(row, key, where) for key in ("prompt", "output_or_ctx"))
+    whole = _request_seconds(row["notes"])
+    if not ttft and not tpot and not (whole and prompt and output):
+        yield Unmapped(number, "no time of a phase or of a request of known lengths")
+        return
     common = {
         "device": row["hardware"],
         "peak": 1e12 * _number(row, "peak_tflops", where),
@@ -171,19 +188,30 @@ def _observed(row: dict[str, str], number: int, where: str) -> Iterator[Observat
         "model": model,
         "bits": _number(row, "weight_bits", where) or 16.0,
         "kv_bits": _number(row, "kv_bits", where) or 16.0,
-        "batch": int(batch),
+        "batch": int(_number(row, "batch", where) or 1),
         "devices": int(_number(row, "n_gpus", where) or 1),
         "prompt": int(prompt),
         "past": int(depth[1]) if (depth := _DEPTH.search(row["notes"])) else 0,
+        "generate": 0,
+        "context": 0.0,
         "source": row["source"],
     }
     if tpot:
         context = _context(row["notes"], prompt, output)
-        yield Observation(phase="decode", seconds=tpot / 1e3, context=context, **common)  # type: ignore[arg-type]
+        yield Observation(**{**common, "phase": "decode", "seconds": tpot / 1e3, "context": context})  # type: ignore[arg-type]
     if ttft and prompt:
-        yield Observation(phase="prefill", seconds=ttft / 1e3, context=0.0, **common)  # type: ignore[arg-type]
+        yield Observation(**{**common, "phase": "prefill", "seconds": ttft / 1e3})  # type: ignore[arg-type]
     elif ttft:
         yield Unmapped(number, "the prompt's length is not given")
+    if not ttft and not tpot:
+        lengths = {"generate": int(output), "context": prompt + output / 2}
+        yield Observation(**{**common, "phase": "request", "seconds": whole, **lengths})  # type: ignore[arg-type]
+
+
+def _request_seconds(notes: str) -> float:
+    """The end-to-end time that the notes state, in seconds; 0 where they state none."""
+    found = _WHOLE.search(notes)
+    return float(found[2]) / (1e3 if found[1] == "ms" else 1) if found else 0.0
 
 
 def _context(notes: str, prompt: float, output: float) -> float:
