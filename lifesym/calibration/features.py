@@ -80,12 +80,17 @@ def columns(o: Observation) -> tuple[Part, Part, Part]:
 
 def predict(phase: str, factors: Any, theta: Any) -> Any:
     """Seconds, for factors of shape (rows, parts, parameters) and a parameter vector."""
-    terms = factors * theta
-    memory, work, launches = (
-        terms[..., [name in group for name in NAMES[phase]]].sum(axis=2)
-        for group in (MEMORY, WORK, LAUNCHES)
+    return (active(phase, factors, theta) * theta).sum(axis=(1, 2))
+
+
+def active(phase: str, factors: Any, theta: Any) -> Any:
+    """The factors of the branch that each part's maximum takes: the exact Jacobian, by parts."""
+    memory, work = (
+        np.array([name in group for name in NAMES[phase]], dtype=float) for group in (MEMORY, WORK)
     )
-    return (launches + np.maximum(memory, work)).sum(axis=1)
+    terms = factors * theta
+    bound = (terms @ memory >= terms @ work)[..., None]
+    return factors * np.where(bound, 1 - work, 1 - memory)
 
 
 def shared(o: Observation) -> int:
@@ -126,7 +131,7 @@ def _step_cache(o: Observation, d: Device, batch: float, context: float) -> Part
 
 
 def _collectives(d: Device, s: Shape, n: int, tokens: float) -> Part:
-    """Two all-reduces a layer of 16-bit activations (Thakur et al. 2005), 2 (n-1)/n of them sent."""
+    """Two all-reduces a layer, each sending 2 (n-1)/n of the activations (Thakur et al. 2005)."""
     if n == 1:
         return {}
     sent = 2 * s.layers * 2 * (n - 1) / n * 2 * s.hidden * tokens

@@ -1,12 +1,12 @@
 """Fits by relative least squares, with bounds, a robust loss and confidence intervals."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from lifesym.calibration.features import EFFICIENCIES, NAMES, columns, predict, shared
+from lifesym.calibration.features import EFFICIENCIES, NAMES, UNITS, active, columns, predict
 from lifesym.calibration.measurements import Observation, Phase
 from lifesym.errors import SpecError
 
@@ -21,13 +21,16 @@ _STARTS = [
 ]
 """Where fits of decode steps begin: on both sides of every maximum of common devices."""
 _OTHER_STARTS = [
-    {**_TYPICAL, "stored_quantized": 7.0, "stored_16": 30.0, "layer": layer, "compute": compute}
+    {**_STARTS[0], "layer": layer, "compute": compute, "products": products}
     for layer, compute in ((5e-5, 1.3), (2e-4, 3.0), (1e-5, 1.6))
+    for products in (10.0, 30.0)
 ]
-FASTEST = 0.95
-"""Of the time that memory traffic needs: figures of bandwidth and file size are rounded."""
-ENOUGH = 20
-"""Observations that a group needs for a fit of its own."""
+"""Where others begin: on both sides of attention's maximum, at small and large launches."""
+
+UNSEEN = 1e-6
+"""Below it, a parameter's unit changes no forecast by more than rounding."""
+ALIKE = 0.995
+"""Cosine of two columns of the Jacobian from which two parameters are hardly told apart."""
 IMPLAUSIBLE = 0.05
 """An efficiency below it says that something else than the resource is waited for."""
 
@@ -42,13 +45,15 @@ class Fit:
         spread: half widths of their 95 % intervals; nan where the data say nothing of one.
         rows: observations used.
         unidentified: parameters that the data do not determine.
+        confused: pairs whose effects on the data are nearly proportional, with the cosine.
     """
 
     phase: Phase
     theta: Any
     spread: Any
     rows: int
-    unidentified: tuple[str, ...] = field(default=())
+    unidentified: tuple[str, ...] = ()
+    confused: tuple[tuple[str, str, float], ...] = ()
 
     def parameters(self) -> dict[str, float]:
         """Physical values: efficiencies, seconds a layer, operations a value."""
@@ -73,7 +78,23 @@ class Fit:
                 found[name] = "at its bound of 1"
             if name not in found and value < IMPLAUSIBLE:
                 found[name] = "implausibly low: something else is waited for"
+        for one, other, cosine in self.confused:
+            found.setdefault(one, f"hardly told apart from {other} (cosine {cosine:.4f})")
         return found
+
+    def report(self) -> dict[str, Any]:
+        """All of this as plain data: values, units, intervals (None where unknown), flags."""
+        values, ends = self.parameters(), self.intervals()
+        return {
+            "rows": self.rows,
+            "values": values,
+            "units": {name: UNITS[name] for name in values},
+            "intervals": {
+                name: None if np.isnan(pair).any() else [float(end) for end in pair]
+                for name, pair in ends.items()
+            },
+            "flags": self.flags(),
+        }
 
     def forecast(self, observations: Sequence[Observation]) -> Any:
         """Seconds for each observation's workload."""
@@ -124,91 +145,34 @@ def fit(phase: Phase, observations: Sequence[Observation], robust: float = 0.05)
     starts = _STARTS if phase == "decode" else _OTHER_STARTS
     found = min((solve(start) for start in starts), key=lambda one: one.cost)
     theta = np.where(used, found.x / scale, low)
-    spread, weak = _spread(found, scale, names, used)
-    return Fit(phase, theta, spread, len(observations), weak)
+    spread, weak, pairs = _spread(phase, factors, seconds, theta)
+    return Fit(phase, theta, spread, len(observations), weak, pairs)
 
 
 def _spread(
-    found: Any, scale: Any, names: tuple[str, ...], used: Any
-) -> tuple[Any, tuple[str, ...]]:
-    """95 % half widths from the Jacobian; parameters it does not see are unidentified."""
-    jacobian = found.jac[:, used]
-    freedom = max(1, jacobian.shape[0] - jacobian.shape[1])
-    variance = 2 * found.cost / freedom
-    inverse = np.linalg.pinv(jacobian.T @ jacobian)
+    phase: Phase, factors: Any, seconds: Any, theta: Any
+) -> tuple[Any, tuple[str, ...], tuple[tuple[str, str, float], ...]]:
+    """95 % half widths, what the data do not determine, and pairs that they hardly tell apart.
+
+    The closed form is piecewise linear in its parameters, so its Jacobian is exact: the factors of
+    the branch that is active in each part.
+    """
+    names = NAMES[phase]
+    jacobian = active(phase, factors, theta).sum(axis=1) / seconds[:, None]
+    seen = np.linalg.norm(jacobian, axis=0) > UNSEEN
+    kept = jacobian[:, seen] / np.linalg.norm(jacobian[:, seen], axis=0)
+    residuals = predict(phase, factors, theta) / seconds - 1
+    variance = float(np.sum(residuals**2)) / max(1, len(seconds) - int(seen.sum()))
+    inverse = np.linalg.pinv(kept.T @ kept)
+    scale = np.linalg.norm(jacobian[:, seen], axis=0)
     widths = np.full(len(names), np.nan)
-    widths[used] = 1.96 * np.sqrt(np.maximum(np.diag(inverse), 0) * variance) / scale[used]
-    flat = np.linalg.norm(found.jac, axis=0) < 1e-9
-    weak = tuple(name for name, no in zip(names, flat | ~used, strict=True) if no)
-    return widths, weak
-
-
-def fits(phase: Phase, observations: Sequence[Observation]) -> dict[str, Fit]:
-    """A fit for each group with enough observations, and ``all`` for what is like none of them."""
-    groups: dict[str, list[Observation]] = {}
-    for o in observations:
-        for name in o.groups if o.phase == phase else ():
-            groups.setdefault(name, []).append(o)
-    return {
-        name: fit(phase, rows)
-        for name, rows in groups.items()
-        if name == "all" or len(rows) >= ENOUGH
-    }
-
-
-def forecasts(found: Mapping[str, Fit], observations: Sequence[Observation]) -> Any:
-    """Seconds of observations of one phase, each by the fit of the group most like it."""
-    seconds = np.empty(len(observations))
-    chosen = [next(name for name in o.groups if name in found) for o in observations]
-    for name in dict.fromkeys(chosen):
-        here = [i for i, other in enumerate(chosen) if other == name]
-        seconds[here] = found[name].forecast([observations[i] for i in here])
-    return seconds
-
-
-def left_out(
-    phase: Phase,
-    observations: Sequence[Observation],
-    key: Callable[[Observation], str],
-    progress: Callable[[str], None] | None = None,
-) -> Any:
-    """Forecasts of every observation from fits to those with another key (another device).
-
-    Raises:
-        SpecError: every observation has the same key.
-    """
-    keys = [key(o) for o in observations]
-    if len(set(keys)) < 2:
-        raise SpecError(f"all {phase} measurements are of {keys[0]}: none is left to fit to")
-    seconds = np.empty(len(observations))
-    for each in dict.fromkeys(keys):
-        if progress:
-            progress(f"{phase} without {each}")
-        others = [o for o, k in zip(observations, keys, strict=True) if k != each]
-        here = [i for i, k in enumerate(keys) if k == each]
-        seconds[here] = forecasts(fits(phase, others), [observations[i] for i in here])
-    return seconds
-
-
-def usable(
-    observations: Sequence[Observation],
-) -> tuple[list[Observation], list[tuple[Observation, str]]]:
-    """Those that can be forecast, and the others with the reason.
-
-    A decode step or a request that took less time than its memory traffic needs at the full
-    bandwidth of all its devices was not what its table says: such rows are left aside too.
-    """
-    good: list[Observation] = []
-    bad: list[tuple[Observation, str]] = []
-    for o in observations:
-        try:
-            parts = columns(o)
-        except SpecError as error:
-            bad.append((o, str(error)))
-            continue
-        needed = 0.0 if o.phase == "prefill" else sum(part.get("memory", 0.0) for part in parts)
-        if o.seconds < FASTEST * needed * shared(o) / o.devices:
-            bad.append((o, "faster than the memory's bandwidth allows: not as its table says"))
-        else:
-            good.append(o)
-    return good, bad
+    widths[seen] = 1.96 * np.sqrt(np.maximum(np.diag(inverse), 0) * variance) / scale
+    alike = kept.T @ kept
+    known = [name for name, yes in zip(names, seen, strict=True) if yes]
+    pairs = tuple(
+        (known[i], known[j], float(alike[i, j]))
+        for i in range(len(known))
+        for j in range(i)
+        if alike[i, j] > ALIKE
+    )
+    return widths, tuple(name for name, yes in zip(names, seen, strict=True) if not yes), pairs

@@ -67,7 +67,7 @@ def device(name: str, peak: float, bandwidth: float) -> Device:
     rate = bandwidth or (float(spec.bandwidth) if spec else 0.0)
     if not rate:
         raise SpecError(f"{name}: its bandwidth is not known")
-    matrix = peak or (float(max({**spec.vector, **spec.matrix}.values())) if spec else 0.0)
+    matrix = peak or _peak(spec)
     vector = 0.0
     if spec is not None:
         fp32 = spec.vector.get("fp32")
@@ -82,6 +82,15 @@ def device(name: str, peak: float, bandwidth: float) -> Device:
         link=float(spec.link_bandwidth) if spec and spec.link_bandwidth else PCIE,
         multiprocessors=int(spec.multiprocessors) if spec and spec.multiprocessors else 0,
     )
+
+
+def _peak(spec: Any) -> float:
+    """The peak of products in 16 bits, in which the measured software computes."""
+    known = {**spec.vector, **spec.matrix} if spec else {}
+    for name in ("fp16", "bf16", "tf32", "fp32"):
+        if name in known:
+            return float(known[name])
+    return float(max(known.values(), default=0.0))
 
 
 def _spec(name: str) -> Any:

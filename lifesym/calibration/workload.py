@@ -65,9 +65,9 @@ def shape(model: str, tokens: int) -> Shape:
     read = loaded.forward(tokens, 1, 0).cost(weights="int8").weight_bytes
     head = float(step.filter(section="head").cost().matmul_flops)
     linear = [
-        (int(op.in_features), int(op.out_features), int(entry.count))
-        for entry in step.filter(lambda entry: isinstance(entry.operator, Linear))
-        if (op := entry.operator) and entry.section != "head"
+        (int(entry.operator.in_features), int(entry.operator.out_features), int(entry.count))
+        for entry in step
+        if isinstance(entry.operator, Linear) and entry.section != "head"
     ]
     return Shape(
         layers=int(loaded.values.get(sym.layers, 0)) or _depth(loaded),
