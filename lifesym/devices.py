@@ -1,6 +1,7 @@
 """Devices of the database: TOML specs, their checks, and their names."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -56,6 +57,13 @@ class _Efficiency(msgspec.Struct, forbid_unknown_fields=True):
     memory: int | Decimal = 1
 
 
+class _Typical(msgspec.Struct, forbid_unknown_fields=True):
+    source: str
+    memory: int | Decimal = 1
+    compute: int | Decimal = 1
+    dispatch: int | Decimal | None = None
+
+
 class _Dispatch(msgspec.Struct, forbid_unknown_fields=True):
     time: int | Decimal
     source: str
@@ -105,11 +113,48 @@ def _extended(table: dict[str, Any], where: str) -> dict[str, Any]:
     name = table.pop("extends")
     if not isinstance(name, str):
         raise SpecError(f"{where}: key 'extends': must be the name of a device, not {name!r}")
-    base = aliases().get(name, name)
-    if base not in names("hardware"):
-        known = [*names("hardware"), *aliases()]
-        raise SpecError(f"{where}: key 'extends': unknown hardware {name!r}{nearest(name, known)}")
+    try:
+        base = database_name(name)
+    except SpecError as error:
+        raise SpecError(f"{where}: key 'extends': {error}") from None
     return {**read_toml(root() / "hardware" / f"{base}.toml"), "aliases": [], **table}
+
+
+def typical(hardware: Hardware) -> Hardware:
+    """The device with its class's usual efficiencies and dispatch time where it has none.
+
+    They are fits to published measurements (``specs/efficiencies.toml``): far from exact for any
+    one device, and nearer than its peaks.
+
+    >>> typical(load_hardware("rtx-4090")).memory_efficiency
+    89/100
+    """
+    table = read_toml(root() / "efficiencies.toml").get(hardware.kind)
+    if table is None:
+        return hardware
+    usual = convert(table, _Typical, f"efficiencies.toml: {hardware.kind}")
+    measured = {"efficiency", "dispatch"} & set(hardware.sources)
+    changes: dict[str, Any] = {}
+    if "efficiency" not in measured:
+        changes["memory_efficiency"] = exact(usual.memory)
+        changes["compute_efficiency"] = exact(usual.compute)
+    if "dispatch" not in measured and usual.dispatch is not None:
+        changes["dispatch_time"] = exact(usual.dispatch)
+    source = f"usual for a device of its class: {usual.source}"
+    return replace(hardware, **changes, sources={**hardware.sources, "typical": source})
+
+
+def database_name(name: str) -> str:
+    """The name in the database of a device or alias.
+
+    Raises:
+        SpecError: not in the database.
+    """
+    found = aliases().get(name, name)
+    if found not in names("hardware"):
+        known = [*names("hardware"), *aliases()]
+        raise SpecError(f"unknown hardware {name!r}{nearest(name, known)}")
+    return found
 
 
 @cache

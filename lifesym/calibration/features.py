@@ -53,12 +53,12 @@ UNITS = {
     "layer": "s a layer",
     "sequence": "s a sequence and step",
     "collective": "s a message",
-    "link": "times the bytes over the link's bandwidth",
+    "link": "of the link's time, inverse",
     "serial": "s a layer and cached token",
     "scores": "passes over the scores",
-    "unpack": "operations a value unpacked",
-    "stored_quantized": "operations a value of a matrix-vector product",
-    "stored_16": "operations a 16-bit value of a matrix-vector product",
+    "unpack": "operations a value",
+    "stored_quantized": "operations a value",
+    "stored_16": "operations a value",
     "products": "operations a multiply-add of attention",
 }
 EFFICIENCIES = ("memory", "compute")

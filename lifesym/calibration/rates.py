@@ -6,8 +6,9 @@ from functools import cache
 from math import inf
 from typing import Any
 
-from lifesym.devices import load_hardware
+from lifesym.devices import aliases, load_hardware
 from lifesym.errors import SpecError
+from lifesym.specs import names
 
 PCIE = 32e9
 """Bytes a second between devices whose link is not known: sixteen lanes of PCIe 4."""
@@ -94,14 +95,19 @@ def _peak(spec: Any) -> float:
 
 
 def _spec(name: str) -> Any:
-    """The database's device for a name as tables write it, or None."""
+    found = named(name)
+    return load_hardware(found) if found else None
+
+
+@cache
+def named(name: str) -> str:
+    """The database's name for a device as tables write it; empty where it has none."""
     plain = name.lower()
     for candidate in (name, STAND_INS.get(plain, _slug(plain)), plain.replace(" ", "-")):
-        try:
-            return load_hardware(candidate)
-        except SpecError:
-            continue
-    return None
+        found = aliases().get(candidate, candidate)
+        if found in names("hardware"):
+            return found
+    return ""
 
 
 def _slug(name: str) -> str:

@@ -53,6 +53,14 @@ if TYPE_CHECKING:
     from lifesym.inference import Forecast
     from lifesym.roofline import Term
 
+Typical = Annotated[
+    bool,
+    typer.Option(
+        "--typical",
+        help="With the usual efficiencies of its class, where it has none of its own.",
+        rich_help_panel=DEVICE,
+    ),
+]
 Efficiency = Annotated[
     float | None,
     typer.Option(
@@ -97,6 +105,7 @@ def forecast(
     draft: Draft = None,
     draft_tokens: DraftTokens = 4,
     acceptance: Acceptance = 0.8,
+    typical: Typical = False,
     compute_efficiency: Efficiency = None,
     memory_efficiency: Efficiency = None,
     dispatch_time: Seconds = None,
@@ -120,7 +129,8 @@ def forecast(
         "dispatch_time": dispatch_time,
     }
     numbers = {name: value for name, value in chosen.items() if value is not None}
-    hardware = ls.load_hardware(on).with_(**numbers)
+    device = ls.load_hardware(on)
+    hardware = (ls.typical(device) if typical else device).with_(**numbers)
     loaded = ls.load_model(model)
     base = {name: value for name, value in options.items() if name not in _ASIDE}
     if compare:

@@ -39,14 +39,14 @@ def validate(
     from lifesym.calibration import load, usable  # noqa: PLC0415 (an extra, and slow to import)
     from lifesym.errors import SpecError  # noqa: PLC0415
 
-    rows, unmapped = load(_path(data))
+    rows, unmapped = load(measurements(data))
     observations, unknown = usable(rows)
     left_aside = [{"line": item.row, "reason": item.reason} for item in unmapped]
     left_aside += [{"line": o.line, "phase": o.phase, "reason": why} for o, why in unknown]
     if not observations:
         why = left_aside[0]["reason"] if left_aside else "it has no rows"
         raise SpecError(f"{data}: no row can be compared: {why}")
-    fitted = None if fit is None else usable(load(_path(fit))[0])[0]
+    fitted = None if fit is None else usable(load(measurements(fit))[0])[0]
     found: dict[str, Any] = {}
     curves = {}
     for phase in PHASES:
@@ -65,7 +65,8 @@ def validate(
     note(f"{len(left_aside)} phases of rows were not compared; --json lists them with reasons")
 
 
-def _path(name: str) -> Path:
+def measurements(name: str) -> Path:
+    """The file of measurements that a name or a path means."""
     from lifesym.specs import root  # noqa: PLC0415
 
     return root() / "measurements" / "published.csv" if name == "published" else Path(name)
