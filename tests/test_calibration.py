@@ -1,6 +1,6 @@
 """Forecasts against published measurements: the figures that the documentation states.
 
-Every figure is of forecasts for devices, lengths, models or device counts that the fit has not seen.
+Every figure is of forecasts of devices, lengths, models or counts that the fit has not seen.
 """
 
 from dataclasses import replace
@@ -152,7 +152,8 @@ def test_the_jacobian_is_that_of_the_closed_form(observations: list[Observation]
         rows = [o for o in observations if o.phase == phase][:40]
         factors = matrix(phase, rows)  # type: ignore[arg-type]
         scale = np.maximum(factors.max(axis=(0, 1)), 1e-300)
-        theta = np.where(scale > 1e-200, 0.3 / scale * seconds(rows).mean(), 0.0)
+        spread = np.random.default_rng(7).uniform(0.1, 0.5, len(scale))
+        theta = np.where(scale > 1e-200, spread / scale * seconds(rows).mean(), 0.0)
         exact = active(phase, factors, theta).sum(axis=1)
         for i in range(len(NAMES[phase])):
             step = np.zeros(len(theta))

@@ -111,7 +111,7 @@ def named(name: str) -> str:
 
 
 def _slug(name: str) -> str:
-    text = re.sub(r"^(nvidia|amd|apple|intel|geforce)\s+", "", name)
+    text = re.sub(r"^((nvidia|amd|apple|intel|geforce)\s+)+", "", name)
     text = text.replace("(", "").replace(")", "").replace(" cpu", "").replace("+", "plus")
     return text.replace(" ", "-")
 

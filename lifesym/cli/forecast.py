@@ -161,7 +161,7 @@ def forecast(
 _ASIDE = frozenset(
     {
         *("model", "on", "prompt", "generate", "json", "compare"),
-        *("compute_efficiency", "memory_efficiency", "dispatch_time"),
+        *("typical", "compute_efficiency", "memory_efficiency", "dispatch_time"),
         *("pipeline", "microbatches", "draft", "draft_tokens", "acceptance"),
     }
 )
