@@ -43,7 +43,8 @@ class Term:
         memory: its memory time.
         dispatch: its dispatch time.
         network: its time on the link.
-        time: what it adds to the total.
+        busy: the longer of compute and memory, or what the overlap rule makes of them.
+        time: what it adds to the total: busy, dispatch and network.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Term:
     memory: Expr
     dispatch: Expr
     network: Expr
+    busy: Expr
     time: Expr
 
     def map(self, change: Callable[[Expr], Expr]) -> Self:
@@ -63,7 +65,7 @@ class Term:
         return replace(self, cost=cost, **times)
 
 
-TIMES = ("compute", "memory", "dispatch", "network", "time")
+TIMES = ("compute", "memory", "dispatch", "network", "busy", "time")
 
 
 def rates(
@@ -125,19 +127,17 @@ def time_terms(
             raise SymbolError("overlap 'pass' is not modelled with several memories")
         cost = trace.cost_at(precision)
         parts = rates(cost, hardware, precision)
-        compute, memory, *serial = parts
-        time = Maximum(compute, memory) + Add(*serial)
-        return (_term("total", "pass", "", cost, S.One, parts, time),)
+        busy = Maximum(*parts[:2])
+        return (_term("total", "pass", "", cost, S.One, parts, busy),)
     terms = []
     for entry in trace:
         cost = entry.operator.cost(precision)
         experts = isinstance(entry.operator, Experts)
         parts = rates(cost, hardware, precision, levels, experts=experts)
-        compute, memory, *serial = parts
+        compute, memory, *_ = parts
         busy = Maximum(compute, memory) if overlap == "operator" else compute + memory
         family = entry.operator.family
-        time = entry.count * (busy + Add(*serial))
-        terms.append(_term(entry.name, entry.section, family, cost, entry.count, parts, time))
+        terms.append(_term(entry.name, entry.section, family, cost, entry.count, parts, busy))
     return tuple(terms)
 
 
@@ -153,7 +153,7 @@ def _term(
     cost: Cost,
     count: Expr,
     parts: tuple[Expr, ...],
-    time: Expr,
+    busy: Expr,
 ) -> Term:
     compute, memory, dispatch, network = (count * part for part in parts)
     return Term(
@@ -165,5 +165,6 @@ def _term(
         memory=memory,
         dispatch=dispatch,
         network=network,
-        time=time,
+        busy=count * busy,
+        time=count * (busy + Add(*parts[2:])),
     )

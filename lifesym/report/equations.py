@@ -73,18 +73,13 @@ def _term_rows(terms: Iterable[Term]) -> list[Row]:
     busy: dict[Expr, list[str]] = {}
     serial: dict[str, Expr] = {"link": S.Zero, "dispatch": S.Zero}
     for term in terms:
-        alone = expand_once(term.time) - term.dispatch - term.network
-        if alone != 0:
-            busy.setdefault(alone, []).append(term.name)
+        if term.busy != 0:
+            busy.setdefault(term.busy, []).append(term.name)
         serial["link"] += term.network
         serial["dispatch"] += term.dispatch
     joined = [Row(len(names) * value, _names(names)) for value, names in busy.items()]
-    return joined + [Row(value, name) for name, value in serial.items() if value != 0]
-
-
-def expand_once(expr: Expr) -> Expr:
-    """A product over a sum written as a sum of products, inside nothing."""
-    return expr.expand(deep=False)
+    shown = ((name, factor(expand(value))) for name, value in serial.items())
+    return joined + [Row(value, name) for name, value in shown if value != 0]
 
 
 def _names(names: list[str]) -> str:
@@ -112,11 +107,13 @@ def _product(variables: list[Symbol], powers: tuple[int, ...]) -> Expr:
 
 
 def _signed(listed: list[Row], show: Callable[[Expr], str]) -> list[tuple[str, str]]:
-    """Each row's sign and printed absolute value."""
+    """Each row's sign and printed absolute value; a sum keeps its own signs."""
     signed = []
     for row in listed:
-        negative = row.value.could_extract_minus_sign()
-        signed.append(("-" if negative else "+", show(-row.value if negative else row.value)))
+        negative = not row.value.is_Add and row.value.could_extract_minus_sign()
+        printed = show(-row.value if negative else row.value)
+        bare = printed.startswith("-")
+        signed.append(("-" if negative else "+", f"({printed})" if bare else printed))
     return signed
 
 
