@@ -149,21 +149,19 @@ def mixtral(c: MixtralConfig, name: str) -> Model:
 
 def _qwen_moe(c: QwenMoeConfig, name: str, *, qwen3: bool) -> Model:
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    window = c.sliding_window if c.use_sliding_window else None
-    first = c.max_window_layers
-    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, window, lambda i: i >= first)
-    refuse(any(kinds) and not all(kinds), "key 'max_window_layers': mixed windows are not modelled")
-    windowed = sym.window if all(kinds) and kinds else None
+    window, last = c.window, c.max_window_layers
+    rule = (lambda _: True) if qwen3 else (lambda i: i % 2 == 0 and i < last)
+    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, window, rule)
     only = set(c.mlp_only_layers or ())
     step = c.decoder_sparse_step
     dense = [i in only or (i + 1) % step != 0 for i in range(c.num_hidden_layers)]
-    if qwen3:
-        attention = rotary_attention(
-            windowed, qkv_bias=c.attention_bias, out_bias=c.attention_bias, qk_norm="head"
-        )
-        c.head_dim = c.head_dim or 128
-    else:
-        attention = rotary_attention(windowed, qkv_bias=c.qkv_bias)
+
+    def attention(windowed: Expr | None) -> Attention:
+        if not qwen3:
+            return rotary_attention(windowed, qkv_bias=c.qkv_bias)
+        bias = c.attention_bias
+        return rotary_attention(windowed, qkv_bias=bias, out_bias=bias, qk_norm="head")
+
     shared = None if qwen3 else c.shared_expert_intermediate_size
     refuse(not qwen3 and shared is None, "missing key 'shared_expert_intermediate_size'")
     function = activation(c.hidden_act)
@@ -177,9 +175,17 @@ def _qwen_moe(c: QwenMoeConfig, name: str, *, qwen3: bool) -> Model:
         shared_gate=shared is not None,
     )
     mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
-    sections, counts = expert_sections(
-        dense, pre_norm_layer(attention, mlp), pre_norm_layer(attention, moe)
-    )
+    if any(dense):
+        refuse(
+            any(kinds) and not all(kinds),
+            "key 'mlp_only_layers': dense layers beside windows in some layers are not modelled",
+        )
+        mixer = attention(sym.window if all(kinds) else None)
+        sections, counts = expert_sections(
+            dense, pre_norm_layer(mixer, mlp), pre_norm_layer(mixer, moe)
+        )
+    else:
+        sections, counts = layer_sections(kinds, lambda w: pre_norm_layer(attention(w), moe))
     sizes = moe_sizes(
         c,
         experts=c.num_experts,

@@ -124,13 +124,15 @@ def granitemoe(c: GraniteMoeConfig, name: str) -> Model:
 
 
 def phimoe(c: PhimoeConfig, name: str) -> Model:
-    """Phi-3.5-MoE; its sliding window is as long as its context and is not modelled."""
+    """Phi-3.5-MoE: every layer has the window, where one is given."""
     norm = NormSpec(features=sym.hidden, kind="layer")
     bias = c.attention_bias
-    layer = pre_norm_layer(rotary_attention(qkv_bias=bias, out_bias=bias), _experts(c.hidden_act))
+    windowed = None if c.sliding_window is None else sym.window
+    attention = rotary_attention(windowed, qkv_bias=bias, out_bias=bias)
+    layer = pre_norm_layer(attention, _experts(c.hidden_act))
     ends = Decoder(norm=norm, tied=c.tie_word_embeddings, head_bias=c.lm_head_bias)
     sections = ends.around(_layers(replace(layer, mixer_norm=norm, mlp_norm=norm)))
-    return assemble(name, c.model_type, sections, _moe_sizes(c))
+    return assemble(name, c.model_type, sections, _moe_sizes(c, window=c.sliding_window))
 
 
 def minimax(c: MinimaxConfig, name: str) -> Model:

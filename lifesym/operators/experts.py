@@ -47,6 +47,11 @@ class Routing:
             all(0 <= p <= 1 for p in self.probabilities),
             "every routing probability must be between 0 and 1",
         )
+        factor = exact(self.imbalance, "imbalance")
+        require(
+            not factor.is_number or bool(factor >= 1),
+            f"imbalance must be at least 1, the work that is needed, not {self.imbalance}",
+        )
 
     def distinct(self, experts: Expr, active: Expr, tokens: Expr) -> Expr:
         r"""The expected number of distinct experts that so many tokens choose.

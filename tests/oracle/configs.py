@@ -171,16 +171,21 @@ def qwen2_moe(rng: Random) -> Config:
         num_experts_per_tok=rng.randint(1, 4),
         moe_intermediate_size=rng.randint(5, 40),
         shared_expert_intermediate_size=rng.randint(5, 40),
-        decoder_sparse_step=rng.choice([1, 2]),
-        mlp_only_layers=rng.choice([[], [0]]),
     )
     config.pop("head_dim")
-    return config
+    if rng.random() < 0.5:  # windows in every other layer, up to max_window_layers
+        windows = {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 2}
+        return config | windows
+    dense = {
+        "decoder_sparse_step": rng.choice([1, 2]),
+        "mlp_only_layers": rng.choice([[], [0]]),
+    }
+    return config | dense | {"sliding_window": 0}  # as configs without windows are saved
 
 
 def qwen3_moe(rng: Random) -> Config:
-    """No shared experts."""
-    return _decoder(
+    """No shared experts; windows in every layer or in none; heads of hidden / heads by default."""
+    config = _decoder(
         rng,
         "qwen3_moe",
         num_experts=4,
@@ -189,6 +194,11 @@ def qwen3_moe(rng: Random) -> Config:
         decoder_sparse_step=rng.choice([1, 2]),
         mlp_only_layers=rng.choice([[], [0]]),
     )
+    if rng.random() < 0.5:
+        config.pop("head_dim")
+        config["hidden_size"] = 4 * config["num_attention_heads"]
+    windows = {"use_sliding_window": True, "sliding_window": 6}
+    return config | (windows if rng.random() < 0.5 else {})
 
 
 def olmoe(rng: Random) -> Config:
@@ -274,6 +284,7 @@ def granitemoe(rng: Random) -> Config:
 def phimoe(rng: Random) -> Config:
     """Biases, and the two experts a token that its router chooses."""
     config = _experts(rng, "phimoe") | {"num_experts_per_tok": 2}
+    config["sliding_window"] = rng.choice([None, 5, 11])
     config.pop("head_dim")
     return config | {"attention_bias": rng.random() < 0.5, "lm_head_bias": rng.random() < 0.5}
 
