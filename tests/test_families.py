@@ -73,7 +73,11 @@ SPELLINGS: dict[str, tuple[Json, Json]] = {
     ),
     "dtype": (LLAMA | {"torch_dtype": "bfloat16"}, LLAMA | {"dtype": "bfloat16"}),
     "heads left out": (LLAMA, LLAMA | {"num_key_value_heads": 8, "head_dim": 8}),
-    "no window": (MISTRAL, MISTRAL | {"sliding_window": None}),
+    "no window": (
+        MISTRAL | {"sliding_window": None},
+        MISTRAL | {"layer_types": ["full_attention"] * 4},
+    ),
+    "default window": (MISTRAL, MISTRAL | {"sliding_window": 4096}),
     "windows unused": (
         QWEN2 | {"sliding_window": 32, "use_sliding_window": False, "max_window_layers": 0},
         QWEN2 | {"sliding_window": None, "layer_types": ["full_attention"] * 4},

@@ -14,8 +14,9 @@ from lifesym.model import Model, Section
 from lifesym.operators.activation import ACTIVATION_OPS
 from lifesym.symbols import Size
 
-Count = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+"""A size that may be zero."""
+Count = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
 """A size in a config: at least one, and not absurd."""
 
 ALIASES = {"num_local_experts_per_tok": "num_experts_per_tok", "dtype": "torch_dtype"}
