@@ -43,8 +43,7 @@ class Term:
         memory: its memory time.
         dispatch: its dispatch time.
         network: its time on the link.
-        busy: the longer of compute and memory, or what the overlap rule makes of them.
-        time: what it adds to the total: busy, dispatch and network.
+        busy: its time in computing and moving data, as far as they do not overlap.
     """
 
     name: str
@@ -56,7 +55,11 @@ class Term:
     dispatch: Expr
     network: Expr
     busy: Expr
-    time: Expr
+
+    @property
+    def time(self) -> Expr:
+        """What it adds to the total."""
+        return self.busy + self.dispatch + self.network
 
     def map(self, change: Callable[[Expr], Expr]) -> Self:
         """The term with a change made to every expression in it."""
@@ -65,7 +68,7 @@ class Term:
         return replace(self, cost=cost, **times)
 
 
-TIMES = ("compute", "memory", "dispatch", "network", "busy", "time")
+TIMES = ("compute", "memory", "dispatch", "network", "busy")
 
 
 def rates(
@@ -134,8 +137,7 @@ def time_terms(
         cost = entry.operator.cost(precision)
         experts = isinstance(entry.operator, Experts)
         parts = rates(cost, hardware, precision, levels, experts=experts)
-        compute, memory, *_ = parts
-        busy = Maximum(compute, memory) if overlap == "operator" else compute + memory
+        busy = Maximum(*parts[:2]) if overlap == "operator" else Add(*parts[:2])
         family = entry.operator.family
         terms.append(_term(entry.name, entry.section, family, cost, entry.count, parts, busy))
     return tuple(terms)
@@ -166,5 +168,4 @@ def _term(
         dispatch=dispatch,
         network=network,
         busy=count * busy,
-        time=count * (busy + Add(*parts[2:])),
     )
