@@ -253,17 +253,13 @@ class Forecast:
         return self.timed(self.trace(new, past))
 
     def _chunked(self, chunks: Chunks) -> tuple[Term, ...]:
-        """Whole chunks summed in closed form, the remainder, and the logits of the last one."""
+        """The chunks before the last summed in closed form, and the last with its logits."""
+        last = self._pass(chunks.last, self.past + chunks.offset)
+        if chunks.before.is_zero:
+            return last
         context = self.past + index * chunks.chunk
-        body = self.trace(chunks.chunk, context, logits="none")
-        terms = [summed(term, chunks.whole) for term in self.timed(body)]
-        if not chunks.rest.is_zero:
-            after = self.past + chunks.chunk * chunks.whole
-            rest = self.trace(chunks.rest, after, logits="none")
-            terms += [scaled(term, chunks.has_rest) for term in self.timed(rest)]
-        known = {entry.path for entry in body}
-        logits = self.trace(chunks.chunk, context).filter(lambda entry: entry.path not in known)
-        return (*terms, *self.timed(logits))
+        body = self.timed(self.trace(chunks.chunk, context, logits="none"))
+        return (*(summed(term, chunks.before) for term in body), *last)
 
     def _step_at(self, name: str, context: Expr) -> Result:
         terms = self._pass(S.One, context)
