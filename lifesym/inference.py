@@ -96,8 +96,8 @@ class Forecast:
     def memory(self) -> Result:
         """Bytes a device's own memory holds at the end: weights and KV cache; not activations."""
         weights = Add(*(self._weights.values()))
-        parts = (Part(name="weights", value=weights), Part(name="KV cache", value=self._cache))
-        return Result(name="memory", unit="byte", expr=weights + self._cache, parts=parts)
+        parts = (Part(name="weights", value=weights), Part(name="KV cache", value=self.cache_bytes))
+        return Result(name="memory", unit="byte", expr=weights + self.cache_bytes, parts=parts)
 
     @cached_property
     def capacity(self) -> Result:
@@ -107,7 +107,7 @@ class Forecast:
         prefill (of a chunk, where it is chunked), beside the residual stream kept for the sum.
         """
         parts = [Part(name=role, value=value) for role, value in self._weights.items()]
-        parts.append(Part(name="KV cache", value=self._cache))
+        parts.append(Part(name="KV cache", value=self.cache_bytes))
         new = self.prompt if self.chunk is None else self.chunk
         costs = [entry.operator.cost(self.precision) for entry in self.trace(new, self.past)]
         live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
@@ -117,19 +117,24 @@ class Forecast:
 
     @cached_property
     def _weights(self) -> dict[str, Expr]:
-        roles = self.trace(S.One, S.Zero).weight_roles().items()
-        return {
-            role: self._here("experts" if role == "experts" else "weights")
-            * self.precision.weight_bytes(count, role)
-            for role, count in roles
-        }
+        return self.held(self.trace(S.One, S.Zero))
+
+    def held(self, trace: Trace) -> dict[str, Expr]:
+        """Bytes of a trace's weights by role that the device's own memory holds."""
+        return {role: self.held_bytes(role, n) for role, n in trace.weight_roles().items()}
+
+    def held_bytes(self, role: str, count: Expr) -> Expr:
+        """Bytes of so many weights of a role that the device's own memory holds."""
+        here = self._here("experts" if role == "experts" else "weights")
+        return here * self.precision.weight_bytes(count, role)
 
     def _here(self, role: str) -> Expr:
         """The share of what the device's own memory holds; other levels hold the rest."""
         return 1 - Add(*(level.share(role) for level in self.levels))
 
     @cached_property
-    def _cache(self) -> Expr:
+    def cache_bytes(self) -> Expr:
+        """Bytes of the KV cache and states at the end that the device's own memory holds."""
         tokens = self.past + self.prompt + self.generate
         elements = self.trace(S.One, S.Zero).cache_elements(tokens)
         state = self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
