@@ -80,7 +80,7 @@ def test_shared_experts_are_an_mlp(name: str) -> None:
 def test_the_vocabulary_is_split_and_rounded_up() -> None:
     _, part = split("gpt2", 4)
     roles = part.weight_roles()
-    assert roles["embedding"] == 12565 * 768  # 50257 / 4, rounded up; tied to the head
+    assert roles["tied_embedding"] == 12565 * 768  # 50257 / 4, rounded up; tied to the head
     messages = part.filter(name="embedding_all_reduce").cost().messages
     assert messages == 2 * 3
     head = part.filter(name="lm_head").cost()

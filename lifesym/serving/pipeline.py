@@ -118,7 +118,7 @@ class Pipeline:
         if ends["head"] and not ends["embed"]:
             for operator in (entry.operator for entry in f.trace(S.One, S.Zero)):
                 if isinstance(operator, LMHead) and operator.tied:
-                    held += f.held_bytes("embedding", operator.hidden * operator.vocab)
+                    held += f.held_bytes("tied_embedding", operator.hidden * operator.vocab)
         return held
 
 

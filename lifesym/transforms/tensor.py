@@ -110,7 +110,7 @@ class TensorParallel:
             summed = operator.tokens * operator.out_features
         elif isinstance(operator, Experts):
             summed = operator.tokens * operator.hidden
-        elif isinstance(operator, Embedding) and operator.role == "embedding":
+        elif isinstance(operator, Embedding) and entry.name == "embedding":
             summed = operator.tokens * operator.features
         elif isinstance(operator, Norm) and split.operator != operator and part.whole_row(operator):
             summed = sympify(operator.rows)  # the sum of squares of a row that several devices hold
@@ -157,7 +157,7 @@ class _Part:
             return replace(operator, elements=self._share(operator, "elements", name))
         if isinstance(operator, LMHead):
             return replace(operator, vocab=CeilDiv(operator.vocab, self.n))
-        if isinstance(operator, Embedding) and operator.role == "embedding":
+        if isinstance(operator, Embedding) and entry.name == "embedding":
             return replace(operator, rows=CeilDiv(operator.rows, self.n))
         for kinds, fields in _SPLIT:
             if isinstance(operator, kinds):
