@@ -23,7 +23,7 @@ from lifesym.formats import Precision
 from lifesym.hardware import Hardware
 from lifesym.levels import Level
 from lifesym.model import Model
-from lifesym.nodes import CeilDiv, Maximum
+from lifesym.nodes import CeilDiv, Maximum, Minimum
 from lifesym.operators import Routing
 from lifesym.printing import legend
 from lifesym.results import Part, Result, StepTime
@@ -55,6 +55,7 @@ class Forecast:
     rewrites: tuple[Rewrite, ...] = ()
     levels: tuple[Level, ...] = ()
     replicas: Expr = S.One
+    devices: Expr = S.One
 
     @cached_property
     def ttft(self) -> Result:
@@ -104,16 +105,23 @@ class Forecast:
         """Peak bytes by role: every kind of weights, the KV cache, activations in flight.
 
         Activations are the inputs and outputs of the operator that has most of them in the
-        prefill (of a chunk, where it is chunked), beside the residual stream kept for the sum.
+        prefill, or in its chunk that meets most tokens, and the residual stream kept beside them.
         """
         parts = [Part(name=role, value=value) for role, value in self._weights.items()]
         parts.append(Part(name="KV cache", value=self.cache_bytes))
-        new = self.prompt if self.chunk is None else self.chunk
-        costs = [entry.operator.cost(self.precision) for entry in self.trace(new, self.past)]
+        new = self.prompt if self.chunk is None else Minimum(self.chunk, self.prompt)
+        trace = self.trace(new, self.past + self.prompt - new)
+        costs = [entry.operator.cost(self.precision) for entry in trace]
         live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
-        parts.append(Part(name="activations", value=Maximum(*live)))
+        stream = self.precision.activation_bytes(self.local_batch * new * self.stream_width)
+        parts.append(Part(name="activations", value=Maximum(*live) + stream))
         expr = Add(*(part.value for part in parts))
         return Result(name="capacity", unit="byte", expr=expr, parts=tuple(parts))
+
+    @property
+    def stream_width(self) -> Expr:
+        """Elements of a token in the residual stream."""
+        return exact(self.model.values.get(sym.hidden, sym.hidden))
 
     @cached_property
     def _weights(self) -> dict[str, Expr]:
@@ -145,7 +153,10 @@ class Forecast:
     def energy(self) -> Result:
         """Joules of the whole generation: operations, bytes moved, and static power over time.
 
-        A device known by its TDP alone gives TDP x latency, an upper bound.
+        It is that of all the devices that share the batch, each as busy as the busiest of them; on
+        the devices of expert parallelism, which bring batches of their own, that of one batch.
+        Links have no energy of their own. A device known by its TDP alone gives TDP x latency, an
+        upper bound.
 
         Raises:
             SpecError: the device's power is not known.
@@ -162,11 +173,10 @@ class Forecast:
             "KV cache": hardware.byte_energy * work["kv_bytes"],
         }
         for level in self.levels:
-            extra = exact(level.byte_energy) - hardware.byte_energy
-            joules[level.name] = extra * work[f"level {level.name}"]
+            joules[level.name] = exact(level.byte_energy) * work[f"level {level.name}"]
         joules["static power"] = hardware.static_power * self.latency.expr
-        parts = tuple(Part(name=name, value=value) for name, value in joules.items())
-        expr = Add(*joules.values())
+        parts = tuple(Part(name=name, value=self.devices * j) for name, j in joules.items())
+        expr = Add(*(part.value for part in parts))
         return Result(name="energy", unit="J", expr=expr, parts=parts)
 
     def cost(self, hourly_price: Number = sym.hourly_price) -> Result:
@@ -276,16 +286,22 @@ class Forecast:
 
 
 def _work(terms: tuple[Term, ...], levels: tuple[Level, ...]) -> dict[str, Expr]:
-    """Operations and bytes of some terms, by role."""
+    """Operations, bytes of the device's own memory by role, and bytes of other memories."""
     costs = [term.cost for term in terms]
+    own = {
+        role: 1 - Add(*(level.share(role) for level in levels))
+        for role in ("weights", "experts", "kv", "activations")
+    }
+    weights = [
+        own["experts" if t.family == "experts" else "weights"] * t.cost.weight_bytes for t in terms
+    ]
+    activations = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
     work = {
         "matmul_flops": Add(*(c.matmul_flops for c in costs)),
         "other_flops": Add(*(c.vector_flops + c.dequant_ops for c in costs)),
-        "weight_bytes": Add(*(c.weight_bytes for c in costs)),
-        "activation_bytes": Add(
-            *(c.activation_read_bytes + c.activation_write_bytes for c in costs)
-        ),
-        "kv_bytes": Add(*(c.kv_read_bytes + c.kv_write_bytes for c in costs)),
+        "weight_bytes": Add(*weights),
+        "activation_bytes": own["activations"] * Add(*activations),
+        "kv_bytes": own["kv"] * Add(*(c.kv_read_bytes + c.kv_write_bytes for c in costs)),
     }
     for level in levels:
         served = (level.bytes(t.cost, experts=t.family == "experts") for t in terms)

@@ -21,7 +21,7 @@ from sympy import Add, Expr, S
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
 from lifesym.nodes import Maximum
-from lifesym.operators import LMHead, Norm, Residual
+from lifesym.operators import LMHead
 from lifesym.results import Result
 from lifesym.roofline import Term, link_time
 from lifesym.symbols import Number, Size, exact, size
@@ -129,18 +129,8 @@ def _part(section: str, share: Expr, ends: dict[str, bool]) -> Expr:
 
 def _hop(f: Forecast, new: Expr) -> Expr:
     """Sending the residual stream of a microbatch to the next stage."""
-    moved = f.precision.activation_bytes(f.local_batch * new * _stream(f))
+    moved = f.precision.activation_bytes(f.local_batch * new * f.stream_width)
     return link_time(S.One, moved, f.hardware)
-
-
-def _stream(f: Forecast) -> Expr:
-    """The hidden size, from the operators of the residual stream."""
-    for entry in f.trace(S.One, S.Zero):
-        if isinstance(entry.operator, Norm):
-            return entry.operator.features * S.One
-        if isinstance(entry.operator, Residual):
-            return entry.operator.elements / f.local_batch
-    raise SymbolError(f"{f.model.name} has no residual stream to send")
 
 
 def pipeline(
