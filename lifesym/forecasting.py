@@ -129,6 +129,7 @@ def forecast(
         ),
         levels=placed,
         replicas=size(data_parallel, "data_parallel"),
+        devices=size(tensor_parallel, "tensor_parallel") * size(data_parallel, "data_parallel"),
     )
 
 

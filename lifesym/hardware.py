@@ -135,16 +135,16 @@ class Hardware:
             SpecError: no peak for that data type.
         """
         for engine in (self.matrix, self.vector):
-            if compute.name in engine:
-                return engine[compute.name]
+            if compute.data_type in engine:
+                return engine[compute.data_type]
         raise SpecError(
-            f"{self.name} has no peak for {compute.name} (it has {self._types()}): "
+            f"{self.name} has no peak for {compute.data_type} (it has {self._types()}): "
             "choose another format for the weights or activations"
         )
 
     def vector_peak(self, compute: Format) -> Expr:
         """The peak for elementwise work: fp32 on the vector units where they are specified."""
-        for name in ("fp32", compute.name, *self.vector):
+        for name in ("fp32", compute.data_type, *self.vector):
             if name in self.vector:
                 return self.vector[name]
         return self.matrix_peak(compute)

@@ -97,17 +97,22 @@ def rates(
         *(level.time(cost, experts=experts) for level in levels),
     )
     dispatch = cost.dispatches * hardware.dispatch_time
-    return matrix + elementwise, memory, dispatch, _link_time(cost, hardware)
+    network = S.Zero
+    if not (cost.network_bytes.is_zero and cost.messages.is_zero):
+        network = link_time(cost.messages, cost.network_bytes, hardware)
+    return matrix + elementwise, memory, dispatch, network
 
 
-def _link_time(cost: Cost, hardware: Hardware) -> Expr:
-    """The slowest of the links, where there are several."""
-    if cost.network_bytes.is_zero and cost.messages.is_zero:
-        return S.Zero
+def link_time(messages: Expr, moved: Expr, hardware: Hardware) -> Expr:
+    """Seconds of some messages of so many bytes in all, on the slowest of the device's links.
+
+    Raises:
+        SpecError: the device has no link.
+    """
     if hardware.link_bandwidth is None:
         raise SpecError(f"{hardware.name} has no link bandwidth: devices cannot share a model")
     links = ((hardware.link_bandwidth, hardware.link_latency or S.Zero), *hardware.other_links)
-    return Maximum(*(cost.messages * alpha + cost.network_bytes / rate for rate, alpha in links))
+    return Maximum(*(messages * alpha + moved / rate for rate, alpha in links))
 
 
 def time_terms(

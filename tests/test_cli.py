@@ -128,6 +128,8 @@ def test_forecast_of_several_forecasts(run: CommandLine) -> None:
     assert json.loads(own.stdout)["speculative"]["speedup"] > 1
     piped = run(*base, "--pipeline", "4", "--microbatches", "2", "--batch", "4", "--json")
     assert 0 < json.loads(piped.stdout)["pipeline"]["bubble"] < 1
+    whole = json.loads(piped.stdout)
+    assert whole["pipeline"]["memory_bytes"] < whole["memory_bytes"] / 3
     assert "in a pipeline" in run(*base, "--pipeline", "2").stdout
 
 

@@ -147,9 +147,10 @@ def forecast(
         data["speculative"] = speculated(result, other, draft_tokens, acceptance)
     if pipeline is not None:
         data["pipeline"] = pipelined(result, pipeline, microbatches)
-    if hardware.capacity is not None and data["memory_bytes"] > hardware.capacity:
+    held = data.get("pipeline", data)["memory_bytes"]
+    if hardware.capacity is not None and held > hardware.capacity:
         note(
-            f"warning: {data['memory_bytes'] / 1e9:.1f} GB do not fit in the "
+            f"warning: {held / 1e9:.1f} GB do not fit in the "
             f"{float(hardware.capacity) / 1e9:g} GB of {hardware.name}"
         )
     if json:
@@ -221,9 +222,10 @@ def _print(data: dict[str, Any], hardware: "Hardware") -> None:
     ]
     for key, title in (("speculative", "speculative decoding"), ("pipeline", "in a pipeline")):
         for name, value in data.get(key, {}).items():
-            unit = "s" if name.endswith("_s") else ""
+            word, _, suffix = name.rpartition("_")
+            unit = {"s": "s", "bytes": "byte"}.get(suffix)
             shown = quantity(value, unit) if unit else f"{value:.3g}"
-            rows.append([f"{name.removesuffix('_s').replace('_', ' ')}", shown, title])
+            rows.append([(word if unit else name).replace("_", " "), shown, title])
     formats = f"{data['weights']} weights, {data['activations']} activations, {data['kv']} KV"
     table(f"{data['model']} on {data['hardware']} ({formats})", ["", "forecast", ""], rows)
     for phase in ("prefill", "decode"):

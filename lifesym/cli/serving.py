@@ -2,6 +2,8 @@
 
 from typing import TYPE_CHECKING
 
+from lifesym.cli.output import whole
+
 if TYPE_CHECKING:
     from lifesym.inference import Forecast
 
@@ -40,4 +42,5 @@ def pipelined(forecast: "Forecast", stages: int, microbatches: int) -> dict[str,
         "ttft_s": float(piped.ttft),
         "tpot_s": float(piped.tpot.bind(middle)),
         "bubble": float(piped.bubble),
+        "memory_bytes": whole(piped.memory.expr),
     }

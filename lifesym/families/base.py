@@ -207,6 +207,7 @@ class Decoder:
             scaled=self.scaled,
             norm=self.embedding_norm,
             projected=projected,
+            tied=self.tied,
         )
         head = Head(
             hidden=sym.hidden,

@@ -25,6 +25,7 @@ from lifesym.roofline import Term, total
 from lifesym.sums import sum_over
 from lifesym.symbols import Number, Size, exact, index, size
 from lifesym.trace import Entry, Trace
+from lifesym.transforms import Fusion
 
 
 def expected_tokens(draft: Size = sym.draft, acceptance: Number = sym.acceptance) -> Expr:
@@ -134,9 +135,11 @@ def prediction_module(forecast: Forecast) -> Trace:
     Raises:
         SymbolError: the model has no layer before its head.
     """
-    trace = forecast.trace(S.One, sym.past)
+    fusions = [rewrite for rewrite in forecast.rewrites if isinstance(rewrite, Fusion)]
+    others = tuple(rewrite for rewrite in forecast.rewrites if not isinstance(rewrite, Fusion))
+    trace = replace(forecast, rewrites=others).trace(S.One, sym.past)
     head = next((e.operator for e in trace if isinstance(e.operator, LMHead)), None)
-    attention = [entry.section for entry in trace if entry.name in ("attn_qk", "attn_core")]
+    attention = [entry.section for entry in trace if entry.name == "attn_qk"]
     if head is None or not attention:
         raise SymbolError(f"{forecast.model.name} has no attention layer before a head to repeat")
     layer = [entry for entry in trace if entry.section == attention[-1]]
@@ -151,4 +154,7 @@ def prediction_module(forecast: Forecast) -> Trace:
         replace(front, name="mtp_proj", operator=joined),
     )
     ends = [entry for entry in trace if entry.section == "head"]
-    return Trace((*inputs, *rows, *ends))
+    module = Trace((*inputs, *rows, *ends))
+    for fusion in fusions:  # last, as in a forecast: a fused layer has no attention to look for
+        module = fusion(module)
+    return module

@@ -3,7 +3,7 @@
 ========================  ==========================================================
 rule                      what one fused kernel does
 ========================  ==========================================================
-``flash``                 scores, soft cap, bias, softmax, values: no score traffic
+``flash``                 scores, soft cap, bias, ranking, softmax, values: no score traffic
 ``qkv``                   the three projections read their input once
 ``gate_up``               the gate and up projections read their input once
 ``activation``            the activation runs in the epilogue of the up projection
@@ -24,7 +24,7 @@ from sympy import Add, Expr
 
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv
-from lifesym.operators import AttentionScores, Linear, Operator
+from lifesym.operators import AttentionScores, Linear, Operator, Ranking
 from lifesym.operators.fused import Fused, chain, elements_read, elements_written, prologue
 from lifesym.symbols import Size
 from lifesym.trace import Entry, Trace
@@ -38,7 +38,7 @@ FUSIONS: dict[str, tuple[Rule, ...]] = {
 }
 """Named sets of rules."""
 
-_CORE = ("attn_qk", "attn_softcap", "attn_alibi", "attn_softmax", "attn_av")
+_CORE = ("attn_qk", "attn_softcap", "attn_alibi", "kv_ranking", "attn_softmax", "attn_av")
 _GATE_UP = ("mlp_gate", "mlp_up")
 _ACTIVATION = ("mlp_gate", "mlp_up", "mlp_gate_up_fused", "mlp_act")
 _ADD_NORM = (
@@ -106,7 +106,9 @@ def _runs(
 
 def _flash(parts: tuple[Operator, ...], tile: Size | None) -> Fused:
     scores = next(part for part in parts if isinstance(part, AttentionScores))
-    return chain(parts, rereads=1 if tile is None else CeilDiv(scores.new, tile))
+    core = chain(parts, rereads=1 if tile is None else CeilDiv(scores.new, tile))
+    ranked = Add(*(elements_read(part) for part in parts if isinstance(part, Ranking)))
+    return replace(core, unread=core.unread + ranked)
 
 
 def _side_by_side(parts: tuple[Operator, ...]) -> Operator:
