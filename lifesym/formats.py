@@ -156,6 +156,8 @@ def load_format(name: str | Format) -> Format:
     """
     if isinstance(name, Format):
         return name
+    if not isinstance(name, str):
+        raise SpecError(f"a number format is a name or a Format, not {name!r}")
     known = known_formats()
     if name.lower() not in known:
         raise SpecError(f"unknown number format {name!r}{nearest(name.lower(), known)}")

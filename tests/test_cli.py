@@ -257,6 +257,9 @@ def test_specs_lists_and_shows_sources(run: CommandLine) -> None:
     assert json.loads(run("specs", "llama-2-7b", "--json").stdout)["_source"]
     shown = json.loads(run("specs", "v100", "--json").stdout)
     assert set(shown["sources"]) >= {"peak.matrix", "memory"}
+    assert (shown["static_power"], shown["link_bandwidth"]) == (300, 150 * 10**9)
+    assert (shown["multiprocessors"], shown["link_latency"]) == (80, None)
+    assert (shown["memory_efficiency"], shown["dispatch_time"]) == (1, 0)
     for name in ("llama", "int4-g128"):
         assert run("specs", name).returncode == 0
 

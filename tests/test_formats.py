@@ -62,6 +62,8 @@ def test_every_format_is_exact(name: str) -> None:
 def test_unknown_formats_have_a_hint() -> None:
     with pytest.raises(SpecError, match=r"unknown number format 'int4-g129'; did you mean 'int4-"):
         load_format("int4-g129")
+    with pytest.raises(SpecError, match="a number format is a name or a Format, not 4"):
+        load_format(4)  # type: ignore[arg-type]
 
 
 def test_groups_share_scales_and_zero_points() -> None:

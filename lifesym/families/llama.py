@@ -85,6 +85,12 @@ class QwenConfig(LlamaConfig, kw_only=True):
         return (self.sliding_window or None) if self.use_sliding_window else None
 
 
+class Qwen3Config(QwenConfig, kw_only=True):
+    """Heads of 128 unless given; null is no size."""
+
+    head_dim: Count = 128
+
+
 class PhiConfig(LlamaConfig, kw_only=True):
     """Fused projections and partial rotary embedding; full attention unless a window is given."""
 
@@ -193,10 +199,9 @@ def qwen2(c: QwenConfig, name: str) -> Model:
     return _qwen(c, name, bias=True, norm="none")
 
 
-def qwen3(c: QwenConfig, name: str) -> Model:
-    """Qwen 3: queries and keys are normalized over each head; heads of 128 unless given."""
+def qwen3(c: Qwen3Config, name: str) -> Model:
+    """Qwen 3: queries and keys are normalized over each head."""
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    c.head_dim = c.head_dim or 128
     return _qwen(c, name, bias=c.attention_bias, norm="head")
 
 
@@ -218,6 +223,6 @@ FAMILIES = {
     "mistral": Family(MistralConfig, mistral, "mistral-7b-v0.1"),
     "ministral3": Family(MinistralConfig, mistral, "ministral-3-14b"),
     "qwen2": Family(QwenConfig, qwen2, "qwen2.5-7b"),
-    "qwen3": Family(QwenConfig, qwen3, "qwen3-8b"),
+    "qwen3": Family(Qwen3Config, qwen3, "qwen3-8b"),
     "phi3": Family(PhiConfig, phi3, "phi-3-mini-4k"),
 }
