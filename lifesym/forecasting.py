@@ -15,7 +15,7 @@ from lifesym.operators import Routing
 from lifesym.operators.collective import Algorithm
 from lifesym.operators.experts import RoutingKind
 from lifesym.roofline import Overlap
-from lifesym.symbols import Size, size
+from lifesym.symbols import Size, exact, size
 from lifesym.trace import MLA, Causal
 from lifesym.transforms import (
     Bottleneck,
@@ -95,7 +95,8 @@ def forecast(
 
     Raises:
         SpecError: an unknown format, or one the device has no peak for.
-        SymbolError: a size that is not a valid integer, or an unknown option.
+        SymbolError: a size that is not a valid integer, an unknown option, or a memory too small
+            for what it serves.
     """
     if "decoder" not in model.kind:
         raise SpecError(f"{model.name} is an encoder: it generates no tokens to forecast")
@@ -116,7 +117,7 @@ def forecast(
     for name, value in sizes.items():
         if name not in ("past",) and sym.past in value.free_symbols:
             raise SymbolError(f"{name} cannot depend on 'past', the running context of TPOT")
-    return Forecast(
+    made = Forecast(
         model=model,
         hardware=hardware,
         precision=replace(
@@ -143,6 +144,17 @@ def forecast(
         replicas=size(data_parallel, "data_parallel"),
         devices=size(tensor_parallel, "tensor_parallel") * size(data_parallel, "data_parallel"),
     )
+    for level in placed:
+        _check_capacity(made, level)
+    return made
+
+
+def _check_capacity(made: Forecast, level: Level) -> None:
+    if level.capacity is None:
+        return
+    beyond = made.level_bytes(level) - exact(level.capacity, "capacity")
+    if beyond.is_number and beyond > 0:
+        raise SymbolError(f"{level.name}: what it serves is {float(beyond):.3g} bytes too large")
 
 
 def _bottleneck(adapter: Bottleneck | Size) -> Bottleneck:
