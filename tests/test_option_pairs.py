@@ -156,3 +156,20 @@ def test_the_algorithm_of_an_all_reduce() -> None:
         for f in [forecast(tensor_parallel=4, all_reduce=kind)]
     }
     assert messages == {"ring": 22 * 6, "tree": 22 * 4, "halving_doubling": 22 * 4}
+
+
+@pytest.mark.parametrize("fusion", ["flash", "full", "layer"])
+@pytest.mark.parametrize("name", ["tinyllama-1.1b", "deepseek-v2-lite", "jamba-v0.1"])
+def test_fusion_changes_no_memory(name: str, fusion: str) -> None:
+    assert forecast(name, fusion=fusion).memory.expr == forecast(name).memory.expr
+
+
+def test_only_projections_that_run_as_often_are_fused() -> None:
+    """Of two layers that share a cache one has keys and values: these are fused, not all three."""
+    shared = CachePolicy(share=2)(ls.load_model("tinyllama-1.1b").forward(1, 4, 10))
+    fused = Fusion(rules=("qkv",))(shared)
+    for field in ("matmul_flops", "weight_bytes"):
+        assert getattr(fused.cost(), field) == getattr(shared.cost(), field)
+    assert shared.cost().dispatches - fused.cost().dispatches == 11
+    with pytest.raises(SymbolError, match="layers that share a cache"):
+        Fusion(rules=("layer",))(shared)
