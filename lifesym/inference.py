@@ -136,18 +136,30 @@ class Forecast:
         here = self._here("experts" if role == "experts" else "weights")
         return here * self.precision.weight_bytes(count, role)
 
+    def level_bytes(self, level: Level) -> Expr:
+        """Bytes of weights and cache that another memory holds at the end."""
+        held = level.share("kv") * self._whole_cache
+        for role, count in self.trace(S.One, S.Zero).weight_roles().items():
+            share = level.share("experts" if role == "experts" else "weights")
+            held += share * self.precision.weight_bytes(count, role)
+        return held
+
     def _here(self, role: str) -> Expr:
         """The share of what the device's own memory holds; other levels hold the rest."""
         return 1 - Add(*(level.share(role) for level in self.levels))
 
-    @cached_property
+    @property
     def cache_bytes(self) -> Expr:
         """Bytes of the KV cache and states at the end that the device's own memory holds."""
+        return self._here("kv") * self._whole_cache
+
+    @cached_property
+    def _whole_cache(self) -> Expr:
         tokens = self.past + self.prompt + self.generate
         elements = self.trace(S.One, S.Zero).cache_elements(tokens)
         state = self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
         growing = self.precision.kv_bytes(self.local_batch * elements)
-        return self._here("kv") * (growing + state)
+        return growing + state
 
     @cached_property
     def energy(self) -> Result:
