@@ -206,12 +206,12 @@ class Forecast:
         """What most of a phase's time is bound by, when everything is a number.
 
         Each operator's time goes to the larger of its compute and memory times; dispatch counts
-        by itself. Decode is judged at the mean context's first step.
+        by itself. Decode is judged by its mean over the generation.
 
         Raises:
             SymbolError: a symbol is left.
         """
-        terms = self.ttft.terms if phase == "prefill" else self.tpot.first.terms
+        terms = self.ttft.terms if phase == "prefill" else self.tpot.mean.terms
         return bottleneck(terms)
 
     @property
@@ -332,7 +332,8 @@ def bottleneck(terms: tuple[Term, ...]) -> Bound:
         if term.time.free_symbols:
             left = ", ".join(row.word for row in legend(term.time))
             raise SymbolError(f"the bottleneck depends on {left}: give numbers")
-        larger: Bound = "compute" if term.compute >= term.memory else "memory"
+        compute, memory = term.compute.doit(), term.memory.doit()
+        larger: Bound = "compute" if compute >= memory else "memory"
         spent[larger] += term.time - term.dispatch - term.network
         spent["dispatch"] += term.dispatch
         spent["network"] += term.network
