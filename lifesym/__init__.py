@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from lifesym.analysis.sensitivity import elasticities
     from lifesym.codegen import compile
     from lifesym.convnet import unet
-    from lifesym.devices import load_hardware
+    from lifesym.devices import load_hardware, typical
     from lifesym.errors import InfeasibleError, LifesymError, SpecError, SymbolError
     from lifesym.forecasting import forecast
     from lifesym.hardware import Hardware
@@ -44,6 +44,7 @@ _HOME = {
     "load_model": "huggingface",
     "sweep": "sweeps",
     "symbols": "symbols",
+    "typical": "devices",
     "unet": "convnet",
 }
 
@@ -65,6 +66,7 @@ __all__ = [
     "load_model",
     "sweep",
     "symbols",
+    "typical",
     "unet",
 ]
 

@@ -1,16 +1,17 @@
 r"""Chunked prefill: the prompt in pieces of C tokens, in closed form.
 
-$\lfloor S/C \rfloor$ whole chunks attend to $0, C, 2C, \dots$ earlier tokens; a remainder of
-$r = S - C \lfloor S/C \rfloor$ tokens follows where C does not divide S. Only the last chunk
-computes logits. Every quantity affine in the earlier tokens sums to Faulhaber's polynomials and
-every roofline maximum to a `SumMax`: the formula's size does not depend on S/C.
+$n = \lceil S/C \rceil$ chunks attend to $0, C, 2C, \dots$ earlier tokens. All but the last are
+whole; the last has $S - C (n - 1)$ tokens, which is C where C divides S, and it alone computes
+logits: it is a pass of its own, the head included, whatever the overlap rule. Every quantity affine
+in the earlier tokens sums to Faulhaber's polynomials and every roofline maximum to a `SumMax`: the
+formula's size does not depend on S/C.
 """
 
 from dataclasses import dataclass
 
 from sympy import Expr
 
-from lifesym.nodes import CeilDiv, FloorDiv
+from lifesym.nodes import CeilDiv
 from lifesym.roofline import Term
 from lifesym.sums import sum_over
 
@@ -28,19 +29,19 @@ class Chunks:
     chunk: Expr
 
     @property
-    def whole(self) -> Expr:
-        """The number of whole chunks."""
-        return FloorDiv(self.prompt, self.chunk)
+    def before(self) -> Expr:
+        """The number of chunks before the last: all of them whole."""
+        return CeilDiv(self.prompt, self.chunk) - 1
 
     @property
-    def rest(self) -> Expr:
-        """The tokens that remain after the whole chunks; fewer than a chunk."""
-        return self.prompt - self.chunk * self.whole
+    def offset(self) -> Expr:
+        """The prompt's tokens before the last chunk."""
+        return self.chunk * self.before
 
     @property
-    def has_rest(self) -> Expr:
-        """1 where tokens remain, else 0."""
-        return CeilDiv(self.rest, self.chunk)
+    def last(self) -> Expr:
+        """The tokens of the last chunk: a whole one, or what remains."""
+        return self.prompt - self.offset
 
 
 def scaled(term: Term, factor: Expr) -> Term:

@@ -1,6 +1,7 @@
 """Devices of the database: TOML specs, their checks, and their names."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
@@ -9,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 from sympy import Expr, S
 
-from lifesym.errors import SpecError
+from lifesym.errors import SpecError, nearest
 from lifesym.hardware import Hardware
 from lifesym.specs import convert, find, names, read_toml, root
 from lifesym.symbols import exact
@@ -56,8 +57,20 @@ class _Efficiency(msgspec.Struct, forbid_unknown_fields=True):
     memory: int | Decimal = 1
 
 
+class _Typical(msgspec.Struct, forbid_unknown_fields=True):
+    source: str
+    memory: int | Decimal = 1
+    compute: int | Decimal = 1
+    dispatch: int | Decimal | None = None
+
+
 class _Dispatch(msgspec.Struct, forbid_unknown_fields=True):
     time: int | Decimal
+    source: str
+
+
+class _Multiprocessors(msgspec.Struct, forbid_unknown_fields=True):
+    count: int
     source: str
 
 
@@ -72,10 +85,14 @@ class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
     power: _Power | None = None
     efficiency: _Efficiency | None = None
     dispatch: _Dispatch | None = None
+    multiprocessors: _Multiprocessors | None = None
 
 
 def load_hardware(name_or_path: str | Path) -> Hardware:
     """The device of a name or alias in ``specs/hardware``, or of the path of a TOML file.
+
+    A file may extend a device of the database (``extends = "rtx-4090"``): its tables then replace
+    that device's, as those of a calibration do.
 
     >>> load_hardware("v100-sxm2-16gb").bandwidth
     900000000000
@@ -86,7 +103,58 @@ def load_hardware(name_or_path: str | Path) -> Hardware:
     name = aliases().get(str(name_or_path), name_or_path)
     path = find("hardware", name, ".toml", "hardware", aliases())
     where = name_or_path if path.parent != root() / "hardware" else f"{path.name}"
-    return _build(convert(read_toml(path), _HardwareSpec, where), str(where))
+    return _build(convert(_extended(read_toml(path), str(where)), _HardwareSpec, where), str(where))
+
+
+def _extended(table: dict[str, Any], where: str) -> dict[str, Any]:
+    """The table over that of the device it extends: an overlay such as a calibration's."""
+    if "extends" not in table:
+        return table
+    name = table.pop("extends")
+    if not isinstance(name, str):
+        raise SpecError(f"{where}: key 'extends': must be the name of a device, not {name!r}")
+    try:
+        base = database_name(name)
+    except SpecError as error:
+        raise SpecError(f"{where}: key 'extends': {error}") from None
+    return {**read_toml(root() / "hardware" / f"{base}.toml"), "aliases": [], **table}
+
+
+def typical(hardware: Hardware) -> Hardware:
+    """The device with its class's usual efficiencies and dispatch time where it has none.
+
+    They are fits to published measurements (``specs/efficiencies.toml``): far from exact for any
+    one device, and nearer than its peaks.
+
+    >>> typical(load_hardware("rtx-4090")).memory_efficiency
+    89/100
+    """
+    table = read_toml(root() / "efficiencies.toml").get(hardware.kind)
+    if table is None:
+        return hardware
+    usual = convert(table, _Typical, f"efficiencies.toml: {hardware.kind}")
+    measured = {"efficiency", "dispatch"} & set(hardware.sources)
+    changes: dict[str, Any] = {}
+    if "efficiency" not in measured:
+        changes["memory_efficiency"] = exact(usual.memory)
+        changes["compute_efficiency"] = exact(usual.compute)
+    if "dispatch" not in measured and usual.dispatch is not None:
+        changes["dispatch_time"] = exact(usual.dispatch)
+    source = f"usual for a device of its class: {usual.source}"
+    return replace(hardware, **changes, sources={**hardware.sources, "typical": source})
+
+
+def database_name(name: str) -> str:
+    """The name in the database of a device or alias.
+
+    Raises:
+        SpecError: not in the database.
+    """
+    found = aliases().get(name, name)
+    if found not in names("hardware"):
+        known = [*names("hardware"), *aliases()]
+        raise SpecError(f"unknown hardware {name!r}{nearest(name, known)}")
+    return found
 
 
 @cache
@@ -115,6 +183,7 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
         "power": spec.power,
         "efficiency": spec.efficiency,
         "dispatch": spec.dispatch,
+        "multiprocessors": spec.multiprocessors,
     }
     return Hardware(
         name=spec.name,
@@ -134,6 +203,10 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
         dispatch_time=_positive(spec.dispatch.time, f"{where}: key 'dispatch.time'")
         if spec.dispatch
         else S.Zero,
+        multiprocessors=_optional(
+            spec.multiprocessors.count if spec.multiprocessors else None,
+            f"{where}: key 'multiprocessors.count'",
+        ),
         static_power=_optional(spec.power.tdp if spec.power else None, f"{where}: key 'power.tdp'"),
         sources={name: table.source for name, table in tables.items() if table is not None},
     )

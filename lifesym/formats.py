@@ -28,6 +28,8 @@ class Format:
         group_size: values that share a scale; 0 for one scale a tensor or channel, not counted.
         scale_bits: bits of a group's scale.
         zero_bits: bits of a group's zero point; 0 for symmetric formats.
+        compute: the data type whose peak counts where activations have the format; the format's
+            own name unless given.
         roles: other formats for single weight roles, in mixes such as Q4_K_M.
         native: hardware computes with it as stored; others are dequantized first, unless the
             activations have the same format.
@@ -39,12 +41,18 @@ class Format:
     scale_bits: Expr = S.Zero
     zero_bits: Expr = S.Zero
     native: bool = False
+    compute: str = ""
     roles: tuple[tuple[str, "Format"], ...] = ()
 
     def __post_init__(self) -> None:
         """Make every number exact."""
         for name in ("bits", "group_size", "scale_bits", "zero_bits"):
             object.__setattr__(self, name, exact(getattr(self, name), f"{self.name}.{name}"))
+
+    @property
+    def data_type(self) -> str:
+        """The data type that hardware computes in where activations have the format."""
+        return self.compute or self.name
 
     @property
     def bits_per_value(self) -> Expr:
@@ -78,6 +86,7 @@ class _FormatSpec(msgspec.Struct, forbid_unknown_fields=True):
     scale_bits: int | Decimal = 0
     zero_bits: int | Decimal = 0
     native: bool = False
+    compute: str = ""
 
 
 @cache
@@ -96,6 +105,7 @@ def known_formats() -> Mapping[str, Format]:
             scale_bits=exact(spec.scale_bits),
             zero_bits=exact(spec.zero_bits),
             native=spec.native,
+            compute=spec.compute,
         )
     for name, table in mixes.items():
         mix = convert(table, _MixSpec, f"{path}: [mix.{name}]")
@@ -117,10 +127,13 @@ def _shared(kinds: str | list[str], formats: Mapping[str, Format]) -> Format:
     )
 
 
-def shared_exponent(mantissa_bits: Number, exponent_bits: Number, group_size: Number) -> Format:
+def shared_exponent(
+    mantissa_bits: Number, exponent_bits: Number, group_size: Number, compute: str = "int8"
+) -> Format:
     r"""A block format: a sign and mantissa a value, one exponent a group.
 
-    $b = 1 + m + e / g$. The mantissa's length may be a symbol, or differ by role.
+    $b = 1 + m + e / g$. The mantissa's length may be a symbol, or differ by role. Activations in
+    it are multiplied as integers, at the peak of the data type ``compute``.
     Source: Anda, arXiv 2411.15982, section III.
 
     >>> shared_exponent(sym.mantissa_bits, 5, 64).bits_per_value
@@ -131,6 +144,7 @@ def shared_exponent(mantissa_bits: Number, exponent_bits: Number, group_size: Nu
         bits=1 + exact(mantissa_bits),
         group_size=exact(group_size),
         scale_bits=exact(exponent_bits),
+        compute=compute,
     )
 
 
@@ -142,6 +156,8 @@ def load_format(name: str | Format) -> Format:
     """
     if isinstance(name, Format):
         return name
+    if not isinstance(name, str):
+        raise SpecError(f"a number format is a name or a Format, not {name!r}")
     known = known_formats()
     if name.lower() not in known:
         raise SpecError(f"unknown number format {name!r}{nearest(name.lower(), known)}")
@@ -158,6 +174,15 @@ def symbolic_format(role: str, bits: Number | None = None) -> Format:
     return Format(name="symbolic", bits=symbol if bits is None else exact(bits), native=True)
 
 
+UNQUANTIZED = frozenset({"vector", "adapter", "low_rank"})
+"""Weight roles in the activations' format where the weights are quantized, unless it is given.
+
+QLoRA, arXiv 2305.14314, section 3, and S-LoRA, 2311.03285, keep adapters in 16 bits.
+"""
+_LIKE = {"tied_embedding": "embedding"}
+"""Roles that have the format of another one unless they are given their own."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Precision:
     """The formats of one forward pass.
@@ -167,7 +192,8 @@ class Precision:
         activations: what flows between operators; its type is also the compute type.
         kv: cached keys and values.
         roles: other formats for single weight roles: an operator's name (``attn_v``,
-            ``mlp_down``) or ``embedding``, ``lm_head``, ``experts``, ``router``, ``vector``.
+            ``mlp_down``) or ``embedding``, ``tied_embedding`` (the embedding's unless given),
+            ``lm_head``, ``experts``, ``router``, ``vector``, ``adapter`` and ``low_rank``.
         unfused_dequant: weights are dequantized by a kernel of its own, which writes them in the
             activations' format for the product to read.
     """
@@ -195,11 +221,14 @@ class Precision:
         )
 
     def weight_format(self, role: str) -> Format:
-        """The format of a weight; vectors (``vector``) stay unquantized, as all tools keep them."""
+        """The format of a weight; vectors and adapters stay unquantized, as all tools keep them."""
         overrides = dict(self.weights.roles) | dict(self.roles)
-        if role in overrides:
-            return overrides[role]
-        return self.weights if self.weights.native or role != "vector" else self.activations
+        for name in (role, _LIKE.get(role)):
+            if name in overrides:
+                return overrides[name]
+        if self.weights.native or role not in UNQUANTIZED:
+            return self.weights
+        return self.activations
 
     def weight_bytes(self, elements: Size, role: str) -> Expr:
         """Bytes of so many weights of a role."""

@@ -36,6 +36,7 @@ class Hardware:
         flop_energy: energy of an operation, beyond static power.
         byte_energy: energy of a byte moved, beyond static power.
         static_power: power drawn while running; a spec's TDP, which bounds energy from above.
+        multiprocessors: blocks of a matrix product computed at once, if known.
     """
 
     name: str
@@ -53,6 +54,7 @@ class Hardware:
     flop_energy: Expr = S.Zero
     byte_energy: Expr = S.Zero
     static_power: Expr | None = None
+    multiprocessors: Expr | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
 
     @classmethod
@@ -133,16 +135,16 @@ class Hardware:
             SpecError: no peak for that data type.
         """
         for engine in (self.matrix, self.vector):
-            if compute.name in engine:
-                return engine[compute.name]
+            if compute.data_type in engine:
+                return engine[compute.data_type]
         raise SpecError(
-            f"{self.name} has no peak for {compute.name} (it has {self._types()}): "
+            f"{self.name} has no peak for {compute.data_type} (it has {self._types()}): "
             "choose another format for the weights or activations"
         )
 
     def vector_peak(self, compute: Format) -> Expr:
         """The peak for elementwise work: fp32 on the vector units where they are specified."""
-        for name in ("fp32", compute.name, *self.vector):
+        for name in ("fp32", compute.data_type, *self.vector):
             if name in self.vector:
                 return self.vector[name]
         return self.matrix_peak(compute)

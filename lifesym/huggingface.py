@@ -5,6 +5,7 @@ class; keys that do not are listed in `HARMLESS`; every other key is reported in
 refused with ``strict=True``. Nothing is guessed.
 """
 
+import re
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -55,13 +56,18 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
         known = ", ".join(sorted(FAMILIES))
         raise SpecError(f"{where}: unknown model_type {family!r}{hint} (known: {known})")
     chosen = FAMILIES[family]
-    data = _rename(data, ALIASES | chosen.aliases)
+    written = data
+    data = _rename(data, chosen, where)
+    _refuse_windows(data, chosen, where)
     _report_unknown(data, chosen, where, strict)
-    parsed = convert(data, chosen.config, where)
+    try:
+        parsed = convert(data, chosen.config, where)
+    except SpecError as error:
+        raise SpecError(_as_written(str(error), written, chosen)) from None
     try:
         return chosen.build(parsed, name)
     except SpecError as error:
-        raise SpecError(f"{where}: {error}") from None
+        raise SpecError(f"{where}: {_as_written(str(error), written, chosen)}") from None
 
 
 def example(family: str) -> Model:
@@ -86,22 +92,46 @@ def _unnest(data: dict[str, Any], where: str) -> dict[str, Any]:
     return text
 
 
-def _rename(data: dict[str, Any], aliases: Mapping[str, str]) -> dict[str, Any]:
+def _fields(family: Family) -> set[str]:
+    return {field.encode_name for field in msgspec.structs.fields(family.config)}
+
+
+def _rename(data: dict[str, Any], family: Family, where: str) -> dict[str, Any]:
     """The config with every key spelt as the config class spells it."""
-    renamed = dict(data)
-    for old, new in aliases.items():
+    renamed, fields = dict(data), _fields(family)
+    for old, new in (ALIASES | family.aliases).items():
         if old in renamed:
             value = renamed.pop(old)
-            renamed.setdefault(new, value)
+            if renamed.setdefault(new, value) != value and new in fields:
+                raise SpecError(
+                    f"{where}: keys {old!r} and {new!r} mean the same and disagree: "
+                    f"{value!r} and {renamed[new]!r}"
+                )
     rope = renamed.get("rope_parameters")
     if isinstance(rope, dict) and "partial_rotary_factor" in rope:
         renamed.setdefault("partial_rotary_factor", rope["partial_rotary_factor"])
     return renamed
 
 
+def _as_written(message: str, written: Mapping[str, Any], family: Family) -> str:
+    """An error about a key, with the spelling that the file has."""
+    for old, new in family.aliases.items():
+        if old in written and new not in written:
+            message = re.sub(rf"(?<![\w.]){new}(?!\w)", old, message)
+    return message
+
+
+def _refuse_windows(data: Mapping[str, Any], family: Family, where: str) -> None:
+    """A window in a family that has none: its cache would be shorter than what is counted."""
+    if "sliding_window" in _fields(family) | set(family.ignored.split()):
+        return
+    if data.get("sliding_window") and data.get("use_sliding_window", True):
+        kind = data["model_type"]
+        raise SpecError(f"{where}: key 'sliding_window': a window is not modelled for {kind!r}")
+
+
 def _report_unknown(data: Mapping[str, Any], family: Family, where: str, strict: bool) -> None:
-    known = {field.encode_name for field in msgspec.structs.fields(family.config)}
-    known |= HARMLESS | SUBCONFIGS | set(family.ignored.split())
+    known = _fields(family) | HARMLESS | SUBCONFIGS | set(family.ignored.split())
     unknown = sorted(key for key in data if key not in known and not key.startswith("_"))
     if not unknown:
         return

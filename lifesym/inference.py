@@ -23,7 +23,7 @@ from lifesym.formats import Precision
 from lifesym.hardware import Hardware
 from lifesym.levels import Level
 from lifesym.model import Model
-from lifesym.nodes import CeilDiv, Maximum
+from lifesym.nodes import CeilDiv, Maximum, Minimum
 from lifesym.operators import Routing
 from lifesym.printing import legend
 from lifesym.results import Part, Result, StepTime
@@ -55,6 +55,7 @@ class Forecast:
     rewrites: tuple[Rewrite, ...] = ()
     levels: tuple[Level, ...] = ()
     replicas: Expr = S.One
+    devices: Expr = S.One
 
     @cached_property
     def ttft(self) -> Result:
@@ -96,51 +97,78 @@ class Forecast:
     def memory(self) -> Result:
         """Bytes a device's own memory holds at the end: weights and KV cache; not activations."""
         weights = Add(*(self._weights.values()))
-        parts = (Part(name="weights", value=weights), Part(name="KV cache", value=self._cache))
-        return Result(name="memory", unit="byte", expr=weights + self._cache, parts=parts)
+        parts = (Part(name="weights", value=weights), Part(name="KV cache", value=self.cache_bytes))
+        return Result(name="memory", unit="byte", expr=weights + self.cache_bytes, parts=parts)
 
     @cached_property
     def capacity(self) -> Result:
         """Peak bytes by role: every kind of weights, the KV cache, activations in flight.
 
         Activations are the inputs and outputs of the operator that has most of them in the
-        prefill (of a chunk, where it is chunked), beside the residual stream kept for the sum.
+        prefill, or in its chunk that meets most tokens, and the residual stream kept beside them.
         """
         parts = [Part(name=role, value=value) for role, value in self._weights.items()]
-        parts.append(Part(name="KV cache", value=self._cache))
-        new = self.prompt if self.chunk is None else self.chunk
-        costs = [entry.operator.cost(self.precision) for entry in self.trace(new, self.past)]
+        parts.append(Part(name="KV cache", value=self.cache_bytes))
+        new = self.prompt if self.chunk is None else Minimum(self.chunk, self.prompt)
+        trace = self.trace(new, self.past + self.prompt - new)
+        costs = [entry.operator.cost(self.precision) for entry in trace]
         live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
-        parts.append(Part(name="activations", value=Maximum(*live)))
+        stream = self.precision.activation_bytes(self.local_batch * new * self.stream_width)
+        parts.append(Part(name="activations", value=Maximum(*live) + stream))
         expr = Add(*(part.value for part in parts))
         return Result(name="capacity", unit="byte", expr=expr, parts=tuple(parts))
 
+    @property
+    def stream_width(self) -> Expr:
+        """Elements of a token in the residual stream."""
+        return exact(self.model.values.get(sym.hidden, sym.hidden))
+
     @cached_property
     def _weights(self) -> dict[str, Expr]:
-        roles = self.trace(S.One, S.Zero).weight_roles().items()
-        return {
-            role: self._here("experts" if role == "experts" else "weights")
-            * self.precision.weight_bytes(count, role)
-            for role, count in roles
-        }
+        return self.held(self.trace(S.One, S.Zero))
+
+    def held(self, trace: Trace) -> dict[str, Expr]:
+        """Bytes of a trace's weights by role that the device's own memory holds."""
+        return {role: self.held_bytes(role, n) for role, n in trace.weight_roles().items()}
+
+    def held_bytes(self, role: str, count: Expr) -> Expr:
+        """Bytes of so many weights of a role that the device's own memory holds."""
+        here = self._here("experts" if role == "experts" else "weights")
+        return here * self.precision.weight_bytes(count, role)
+
+    def level_bytes(self, level: Level) -> Expr:
+        """Bytes of weights and cache that another memory holds at the end."""
+        held = level.share("kv") * self._whole_cache
+        for role, count in self.trace(S.One, S.Zero).weight_roles().items():
+            share = level.share("experts" if role == "experts" else "weights")
+            held += share * self.precision.weight_bytes(count, role)
+        return held
 
     def _here(self, role: str) -> Expr:
         """The share of what the device's own memory holds; other levels hold the rest."""
         return 1 - Add(*(level.share(role) for level in self.levels))
 
+    @property
+    def cache_bytes(self) -> Expr:
+        """Bytes of the KV cache and states at the end that the device's own memory holds."""
+        return self._here("kv") * self._whole_cache
+
     @cached_property
-    def _cache(self) -> Expr:
+    def _whole_cache(self) -> Expr:
         tokens = self.past + self.prompt + self.generate
         elements = self.trace(S.One, S.Zero).cache_elements(tokens)
         state = self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
         growing = self.precision.kv_bytes(self.local_batch * elements)
-        return self._here("kv") * (growing + state)
+        return growing + state
 
     @cached_property
     def energy(self) -> Result:
         """Joules of the whole generation: operations, bytes moved, and static power over time.
 
-        A device known by its TDP alone gives TDP x latency, an upper bound.
+        It is that of all the devices that share the batch, each as busy as the busiest of them; on
+        the devices of expert parallelism, which bring batches of their own, that of one batch.
+        Links have no energy of their own. A device known by its TDP alone gives TDP x latency, an
+        upper bound.
 
         Raises:
             SpecError: the device's power is not known.
@@ -157,11 +185,10 @@ class Forecast:
             "KV cache": hardware.byte_energy * work["kv_bytes"],
         }
         for level in self.levels:
-            extra = exact(level.byte_energy) - hardware.byte_energy
-            joules[level.name] = extra * work[f"level {level.name}"]
+            joules[level.name] = exact(level.byte_energy) * work[f"level {level.name}"]
         joules["static power"] = hardware.static_power * self.latency.expr
-        parts = tuple(Part(name=name, value=value) for name, value in joules.items())
-        expr = Add(*joules.values())
+        parts = tuple(Part(name=name, value=self.devices * j) for name, j in joules.items())
+        expr = Add(*(part.value for part in parts))
         return Result(name="energy", unit="J", expr=expr, parts=parts)
 
     def cost(self, hourly_price: Number = sym.hourly_price) -> Result:
@@ -179,12 +206,12 @@ class Forecast:
         """What most of a phase's time is bound by, when everything is a number.
 
         Each operator's time goes to the larger of its compute and memory times; dispatch counts
-        by itself. Decode is judged at the mean context's first step.
+        by itself. Decode is judged by its mean over the generation.
 
         Raises:
             SymbolError: a symbol is left.
         """
-        terms = self.ttft.terms if phase == "prefill" else self.tpot.first.terms
+        terms = self.ttft.terms if phase == "prefill" else self.tpot.mean.terms
         return bottleneck(terms)
 
     @property
@@ -253,17 +280,13 @@ class Forecast:
         return self.timed(self.trace(new, past))
 
     def _chunked(self, chunks: Chunks) -> tuple[Term, ...]:
-        """Whole chunks summed in closed form, the remainder, and the logits of the last one."""
+        """The chunks before the last summed in closed form, and the last with its logits."""
+        last = self._pass(chunks.last, self.past + chunks.offset)
+        if chunks.before.is_zero:
+            return last
         context = self.past + index * chunks.chunk
-        body = self.trace(chunks.chunk, context, logits="none")
-        terms = [summed(term, chunks.whole) for term in self.timed(body)]
-        if not chunks.rest.is_zero:
-            after = self.past + chunks.chunk * chunks.whole
-            rest = self.trace(chunks.rest, after, logits="none")
-            terms += [scaled(term, chunks.has_rest) for term in self.timed(rest)]
-        known = {entry.path for entry in body}
-        logits = self.trace(chunks.chunk, context).filter(lambda entry: entry.path not in known)
-        return (*terms, *self.timed(logits))
+        body = self.timed(self.trace(chunks.chunk, context, logits="none"))
+        return (*(summed(term, chunks.before) for term in body), *last)
 
     def _step_at(self, name: str, context: Expr) -> Result:
         terms = self._pass(S.One, context)
@@ -275,16 +298,22 @@ class Forecast:
 
 
 def _work(terms: tuple[Term, ...], levels: tuple[Level, ...]) -> dict[str, Expr]:
-    """Operations and bytes of some terms, by role."""
+    """Operations, bytes of the device's own memory by role, and bytes of other memories."""
     costs = [term.cost for term in terms]
+    own = {
+        role: 1 - Add(*(level.share(role) for level in levels))
+        for role in ("weights", "experts", "kv", "activations")
+    }
+    weights = [
+        own["experts" if t.family == "experts" else "weights"] * t.cost.weight_bytes for t in terms
+    ]
+    activations = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
     work = {
         "matmul_flops": Add(*(c.matmul_flops for c in costs)),
         "other_flops": Add(*(c.vector_flops + c.dequant_ops for c in costs)),
-        "weight_bytes": Add(*(c.weight_bytes for c in costs)),
-        "activation_bytes": Add(
-            *(c.activation_read_bytes + c.activation_write_bytes for c in costs)
-        ),
-        "kv_bytes": Add(*(c.kv_read_bytes + c.kv_write_bytes for c in costs)),
+        "weight_bytes": Add(*weights),
+        "activation_bytes": own["activations"] * Add(*activations),
+        "kv_bytes": own["kv"] * Add(*(c.kv_read_bytes + c.kv_write_bytes for c in costs)),
     }
     for level in levels:
         served = (level.bytes(t.cost, experts=t.family == "experts") for t in terms)
@@ -303,7 +332,8 @@ def bottleneck(terms: tuple[Term, ...]) -> Bound:
         if term.time.free_symbols:
             left = ", ".join(row.word for row in legend(term.time))
             raise SymbolError(f"the bottleneck depends on {left}: give numbers")
-        larger: Bound = "compute" if term.compute >= term.memory else "memory"
+        compute, memory = term.compute.doit(), term.memory.doit()
+        larger: Bound = "compute" if compute >= memory else "memory"
         spent[larger] += term.time - term.dispatch - term.network
         spent["dispatch"] += term.dispatch
         spent["network"] += term.network

@@ -43,7 +43,7 @@ class Term:
         memory: its memory time.
         dispatch: its dispatch time.
         network: its time on the link.
-        time: what it adds to the total.
+        busy: its time in computing and moving data, as far as they do not overlap.
     """
 
     name: str
@@ -54,7 +54,12 @@ class Term:
     memory: Expr
     dispatch: Expr
     network: Expr
-    time: Expr
+    busy: Expr
+
+    @property
+    def time(self) -> Expr:
+        """What it adds to the total."""
+        return self.busy + self.dispatch + self.network
 
     def map(self, change: Callable[[Expr], Expr]) -> Self:
         """The term with a change made to every expression in it."""
@@ -63,7 +68,7 @@ class Term:
         return replace(self, cost=cost, **times)
 
 
-TIMES = ("compute", "memory", "dispatch", "network", "time")
+TIMES = ("compute", "memory", "dispatch", "network", "busy")
 
 
 def rates(
@@ -92,17 +97,22 @@ def rates(
         *(level.time(cost, experts=experts) for level in levels),
     )
     dispatch = cost.dispatches * hardware.dispatch_time
-    return matrix + elementwise, memory, dispatch, _link_time(cost, hardware)
+    network = S.Zero
+    if not (cost.network_bytes.is_zero and cost.messages.is_zero):
+        network = link_time(cost.messages, cost.network_bytes, hardware)
+    return matrix + elementwise, memory, dispatch, network
 
 
-def _link_time(cost: Cost, hardware: Hardware) -> Expr:
-    """The slowest of the links, where there are several."""
-    if cost.network_bytes.is_zero and cost.messages.is_zero:
-        return S.Zero
+def link_time(messages: Expr, moved: Expr, hardware: Hardware) -> Expr:
+    """Seconds of some messages of so many bytes in all, on the slowest of the device's links.
+
+    Raises:
+        SpecError: the device has no link.
+    """
     if hardware.link_bandwidth is None:
         raise SpecError(f"{hardware.name} has no link bandwidth: devices cannot share a model")
     links = ((hardware.link_bandwidth, hardware.link_latency or S.Zero), *hardware.other_links)
-    return Maximum(*(cost.messages * alpha + cost.network_bytes / rate for rate, alpha in links))
+    return Maximum(*(messages * alpha + moved / rate for rate, alpha in links))
 
 
 def time_terms(
@@ -125,19 +135,16 @@ def time_terms(
             raise SymbolError("overlap 'pass' is not modelled with several memories")
         cost = trace.cost_at(precision)
         parts = rates(cost, hardware, precision)
-        compute, memory, *serial = parts
-        time = Maximum(compute, memory) + Add(*serial)
-        return (_term("total", "pass", "", cost, S.One, parts, time),)
+        busy = Maximum(*parts[:2])
+        return (_term("total", "pass", "", cost, S.One, parts, busy),)
     terms = []
     for entry in trace:
         cost = entry.operator.cost(precision)
         experts = isinstance(entry.operator, Experts)
         parts = rates(cost, hardware, precision, levels, experts=experts)
-        compute, memory, *serial = parts
-        busy = Maximum(compute, memory) if overlap == "operator" else compute + memory
+        busy = Maximum(*parts[:2]) if overlap == "operator" else Add(*parts[:2])
         family = entry.operator.family
-        time = entry.count * (busy + Add(*serial))
-        terms.append(_term(entry.name, entry.section, family, cost, entry.count, parts, time))
+        terms.append(_term(entry.name, entry.section, family, cost, entry.count, parts, busy))
     return tuple(terms)
 
 
@@ -153,7 +160,7 @@ def _term(
     cost: Cost,
     count: Expr,
     parts: tuple[Expr, ...],
-    time: Expr,
+    busy: Expr,
 ) -> Term:
     compute, memory, dispatch, network = (count * part for part in parts)
     return Term(
@@ -165,5 +172,5 @@ def _term(
         memory=memory,
         dispatch=dispatch,
         network=network,
-        time=time,
+        busy=count * busy,
     )

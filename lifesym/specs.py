@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from decimal import Decimal
 from functools import cache
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, TypeVar, get_args
 
 import msgspec
 
@@ -41,6 +41,8 @@ def find(kind: str, name: str | Path, suffix: str, what: str, others: Iterable[s
     Raises:
         SpecError: neither a name in the database nor an existing file.
     """
+    if not isinstance(name, str | Path) or not str(name).strip():
+        raise SpecError(f"a {what} is a name or the path of a file, not {name!r}")
     path = Path(name)
     if str(name) in names(kind):
         return root() / kind / f"{name}{suffix}"
@@ -116,14 +118,25 @@ def convert(data: Any, kind: type[T], where: str | Path) -> T:
     Raises:
         SpecError: the first key that is missing, misspelt or of the wrong type.
     """
-    if isinstance(data, dict) and issubclass(kind, msgspec.Struct):
-        known = {field.encode_name for field in msgspec.structs.fields(kind)}
-        for key in data:
-            if kind.__struct_config__.forbid_unknown_fields and key not in known:
-                raise SpecError(f"{where}: unknown key {key!r}{nearest(str(key), known)}")
+    _check_keys(data, kind, where)
     try:
         return msgspec.convert(data, kind, builtin_types=(Decimal,))
     except msgspec.ValidationError as error:
         message, _, at = str(error).partition(" - at ")
         key = at.strip("`").removeprefix("$.") if at else ""
         raise SpecError(f"{where}: {f'key {key!r}: ' if key else ''}{message}") from None
+
+
+def _check_keys(data: Any, kind: Any, where: str | Path, inside: str = "") -> None:
+    """Refuse an unknown key of a table, or of a table in it, with the nearest one there is."""
+    if not (isinstance(data, dict) and isinstance(kind, type) and issubclass(kind, msgspec.Struct)):
+        return
+    fields = {field.encode_name: field for field in msgspec.structs.fields(kind)}
+    for key, value in data.items():
+        if key in fields:
+            annotation = fields[key].type
+            for each in (annotation, *get_args(annotation)):
+                _check_keys(value, each, where, f"{inside}{key}.")
+        elif kind.__struct_config__.forbid_unknown_fields:
+            hint = nearest(str(key), fields)
+            raise SpecError(f"{where}: unknown key {inside + str(key)!r}{hint}")

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 from sympy import Symbol
 
 from lifesym.codegen import compile as compiled
@@ -72,6 +73,11 @@ def sweep(
     for name, values in axes.items():
         if not len(values):
             raise SymbolError(f"axis {name!r} is empty")
+    for name, values in options.items():
+        if len({str(value) for value in values}) < len(values):
+            raise SymbolError(f"axis {name!r} has a value twice")
+    if chunks is not None and chunks < 1:
+        raise SymbolError(f"chunks must be at least 1 point a side, not {chunks}")
     if isinstance(forecast, Forecast) and options:
         raise SymbolError(f"{next(iter(options))!r} is no symbol: give a function of options")
     coordinates = {s: _coordinate(s, values, chunks) for s, values in points.items()}
@@ -108,6 +114,12 @@ def _coordinate(symbol: Symbol, values: Sequence[Any], chunks: int | None) -> "D
     import xarray as xr  # noqa: PLC0415
 
     row = TABLE[symbol]
+    numbers = np.asarray(values)
+    low = 0 if row.minimum is None else row.minimum
+    inside = (numbers >= low) & (numbers <= (np.inf if row.maximum is None else row.maximum))
+    if not inside.all():  # a nan is not inside either
+        first = numbers[~inside].ravel()[0]
+        raise SymbolError(f"axis {row.word!r}: {first} is out of the symbol's range")
     attributes = {"long_name": row.meaning, "units": row.unit, "symbol": row.latex}
     array = xr.DataArray(
         list(values) if not hasattr(values, "dtype") else values,

@@ -396,13 +396,16 @@ def size(value: Size, what: str, minimum: int = 1) -> Expr:
     """An expression for a size that was passed in; a number must be an integer >= minimum.
 
     Raises:
-        SymbolError: a number that is not an integer, or is below the minimum.
+        SymbolError: a number that is not an integer or is below the minimum, or an expression
+            in a symbol that is not the table's, which no value would ever reach.
     """
     if isinstance(value, bool) or not isinstance(value, int | Expr):
         raise SymbolError(f"{what} must be an integer or a SymPy expression, not {value!r}")
     expr = Integer(value) if isinstance(value, int) else value
     if expr.is_number and not (expr.is_Integer and expr >= minimum):
         raise SymbolError(f"{what} must be an integer of at least {minimum}, not {value}")
+    for symbol in expr.free_symbols - {index}:
+        resolve(symbol)
     return expr
 
 

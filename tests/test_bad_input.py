@@ -114,7 +114,10 @@ def test_unknown_keys_are_one_warning(run: CommandLine, tmp_path: Path) -> None:
 HARDWARE = {
     "syntax": (DEVICE + "x =", ["TOML"]),
     "typo": (DEVICE.replace("vendor", "vender"), ["vender", "did you mean 'vendor'"]),
-    "typo in a table": (DEVICE.replace("bandwidth", "bandwith"), ["bandwith"]),
+    "typo in a table": (
+        DEVICE.replace("bandwidth", "bandwith"),
+        ["memory.bandwith", "did you mean 'bandwidth'"],
+    ),
     "missing bandwidth": (DEVICE.replace("bandwidth = 1e11", ""), ["bandwidth"]),
     "missing source": (DEVICE.replace('source = "test"', "", 1), ["source"]),
     "wrong type": (DEVICE.replace("1e12", '"fast"'), ["fp16"]),
@@ -160,6 +163,10 @@ FORECAST = ["forecast", "llama-2-7b", "--prompt", "8", "--generate", "2", "--on"
         (["count"], ["MODEL"]),
         (["conut", "llama-2-7b"], ["conut"]),
         (["count", "llama-2-7b", "--weights", "int5"], ["int5"]),
+        (["count", "llama-2-7b", "--weights", ""], ["unknown number format ''"]),
+        (["count", "llama-2-7b", "--kv", ""], ["unknown number format ''"]),
+        (["count", ""], ["a model is a name or the path"]),
+        ([*FORECAST, ""], ["a hardware is a name or the path"]),
         (["derive", "llama-2-7b", "--metric", "speed"], ["--metric"]),
         (["derive", "llama-2-7b", "--metric", "tpot", "--lift", "hiden"], ["hiden", "hidden"]),
         (["derive", "lama", "--symbolic", "--metric", "tpot"], ["lama", "llama"]),

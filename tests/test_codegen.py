@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from formulas import MAKERS, exact, farthest, formula, points, worst
-from sympy import Integer, Symbol
+from sympy import Integer, Rational, Symbol
 
 import lifesym as ls
 from lifesym import symbols as sym
@@ -215,11 +215,41 @@ def test_single_precision_refuses_what_it_cannot_count() -> None:
         )
 
 
+@pytest.mark.parametrize("power", [46, -39])
+def test_constants_that_a_format_cannot_hold_are_refused(power: int) -> None:
+    ranges = {"prompt": (10**4, 10**6)}
+    with pytest.raises(SymbolError, match="a constant of 1e"):
+        ls.compile(
+            sym.prompt**2 / Integer(10) ** power,
+            ["prompt"],
+            target="c",
+            precision="float",
+            ranges=ranges,
+        )
+    with pytest.raises(SymbolError, match="leaves the range of double"):
+        ls.compile(10**400 * sym.prompt, ["prompt"], target="c", ranges=ranges)
+
+
+def test_bounds_hold_where_rounding_takes_another_branch() -> None:
+    """A slope that jumps by its whole value, and wide numbers divided and rounded up."""
+    kink = Maximum(sym.bandwidth / 123_456_789_013, 1).diff(sym.bandwidth)
+    program = lower([kink + Rational(1, 10**13)], (sym.bandwidth,))
+    with pytest.raises(SymbolError, match="a divisor's rounding error"):
+        error_bound(program, {sym.bandwidth: (1e11, 1e12)}, FLOAT)
+    program = lower([CeilDiv(sym.prompt, 3)], (sym.prompt,))
+    bound = error_bound(program, {sym.prompt: (2.0**29, 2.0**30)}, FLOAT)
+    whole = np.random.default_rng(3).integers(2**29, 2**30, 10_000)
+    single = np.ceil(whole.astype(np.float32) / np.float32(3)).astype(float)
+    assert np.max(np.abs(single / -(-whole // 3) - 1)) <= bound.value
+
+
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"args": ["past", "batch", "window"]}, "does not depend on window"),
     ({"args": ["past"]}, "depends on batch, which is no argument"),
     ({"args": ["past", "past", "batch"]}, "given twice"),
     ({"name": "double"}, "reserved word"),
+    ({"name": "fmax"}, "reserved word"),
+    ({"name": "eval"}, "reserved word"),
     ({"name": "2fast"}, "not a plain identifier"),
     ({"name": "t1"}, "not a plain identifier"),
     ({"target": "cobol"}, "target must be one of"),

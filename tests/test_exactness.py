@@ -134,6 +134,13 @@ def test_no_symbol_falls_through_to_sympys_own_latex(family: str) -> None:
             assert text.count("{") == text.count("}")
 
 
+def test_sizes_in_foreign_symbols_are_refused() -> None:
+    model = ls.load_model("llama-2-7b")
+    for foreign in (Symbol("x"), Symbol("batch"), 2 * Symbol("past") + sym.new):
+        with pytest.raises(SymbolError, match="is not lifesym's: take it from"):
+            model.forward(new=foreign)
+
+
 def test_look_alikes_and_unknown_names_are_refused() -> None:
     with pytest.raises(SymbolError, match=r"symbol 'batch' is not lifesym's"):
         sym.resolve(Symbol("batch"))

@@ -71,8 +71,8 @@ def test_one_token_reads_exactly_k_and_many_read_all() -> None:
         ({"probabilities": (Fraction(1),)}, "probabilities"),
         ({"kind": "round-robin"}, "routing must be one of"),
         ({"kind": "skewed", "probabilities": (Fraction(3, 2),)}, "between 0 and 1"),
-        ({"imbalance": -1}, "imbalance must be at least 1, not -1"),
-        ({"imbalance": Fraction(1, 2)}, "imbalance must be at least 1, not 1/2"),
+        ({"imbalance": -1}, "imbalance must be at least 1, .*not -1"),
+        ({"imbalance": Fraction(1, 2)}, "imbalance must be at least 1, .*not 1/2"),
     ],
 )
 def test_bad_routing_is_refused(settings: dict[str, object], message: str) -> None:

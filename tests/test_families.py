@@ -89,7 +89,11 @@ SPELLINGS: dict[str, tuple[Json, Json]] = {
     ),
     "dtype": (LLAMA | {"torch_dtype": "bfloat16"}, LLAMA | {"dtype": "bfloat16"}),
     "heads left out": (LLAMA, LLAMA | {"num_key_value_heads": 8, "head_dim": 8}),
-    "no window": (MISTRAL, MISTRAL | {"sliding_window": None}),
+    "no window": (
+        MISTRAL | {"sliding_window": None},
+        MISTRAL | {"layer_types": ["full_attention"] * 4},
+    ),
+    "default window": (MISTRAL, MISTRAL | {"sliding_window": 4096}),
     "windows unused": (
         QWEN2 | {"sliding_window": 32, "use_sliding_window": False, "max_window_layers": 0},
         QWEN2 | {"sliding_window": None, "layer_types": ["full_attention"] * 4},
@@ -139,11 +143,12 @@ SPELLINGS: dict[str, tuple[Json, Json]] = {
     ),
     "neox rotary default": (NEOX, NEOX | {"rotary_pct": 0.25}),
     "gemma activation": (
-        GEMMA2 | {"hidden_act": "gelu_pytorch_tanh"},
+        GEMMA2 | {"hidden_act": "silu"},
         GEMMA2 | {"hidden_activation": "gelu_pytorch_tanh"},
     ),
     "gemma activation null": (GEMMA2, GEMMA2 | {"hidden_activation": None}),
     "gemma2 layer types": (GEMMA2, GEMMA2 | {"layer_types": ALTERNATE}),
+    "gemma3 pattern written, not read": (GEMMA3, GEMMA3 | {"_sliding_window_pattern": 2}),
     "gemma3 pattern": (
         GEMMA3 | {"sliding_window_pattern": 2},
         GEMMA3 | {"_sliding_window_pattern": 2, "layer_types": ALTERNATE},
@@ -219,7 +224,24 @@ REFUSED: list[tuple[Json, str]] = [
     (V3 | {"first_k_dense_replace": -1}, "key 'first_k_dense_replace': Expected `int` >= 0"),
     (KIMI, "missing required field `first_k_dense_replace`"),
     (PHI3 | {"partial_rotary_factor": 0.0}, "key 'partial_rotary_factor': 0.0 is not in"),
-    (NEOX | {"rotary_pct": 1.5}, "key 'partial_rotary_factor': 1.5 is not in"),
+    (NEOX | {"rotary_pct": 1.5}, "key 'rotary_pct': 1.5 is not in"),
+    (NEOX | {"partial_rotary_factor": 1.5}, "key 'partial_rotary_factor': 1.5 is not in"),
+    (NEOX | {"rotary_pct": 0.5, "partial_rotary_factor": 0.25}, "disagree: 0.5 and 0.25"),
+    (GPT2 | {"hidden_size": 128}, "keys 'hidden_size' and 'n_embd' mean the same and disagree"),
+    (GPT2 | {"n_embd": 66}, "key 'n_embd': 66 is not divisible by n_head = 8"),
+    (without(GPT2, "n_embd") | {"hidden_size": 66}, "key 'hidden_size': 66 .* by n_head = 8"),
+    (without(GPT2, "n_embd") | {"hidden_size": -1}, "key 'hidden_size': Expected `int` >= 1"),
+    (GPT2 | {"activation_function": "mish"}, "key 'activation_function': 'mish' is not modelled"),
+    (GEMMA2 | {"hidden_activation": "mish"}, "key 'hidden_activation': 'mish' is not modelled"),
+    (GPTJ | {"rotary_dim": 64}, "key 'rotary_dim': 64 is more than a head's 8 elements"),
+    (QWEN3 | {"head_dim": None}, "key 'head_dim': Expected `int`, got `null`"),
+    (LLAMA | {"sliding_window": 8}, "key 'sliding_window': a window is not modelled for 'llama'"),
+    (
+        FALCON | {"new_decoder_architecture": True, "num_kv_heads": 3},
+        "key 'num_kv_heads': 3 does not divide num_attention_heads = 8",
+    ),
+    (FALCON | {"multi_query": False, "num_kv_heads": 2}, "key 'num_kv_heads': without multi_query"),
+    (FALCON | {"num_ln_in_parallel_attn": 2}, "key 'num_ln_in_parallel_attn': 2 needs new_dec"),
     (GEMMA2 | {"use_bidirectional_attention": True}, "key 'use_bidirectional_attention'"),
     (GEMMA2 | {"num_key_value_heads": 3}, "key 'num_key_value_heads': 3 does not divide"),
     (GPT2 | {"add_cross_attention": True}, "key 'add_cross_attention': true is not modelled"),
@@ -234,6 +256,13 @@ def test_what_is_wrong_or_not_modelled_is_an_error(config: Json, message: str) -
         ls.Model.from_hf(config)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("config")
+
+
+def test_keys_that_a_class_does_not_read_are_reported() -> None:
+    for config, key in ((GEMMA2, "sliding_window_pattern"), (MISTRAL, "mlp_bias")):
+        with pytest.warns(ConfigWarning, match=f"unknown keys, not used: {key}"):
+            model = ls.Model.from_hf(config | {key: 1})
+        assert same(model, ls.Model.from_hf(config))
 
 
 def test_unknown_keys_give_one_warning_or_an_error() -> None:
@@ -325,6 +354,14 @@ def test_unreadable_files_are_refused(tmp_path: Path, text: str, message: str) -
     path.write_text(text, encoding="utf-8")
     with pytest.raises(SpecError, match=message):
         ls.load_model(path)
+
+
+@pytest.mark.parametrize("name", [None, 5, "", " "])
+def test_what_is_no_name_is_refused(name: Any) -> None:
+    with pytest.raises(SpecError, match="a model is a name or the path of a file, not"):
+        ls.load_model(name)
+    with pytest.raises(SpecError, match="a hardware is a name or the path of a file, not"):
+        ls.load_hardware(name)
 
 
 def test_unknown_models_have_a_hint() -> None:

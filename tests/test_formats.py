@@ -1,9 +1,12 @@
 """Number formats: real bits of real files, and which role is stored how."""
 
+from dataclasses import replace
+
 import pytest
 from sympy import Float, Integer, Rational
 from test_truth import RECORDS
 
+import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.cost import bytes_of
 from lifesym.errors import SpecError, SymbolError
@@ -59,6 +62,8 @@ def test_every_format_is_exact(name: str) -> None:
 def test_unknown_formats_have_a_hint() -> None:
     with pytest.raises(SpecError, match=r"unknown number format 'int4-g129'; did you mean 'int4-"):
         load_format("int4-g129")
+    with pytest.raises(SpecError, match="a number format is a name or a Format, not 4"):
+        load_format(4)  # type: ignore[arg-type]
 
 
 def test_groups_share_scales_and_zero_points() -> None:
@@ -107,3 +112,34 @@ def test_what_is_computed_in_its_own_format_is_not_dequantized() -> None:
     assert same.dequant_ops(Integer(10), "linear") == same.kv_dequant_ops(Integer(10)) == 0
     mixed = Precision.of("int8", "bf16", "int8")
     assert mixed.dequant_ops(Integer(10), "linear") == mixed.kv_dequant_ops(Integer(10)) == 10
+
+
+@pytest.mark.parametrize("role", ["adapter", "low_rank", "vector"])
+def test_adapters_of_quantized_models_stay_in_16_bits(role: str) -> None:
+    precision = Precision.of("int4-g128", "bf16")
+    assert precision.weight_bytes(Integer(100), role) == 200
+    assert precision.dequant_ops(Integer(100), role) == 0
+    small = replace(precision, roles={role: load_format("int4")})
+    assert small.weight_bytes(Integer(100), role) == 50
+
+
+@pytest.mark.parametrize(
+    ("name", "data_type"),
+    [("nvfp4", "fp4"), ("mxfp4", "fp4"), ("mxfp8", "fp8"), ("q8_0", "int8"), ("int4-g128", "int4")],
+)
+def test_block_formats_are_computed_at_the_peak_of_their_elements(
+    name: str, data_type: str
+) -> None:
+    hardware = replace(ls.load_hardware("a100"), matrix={"bf16": Integer(1), data_type: Integer(4)})
+    assert hardware.matrix_peak(load_format(name)) == 4
+    with pytest.raises(ls.SpecError, match=f"no peak for {data_type}"):
+        replace(hardware, matrix={"bf16": Integer(1)}, vector={}).matrix_peak(load_format(name))
+
+
+def test_activations_with_a_shared_exponent_are_multiplied_as_integers() -> None:
+    anda = shared_exponent(sym.mantissa_bits, 5, 64)
+    model, device = ls.load_model("tinyllama-1.1b"), ls.load_hardware("a100")
+    assert device.matrix_peak(anda) == device.matrix["int8"]
+    f = ls.forecast(model, device, prompt=9, generate=3, weights="int4-g128", activations=anda)
+    assert sym.mantissa_bits in f.ttft.expr.free_symbols
+    assert f.ttft.bind({"mantissa_bits": 7}) > 0

@@ -10,7 +10,7 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.errors import SpecError, SymbolError
 from lifesym.nodes import Maximum
-from lifesym.serving import balanced_shares, pipeline, shared_time
+from lifesym.serving import balanced_shares, disaggregate, pipeline, shared_time
 from lifesym.serving.pipeline import cycle, makespan
 
 
@@ -70,12 +70,40 @@ def test_one_stage_is_the_plain_forecast() -> None:
     piped = pipeline(plain, 1)
     assert expand(piped.ttft.expr - plain.ttft.expr) == 0
     assert expand(piped.tpot.expr - plain.tpot.expr) == 0
+    chunked = replace(plain, chunk=sym.chunk)
+    assert expand(pipeline(chunked, 1).ttft.expr - chunked.ttft.expr) == 0
+    assert expand(piped.memory.expr - plain.memory.expr) == 0
+
+
+def test_a_stage_holds_its_layers_and_its_ends() -> None:
+    """Two stages of a tied model hold it once, and the shared matrix twice."""
+    f = ls.forecast(
+        ls.load_model("llama-3.2-1b"), ls.load_hardware("a100"), prompt=64, generate=8, batch=4
+    )
+    embedding = 2 * 128256 * 2048
+    layers = f.memory.expr - embedding
+    norm = 2 * 2048
+    last = (layers - norm) / 2 + norm + embedding
+    assert pipeline(f, 2, microbatches=2).memory.expr == last
+    uneven = pipeline(f, 2, shares=[Rational(3, 4), Rational(1, 4)])
+    assert uneven.memory.expr == (layers - norm) * Rational(3, 4) + embedding
+
+
+def test_the_slowest_link_counts_in_any_order() -> None:
+    hardware, slow, fast = ls.load_hardware("a100"), (10**9, 0), (10**11, 0)
+    times, transfers = set(), set()
+    for links in ((slow, fast), (fast, slow), (slow,)):
+        linked = hardware.with_links(*links)
+        f = ls.forecast(ls.load_model("tinyllama-1.1b"), linked, prompt=64, generate=8)
+        times.add(pipeline(f, 4).ttft.expr)
+        transfers.add(disaggregate(f, f).transfer.expr)
+    assert len(times) == len(transfers) == 1
 
 
 def test_stages_of_a_model() -> None:
     plain = forecast(batch=8)
     piped = pipeline(plain, 4, microbatches=4)
-    times = piped.times(64, 0)
+    times = piped.prefill
     part = forecast(batch=2)
     assert sum(times) > part.ttft.expr  # the hops come on top
     assert piped.ttft.expr == sum(times) + 3 * max(times)
@@ -95,7 +123,7 @@ def test_stages_on_different_devices() -> None:
     assert shared_time([slow.ttft.expr, fast.ttft.expr], shares) == 1 / (
         1 / slow.ttft.expr + 1 / fast.ttft.expr
     )
-    times = pipeline([slow, fast], shares=shares).times(64, 0)
+    times = pipeline([slow, fast], shares=shares).prefill
     assert len(times) == 2
     assert isinstance(shared_time([sym.dispatch_time, sym.link_latency], [1, 2]), Maximum)
 

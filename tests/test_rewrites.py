@@ -76,7 +76,6 @@ ORDERED = {
     *(frozenset({"tensor", fusion}) for fusion in FUSED_LAST),
     *(frozenset({"budget", fusion}) for fusion in FUSED_LAST),
     frozenset({"LoRA", "qkv"}),  # a fused projection is no target of adapters
-    frozenset({"tensor", "adapters"}),  # adapters after a split projection are not split
 }
 """Pairs of which one comes first; `lifesym.forecast` applies all in that order."""
 

@@ -97,6 +97,13 @@ def test_bad_sweeps_are_refused(axes: Any, metrics: Any, message: str) -> None:
         ls.sweep(f, axes, metrics)
 
 
+@pytest.mark.parametrize("values", [[0, 5], [-5], [float("nan")]])
+def test_values_that_a_symbol_cannot_have_are_refused(values: list[float]) -> None:
+    forecast = ls.forecast(ls.load_model("gpt2"), ls.load_hardware("v100"), generate=8)
+    with pytest.raises(SymbolError, match="out of the symbol's range"):
+        ls.sweep(forecast, {"prompt": values})
+
+
 def test_command_line_writes_netcdf_and_csv(run: CommandLine, tmp_path: Path) -> None:
     base = ["sweep", "tinyllama-1.1b,gpt2", "--on", "v100,a100", "--prompt", "1:1000:4"]
     base += ["--generate", "8", "--weights", "fp16,int4-g128"]
@@ -155,6 +162,16 @@ def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> Non
         (["sweep", "gpt2", "--on", "v100", "--prompt", "1:x:3", "-o", "x.nc"], "is not A:B:N"),
         (["sweep", "gpt2", "--on", "v100", "--prompt", "0", "-o", "x.nc"], "at least 1"),
         (["sweep", "gpt2", "--on", "v100", "-o", "/no/x.nc"], "/no/x.nc"),
+        (["sweep", "gpt2,gpt2", "--on", "v100", "-o", "x.nc"], "axis 'model' has a value twice"),
+        (["sweep", "gpt2", "--on", "v100", "--chunks", "0", "-o", "x.nc"], "at least 1 point"),
+        (
+            ["export", "gpt2", "--on", "v100", "--args", "past", "--range", "past=0:1e400"],
+            "two finite ends",
+        ),
+        (["export", "gpt2", "--on", "v100", "--args", "past", "--unit", "past=abc"], "a number"),
+        (["export", "gpt2", "--on", "v100", "--args", "past", "--unit", "past=0"], "above 0"),
+        (["export", "gpt2", "--on", "v100", "--args", "past", "--unit", "pst=3"], "'past'"),
+        (["export", "gpt2", "--on", "v100", "--args", "past", "--name", "sqrt"], "reserved"),
     ],
 )
 def test_bad_commands_are_one_line(run: CommandLine, command: list[str], message: str) -> None:

@@ -6,13 +6,16 @@ from typing import Any
 import numpy as np
 import pytest
 from formulas import MAKERS, exact, formula, points
+from sympy import Expr
 
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.codegen.grid import cell_errors, sample
 from lifesym.codegen.program import lower
+from lifesym.codegen.table_c import fixed_error
 from lifesym.errors import SymbolError
-from lifesym.nodes import Maximum
+from lifesym.nodes import CeilDiv, FloorDiv, Maximum
+from lifesym.transforms import CachePolicy
 
 REFUSED = {"chunked", "chunked window"}
 """Formulas that jump wherever a chunk is full."""
@@ -33,6 +36,47 @@ def test_what_cannot_be_certified_is_refused(name: str) -> None:
     expr, box = formula(name)
     with pytest.raises(SymbolError, match="no table of at most 8192 values"):
         ls.compile(expr, list(box), target="table", ranges=box, error=0.05)
+
+
+@pytest.mark.parametrize(
+    ("expr", "top"),
+    [
+        (1000 * sym.past + 48_000 * CeilDiv(sym.past, 48) + 100_000, 2048),
+        (64 * sym.past + 300 * FloorDiv(sym.past, 7) * CeilDiv(sym.past, 100) + 9000, 1500),
+        (Maximum(3 * sym.past + 1000, 7 * sym.past + 200), 4096),  # meet at a whole number
+        (Maximum(3 * sym.past + 1000, 500 * CeilDiv(sym.past, 64)), 3000),
+    ],
+)
+@pytest.mark.parametrize("error", [0.01, 0.05])
+def test_certificates_hold_at_every_whole_number(expr: Expr, top: int, error: float) -> None:
+    """Formulas that jump, or whose kink is on a sample point."""
+    ranges = {"past": (0, top)}
+    table = ls.compile(expr, ["past"], target="table", ranges=ranges, error=error)
+    every = np.arange(top + 1)
+    true = ls.compile(expr, ["past"], target="python")
+    found = np.abs(table(every) / np.array([true(int(past)) for past in every]) - 1)
+    assert found.max() <= table.error <= error
+
+
+def test_pages_have_a_certificate_that_holds() -> None:
+    cache = CachePolicy(page=64)
+    model, device = ls.load_model("llama-2-7b"), ls.load_hardware("h100")
+    memory = ls.forecast(model, device, batch=64, generate=1, cache=cache).memory.expr
+    ranges = {"prompt": (1, 2048)}
+    table = ls.compile(memory, ["prompt"], target="table", ranges=ranges, error=0.02)
+    every = np.arange(1, 2049)
+    true = ls.compile(memory, ["prompt"])(every)
+    assert np.max(np.abs(table(every) / true - 1)) <= table.error <= 0.02
+
+
+def test_integer_tables_state_what_long_cells_cost() -> None:
+    table = ls.compile(
+        sym.past + 1, ["past"], target="table", ranges={"past": (0, 60_000)}, error=0.01
+    )
+    stated = table.error + fixed_error(table)
+    positions = np.floor(2**15 * np.arange(60_001) / 60_000) / 2**15  # of 15 bits
+    found = np.abs((1 + 60_000 * positions) / (np.arange(60_001) + 1) - 1)
+    assert found.max() <= stated
 
 
 def test_prompts_that_are_not_tiny_have_tables() -> None:

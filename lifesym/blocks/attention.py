@@ -79,7 +79,10 @@ class Attention(Block):
         new, past = step.new, step.past
         if self.bidirectional:
             return new, new * new
-        keys = new + (past if self.window is None else Minimum(past, self.window - 1))
+        if self.window is None or past.is_zero:
+            keys = new + past
+        else:
+            keys = new + Minimum(past, self.window - 1)
         if step.causal == "full":
             return keys, new * keys
         if self.window is None:

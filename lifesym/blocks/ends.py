@@ -25,6 +25,7 @@ class Embed(Block):
         scaled: embeddings are multiplied by a constant.
         norm: norm of the embeddings.
         projected: a projection from ``width`` to ``hidden`` follows.
+        tied: the LM head uses the same table.
     """
 
     vocab: Size
@@ -34,11 +35,13 @@ class Embed(Block):
     scaled: bool = False
     norm: NormSpec | None = None
     projected: bool = False
+    tied: bool = False
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Look-up, scale, projection, positions, norm."""
         tokens = step.tokens
-        yield "embedding", Embedding(tokens=tokens, rows=self.vocab, features=self.width)
+        role = "tied_embedding" if self.tied else "embedding"
+        yield "embedding", Embedding(tokens=tokens, rows=self.vocab, features=self.width, role=role)
         if self.scaled:
             yield "embedding_scale", Scale(elements=tokens * self.width)
         if self.projected:

@@ -1,167 +1,185 @@
-r"""The closed form that is fitted: a forecast in a few physical parameters.
+r"""The closed forms that are fitted: forecasts in a few physical parameters.
 
-A decode step of L layers takes
+Every phase is a sum of parts, and a part takes
 
-$$L\,t_L + \sum_{\text{weights, attention}} \max\left(\frac{Q}{e_m \mathit{BW}},\;
-\frac{\sum_f c_f n_f}{P_v} + \frac{F}{e_c P}\right)$$
+$$t = n\,(\text{launches} + \max(\text{memory}, \text{work}))$$
 
-once for the weights and once for the cache: Q bytes at the memory efficiency $e_m$; beside them, on
-the vector units, $c_f$ operations for each of the $n_f$ multiply-adds with values stored in format
-f (unpacking, converting, multiplying: a matrix-vector product has no matrix engine), and, for a
-batch, F FLOPs on the matrix engine at the efficiency $e_c$. $t_L$ is the time of a layer's
-launches. A prefill takes
+- memory: Q bytes at the memory efficiency, $Q / (e_m \mathit{BW})$;
+- work, what it overlaps with: F FLOPs on the matrix engine at the compute efficiency,
+  $F / (e_c P)$, and operations on the vector units, $c\,n / P_v$, where the matrix engine cannot
+  help: c operations for each of n stored values (unpacking a format, a matrix-vector product) or
+  each of n multiply-adds of attention;
+- launches: a time for each layer, for each of its two collectives (a latency for each of
+  $\log_2 n$ messages, and bytes over the link), and for each sequence.
 
-$$k L\,t_L + \frac{F}{e_c P} + c_s \frac{Q_s}{\mathit{BW}} + \frac{k\,c_d\,n_d}{P_v}$$
-
-F FLOPs of the projections, $Q_s$ bytes of scores as attention derives them (two bytes each), $c_s$
-passes over them, k pieces of the prompt, and $c_d$ operations to unpack each of $n_d$ stored
-values, once a piece. Efficiencies are between 0 and 1, times and counts are not negative.
+A **decode step** has two parts, the weights and the cache. With one sequence the cache's work is a
+time for each layer and cached token: one block of threads walks along a head's context. A
+**prefill** has two parts: F and c_s passes over the bytes of attention's scores, and the unpacking
+of stored values for a product in 16 bits, which reads them and writes them (b/8 + 2 bytes). F are
+the FLOPs of whole waves of blocks (`Shape.quantized_flops`). A **request** is a prefill and G - 1
+decode steps; a batch whose cache does not fit (nine tenths of the memory less the weights) is
+computed in turns. Efficiencies are between 0 and 1, times and counts are not negative.
 """
 
 import math
-from dataclasses import dataclass
-from functools import cache
 from typing import Any
 
 import numpy as np
 
-from lifesym import symbols as sym
 from lifesym.calibration.measurements import Observation
-from lifesym.devices import load_hardware
+from lifesym.calibration.rates import Device, device
+from lifesym.calibration.workload import Shape, attended, shape
 from lifesym.errors import SpecError
-from lifesym.huggingface import load_model
 
 PIECE = 512
-"""Prompt tokens computed at once, llama.cpp's default."""
-SPLIT_LAYERS = "llama.cpp"
-"""Software that gives each of several devices some layers, one after another."""
-DECODE = ("memory", "layer", "stored_quantized", "stored_16", "compute", "collective")
-PREFILL = ("compute", "scores", "unpack", "layer", "collective")
-Columns = tuple[dict[str, float], ...]
-LOWER = {"memory": 1.0, "compute": 1.0}
-"""Inverse efficiencies are at least 1; everything else at least 0."""
+"""Prompt tokens that llama.cpp computes at once unless told otherwise."""
+CACHE_SHARE = 0.9
+"""Of a device's memory, for weights and cache: the default of vLLM and of TensorRT-LLM."""
+MEMORY = ("memory",)
+WORK = ("compute", "scores", "unpack", "stored_quantized", "stored_16", "products", "serial")
+LAUNCHES = ("layer", "sequence", "collective", "link")
+NAMES: dict[str, tuple[str, ...]] = {
+    "decode": (
+        *("memory", "layer", "stored_quantized", "stored_16", "serial"),
+        *("compute", "products", "collective", "link"),
+    ),
+    "prefill": ("compute", "scores", "memory", "unpack", "layer", "collective", "link"),
+    "request": ("memory", "compute", "layer", "sequence", "products", "collective", "link"),
+}
+"""The parameters of each phase."""
+UNITS = {
+    "memory": "of the bandwidth",
+    "compute": "of the peak",
+    "layer": "s a layer",
+    "sequence": "s a sequence and step",
+    "collective": "s a message",
+    "link": "of the link's time, inverse",
+    "serial": "s a layer and cached token",
+    "scores": "passes over the scores",
+    "unpack": "operations a value",
+    "stored_quantized": "operations a value",
+    "stored_16": "operations a value",
+    "products": "operations a multiply-add of attention",
+}
+EFFICIENCIES = ("memory", "compute")
+"""Fitted as their inverses, which are at least 1; everything else is at least 0."""
+Part = dict[str, float]
 
 
-@dataclass(frozen=True)
-class Device:
-    """The three rates of a device."""
-
-    bandwidth: float
-    matrix: float
-    vector: float
-
-
-@cache
-def device(name: str, peak: float, bandwidth: float) -> Device:
-    """A device's rates: the table's own where given, the database's otherwise.
+def columns(o: Observation) -> tuple[Part, Part, Part]:
+    """The factor of each parameter in the three parts of an observation's closed form.
 
     Raises:
-        SpecError: neither knows the bandwidth.
+        SpecError: the device's bandwidth or peak is not known.
     """
-    spec: Any = None
-    for candidate in (name, name.lower().replace(" ", "-"), _slug(name)):
-        try:
-            spec = load_hardware(candidate)
-            break
-        except SpecError:
-            continue
-    rate = bandwidth or (float(spec.bandwidth) if spec else 0.0)
-    if not rate:
-        raise SpecError(f"{name}: its bandwidth is not known")
-    matrix = peak or (float(max({**spec.vector, **spec.matrix}.values())) if spec else 0.0)
-    vector = 0.0
-    if spec is not None:
-        fp32 = spec.vector.get("fp32")
-        vector = float(fp32 if fp32 is not None else min(spec.matrix.values()))
-    vector = vector or matrix / 4  # what GPUs of the last years have, where nothing is known
-    return Device(rate, matrix or vector, vector or math.inf)
-
-
-def _slug(name: str) -> str:
-    text = name.lower().replace("(", "").replace(")", "").replace(" cpu", "")
-    return text.replace(" gpu", "-gpu").replace(" ", "-")
-
-
-@dataclass(frozen=True)
-class Shape:
-    """What a model does for one token: from its symbolic forward pass."""
-
-    layers: int
-    values: float
-    kv_values: float
-    attention: float
-    heads: float
-    matrix_flops: float
-
-
-@cache
-def shape(model: str, batch: int) -> Shape:
-    """The numbers of one decode step; weights are those read for the batch."""
-    loaded = load_model(model)
-    layers = int(loaded.values.get(sym.layers, 0)) or _depth(loaded)
-    step = loaded.forward(batch, 1, 0)
-    values = float(step.cost(weights="int8").weight_bytes)
-    kv = float(loaded.kv_bytes_per_token("int8"))
-    short, long = (float(loaded.forward(1, 1, n).cost().matmul_flops) for n in (128, 129))
-    heads = float(loaded.values.get(sym.heads, 1))
-    flops = float(loaded.forward(1, 1, 0).cost().matmul_flops)
-    return Shape(layers, values, kv, (long - short) / 2, heads, flops)
-
-
-def _depth(model: Any) -> int:
-    return sum(int(part.count) for part in model.bound if part.label not in ("embed", "head"))
-
-
-def decode_columns(o: Observation) -> Columns:
-    """The factors of each parameter of a decode step: of the weights, of the cache."""
-    d, s = device(o.device, o.peak, o.bandwidth), shape(o.model, o.batch)
-    n = 1 if o.family == SPLIT_LAYERS else o.devices
-    vector, matrix, bandwidth = d.vector * n, d.matrix * n, d.bandwidth * n
-    alone = o.batch == 1
-    products = s.attention * o.context * o.batch
-    weights = {
-        "memory": s.values * o.bits / 8 / bandwidth,
-        "layer": float(s.layers),
-        "stored_quantized": s.values / vector if alone and o.quantized else 0.0,
-        "stored_16": s.values / vector if alone and not o.quantized else 0.0,
-        "compute": 0.0 if alone else s.matrix_flops * o.batch / matrix,
-        "collective": float(s.layers) if n > 1 else 0.0,
-    }
-    attention = {
-        "memory": s.kv_values * o.context * o.batch * o.kv_bits / 8 / bandwidth,
-        "stored_16": products / vector if alone else 0.0,
-        "compute": 0.0 if alone else 2 * products / matrix,
-    }
-    return weights, attention
-
-
-def prefill_columns(o: Observation) -> Columns:
-    """The factors of each parameter of a prefill, all of which add up."""
-    d, s = device(o.device, o.peak, o.bandwidth), shape(o.model, o.batch)
-    if not d.matrix:
+    d = device(o.device, o.peak, o.bandwidth)
+    if not d.matrix and o.phase != "decode":
         raise SpecError(f"{o.device}: no peak is known")
-    n = 1 if o.family == SPLIT_LAYERS else o.devices
-    pieces = -(-o.prompt // PIECE)
-    tokens = o.prompt * o.batch
-    pairs = o.prompt * (o.past + (o.prompt + min(PIECE, o.prompt)) / 2) * o.batch
-    scores = 2 * pairs * s.heads * s.layers
+    return {"decode": _decode, "prefill": _prefill, "request": _request}[o.phase](o, d)
+
+
+def predict(phase: str, factors: Any, theta: Any) -> Any:
+    """Seconds, for factors of shape (rows, parts, parameters) and a parameter vector."""
+    return (active(phase, factors, theta) * theta).sum(axis=(1, 2))
+
+
+def active(phase: str, factors: Any, theta: Any) -> Any:
+    """The factors of the branch that each part's maximum takes: the exact Jacobian, by parts."""
+    memory, work = (
+        np.array([name in group for name in NAMES[phase]], dtype=float) for group in (MEMORY, WORK)
+    )
+    terms = factors * theta
+    bound = (terms @ memory >= terms @ work)[..., None]
+    return factors * np.where(bound, 1 - work, 1 - memory)
+
+
+def shared(o: Observation) -> int:
+    """Devices that compute together; llama.cpp gives each some layers, one after another."""
+    return 1 if o.software == "llama.cpp" else o.devices
+
+
+def _decode(o: Observation, d: Device) -> tuple[Part, Part, Part]:
+    s, n = shape(o.model, o.batch), shared(o)
+    weights = _step_weights(o, d, s, o.batch)
+    if o.batch == 1:
+        weights["compute"] = 0.0
+        weights["stored_quantized" if o.quantized else "stored_16"] = s.stored / d.vector / n
+    cache = _step_cache(o, d, o.batch, o.context)
+    if o.batch == 1:
+        cache["serial"] = s.layers * o.context
+        cache["products"] = 0.0
+    return weights, cache, {}
+
+
+def _step_weights(o: Observation, d: Device, s: Shape, batch: float) -> Part:
+    n = shared(o)
+    return {
+        "memory": s.stored * o.bits / 8 / d.bandwidth / n,
+        "compute": (s.matrix_flops + s.head_flops) * batch / (d.matrix or math.inf) / n,
+        "layer": float(s.layers),
+        **_collectives(d, s, n, batch),
+    }
+
+
+def _step_cache(o: Observation, d: Device, batch: float, context: float) -> Part:
+    n = shared(o)
+    values, products = attended(o.model, round(context))
+    return {
+        "memory": values * batch * o.kv_bits / 8 / d.bandwidth / n,
+        "products": products * batch / d.vector / n,
+    }
+
+
+def _collectives(d: Device, s: Shape, n: int, tokens: float) -> Part:
+    """Two all-reduces a layer, each sending 2 (n-1)/n of the activations (Thakur et al. 2005)."""
+    if n == 1:
+        return {}
+    sent = 2 * s.layers * 2 * (n - 1) / n * 2 * s.hidden * tokens
+    return {"collective": 2 * s.layers * math.log2(n), "link": sent / d.link}
+
+
+def _prefill(o: Observation, d: Device) -> tuple[Part, Part, Part]:
+    s, n = shape(o.model, 1), shared(o)
+    piece = min(PIECE, o.prompt) if o.software == "llama.cpp" else o.prompt
+    pieces = -(-o.prompt // piece)
+    last = o.prompt - (pieces - 1) * piece
+    flops = (pieces - 1) * s.quantized_flops(piece * o.batch, d.multiprocessors)
+    flops += s.quantized_flops(last * o.batch, d.multiprocessors) + s.head_flops * o.batch
+    pairs = o.prompt * (o.past + (o.prompt + piece) / 2) * o.batch
+    products = {
+        "compute": flops / d.matrix / n,
+        "scores": 2 * pairs * s.heads * s.layers / d.bandwidth / n,
+        "layer": float(pieces * s.layers),
+        **_collectives(d, s, n, o.prompt * o.batch),
+    }
+    if not o.quantized:
+        return products, {}, {}
+    stored = pieces * shape(o.model, o.prompt * o.batch).stored / n
+    unpacking = {
+        "memory": stored * (o.bits / 8 + 2) / d.bandwidth,
+        "unpack": stored / d.vector,
+    }
+    return products, unpacking, {}
+
+
+def _request(o: Observation, d: Device) -> tuple[Part, Part, Part]:
+    s, n = shape(o.model, o.batch), shared(o)
+    room = CACHE_SHARE * d.capacity * n - s.stored * o.bits / 8
+    cached = attended(o.model, o.prompt + o.generate)[0] * o.kv_bits / 8
+    together = min(o.batch, max(1.0, room / cached)) if cached else float(o.batch)
+    turns = o.batch / together
+    first = _step_weights(o, d, s, together * o.prompt)
+    first["compute"] -= s.head_flops * together * (o.prompt - 1) / d.matrix / n
+    steps = o.generate - 1
+    weights = _step_weights(o, d, s, together)
+    cache = _step_cache(o, d, together, o.context)
+    cache["sequence"] = together
     return (
-        {
-            "compute": s.matrix_flops * tokens / (d.matrix * n),
-            "scores": scores / (d.bandwidth * n),
-            "unpack": pieces * s.values / (d.vector * n) if o.quantized else 0.0,
-            "layer": float(pieces * s.layers),
-            "collective": float(pieces * s.layers) if n > 1 else 0.0,
-        },
+        _times(turns, first),
+        _times(turns * steps, weights),
+        _times(turns * steps, cache),
     )
 
 
-def predict(phase: str, columns: Any, theta: Any) -> Any:
-    """Seconds, for columns of shape (rows, parts, parameters) and a parameter vector."""
-    terms = columns * theta
-    if phase == "prefill":
-        return terms.sum(axis=(1, 2))
-    at = {name: i for i, name in enumerate(DECODE)}
-    work = terms[..., [at["stored_quantized"], at["stored_16"], at["compute"]]].sum(axis=2)
-    launches = terms[..., at["layer"]] + terms[..., at["collective"]]
-    return (launches + np.maximum(terms[..., at["memory"]], work)).sum(axis=1)
+def _times(count: float, part: Part) -> Part:
+    return {name: count * value for name, value in part.items()}

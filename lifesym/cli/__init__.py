@@ -11,6 +11,7 @@ from typing import Any
 
 import typer
 
+from lifesym.cli.calibrate import calibrate
 from lifesym.cli.count import count
 from lifesym.cli.derive import derive
 from lifesym.cli.design import design
@@ -44,6 +45,7 @@ for _command in (
     export,
     sweep,
     validate,
+    calibrate,
     measure,
     specs,
 ):

@@ -59,7 +59,8 @@ def count(
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym.formats import Precision  # noqa: PLC0415
 
-    precision = Precision.of(weights or "bf16", activations or "bf16", kv or "bf16")
+    given = ("bf16" if name is None else name for name in (weights, activations, kv))
+    precision = Precision.of(*given)
     loaded = ls.load_model(model)
     if source is not None:
         loaded = loaded.with_source(source)

@@ -146,7 +146,7 @@ def _result(derived: "Forecast", metric: Metric) -> "Result":
 
 
 def _print(result: "Result", metric: str, fmt: Any) -> None:
-    from lifesym.report import equation, legend_table  # noqa: PLC0415
+    from lifesym.report import equation, function_table, legend_table  # noqa: PLC0415
 
     rows = result.legend()
     if fmt == "json":
@@ -166,3 +166,6 @@ def _print(result: "Result", metric: str, fmt: Any) -> None:
     typer.echo(equation(result, fmt))
     if rows:
         typer.echo("\n" + legend_table(rows, fmt))
+    functions = function_table(result.expr) if fmt == "text" else ""
+    if functions:
+        typer.echo("\n" + functions)

@@ -1,5 +1,6 @@
 """``lifesym export``: a stand-alone function."""
 
+from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -67,7 +68,7 @@ def export(
     step = metric == "tpot" and "past" in free
     expr = METRICS["step" if step else metric](forecast).expr
     ranges = {key: _pair(value) for key, value in map(_named, range_ or [])}
-    units = {key: float(value) for key, value in map(_named, unit or [])}
+    units = {key: _unit(key, value) for key, value in map(_named, unit or [])}
     doc = f"{metric} of {forecast.model.name} on {hardware.name}, in SI units."
     text = _text(ls, expr, symbols, to, name or metric, ranges, units, error, doc)
     if output is None:
@@ -118,6 +119,23 @@ def _pair(text: str) -> tuple[float, float]:
 
     low, colon, high = text.partition(":")
     try:
-        return float(low), float(high if colon else "")
+        pair = float(low), float(high if colon else "")
     except ValueError:
         raise SymbolError(f"a range is LOW:HIGH, not {text!r}") from None
+    if not (isfinite(pair[0]) and isfinite(pair[1])):
+        raise SymbolError(f"a range has two finite ends, not {text!r}")
+    return pair
+
+
+def _unit(name: str, text: str) -> float:
+    from lifesym.errors import SymbolError  # noqa: PLC0415
+    from lifesym.symbols import resolve  # noqa: PLC0415
+
+    resolve(name)
+    try:
+        value = float(text)
+    except ValueError:
+        raise SymbolError(f"the unit of {name} must be a number, not {text!r}") from None
+    if not (isfinite(value) and value > 0):
+        raise SymbolError(f"the unit of {name} must be a number above 0, not {text!r}")
+    return value

@@ -27,6 +27,8 @@ def specs(name: Name = None, json: Json = False) -> None:
 def _plain(value: Any) -> str:
     if isinstance(value, dict):
         return "\n".join(f"{key}: {inner}" for key, inner in value.items())
+    if value is None:
+        return "not known"
     if isinstance(value, list):
         shown = dict.fromkeys(map(str, value))
         return ", ".join(shown)
@@ -61,6 +63,28 @@ def _all() -> dict[str, Any]:
 def _peaks(device: Any) -> dict[str, int]:
     vector = {f"vector {kind}": int(rate) for kind, rate in device.vector.items()}
     return {kind: int(rate) for kind, rate in device.matrix.items()} | vector
+
+
+_FIGURES = (
+    "capacity",
+    "link_bandwidth",
+    "link_latency",
+    "static_power",
+    "compute_efficiency",
+    "memory_efficiency",
+    "dispatch_time",
+    "multiprocessors",
+)
+
+
+def _figures(device: Any) -> dict[str, float | None]:
+    """A device's other numbers, in SI units; what is not known is null."""
+    figures: dict[str, float | None] = {}
+    for name in _FIGURES:
+        value = getattr(device, name)
+        known = None if value is None else float(value)
+        figures[name] = int(known) if known is not None and known.is_integer() else known
+    return figures
 
 
 def _print_all(found: dict[str, Any]) -> None:
@@ -104,7 +128,7 @@ def _one(name: str) -> dict[str, Any]:
             "device": device.name,
             "peaks": _peaks(device),
             "bandwidth": int(device.bandwidth),
-            "capacity": None if device.capacity is None else int(device.capacity),
+            **_figures(device),
             "sources": dict(device.sources),
         }
     if name in known_formats():

@@ -3,7 +3,10 @@ r"""Multilinear interpolation on a grid of knots, and a proof of how far it is o
 In a small box around c the error $E = L - T$ of the interpolant L obeys the mean value theorem:
 $|E(x)| \le |E(c)| + \sum_i r_i \max |\partial_i L - \partial_i T|$ over the box. The slopes of L
 are taken at corners, those of T by interval arithmetic; both are close to each other in a small
-box, so the bound shrinks with the square of its size.
+box, so the bound shrinks with the square of its size. Where a rounded quotient of T is not one
+integer in the box, T may jump, and only the values bound the error:
+$|E| \le \max(\overline L - \underline T, \overline T - \underline L)$. Elsewhere rounded
+quotients are constants, and the slopes given must treat them so.
 """
 
 from collections.abc import Sequence
@@ -73,7 +76,8 @@ def _slab_errors(program: Program, grid: Grid) -> tuple[Array, Array]:
     parts = PARTS[len(grid.axes)]
     lows, highs = _corners(grid, parts)
     centres = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
-    value, *slopes = bounds(program, lows, highs)
+    jumps: list[Array] = []
+    value, *slopes = bounds(program, lows, highs, jumps)
     error = np.abs(grid(centres) - blocked.evaluate(program, centres)[0])
     smallest = np.abs(value[0])
     shares = []
@@ -83,7 +87,24 @@ def _slab_errors(program: Program, grid: Grid) -> tuple[Array, Array]:
         part = (high - low) / 2 * gap
         error = error + part
         shares.append(_by_cell(part / smallest, grid, parts))
+    if jumps:
+        error = np.where(_open(jumps, lows, highs), _apart(grid, value, lows, highs), error)
     return _by_cell(error / smallest, grid, parts), np.stack(shares)
+
+
+def _open(jumps: list[Array], lows: list[Array], highs: list[Array]) -> Array:
+    """Pieces, other than points, in which a rounded quotient may change."""
+    extended = [low != high for low, high in zip(lows, highs, strict=True)]
+    return np.logical_or.reduce(np.broadcast_arrays(*jumps)) & np.logical_or.reduce(
+        np.broadcast_arrays(*extended)
+    )
+
+
+def _apart(grid: Grid, value: tuple[Array, Array], lows: list[Array], highs: list[Array]) -> Array:
+    """How far the interpolant and the formula can be apart in each piece, by their values."""
+    corners = [grid(corner) for corner in product(*zip(lows, highs, strict=True))]
+    least, largest = np.minimum.reduce(corners), np.maximum.reduce(corners)
+    return np.maximum(largest - value[0], value[1] - least)
 
 
 def sampled_errors(program: Program, grid: Grid, parts: int = 4) -> Array:

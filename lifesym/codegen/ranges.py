@@ -9,6 +9,7 @@ is checked.
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 
 from sympy import Symbol
 
@@ -93,7 +94,7 @@ def _range(op: Op, found: list[Range], program: Program, box: Box, kind: Arithme
     if op.kind == "arg":
         return _argument(program.args[int(op.value or 0)], box, kind)
     if op.kind == "const":
-        value = float(op.value or 0)
+        value = _constant(op, kind)
         exact = value == op.value and abs(value) <= kind.whole and value == int(value)
         return Range(value, value, 0.0 if exact else abs(value) * kind.roundoff)
     parts = [found[r] for r in op.reads]
@@ -107,6 +108,25 @@ def _range(op: Op, found: list[Range], program: Program, box: Box, kind: Arithme
     if rounded and 0 < min(abs(wide.low), abs(wide.high)) < kind.smallest and wide.low > 0:
         raise SymbolError(f"a value of {wide.low:.3g} is too small for {kind.name}")
     return Range(wide.low, wide.high, error)
+
+
+def _constant(op: Op, kind: Arithmetic) -> float:
+    """A constant as a double, if the format has a normal number for it.
+
+    Raises:
+        SymbolError: too large or too small for the format.
+    """
+    exact = Fraction(op.value or 0)
+    if abs(exact) > Fraction(kind.largest):
+        raise SymbolError(f"a constant of 1e{_magnitude(exact)} leaves the range of {kind.name}")
+    if exact and abs(exact) < Fraction(kind.smallest):
+        raise SymbolError(f"a constant of 1e{_magnitude(exact)} is too small for {kind.name}")
+    return float(exact)
+
+
+def _magnitude(value: Fraction) -> int:
+    """About the decimal exponent of a number that no float may hold."""
+    return round((value.numerator.bit_length() - value.denominator.bit_length()) * 0.30103)
 
 
 def _argument(symbol: Symbol, box: Box, kind: Arithmetic) -> Range:
@@ -144,9 +164,21 @@ def _div(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]
     if b.low <= 0 <= b.high:
         raise SymbolError("a divisor can be zero in this box")
     corners = [x / y for x in (a.low, a.high) for y in (b.low, b.high)]
-    least = min(abs(b.low), abs(b.high))
+    least = _sure(b)
     error = (a.error + max(map(abs, corners)) * b.error) / (least - b.error)
     return min(corners), max(corners), error
+
+
+def _sure(divisor: Range) -> float:
+    """The least size of a divisor whose computed value cannot be zero.
+
+    Raises:
+        SymbolError: its rounding error is as large as it may be itself.
+    """
+    least = min(abs(divisor.low), abs(divisor.high))
+    if divisor.error >= least:
+        raise SymbolError("a divisor's rounding error can make it zero in this box")
+    return least
 
 
 def _max(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
@@ -160,14 +192,21 @@ def _min(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]
 
 
 def _round(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    """Exact for exact whole operands: a quotient that is no integer is 1/b away from one."""
+    """Exact for exact whole operands: a quotient that is no integer is 1/b away from one.
+
+    Otherwise one more than the quotient is off, by its operands' errors and its own rounding.
+    """
     a, b = parts
     if b.low <= 0 <= b.high:
         raise SymbolError("a divisor can be zero in this box")
     corners = [x / y for x in (a.low, a.high) for y in (b.low, b.high)]
     low, high = math.floor(min(corners)), math.ceil(max(corners))
     sharp = a.error == b.error == 0 and max(a.size, b.size) <= kind.whole
-    return float(low), float(high), 0.0 if sharp else 1.0
+    if sharp:
+        return float(low), float(high), 0.0
+    largest, least = max(map(abs, corners)), _sure(b)
+    off = (a.error + largest * b.error) / (least - b.error)
+    return float(low), float(high), 1.0 + off + (largest + off) * kind.roundoff
 
 
 def _cross(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
@@ -180,8 +219,11 @@ def _cross(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, floa
 
 
 def _pick(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    _, a, b = parts
-    return min(a.low, b.low), max(a.high, b.high), max(a.error, b.error)
+    condition, a, b = parts
+    low, high, error = min(a.low, b.low), max(a.high, b.high), max(a.error, b.error)
+    if condition.low - condition.error <= 0 < condition.high + condition.error:
+        error += high - low  # rounding may choose the other one
+    return low, high, error
 
 
 def _pow(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:

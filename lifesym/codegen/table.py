@@ -11,19 +11,22 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
-from sympy import Expr, Symbol
+from sympy import Dummy, Expr, Symbol
 
 from lifesym.codegen import blocked
 from lifesym.codegen.grid import Grid, bends, cell_errors, sample, sampled_errors
 from lifesym.codegen.program import Program, lower
 from lifesym.codegen.ranges import Box
 from lifesym.errors import SymbolError
+from lifesym.nodes import CeilDiv, FloorDiv
 from lifesym.symbols import TABLE
 
 Array = Any
 _FLOAT_MARGIN = 2e-6
 """What single precision adds: rounded knots and values, and a few operations."""
 _LARGEST = 8192
+_EARLY = 1024
+"""Knots after which a table that would need too many at this pace is given up."""
 _LEAD = 1.3
 """How much better than the goal sampled errors must be before the proof is tried."""
 
@@ -107,7 +110,7 @@ def build(
     chosen = {TABLE[s].word: 1.0 for s in symbols} | {
         str(k): float(v) for k, v in (units or {}).items()
     }
-    program = lower([expr, *(expr.diff(symbol) for symbol in symbols)], symbols)
+    program = lower([expr, *(slope_between_jumps(expr, symbol) for symbol in symbols)], symbols)
     goal = error - _FLOAT_MARGIN
     axes = tuple(np.array(box[symbol], float) for symbol in symbols)
     scale = tuple(chosen[TABLE[symbol].word] for symbol in symbols)
@@ -123,6 +126,17 @@ def build(
     bound = float(cell_errors(program, grid)[0].max()) + _FLOAT_MARGIN
     lines = tuple(line for line in (doc, *_legend(symbols, box, scale)) if line)
     return Table(name, symbols, grid, bound, scale, lines)
+
+
+def slope_between_jumps(expr: Expr, symbol: Symbol) -> Expr:
+    """The derivative where no rounded quotient changes: there each of them is a constant.
+
+    >>> from lifesym import symbols as sym
+    >>> slope_between_jumps(sym.past * CeilDiv(sym.past, 48), sym.past)
+    CeilDiv(past, 48)
+    """
+    held = {node: Dummy(positive=True) for node in expr.atoms(CeilDiv, FloorDiv)}
+    return expr.xreplace(held).diff(symbol).xreplace({dummy: node for node, dummy in held.items()})
 
 
 def _legend(symbols: tuple[Symbol, ...], box: Box, units: tuple[float, ...]) -> list[str]:
@@ -142,8 +156,9 @@ def _greedy(program: Program, ends: Array, goal: float, whole: bool, unit: float
     for stop in stops:
         while knots[-1] < stop:
             knots.append(_longest(program, knots[-1], stop, goal, whole, unit))
-            if len(knots) > _LARGEST:
-                raise SymbolError("no table of a sensible size is that accurate")
+            covered = (knots[-1] - ends[0]) / (ends[1] - ends[0])
+            if len(knots) > _LARGEST or (len(knots) > _EARLY and covered < len(knots) / _LARGEST):
+                raise SymbolError(f"no table of at most {_LARGEST} values is that accurate")
     return np.array(knots)
 
 
@@ -184,6 +199,8 @@ def _kinks(program: Program, ends: Array, whole: bool, unit: float) -> list[floa
     found: set[float] = set()
     for k in range(len(gaps)):
         gap = np.broadcast_to(values[2 * k] - values[2 * k + 1], points.shape)
+        at_once = points[np.flatnonzero(gap == 0)]
+        found.update(float(at) for at in at_once if ends[0] < at < ends[1] and len(at_once) < 64)
         for i in np.flatnonzero(np.sign(gap[:-1]) * np.sign(gap[1:]) < 0):
             at = points[i] + (points[i + 1] - points[i]) * gap[i] / (gap[i] - gap[i + 1])
             sides = (at,) if not whole else (np.floor(at / unit) * unit, np.ceil(at / unit) * unit)

@@ -58,7 +58,8 @@ def fixed_error(table: "Table") -> float:
     least = float(table.grid.values.min()) * 2.0**shift
     dims = len(table.symbols)
     spread = max(
-        float(np.max(np.abs(np.diff(np.log(table.grid.values), axis=i)))) for i in range(dims)
+        float(np.max(np.expm1(np.abs(np.diff(np.log(table.grid.values), axis=i)))))
+        for i in range(dims)
     )
     return float((1 + 2**dims) / least + dims * spread * 2.0**-_FRACTION * 1.2)
 

@@ -14,6 +14,8 @@ from lifesym.model import Model, Section
 from lifesym.operators.activation import ACTIVATION_OPS
 from lifesym.symbols import Size
 
+Whole = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+"""A size that may be zero."""
 Count = Annotated[int, msgspec.Meta(ge=1, le=2**40)]
 """A size in a config: at least one, and not absurd."""
 
@@ -86,8 +88,8 @@ class Family(msgspec.Struct, frozen=True):
     supports: str = ""
 
 
-def activation(name: str) -> str:
-    """Our name of a Hugging Face activation function.
+def activation(name: str, key: str = "hidden_act") -> str:
+    """Our name of a Hugging Face activation function, which the config has under that key.
 
     Raises:
         SpecError: a function whose operations are not counted yet.
@@ -95,33 +97,33 @@ def activation(name: str) -> str:
     ours = ACTIVATIONS.get(name, name)
     if ours not in ACTIVATION_OPS:
         known = ", ".join(sorted({*ACTIVATION_OPS, *ACTIVATIONS}))
-        raise SpecError(f"key 'hidden_act': {name!r} is not modelled (known: {known})")
+        raise SpecError(f"key {key!r}: {name!r} is not modelled (known: {known})")
     return ours
 
 
-def per_head(hidden: int, heads: int) -> int:
-    """The head size that a config leaves to be hidden size / heads.
+def per_head(
+    hidden: int, heads: int, key: str = "hidden_size", by: str = "num_attention_heads"
+) -> int:
+    """The head size that a config leaves to be hidden size / heads; their keys for the error.
 
     Raises:
         SpecError: the hidden size is not divisible.
     """
     if hidden % heads:
-        raise SpecError(
-            f"key 'hidden_size': {hidden} is not divisible by num_attention_heads = {heads}"
-        )
+        raise SpecError(f"key {key!r}: {hidden} is not divisible by {by} = {heads}")
     return hidden // heads
 
 
-def grouped(heads: int, kv_heads: int) -> int:
-    """The number of key-value heads, which must divide the query heads.
+def grouped(
+    heads: int, kv_heads: int, key: str = "num_key_value_heads", by: str = "num_attention_heads"
+) -> int:
+    """The number of key-value heads, which must divide the query heads; their keys for the error.
 
     Raises:
         SpecError: it does not.
     """
     if heads % kv_heads:
-        raise SpecError(
-            f"key 'num_key_value_heads': {kv_heads} does not divide num_attention_heads = {heads}"
-        )
+        raise SpecError(f"key {key!r}: {kv_heads} does not divide {by} = {heads}")
     return kv_heads
 
 
@@ -205,6 +207,7 @@ class Decoder:
             scaled=self.scaled,
             norm=self.embedding_norm,
             projected=projected,
+            tied=self.tied,
         )
         head = Head(
             hidden=sym.hidden,

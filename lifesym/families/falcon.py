@@ -43,7 +43,15 @@ def falcon(c: FalconConfig, name: str) -> Model:
     if c.new_decoder_architecture:
         kv_heads = c.num_kv_heads or heads
     else:
-        kv_heads = 1 if c.multi_query else heads
+        kv_heads = 1 if c.multi_query else c.num_kv_heads or heads
+        refuse(
+            not c.multi_query and kv_heads != heads,
+            f"key 'num_kv_heads': without multi_query it must be num_attention_heads = {heads}",
+        )
+        refuse(
+            c.parallel_attn and c.num_ln_in_parallel_attn == 2,
+            "key 'num_ln_in_parallel_attn': 2 needs new_decoder_architecture",
+        )
     refuse(
         c.new_decoder_architecture and not c.parallel_attn,
         "key 'parallel_attn': false is not modelled with new_decoder_architecture",
@@ -66,7 +74,7 @@ def falcon(c: FalconConfig, name: str) -> Model:
         mlp=MLP(
             hidden=sym.hidden,
             intermediate=sym.intermediate,
-            activation=activation(c.activation),
+            activation=activation(c.activation, "activation"),
             gated=False,
             bias=c.bias,
         ),
@@ -78,7 +86,7 @@ def falcon(c: FalconConfig, name: str) -> Model:
     sizes = numbers(
         hidden=c.hidden_size,
         heads=heads,
-        kv_heads=grouped(heads, kv_heads),
+        kv_heads=grouped(heads, kv_heads, "num_kv_heads"),
         head_dim=per_head(c.hidden_size, heads),
         intermediate=c.ffn_hidden_size or 4 * c.hidden_size,
         vocab=c.vocab_size,

@@ -35,14 +35,17 @@ class GemmaConfig(Config, kw_only=True):
     attention_bias: bool = False
     sliding_window: Count | None = 4096
     layer_types: list[str] | None = None
-    sliding_window_pattern: Count = 2
     final_logit_softcapping: float | None = 30.0
     attn_logit_softcapping: float | None = 50.0
     use_bidirectional_attention: bool | None = None
 
 
 class Gemma3Config(GemmaConfig, kw_only=True):
-    """Keys of gemma3_text: five windowed layers to a full one, normalized queries and keys."""
+    """Keys of gemma3_text: five windowed layers to a full one, normalized queries and keys.
+
+    The class reads ``sliding_window_pattern`` and writes it with an underscore, which it never
+    reads again: such configs list their ``layer_types``.
+    """
 
     vocab_size: Count = 262208
     sliding_window_pattern: Count = 6
@@ -50,13 +53,12 @@ class Gemma3Config(GemmaConfig, kw_only=True):
     attn_logit_softcapping: float | None = None
 
 
-def _gemma(c: GemmaConfig, name: str, *, qk_norm: bool) -> Model:
+def _gemma(c: GemmaConfig, name: str, *, pattern: int, qk_norm: bool) -> Model:
     refuse(
         bool(c.use_bidirectional_attention),
         "key 'use_bidirectional_attention': true is not modelled",
     )
     grouped(c.num_attention_heads, c.num_key_value_heads)
-    pattern = c.sliding_window_pattern
     kinds = layer_kinds(
         c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % pattern != 0
     )
@@ -80,7 +82,9 @@ def _gemma(c: GemmaConfig, name: str, *, qk_norm: bool) -> Model:
             mlp=MLP(
                 hidden=sym.hidden,
                 intermediate=sym.intermediate,
-                activation=activation(c.hidden_activation or "gelu_pytorch_tanh"),
+                activation=activation(
+                    c.hidden_activation or "gelu_pytorch_tanh", "hidden_activation"
+                ),
             ),
             mixer_norm=norm,
             mixer_post_norm=norm,
@@ -114,21 +118,17 @@ def _gemma(c: GemmaConfig, name: str, *, qk_norm: bool) -> Model:
 
 def gemma2(c: GemmaConfig, name: str) -> Model:
     """Gemma 2: every other layer windowed, soft caps on scores and logits."""
-    return _gemma(c, name, qk_norm=False)
+    return _gemma(c, name, pattern=2, qk_norm=False)
 
 
 def gemma3(c: Gemma3Config, name: str) -> Model:
     """Gemma 3's language model, alone or inside a multimodal config."""
-    return _gemma(c, name, qk_norm=True)
+    return _gemma(c, name, pattern=c.sliding_window_pattern, qk_norm=True)
 
 
+# ``hidden_act`` is what early files held: the class reads ``hidden_activation`` alone.
 FAMILIES = {
-    "gemma2": Family(GemmaConfig, gemma2, "gemma-2-9b", {"hidden_act": "hidden_activation"}),
-    "gemma3_text": Family(
-        Gemma3Config,
-        gemma3,
-        "gemma-3-1b",
-        {"hidden_act": "hidden_activation", "_sliding_window_pattern": "sliding_window_pattern"},
-    ),
+    "gemma2": Family(GemmaConfig, gemma2, "gemma-2-9b", ignored="hidden_act"),
+    "gemma3_text": Family(Gemma3Config, gemma3, "gemma-3-1b", ignored="hidden_act"),
 }
 FAMILIES["gemma3"] = FAMILIES["gemma3_text"]

@@ -15,6 +15,7 @@ from lifesym.families.base import (
     Count,
     Decoder,
     Family,
+    Whole,
     activation,
     assemble,
     grouped,
@@ -26,6 +27,9 @@ from lifesym.families.base import (
     rotated,
 )
 from lifesym.model import Model
+
+WINDOW = 4096
+"""The window of Mistral's and Qwen's classes where a config leaves the key out."""
 
 
 class LlamaConfig(Config, kw_only=True):
@@ -41,26 +45,57 @@ class LlamaConfig(Config, kw_only=True):
     hidden_act: str = "silu"
     tie_word_embeddings: bool = False
     attention_bias: bool = False
+
+
+class BiasedConfig(LlamaConfig, kw_only=True):
+    """Llama itself: its MLP may have biases, which no kin of it has."""
+
     mlp_bias: bool = False
 
 
 class MistralConfig(LlamaConfig, kw_only=True):
-    """``sliding_window`` null means full attention."""
+    """``sliding_window`` null means full attention; the class's own default is a window."""
 
-    sliding_window: Count | None = None
+    sliding_window: Count | None = WINDOW
     layer_types: list[str] | None = None
 
 
-class QwenConfig(MistralConfig, kw_only=True):
-    """A window only with ``use_sliding_window``, from layer ``max_window_layers`` on."""
+class MinistralConfig(MistralConfig, kw_only=True):
+    """Full attention and heads of 128 unless given."""
 
+    sliding_window: Count | None = None
+    head_dim: Count | None = 128
+
+
+class QwenConfig(LlamaConfig, kw_only=True):
+    """A window only with ``use_sliding_window``, from layer ``max_window_layers`` on.
+
+    Configs saved without the switch write a ``sliding_window`` of 0, which is none.
+    """
+
+    sliding_window: Whole | None = WINDOW
+    layer_types: list[str] | None = None
     use_sliding_window: bool = False
     max_window_layers: int = 28
     use_mrope: bool | None = None
 
+    @property
+    def window(self) -> int | None:
+        """The window that layers may have."""
+        return (self.sliding_window or None) if self.use_sliding_window else None
 
-class PhiConfig(MistralConfig, kw_only=True):
-    """Fused projections and partial rotary embedding."""
+
+class Qwen3Config(QwenConfig, kw_only=True):
+    """Heads of 128 unless given; null is no size."""
+
+    head_dim: Count = 128
+
+
+class PhiConfig(LlamaConfig, kw_only=True):
+    """Fused projections and partial rotary embedding; full attention unless a window is given."""
+
+    sliding_window: Count | None = None
+    layer_types: list[str] | None = None
 
     partial_rotary_factor: float = 1.0
     embd_pdrop: float = 0.0
@@ -77,6 +112,7 @@ def _decoder(
     qk_norm: Literal["none", "head", "all"] = "none",
     fused: bool = False,
     rotary_factor: float = 1.0,
+    mlp_bias: bool = False,
 ) -> Model:
     heads = c.num_attention_heads
     kv_heads = grouped(heads, c.num_key_value_heads or heads)
@@ -104,7 +140,7 @@ def _decoder(
                 intermediate=sym.intermediate,
                 activation=activation(c.hidden_act),
                 fused=fused,
-                bias=c.mlp_bias,
+                bias=mlp_bias,
             ),
             mixer_norm=norm,
             mlp_norm=norm,
@@ -129,7 +165,7 @@ def _decoder(
     )
 
 
-def llama(c: LlamaConfig, name: str) -> Model:
+def llama(c: BiasedConfig, name: str) -> Model:
     """Llama 1 to 3 and models that reuse the class."""
     return _decoder(
         c,
@@ -137,6 +173,7 @@ def llama(c: LlamaConfig, name: str) -> Model:
         kinds=[False] * c.num_hidden_layers,
         qkv_bias=c.attention_bias,
         out_bias=c.attention_bias,
+        mlp_bias=c.mlp_bias,
     )
 
 
@@ -148,8 +185,7 @@ def mistral(c: MistralConfig, name: str) -> Model:
 
 
 def _qwen(c: QwenConfig, name: str, *, bias: bool, norm: Literal["none", "head"]) -> Model:
-    window = c.sliding_window if c.use_sliding_window else None
-    first = c.max_window_layers
+    window, first = c.window, c.max_window_layers
     kinds = layer_kinds(c.layer_types, c.num_hidden_layers, window, lambda i: i >= first)
     out_bias = c.attention_bias and norm == "head"
     return _decoder(
@@ -163,10 +199,9 @@ def qwen2(c: QwenConfig, name: str) -> Model:
     return _qwen(c, name, bias=True, norm="none")
 
 
-def qwen3(c: QwenConfig, name: str) -> Model:
-    """Qwen 3: queries and keys are normalized over each head; heads of 128 unless given."""
+def qwen3(c: Qwen3Config, name: str) -> Model:
+    """Qwen 3: queries and keys are normalized over each head."""
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    c.head_dim = c.head_dim or 128
     return _qwen(c, name, bias=c.attention_bias, norm="head")
 
 
@@ -184,10 +219,10 @@ def phi3(c: PhiConfig, name: str) -> Model:
 
 
 FAMILIES = {
-    "llama": Family(LlamaConfig, llama, "llama-2-7b"),
+    "llama": Family(BiasedConfig, llama, "llama-2-7b"),
     "mistral": Family(MistralConfig, mistral, "mistral-7b-v0.1"),
-    "ministral3": Family(MistralConfig, mistral, "ministral-3-14b"),
+    "ministral3": Family(MinistralConfig, mistral, "ministral-3-14b"),
     "qwen2": Family(QwenConfig, qwen2, "qwen2.5-7b"),
-    "qwen3": Family(QwenConfig, qwen3, "qwen3-8b"),
+    "qwen3": Family(Qwen3Config, qwen3, "qwen3-8b"),
     "phi3": Family(PhiConfig, phi3, "phi-3-mini-4k"),
 }

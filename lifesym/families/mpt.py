@@ -4,8 +4,8 @@ import msgspec
 
 from lifesym import symbols as sym
 from lifesym.blocks import NormSpec
-from lifesym.families.base import Config, Count, Decoder, Family, refuse
-from lifesym.families.gpt import layer_norm_layer, layer_norm_model
+from lifesym.families.base import Config, Count, Decoder, Family, per_head, refuse
+from lifesym.families.layer_norm import layer_norm_layer, layer_norm_model
 from lifesym.model import Model
 
 
@@ -62,6 +62,7 @@ def mpt(c: MptConfig, name: str) -> Model:
         layers=c.n_layers,
         hidden=c.d_model,
         heads=c.n_heads,
+        head_dim=per_head(c.d_model, c.n_heads, "d_model", "n_heads"),
         intermediate=c.expansion_ratio * c.d_model,
         vocab=c.vocab_size,
     )

@@ -59,9 +59,10 @@ def t5(c: T5Config, name: str) -> Model:
             mlp_norm=norm,
         )
 
-    embed = Embed(vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden)
+    tied = c.tie_word_embeddings
+    embed = Embed(vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden, tied=tied)
     positions = RelativePositions(buckets=sym.position_buckets, heads=sym.heads)
-    head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=c.tie_word_embeddings, norm=None)
+    head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=tied, norm=None)
     closing = Closing(norm=norm, scaled=c.tie_word_embeddings)
     encoder = (
         Section(label="encoder_embed", count=1, block=embed, encoder=True),

@@ -75,8 +75,11 @@ def whisper(c: WhisperConfig, name: str) -> Model:
     audio = AudioEmbed(bins=sym.mel_bins, hidden=sym.hidden, positions=sym.source)
     encoder = layer(heads=sym.encoder_heads, intermediate=sym.encoder_intermediate, decoder=False)
     decoder = layer(heads=sym.heads, intermediate=sym.intermediate, decoder=True)
-    embed = Embed(vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden, positions=sym.positions)
-    head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=c.tie_word_embeddings, norm=norm)
+    tied = c.tie_word_embeddings
+    embed = Embed(
+        vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden, positions=sym.positions, tied=tied
+    )
+    head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=tied, norm=norm)
     sections = (
         Section(label="encoder_embed", count=1, block=audio, encoder=True),
         Section(label="encoder_layers", count=sym.encoder_layers, block=encoder, encoder=True),

@@ -49,7 +49,8 @@ class Routing:
         )
         factor = exact(self.imbalance, "imbalance")
         require(
-            not factor.is_number or bool(factor >= 1), f"imbalance must be at least 1, not {factor}"
+            not factor.is_number or bool(factor >= 1),
+            f"imbalance must be at least 1, the work that is needed, not {self.imbalance}",
         )
 
     def distinct(self, experts: Expr, active: Expr, tokens: Expr) -> Expr:

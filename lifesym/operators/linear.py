@@ -133,7 +133,7 @@ class LMHead(Operator):
 
     def cost(self, precision: Precision) -> Cost:
         """One dense product over the vocabulary; a tied matrix has the embedding's format."""
-        role = "embedding" if self.tied else "lm_head"
+        role = "tied_embedding" if self.tied else "lm_head"
         product = Linear(
             tokens=self.tokens,
             in_features=self.hidden,

@@ -4,11 +4,13 @@ Each function returns a Matplotlib figure; `save` writes it. Axes carry units, c
 apart in grey and by colour-blind readers, and hatches repeat what a colour says.
 """
 
+from lifesym.plots.accuracy import accuracy
 from lifesym.plots.answers import elasticity_bars, elasticity_map, tornado_bars
 from lifesym.plots.shapes import against_target, regime_chart, roofline, stacked_time, two_curves
 from lifesym.plots.style import save
 
 __all__ = [
+    "accuracy",
     "against_target",
     "elasticity_bars",
     "elasticity_map",

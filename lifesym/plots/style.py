@@ -55,6 +55,19 @@ def figure(width: float = 6.0, height: float = 3.6) -> "Iterator[tuple[Figure, A
         yield made, made.add_subplot()
 
 
+@contextmanager
+def grid_of_axes(
+    rows: int, columns: int, width: float, height: float
+) -> "Iterator[tuple[Figure, Any]]":
+    """A figure of that many inches with rows and columns of axes, in the style."""
+    import matplotlib as mpl  # noqa: PLC0415 (slow to import)
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    with mpl.rc_context(_SETTINGS):
+        made = Figure(figsize=(width, height), layout="constrained")
+        yield made, made.subplots(rows, columns, squeeze=False)
+
+
 def save(made: "Figure", path: str | Path) -> Path:
     """Write a figure as PNG, PDF or SVG, by the file's ending.
 

@@ -2,6 +2,6 @@
 
 from lifesym.report.document import document
 from lifesym.report.equations import equation
-from lifesym.report.tables import legend_table, operator_table
+from lifesym.report.tables import function_table, legend_table, operator_table
 
-__all__ = ["document", "equation", "legend_table", "operator_table"]
+__all__ = ["document", "equation", "function_table", "legend_table", "operator_table"]

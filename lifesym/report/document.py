@@ -5,8 +5,8 @@ from sympy import Expr
 from lifesym.inference import Forecast
 from lifesym.nodes import Maximum
 from lifesym.printing import latex, legend
-from lifesym.report.equations import left_hand_side, rows
-from lifesym.report.tables import legend_table, operator_table
+from lifesym.report.equations import left_hand_side, rows, signed
+from lifesym.report.tables import escape, legend_table, operator_table
 from lifesym.results import Result
 
 _HEAD = r"""\documentclass{article}
@@ -31,7 +31,7 @@ def document(forecast: Forecast, title: str) -> str:
     """
     results = (forecast.ttft, forecast.tpot)
     used = legend(*(result.expr for result in results))
-    parts = [_HEAD, f"\\section*{{{title}}}"]
+    parts = [_HEAD, f"\\section*{{{escape(title, 'latex')}}}"]
     for result in results:
         parts.append(f"\\subsection*{{{result.name}}}\n{_listed(result)}")
     parts.append(f"\\subsection*{{Symbols}}\n\\noindent\n{legend_table(used, 'latex')}")
@@ -46,10 +46,11 @@ def document(forecast: Forecast, title: str) -> str:
 def _listed(result: Result) -> str:
     """The summands one a line, each with what it stands for, in a small font."""
     lines = []
-    for i, row in enumerate(rows(result)):
-        sign = f"{left_hand_side(result)} =" if i == 0 else "+"
-        label = row.label.replace("_", r"\_")
-        lines.append(f"&{sign}\\; {_broken(row.value)} &&\\text{{\\scriptsize {label}}}")
+    listed = rows(result)
+    for i, (sign, printed) in enumerate(signed(listed, _broken)):
+        lead = f"{left_hand_side(result)} ={sign.strip('+')}" if i == 0 else sign
+        label = escape(listed[i].label, "latex")
+        lines.append(f"&{lead}\\; {printed} &&\\text{{\\scriptsize {label}}}")
     body = " \\\\\n".join(lines)
     return f"{{\\small\\begin{{align*}}\n{body}\n\\end{{align*}}}}"
 

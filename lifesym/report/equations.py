@@ -8,16 +8,20 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from sympy import Add, Expr, Poly, S, Symbol, expand, factor
+from sympy import Add, Expr, Poly, Pow, S, Sum, Symbol, expand, factor
 
 from lifesym import symbols as sym
+from lifesym.nodes import Maximum
 from lifesym.printing import latex
+from lifesym.report.tables import escape
 from lifesym.results import Result
 from lifesym.roofline import Term
+from lifesym.sums import SumMax
 
 Format = Literal["text", "latex", "markdown"]
 
 _WORKLOAD = (sym.batch, sym.prompt, sym.generated, sym.new, sym.past, sym.chunk)
+_BRANCHED = (Maximum, SumMax, Sum)
 _LHS = {
     "TTFT": r"\mathrm{TTFT}",
     "TPOT": r"\mathrm{TPOT}(T)",
@@ -45,10 +49,9 @@ def equation(result: Result, fmt: Format = "text") -> str:
     KV [byte] =
         4*batch*hidden*past
     """
-    listed = rows(result)
     if fmt == "text":
-        return _text(result, listed)
-    body = _aligned(result, listed)
+        return _text(result)
+    body = _aligned(result)
     if fmt == "latex":
         return f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
     return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
@@ -59,7 +62,8 @@ def rows(result: Result) -> list[Row]:
     if result.terms:
         return _term_rows(result.terms)
     if result.parts:
-        return [Row(part.value, part.name) for part in result.parts if part.value != 0]
+        parts = (part for part in result.parts if part.value != 0)
+        return [Row(value, part.name) for part in parts for value in _summands(part.value)]
     return _polynomial_rows(result.expr)
 
 
@@ -73,18 +77,13 @@ def _term_rows(terms: Iterable[Term]) -> list[Row]:
     busy: dict[Expr, list[str]] = {}
     serial: dict[str, Expr] = {"link": S.Zero, "dispatch": S.Zero}
     for term in terms:
-        alone = expand_once(term.time) - term.dispatch - term.network
-        if alone != 0:
-            busy.setdefault(alone, []).append(term.name)
+        if term.busy != 0:
+            busy.setdefault(term.busy, []).append(term.name)
         serial["link"] += term.network
         serial["dispatch"] += term.dispatch
     joined = [Row(len(names) * value, _names(names)) for value, names in busy.items()]
-    return joined + [Row(value, name) for name, value in serial.items() if value != 0]
-
-
-def expand_once(expr: Expr) -> Expr:
-    """A product over a sum written as a sum of products, inside nothing."""
-    return expr.expand(deep=False)
+    shown = ((name, factor(expand(value))) for name, value in serial.items())
+    return joined + [Row(value, name) for name, value in shown if value != 0]
 
 
 def _names(names: list[str]) -> str:
@@ -95,13 +94,31 @@ def _polynomial_rows(expr: Expr) -> list[Row]:
     """Monomials of the workload, highest degree first, with factored coefficients."""
     variables = [symbol for symbol in _WORKLOAD if symbol in expr.free_symbols]
     if not variables or not expr.is_polynomial(*variables):
-        return [Row(term, "") for term in Add.make_args(expr)]
+        return [Row(term, "") for term in _summands(expr)]
     polynomial = Poly(expand(expr), *variables)
     monomials = sorted(polynomial.terms(), key=lambda item: (-sum(item[0]), item[0]))
     return [
         Row(factor(coefficient) * _product(variables, powers), "")
         for powers, coefficient in monomials
     ]
+
+
+def _summands(expr: Expr) -> list[Expr]:
+    """A sum with maxima, or a multiple of one, term by term; polynomials in one piece."""
+    outside, inside = expr.as_independent(*_BRANCHED, as_Add=False)
+    if not isinstance(inside, Add):
+        return [expr]
+    return [outside * term for term in inside.as_ordered_terms()]
+
+
+def _over_sum(result: Result) -> tuple[Expr, list[Row]] | None:
+    """Numerator and rows of the denominator of a rate, such as tokens over a sum of times."""
+    if result.terms or result.parts:
+        return None
+    outside, inside = result.expr.as_independent(*_BRANCHED, as_Add=False)
+    if not (isinstance(inside, Pow) and inside.exp == -1 and isinstance(inside.base, Add)):
+        return None
+    return outside, [Row(term, "") for term in _summands(inside.base)]
 
 
 def _product(variables: list[Symbol], powers: tuple[int, ...]) -> Expr:
@@ -111,35 +128,51 @@ def _product(variables: list[Symbol], powers: tuple[int, ...]) -> Expr:
     return product
 
 
-def _signed(listed: list[Row], show: Callable[[Expr], str]) -> list[tuple[str, str]]:
-    """Each row's sign and printed absolute value."""
-    signed = []
+def signed(
+    listed: list[Row], show: Callable[[Expr], str], enclosed: str = r"\left(%s\right)"
+) -> list[tuple[str, str]]:
+    """Each row's sign and the rest of it; a sum behind a minus sign needs parentheses."""
+    shown = []
     for row in listed:
-        negative = row.value.could_extract_minus_sign()
-        signed.append(("-" if negative else "+", show(-row.value if negative else row.value)))
-    return signed
+        negative = row.value.as_coeff_Mul()[0].is_negative
+        rest = -row.value if negative else row.value
+        printed = show(rest)
+        if isinstance(rest, Add) and (negative or printed.startswith("-")):
+            printed = enclosed % printed
+        shown.append(("-" if negative else "+", printed))
+    return shown
 
 
-def _text(result: Result, listed: list[Row]) -> str:
+def _text(result: Result) -> str:
+    over = _over_sum(result)
+    numerator, listed = over or (S.One, rows(result))
     lines = [f"{result.name} [{result.unit}] ="]
-    for i, ((sign, printed), row) in enumerate(zip(_signed(listed, str), listed, strict=True)):
+    if over:
+        lines[0] += f" {numerator} / ("
+    for i, ((sign, printed), row) in enumerate(
+        zip(signed(listed, str, "(%s)"), listed, strict=True)
+    ):
         lead = "    " if i == 0 and sign == "+" else f"  {sign} "
         note = f"    # {row.label}" if row.label else ""
         lines.append(f"{lead}{printed}{note}")
+    if over:
+        lines.append("    )")
     return "\n".join(lines) if listed else f"{lines[0]} 0"
 
 
-def _aligned(result: Result, listed: list[Row]) -> str:
+def _aligned(result: Result) -> str:
+    over = _over_sum(result)
+    numerator, listed = over or (S.One, rows(result))
     lines = []
-    for i, (sign, printed) in enumerate(_signed(listed, latex)):
+    for i, (sign, printed) in enumerate(signed(listed, latex)):
         lead = "" if i == 0 and sign == "+" else f"{{}}{sign} "
         label = _text_label(listed[i].label)
         lines.append(f"&{lead}{printed}{label}")
+    if over:
+        lines = [rf"&{latex(numerator)} \Big/ \Bigl(", *lines]
+        lines[-1] += r" \Bigr)"
     return f"{left_hand_side(result)} ={{}} " + " \\\\\n  ".join(lines or ["&0"])
 
 
 def _text_label(label: str) -> str:
-    if not label:
-        return ""
-    escaped = label.replace("_", r"\_")
-    return rf" && \text{{{escaped}}}"
+    return rf" && \text{{{escape(label, 'latex')}}}" if label else ""

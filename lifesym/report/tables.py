@@ -6,9 +6,11 @@ from typing import Literal
 from sympy import Expr
 
 from lifesym.formats import Precision
+from lifesym.nodes import Active, CeilDiv, FloorDiv
 from lifesym.printing import latex
 from lifesym.report.units import quantity
 from lifesym.roofline import Term
+from lifesym.sums import Crossing, SumMax
 from lifesym.symbols import Notation
 from lifesym.trace import Trace
 
@@ -56,8 +58,31 @@ def legend_table(rows: Sequence[Notation], fmt: Format = "markdown") -> str:
     body = []
     for row in rows:
         spelt = row.name if fmt == "text" else f"${row.latex}$"
-        body.append([spelt, _escape(row.meaning, fmt), _escape(row.unit, fmt)])
+        body.append([spelt, escape(row.meaning, fmt), escape(row.unit, fmt)])
     return layout(["symbol", "meaning", "unit"], body, fmt)
+
+
+_FUNCTIONS = {
+    SumMax: ("SumMax(n, a, b, c, d)", "sum of max(a + b*i, c + d*i) over i = 0 ... n - 1"),
+    CeilDiv: ("CeilDiv(a, b)", "a/b rounded up"),
+    FloorDiv: ("FloorDiv(a, b)", "a/b rounded down"),
+    Crossing: ("Crossing(p, q, n)", "how many of p + q*i, i = 0 ... n - 1, are negative"),
+    Active: ("Active(a, b, ...)", "1 where a is the largest, else 0"),
+}
+
+
+def function_table(expr: Expr) -> str:
+    """What lifesym's own functions in an expression mean, as its plain text spells them.
+
+    LaTeX needs no such table: there they are printed in the usual notation.
+
+    >>> from lifesym import symbols as sym
+    >>> print(function_table(CeilDiv(sym.prompt, sym.chunk)))
+    function       meaning
+    CeilDiv(a, b)  a/b rounded up
+    """
+    body = [list(row) for function, row in _FUNCTIONS.items() if expr.has(function)]
+    return layout(["function", "meaning"], body, "text") if body else ""
 
 
 def layout(
@@ -69,19 +94,25 @@ def layout(
 
 def _cell(cell: Cell, fmt: Format) -> str:
     if isinstance(cell, str):
-        return _escape(cell, fmt)
+        return escape(cell, fmt)
     value, unit = cell
     if value.is_number:
-        return _escape(quantity(value.doit(), unit), fmt)
+        return escape(quantity(value.doit(), unit), fmt)
     return str(value) if fmt == "text" else f"${latex(value)}$"
 
 
-def _escape(text: str, fmt: Format) -> str:
+_SAFE = str.maketrans(
+    {character: f"\\{character}" for character in "_%&#$"}
+    | {"{": r"\{", "}": r"\}", "\\": r"\textbackslash{}", "µ": r"$\mu$"}
+    | {"~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+)
+
+
+def escape(text: str, fmt: Format) -> str:
+    """Plain text made safe for a format: what LaTeX would take for commands is escaped."""
     if fmt != "latex":
         return text
-    for plain, safe in (("_", r"\_"), ("%", r"\%"), ("µ", r"$\mu$"), ("&", r"\&")):
-        text = text.replace(plain, safe)
-    return text
+    return text.translate(_SAFE)
 
 
 def _text(header: Sequence[str], body: Sequence[Sequence[str]], right: int) -> str:

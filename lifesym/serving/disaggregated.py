@@ -3,14 +3,16 @@ r"""Prefill on one device, decode on another, the KV cache sent between them.
 Sources: DistServe, arXiv 2401.09670, section 3; Splitwise, 2311.18677, section 4.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sympy import Expr, S
+from sympy import S
 
-from lifesym.errors import SpecError, SymbolError
+from lifesym.errors import SymbolError
+from lifesym.hardware import Hardware
 from lifesym.inference import Forecast
 from lifesym.results import Part, Result
+from lifesym.roofline import link_time
 from lifesym.symbols import Number, exact
 
 
@@ -21,14 +23,12 @@ class Disaggregated:
     Attributes:
         prefill: the forecast on the prefill device.
         decode: the forecast of the same workload on the decode device.
-        bandwidth: bytes a second between them.
-        latency: seconds before the first byte.
+        link: a device with the links between them.
     """
 
     prefill: Forecast
     decode: Forecast
-    bandwidth: Expr
-    latency: Expr
+    link: Hardware
 
     @cached_property
     def transfer(self) -> Result:
@@ -37,7 +37,7 @@ class Disaggregated:
         held = f.trace(S.One, S.Zero).cache_elements(f.past + f.prompt)
         moved = f.precision.kv_bytes(f.batch * held)
         moved += f.model.kv_bytes(0, f.precision.kv, f.batch, f.mla)
-        expr = self.latency + moved / self.bandwidth
+        expr = link_time(S.One, moved, self.link)
         return Result(name="KV transfer", unit="s", expr=expr)
 
     @property
@@ -72,6 +72,8 @@ def disaggregate(
 ) -> Disaggregated:
     """Join a prefill and a decode device; the link is the prefill device's unless given.
 
+    Of several links the slowest counts; a given bandwidth or latency is that of a single one.
+
     Raises:
         SpecError: no link is known.
         SymbolError: forecasts of different workloads.
@@ -79,8 +81,10 @@ def disaggregate(
     shapes = {(f.prompt, f.generate, f.batch, f.past) for f in (prefill, decode)}
     if len(shapes) != 1 or prefill.model.name != decode.model.name:
         raise SymbolError("prefill and decode must be forecasts of one model and one workload")
-    rate = prefill.hardware.link_bandwidth if bandwidth is None else exact(bandwidth)
-    if rate is None:
-        raise SpecError(f"{prefill.hardware.name} has no link bandwidth: give one")
-    alpha = prefill.hardware.link_latency if latency is None else exact(latency)
-    return Disaggregated(prefill=prefill, decode=decode, bandwidth=rate, latency=alpha or S.Zero)
+    link = prefill.hardware
+    if bandwidth is not None:
+        link = replace(link, link_bandwidth=exact(bandwidth), other_links=())
+    if latency is not None:
+        link = replace(link, link_latency=exact(latency), other_links=())
+    link_time(S.One, S.Zero, link)
+    return Disaggregated(prefill=prefill, decode=decode, link=link)

@@ -7,26 +7,24 @@ $$\sum_i t_i + (m - 1) \max_i t_i$$
 
 and while generating, a microbatch gets its next token every $\max(\sum_i t_i, m \max_i t_i)$: it
 waits for itself or for the slowest stage. With equal stages the first is $(m + p - 1) t$, of which
-$(p - 1) t$ is the bubble. Sources: GPipe, arXiv 1811.06965, section 2.3; Pope et al., 2211.05102.
+$(p - 1) t$ is the bubble. The chunks of a chunked prompt stay on a stage until the last of them is
+done, so that a microbatch is handed on once.
+Sources: GPipe, arXiv 1811.06965, section 2.3; Pope et al., 2211.05102.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sympy import Add, Expr, S
 
-from lifesym import symbols as sym
-from lifesym.errors import SpecError, SymbolError
+from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
 from lifesym.nodes import Maximum
-from lifesym.operators import Norm, Residual
+from lifesym.operators import LMHead
 from lifesym.results import Result
-from lifesym.roofline import Term
+from lifesym.roofline import Term, link_time
 from lifesym.symbols import Number, Size, exact, size
-
-ENDS = ("embed", "head")
-"""Sections that run on the first and on the last stage."""
 
 
 def makespan(stages: Sequence[Expr], microbatches: Expr) -> Expr:
@@ -58,66 +56,81 @@ class Pipeline:
     shares: tuple[Expr, ...]
     microbatches: Expr
 
-    def times(self, new: Size, past: Size) -> tuple[Expr, ...]:
-        """Every stage's time for a microbatch, sending the residual stream on included."""
-        last = len(self.stages) - 1
-        return tuple(
-            self._stage(stage, share, new, past, first=i == 0, last=i == last)
-            for i, (stage, share) in enumerate(zip(self.stages, self.shares, strict=True))
-        )
+    @cached_property
+    def prefill(self) -> tuple[Expr, ...]:
+        """Every stage's time for the prompts of a microbatch, sending them on included."""
+        return self._times([f.ttft.terms for f in self.stages], self.stages[0].prompt)
+
+    @cached_property
+    def decode(self) -> tuple[Expr, ...]:
+        """Every stage's time for a step of a microbatch at context `symbols.past`."""
+        return self._times([f.tpot.terms for f in self.stages], S.One)
 
     @cached_property
     def ttft(self) -> Result:
         """The prefill of all microbatches."""
-        f = self.stages[0]
-        expr = makespan(self.times(f.prompt, f.past), self.microbatches)
+        expr = makespan(self.prefill, self.microbatches)
         return Result(name="TTFT", unit="s", expr=expr)
 
     @cached_property
     def tpot(self) -> Result:
         """A decode step at context `symbols.past`, all microbatches in flight."""
-        expr = cycle(self.times(S.One, sym.past), self.microbatches)
+        expr = cycle(self.decode, self.microbatches)
         return Result(name="TPOT", unit="s", expr=expr)
 
     @cached_property
     def bubble(self) -> Result:
         """The share of the stages' time in which they wait, in the prefill."""
-        f = self.stages[0]
-        times = self.times(f.prompt, f.past)
+        times = self.prefill
         busy = self.microbatches * Add(*times)
         expr = 1 - busy / (len(times) * makespan(times, self.microbatches))
         return Result(name="bubble", unit="1", expr=expr)
 
-    def _stage(
-        self, f: Forecast, share: Expr, new: Size, past: Size, *, first: bool, last: bool
-    ) -> Expr:
-        terms = f.timed(f.trace(new, past))
-        inner = Add(*(term.time for term in terms if term.section not in ENDS))
-        time = share * inner
-        for label, here in zip(ENDS, (first, last), strict=True):
-            if here:
-                time += Add(*(term.time for term in terms if term.section == label))
-        return time if last else time + self._hop(f, terms, new)
+    @cached_property
+    def memory(self) -> Result:
+        """Bytes on the stage that holds most: its layers, their cache, and the ends on its own.
 
-    @staticmethod
-    def _hop(f: Forecast, terms: tuple[Term, ...], new: Size) -> Expr:
-        """Sending the residual stream of a microbatch to the next stage."""
-        hardware = f.hardware
-        if hardware.link_bandwidth is None:
-            raise SpecError(f"{hardware.name} has no link bandwidth: stages cannot be connected")
-        width = _stream(f)
-        moved = f.precision.activation_bytes(f.local_batch * new * width)
-        return (hardware.link_latency or S.Zero) + moved / hardware.link_bandwidth
+        A tied head needs its matrix once more where it is not on the stage of the embedding.
+        """
+        expr = Maximum(*(self._held(*stage) for stage in self._places))
+        return Result(name="memory of a stage", unit="byte", expr=expr)
+
+    @property
+    def _places(self) -> Iterator[tuple[Forecast, Expr, dict[str, bool]]]:
+        """Each stage with its share of the layers and the ends that it has."""
+        last = len(self.stages) - 1
+        for i, (stage, share) in enumerate(zip(self.stages, self.shares, strict=True)):
+            yield stage, share, {"embed": i == 0, "head": i == last}
+
+    def _times(self, phases: Sequence[tuple[Term, ...]], new: Expr) -> tuple[Expr, ...]:
+        times = []
+        for terms, (stage, share, ends) in zip(phases, self._places, strict=True):
+            parts = (_part(term.section, share, ends) * term.time for term in terms)
+            time = Add(*parts)
+            times.append(time if ends["head"] else time + _hop(stage, new))
+        return tuple(times)
+
+    def _held(self, f: Forecast, share: Expr, ends: dict[str, bool]) -> Expr:
+        sections = f.trace(S.One, S.Zero).group_by("section")
+        held = share * self.microbatches * f.cache_bytes
+        for label, trace in sections.items():
+            held += _part(label, share, ends) * Add(*f.held(trace).values())
+        if ends["head"] and not ends["embed"]:
+            for operator in (entry.operator for entry in f.trace(S.One, S.Zero)):
+                if isinstance(operator, LMHead) and operator.tied:
+                    held += f.held_bytes("tied_embedding", operator.hidden * operator.vocab)
+        return held
 
 
-def _stream(f: Forecast) -> Expr:
-    """The hidden size, from the operators of the residual stream."""
-    for entry in f.trace(S.One, S.Zero):
-        if isinstance(entry.operator, Norm):
-            return entry.operator.features * S.One
-        if isinstance(entry.operator, Residual):
-            return entry.operator.elements / f.local_batch
-    raise SymbolError(f"{f.model.name} has no residual stream to send")
+def _part(section: str, share: Expr, ends: dict[str, bool]) -> Expr:
+    """The part of a section on a stage: its share of the layers; an end is there or not."""
+    return S(int(ends[section])) if section in ends else share
+
+
+def _hop(f: Forecast, new: Expr) -> Expr:
+    """Sending the residual stream of a microbatch to the next stage."""
+    moved = f.precision.activation_bytes(f.local_batch * new * f.stream_width)
+    return link_time(S.One, moved, f.hardware)
 
 
 def pipeline(

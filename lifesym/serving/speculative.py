@@ -25,6 +25,7 @@ from lifesym.roofline import Term, total
 from lifesym.sums import sum_over
 from lifesym.symbols import Number, Size, exact, index, size
 from lifesym.trace import Entry, Trace
+from lifesym.transforms import Fusion
 
 
 def expected_tokens(draft: Size = sym.draft, acceptance: Number = sym.acceptance) -> Expr:
@@ -95,6 +96,28 @@ class Speculation:
         return Result(name="speculative step", unit="s", expr=expr, terms=self.terms)
 
     @cached_property
+    def ttft(self) -> Result:
+        """Time to first token: the target's prefill, and the draft model's after it."""
+        drafts = S.Zero if self.draft is None else self.draft.ttft.expr
+        return Result(name="speculative TTFT", unit="s", expr=self.target.ttft.expr + drafts)
+
+    @cached_property
+    def memory(self) -> Result:
+        """Bytes of both models' weights and caches; of the target and one module without a draft.
+
+        Embedding and head of a module are the target's.
+        """
+        f = self.target
+        if self.draft is not None:
+            more = self.draft.memory.expr
+        else:
+            module = prediction_module(f).filter(lambda entry: entry.section != "head")
+            tokens = f.past + f.prompt + f.generate
+            cached = f.precision.kv_bytes(f.local_batch * module.cache_elements(tokens))
+            more = Add(*f.held(module).values()) + cached
+        return Result(name="speculative memory", unit="byte", expr=f.memory.expr + more)
+
+    @cached_property
     def tpot(self) -> Result:
         """Time per output token at context `symbols.past`: the step over its expected tokens."""
         return Result(name="speculative TPOT", unit="s", expr=self.step.expr / self.expected)
@@ -134,9 +157,11 @@ def prediction_module(forecast: Forecast) -> Trace:
     Raises:
         SymbolError: the model has no layer before its head.
     """
-    trace = forecast.trace(S.One, sym.past)
+    fusions = [rewrite for rewrite in forecast.rewrites if isinstance(rewrite, Fusion)]
+    others = tuple(rewrite for rewrite in forecast.rewrites if not isinstance(rewrite, Fusion))
+    trace = replace(forecast, rewrites=others).trace(S.One, sym.past)
     head = next((e.operator for e in trace if isinstance(e.operator, LMHead)), None)
-    attention = [entry.section for entry in trace if entry.name in ("attn_qk", "attn_core")]
+    attention = [entry.section for entry in trace if entry.name == "attn_qk"]
     if head is None or not attention:
         raise SymbolError(f"{forecast.model.name} has no attention layer before a head to repeat")
     layer = [entry for entry in trace if entry.section == attention[-1]]
@@ -151,4 +176,7 @@ def prediction_module(forecast: Forecast) -> Trace:
         replace(front, name="mtp_proj", operator=joined),
     )
     ends = [entry for entry in trace if entry.section == "head"]
-    return Trace((*inputs, *rows, *ends))
+    module = Trace((*inputs, *rows, *ends))
+    for fusion in fusions:  # last, as in a forecast: a fused layer has no attention to look for
+        module = fusion(module)
+    return module

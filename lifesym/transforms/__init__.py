@@ -5,7 +5,8 @@ from lifesym.transforms.cache import CachePolicy
 from lifesym.transforms.fusion import FUSIONS, Fusion, fuse
 from lifesym.transforms.lora import Lora
 from lifesym.transforms.sequence import SequenceParallel
-from lifesym.transforms.sharding import ExpertParallel, TensorParallel
+from lifesym.transforms.sharding import ExpertParallel
+from lifesym.transforms.tensor import TensorParallel
 
 __all__ = [
     "FUSIONS",

@@ -7,9 +7,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from lifesym.errors import SymbolError
-from lifesym.operators import Activation, Linear, Residual
+from lifesym.operators import Activation, Experts, Linear, Residual
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
+
+ENDS = frozenset({"attn_o", "mlp_down", "moe_experts"})
+"""What ends the blocks of a layer."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,12 +21,13 @@ class Bottleneck:
 
     Attributes:
         width: size of the bottleneck; 0 for no adapters.
-        after: names of the projections whose output an adapter reads.
+        after: names of the projections, or experts, whose output an adapter reads; those that end
+            attention and feed-forward blocks unless given.
         activation: between its projections.
     """
 
     width: Size
-    after: tuple[str, ...] = ("attn_o", "mlp_down")
+    after: tuple[str, ...] | None = None
     activation: str = "gelu"
 
     def __call__(self, trace: Trace) -> Trace:
@@ -33,30 +37,34 @@ class Bottleneck:
             SymbolError: a name that is not a projection of the trace.
         """
         width = size(self.width, "adapter width", minimum=0)
-        linear = {entry.name for entry in trace if isinstance(entry.operator, Linear)}
-        for name in self.after:
-            if name not in linear:
-                known = ", ".join(sorted(linear))
+        blocks = {e.name for e in trace if isinstance(e.operator, Linear | Experts)}
+        known = ", ".join(sorted(blocks))
+        for name in self.after or ():
+            if name not in blocks:
                 raise SymbolError(f"{name!r} is not a projection here (known: {known})")
         if width.is_zero:
             return trace
-        return Trace(tuple(row for entry in trace for row in self._rows(entry)))
+        after = ENDS & blocks if self.after is None else frozenset(self.after)
+        if self.after is None and not after:
+            raise SymbolError(f"adapters: no block's end is known; name it (known: {known})")
+        return Trace(tuple(row for entry in trace for row in self._rows(entry, after)))
 
-    def _rows(self, entry: Entry) -> Iterator[Entry]:
+    def _rows(self, entry: Entry, after: frozenset[str]) -> Iterator[Entry]:
         yield entry
         base = entry.operator
-        if entry.name not in self.after or not isinstance(base, Linear):
+        if entry.name not in after or not isinstance(base, Linear | Experts):
             return
+        width = base.out_features if isinstance(base, Linear) else base.hidden
         down = Linear(
             tokens=base.tokens,
-            in_features=base.out_features,
+            in_features=width,
             out_features=self.width,
             bias=True,
             role="adapter",
         )
-        up = replace(down, in_features=self.width, out_features=base.out_features)
+        up = replace(down, in_features=self.width, out_features=width)
         middle = Activation(elements=base.tokens * self.width, function=self.activation)
-        added = Residual(elements=base.tokens * base.out_features)
+        added = Residual(elements=base.tokens * width)
         parts = (("down", down), ("act", middle), ("up", up), ("residual", added))
         for name, operator in parts:
             yield replace(

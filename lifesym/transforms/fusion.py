@@ -3,8 +3,7 @@
 ========================  ==========================================================
 rule                      what one fused kernel does
 ========================  ==========================================================
-``flash``                 scores, soft cap, bias, softmax, values: no score traffic, and
-                          latents that are keys and values are read once
+``flash``                 scores, soft cap, bias, ranking, softmax, values: no score traffic
 ``qkv``                   the three projections read their input once
 ``gate_up``               the gate and up projections read their input once
 ``activation``            the activation runs in the epilogue of the up projection
@@ -25,7 +24,7 @@ from sympy import Add, Expr
 
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv
-from lifesym.operators import AttentionScores, AttentionValues, Linear, Operator
+from lifesym.operators import AttentionScores, AttentionValues, Linear, Operator, Ranking
 from lifesym.operators.fused import Fused, chain, elements_read, elements_written, prologue
 from lifesym.symbols import Size
 from lifesym.trace import Entry, Trace
@@ -39,7 +38,7 @@ FUSIONS: dict[str, tuple[Rule, ...]] = {
 }
 """Named sets of rules."""
 
-_CORE = ("attn_qk", "attn_softcap", "attn_alibi", "attn_softmax", "attn_av")
+_CORE = ("attn_qk", "attn_softcap", "attn_alibi", "kv_ranking", "attn_softmax", "attn_av")
 _GATE_UP = ("mlp_gate", "mlp_up")
 _ACTIVATION = ("mlp_gate", "mlp_up", "mlp_gate_up_fused", "mlp_act")
 _ADD_NORM = (
@@ -65,7 +64,7 @@ def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) ->
     """Apply fusion rules, or a named set of them (`FUSIONS`), to a trace.
 
     Raises:
-        SymbolError: an unknown rule or set.
+        SymbolError: an unknown rule or set, or whole layers of which some share a cache.
     """
     chosen = FUSIONS.get(rules) if isinstance(rules, str) else tuple(rules)
     if chosen is None:
@@ -97,7 +96,7 @@ def _runs(
 ) -> Trace:
     """Replace each run of neighbours with these names by one operator."""
     rows: list[Entry] = []
-    for (_, inside), run in groupby(trace, key=lambda e: (e.section, e.name in names)):
+    for (_, _, inside), run in groupby(trace, key=lambda e: (e.section, e.count, e.name in names)):
         entries = list(run)
         if inside and len(entries) > 1:
             entries = [_fused(entries, name, build(tuple(e.operator for e in entries)))]
@@ -107,8 +106,9 @@ def _runs(
 
 def _flash(parts: tuple[Operator, ...], tile: Size | None) -> Fused:
     scores = next(part for part in parts if isinstance(part, AttentionScores))
-    rereads = 1 if tile is None else CeilDiv(scores.new, tile)
-    return chain(_keys_once(parts), rereads=rereads)
+    core = chain(_keys_once(parts), rereads=1 if tile is None else CeilDiv(scores.new, tile))
+    ranked = Add(*(elements_read(part) for part in parts if isinstance(part, Ranking)))
+    return replace(core, unread=core.unread + ranked)
 
 
 def _keys_once(parts: tuple[Operator, ...]) -> tuple[Operator, ...]:
@@ -156,6 +156,8 @@ def _layers(trace: Trace) -> Trace:
         if section in ("embed", "head") or len(parts) == 1:
             rows.extend(entries)
             continue
+        if len({entry.count for entry in entries}) != 1:
+            raise SymbolError("layers that share a cache cannot be kernels of one kind")
         stream = elements_written(parts[-1])
         read = Add(*(elements_read(part) for part in parts))
         written = Add(*(elements_written(part) for part in parts))

@@ -7,6 +7,8 @@ Source: Hu et al., arXiv 2106.09685, section 4.1; batched adapters: S-LoRA, arXi
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from sympy import Expr
+
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
 from lifesym.formats import Precision
@@ -14,8 +16,13 @@ from lifesym.operators import Linear
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 
-TARGETS = ("attn_q", "attn_k", "attn_v", "attn_o")
-"""The paper's choice; any names of linear operators can be given."""
+TARGETS = frozenset(
+    {"attn_q", "attn_k", "attn_v", "attn_qkv_fused", "attn_o", "attn_q_a", "attn_q_b", "attn_kv_a"}
+)
+"""Attention's projections, under the names that they have in any model: the paper's choice."""
+
+_GROUPS = (frozenset({"attn_q", "attn_k", "attn_v"}), frozenset({"mlp_gate", "mlp_up"}))
+"""Projections of one input, which may be fused: adapters come after the last of them."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,13 +31,13 @@ class Lora:
 
     Attributes:
         rank: rank of every adapter; 0 for none.
-        targets: names of the adapted operators.
+        targets: names of the adapted operators; attention's projections unless given.
         adapters: distinct adapters in the batch: each one's matrices are read once a pass.
         merged: the adapter is added to the weights beforehand, which costs nothing here.
     """
 
     rank: Size
-    targets: tuple[str, ...] = TARGETS
+    targets: tuple[str, ...] | None = None
     adapters: Size = 1
     merged: bool = False
 
@@ -41,16 +48,29 @@ class Lora:
             SymbolError: a target that the trace does not have, or that is not a projection.
         """
         rank = size(self.rank, "LoRA rank", minimum=0)
+        size(self.adapters, "LoRA adapters")
         linear = {entry.name for entry in trace if isinstance(entry.operator, Linear)}
-        for target in self.targets:
+        known = ", ".join(sorted(linear))
+        for target in self.targets or ():
             if target not in linear:
-                known = ", ".join(sorted(linear))
                 raise SymbolError(
                     f"LoRA target {target!r} is not a projection here (known: {known})"
                 )
         if self.merged or rank.is_zero:
             return trace
-        return Trace(tuple(row for entry in trace for row in _adapted(entry, self)))
+        targets = TARGETS & linear if self.targets is None else frozenset(self.targets)
+        if self.targets is None and not targets:
+            raise SymbolError(f"LoRA: no attention projections; name targets (known: {known})")
+        rows: list[Entry] = []
+        waiting: list[Entry] = []
+        for entry in trace:
+            if not any({entry.name, last.name} <= group for last in rows[-1:] for group in _GROUPS):
+                rows += waiting
+                waiting = []
+            rows.append(entry)
+            if entry.name in targets:
+                waiting += _adapters(entry, self)
+        return Trace((*rows, *waiting))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,24 +84,24 @@ class AdapterLinear(Linear):
     copies: Size = 1
     accumulate: bool = False
 
+    @property
+    def weight_roles(self) -> dict[str, Expr]:
+        """Every copy's matrix: all are held, and each is read once."""
+        return {role: self.copies * count for role, count in super().weight_roles.items()}
+
     def cost(self, precision: Precision) -> Cost:
-        """The product; every copy's matrix is read once."""
-        plain = super().cost(precision)
+        """The product of every token with one of the matrices, and the sum."""
+        product = super().cost(precision)
+        if not self.accumulate:
+            return product
         out = self.tokens * self.out_features
-        extra = Cost(
-            dequant_ops=(self.copies - 1) * plain.dequant_ops,
-            weight_bytes=(self.copies - 1) * plain.weight_bytes,
-        )
-        if self.accumulate:
-            read = precision.activation_bytes(out)
-            extra += Cost(vector_flops=out, activation_read_bytes=read)
-        return plain + extra
+        read = precision.activation_bytes(out)
+        return product + Cost(vector_flops=out, activation_read_bytes=read)
 
 
-def _adapted(entry: Entry, lora: Lora) -> Iterator[Entry]:
-    yield entry
+def _adapters(entry: Entry, lora: Lora) -> Iterator[Entry]:
     base = entry.operator
-    if entry.name not in lora.targets or not isinstance(base, Linear):
+    if not isinstance(base, Linear):
         return
     thin = AdapterLinear(
         tokens=base.tokens,

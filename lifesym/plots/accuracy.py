@@ -1,0 +1,52 @@
+"""How well forecasts hold: forecast against measured, and errors over the context."""
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from lifesym.plots.style import COLOURS, grid_of_axes
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
+NAMED = 7
+"""Kinds of software told apart in a legend; the rest share the last marker."""
+
+
+def accuracy(found: Mapping[str, tuple[Sequence[Any], Any]]) -> "Figure":
+    """For each phase, forecast against measured, and below it the error over the tokens.
+
+    Args:
+        found: observations (see `lifesym.calibration`) and their forecasts in seconds, by phase.
+    """
+    with grid_of_axes(2, len(found), width=3.6 * len(found) + 0.6, height=6.0) as (made, axes):
+        for column, (phase, (observations, seconds)) in enumerate(found.items()):
+            upper, lower = axes[0][column], axes[1][column]
+            measured = [o.seconds for o in observations]
+            kinds = [o.software for o in observations]
+            common = sorted(set(kinds), key=lambda kind: -kinds.count(kind))
+            for i, kind in enumerate(common):
+                style = {
+                    "marker": MARKERS[min(i, NAMED)],
+                    "color": COLOURS[min(i, NAMED)],
+                    "s": 9,
+                    "alpha": 0.6,
+                    "linewidths": 0,
+                    "label": kind if i < NAMED else ("others" if i == NAMED else None),
+                }
+                here = [j for j, other in enumerate(kinds) if other == kind]
+                upper.scatter([measured[j] for j in here], [seconds[j] for j in here], **style)
+                tokens = [max(1, observations[j].context or observations[j].prompt) for j in here]
+                errors = [100 * (seconds[j] / measured[j] - 1) for j in here]
+                lower.scatter(tokens, errors, **style)
+            ends = [0.7 * min(*measured, *seconds), 1.4 * max(*measured, *seconds)]
+            upper.plot(ends, ends, color="black", linewidth=0.8)
+            for factor in (0.8, 1.25):
+                upper.plot(ends, [factor * end for end in ends], color="#888888", linewidth=0.6)
+            upper.set(xscale="log", yscale="log", xlim=ends, ylim=ends, title=phase)
+            upper.set(xlabel="measured [s]", ylabel="forecast [s]")
+            upper.legend(loc="upper left", frameon=False, markerscale=1.6)
+            lower.axhline(0, color="black", linewidth=0.8)
+            lower.set(xscale="log", ylim=(-100, 150), xlabel="context or prompt [tokens]")
+            lower.set_ylabel("error of the forecast [%]")
+    return made

@@ -1,0 +1,252 @@
+r"""Tensor parallelism: every layer split over n devices, as a rewrite of the trace.
+
+The rewritten trace is what *one* device does, with its collectives. Projections into heads or the
+intermediate size are split by columns, the projections out of them by rows, and an all-reduce of
+the residual stream follows each of the latter. Attention works on $h/n$ heads. A head of keys and
+values is never split: with fewer of them than devices each device has one, with its projections,
+its norm and its cache. The vocabulary is split, rounded up: the embedding is summed up by an
+all-reduce, the logits are joined by an all-gather. Whatever is not named here is repeated on every
+device: norms, residual sums, routers, adapters after a block.
+Sources: Shoeybi et al., Megatron-LM, arXiv 1909.08053, section 3; keys and values of grouped
+queries: Pope et al., 2211.05102, section 3.3.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from sympy import Expr, S, sympify
+
+from lifesym.errors import SymbolError
+from lifesym.nodes import CeilDiv, Maximum
+from lifesym.operators import (
+    Activation,
+    Alibi,
+    AttentionScores,
+    AttentionValues,
+    CausalConv,
+    Collective,
+    Embedding,
+    Experts,
+    HeadLinear,
+    KVAppend,
+    Linear,
+    LMHead,
+    Norm,
+    Operator,
+    Ranking,
+    Residual,
+    Rotary,
+    Scale,
+    Softmax,
+    TokenShift,
+)
+from lifesym.operators.collective import Algorithm
+from lifesym.symbols import Size, size
+from lifesym.trace import Entry, Trace
+from lifesym.transforms.fusion import unfused
+
+_COLUMNS = frozenset({"attn_q", "attn_q_b", "attn_kv_b", "mlp_gate", "mlp_up", "mlp_gate_up_fused"})
+"""Projections split by outputs."""
+_KEYS_VALUES = frozenset({"attn_k", "attn_v"})
+"""Projections split by outputs as far as there are heads."""
+_ROWS = frozenset({"attn_o", "mlp_down"})
+"""Projections split by inputs, after which the devices' partial sums are added up."""
+_ELEMENTS = frozenset({"mlp_act", "mlp_sparse", "attn_gate", "attn_softcap", "attn_bias"})
+"""Elementwise operators of what is split."""
+
+_SPLIT: tuple[tuple[type[Operator] | tuple[type[Operator], ...], tuple[str, ...]], ...] = (
+    ((AttentionScores, AttentionValues), ("heads", "kv_heads")),
+    (HeadLinear, ("heads",)),
+    (KVAppend, ("kv_heads",)),
+    (Softmax, ("elements", "sinks")),
+    ((Alibi, Ranking), ("elements",)),
+    (Rotary, ("heads", "kv_heads")),
+    (Experts, ("intermediate",)),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TensorParallel:
+    """Split every layer over ``devices``, with all-reduces after attention and after the MLP.
+
+    Attributes:
+        devices: how many.
+        algorithm: of the all-reduce.
+    """
+
+    devices: Size
+    algorithm: Algorithm = "ring"
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace of one of the devices.
+
+        Raises:
+            SymbolError: heads or the intermediate size do not divide, a trace that is fused
+                already, or a recurrent layer.
+        """
+        n = size(self.devices, "devices")
+        if n is S.One:
+            return trace
+        unfused(trace, "tensor parallelism")
+        cores = {e.section: e.operator for e in trace if isinstance(e.operator, AttentionScores)}
+        for core in cores.values():
+            _check_heads(core, n)
+        shared = _shared_experts(trace)
+        rows: list[Entry] = []
+        for i, entry in enumerate(trace):
+            if isinstance(entry.operator, CausalConv | TokenShift):
+                raise SymbolError(f"no tensor parallelism of recurrent layers ({entry.path})")
+            part = _Part(n=n, core=cores.get(entry.section), side=shared.get(i, ""))
+            rows.extend(self._rows(entry, part))
+        return Trace(tuple(rows))
+
+    def _rows(self, entry: Entry, part: "_Part") -> Iterator[Entry]:
+        n, operator = part.n, entry.operator
+        split = replace(entry, operator=part.of(entry), origin="tensor parallel")
+        yield split
+        summed: Expr | None = None
+        if part.name(entry) in _ROWS and isinstance(operator, Linear):
+            summed = operator.tokens * operator.out_features
+        elif isinstance(operator, Experts):
+            summed = operator.tokens * operator.hidden
+        elif isinstance(operator, Embedding) and entry.name == "embedding":
+            summed = operator.tokens * operator.features
+        elif isinstance(operator, Norm) and split.operator != operator and part.whole_row(operator):
+            summed = sympify(operator.rows)  # the sum of squares of a row that several devices hold
+        if summed is not None:
+            reduce = Collective(
+                pattern="all_reduce", elements=summed, devices=n, algorithm=self.algorithm
+            )
+            yield replace(split, name=f"{entry.name}_all_reduce", operator=reduce)
+        if isinstance(operator, LMHead):
+            logits = operator.tokens * operator.vocab
+            gather = Collective(pattern="all_gather", elements=logits, devices=n)
+            yield replace(split, name="lm_head_all_gather", operator=gather)
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """One device's part of the operators of a section.
+
+    Attributes:
+        n: devices.
+        core: the section's attention, if it has one.
+        side: the projection of a plain MLP that an operator of the shared experts is like.
+    """
+
+    n: Expr
+    core: AttentionScores | None
+    side: str = ""
+
+    def name(self, entry: Entry) -> str:
+        """The name by which the tables above know it."""
+        return self.side or entry.name
+
+    def of(self, entry: Entry) -> Operator:
+        """The operator's part."""
+        operator, name = entry.operator, self.name(entry)
+        if isinstance(operator, Linear):
+            return self._linear(operator, name)
+        if isinstance(operator, Norm) and name in ("attn_q_norm", "attn_k_norm", "attn_v_norm"):
+            field = "features" if self.whole_row(operator) else "rows"
+            whole = sympify(getattr(operator, field))
+            part = whole / self.n if name == "attn_q_norm" else self._kept(whole)
+            return replace(operator, **{field: part})
+        if name in _ELEMENTS and isinstance(operator, Activation | Scale | Residual):
+            return replace(operator, elements=self._share(operator, "elements", name))
+        if isinstance(operator, LMHead):
+            return replace(operator, vocab=CeilDiv(operator.vocab, self.n))
+        if isinstance(operator, Embedding) and entry.name == "embedding":
+            return replace(operator, rows=CeilDiv(operator.rows, self.n))
+        for kinds, fields in _SPLIT:
+            if isinstance(operator, kinds):
+                return replace(operator, **dict(self._fields(operator, fields, name)))
+        return operator
+
+    def whole_row(self, norm: Norm) -> bool:
+        """Whether a norm of queries or keys is over all heads together."""
+        return self.core is not None and norm.rows == self.core.batch * self.core.new
+
+    def _fields(
+        self, operator: Operator, fields: tuple[str, ...], name: str
+    ) -> Iterator[tuple[str, Expr]]:
+        for field in fields:
+            if field != "kv_heads":
+                yield field, self._share(operator, field, name)
+                continue
+            known = "heads" if isinstance(operator, KVAppend) else field
+            yield known, self._heads(sympify(getattr(operator, known)))
+
+    def _linear(self, operator: Linear, name: str) -> Operator:
+        """A projection's part; a low-rank adapter follows the projection it adapts."""
+        base, _, adapter = name.partition("_lora_")
+        if base in _ROWS and adapter != "b":
+            return replace(operator, in_features=self._share(operator, "in_features", name))
+        if adapter == "a":
+            return operator
+        out = sympify(operator.out_features)
+        if base in _COLUMNS:
+            return replace(operator, out_features=self._share(operator, "out_features", name))
+        if base in _KEYS_VALUES:
+            return replace(operator, out_features=self._kept(out))
+        if base == "attn_qkv_fused" and self.core is not None:
+            both = 2 * sympify(self.core.kv_heads) * sympify(self.core.head_dim)
+            return replace(operator, out_features=(out - both) / self.n + self._kept(both))
+        return operator
+
+    def _kept(self, whole: Expr) -> Expr:
+        """The part of something that every head of keys or values has an equal part of."""
+        heads = sympify(self.core.kv_heads) if self.core is not None else S.One
+        return whole * self._heads(heads) / heads
+
+    def _heads(self, heads: Expr) -> Expr:
+        """Heads of keys and values on a device: at least one, where there are any."""
+        return heads if heads.is_zero else Maximum(S.One, heads / self.n)
+
+    def _share(self, operator: Operator, field: str, name: str) -> Expr:
+        return share(operator, field, self.n, name)
+
+
+def share(operator: Operator, field: str, n: Expr, name: str) -> Expr:
+    """A device's part of a size.
+
+    Raises:
+        SymbolError: it does not divide.
+    """
+    whole: Any = sympify(getattr(operator, field))
+    part: Expr = whole / n
+    if part.is_Rational and not part.is_Integer:
+        raise SymbolError(f"{name}: {field} = {whole} cannot be split over {n} devices")
+    return part
+
+
+def _check_heads(core: AttentionScores, n: Expr) -> None:
+    share(core, "heads", n, "attention")
+    heads = sympify(core.kv_heads)
+    if heads.is_Integer and n.is_Integer and heads % n != 0 and n % heads != 0:
+        raise SymbolError(f"attention: kv_heads = {heads} and {n} devices do not divide")
+
+
+def _shared_experts(trace: Trace) -> dict[int, str]:
+    """What the operators of shared experts, which share one name, are like in a plain MLP.
+
+    Projections before the activation are split by outputs and the one after it by inputs; a gate
+    of the sum, one output a token, is repeated.
+    """
+    sides: dict[int, str] = {}
+    before, activated, last = "", False, ""
+    for i, entry in enumerate(trace):
+        if not entry.name.startswith("moe_shared"):
+            continue
+        if entry.section != before:
+            before, activated, last = entry.section, False, ""
+        suffix = entry.name.removeprefix("moe_shared")
+        if suffix:
+            sides[i] = last + suffix
+        elif isinstance(entry.operator, Linear):
+            last = "mlp_up" if not activated else "mlp_down" if last == "mlp_up" else "moe_shared"
+            sides[i] = last
+        elif isinstance(entry.operator, Activation) and not activated:
+            sides[i], activated = "mlp_act", True
+    return sides

@@ -1,0 +1,175 @@
+"""Options that meet: what one of them must not break in another."""
+
+import pytest
+from sympy import Integer, Rational, cancel
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.errors import SymbolError
+from lifesym.levels import Level
+from lifesym.serving import speculate
+from lifesym.specs import names
+from lifesym.transforms import Bottleneck, CachePolicy, Fusion, Lora
+
+DECODERS = [
+    name
+    for name in ("gpt2", "bloom-560m", "mpt-7b", "falcon-40b", "phi-3-mini-4k", "dbrx")
+    if name in names("models")
+]
+SPARSE = ["mixtral-8x7b", "deepseek-v2", "qwen1.5-moe-a2.7b"]
+
+
+def forecast(name: str = "tinyllama-1.1b", **more: object) -> ls.Forecast:
+    workload: dict[str, object] = {"prompt": 40, "generate": 5} | more
+    return ls.forecast(ls.load_model(name), ls.load_hardware("a100"), **workload)
+
+
+@pytest.mark.parametrize("fusion", ["flash", "full", "layer"])
+@pytest.mark.parametrize("name", ["tinyllama-1.1b", "deepseek-v2-lite"])
+def test_ranked_scores_stay_in_a_fused_kernel(name: str, fusion: str) -> None:
+    """Of the ranking only its operations are left: no traffic and no dispatch."""
+    plain, ranked = (
+        Fusion(rules=fusion)(
+            CachePolicy(budget=20, scored=scored)(ls.load_model(name).forward(1, 1, 100))
+        ).cost()
+        for scored in (False, True)
+    )
+    assert ranked.vector_flops > plain.vector_flops
+    for field in ("activation_read_bytes", "activation_write_bytes", "dispatches"):
+        assert getattr(ranked, field) == getattr(plain, field)
+
+
+@pytest.mark.parametrize("name", [*DECODERS, *SPARSE])
+def test_adapters_find_the_projections_of_any_model(name: str) -> None:
+    trace = ls.load_model(name).forward(1, 4, 10)
+    for rewrite in (Lora(rank=8), Bottleneck(width=8)):
+        assert rewrite(trace).cost().weight_bytes > trace.cost().weight_bytes
+
+
+def test_what_has_no_attention_is_asked_for_targets() -> None:
+    trace = ls.load_model("mamba-130m").forward(1, 4, 0)
+    assert Lora(rank=0)(trace) == trace
+    with pytest.raises(SymbolError, match="no attention projections; name targets"):
+        Lora(rank=8)(trace)
+    named = Lora(rank=8, targets=("mamba_mixer:in_proj",))(trace)
+    assert len(named) == len(trace) + 2
+
+
+def test_every_adapter_of_a_batch_is_held_and_read() -> None:
+    one, five = (forecast(lora=Lora(rank=8, adapters=n)) for n in (1, 5))
+    plain = forecast()
+    assert five.memory.expr - plain.memory.expr == 5 * (one.memory.expr - plain.memory.expr)
+    read = [f.trace(1, 0).cost().weight_bytes for f in (plain, one, five)]
+    assert read[2] - read[0] == 5 * (read[1] - read[0])
+    with pytest.raises(SymbolError, match="LoRA adapters"):
+        _ = forecast(lora=Lora(rank=8, adapters=0)).ttft
+
+
+def test_adapters_of_quantized_models_are_read_in_16_bits() -> None:
+    weights = [forecast(weights="int4-g128", lora=rank).memory.expr for rank in (0, 8)]
+    layers, hidden, keys = 22, 2048, 256
+    values = layers * 8 * (2 * (hidden + hidden) + 2 * (hidden + keys))
+    assert weights[1] - weights[0] == 2 * values
+
+
+def test_adapters_leave_projections_to_be_fused() -> None:
+    trace = ls.load_model("tinyllama-1.1b").forward(1, 4, 10)
+    fuse = Fusion(rules=("qkv", "gate_up"))
+    targets = ("attn_q", "attn_v", "mlp_up")
+    saved = [trace.cost().dispatches - fuse(trace).cost().dispatches]
+    adapted = Lora(rank=8, targets=targets)(trace)
+    saved.append(adapted.cost().dispatches - fuse(adapted).cost().dispatches)
+    assert saved[0] == saved[1] == 22 * 3
+
+
+@pytest.mark.parametrize("fusion", ["none", "flash", "layer"])
+def test_a_model_drafts_for_itself_under_any_fusion(fusion: str) -> None:
+    plain = forecast()
+    fused = speculate(forecast(fusion=fusion), tokens=1, acceptance=Rational(1, 2))
+    alone = speculate(plain, tokens=1, acceptance=Rational(1, 2))
+    assert fused.drafting.xreplace({sym.past: Integer(40)}) <= alone.drafting.xreplace(
+        {sym.past: Integer(40)}
+    )
+
+
+def test_energy_is_that_of_all_devices() -> None:
+    """Eight devices at their power for as long as it takes; what they move adds up."""
+    f = forecast("llama-2-7b", tensor_parallel=8)
+    power = ls.load_hardware("a100").static_power
+    assert f.energy.expr == 8 * power * f.latency.expr
+    shared = forecast("llama-2-7b", data_parallel=4, batch=8)
+    assert shared.energy.expr == 4 * power * shared.latency.expr
+
+
+def test_energy_parts_are_charged_where_the_bytes_are() -> None:
+    device = ls.Hardware.symbolic().with_(byte_energy=3, flop_energy=0, static_power=0)
+    sram = Level(name="sram", bandwidth=10**15, activations=Rational(1, 2), byte_energy=1)
+    parts = []
+    for levels in ([], [sram]):
+        f = ls.forecast(ls.load_model("tinyllama-1.1b"), device, 9, 3, levels=levels)
+        parts.append({part.name: part.value for part in f.energy.parts})
+    assert parts[1]["activations"] == parts[0]["activations"] / 2
+    assert parts[1]["sram"] == parts[0]["activations"] / 6
+    assert parts[1]["weights"] == parts[0]["weights"]
+
+
+def test_capacity_is_that_of_the_last_chunk() -> None:
+    """Scores of the last chunk against the whole prompt, and the residual stream beside them."""
+    f = forecast("llama-2-7b", prompt=4096, chunk=512)
+    parts = {part.name: part.value for part in f.capacity.parts}
+    scores = 2 * 2 * 32 * 512 * 4096  # read and written in 16 bits
+    assert cancel(parts["activations"] - scores - 2 * 512 * 4096) == 0
+    beyond = forecast("llama-2-7b", prompt=64, chunk=512)
+    assert beyond.capacity.expr == forecast("llama-2-7b", prompt=64).capacity.expr
+
+
+def test_a_memory_must_hold_what_it_serves() -> None:
+    """Half of the weights and the whole cache."""
+    plain = forecast(levels=[])
+    weights, cache = (part.value for part in plain.memory.parts)
+    needed = weights / 2 + cache
+    shares: dict[str, object] = {"weights": Rational(1, 2), "kv": 1}
+    for spare in (0, 1):
+        host = Level(name="host", bandwidth=10**10, capacity=needed + spare, **shares)
+        assert forecast(levels=[host]).memory.expr == weights / 2
+    with pytest.raises(SymbolError, match="host: what it serves is 1 bytes too large"):
+        forecast(levels=[Level(name="host", bandwidth=10**10, capacity=needed - 1, **shares)])
+
+
+def test_formats_of_single_kinds_of_weights_and_unfused_dequantization() -> None:
+    int4 = forecast(weights="int4-g128")
+    head = forecast(weights="int4-g128", roles={"lm_head": "fp16"})
+    values = 32000 * 2048
+    assert head.memory.expr - int4.memory.expr == values * (16 - Rational("4.15625")) / 8
+    apart = forecast(weights="int4-g128", unfused_dequant=True)
+    terms = {t.name: t.cost for t in apart.tpot.first.terms}
+    whole = {t.name: t.cost for t in int4.tpot.first.terms}
+    moved = terms["mlp_up"].activation_write_bytes - whole["mlp_up"].activation_write_bytes
+    assert moved == 2 * 22 * 2048 * 5632
+    assert terms["mlp_up"].dispatches == 2 * whole["mlp_up"].dispatches
+
+
+def test_the_algorithm_of_an_all_reduce() -> None:
+    messages = {
+        kind: sum(t.cost.messages for t in f.tpot.first.terms if t.name == "mlp_down_all_reduce")
+        for kind in ("ring", "tree", "halving_doubling")
+        for f in [forecast(tensor_parallel=4, all_reduce=kind)]
+    }
+    assert messages == {"ring": 22 * 6, "tree": 22 * 4, "halving_doubling": 22 * 4}
+
+
+@pytest.mark.parametrize("fusion", ["flash", "full", "layer"])
+@pytest.mark.parametrize("name", ["tinyllama-1.1b", "deepseek-v2-lite", "jamba-v0.1"])
+def test_fusion_changes_no_memory(name: str, fusion: str) -> None:
+    assert forecast(name, fusion=fusion).memory.expr == forecast(name).memory.expr
+
+
+def test_only_projections_that_run_as_often_are_fused() -> None:
+    """Of two layers that share a cache one has keys and values: these are fused, not all three."""
+    shared = CachePolicy(share=2)(ls.load_model("tinyllama-1.1b").forward(1, 4, 10))
+    fused = Fusion(rules=("qkv",))(shared)
+    for field in ("matmul_flops", "weight_bytes"):
+        assert getattr(fused.cost(), field) == getattr(shared.cost(), field)
+    assert shared.cost().dispatches - fused.cost().dispatches == 11
+    with pytest.raises(SymbolError, match="layers that share a cache"):
+        Fusion(rules=("layer",))(shared)
