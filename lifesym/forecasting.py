@@ -66,7 +66,8 @@ def forecast(
         hardware: the device.
         prompt: prompt tokens of each sequence; for an encoder-decoder whose source has no fixed
             length they are the source, and its decoder starts with one token.
-        generate: tokens generated a sequence; the first one comes from the prefill.
+        generate: tokens generated a sequence; the first one comes from the prefill. None of an
+            encoder, whose forecast is that of one pass over the prompt (``ttft``).
         batch: sequences computed together.
         past: tokens already cached before the prompt.
         weights: format of the weights; the activations' unless given.
@@ -99,7 +100,12 @@ def forecast(
             for what it serves.
     """
     if "decoder" not in model.kind:
-        raise SpecError(f"{model.name} is an encoder: it generates no tokens to forecast")
+        if generate not in (0, sym.generated) or cache is not None or chunk is not None:
+            raise SpecError(
+                f"{model.name} is an encoder: it generates no tokens (generate=0), keeps no cache"
+                " and reads its input at once"
+            )
+        generate = 0
     if model.kind == "encoder-decoder":
         plain = fusion == "none" and cache is None and chunk is None
         if not plain or adapter or (tensor_parallel, expert_parallel) != (1, 1):
@@ -110,7 +116,7 @@ def forecast(
     check_levels(placed)
     sizes = {
         "prompt": size(prompt, "prompt"),
-        "generate": size(generate, "generate"),
+        "generate": size(generate, "generate", minimum=1 if "decoder" in model.kind else 0),
         "batch": size(batch, "batch"),
         "past": size(past, "past", minimum=0),
     }

@@ -197,6 +197,7 @@ class Forecast:
         ``price / 3600 * latency / (batch * generate) * 10**6``; the price is that of all the
         devices together.
         """
+        self._generates()
         per_second = exact(hourly_price, "hourly_price") / 3600
         tokens = self.batch * self.generate
         expr = per_second * self.latency.expr / tokens * 10**6
@@ -224,8 +225,14 @@ class Forecast:
         steps = self.generate - 1
         return S.One if steps.is_zero else steps
 
+    def _generates(self) -> None:
+        """Refuse a question about the tokens of an encoder."""
+        if self.generate == 0:
+            raise SpecError(f"{self.model.name} is an encoder: it generates no tokens")
+
     @cached_property
     def _step(self) -> tuple[Term, ...]:
+        self._generates()
         return self._pass(S.One, sym.past)
 
     @cached_property
@@ -237,7 +244,7 @@ class Forecast:
 
     @cached_property
     def _decode_time(self) -> Expr:
-        if self.generate == 1:
+        if self.generate in (0, 1):
             return S.Zero
         return self._over_generation(total(self._step))
 
@@ -245,7 +252,7 @@ class Forecast:
     def _total_work(self) -> dict[str, Expr]:
         """Operations and bytes by role of the whole generation."""
         prefill = _work(self.ttft.terms, self.levels)
-        if self.generate == 1:
+        if self.generate in (0, 1):
             return prefill
         step = _work(self._step, self.levels)
         return {name: prefill[name] + self._over_generation(step[name]) for name in prefill}
@@ -258,7 +265,12 @@ class Forecast:
     def trace(
         self, new: Size, past: Size, logits: Logits = "last", batch: Size | None = None
     ) -> Trace:
-        """The trace of one forward pass under every option of the forecast."""
+        """The trace of one forward pass under every option of the forecast.
+
+        An encoder's pass gives all its outputs: the logits of every token, or the bare encoding.
+        """
+        if "decoder" not in self.model.kind:
+            logits = "none" if self.model.kind == "bare encoder" else "all"
         trace = self.model.forward(
             self.local_batch if batch is None else batch,
             new,

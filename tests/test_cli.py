@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,51 @@ def test_forecast_of_several_forecasts(run: CommandLine) -> None:
     whole = json.loads(piped.stdout)
     assert whole["pipeline"]["memory_bytes"] < whole["memory_bytes"] / 3
     assert "in a pipeline" in run(*base, "--pipeline", "2").stdout
+
+
+def test_an_encoder_has_one_pass(run: CommandLine) -> None:
+    base = ["forecast", "bert-base", "--on", "v100", "--prompt", "128", "--batch", "8"]
+    data = json.loads(run(*base, "--generate", "0", "--json").stdout)
+    assert data["ttft_s"] == data["latency_s"] > 0
+    assert data["tpot_s"] is data["tps"] is data["bottleneck"]["decode"] is None
+    model = ls.load_model("bert-base")
+    least = int(model.forward(8, 128, logits="all").cost().matmul_flops)
+    done = sum(term["compute_s"] for term in data["terms"]["prefill"])
+    assert done > least / float(ls.load_hardware("v100").matrix["fp16"])
+    shown = run(*base, "--generate", "0").stdout
+    assert "latency" in shown
+    assert "TPOT" not in shown
+    wrong = run(*base, "--generate", "4")
+    assert (wrong.returncode, "generates no tokens" in wrong.stderr) == (2, True)
+    assert "prompt" in run("derive", "bert-base", "--metric", "ttft").stdout
+    assert "must be an integer" in run(*base[:1], "gpt2", *base[2:], "--generate", "0").stderr
+
+
+def test_skewed_routing_and_imbalance(run: CommandLine, tmp_path: Path) -> None:
+    base = ["count", "mixtral-8x7b", "--batch", "4"]
+    even = json.loads(run(*base, "--json").stdout)
+    file = tmp_path / "load.txt"
+    file.write_text("1 1/2 0.25 1/4\n0 0 0 0\n", encoding="utf-8")
+    uniform = 8 * (1 - Fraction(3, 4) ** 4)
+    skewed = 1 + (1 - Fraction(1, 2) ** 4) + 2 * (1 - Fraction(3, 4) ** 4)
+    for given in (str(file), "1,0.5,1/4,1/4,0,0,0,0"):
+        data = json.loads(run(*base, "--probabilities", given, "--json").stdout)
+        saved = 32 * 3 * 4096 * 14336 * 2 * (uniform - skewed)
+        assert even["weight_bytes"] - data["weight_bytes"] == saved
+    loaded = json.loads(run(*base, "--imbalance", "1.5", "--json").stdout)["by_operator"]
+    assert loaded["moe_experts"] == Fraction(3, 2) * even["by_operator"]["moe_experts"]
+    work = ["--on", "v100", "--prompt", "64", "--generate", "4"]
+    slow = ["forecast", "mixtral-8x7b", *work, "--json"]
+    times = [json.loads(run(*slow, *more).stdout) for more in ([], ["--imbalance", "8"])]
+    assert times[0]["ttft_s"] < times[1]["ttft_s"]
+    for wrong, message in (
+        (["--imbalance", "0.5"], "imbalance must be at least 1"),
+        (["--probabilities", "1,x"], "'x' is not a number"),
+        (["--probabilities", "1,1"], "2 routing probabilities for 8 experts"),
+        (["--probabilities", "1,1", "--routing", "all"], "leave out --routing all"),
+    ):
+        result = run(*base, *wrong)
+        assert (result.returncode, message in result.stderr) == (2, True), result.stderr
 
 
 def test_a_draft_runs_as_its_target_does(run: CommandLine) -> None:

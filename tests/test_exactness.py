@@ -84,8 +84,12 @@ def test_a_config_with_numbers_is_exact_too(family: str) -> None:
     model = ls.load_model(FAMILIES[family].example)
     assert model.parameters.is_Integer
     if "decoder" not in model.kind:
-        with pytest.raises(ls.SpecError, match="is an encoder"):
-            ls.forecast(model, device())
+        f = ls.forecast(model, device(), prompt=100, batch=2)
+        assert f.ttft.expr == f.latency.expr
+        assert not f.ttft.expr.has(Float)
+        for metric in ("tpot", "tps"):
+            with pytest.raises(ls.SpecError, match="is an encoder"):
+                getattr(f, metric)
         return
     f = ls.forecast(model, device(), prompt=100, generate=20, batch=2)
     for expr in (f.ttft.expr, f.tpot.expr, f.tpot.mean.expr, f.memory.expr):

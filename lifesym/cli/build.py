@@ -3,6 +3,8 @@
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
+from lifesym.cli.routing import chosen_routing
+
 if TYPE_CHECKING:
     from lifesym.hardware import Hardware
     from lifesym.inference import Forecast
@@ -64,6 +66,7 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "overlap": str,
     "mla": str,
     "routing": str,
+    "imbalance": _fraction,
     "causal": str,
 }
 """What a compared set may change, spelt as on the command line, and how its text is read."""
@@ -109,6 +112,7 @@ def build(
         "levels": _levels(plain),
         "lora": _lora(plain),
         "roles": roles(plain.pop("format", None) or []),
+        "routing": chosen_routing(plain),
     }
     prefix = plain.pop("prefix", None)
     options |= {name: value for name, value in plain.items() if value is not None}

@@ -19,6 +19,7 @@ from lifesym.cli.options import (
     size_option,
 )
 from lifesym.cli.output import print_json, table, whole
+from lifesym.cli.routing import Imbalance, Probabilities, chosen_routing
 
 _FIELDS = (
     "matmul_flops",
@@ -50,6 +51,8 @@ def count(
     mla: MlaOption = "absorbed",
     causal: CausalOption = "full",
     routing: RoutingOption = "uniform",
+    probabilities: Probabilities = None,
+    imbalance: Imbalance = None,
     json: Json = False,
 ) -> None:
     """Count the operations, bytes and dispatches of one forward pass, exactly.
@@ -66,7 +69,8 @@ def count(
         loaded = loaded.with_source(source)
     elif loaded.kind == "encoder-decoder" and ls.symbols.source not in loaded.values:
         raise ls.SpecError(f"{loaded.name} has an encoder: give its positions with --source")
-    trace = loaded.forward(batch, new, past, logits, mla, causal, routing)
+    rule = {"routing": routing, "probabilities": probabilities, "imbalance": imbalance}
+    trace = loaded.forward(batch, new, past, logits, mla, causal, chosen_routing(rule))
     cost = trace.cost_at(precision)
     totals = {name: whole(getattr(cost, name)) for name in _FIELDS}
     bare = "decoder" not in loaded.kind and logits == "none"

@@ -62,6 +62,7 @@ from lifesym.cli.options import (
     size_option,
 )
 from lifesym.cli.output import note, print_json
+from lifesym.cli.routing import Imbalance, Probabilities
 from lifesym.cli.serving import at_contexts, continuous, pipelined, speculated
 from lifesym.cli.summary import print_summary, summary
 
@@ -89,7 +90,9 @@ def forecast(
     model: ModelName,
     on: HardwareName,
     prompt: Annotated[int, size_option("--prompt", "Prompt tokens of each sequence.")],
-    generate: Annotated[int, size_option("--generate", "Tokens generated a sequence.")],
+    generate: Annotated[
+        int, size_option("--generate", "Tokens generated a sequence; 0 for an encoder.", least=0)
+    ],
     batch: Batch = 1,
     past: Past = 0,
     weights: Weights = None,
@@ -139,6 +142,8 @@ def forecast(
     mla: MlaOption = "absorbed",
     causal: CausalOption = "full",
     routing: RoutingOption = "uniform",
+    probabilities: Probabilities = None,
+    imbalance: Imbalance = None,
     compare: Compare = None,
     json: Json = False,
 ) -> None:

@@ -126,7 +126,7 @@ def asked(
     given = {name: value for name, value in (numbers or {}).items() if value is not None}
     device = ls.load_hardware(on).with_(**given)
     formats = {"weights": weights, "activations": activations, "kv": kv}
-    precision = ls.forecast(loaded, device, prompt=1, generate=1, **formats).precision  # type: ignore[arg-type]
+    precision = ls.forecast(loaded, device, prompt=1, **formats).precision  # type: ignore[arg-type]
     names = [name.strip() for name in lift.split(",") if name.strip()]
     lifted = loaded.lift(*names)
     forecast = ls.forecast(

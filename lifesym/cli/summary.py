@@ -11,8 +11,8 @@ if TYPE_CHECKING:
 
 
 def summary(result: "Forecast") -> dict[str, Any]:
-    """The contract's keys, and the terms of both phases."""
-    tpot = result.tpot
+    """The contract's keys, and the terms of both phases; null is what an encoder does not have."""
+    decodes = result.generate != 0
     energy = None if result.hardware.static_power is None else float(result.energy)
     return {
         "model": result.model.name,
@@ -21,16 +21,22 @@ def summary(result: "Forecast") -> dict[str, Any]:
         "activations": result.precision.activations.name,
         "kv": result.precision.kv.name,
         "ttft_s": float(result.ttft),
-        "tpot_s": float(tpot.mean),
-        "tpot_first_s": float(tpot.first),
-        "tpot_last_s": float(tpot.last),
-        "tps": float(result.tps),
+        "tpot_s": float(result.tpot.mean) if decodes else None,
+        "tpot_first_s": float(result.tpot.first) if decodes else None,
+        "tpot_last_s": float(result.tpot.last) if decodes else None,
+        "tps": float(result.tps) if decodes else None,
         "latency_s": float(result.latency),
         "memory_bytes": whole(result.memory.expr),
         "capacity_bytes": {part.name: whole(part.value) for part in result.capacity.parts},
         "energy_j": energy,
-        "bottleneck": {phase: result.bottleneck(phase) for phase in ("prefill", "decode")},
-        "terms": {"prefill": _terms(result.ttft.terms), "decode": _terms(tpot.mean.terms)},
+        "bottleneck": {
+            "prefill": result.bottleneck("prefill"),
+            "decode": result.bottleneck("decode") if decodes else None,
+        },
+        "terms": {
+            "prefill": _terms(result.ttft.terms),
+            "decode": _terms(result.tpot.mean.terms) if decodes else [],
+        },
     }
 
 
@@ -61,13 +67,18 @@ def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
 
     energy = "not known" if data["energy_j"] is None else quantity(data["energy_j"], "J")
     bound = data["bottleneck"]
-    rows = [
-        ["TTFT", quantity(data["ttft_s"], "s"), f"{bound['prefill']}-bound"],
-        ["TPOT, mean", quantity(data["tpot_s"], "s"), f"{bound['decode']}-bound"],
-        ["TPOT, first step", quantity(data["tpot_first_s"], "s"), ""],
-        ["TPOT, last step", quantity(data["tpot_last_s"], "s"), ""],
-        ["TPS", quantity(data["tps"], "token/s"), "all sequences"],
-        ["latency", quantity(data["latency_s"], "s"), "prompt and generation"],
+    decodes = data["tpot_s"] is not None
+    first = "TTFT" if decodes else "latency"
+    rows = [[first, quantity(data["ttft_s"], "s"), f"{bound['prefill']}-bound"]]
+    if decodes:
+        rows += [
+            ["TPOT, mean", quantity(data["tpot_s"], "s"), f"{bound['decode']}-bound"],
+            ["TPOT, first step", quantity(data["tpot_first_s"], "s"), ""],
+            ["TPOT, last step", quantity(data["tpot_last_s"], "s"), ""],
+            ["TPS", quantity(data["tps"], "token/s"), "all sequences"],
+            ["latency", quantity(data["latency_s"], "s"), "prompt and generation"],
+        ]
+    rows += [
         ["memory", quantity(data["memory_bytes"], "byte"), "weights and KV cache"],
         ["energy", energy, "at most, from the TDP" if hardware.static_power else ""],
     ]
@@ -81,7 +92,7 @@ def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
             rows.append([(word if unit else name).replace("_", " "), shown, title])
     formats = f"{data['weights']} weights, {data['activations']} activations, {data['kv']} KV"
     table(f"{data['model']} on {data['hardware']} ({formats})", ["", "forecast", ""], rows)
-    for phase in ("prefill", "decode"):
+    for phase in ("prefill", "decode") if decodes else ("prefill",):
         _print_terms(phase, data["terms"][phase])
 
 
