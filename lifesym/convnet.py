@@ -105,16 +105,24 @@ def unet(
     212800*height*width
 
     Raises:
-        SymbolError: no level, an image that cannot be halved so often, or an unknown upsampling.
+        SymbolError: no level, an image that cannot be halved so often, channels that are no
+            size, a depth multiplier of full convolutions, or an unknown upsampling.
     """
-    if levels < 1:
-        raise SymbolError(f"levels must be at least 1, not {levels}")
+    if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
+        raise SymbolError(f"levels must be an integer of at least 1, not {levels}")
+    size(depth_multiplier, "depth_multiplier")
+    if depth_multiplier != 1 and not separable:
+        raise SymbolError("depth_multiplier goes with separable convolutions only")
     if upsampling not in ("transposed", "bilinear", "nearest"):
         raise SymbolError(f"upsampling: transposed, bilinear or nearest, not {upsampling!r}")
     for name, side in (("height", height), ("width", width)):
         if sympify(side).is_Integer and side % 2**levels:
             raise SymbolError(f"{name} = {side} is not a multiple of 2**levels = {2**levels}")
     base = size(channels, "channels") * exact(width_multiplier, "width_multiplier")
+    if base.is_number and not (base.is_Integer and base > 0):
+        raise SymbolError(f"channels times width_multiplier must be a size, not {base}")
+    if sympify(width_multiplier).is_nonpositive:
+        raise SymbolError(f"width_multiplier must be above 0, not {width_multiplier}")
     unit = ConvUnit(channels=base, separable=separable, multiplier=depth_multiplier, norm=norm)
     image = Shape(
         batch=size(batch, "batch"),

@@ -118,7 +118,13 @@ def test_unet_scales_with_its_multipliers() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"levels": 0}, "levels must be at least 1"),
+        ({"levels": 0}, "levels must be an integer of at least 1"),
+        ({"levels": 2.5}, "levels must be an integer of at least 1, not 2.5"),
+        ({"separable": True, "depth_multiplier": 0}, "depth_multiplier must be an integer"),
+        ({"depth_multiplier": 3}, "goes with separable convolutions only"),
+        ({"width_multiplier": 0}, "must be a size, not 0"),
+        ({"width_multiplier": -1}, "width_multiplier must be above 0"),
+        ({"channels": 3, "width_multiplier": Rational(1, 2)}, "must be a size, not 3/2"),
         ({"height": 100, "levels": 3}, "height = 100 is not a multiple"),
         ({"upsampling": "cubic"}, "transposed, bilinear or nearest"),
     ],

@@ -222,6 +222,11 @@ REFUSED: list[tuple[Json, str]] = [
     (QWEN3MOE | {"use_sliding_window": True, "sliding_window": None}, "needed with 'use_sliding"),
     (QWEN3MOE | {"layer_types": ALTERNATE}, "key 'sliding_window': needed by the sliding layers"),
     (V3 | {"first_k_dense_replace": -1}, "key 'first_k_dense_replace': Expected `int` >= 0"),
+    (
+        without(BASE, "intermediate_size", "num_attention_heads")
+        | {"model_type": "mamba", "state_size": 4, "expand": -1},
+        "key 'expand': -1 times hidden_size is no size",
+    ),
     (KIMI, "missing required field `first_k_dense_replace`"),
     (PHI3 | {"partial_rotary_factor": 0.0}, "key 'partial_rotary_factor': 0.0 is not in"),
     (NEOX | {"rotary_pct": 1.5}, "key 'rotary_pct': 1.5 is not in"),

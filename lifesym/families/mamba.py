@@ -40,7 +40,9 @@ class StateSpaceConfig(Config, kw_only=True):
     @property
     def inner(self) -> int:
         """The number of channels."""
-        return self.intermediate_size or int(self.expand * self.hidden_size)
+        width = self.intermediate_size or int(self.expand * self.hidden_size)
+        refuse(width < 1, f"key 'expand': {self.expand} times hidden_size is no size")
+        return width
 
 
 class MambaConfig(StateSpaceConfig, kw_only=True):

@@ -105,6 +105,7 @@ FAMILIES = {
         T5Config,
         t5,
         "t5-small",
-        ignored="dropout_rate n_positions relative_attention_max_distance",
+        ignored="dense_act_fn dropout_rate is_decoder is_gated_act n_positions "
+        "relative_attention_max_distance scale_decoder_outputs",
     )
 }
