@@ -1,4 +1,4 @@
-"""Encoders: bert, roberta, distilbert, and albert, whose layers share their weights.
+"""Encoders: bert, roberta, xlm-roberta, distilbert, and albert, whose layers share their weights.
 
 ``logits="all"`` is the masked-LM model and ``logits="none"`` the bare encoder with its pooler.
 A config whose ``architectures`` name the bare encoder owns the pooler and no masked-LM head.
@@ -178,6 +178,7 @@ def distilbert(c: DistilBertConfig, name: str) -> Model:
 FAMILIES = {
     "bert": Family(BertConfig, bert, "bert-base"),
     "roberta": Family(BertConfig, roberta, "roberta-base"),
+    "xlm-roberta": Family(BertConfig, roberta, "xlm-roberta-large"),
     "albert": Family(
         AlbertConfig,
         albert,

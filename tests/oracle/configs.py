@@ -258,6 +258,28 @@ def glm4_moe_lite(rng: Random) -> Config:
     return config | rng.choice([{}, {"mlp_layer_types": types}])
 
 
+def glm4_moe(rng: Random) -> Config:
+    """Shared experts, norms or biases of queries and keys, partly rotated heads."""
+    experts = rng.randint(2, 5)
+    config = _decoder(
+        rng,
+        "glm4_moe",
+        n_routed_experts=experts,
+        num_experts_per_tok=rng.randint(1, 2),
+        moe_intermediate_size=rng.randint(5, 40),
+        n_shared_experts=rng.choice([1, 2]),
+        first_k_dense_replace=rng.choice([0, 1, 2]),
+        use_qk_norm=rng.random() < 0.5,
+        attention_bias=rng.random() < 0.5,
+        n_group=1,
+        topk_group=1,
+    )
+    for key in ("head_dim", "first_k_dense_replace", "n_shared_experts"):
+        if rng.random() < 0.3:
+            config.pop(key)
+    return config
+
+
 def ministral3(rng: Random) -> Config:
     """Mistral with long-context rotary factors."""
     return mistral(rng) | {"model_type": "ministral3"}
@@ -401,6 +423,7 @@ FAMILIES: tuple[Callable[[Random], Config], ...] = (
     deepseek_v2,
     deepseek_v3,
     glm4_moe_lite,
+    glm4_moe,
     ministral3,
     granitemoe,
     phimoe,
