@@ -366,6 +366,14 @@ def test_derive_of_a_family_has_only_symbols(run: CommandLine) -> None:
     assert words == {"hidden", "heads", "kv_heads", "head_dim", "intermediate", "vocab", "layers"}
 
 
+def test_specs_of_a_family_by_its_usual_name(run: CommandLine) -> None:
+    short, full = (
+        json.loads(run("specs", n, "--json").stdout) for n in ("gemma3n", "gemma3n_text")
+    )
+    assert short | {"name": ""} == full | {"name": ""}
+    assert "sliding_window" in short["keys"]
+
+
 def test_specs_lists_and_shows_sources(run: CommandLine) -> None:
     listed = json.loads(run("specs", "--json").stdout)
     assert {"llama-2-7b", "gpt2"} <= set(listed["models"])

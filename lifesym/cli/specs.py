@@ -134,8 +134,9 @@ def _one(name: str) -> dict[str, Any]:
     if name in known_formats():
         stored = known_formats()[name]
         return {"kind": "format", "bits": float(stored.bits_per_value), "native": stored.native}
-    if name in FAMILIES:
-        family = FAMILIES[name]
+    spelt = name if name in FAMILIES else f"{name}_text"  # the language model of a multimodal one
+    if spelt in FAMILIES:
+        family = FAMILIES[spelt]
         keys = ", ".join(family.config.__struct_fields__)
         doc = " ".join(str(family.build.__doc__).split())
         return {"kind": "family", "supports": doc, "example": family.example, "keys": keys}
