@@ -315,3 +315,19 @@ def test_pareto_of_formats_and_batches() -> None:
     assert ("int4-g128", 1) in front
     assert ("fp16", 1) not in front
     assert oo not in front
+
+
+@pytest.mark.parametrize("over", ["bandwidth", "peak"])
+def test_rates_for_the_mean_of_a_generation(over: str) -> None:
+    """Sums of maxima, whose crossing moves with the rate."""
+    forecast = ls.forecast(ls.load_model("llama-2-7b"), ls.Hardware.symbolic(), 512, 64, batch=8)
+    result = forecast.latency
+    values = without(over)
+    full = float(sym.bind(result.expr, DEVICE))
+    found = design(result, over, values, at_most=Rational(str(round(1.5 * full, 4))))
+    reached = sym.bind(result.expr, {**values, over: found.solution})
+    assert float(reached) == pytest.approx(1.5 * full, rel=1e-4)
+    with pytest.raises(ls.InfeasibleError, match=f"no {over} brings latency to 0"):
+        ls.InfeasibleError, match="no (bandwidth|peak) brings latency to 0.0001: it is at least"
+    ):
+        design(result, over, values, at_most=Rational(1, 10**4))

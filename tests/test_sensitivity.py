@@ -257,3 +257,19 @@ def test_sobol_indices_of_a_linear_function() -> None:
 def test_bad_questions_get_clear_answers(llama: ls.Forecast, ask: object, message: str) -> None:
     with pytest.raises(ls.SymbolError, match=message):
         ask(llama)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize(("prompt", "chunk"), [(100, 1000), (4000, 300), (4001, 256)])
+def test_chunks_are_whole_numbers_until_the_next_one(prompt: int, chunk: int) -> None:
+    """Between two steps a chunked prefill has the slope that its neighbours show."""
+    model = ls.load_model("llama-2-7b")
+    ttft = ls.forecast(model, ls.load_hardware("v100"), chunk=sym.chunk, generate=2).ttft
+    at = {"prompt": prompt, "chunk": chunk}
+    local = {row.word: row for row in local_elasticities(ttft, at)}
+    level = sym.bind(ttft.expr, at)
+    step = Rational(1, 10**6)
+    for word in ("prompt", "chunk"):
+        up, down = (sym.bind(ttft.expr, at | {word: at[word] + s}) for s in (step, -step))
+        slope = (up - down) / (2 * step) * at[word] / level
+        if not local[word].at_tie:
+            assert float(local[word].value) == pytest.approx(float(slope), rel=1e-5, abs=1e-9)

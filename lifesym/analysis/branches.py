@@ -3,7 +3,8 @@ r"""The max-free formula that holds at a point, and the inequalities of the regi
 A time is a sum of maxima. At a point each maximum equals one of its arguments; with that argument
 in its place the formula is smooth, and it stays equal to the full one wherever the argument stays
 the largest. Minima (a sliding window) and the crossing index of a closed sum (`Crossing`, which is
-clipped to its range) are resolved the same way.
+clipped to its range) are resolved the same way. A rounded quotient (whole chunks, pages) is a whole
+number, and stays it until the quotient passes the next one.
 """
 
 from collections.abc import Iterator, Mapping
@@ -14,10 +15,11 @@ from sympy import Add, Expr, Function, Ge, Gt, Integer, S, Sum, Symbol
 from sympy.core.relational import Relational
 
 from lifesym.errors import SymbolError
-from lifesym.nodes import Maximum, Minimum
+from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.sums import Crossing, SumMax
 
 KINKED = (Maximum, Minimum, SumMax, Crossing, Sum)
+STEPPED = (CeilDiv, FloorDiv)
 _LONGEST_SUM = 4096
 
 Direction: TypeAlias = tuple[Symbol, Literal[-1, 1]]
@@ -118,7 +120,7 @@ class _Resolver:
         return Branch(expr=resolved, conditions=tuple(self.conditions), choices=tuple(self.choices))
 
     def resolve(self, expr: Expr) -> Expr:
-        if expr.is_Atom or not expr.has(*KINKED):
+        if expr.is_Atom or not expr.has(*KINKED, *STEPPED):
             return expr
         if expr not in self.seen:
             self.seen[expr] = self._resolve(expr)
@@ -134,7 +136,23 @@ class _Resolver:
             return self._extremum(expr, args, 1 if isinstance(expr, Maximum) else -1)
         if isinstance(expr, Crossing):
             return self._crossing(*args)
+        if isinstance(expr, CeilDiv | FloorDiv):
+            return self._step(expr.func(*args))
         return expr.func(*args)
+
+    def _step(self, node: Expr) -> Expr:
+        """The whole number that a rounded quotient is, as long as it is."""
+        if not isinstance(node, CeilDiv | FloorDiv):
+            return node
+        top, bottom = node.args
+        count = self._at(node)
+        if isinstance(node, CeilDiv):
+            self._require(Condition(left=count * bottom, right=top))
+            self._require(Condition(left=top, right=(count - 1) * bottom, strict=True))
+        else:
+            self._require(Condition(left=top, right=count * bottom))
+            self._require(Condition(left=(count + 1) * bottom, right=top, strict=True))
+        return count
 
     def _extremum(self, node: Expr, args: tuple[Expr, ...], sign: int) -> Expr:
         numbers = [sign * self._at(arg) for arg in args]

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
-from sympy import Expr, Integer, S, Symbol, ceiling, floor, oo
+from sympy import Expr, Integer, Pow, S, Symbol, ceiling, floor, oo
 
 from lifesym.analysis.branches import branch_at
 from lifesym.analysis.line import between as gap
@@ -230,6 +230,10 @@ def _candidates(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[t
 
 def limit(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
     """The value of a formula of one symbol at a number, or as the symbol grows without limit."""
+    if value.is_zero and any(
+        power.base.has(symbol) and power.exp.is_negative for power in expr.atoms(Pow)
+    ):
+        return oo  # a rate of zero: infinite times cannot even be compared with each other
     if value is not oo:
         return _at(expr, symbol, value)
     inverse = expr.xreplace({symbol: 1 / symbol}).xreplace({symbol: S.Zero}).doit()

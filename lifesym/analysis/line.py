@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import cmp_to_key
 from itertools import pairwise
-from math import fsum
+from math import ceil, fsum
 
 from sympy import (
     Add,
@@ -211,7 +211,8 @@ def _probes(low: Expr, high: Expr) -> list[Expr]:
 
 def _signs(expr: Expr, symbol: Symbol) -> Callable[[Expr], int]:
     """The sign at a value: in double precision where that is beyond doubt, else exactly."""
-    terms = lambdify([symbol], list(Add.make_args(expr)), "math")
+    inside = {_Inside.__name__: lambda p, q, n: min(max(ceil(-p / q), 0), n)}
+    terms = lambdify([symbol], list(Add.make_args(expr)), [inside, "math"])
 
     def sign(value: Expr) -> int:
         parts = terms(float(value))
