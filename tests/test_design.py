@@ -328,6 +328,4 @@ def test_rates_for_the_mean_of_a_generation(over: str) -> None:
     reached = sym.bind(result.expr, {**values, over: found.solution})
     assert float(reached) == pytest.approx(1.5 * full, rel=1e-4)
     with pytest.raises(ls.InfeasibleError, match=f"no {over} brings latency to 0"):
-        ls.InfeasibleError, match="no (bandwidth|peak) brings latency to 0.0001: it is at least"
-    ):
         design(result, over, values, at_most=Rational(1, 10**4))
