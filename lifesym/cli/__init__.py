@@ -13,13 +13,14 @@ import typer
 
 from lifesym.cli.calibrate import calibrate
 from lifesym.cli.count import count
+from lifesym.cli.crossover import crossover
 from lifesym.cli.derive import derive
 from lifesym.cli.design import design
 from lifesym.cli.export import export
 from lifesym.cli.forecast import forecast
 from lifesym.cli.measure import measure
 from lifesym.cli.options import show_version
-from lifesym.cli.regimes import crossover, regimes
+from lifesym.cli.regimes import regimes
 from lifesym.cli.sensitivity import sensitivity
 from lifesym.cli.specs import specs
 from lifesym.cli.sweep import sweep

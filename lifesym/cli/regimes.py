@@ -1,4 +1,4 @@
-"""``lifesym regimes`` and ``lifesym crossover``: what binds where, and where that changes."""
+"""``lifesym regimes``: what binds where along a symbol, or over two."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -26,7 +26,6 @@ from lifesym.cli.question import (
     High,
     Low,
     MetricOption,
-    Over,
     Plot,
     Prompt,
     asked,
@@ -105,77 +104,10 @@ def regimes(
         raise SymbolError(f"--over takes one symbol, or two with a comma, not {over!r}")
 
 
-def crossover(
-    model: ModelName,
-    on: HardwareName,
-    over: Over,
-    metric: MetricOption = "tpot",
-    low: Low = None,
-    high: High = None,
-    against_on: Annotated[
-        str | None, typer.Option("--against-on", metavar="HW", help="Compare with this device.")
-    ] = None,
-    against_weights: Annotated[
-        str | None, typer.Option("--against-weights", metavar="FMT", help="... these weights.")
-    ] = None,
-    against_model: Annotated[
-        str | None, typer.Option("--against-model", metavar="MODEL", help="... this model.")
-    ] = None,
-    batch: Batch = 1,
-    prompt: Prompt = 512,
-    generate: Generate = 128,
-    past: Context = None,
-    weights: Weights = None,
-    activations: Activations = None,
-    kv: Kv = None,
-    fusion: FusionOption = "none",
-    compute_efficiency: Fraction = None,
-    memory_efficiency: Fraction = None,
-    dispatch_time: Fraction = None,
-    mla: MlaOption = "absorbed",
-    causal: CausalOption = "full",
-    routing: RoutingOption = "uniform",
-    plot: Plot = None,
-    json: Json = False,
-) -> None:
-    """Find where the bottleneck of an operator changes, as a formula and a number.
-
-    With one of the --against options: where two configurations take the same time.
-    """
-    options: dict[str, Any] = {
-        "batch": batch,
-        "prompt": prompt,
-        "generate": generate,
-        "past": past,
-        "activations": activations,
-        "kv": kv,
-        "fusion": fusion,
-        "mla": mla,
-        "causal": causal,
-        "routing": routing,
-        "numbers": {
-            "compute_efficiency": compute_efficiency,
-            "memory_efficiency": memory_efficiency,
-            "dispatch_time": dispatch_time,
-        },
-    }
-    question = asked(model, on, metric, weights=weights, **options)
-    if against_on or against_weights or against_model:
-        other = asked(
-            against_model or model,
-            against_on or on,
-            metric,
-            weights=against_weights or weights,
-            **options,
-        )
-        _compare(question, other, over, low, high, plot, json)
-    else:
-        _changes(question, over, low, high, plot, json)
-
-
-def _stretches(
+def stretches(
     question: Asked, over: str, low: float | None, high: float | None
 ) -> "tuple[Symbol, tuple[Stretch, ...]]":
+    """The symbol of that name, and the question's regimes in order along it."""
     from lifesym.analysis import regimes as along  # noqa: PLC0415 (SymPy)
     from lifesym.analysis.questions import symbol_of  # noqa: PLC0415
 
@@ -188,8 +120,8 @@ def _stretches(
 def _line(
     question: Asked, over: str, low: float | None, high: float | None, plot: str | None, json: bool
 ) -> None:
-    symbol, found = _stretches(question, over, low, high)
-    _draw_line(question, symbol, found, plot)
+    symbol, found = stretches(question, over, low, high)
+    draw_line(question, symbol, found, plot)
     if json:
         rows = [
             {
@@ -214,9 +146,10 @@ def _line(
     table(f"{question.title}: operators bound by each, over {over}", header, body, right=5)
 
 
-def _draw_line(
+def draw_line(
     question: Asked, symbol: "Symbol", found: "tuple[Stretch, ...]", plot: str | None
 ) -> None:
+    """Time by operator along a symbol, into a file if one is asked for."""
     if plot is None:
         return
     import numpy as np  # noqa: PLC0415 (only for a plot)
@@ -275,96 +208,3 @@ def _grid(low: float, high: float) -> "np.ndarray[Any, Any]":
 
     wide = low > 0 and high / low > WIDE
     return (np.geomspace if wide else np.linspace)(low, high, _CELLS)
-
-
-def _changes(
-    question: Asked, over: str, low: float | None, high: float | None, plot: str | None, json: bool
-) -> None:
-    from lifesym.analysis import meeting_points  # noqa: PLC0415 (SymPy)
-    from lifesym.analysis.regime import operators  # noqa: PLC0415
-
-    symbol, found = _stretches(question, over, low, high)
-    _draw_line(question, symbol, found, plot)
-    terms = dict(operators(question.quantity))
-    rows = []
-    for one in found:
-        for name, before, after in one.changes:
-            times = (getattr(terms[name], before), getattr(terms[name], after))
-            try:
-                points = meeting_points(times[0], times[1], symbol)
-            except SymbolError:
-                points = ()
-            here = [p for p in points if p.xreplace(question.point) == one.low]
-            rows.append(
-                {
-                    "operator": name,
-                    "before": before,
-                    "after": after,
-                    "value": plain(one.low),
-                    "exact": one.exact,
-                    "formula": str(here[0]) if here else None,
-                }
-            )
-    if json:
-        print_json(question.head(symbol) | {"over": symbol.name, "crossovers": rows})
-        return
-    body = [
-        [
-            str(row["operator"]),
-            f"{row['before']} → {row['after']}",
-            f"{row['value']:.6g}",
-            str(row["formula"] or "no closed form"),
-        ]
-        for row in rows
-    ]
-    if not body:
-        note(f"no bottleneck changes over this range of {over}")
-        return
-    header = ["operator", "bound by", over, "formula"]
-    table(f"{question.title}: where the bottleneck changes", header, body)
-
-
-def _compare(
-    question: Asked,
-    other: Asked,
-    over: str,
-    low: float | None,
-    high: float | None,
-    plot: str | None,
-    json: bool,
-) -> None:
-    from lifesym.analysis import crossover as meet  # noqa: PLC0415 (SymPy)
-    from lifesym.analysis.questions import symbol_of  # noqa: PLC0415
-
-    symbol = symbol_of(question.quantity, over)
-    ends = question.range_of(symbol, low, high)
-    one, two = (
-        asked_one.quantity.expr.xreplace({s: v for s, v in asked_one.point.items() if s != symbol})
-        for asked_one in (question, other)
-    )
-    found = meet(one, two, symbol, ends)
-    if plot is not None:
-        from lifesym.plots import save, two_curves  # noqa: PLC0415 (Matplotlib)
-
-        curves = {question.label: one, other.label: two}
-        save(two_curves(curves, symbol, ends, found, question.quantity), plot)
-        note(f"wrote {plot}")
-    rows = [
-        {
-            "value": plain(m.value),
-            "low": plain(m.low),
-            "high": plain(m.high),
-            "exact": m.exact,
-            "smaller_above": m.smaller,
-        }
-        for m in found
-    ]
-    if json:
-        print_json(question.head(symbol) | {"over": symbol.name, "crossovers": rows})
-    elif not rows:
-        note(f"the two do not meet over this range of {over}")
-    else:
-        labels = {"first": question.label, "second": other.label, "neither": "(they touch)"}
-        body = [[f"{row['value']:.6g}", labels[str(row["smaller_above"])]] for row in rows]
-        title = f"{question.metric}: {question.label} against {other.label}"
-        table(title, [over, "smaller above it"], body)

@@ -1,0 +1,171 @@
+"""How symbols are made, found by name, and bound: the mechanism of the table in `symbols`.
+
+Symbols carry the assumption positive (or nonnegative where zero is valid) and never integer:
+inverse questions such as "which context meets this target?" have real solutions, and integrality
+is carried by ceiling nodes where it matters.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+from fractions import Fraction
+from math import isfinite
+from typing import Literal, TypeAlias
+
+from sympy import Dummy, Expr, Integer, Rational, Symbol
+
+from lifesym.errors import SymbolError, nearest
+
+Kind = Literal["size", "bits", "rate", "time", "ratio", "energy"]
+Number: TypeAlias = int | float | Fraction | Decimal | Expr
+Size: TypeAlias = int | Expr
+
+
+@dataclass(frozen=True, kw_only=True)
+class Notation:
+    """One row of the table; ``minimum`` (None: above zero) and ``maximum`` are valid themselves."""
+
+    word: str
+    symbol: Symbol
+    latex: str
+    unit: str
+    meaning: str
+    kind: Kind
+    minimum: int | None
+    maximum: int | None
+
+    @property
+    def name(self) -> str:
+        """The C identifier, which is also the SymPy name."""
+        return str(self.symbol.name)
+
+
+TABLE: dict[Symbol, Notation] = {}
+BY_NAME: dict[str, Symbol] = {}
+
+
+def row(
+    word: str,
+    latex: str,
+    unit: str,
+    meaning: str,
+    *,
+    kind: Kind = "size",
+    minimum: int | None = 1,
+    maximum: int | None = None,
+    name: str | None = None,
+) -> Symbol:
+    """A new row of the table, and its symbol, which is made here and nowhere else."""
+    assumption = "nonnegative" if minimum == 0 else "positive"
+    symbol = Symbol(name or word, **{assumption: True})
+    TABLE[symbol] = Notation(
+        word=word,
+        symbol=symbol,
+        latex=latex,
+        unit=unit,
+        meaning=meaning,
+        kind=kind,
+        minimum=minimum,
+        maximum=maximum,
+    )
+    BY_NAME[word] = BY_NAME[symbol.name] = symbol
+    return symbol
+
+
+# The bound index of sums: never free in an expression that leaves the package, so not in the table.
+index = Symbol("i", integer=True, nonnegative=True)
+
+
+def resolve(name: str | Symbol) -> Symbol:
+    """The table's symbol for a word, a C identifier or the symbol itself.
+
+    >>> from lifesym.symbols import past
+    >>> resolve("past") is past
+    True
+
+    Raises:
+        SymbolError: the name is not in the table, or a look-alike symbol was made elsewhere.
+    """
+    if isinstance(name, Symbol):
+        if name in TABLE:
+            return name
+        raise SymbolError(
+            f"symbol {name.name!r} is not lifesym's: take it from lifesym.symbols"
+            f"{nearest(name.name, BY_NAME)}"
+        )
+    if name not in BY_NAME:
+        raise SymbolError(f"unknown symbol {name!r}{nearest(name, BY_NAME)}")
+    return BY_NAME[name]
+
+
+def exact(value: Number, what: str = "value") -> Expr:
+    """An exact SymPy number or expression of a number from outside.
+
+    A float means the shortest decimal that prints it, so 0.1 is 1/10 and not the binary fraction
+    next to it. SymPy expressions are taken as they are.
+
+    >>> exact(0.1), exact(Decimal("312e12"))
+    (1/10, 312000000000000)
+
+    Raises:
+        SymbolError: a boolean, a string, or a number that is not finite.
+    """
+    if isinstance(value, Expr):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int | float | Fraction | Decimal):
+        raise SymbolError(f"{what} must be a number or a SymPy expression, not {value!r}")
+    if isinstance(value, float | Decimal):
+        if not isfinite(value):
+            raise SymbolError(f"{what} must be finite, not {value}")
+        return Rational(str(value))
+    return Rational(value.numerator, value.denominator)
+
+
+def size(value: Size, what: str, minimum: int = 1) -> Expr:
+    """An expression for a size that was passed in; a number must be an integer >= minimum.
+
+    Raises:
+        SymbolError: a number that is not an integer or is below the minimum, or an expression
+            in a symbol that is not the table's, which no value would ever reach.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | Expr):
+        raise SymbolError(f"{what} must be an integer or a SymPy expression, not {value!r}")
+    expr = Integer(value) if isinstance(value, int) else value
+    if expr.is_number and not (expr.is_Integer and expr >= minimum):
+        raise SymbolError(f"{what} must be an integer of at least {minimum}, not {value}")
+    for symbol in expr.free_symbols - {index}:
+        if not isinstance(symbol, Dummy):  # those stand for values that replace them later
+            resolve(symbol)
+    return expr
+
+
+def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
+    """Replace symbols by numbers or expressions, checking names and ranges.
+
+    >>> from lifesym.symbols import batch, hidden
+    >>> bind(2 * batch * hidden, {"batch": 8})
+    16*hidden
+
+    Raises:
+        SymbolError: an unknown name, a value outside the symbol's range, or a binary float.
+    """
+    replacement = {}
+    for name, value in values.items():
+        symbol = resolve(name)
+        notation = TABLE[symbol]
+        number = exact(value, notation.word)
+        if number.is_number:
+            below = number <= 0 if notation.minimum is None else number < notation.minimum
+            above = notation.maximum is not None and number > notation.maximum
+            if below or above:
+                lower = "above 0" if notation.minimum is None else f"at least {notation.minimum}"
+                upper = f" and at most {notation.maximum}" if notation.maximum is not None else ""
+                raise SymbolError(f"{notation.word} must be {lower}{upper}, not {value}")
+        replacement[symbol] = number
+    return expr.xreplace(replacement)
+
+
+def ordered(symbols: Iterable[Symbol]) -> list[Symbol]:
+    """Symbols in the order of the table (a set's own order changes from run to run)."""
+    rank = {symbol: i for i, symbol in enumerate(TABLE)}
+    return sorted(symbols, key=lambda s: rank[resolve(s)])
