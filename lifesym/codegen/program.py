@@ -74,10 +74,10 @@ def lower(exprs: Sequence[Expr], args: Sequence[Symbol]) -> Program:
     """
     builder = _Builder(tuple(args))
     outputs = tuple(builder.lower(expr) for expr in exprs)
-    return _pruned(Program(args=tuple(args), ops=tuple(builder.ops), outputs=outputs))
+    return pruned(Program(args=tuple(args), ops=tuple(builder.ops), outputs=outputs))
 
 
-def _pruned(program: Program) -> Program:
+def pruned(program: Program) -> Program:
     """Without registers that nothing reads; arguments stay."""
     needed = set(program.outputs)
     for i in reversed(range(len(program.ops))):
