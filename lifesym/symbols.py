@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import isfinite
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sympy import Expr, Integer, Rational, Symbol
 
@@ -406,6 +406,21 @@ def size(value: Size, what: str, minimum: int = 1) -> Expr:
     return expr
 
 
+def inside(symbol: Symbol, number: Any) -> None:
+    """Refuse a number that a symbol cannot have.
+
+    Raises:
+        SymbolError: it is outside the symbol's range in the table.
+    """
+    row = TABLE[symbol]
+    below = number <= 0 if row.minimum is None else number < row.minimum
+    above = row.maximum is not None and number > row.maximum
+    if below or above:
+        lower = "above 0" if row.minimum is None else f"at least {row.minimum}"
+        upper = f" and at most {row.maximum}" if row.maximum is not None else ""
+        raise SymbolError(f"{row.word} must be {lower}{upper}, not {number}")
+
+
 def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
     """Replace symbols by numbers or expressions, checking names and ranges.
 
@@ -418,15 +433,9 @@ def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
     replacement = {}
     for name, value in values.items():
         symbol = resolve(name)
-        row = TABLE[symbol]
-        number = exact(value, row.word)
+        number = exact(value, TABLE[symbol].word)
         if number.is_number:
-            below = number <= 0 if row.minimum is None else number < row.minimum
-            above = row.maximum is not None and number > row.maximum
-            if below or above:
-                lower = "above 0" if row.minimum is None else f"at least {row.minimum}"
-                upper = f" and at most {row.maximum}" if row.maximum is not None else ""
-                raise SymbolError(f"{row.word} must be {lower}{upper}, not {value}")
+            inside(symbol, number)
         replacement[symbol] = number
     return expr.xreplace(replacement)
 

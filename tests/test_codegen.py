@@ -308,6 +308,7 @@ def _numbers(row: list[float]) -> str:
     return ", ".join("NaN" if np.isnan(x) else str(x) for x in row)
 
 
+TWO = {"past": (0, 9), "batch": (1, 2)}
 BAD: list[tuple[dict[str, Any], str]] = [
     ({"args": ["past", "batch", "window"]}, "does not depend on window"),
     ({"args": ["past"]}, "depends on batch, which is no argument"),
@@ -319,6 +320,27 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"target": "c"}, "past needs a range"),
     ({"target": "c", "ranges": {"past": (5, 1), "batch": (1, 2)}}, "two finite numbers in order"),
     ({"target": "numpy", "cells": 3}, "unknown option 'cells'"),
+    ({"target": "table", "cells": 3}, "unknown option 'cells'"),
+    ({"target": "table", "ranges": TWO, "units": {"window": 2}}, "window, which is no argument"),
+    ({"target": "table", "ranges": TWO, "units": {"past": 0}}, "a unit is a number above 0"),
+    ({"name": "isnan"}, "reserved word"),
+    ({"name": "fmaxf"}, "reserved word"),
+    ({"name": "HUGE_VAL"}, "reserved word"),
+    ({"name": "arguments"}, "reserved word"),
+    ({"name": "M_PI"}, "reserved word"),
+    ({"args": [5, "batch"]}, "a symbol or its name, not 5"),
+    ({"ranges": {"past": (5, 1)}}, "two finite numbers in order"),
+    ({"ranges": {"past": (5, 1, 2)}}, "a range is two numbers"),
+    ({"ranges": {"past": 5}}, "a range is two numbers"),
+    ({"ranges": {"past": "a"}}, "a range is two numbers"),
+    ({"ranges": {"window": (1, 2)}}, "window, which is no argument"),
+    ({"ranges": {"past": (-5, 2)}}, "past must be at least 0"),
+    ({"target": "native", "threads": 0}, "threads must be"),
+    ({"target": "native", "threads": 2.5}, "threads must be"),
+    ({"threads": 2}, "of the target native"),
+    ({"target": "c", "gradient": True}, "gradient is of the targets"),
+    ({"target": "numpy", "precision": "float"}, "precision is of the target c"),
+    ({"target": "c", "precision": "half"}, "precision must be"),
 ]
 
 
@@ -342,6 +364,14 @@ def test_bad_calls_are_refused() -> None:
     ):
         with pytest.raises(SymbolError, match=message):
             call()
+    objects = np.array([1, 2], dtype=object)
+    for target in ("numpy", "native"):
+        plain = ls.compile(expr, list(box), target=target)
+        assert np.array_equal(plain(objects, 1), plain([1, 2], 1))
+        with pytest.raises(SymbolError, match="past must be numbers"):
+            plain("many", 1)
+    with pytest.raises(SymbolError, match="one formula at a time"):
+        ls.compile([expr, expr], list(box), target="table", ranges=box)
     with pytest.raises(SymbolError, match="only expressions"):
         ls.compile("past", ["past"])
     with pytest.raises(SymbolError):
@@ -378,6 +408,27 @@ def test_a_checked_build_refuses_arguments_outside_the_box(tmp_path: Path) -> No
     run(ctypes.c_long(3), *(ctypes.c_void_p(a.ctypes.data) for a in (past, batch, out)))
     assert out[0] > 0
     assert np.isnan(out[1:]).all()
+
+
+@needs_gcc
+def test_code_for_another_processor_is_not_reused(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expr, box = formula("dense TPOT")
+    monkeypatch.setattr(native, "_folders", lambda: [tmp_path])
+    for machine in ("one", "two"):
+        native._compiled.cache_clear()
+        monkeypatch.setattr(native, "_machine", lambda machine=machine: machine)
+        ls.compile(expr, list(box), target="native")(np.arange(3.0), 1)
+    assert len(list(tmp_path.glob("*.so"))) == 2
+    native._compiled.cache_clear()
+
+
+@pytest.mark.parametrize("name", MAKERS)
+def test_numpy_source_stands_alone(name: str) -> None:
+    scope: dict[str, Any] = {}
+    exec(compiled(name, "numpy").source, scope)  # noqa: S102 (text that was just made)
+    assert worst(name, scope["formula"](*points(name))) < ROUNDING
 
 
 def test_compiled_code_is_reused() -> None:

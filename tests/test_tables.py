@@ -166,6 +166,20 @@ def test_integers_refuse_values_too_far_apart() -> None:
         table.source("fixed")
 
 
+def test_numpy_source_and_legend() -> None:
+    box = {"past": (0, 4096), "batch": (1, 8)}
+    expr = sym.past**2 * sym.batch + 10**6 + sym.batch
+    table = ls.compile(expr, list(box), target="table", ranges=box, error=0.03)
+    scope: dict[str, Any] = {}
+    exec(table.source("numpy"), scope)  # noqa: S102 (text that was just made)
+    past, batch = np.arange(-5, 5000, 7)[:, None], np.arange(1, 9)
+    assert np.allclose(scope["formula"](past, batch), table(past, batch), rtol=1e-14)
+    assert "tokens already in the KV cache" in repr(table)
+    assert "whole numbers" in table.source()
+    with pytest.raises(SymbolError, match="kind must be one of float, fixed, numpy, not 'flaot'"):
+        table.source("flaot")  # type: ignore[arg-type]
+
+
 def test_a_formula_that_reaches_zero_is_refused() -> None:
     with pytest.raises(SymbolError, match="above zero"):
         ls.compile(sym.past, ["past"], target="table", ranges={"past": (0, 100)})

@@ -13,6 +13,7 @@ from typing import Any, Literal
 import numpy as np
 from sympy import Expr, Symbol
 
+from lifesym.codegen import inputs
 from lifesym.codegen.grid import Grid, sample
 from lifesym.codegen.knots import greedy, refined
 from lifesym.codegen.proof import Proof, proof
@@ -24,7 +25,7 @@ from lifesym.symbols import TABLE
 Array = Any
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """A formula as a table.
 
@@ -58,16 +59,26 @@ class Table:
         """Numbers stored: values and knots."""
         return int(self.grid.values.size + sum(axis.size for axis in self.grid.axes))
 
-    def source(self, kind: Literal["float", "fixed"] = "float") -> str:
-        """The table in C99: single precision, or integers alone.
+    def source(self, kind: Literal["float", "fixed", "numpy"] = "float") -> str:
+        """The table in C99, in single precision or integers alone, or a module for NumPy.
 
         Raises:
-            SymbolError: an integer table whose knots are no whole numbers of their units, or whose
-                own rounding leaves the error that was asked for.
+            SymbolError: another kind, or an integer table whose knots are no whole numbers of their
+                units or whose own rounding leaves the error that was asked for.
         """
         from lifesym.codegen.table_c import fixed_source, float_source  # noqa: PLC0415
+        from lifesym.codegen.table_numpy import numpy_source  # noqa: PLC0415
 
-        return float_source(self) if kind == "float" else fixed_source(self)
+        kinds = {"float": float_source, "fixed": fixed_source, "numpy": numpy_source}
+        if kind not in kinds:
+            raise SymbolError(f"kind must be one of {', '.join(kinds)}, not {kind!r}")
+        return kinds[kind](self)
+
+    def __repr__(self) -> str:
+        legend = "\n".join(f"  {line}" for line in self.doc)
+        shape = " x ".join(str(axis.size) for axis in self.grid.axes)
+        names = ", ".join(symbol.name for symbol in self.symbols)
+        return f"<table {self.name}({names}), {shape} knots, within {self.error:.3g}>\n{legend}"
 
 
 def build(
@@ -97,17 +108,14 @@ def build(
     """
     if not 1 <= len(symbols) <= 3:
         raise SymbolError(f"a table has one to three arguments, not {len(symbols)}")
-    if not 1e-5 <= error < 1:
+    if isinstance(error, str | bool) or not 1e-5 <= error < 1:
         raise SymbolError(f"error must be between 0.00001 and 1, not {error}")
     for symbol in symbols:
         low, high = box.get(symbol, (0.0, 0.0))
         if not low < high:
             raise SymbolError(f"{TABLE[symbol].word} needs a range that is not empty")
-    chosen = {TABLE[s].word: 1.0 for s in symbols} | {
-        str(k): float(v) for k, v in (units or {}).items()
-    }
     axes = tuple(np.array(box[symbol], float) for symbol in symbols)
-    scale = tuple(chosen[TABLE[symbol].word] for symbol in symbols)
+    scale = tuple(inputs.units(units, symbols))
     steps = tuple(
         unit if TABLE[symbol].kind == "size" or unit != 1 else 0.0
         for symbol, unit in zip(symbols, scale, strict=True)
@@ -149,5 +157,7 @@ def _legend(symbols: tuple[Symbol, ...], box: Box, units: tuple[float, ...]) -> 
         row = TABLE[symbol]
         low, high = box[symbol]
         shown = row.unit if unit == 1 else f"{unit:g} {row.unit}"
-        lines.append(f"{row.name}: {row.meaning}, in {shown}, {low / unit:g} to {high / unit:g}")
+        whole = ", whole numbers" if row.kind == "size" or unit != 1 else ""
+        ends = f"{low / unit:g} to {high / unit:g}"
+        lines.append(f"{row.name}: {row.meaning}, in {shown}, {ends}{whole}")
     return lines

@@ -24,6 +24,7 @@ class Language:
         functions: names of ceil, floor, pow and log.
         single: literals in single precision, with the suffix ``F``.
         either: the operator between two conditions.
+        extrema: names of functions for maximum and minimum; comparisons without.
     """
 
     declare: str
@@ -32,6 +33,7 @@ class Language:
     functions: dict[str, str]
     single: bool = False
     either: str = "||"
+    extrema: tuple[str, str] | None = None
 
     def literal(self, value: Fraction) -> str:
         """A constant: the nearest number of the format, never an integer literal."""
@@ -48,6 +50,13 @@ PYTHON = Language("", "", "({1} if {0} else {2})", _MATH, either="or")
 C_DOUBLE = Language("const double ", ";", "({0} ? {1} : {2})", _MATH)
 C_FLOAT = Language(
     "const float ", ";", "({0} ? {1} : {2})", {k: f"{v}f" for k, v in _MATH.items()}, single=True
+)
+NUMPY = Language(
+    "",
+    "",
+    "np.where({0}, {1}, {2})",
+    {"ceil": "np.ceil", "floor": "np.floor", "pow": "np.power", "log": "np.log"},
+    extrema=("np.maximum", "np.minimum"),
 )
 JAVASCRIPT = Language(
     "const ", ";", "({0} ? {1} : {2})", {k: f"Math.{v}" for k, v in _MATH.items()}
@@ -124,6 +133,8 @@ class _Writer:
 
         A comparison with NaN is false and gives the second: that is the one to be NaN.
         """
+        if self.language.extrema:
+            return f"{self.language.extrema[op.kind == 'min']}({a}, {b})"
         sign = ">" if op.kind == "max" else "<"
         first, second = op.reads
         if self.may[first] <= self.must[second]:
