@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
 from math import isfinite
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from sympy import Dummy, Expr, Integer, Rational, Symbol
 
@@ -139,6 +139,21 @@ def size(value: Size, what: str, minimum: int = 1) -> Expr:
     return expr
 
 
+def inside(symbol: Symbol, number: Any) -> None:
+    """Refuse a number that a symbol cannot have.
+
+    Raises:
+        SymbolError: it is outside the symbol's range in the table.
+    """
+    notation = TABLE[symbol]
+    below = number <= 0 if notation.minimum is None else number < notation.minimum
+    above = notation.maximum is not None and number > notation.maximum
+    if below or above:
+        lower = "above 0" if notation.minimum is None else f"at least {notation.minimum}"
+        upper = f" and at most {notation.maximum}" if notation.maximum is not None else ""
+        raise SymbolError(f"{notation.word} must be {lower}{upper}, not {number}")
+
+
 def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
     """Replace symbols by numbers or expressions, checking names and ranges.
 
@@ -152,15 +167,9 @@ def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
     replacement = {}
     for name, value in values.items():
         symbol = resolve(name)
-        notation = TABLE[symbol]
-        number = exact(value, notation.word)
+        number = exact(value, TABLE[symbol].word)
         if number.is_number:
-            below = number <= 0 if notation.minimum is None else number < notation.minimum
-            above = notation.maximum is not None and number > notation.maximum
-            if below or above:
-                lower = "above 0" if notation.minimum is None else f"at least {notation.minimum}"
-                upper = f" and at most {notation.maximum}" if notation.maximum is not None else ""
-                raise SymbolError(f"{notation.word} must be {lower}{upper}, not {value}")
+            inside(symbol, number)
         replacement[symbol] = number
     return expr.xreplace(replacement)
 

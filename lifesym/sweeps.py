@@ -7,6 +7,7 @@ as its scheduler has, with as much memory as a chunk takes.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from inspect import signature
 from itertools import product
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +19,7 @@ from lifesym.codegen.functions import Target
 from lifesym.errors import SymbolError, nearest
 from lifesym.inference import Forecast
 from lifesym.results import Result
-from lifesym.symbols import TABLE, resolve
+from lifesym.symbols import TABLE, inside, resolve
 from lifesym.version import __version__
 
 if TYPE_CHECKING:
@@ -52,15 +53,16 @@ def sweep(
     Args:
         forecast: a forecast with the axes' symbols free, or a function of discrete options that
             gives one.
-        axes: values by name: names of symbols, or of the function's options.
+        axes: values by name: of the function's parameters, which come first, or of symbols.
         metrics: names from `METRICS`.
         chunks: points a side of a Dask chunk; without it everything is computed at once.
         target: ``numpy`` or ``native``, as of `lifesym.compile`.
         progress: called with the number of formulas done and the number of all.
 
     Raises:
-        SymbolError: an empty axis, an unknown metric, an axis that is neither a symbol of the
-            formulas nor an option, or a symbol that has no axis.
+        SymbolError: an empty axis or one with a value twice, a value that its symbol cannot have,
+            an unknown metric, an axis that is neither a symbol of the formulas nor an option, or
+            a symbol that has no axis.
     """
     import xarray as xr  # noqa: PLC0415 (slow to import; an extra)
 
@@ -68,16 +70,17 @@ def sweep(
     for metric in chosen:
         if metric not in METRICS:
             raise SymbolError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
-    options = {name: list(values) for name, values in axes.items() if not _is_symbol(name)}
-    points = {resolve(name): values for name, values in axes.items() if _is_symbol(name)}
+    if not chosen:
+        raise SymbolError("metrics is empty: name one of " + ", ".join(METRICS))
+    if chunks is not None and (isinstance(chunks, bool) or chunks < 1):
+        raise SymbolError(f"chunks must be at least 1, not {chunks}")
     for name, values in axes.items():
         if not len(values):
             raise SymbolError(f"axis {name!r} is empty")
-    for name, values in options.items():
-        if len({str(value) for value in values}) < len(values):
-            raise SymbolError(f"axis {name!r} has a value twice")
-    if chunks is not None and chunks < 1:
-        raise SymbolError(f"chunks must be at least 1 point a side, not {chunks}")
+    parameters = [] if isinstance(forecast, Forecast) else _parameters(forecast)
+    discrete = [name for name in axes if name in parameters or not _is_symbol(name)]
+    options = {name: _labels(name, axes[name]) for name in discrete}
+    points = {resolve(name): axes[name] for name in axes if name not in discrete}
     if isinstance(forecast, Forecast) and options:
         raise SymbolError(f"{next(iter(options))!r} is no symbol: give a function of options")
     coordinates = {s: _coordinate(s, values, chunks) for s, values in points.items()}
@@ -85,21 +88,47 @@ def sweep(
     parts = []
     for done, values in enumerate(combinations):
         settings = dict(zip(options, values, strict=True))
-        made = forecast if isinstance(forecast, Forecast) else forecast(**settings)
+        given = {name: options[name][label] for name, label in settings.items()}
+        made = forecast if isinstance(forecast, Forecast) else forecast(**given)
         arrays = {name: _evaluated(made, name, coordinates, target) for name in chosen}
-        labels = {name: [str(value)] for name, value in settings.items()}
+        labels = {name: [value] for name, value in settings.items()}
         parts.append(xr.Dataset(arrays).expand_dims(labels))
         if progress:
             progress(done + 1, len(combinations))
     whole: Any = (
         xr.combine_by_coords(parts, combine_attrs="drop_conflicts") if options else parts[0]
     )
-    ordered = whole.sel({name: [str(v) for v in values] for name, values in options.items()})
+    ordered = whole.sel({name: list(values) for name, values in options.items()})
     dataset: Dataset = ordered.transpose(*options, *(symbol.name for symbol in points))
     for symbol, coordinate in coordinates.items():
         dataset[symbol.name].attrs = dict(coordinate.attrs)
+    for name in options:
+        dataset[name].attrs = {"long_name": name.replace("_", " ")}
     dataset.attrs["generator"] = f"lifesym {__version__}"
     return dataset
+
+
+def _parameters(function: Callable[..., Forecast]) -> list[str]:
+    """Names that a function spells out: they are its options, even if symbols have the same."""
+    return [
+        name
+        for name, each in signature(function).parameters.items()
+        if each.kind in (each.POSITIONAL_OR_KEYWORD, each.KEYWORD_ONLY)
+    ]
+
+
+def _labels(name: str, values: Sequence[Any]) -> dict[Any, Any]:
+    """The values of an option by their labels: numbers as they are, others as words.
+
+    Raises:
+        SymbolError: two values with the same label.
+    """
+    numbers = all(isinstance(v, int | float) and not isinstance(v, bool) for v in values)
+    labels = [v if numbers else str(v) for v in values]
+    for label in labels:
+        if labels.count(label) > 1:
+            raise SymbolError(f"axis {name!r} has {label!r} twice")
+    return dict(zip(labels, values, strict=True))
 
 
 def _is_symbol(name: str) -> bool:
@@ -114,21 +143,18 @@ def _coordinate(symbol: Symbol, values: Sequence[Any], chunks: int | None) -> "D
     import xarray as xr  # noqa: PLC0415
 
     row = TABLE[symbol]
-    numbers = np.asarray(values)
-    low = 0 if row.minimum is None else row.minimum
-    inside = (numbers >= low) & (numbers <= (np.inf if row.maximum is None else row.maximum))
-    if not inside.all():  # a nan is not inside either
-        first = numbers[~inside].ravel()[0]
-        raise SymbolError(f"axis {row.word!r}: {first} is out of the symbol's range")
+    array = np.asarray(values)
+    if array.ndim != 1 or array.dtype.kind not in "fiu" or not np.all(np.isfinite(array)):
+        raise SymbolError(f"axis {symbol.name!r} must be a list of finite numbers")
+    for end in (array.min(), array.max()):
+        inside(symbol, end)
+    if np.unique(array).size != array.size:
+        raise SymbolError(f"axis {symbol.name!r} has a value twice")
     attributes = {"long_name": row.meaning, "units": row.unit, "symbol": row.latex}
-    array = xr.DataArray(
-        list(values) if not hasattr(values, "dtype") else values,
-        dims=(symbol.name,),
-        coords={symbol.name: values},
-        attrs=attributes,
-    )
-    array[symbol.name].attrs.update(attributes)
-    return array if chunks is None else array.chunk({symbol.name: chunks})
+    coordinates = {symbol.name: array}
+    made = xr.DataArray(array, dims=(symbol.name,), coords=coordinates, attrs=attributes)
+    made[symbol.name].attrs.update(attributes)
+    return made if chunks is None else made.chunk({symbol.name: chunks})
 
 
 def _evaluated(

@@ -1,16 +1,17 @@
 """``lifesym export``: a stand-alone function."""
 
-from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from lifesym.cli.options import Activations, Batch, Chunk, Kv, ModelName, Weights, size_option
+from lifesym.cli.options import Activations, Chunk, Kv, ModelName, Weights, size_option
 from lifesym.cli.output import note
 
 Metric = Literal["ttft", "tpot", "tps", "latency", "memory", "energy"]
-To = Literal["c", "float", "table", "fixed", "python", "numpy", "js"]
+To = Literal["c", "float", "table", "fixed", "numpy-table", "python", "numpy", "js"]
+
+_TABLES = {"table": "float", "fixed": "fixed", "numpy-table": "numpy"}
 
 
 def export(
@@ -19,7 +20,7 @@ def export(
     args: Annotated[str, typer.Option(metavar="NAME,...", help="The function's arguments.")],
     metric: Annotated[Metric, typer.Option(help="What the function gives.")] = "tpot",
     to: Annotated[
-        To, typer.Option(help="C in double or single, a table, Python, JavaScript.")
+        To, typer.Option(help="C in double or single, tables, Python, JavaScript.")
     ] = "c",
     output: Annotated[
         Path | None, typer.Option("--output", "-o", help="File; standard output unless given.")
@@ -38,7 +39,7 @@ def export(
     error: Annotated[float, typer.Option(help="Largest relative error of a table.")] = 0.01,
     prompt: Annotated[int | None, size_option("--prompt", "Prompt tokens, if no argument.")] = None,
     generate: Annotated[int | None, size_option("--generate", "Generated tokens.")] = None,
-    batch: Batch = 1,
+    batch: Annotated[int | None, size_option("--batch", "Sequences; 1 unless given.")] = None,
     weights: Weights = None,
     activations: Activations = None,
     kv: Kv = None,
@@ -60,15 +61,23 @@ def export(
     free = {symbol.name for symbol in symbols}
     if "past" in free and metric != "tpot":
         raise SymbolError("past is an argument of tpot alone")
-    sizes: dict[str, Any] = {"prompt": prompt, "generate": generate, "batch": batch}
-    sizes["batch"] = ls.symbols.batch if "batch" in free else batch
-    given: dict[str, Any] = {key: value for key, value in sizes.items() if value is not None}
-    given |= {"weights": weights, "activations": activations, "kv": kv, "chunk": chunk}
+    sizes = {"prompt": prompt, "generated": generate, "batch": batch, "chunk": chunk}
+    for word, value in sizes.items():
+        if word in free and value is not None:
+            raise SymbolError(f"{word} is an argument: give it no number")
+    given: dict[str, Any] = {"batch": 1 if batch is None else batch}
+    given |= {"prompt": prompt} if prompt is not None else {}
+    given |= {"generate": generate} if generate is not None else {}
+    given |= {word: ls.symbols.resolve(word) for word in ("batch", "chunk") if word in free}
+    given |= {"weights": weights, "activations": activations, "kv": kv}
+    given.setdefault("chunk", chunk)
     forecast = ls.forecast(ls.load_model(model), hardware, **given)
     step = metric == "tpot" and "past" in free
     expr = METRICS["step" if step else metric](forecast).expr
     ranges = {key: _pair(value) for key, value in map(_named, range_ or [])}
-    units = {key: _unit(key, value) for key, value in map(_named, unit or [])}
+    units = dict(map(_named, unit or []))
+    if units and to not in _TABLES:
+        raise SymbolError(f"units are of tables, not of {to}")
     doc = f"{metric} of {forecast.model.name} on {hardware.name}, in SI units."
     text = _text(ls, expr, symbols, to, name or metric, ranges, units, error, doc)
     if output is None:
@@ -88,20 +97,20 @@ def _text(
     to: To,
     name: str,
     ranges: dict[str, tuple[float, float]],
-    units: dict[str, float],
+    units: dict[str, str],
     error: float,
     doc: str,
 ) -> str:
     common: dict[str, Any] = {"name": name, "ranges": ranges, "doc": doc}
-    if to in ("table", "fixed"):
+    if to in _TABLES:
         table = ls.compile(expr, symbols, target="table", units=units, error=error, **common)
-        return str(table.source("float" if to == "table" else "fixed"))
+        return str(table.source(_TABLES[to]))
     if to in ("c", "float"):
         precision = "double" if to == "c" else "float"
         return str(ls.compile(expr, symbols, target="c", precision=precision, **common))
     if to == "js":
         return str(ls.compile(expr, symbols, target="js", **common))
-    function = ls.compile(expr, symbols, target="python", **common)
+    function = ls.compile(expr, symbols, target=to, **common)
     return str(function.source)
 
 
@@ -119,23 +128,6 @@ def _pair(text: str) -> tuple[float, float]:
 
     low, colon, high = text.partition(":")
     try:
-        pair = float(low), float(high if colon else "")
+        return float(low), float(high if colon else "")
     except ValueError:
         raise SymbolError(f"a range is LOW:HIGH, not {text!r}") from None
-    if not (isfinite(pair[0]) and isfinite(pair[1])):
-        raise SymbolError(f"a range has two finite ends, not {text!r}")
-    return pair
-
-
-def _unit(name: str, text: str) -> float:
-    from lifesym.errors import SymbolError  # noqa: PLC0415
-    from lifesym.symbols import resolve  # noqa: PLC0415
-
-    resolve(name)
-    try:
-        value = float(text)
-    except ValueError:
-        raise SymbolError(f"the unit of {name} must be a number, not {text!r}") from None
-    if not (isfinite(value) and value > 0):
-        raise SymbolError(f"the unit of {name} must be a number above 0, not {text!r}")
-    return value

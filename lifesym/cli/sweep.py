@@ -106,7 +106,9 @@ class _progress:  # noqa: N801 (used as a function)
         from rich.console import Console  # noqa: PLC0415
         from rich.progress import Progress  # noqa: PLC0415
 
-        self.bar = Progress(console=Console(stderr=True), transient=True)
+        console = Console(stderr=True)
+        # where there is no terminal, stopping a bar would still print an empty line
+        self.bar = Progress(console=console, transient=True, disable=not console.is_terminal)
         task = self.bar.add_task("formulas", total=None)
         self.bar.start()
         return lambda done, total: self.bar.update(task, completed=done, total=total)

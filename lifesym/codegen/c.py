@@ -6,27 +6,10 @@ from sympy import Symbol
 
 from lifesym.codegen.program import Program
 from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, error_bound
+from lifesym.codegen.reserved import reserved
 from lifesym.codegen.text import C_DOUBLE, C_FLOAT, write
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
-
-_RESERVED = """
-    auto break case char const continue default do double else enum extern float for goto if inline
-    int long register restrict return short signed sizeof static struct switch typedef union
-    unsigned void volatile while _Bool _Complex _Imaginary ceil ceilf floor floorf pow powf log
-    logf main and as assert async await class def del elif except False finally from global import
-    in is lambda None nonlocal not or pass raise True try with yield function var let new delete
-    export typeof Math math NAN this null true false package eval arguments interface private
-    protected public implements super throw catch finally function debugger enum instanceof
-    abs acos acosh asin asinh atan atan2 atanh cbrt copysign cos cosh erf erfc exp exp2 expm1 fabs
-    fdim fma fmax fmin fmod fpclassify frexp gamma hypot ilogb isfinite isgreater isgreaterequal
-    isinf isless islessequal islessgreater isnan isnormal isunordered j0 j1 jn ldexp lgamma llrint
-    llround log10 log1p log2 logb lrint lround modf nan nearbyint nextafter nexttoward remainder
-    remquo rint round scalbln scalbn signbit sin sinh sqrt tan tanh tgamma trunc y0 y1 yn
-    HUGE_VAL HUGE_VALF INFINITY M_E M_PI FP_NAN unix linux
-"""
-KEYWORDS = frozenset(_RESERVED.split())
-"""Words that no function or argument may have in C, Python or JavaScript."""
 
 
 def identifier(name: str, what: str) -> str:
@@ -37,7 +20,7 @@ def identifier(name: str, what: str) -> str:
     """
     if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name) or re.fullmatch(r"t\d+", name):
         raise SymbolError(f"{what} {name!r} is not a plain identifier of at most 31 characters")
-    if name in KEYWORDS:
+    if reserved(name):
         raise SymbolError(f"{what} {name!r} is a reserved word of a target language")
     return name
 

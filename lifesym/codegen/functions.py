@@ -5,17 +5,17 @@ from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 import numpy as np
-from sympy import Expr, Symbol
+from sympy import Symbol
 
-from lifesym.codegen import blocked, c, native, python
+from lifesym.codegen import blocked, c, inputs, native, python
+from lifesym.codegen.inputs import Ranges
 from lifesym.codegen.program import Program, lower
 from lifesym.codegen.text import JAVASCRIPT, write
 from lifesym.errors import SymbolError, nearest
-from lifesym.symbols import TABLE, resolve
+from lifesym.symbols import TABLE
 from lifesym.version import __version__
 
 Target = Literal["numpy", "native", "python", "c", "table", "js"]
-Ranges = Mapping[str | Symbol, tuple[float, float]]
 
 
 @dataclass(frozen=True)
@@ -28,6 +28,8 @@ class Compiled:
         names: the arguments' names, which are the C identifiers of their symbols.
         ranges: where checked, the values an argument may have.
         threads: of the native target; 0 for NumPy.
+        single: whether there is one formula alone.
+        doc: lines for the source text.
     """
 
     name: str
@@ -36,6 +38,7 @@ class Compiled:
     ranges: Mapping[Symbol, tuple[float, float]] = field(default_factory=dict)
     threads: int = 0
     single: bool = True
+    doc: tuple[str, ...] = ()
 
     def __call__(self, *values: Any, **named: Any) -> Any:
         """Evaluate at scalars or arrays that broadcast, in doubles.
@@ -66,7 +69,13 @@ class Compiled:
             given[name] = value
         if missing := [name for name in self.names if name not in given]:
             raise SymbolError(f"{self.name} needs {', '.join(missing)}")
-        return [given[name] for name in self.names]
+        return [_numbers(name, given[name]) for name in self.names]
+
+    @property
+    def source(self) -> str:
+        """A stand-alone module for NumPy arrays that broadcast."""
+        doc = "\n    ".join(self.doc).replace('"""', "'''")
+        return python.numpy_source(self.program, self.name, list(self.names), doc)
 
     def _check(self, symbol: Symbol, value: Any) -> None:
         if symbol not in self.ranges:
@@ -82,6 +91,17 @@ class Compiled:
         )
         kind = "compiled" if self.threads else "NumPy"
         return f"<{kind} function {self.name}({', '.join(self.names)})>\n{legend}"
+
+
+def _numbers(name: str, value: Any) -> Any:
+    """A value as NumPy takes it; arrays of other objects become doubles."""
+    array = np.asarray(value)
+    if array.dtype.kind in "fiub":
+        return value
+    try:
+        return array.astype(np.float64)
+    except (TypeError, ValueError):
+        raise SymbolError(f"{name} must be numbers, not {value!r}") from None
 
 
 def compile(
@@ -121,20 +141,22 @@ def compile(
         known = ", ".join(get_args(Target))
         raise SymbolError(f"target must be one of {known}, not {target!r}{nearest(target, known)}")
     several = isinstance(expr, list | tuple)
-    exprs = [_expr(each) for each in (expr if several else [expr])]
-    symbols = _symbols(args, exprs)
+    inputs.options(
+        target, table, gradient=gradient, precision=precision, several=several, threads=threads
+    )
+    exprs = [inputs.expression(each) for each in (expr if several else [expr])]
+    symbols = inputs.arguments(args, exprs)
     names = [c.identifier(symbol.name, "argument") for symbol in symbols]
     c.identifier(name, "function name")
-    box = {resolve(key): (float(low), float(high)) for key, (low, high) in (ranges or {}).items()}
+    box = inputs.box(ranges, symbols)
     if target == "table":
         from lifesym.codegen.table import build  # noqa: PLC0415 (only where it is needed)
 
         return build(exprs[0], symbols, box, name=name, doc=doc, **table)
-    if table:
-        raise SymbolError(f"unknown option {next(iter(table))!r}")
-    if gradient and target in ("numpy", "native"):
+    if gradient:
         exprs += [each.diff(symbol) for each in exprs for symbol in symbols]
     program = lower(exprs, symbols)
+    lines = _doc(doc, symbols, names, box)
     if target in ("numpy", "native"):
         return Compiled(
             name=name,
@@ -143,28 +165,9 @@ def compile(
             ranges=box,
             threads=threads if target == "native" else 0,
             single=not (several or gradient),
+            doc=tuple(lines),
         )
-    if several:
-        raise SymbolError(f"the target {target} compiles one formula at a time")
-    return _TEXTS[target](program, name, names, _doc(doc, symbols, names, box), box, precision)
-
-
-def _expr(quantity: Any) -> Expr:
-    expr = getattr(quantity, "expr", quantity)
-    if not isinstance(expr, Expr):
-        raise SymbolError(f"only expressions and results can be compiled, not {quantity!r}")
-    return expr
-
-
-def _symbols(args: Sequence[str | Symbol], exprs: list[Expr]) -> tuple[Symbol, ...]:
-    symbols = tuple(resolve(arg) for arg in args)
-    if len(set(symbols)) != len(symbols):
-        raise SymbolError(f"an argument is given twice: {', '.join(s.name for s in symbols)}")
-    free = set().union(*(expr.free_symbols for expr in exprs))
-    for symbol in symbols:
-        if symbol not in free:
-            raise SymbolError(f"the formula does not depend on {TABLE[symbol].word}")
-    return symbols
+    return _TEXTS[target](program, name, names, lines, box, precision)
 
 
 def _doc(
@@ -183,8 +186,6 @@ def _python(
 def _c(
     program: Program, name: str, names: list[str], doc: list[str], box: Any, precision: str
 ) -> str:
-    if precision not in ("double", "float"):
-        raise SymbolError(f"precision must be double or float, not {precision!r}")
     return c.header(program, name, names, doc=doc, box=box, single=precision == "float")
 
 

@@ -1,13 +1,4 @@
-r"""Multilinear interpolation on a grid of knots, and a proof of how far it is off.
-
-In a small box around c the error $E = L - T$ of the interpolant L obeys the mean value theorem:
-$|E(x)| \le |E(c)| + \sum_i r_i \max |\partial_i L - \partial_i T|$ over the box. The slopes of L
-are taken at corners, those of T by interval arithmetic; both are close to each other in a small
-box, so the bound shrinks with the square of its size. Where a rounded quotient of T is not one
-integer in the box, T may jump, and only the values bound the error:
-$|E| \le \max(\overline L - \underline T, \overline T - \underline L)$. Elsewhere rounded
-quotients are constants, and the slopes given must treat them so.
-"""
+"""Multilinear interpolation on a grid of knots."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from lifesym.codegen import blocked
-from lifesym.codegen.intervals import bounds
 from lifesym.codegen.program import Program
 
 Array = Any
@@ -59,65 +49,17 @@ def sample(program: Program, axes: tuple[Array, ...], steps: tuple[float, ...]) 
     return Grid(axes, values, steps)
 
 
-def cell_errors(program: Program, grid: Grid) -> tuple[Array, Array]:
-    """A proved bound of the relative error of every cell, and every axis's part in it.
-
-    ``program`` gives the formula and its derivative in every argument.
-    """
-    slabs = []
-    for i in range(grid.axes[0].size - 1):
-        part = Grid((grid.axes[0][i : i + 2], *grid.axes[1:]), grid.values[i : i + 2], grid.steps)
-        slabs.append(_slab_errors(program, part))
-    errors, shares = zip(*slabs, strict=True)
-    return np.concatenate(errors), np.concatenate(shares, axis=1)
-
-
-def _slab_errors(program: Program, grid: Grid) -> tuple[Array, Array]:
-    parts = PARTS[len(grid.axes)]
-    lows, highs = _corners(grid, parts)
-    centres = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
-    jumps: list[Array] = []
-    value, *slopes = bounds(program, lows, highs, jumps)
-    error = np.abs(grid(centres) - blocked.evaluate(program, centres)[0])
-    smallest = np.abs(value[0])
-    shares = []
-    for axis, (low, high) in enumerate(zip(lows, highs, strict=True)):
-        steep = _slope(grid, axis, lows, highs)
-        gap = np.maximum(np.abs(steep[1] - slopes[axis][0]), np.abs(slopes[axis][1] - steep[0]))
-        part = (high - low) / 2 * gap
-        error = error + part
-        shares.append(_by_cell(part / smallest, grid, parts))
-    if jumps:
-        error = np.where(_open(jumps, lows, highs), _apart(grid, value, lows, highs), error)
-    return _by_cell(error / smallest, grid, parts), np.stack(shares)
-
-
-def _open(jumps: list[Array], lows: list[Array], highs: list[Array]) -> Array:
-    """Pieces, other than points, in which a rounded quotient may change."""
-    extended = [low != high for low, high in zip(lows, highs, strict=True)]
-    return np.logical_or.reduce(np.broadcast_arrays(*jumps)) & np.logical_or.reduce(
-        np.broadcast_arrays(*extended)
-    )
-
-
-def _apart(grid: Grid, value: tuple[Array, Array], lows: list[Array], highs: list[Array]) -> Array:
-    """How far the interpolant and the formula can be apart in each piece, by their values."""
-    corners = [grid(corner) for corner in product(*zip(lows, highs, strict=True))]
-    least, largest = np.minimum.reduce(corners), np.maximum.reduce(corners)
-    return np.maximum(largest - value[0], value[1] - least)
-
-
 def sampled_errors(program: Program, grid: Grid, parts: int = 4) -> Array:
     """The largest relative error found in every cell at a few points: no proof, but quick."""
-    lows, highs = _corners(grid, parts)
+    lows, highs = corners(grid, parts)
     centres = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
     exact = blocked.evaluate(program, centres)[0]
-    return _by_cell(np.abs(grid(centres) / exact - 1), grid, parts)
+    return by_cell(np.abs(grid(centres) / exact - 1), grid, parts)
 
 
-def bends(program: Program, grid: Grid, cell: tuple[int, ...]) -> list[float]:
-    """How far the formula is from straight along each axis through the middle of a cell."""
-    ends = [(axis[i], axis[i + 1]) for axis, i in zip(grid.axes, cell, strict=True)]
+def bends(program: Program, cell: Grid) -> list[float]:
+    """How far the formula is from straight along each axis through the middle of one cell."""
+    ends = [(axis[0], axis[1]) for axis in cell.axes]
     middle = [(low + high) / 2 for low, high in ends]
 
     def at(axis: int | None, side: int = 0) -> float:
@@ -128,7 +70,7 @@ def bends(program: Program, grid: Grid, cell: tuple[int, ...]) -> list[float]:
     return [abs((at(i, 0) + at(i, 1)) / 2 - here) for i in range(len(ends))]
 
 
-def _corners(grid: Grid, parts: int) -> tuple[list[Array], list[Array]]:
+def corners(grid: Grid, parts: int) -> tuple[list[Array], list[Array]]:
     """Lower and upper corners of the pieces of all cells, axis by axis."""
     pieces = [_pieces(axis, parts, step) for axis, step in zip(grid.axes, grid.steps, strict=True)]
     lows = np.meshgrid(*(low for low, _ in pieces), indexing="ij", sparse=True)
@@ -151,7 +93,7 @@ def _pieces(axis: Array, parts: int, step: float) -> tuple[Array, Array]:
     return lows.ravel(), highs.ravel()
 
 
-def _slope(grid: Grid, axis: int, lows: list[Array], highs: list[Array]) -> tuple[Array, Array]:
+def slope(grid: Grid, axis: int, lows: list[Array], highs: list[Array]) -> tuple[Array, Array]:
     """The least and the largest slope of the interpolant along an axis, in every piece."""
     knots = grid.axes[axis]
     step = np.diff(knots)
@@ -165,12 +107,12 @@ def _slope(grid: Grid, axis: int, lows: list[Array], highs: list[Array]) -> tupl
     for corner in product((0, 1), repeat=len(others)):
         here = slopes
         for i, side in zip(others, corner, strict=True):
-            here = _interpolated(here, grid.axes[i], (highs if side else lows)[i].ravel(), i)
+            here = interpolated(here, grid.axes[i], (highs if side else lows)[i].ravel(), i)
         found.append(here)
     return np.minimum.reduce(found), np.maximum.reduce(found)
 
 
-def _interpolated(values: Array, knots: Array, points: Array, axis: int) -> Array:
+def interpolated(values: Array, knots: Array, points: Array, axis: int) -> Array:
     """Linear interpolation along one axis of an array."""
     i, t = _locate(knots, points)
     shape = [1] * values.ndim
@@ -186,7 +128,7 @@ def _locate(knots: Array, points: Array) -> tuple[Array, Array]:
     return i, np.clip(t, 0.0, 1.0)
 
 
-def _by_cell(values: Array, grid: Grid, parts: int) -> Array:
+def by_cell(values: Array, grid: Grid, parts: int) -> Array:
     """The largest value of all pieces of each cell."""
     shape: list[int] = []
     for axis in grid.axes:

@@ -6,7 +6,6 @@ dependent factors are overestimated, the less the smaller the boxes are.
 """
 
 from collections.abc import Sequence
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,15 +18,8 @@ Interval = tuple[Array, Array]
 _OUT = 4e-16
 
 
-def bounds(
-    program: Program,
-    lows: Sequence[Array],
-    highs: Sequence[Array],
-    jumps: list[Array] | None = None,
-) -> list[Interval]:
+def bounds(program: Program, lows: Sequence[Array], highs: Sequence[Array]) -> list[Interval]:
     """Lower and upper bounds of every output, for boxes with these corners.
-
-    ``jumps`` collects, for every rounded quotient, the boxes in which it is not one integer.
 
     Raises:
         SymbolError: a divisor or a logarithm that reaches zero, or a power that cannot be bounded.
@@ -39,17 +31,7 @@ def bounds(
             found.append((lows[int(op.value or 0)], highs[int(op.value or 0)]))
         elif op.kind == "const":
             value = np.float64(float(op.value or 0))
-            exact = Fraction(float(value)) == Fraction(op.value or 0)
-            ends = (
-                (value, value)
-                if exact
-                else (np.nextafter(value, -np.inf), np.nextafter(value, np.inf))
-            )
-            found.append(ends)
-        elif op.kind in ("ceil", "floor"):
-            found.append(_rounded(op.kind, *(found[r] for r in op.reads)))
-            if jumps is not None:
-                jumps.append(found[-1][0] != found[-1][1])
+            found.append((np.nextafter(value, -np.inf), np.nextafter(value, np.inf)))
         else:
             found.append(_widened(*_apply(op, [found[r] for r in op.reads])))
         for r in op.reads:
@@ -83,23 +65,13 @@ def _apply(op: Op, parts: list[Interval]) -> Interval:
     if op.kind == "pow":
         _positive(a, "the base of a power")
         return _hull(a**c, a**d, b**c, b**d)
-    return _quotient(parts[0], parts[1])
-
-
-def _quotient(top: Interval, bottom: Interval) -> Interval:
-    (a, b), (c, d) = top, bottom
     if np.any((c <= 0) & (d >= 0)):
         raise SymbolError("a divisor can be zero in this box")
-    return _hull(a / c, a / d, b / c, b / d)
-
-
-def _rounded(kind: str, top: Interval, bottom: Interval) -> Interval:
-    """A quotient rounded up or down; points need no widening: their division rounds right."""
-    low, high = _quotient(top, bottom)
-    points = (np.asarray(top[0]) == top[1]) & (np.asarray(bottom[0]) == bottom[1])
-    wide = _widened(low, high)
-    low, high = np.where(points, low, wide[0]), np.where(points, high, wide[1])
-    rounding = {"ceil": np.ceil, "floor": np.floor}[kind]
+    low, high = _hull(a / c, a / d, b / c, b / d)
+    rounding = {"div": None, "ceil": np.ceil, "floor": np.floor}[op.kind]
+    if rounding is None:
+        return low, high
+    low, high = _widened(low, high)
     return rounding(low), rounding(high)
 
 

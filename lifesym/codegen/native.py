@@ -3,6 +3,7 @@
 import ctypes
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import tempfile
@@ -21,6 +22,7 @@ from lifesym.codegen.program import Program
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
 _SYMBOL = "lifesym_loop"
+_PROCESSOR = {"vendor_id", "cpu family", "model", "model name", "flags", "Features", "CPU part"}
 
 
 class NoCompilerWarning(UserWarning):
@@ -73,7 +75,8 @@ def _compiled(program: Program, varying: tuple[bool, ...]) -> Any:
     compiler = next(filter(None, map(shutil.which, ("cc", "gcc", "clang"))), None)
     if compiler is None:
         return _without("no C compiler was found")
-    key = hashlib.sha256("\0".join((source, compiler, *FLAGS)).encode()).hexdigest()[:24]
+    content = "\0".join((source, compiler, _machine(), *FLAGS))
+    key = hashlib.sha256(content.encode()).hexdigest()[:24]
     for folder in _folders():
         try:
             folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -87,6 +90,18 @@ def _compiled(program: Program, varying: tuple[bool, ...]) -> Any:
             first = error.stderr.decode(errors="replace").strip().splitlines()[:1]
             return _without(f"the C compiler failed: {' '.join(first)}")
     return _without("no folder for compiled code can be written")
+
+
+@cache
+def _machine() -> str:
+    """This processor: code for it may not run on another that shares the folder."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        lines = []
+    first = lines[: lines.index("")] if "" in lines else lines
+    fixed = [line for line in first if line.split(":")[0].strip() in _PROCESSOR]
+    return "\n".join([platform.machine(), platform.processor(), *fixed])
 
 
 def _folders() -> list[Path]:

@@ -13,7 +13,8 @@ kind                      value
 ``ceil``, ``floor``       of a quotient of two registers: division, then rounding
 ``cross``                 the same, rounded up, where the divisor may be zero: the result is unused
 ``pow``, ``log``          with an exponent that is no integer; the natural logarithm
-``pick``                  the second register where the first is above 0, else the third
+``pick``                  the second register where the first is above 0, else the third; its value
+                          is 1 where a result is the same whichever is taken at 0
 ========================  ==========================================================
 """
 
@@ -21,7 +22,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sympy import Add, Expr, Mul, Pow, Rational, S, Sum, Symbol, horner, log
+from sympy import Add, Expr, Mul, Pow, Rational, S, Sum, Symbol, horner, ilcm, log
 
 from lifesym.errors import SymbolError
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
@@ -30,6 +31,7 @@ from lifesym.symbols import TABLE
 
 COMMUTATIVE = frozenset({"add", "mul", "max", "min"})
 _LARGEST_POWER = 16
+_LARGEST_NUMBER = 1.7e308
 
 
 @dataclass(frozen=True)
@@ -74,10 +76,10 @@ def lower(exprs: Sequence[Expr], args: Sequence[Symbol]) -> Program:
     """
     builder = _Builder(tuple(args))
     outputs = tuple(builder.lower(expr) for expr in exprs)
-    return _pruned(Program(args=tuple(args), ops=tuple(builder.ops), outputs=outputs))
+    return pruned(Program(args=tuple(args), ops=tuple(builder.ops), outputs=outputs))
 
 
-def _pruned(program: Program) -> Program:
+def pruned(program: Program) -> Program:
     """Without registers that nothing reads; arguments stay."""
     needed = set(program.outputs)
     for i in reversed(range(len(program.ops))):
@@ -140,7 +142,7 @@ class _Builder:
             return self._chain(kind, parts)
         if isinstance(expr, CeilDiv | FloorDiv):
             kind = "ceil" if isinstance(expr, CeilDiv) else "floor"
-            return self._put(Op(kind, tuple(parts)))
+            return self._put(Op(kind, tuple(self.lower(arg) for arg in _whole(expr.args))))
         if isinstance(expr, Crossing):
             return self._crossing(*parts)
         if isinstance(expr, Active):
@@ -194,13 +196,18 @@ class _Builder:
         negative = self._pair("mul", minus, p)
         count = self._put(Op("cross", (negative, q)))
         clipped = self._pair("min", n, self._pair("max", zero, count))
-        flat = self._put(Op("pick", (negative, n, zero)))
-        return self._put(Op("pick", (q, clipped, flat)))
+        flat = self._put(Op("pick", (negative, n, zero), 1))
+        return self._put(Op("pick", (q, clipped, flat), 1))
 
     def _active(self, first: int, *others: int) -> int:
         """1 where the first is the largest, 0 elsewhere, 1/k at a tie of k."""
         one, zero = self._const(Fraction(1)), self._const(Fraction(0))
         minus = self._const(Fraction(-1))
+        if len(others) == 1:
+            ahead = self._pair("add", first, self._pair("mul", minus, others[0]))
+            behind = self._pair("add", others[0], self._pair("mul", minus, first))
+            half = self._const(Fraction(1, 2))
+            return self._put(Op("pick", (ahead, one, self._put(Op("pick", (behind, zero, half))))))
         ties, wins = one, one
         for other in others:
             ahead = self._pair("add", first, self._pair("mul", minus, other))
@@ -221,6 +228,8 @@ class _Builder:
         return self._put(Op(kind, pair))
 
     def _const(self, value: Fraction) -> int:
+        if abs(value) > _LARGEST_NUMBER:
+            raise SymbolError("a constant of the formula leaves the range of double")
         return self._put(Op("const", (), value))
 
     def _put(self, op: Op) -> int:
@@ -235,6 +244,16 @@ def _nested(expr: Expr) -> Expr:
     free = sorted(expr.free_symbols, key=lambda s: s.name)
     polynomial = free and all(_monomial(arg) for arg in expr.args)
     return horner(expr, *free) if polynomial and len(expr.args) > 2 else expr
+
+
+def _whole(parts: Sequence[Expr]) -> list[Expr]:
+    """Both sides of a quotient times their common denominator: fractions are no exact doubles."""
+    terms = [Add.make_args(part) for part in parts]
+    denominators = [term.as_coeff_Mul()[0].q for side in terms for term in side]
+    factor = ilcm(1, *denominators)
+    if factor == 1:
+        return list(parts)
+    return [Add(*(factor * term for term in side)) for side in terms]
 
 
 def _monomial(expr: Expr) -> bool:

@@ -1,10 +1,10 @@
-"""A stand-alone Python function: plain arithmetic, no imports but `math`."""
+"""Stand-alone Python: plain arithmetic with no imports but `math`, or NumPy's functions."""
 
 from collections.abc import Callable
 from typing import Any
 
 from lifesym.codegen.program import Program
-from lifesym.codegen.text import PYTHON, write
+from lifesym.codegen.text import NUMPY, PYTHON, write
 
 
 def source(program: Program, name: str, names: list[str], doc: str) -> str:
@@ -17,6 +17,19 @@ def source(program: Program, name: str, names: list[str], doc: str) -> str:
     used = [fn for fn in ("ceil", "floor", "log", "pow") if f"{fn}(" in code]
     header = f"from math import {', '.join(used)}\n\n\n" if used else ""
     return header + code
+
+
+def numpy_source(program: Program, name: str, names: list[str], doc: str) -> str:
+    """The text of a module with one function of NumPy arrays, computed in doubles."""
+    text = write(program, names, NUMPY)
+    body = [
+        f'    """{doc}"""',
+        *(f"    {each} = np.asarray({each}, dtype=np.float64)" for each in names),
+        *(f"    {line}" for line in text.statements),
+        f"    return {', '.join(text.results)}",
+    ]
+    lines = ["import numpy as np", "", "", f"def {name}({', '.join(names)}):", *body]
+    return "\n".join(lines) + "\n"
 
 
 def function(program: Program, name: str, names: list[str], doc: str) -> Callable[..., Any]:

@@ -1,63 +1,42 @@
 """Ranges and rounding errors of every register over a box of arguments.
 
 Interval arithmetic in doubles, widened outwards by a few units in the last place after every
-operation. Errors are first-order running bounds in the target's unit roundoff with the second
-order bounded above: a proof, not an estimate, as long as nothing overflows or is subnormal, which
-is checked.
+operation. Errors are running bounds in the target's unit roundoff with the second order bounded
+above: a proof, not an estimate. Two are carried, absolute and relative: sums of what is not
+negative keep relative errors, differences absolute ones; each bounds the other where it is sharper.
+Nothing may overflow. A value too small for the format counts as an absolute error, which is
+harmless beside larger addends; where it is not, the arithmetic is refused.
 """
 
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from fractions import Fraction
+from itertools import pairwise, product
 
 from sympy import Symbol
 
 from lifesym.codegen.program import Op, Program
+from lifesym.codegen.rules import RULES, Arithmetic, Range
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
 
 _OUT = 1e-15
-
-
-@dataclass(frozen=True)
-class Range:
-    """An interval, and a bound of the absolute error of its computed value."""
-
-    low: float
-    high: float
-    error: float = 0.0
-
-    @property
-    def size(self) -> float:
-        """The largest absolute value."""
-        return max(abs(self.low), abs(self.high))
-
+_PIECES = 64
+"""Boxes that a box is cut into, more or less."""
 
 Box = Mapping[Symbol, tuple[float, float]]
-
-
-@dataclass(frozen=True)
-class Arithmetic:
-    """A format: unit roundoff, largest and smallest normal numbers, exact whole numbers."""
-
-    name: str
-    roundoff: float
-    largest: float
-    smallest: float
-    whole: float
-
 
 DOUBLE = Arithmetic("double", 2.0**-53, 1.7e308, 2.3e-308, 2.0**53)
 FLOAT = Arithmetic("float", 2.0**-24, 3.4e38, 1.2e-38, 2.0**24)
 
 
 def ranges(program: Program, box: Box, kind: Arithmetic = DOUBLE) -> list[Range]:
-    """The range and error of every register.
+    """The range and errors of every register.
 
     Raises:
-        SymbolError: an argument without a range, a division by a range that holds zero, a value
-            outside the format's normal numbers, or a rounded quotient that rounding could miss.
+        SymbolError: an argument without a range, a division by a range that holds zero, or a value
+            too large for the format.
     """
     found: list[Range] = []
     for op in program.ops:
@@ -81,182 +60,117 @@ def error_bound(program: Program, box: Box, kind: Arithmetic = DOUBLE) -> ErrorB
     """A proved bound of the error of the first output over a box.
 
     Raises:
-        SymbolError: as `ranges`.
+        SymbolError: as `ranges`, or values too small for the format that spoil the result.
     """
-    result = ranges(program, box, kind)[program.outputs[0]]
-    if result.low <= 0 <= result.high:
-        return ErrorBound(result.error * 1.001, relative=False)
-    least = min(abs(result.low), abs(result.high))
-    return ErrorBound(result.error / least * 1.001, relative=True)
+    results: list[Range] = []
+    unlimited: list[Range] = []
+    lost: list[float] = []
+    for piece in _pieces(program, box):
+        found = ranges(program, piece, kind)
+        results.append(found[program.outputs[0]])
+        small = [each.least for each in found if each.least < kind.smallest]
+        free = ranges(program, piece, replace(kind, smallest=0.0)) if small else found
+        unlimited.append(free[program.outputs[0]])
+        lost += small
+    bound = _bound(results)
+    if lost and bound.value > 2 * _bound(unlimited).value:
+        raise SymbolError(f"a value of {max(lost):.3g} is too small for {kind.name}")
+    return bound
 
 
-def _range(op: Op, found: list[Range], program: Program, box: Box, kind: Arithmetic) -> Range:
-    if op.kind == "arg":
-        return _argument(program.args[int(op.value or 0)], box, kind)
-    if op.kind == "const":
-        value = _constant(op, kind)
-        exact = value == op.value and abs(value) <= kind.whole and value == int(value)
-        return Range(value, value, 0.0 if exact else abs(value) * kind.roundoff)
-    parts = [found[r] for r in op.reads]
-    low, high, error = _RULES[op.kind](parts, kind)
-    wide = Range(low - abs(low) * _OUT, high + abs(high) * _OUT)
-    rounded = op.kind not in ("max", "min", "pick", "ceil", "floor", "cross")
-    if rounded and not _is_whole(op, parts, wide, kind):
-        error += (wide.size + error) * kind.roundoff * 1.01
-    if wide.size > kind.largest:
-        raise SymbolError(f"a value of {wide.size:.3g} leaves the range of {kind.name}")
-    if rounded and 0 < min(abs(wide.low), abs(wide.high)) < kind.smallest and wide.low > 0:
-        raise SymbolError(f"a value of {wide.low:.3g} is too small for {kind.name}")
-    return Range(wide.low, wide.high, error)
+def _bound(results: list[Range]) -> ErrorBound:
+    relative = max(each.relative for each in results)
+    if math.isfinite(relative):
+        return ErrorBound(relative * 1.001, relative=True)
+    return ErrorBound(max(each.error for each in results) * 1.001, relative=False)
 
 
-def _constant(op: Op, kind: Arithmetic) -> float:
-    """A constant as a double, if the format has a normal number for it.
-
-    Raises:
-        SymbolError: too large or too small for the format.
-    """
-    exact = Fraction(op.value or 0)
-    if abs(exact) > Fraction(kind.largest):
-        raise SymbolError(f"a constant of 1e{_magnitude(exact)} leaves the range of {kind.name}")
-    if exact and abs(exact) < Fraction(kind.smallest):
-        raise SymbolError(f"a constant of 1e{_magnitude(exact)} is too small for {kind.name}")
-    return float(exact)
-
-
-def _magnitude(value: Fraction) -> int:
-    """About the decimal exponent of a number that no float may hold."""
-    return round((value.numerator.bit_length() - value.denominator.bit_length()) * 0.30103)
+def _pieces(program: Program, box: Box) -> Iterator[Box]:
+    """Boxes that cover a box: bounds of smaller ones are sharper."""
+    sides = []
+    count = max(2, round(_PIECES ** (1 / len(program.args)))) if program.args else 1
+    for symbol in program.args:
+        low, high = _checked(symbol, box)
+        if high > 4 * low > 0:
+            inner = [low * (high / low) ** (i / count) for i in range(1, count)]
+        else:
+            inner = [low + (high - low) * i / count for i in range(1, count)]
+        edges = [low, *inner, high] if high > low else [low, high]
+        sides.append(list(pairwise(edges)))
+    for pieces in product(*sides):
+        yield dict(zip(program.args, pieces, strict=True))
 
 
-def _argument(symbol: Symbol, box: Box, kind: Arithmetic) -> Range:
+def _checked(symbol: Symbol, box: Box) -> tuple[float, float]:
     word = TABLE[symbol].word if symbol in TABLE else symbol.name
     if symbol not in box:
         raise SymbolError(f"{word} needs a range")
     low, high = box[symbol]
     if not (math.isfinite(low) and math.isfinite(high) and low <= high):
         raise SymbolError(f"{word}: a range is two finite numbers in order, not {low}, {high}")
+    return float(low), float(high)
+
+
+def _range(op: Op, found: list[Range], program: Program, box: Box, kind: Arithmetic) -> Range:
+    if op.kind == "arg":
+        return _argument(program.args[int(op.value or 0)], box, kind).settled()
+    if op.kind == "const":
+        return _constant(op, kind).settled()
+    parts = [found[r] for r in op.reads]
+    made = RULES[op.kind](parts, kind)
+    if op.kind == "pick" and not op.value:
+        made = _switched(made, parts)
+    wide = made.low - abs(made.low) * _OUT, made.high + abs(made.high) * _OUT
+    made = replace(made, low=wide[0], high=wide[1])
+    if made.size > kind.largest:
+        raise SymbolError(f"a value of {made.size:.3g} leaves the range of {kind.name}")
+    if op.kind in ("add", "mul", "div", "pow", "log") and not _is_whole(op, parts, made, kind):
+        made = made.rounded(kind)
+    if op.kind in ("mul", "div", "pow"):
+        made = made.underflown(kind)
+    return made.settled()
+
+
+def _constant(op: Op, kind: Arithmetic) -> Range:
+    """A constant; one that is no normal number may be flushed to zero."""
+    exact = Fraction(op.value or 0)
+    if abs(exact) > kind.largest:
+        raise SymbolError(f"a constant of {float(exact):.3g} leaves the range of {kind.name}")
+    value = float(exact)
+    if value == exact and abs(value) <= kind.whole and value == int(value):
+        return Range(value, value, 0.0, 0.0, abs(value) or 1.0)
+    made = Range(value, value, abs(value) * kind.roundoff, kind.roundoff, abs(value))
+    return made.underflown(kind)
+
+
+def _argument(symbol: Symbol, box: Box, kind: Arithmetic) -> Range:
+    low, high = _checked(symbol, box)
+    size = max(abs(low), abs(high))
+    if size > kind.largest:
+        raise SymbolError(f"{symbol.name}: {size:.3g} leaves the range of {kind.name}")
     row = TABLE.get(symbol)
-    whole = row is not None and row.kind == "size" and max(abs(low), abs(high)) <= kind.whole
-    return Range(low, high, 0.0 if whole else max(abs(low), abs(high)) * kind.roundoff)
+    count = row is not None and row.kind == "size"
+    least = max(low, -high, 1.0 if count else 0.0)
+    if count and size <= kind.whole:
+        return Range(low, high, 0.0, 0.0, least)
+    return Range(low, high, size * kind.roundoff, kind.roundoff, least).underflown(kind)
 
 
-def _is_whole(op: Op, parts: Sequence[Range], out: Range, kind: Arithmetic) -> bool:
+def _switched(made: Range, parts: list[Range]) -> Range:
+    """A choice whose condition rounding can turn: the other branch may be taken.
+
+    Not so at a crossing (``value`` 1): there both branches give the same sum.
+    """
+    condition, a, b = parts
+    if condition.low > condition.error or condition.high <= -condition.error:
+        return made
+    if condition.error == 0:
+        return made
+    apart = max(a.high, b.high) - min(a.low, b.low)
+    return replace(made, error=made.error + apart, relative=math.inf)
+
+
+def _is_whole(op: Op, parts: list[Range], out: Range, kind: Arithmetic) -> bool:
     """Sums and products of exact whole numbers are exact while they are representable."""
     exact = op.kind in ("add", "mul") and all(part.error == 0 for part in parts)
     return exact and out.size <= kind.whole
-
-
-def _add(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    a, b = parts
-    return a.low + b.low, a.high + b.high, a.error + b.error
-
-
-def _mul(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    a, b = parts
-    corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
-    error = a.size * b.error + b.size * a.error + a.error * b.error
-    return min(corners), max(corners), error
-
-
-def _div(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    a, b = parts
-    if b.low <= 0 <= b.high:
-        raise SymbolError("a divisor can be zero in this box")
-    corners = [x / y for x in (a.low, a.high) for y in (b.low, b.high)]
-    least = _sure(b)
-    error = (a.error + max(map(abs, corners)) * b.error) / (least - b.error)
-    return min(corners), max(corners), error
-
-
-def _sure(divisor: Range) -> float:
-    """The least size of a divisor whose computed value cannot be zero.
-
-    Raises:
-        SymbolError: its rounding error is as large as it may be itself.
-    """
-    least = min(abs(divisor.low), abs(divisor.high))
-    if divisor.error >= least:
-        raise SymbolError("a divisor's rounding error can make it zero in this box")
-    return least
-
-
-def _max(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    a, b = parts
-    return max(a.low, b.low), max(a.high, b.high), max(a.error, b.error)
-
-
-def _min(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    a, b = parts
-    return min(a.low, b.low), min(a.high, b.high), max(a.error, b.error)
-
-
-def _round(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    """Exact for exact whole operands: a quotient that is no integer is 1/b away from one.
-
-    Otherwise one more than the quotient is off, by its operands' errors and its own rounding.
-    """
-    a, b = parts
-    if b.low <= 0 <= b.high:
-        raise SymbolError("a divisor can be zero in this box")
-    corners = [x / y for x in (a.low, a.high) for y in (b.low, b.high)]
-    low, high = math.floor(min(corners)), math.ceil(max(corners))
-    sharp = a.error == b.error == 0 and max(a.size, b.size) <= kind.whole
-    if sharp:
-        return float(low), float(high), 0.0
-    largest, least = max(map(abs, corners)), _sure(b)
-    off = (a.error + largest * b.error) / (least - b.error)
-    return float(low), float(high), 1.0 + off + (largest + off) * kind.roundoff
-
-
-def _cross(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    """A crossing index; one off by rounding changes its sum by less than the lines' own errors.
-
-    At the index the two lines are equal, so a neighbouring index adds or drops a term that is
-    zero up to the rounding of the lines, which is in their error already.
-    """
-    return -kind.largest / 4, kind.largest / 4, 0.0
-
-
-def _pick(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    condition, a, b = parts
-    low, high, error = min(a.low, b.low), max(a.high, b.high), max(a.error, b.error)
-    if condition.low - condition.error <= 0 < condition.high + condition.error:
-        error += high - low  # rounding may choose the other one
-    return low, high, error
-
-
-def _pow(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    base, exponent = parts
-    if base.low < 0:
-        raise SymbolError("the base of a power can be negative in this box")
-    if base.low == 0 and exponent.low <= 0:
-        raise SymbolError("a power of zero has no value")
-    corners = [x**y for x in (base.low, base.high) for y in (exponent.low, exponent.high)]
-    largest = max(corners)
-    least = max(base.low, 1e-300)
-    slope = exponent.size * base.error / least + abs(math.log(least)) * exponent.error
-    return min(corners), largest, largest * (slope + 4 * kind.roundoff) * 1.01
-
-
-def _log(parts: Sequence[Range], kind: Arithmetic) -> tuple[float, float, float]:
-    (a,) = parts
-    if a.low <= 0:
-        raise SymbolError("a logarithm of zero or less in this box")
-    low, high = math.log(a.low), math.log(a.high)
-    return low, high, a.error / a.low + 2 * kind.roundoff * max(abs(low), abs(high))
-
-
-_RULES = {
-    "add": _add,
-    "mul": _mul,
-    "div": _div,
-    "max": _max,
-    "min": _min,
-    "ceil": _round,
-    "floor": _round,
-    "cross": _cross,
-    "pick": _pick,
-    "pow": _pow,
-    "log": _log,
-}

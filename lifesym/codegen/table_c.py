@@ -4,13 +4,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lifesym.codegen.table_error import FRACTION, fixed_error, fixed_shift
 from lifesym.errors import SymbolError
 
 if TYPE_CHECKING:
     from lifesym.codegen.table import Table
-
-_FRACTION = 15
-"""Bits of a position within a cell, in the integer table."""
 
 
 def float_source(table: "Table") -> str:
@@ -28,40 +26,33 @@ def float_source(table: "Table") -> str:
 def fixed_source(table: "Table") -> str:
     """Integers alone, for cores without a floating-point unit.
 
-    The result is in units of ``2**-NAME_SHIFT`` seconds; positions within a cell have 15 bits.
+    The result is in units of ``2**-NAME_SHIFT`` seconds; positions within a cell have 31 bits.
 
     Raises:
-        SymbolError: knots that are no whole numbers of 32 bits in their units.
+        SymbolError: knots that are no whole numbers of 32 bits in their units, or values too far
+            apart for the error that was asked for.
     """
+    if table.error + fixed_error(table) > table.goal:
+        raise SymbolError(
+            f"integers of 32 bits are not within {table.goal:g} here: the values differ too much"
+        )
     axes = []
     for symbol, axis, unit in zip(table.symbols, table.grid.axes, table.units, strict=True):
         knots = np.rint(axis / unit)
         if np.any(np.abs(knots * unit - axis) > 1e-9 * np.abs(axis)) or knots.max() >= 2**31:
             raise SymbolError(f"{symbol.name}: knots are no whole numbers below 2**31 in its unit")
         axes.append(knots)
-    shift = 30 - int(np.floor(np.log2(table.grid.values.max())))
+    shift = fixed_shift(table)
     values = np.rint(table.grid.values.ravel() * 2.0**shift)
-    lines = _head(table, "fixed", [f"The result times 2**-{shift} is in SI units."])
-    lines += ["#include <stdint.h>", f"#define {table.name.upper()}_SHIFT {shift}", ""]
+    lines = _head(table, "fixed", [f"The result times 2**{-shift} is in SI units."])
+    lines += ["#include <stdint.h>", f"#define {table.name.upper()}_SHIFT ({shift})", ""]
     for i, axis in enumerate(axes):
         lines += _array(f"{table.name}_k{i}", "uint32_t", [f"{int(x)}U" for x in axis])
     lines += _array(f"{table.name}_v", "uint32_t", [f"{int(v)}U" for v in values])
-    position = f"(uint32_t)(((uint64_t)(x - k[*i]) << {_FRACTION}) / (k[*i + 1U] - k[*i]))"
+    position = f"(uint32_t)(((uint64_t)(x - k[*i]) << {FRACTION}) / (k[*i + 1U] - k[*i]))"
     lines += _locate(table.name, "uint32_t", "uint32_t", position)
     lines += _function(table, "uint32_t", "uint32_t")
     return "\n".join(lines)
-
-
-def fixed_error(table: "Table") -> float:
-    """What integers add to the relative error: rounded values, positions and products."""
-    shift = 30 - int(np.floor(np.log2(table.grid.values.max())))
-    least = float(table.grid.values.min()) * 2.0**shift
-    dims = len(table.symbols)
-    spread = max(
-        float(np.max(np.expm1(np.abs(np.diff(np.log(table.grid.values), axis=i)))))
-        for i in range(dims)
-    )
-    return float((1 + 2**dims) / least + dims * spread * 2.0**-_FRACTION * 1.2)
 
 
 def _head(table: "Table", kind: str, more: list[str]) -> list[str]:
@@ -120,8 +111,8 @@ def _mix(name: str, kind: str) -> list[str]:
         body = "return a + (b - a) * t;"
     else:
         body = (
-            f"return b >= a ? a + (uint32_t)(((uint64_t)(b - a) * t) >> {_FRACTION})"
-            f" : a - (uint32_t)(((uint64_t)(a - b) * t) >> {_FRACTION});"
+            f"return b >= a ? a + (uint32_t)(((uint64_t)(b - a) * t) >> {FRACTION})"
+            f" : a - (uint32_t)(((uint64_t)(a - b) * t) >> {FRACTION});"
         )
     return [
         f"static inline {kind} {name}_mix({kind} a, {kind} b, {kind} t)",

@@ -22,7 +22,9 @@ class Language:
         end: after a statement.
         ternary: pattern of a choice: condition, then, else.
         functions: names of ceil, floor, pow and log.
-        number: suffix of a literal; ``F`` for single precision.
+        single: literals in single precision, with the suffix ``F``.
+        either: the operator between two conditions.
+        extrema: names of functions for maximum and minimum; comparisons without.
     """
 
     declare: str
@@ -30,6 +32,8 @@ class Language:
     ternary: str
     functions: dict[str, str]
     single: bool = False
+    either: str = "||"
+    extrema: tuple[str, str] | None = None
 
     def literal(self, value: Fraction) -> str:
         """A constant: the nearest number of the format, never an integer literal."""
@@ -42,10 +46,17 @@ class Language:
 
 
 _MATH = {"ceil": "ceil", "floor": "floor", "pow": "pow", "log": "log"}
-PYTHON = Language("", "", "({1} if {0} else {2})", _MATH)
+PYTHON = Language("", "", "({1} if {0} else {2})", _MATH, either="or")
 C_DOUBLE = Language("const double ", ";", "({0} ? {1} : {2})", _MATH)
 C_FLOAT = Language(
     "const float ", ";", "({0} ? {1} : {2})", {k: f"{v}f" for k, v in _MATH.items()}, single=True
+)
+NUMPY = Language(
+    "",
+    "",
+    "np.where({0}, {1}, {2})",
+    {"ceil": "np.ceil", "floor": "np.floor", "pow": "np.power", "log": "np.log"},
+    extrema=("np.maximum", "np.minimum"),
 )
 JAVASCRIPT = Language(
     "const ", ";", "({0} ? {1} : {2})", {k: f"Math.{v}" for k, v in _MATH.items()}
@@ -77,6 +88,7 @@ class _Writer:
             for i, op in enumerate(program.ops)
         ]
         self.names = names
+        self.may, self.must = _undefined(program)
 
     def write(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
         statements = tuple(self._statements())
@@ -105,8 +117,7 @@ class _Writer:
         if op.kind in _SIGNS:
             return f"({parts[0]} {_SIGNS[op.kind]} {parts[1]})"
         if op.kind in ("max", "min"):
-            sign = ">" if op.kind == "max" else "<"
-            return choose(f"{parts[0]} {sign} {parts[1]}", parts[0], parts[1])
+            return self._extremum(op, *parts)
         if op.kind in ("ceil", "floor"):
             return f"{call[op.kind]}({parts[0]} / {parts[1]})"
         if op.kind == "cross":
@@ -116,6 +127,38 @@ class _Writer:
             zero = self.language.literal(Fraction(0))
             return choose(f"{parts[0]} > {zero}", parts[1], parts[2])
         return f"{call[op.kind]}({', '.join(parts)})"
+
+    def _extremum(self, op: Op, a: str, b: str) -> str:
+        """The larger or smaller of two, undefined (NaN) where one of them is.
+
+        A comparison with NaN is false and gives the second: that is the one to be NaN.
+        """
+        if self.language.extrema:
+            return f"{self.language.extrema[op.kind == 'min']}({a}, {b})"
+        sign = ">" if op.kind == "max" else "<"
+        first, second = op.reads
+        if self.may[first] <= self.must[second]:
+            return self.language.ternary.format(f"{a} {sign} {b}", a, b)
+        if self.may[second] <= self.must[first]:
+            return self.language.ternary.format(f"{b} {sign} {a}", b, a)
+        both = f"{a} {sign} {b} {self.language.either} {a} != {a}"
+        return self.language.ternary.format(both, a, b)
+
+
+def _undefined(program: Program) -> tuple[list[frozenset[int]], list[frozenset[int]]]:
+    """For every register the arguments that may make it NaN, and those that surely do."""
+    may: list[frozenset[int]] = []
+    must: list[frozenset[int]] = []
+    for op in program.ops:
+        own = frozenset({int(op.value or 0)} if op.kind == "arg" else ())
+        may.append(own.union(*(may[r] for r in op.reads)))
+        if op.kind == "pick":
+            must.append(must[op.reads[1]] & must[op.reads[2]])
+        elif op.kind == "pow":
+            must.append(frozenset())  # pow(1, NaN) is 1
+        else:
+            must.append(own.union(*(must[r] for r in op.reads)))
+    return may, must
 
 
 def _compared(op: Op) -> tuple[int, ...]:

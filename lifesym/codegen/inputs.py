@@ -1,0 +1,116 @@
+"""What a caller of `compile` gives, checked: expressions, arguments, ranges, options."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sympy import Expr, Symbol
+
+from lifesym.errors import SymbolError, nearest
+from lifesym.symbols import TABLE, inside, resolve
+
+Ranges = Mapping[str | Symbol, tuple[float, float]]
+TABLE_OPTIONS = ("error", "units")
+
+
+def expression(quantity: Any) -> Expr:
+    """The expression of a result, or an expression itself."""
+    expr = getattr(quantity, "expr", quantity)
+    if not isinstance(expr, Expr):
+        raise SymbolError(f"only expressions and results can be compiled, not {quantity!r}")
+    return expr
+
+
+def arguments(args: Sequence[str | Symbol], exprs: list[Expr]) -> tuple[Symbol, ...]:
+    """The symbols of a function's arguments.
+
+    Raises:
+        SymbolError: no name or symbol, one that is given twice, or that no formula depends on.
+    """
+    symbols = tuple(_symbol(arg) for arg in args)
+    if len(set(symbols)) != len(symbols):
+        raise SymbolError(f"an argument is given twice: {', '.join(s.name for s in symbols)}")
+    free = set().union(*(expr.free_symbols for expr in exprs))
+    for symbol in symbols:
+        if symbol not in free:
+            raise SymbolError(f"the formula does not depend on {TABLE[symbol].word}")
+    return symbols
+
+
+def box(ranges: Ranges | None, symbols: Sequence[Symbol]) -> dict[Symbol, tuple[float, float]]:
+    """The ranges by symbol.
+
+    Raises:
+        SymbolError: a range of no argument, one that is not two numbers in order, or that holds
+            values that the symbol cannot have.
+    """
+    found = {}
+    for key, given in (ranges or {}).items():
+        symbol = _argument(key, symbols, "range")
+        word = TABLE[symbol].word
+        try:
+            low, high = (float(end) for end in given)
+        except (TypeError, ValueError, OverflowError):
+            raise SymbolError(f"{word}: a range is two numbers, not {given!r}") from None
+        if not (math.isfinite(low) and math.isfinite(high) and low <= high):
+            raise SymbolError(
+                f"{word}: a range is two finite numbers in order, not {low:g}, {high:g}"
+            )
+        for end in (low, high):
+            inside(symbol, end)
+        found[symbol] = low, high
+    return found
+
+
+def units(given: Mapping[str | Symbol, float] | None, symbols: Sequence[Symbol]) -> list[float]:
+    """What one of each argument's units is worth; 1 unless given.
+
+    Raises:
+        SymbolError: a unit of no argument, or one that is no number above zero.
+    """
+    chosen = dict.fromkeys(symbols, 1.0)
+    for key, value in (given or {}).items():
+        symbol = _argument(key, symbols, "unit")
+        try:
+            number = float(value)
+        except (TypeError, ValueError, OverflowError):
+            number = math.nan
+        if not (math.isfinite(number) and number > 0):
+            raise SymbolError(f"{TABLE[symbol].word}: a unit is a number above 0, not {value!r}")
+        chosen[symbol] = number
+    return list(chosen.values())
+
+
+def options(target: str, table: Mapping[str, Any], **given: Any) -> None:
+    """Refuse what a target would ignore."""
+    for name in table:
+        if target != "table" or name not in TABLE_OPTIONS:
+            hint = nearest(name, TABLE_OPTIONS) if target == "table" else ""
+            raise SymbolError(f"unknown option {name!r} of the target {target}{hint}")
+    if given["gradient"] and target not in ("numpy", "native"):
+        raise SymbolError(f"gradient is of the targets numpy and native, not of {target}")
+    if given["precision"] not in ("double", "float"):
+        raise SymbolError(f"precision must be double or float, not {given['precision']!r}")
+    if given["precision"] != "double" and target != "c":
+        raise SymbolError(f"precision is of the target c, not of {target}")
+    if given["several"] and target not in ("numpy", "native"):
+        raise SymbolError(f"the target {target} compiles one formula at a time")
+    threads = given["threads"]
+    if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
+        raise SymbolError(f"threads must be a whole number of at least 1, not {threads!r}")
+    if threads != 1 and target != "native":
+        raise SymbolError(f"threads are of the target native, not of {target}")
+
+
+def _symbol(name: Any) -> Symbol:
+    if not isinstance(name, str | Symbol):
+        raise SymbolError(f"an argument is a symbol or its name, not {name!r}")
+    return resolve(name)
+
+
+def _argument(key: Any, symbols: Sequence[Symbol], what: str) -> Symbol:
+    symbol = _symbol(key)
+    if symbol not in symbols:
+        known = ", ".join(TABLE[s].word for s in symbols)
+        raise SymbolError(f"a {what} of {TABLE[symbol].word}, which is no argument ({known})")
+    return symbol

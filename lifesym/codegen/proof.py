@@ -1,0 +1,174 @@
+r"""How far a grid can be off its formula: proved, cell by cell.
+
+Where the arguments are whole and few enough, every value they can have is compared: nothing is
+bounded, so nothing is overestimated, and a formula may jump as it likes.
+
+Elsewhere a cell is cut into small boxes. In a box around c the error $E = L - T$ of the interpolant
+L obeys the mean value theorem: $|E(x)| \le |E(c)| + \sum_i r_i \max |\partial_i L - \partial_i T|$.
+The slopes of L are taken at corners, those of T by interval arithmetic; both are close to each
+other in a small box, so the bound shrinks with the square of its size. The theorem needs a formula
+without jumps. Rounded quotients are constants in T's slopes, which is right in a box where each of
+them has one value; in the others the ranges of L and T themselves bound their distance.
+"""
+
+from collections.abc import Iterator, Sequence
+from itertools import product
+from typing import Any, Protocol
+
+import numpy as np
+from sympy import Dummy, Expr, Symbol
+
+from lifesym.codegen import blocked
+from lifesym.codegen.grid import PARTS, Grid, bends, by_cell, corners, interpolated, slope
+from lifesym.codegen.intervals import Interval, bounds
+from lifesym.codegen.program import Program, lower
+from lifesym.codegen.ranges import Box
+from lifesym.nodes import CeilDiv, FloorDiv
+
+Array = Any
+MOST_POINTS = 2**21
+"""Values of whole arguments that are compared one by one."""
+_ROUNDING = 1e-12
+"""More than evaluation in doubles can lose."""
+
+
+class Proof(Protocol):
+    """Bounds of the relative error of a grid."""
+
+    formula: Program
+
+    def errors(self, grid: Grid) -> Array:
+        """A bound for every cell; infinite where the formula is not proved to be above zero."""
+
+    def blame(self, cell: Grid) -> list[float]:
+        """The part of every axis in the bound of a grid of one cell."""
+
+
+def proof(expr: Expr, symbols: tuple[Symbol, ...], box: Box, steps: Sequence[float]) -> Proof:
+    """The sharper of the two proofs that a box allows.
+
+    ``steps`` are the distances between values of the arguments, 0 for any value.
+    """
+    ends = [box[symbol] for symbol in symbols]
+    if all(steps):
+        counts = [(high - low) / step + 2 for (low, high), step in zip(ends, steps, strict=True)]
+        if np.prod(counts) <= MOST_POINTS:
+            points = [_whole(*each, step) for each, step in zip(ends, steps, strict=True)]
+            return EveryPoint(lower([expr], symbols), points)
+    return Slopes(expr, symbols)
+
+
+class EveryPoint:
+    """Compares all values that whole arguments can have."""
+
+    def __init__(self, formula: Program, points: Sequence[Array]) -> None:
+        self.formula = formula
+        self.points = tuple(points)
+        mesh = np.meshgrid(*points, indexing="ij", sparse=True)
+        shape = tuple(each.size for each in points)
+        self.values = np.broadcast_to(blocked.evaluate(formula, mesh)[0], shape)
+
+    def errors(self, grid: Grid) -> Array:
+        """The largest error of the points of every cell."""
+        inside, found = [], grid.values
+        for axis, (knots, points) in enumerate(zip(grid.axes, self.points, strict=True)):
+            first, last = np.searchsorted(points, (knots[0], knots[-1]))
+            inside.append(slice(int(first), int(last) + 1))
+            found = interpolated(found, knots, points[inside[-1]], axis)
+        true = self.values[tuple(inside)]
+        positive = np.where(true > 0, true, np.nan)
+        errors = np.nan_to_num(np.abs(found - true) / positive, nan=np.inf) + _ROUNDING
+        for axis, (knots, points) in enumerate(zip(grid.axes, self.points, strict=True)):
+            starts = np.searchsorted(points[inside[axis]], knots)
+            # the last knot starts no cell; it is in the last one, with an error of nothing
+            errors = np.maximum.reduceat(errors, starts[:-1], axis=axis)
+        return errors
+
+    def blame(self, cell: Grid) -> list[float]:
+        """How far the formula is from straight along each axis."""
+        return bends(self.formula, cell)
+
+
+class Slopes:
+    """The mean value theorem on small boxes, by interval arithmetic."""
+
+    def __init__(self, expr: Expr, symbols: tuple[Symbol, ...]) -> None:
+        self.formula = lower([expr], symbols)
+        program = lower([expr, *_slopes(expr, symbols)], symbols)
+        rounded = tuple(i for i, op in enumerate(program.ops) if op.kind in ("ceil", "floor"))
+        self.count = len(program.outputs)
+        self.program = Program(program.args, program.ops, program.outputs + rounded)
+
+    def errors(self, grid: Grid) -> Array:
+        """A bound for every cell, slab by slab of the first axis."""
+        slabs = []
+        for i in range(grid.axes[0].size - 1):
+            axes = (grid.axes[0][i : i + 2], *grid.axes[1:])
+            slabs.append(self._slab(Grid(axes, grid.values[i : i + 2], grid.steps)))
+        return np.concatenate(slabs)
+
+    def _slab(self, grid: Grid) -> Array:
+        parts = PARTS[len(grid.axes)]
+        lows, highs = corners(grid, parts)
+        centres = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
+        found = bounds(self.program, lows, highs)
+        value, slopes, rounded = found[0], found[1 : self.count], found[self.count :]
+        error = np.abs(grid(centres) - blocked.evaluate(self.formula, centres)[0])
+        error = sum(self._parts(grid, slopes, lows, highs), start=error)
+        jumps = _jumps(rounded, lows, highs)
+        if np.any(jumps):
+            error = np.where(jumps, _apart(grid, value, lows, highs), error)
+        positive = np.where(value[0] > 0, value[0], np.nan)
+        relative = np.nan_to_num(error / positive, nan=np.inf, posinf=np.inf)
+        return by_cell(relative + _ROUNDING, grid, parts)
+
+    def blame(self, cell: Grid) -> list[float]:
+        """The largest part that an axis's slopes have in the bound."""
+        lows, highs = corners(cell, PARTS[len(cell.axes)])
+        value, *slopes = bounds(self.program, lows, highs)[: self.count]
+        parts = self._parts(cell, slopes, lows, highs)
+        return [float(np.max(part / np.abs(value[0]))) for part in parts]
+
+    def _parts(
+        self, grid: Grid, slopes: list[Interval], lows: list[Array], highs: list[Array]
+    ) -> Iterator[Array]:
+        for axis, (low, high) in enumerate(zip(lows, highs, strict=True)):
+            steep = slope(grid, axis, lows, highs)
+            gap = np.maximum(np.abs(steep[1] - slopes[axis][0]), np.abs(slopes[axis][1] - steep[0]))
+            yield (high - low) / 2 * gap
+
+
+def _whole(low: float, high: float, step: float) -> Array:
+    """The multiples of a step in a range, and its ends."""
+    inside = np.arange(np.ceil(low / step), np.floor(high / step) + 1) * step
+    return np.unique(np.concatenate([[low], inside, [high]]))
+
+
+def _slopes(expr: Expr, symbols: tuple[Symbol, ...]) -> list[Expr]:
+    """Derivatives with rounded quotients held: they are flat wherever they have a slope."""
+    nodes = expr.atoms(CeilDiv, FloorDiv)
+    held = {n: Dummy(integer=True, nonnegative=n.is_nonnegative or None) for n in nodes}
+    back = {dummy: node for node, dummy in held.items()}
+    smooth = expr.xreplace(held)
+    return [smooth.diff(symbol).xreplace(back) for symbol in symbols]
+
+
+def _jumps(rounded: list[Interval], lows: list[Array], highs: list[Array]) -> Array:
+    """Boxes that are no points, and in which a rounded quotient may have several values."""
+    several: Any = False
+    for low, high in rounded:
+        several = several | (high - low > 0.5)
+    extended: Any = False
+    for low, high in zip(lows, highs, strict=True):
+        extended = extended | (high > low)
+    return several & extended
+
+
+def _apart(grid: Grid, value: Interval, lows: list[Array], highs: list[Array]) -> Array:
+    """The largest distance between the ranges of the interpolant and of the formula."""
+    ends = [
+        grid([pair[side] for pair, side in zip(zip(lows, highs, strict=True), sides, strict=True)])
+        for sides in product((0, 1), repeat=len(lows))
+    ]
+    low, high = np.minimum.reduce(ends), np.maximum.reduce(ends)
+    return np.maximum(high - value[0], value[1] - low)

@@ -1,0 +1,35 @@
+"""Words that no generated function or argument may be called."""
+
+_WORDS = """
+    auto break case char const continue default do double else enum extern float for goto if
+    inline int long register restrict return short signed sizeof static struct switch typedef
+    union unsigned void volatile while asm alignas alignof atomic bool complex imaginary noreturn
+    nullptr typeof constexpr class template this throw try catch new delete namespace operator
+    private protected public virtual friend explicit export mutable typename using wchar_t main
+    linux unix i386 False None True and as assert async await def del elif except finally from
+    global import in is lambda nonlocal not or pass raise with yield math np numpy range float64
+    abstract arguments boolean byte debugger eval extends false final function implements
+    instanceof interface let native null package super synchronized throws transient true var Math
+    NaN Infinity undefined INFINITY NAN NULL EOF DOMAIN SING OVERFLOW UNDERFLOW PLOSS TLOSS
+"""
+_MATH = """
+    acos asin atan atan2 cos sin tan acosh asinh atanh cosh sinh tanh exp exp2 expm1 frexp ilogb
+    ldexp log log10 log1p log2 logb modf scalbn scalbln cbrt abs fabs hypot pow sqrt erf erfc
+    lgamma tgamma gamma ceil floor nearbyint rint lrint llrint round lround llround trunc fmod
+    remainder remquo copysign nan nextafter nexttoward fdim fmax fmin fma drem finite significand
+    scalb j0 j1 jn y0 y1 yn exp10 pow10 sincos signgam fpclassify isfinite isinf isnan isnormal
+    signbit isgreater isgreaterequal isless islessequal islessgreater isunordered float_t double_t
+"""
+KEYWORDS = frozenset(_WORDS.split())
+"""Of C and C++, Python, and strict JavaScript."""
+_MACROS = ("HUGE_VAL", "M_", "FP_", "MATH_", "LIFESYM_")
+_FUNCTIONS = frozenset(_MATH.split())
+
+
+def reserved(name: str) -> bool:
+    """Whether a word is a keyword, or a name of C's ``math.h``.
+
+    Its functions have forms with ``f`` and ``l`` behind; types end in ``_t``.
+    """
+    math = name in _FUNCTIONS or (name[:-1] in _FUNCTIONS and name[-1] in "fl")
+    return name in KEYWORDS or math or name.startswith(_MACROS) or name.endswith("_t")

@@ -1,0 +1,208 @@
+"""Interval and errors of one operation from those of what it reads.
+
+An operation's own rounding and underflow are added by `lifesym.codegen.ranges`.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from lifesym.errors import SymbolError
+
+
+@dataclass(frozen=True)
+class Arithmetic:
+    """A format: unit roundoff, largest and smallest normal numbers, exact whole numbers."""
+
+    name: str
+    roundoff: float
+    largest: float
+    smallest: float
+    whole: float
+
+
+@dataclass(frozen=True)
+class Range:
+    """An interval, and how far its computed value can be off.
+
+    Attributes:
+        low: least value.
+        high: largest value.
+        error: bound of the absolute error.
+        relative: bound of the relative error; infinite where there is none.
+        least: below every value's size but zero's.
+    """
+
+    low: float
+    high: float
+    error: float = 0.0
+    relative: float = 0.0
+    least: float = 0.0
+
+    @property
+    def size(self) -> float:
+        """The largest absolute value."""
+        return max(abs(self.low), abs(self.high))
+
+    @property
+    def signed(self) -> int:
+        """1 where nothing is negative, -1 where nothing is positive, else 0."""
+        return 1 if self.low >= 0 else -1 if self.high <= 0 else 0
+
+    def rounded(self, kind: Arithmetic) -> "Range":
+        """After a rounding to the nearest."""
+        unit = kind.roundoff * 1.01
+        error = self.error + (self.size + self.error) * unit
+        return replace(self, error=error, relative=self.relative + (1 + self.relative) * unit)
+
+    def underflown(self, kind: Arithmetic) -> "Range":
+        """After values below the normal numbers may have become zero."""
+        if self.least >= kind.smallest:
+            return self
+        lost = kind.smallest
+        relative = self.relative + lost / self.least if self.least > 0 else math.inf
+        return replace(self, error=self.error + lost, relative=relative)
+
+    def settled(self) -> "Range":
+        """With each of the two errors no larger than the other allows."""
+        error = min(self.error, self.relative * self.size) if self.size else self.error
+        nearest = max(self.low, -self.high)
+        relative = min(self.relative, error / nearest) if nearest > 0 else self.relative
+        return replace(self, error=error, relative=relative, least=max(self.least, nearest))
+
+
+Rule = Callable[[Sequence[Range], Arithmetic], Range]
+
+
+def _add(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    a, b = parts
+    alike = a.signed * b.signed > 0
+    relative = max(a.relative, b.relative) if alike else math.inf
+    least = min(a.least, b.least) if alike else 0.0
+    if a.error == b.error == 0:  # whole numbers
+        relative, least = 0.0, 1.0
+    return Range(a.low + b.low, a.high + b.high, a.error + b.error, relative, least)
+
+
+def _mul(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    a, b = parts
+    corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
+    error = a.size * b.error + b.size * a.error + a.error * b.error
+    relative = (1 + a.relative) * (1 + b.relative) - 1
+    return Range(min(corners), max(corners), error, relative, a.least * b.least)
+
+
+def _div(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    a, b = parts
+    corners = _quotients(a, b)
+    nearest = min(abs(b.low), abs(b.high))
+    if b.error >= nearest:
+        raise SymbolError("a divisor can be zero in this box, by its rounding")
+    error = (a.error + max(map(abs, corners)) * b.error) / (nearest - b.error)
+    relative = (a.relative + b.relative) / (1 - b.relative) if b.relative < 1 else math.inf
+    return Range(min(corners), max(corners), error, relative, a.least / b.size)
+
+
+def _quotients(a: Range, b: Range) -> list[float]:
+    if b.low <= 0 <= b.high:
+        raise SymbolError("a divisor can be zero in this box")
+    return [x / y for x in (a.low, a.high) for y in (b.low, b.high)]
+
+
+def _max(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    a, b = parts
+    return _either(a, b, max(a.low, b.low), max(a.high, b.high))
+
+
+def _min(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    a, b = parts
+    return _either(a, b, min(a.low, b.low), min(a.high, b.high))
+
+
+def _either(a: Range, b: Range, low: float, high: float) -> Range:
+    """One of two: their errors, relative ones where both have one sign."""
+    alike = a.signed * b.signed > 0
+    relative = max(a.relative, b.relative) if alike else math.inf
+    error = max(a.error, b.error)
+    return Range(low, high, error, relative if error else 0.0, min(a.least, b.least))
+
+
+def _round(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    """Exact for exact whole operands: a quotient that is no integer is 1/b away from one.
+
+    Others are off by the error of the quotient, and by one where that moves it past an integer.
+    """
+    a, b = parts
+    corners = _quotients(a, b)
+    low, high = float(math.floor(min(corners))), float(math.ceil(max(corners)))
+    if a.error == b.error == 0 and max(a.size, b.size) <= kind.whole:
+        return Range(low, high, 0.0, 0.0, 1.0)
+    quotient = _div(parts, kind).rounded(kind)
+    return Range(low, high, 1.0 + quotient.error, math.inf, 1.0)
+
+
+def _cross(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    """A crossing index; one off by rounding changes its sum by less than the lines' own errors.
+
+    At the index the two lines are equal, so a neighbouring index adds or drops a term that is
+    zero up to the rounding of the lines, which is in their error already.
+    """
+    return Range(-kind.largest / 4, kind.largest / 4, 0.0, 0.0, 1.0)
+
+
+def _pick(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    _, a, b = parts
+    made = _either(a, b, min(a.low, b.low), max(a.high, b.high))
+    return replace(made, relative=max(a.relative, b.relative))
+
+
+def _pow(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    base, exponent = parts
+    if base.low < 0:
+        raise SymbolError("the base of a power can be negative in this box")
+    if base.low == 0 and exponent.low <= 0:
+        raise SymbolError("a power of zero has no value")
+    try:
+        corners = [x**y for x in (base.low, base.high) for y in (exponent.low, exponent.high)]
+        smallest = [max(base.least, 5e-324) ** y for y in (exponent.low, exponent.high)]
+    except OverflowError:
+        raise SymbolError(f"a power leaves the range of {kind.name}") from None
+    logs = abs(math.log(max(base.least, 1e-300))), abs(math.log(max(base.high, 1e-300)))
+    relative = math.inf
+    if base.relative < 1:
+        # with (1 + d)^y = exp(y log(1 + d)), and log(1 + d) at its worst for a negative d
+        worst = (exponent.size + exponent.error) * -math.log1p(-base.relative)
+        relative = math.expm1(min(worst + max(logs) * exponent.error, 700.0))
+    relative += (1 + relative) * 4 * kind.roundoff
+    error = max(corners) * relative
+    return Range(min(corners), max(corners), error, relative, min(*smallest, *_positive(corners)))
+
+
+def _positive(numbers: Sequence[float]) -> list[float]:
+    return [x for x in numbers if x > 0]
+
+
+def _log(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    (a,) = parts
+    if a.low <= 0:
+        raise SymbolError("a logarithm of zero or less in this box")
+    if a.relative >= 1:
+        raise SymbolError("a logarithm of zero or less in this box, by its rounding")
+    low, high = math.log(a.low), math.log(a.high)
+    error = a.relative / (1 - a.relative) + 2 * kind.roundoff * max(abs(low), abs(high))
+    return Range(low, high, error, math.inf)
+
+
+RULES: dict[str, Rule] = {
+    "add": _add,
+    "mul": _mul,
+    "div": _div,
+    "max": _max,
+    "min": _min,
+    "ceil": _round,
+    "floor": _round,
+    "cross": _cross,
+    "pick": _pick,
+    "pow": _pow,
+    "log": _log,
+}

@@ -1,0 +1,54 @@
+"""Tables as a stand-alone module for NumPy."""
+
+from typing import TYPE_CHECKING, Any
+
+from lifesym.codegen.table_error import float_error
+
+if TYPE_CHECKING:
+    from lifesym.codegen.table import Table
+
+
+def numpy_source(table: "Table") -> str:
+    """Knots, values and one function of arrays that broadcast, in doubles."""
+    names = [symbol.name for symbol in table.symbols]
+    axes = [axis / unit for axis, unit in zip(table.grid.axes, table.units, strict=True)]
+    error = table.error - float_error(table)
+    doc = [
+        *table.doc,
+        f"Table of {table.entries} numbers; relative error at most {error:.3g}, proved.",
+        "Arguments outside their ranges are moved to the nearest end.",
+    ]
+    knots = [f"    {_array(axis)}," for axis in axes]
+    shape = ", ".join(str(axis.size) for axis in axes)
+    lines = [
+        "import numpy as np",
+        "",
+        "_KNOTS = (",
+        *knots,
+        ")",
+        f"_VALUES = {_array(table.grid.values.ravel())}.reshape({shape})",
+        "",
+        "",
+        f"def {table.name}({', '.join(names)}):",
+        '    """' + "\n    ".join(doc).replace('"""', "'''") + '"""',
+        "    cells, shares = [], []",
+        f"    for knots, x in zip(_KNOTS, ({', '.join(names)},)):",
+        "        x = np.asarray(x, dtype=np.float64)",
+        '        i = np.clip(np.searchsorted(knots, x, side="right") - 1, 0, len(knots) - 2)',
+        "        t = np.clip((x - knots[i]) / (knots[i + 1] - knots[i]), 0.0, 1.0)",
+        "        cells.append(i)",
+        "        shares.append(t)",
+        "    total = 0.0",
+        f"    for corner in np.ndindex({', '.join('2' for _ in axes)}{',' * (len(axes) == 1)}):",
+        "        weight = 1.0",
+        "        for t, side in zip(shares, corner):",
+        "            weight = weight * (t if side else 1.0 - t)",
+        "        where = tuple(i + side for i, side in zip(cells, corner))",
+        "        total = total + weight * _VALUES[where]",
+        "    return total",
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def _array(numbers: Any) -> str:
+    return f"np.array([{', '.join(repr(float(x)) for x in numbers)}])"
