@@ -82,7 +82,7 @@ def test_convolution(new: int, kernel: int, bias: bool) -> None:
     for past in (0, 1, 7):
         state = kernel if past else max(0, kernel - new)
         whole = np.convolve(np.ones(state + new), np.ones(kernel))
-        outputs = CausalConv(**sizes, past=past).outputs
+        outputs = CausalConv(**sizes, started=min(past, 1)).outputs
         assert outputs == (len(whole) if new > 1 else 2)
 
 

@@ -8,6 +8,7 @@ from sympy import Expr
 from lifesym.blocks.base import Block, Emitted
 from lifesym.cost import bytes_of
 from lifesym.formats import Format
+from lifesym.nodes import Minimum
 from lifesym.operators import (
     Activation,
     CausalConv,
@@ -73,7 +74,11 @@ class Mamba(RecurrentBlock):
             Linear(tokens=tokens, in_features=self.hidden, out_features=2 * inner, bias=self.bias),
         )
         conv = CausalConv(
-            **shape, past=step.past, channels=inner, kernel=self.kernel, bias=self.conv_bias
+            **shape,
+            started=Minimum(step.past, 1),
+            channels=inner,
+            kernel=self.kernel,
+            bias=self.conv_bias,
         )
         yield "mamba_mixer:mixer", conv
         yield "mamba_mixer:mixer", Activation(elements=tokens * inner, function=self.activation)
@@ -149,7 +154,7 @@ class Mamba2(RecurrentBlock):
         )
         conv = CausalConv(
             **shape,
-            past=step.past,
+            started=Minimum(step.past, 1),
             channels=self._channels,
             kernel=self.kernel,
             bias=self.conv_bias,
@@ -219,7 +224,12 @@ class DeltaNet(RecurrentBlock):
             projection = Linear(tokens=tokens, in_features=self.hidden, out_features=width)
             yield f"delta_net:in_proj_{part}", projection
         name = "delta_net:mixer"
-        yield name, CausalConv(**shape, past=step.past, channels=self._channels, kernel=self.kernel)
+        yield (
+            name,
+            CausalConv(
+                **shape, started=Minimum(step.past, 1), channels=self._channels, kernel=self.kernel
+            ),
+        )
         yield name, Activation(elements=tokens * self._channels, function=self.activation)
         rows = 2 * tokens * self.key_heads
         yield name, Norm(rows=rows, features=self.key_dim, affine=False)

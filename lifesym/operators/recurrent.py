@@ -90,8 +90,8 @@ class CausalConv(RecentInputs):
     enough; with ``padded`` they are what transformers' torch code computes, of which it drops the
     rest: 2 for one token, and for several ``new + kernel - 1``, and ``kernel`` more where a state
     of the past comes before them (a prompt shorter than the kernel is filled up to it). How long
-    the past is makes no difference. A bias is one vector operation an output. The state is the
-    last ``kernel`` inputs.
+    the past is makes no difference: ``started`` is 1 where there is any. A bias is one vector
+    operation an output. The state is the last ``kernel`` inputs.
 
     >>> from lifesym import symbols as sym
     >>> op = CausalConv(batch=1, new=1, channels=sym.inner_size, kernel=sym.conv_kernel)
@@ -101,14 +101,14 @@ class CausalConv(RecentInputs):
 
     channels: Size
     kernel: Size
-    past: Size = 0
+    started: Size = 0
     bias: bool = False
     padded: bool = True
 
     counted: ClassVar[str] = "2 FLOPs a multiply-add; bias one addition an output"
     reference: ClassVar[str] = "Gu and Dao, arXiv 2312.00752, section 3.4 and Figure 3"
     monotone: ClassVar[dict[str, Direction]] = dict.fromkeys(
-        ("batch", "new", "channels", "kernel", "past"), "+"
+        ("batch", "new", "channels", "kernel", "started"), "+"
     )
 
     @property
@@ -126,9 +126,8 @@ class CausalConv(RecentInputs):
         """Positions computed."""
         if not self.padded:
             return self.new
-        started = Minimum(self.past, 1)
         filled = Maximum(self.kernel - self.new, 0)
-        before = started * self.kernel + (1 - started) * filled
+        before = self.started * self.kernel + (1 - self.started) * filled
         return self.new + 1 + (self.kernel - 2 + before) * several(self.new)
 
     def cost(self, precision: Precision) -> Cost:
