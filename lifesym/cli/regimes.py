@@ -4,18 +4,24 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lifesym.cli.meet import AGAINST, against, bound, meetings, of_parts
 from lifesym.cli.options import (
+    MLA,
     Activations,
     Batch,
     CausalOption,
+    Chunk,
     FusionOption,
     HardwareName,
     Json,
     Kv,
     MlaOption,
     ModelName,
+    OverlapOption,
     RoutingOption,
     Weights,
+    choice,
+    size_option,
 )
 from lifesym.cli.output import note, print_json, table
 from lifesym.cli.question import (
@@ -30,6 +36,7 @@ from lifesym.cli.question import (
     Plot,
     Prompt,
     asked,
+    listed,
     plain,
 )
 from lifesym.errors import SymbolError
@@ -39,9 +46,10 @@ if TYPE_CHECKING:
     from sympy import Symbol
 
     from lifesym.analysis import Stretch
+    from lifesym.cli.meet import Side
 
 _CELLS = 200
-WIDE = 50  # the ratio of ends from which an axis is logarithmic, as in lifesym.plots
+WIDE = 50  # the ratio of ends from which an axis is logarithmic, as in lifesym.plots.style
 
 
 def regimes(
@@ -60,10 +68,12 @@ def regimes(
     weights: Weights = None,
     activations: Activations = None,
     kv: Kv = None,
+    chunk: Chunk = None,
     fusion: FusionOption = "none",
     compute_efficiency: Fraction = None,
     memory_efficiency: Fraction = None,
     dispatch_time: Fraction = None,
+    overlap: OverlapOption = "operator",
     mla: MlaOption = "absorbed",
     causal: CausalOption = "full",
     routing: RoutingOption = "uniform",
@@ -86,17 +96,20 @@ def regimes(
         weights=weights,
         activations=activations,
         kv=kv,
+        chunk=chunk,
         fusion=fusion,
+        overlap=overlap,
         mla=mla,
         causal=causal,
         routing=routing,
+        over=over,
         numbers={
             "compute_efficiency": compute_efficiency,
             "memory_efficiency": memory_efficiency,
             "dispatch_time": dispatch_time,
         },
     )
-    names = [name.strip() for name in over.split(",") if name.strip()]
+    names = listed(over)
     if len(names) == 1:
         _line(question, names[0], low, high, plot, json)
     elif len(names) == 2:
@@ -113,14 +126,26 @@ def crossover(
     low: Low = None,
     high: High = None,
     against_on: Annotated[
-        str | None, typer.Option("--against-on", metavar="HW", help="Compare with this device.")
+        str | None, against("--against-on", "HW", "Compare with this device.")
     ] = None,
     against_weights: Annotated[
-        str | None, typer.Option("--against-weights", metavar="FMT", help="... these weights.")
+        str | None, against("--against-weights", "FMT", "... these weights.")
     ] = None,
     against_model: Annotated[
-        str | None, typer.Option("--against-model", metavar="MODEL", help="... this model.")
+        str | None, against("--against-model", "MODEL", "... this model.")
     ] = None,
+    against_kv: Annotated[str | None, against("--against-kv", "FMT", "... this cache.")] = None,
+    against_mla: Annotated[
+        MLA | None, choice("--against-mla", "... this latent attention.", AGAINST)
+    ] = None,
+    against_chunk: Annotated[
+        int | None,
+        size_option("--against-chunk", "... chunks of so many tokens; 0 for none.", AGAINST, 0),
+    ] = None,
+    parts: Annotated[
+        str,
+        against("--parts", "A,B", "Compare operators whose names begin so: attn,mlp."),
+    ] = "",
     batch: Batch = 1,
     prompt: Prompt = 512,
     generate: Generate = 128,
@@ -128,10 +153,12 @@ def crossover(
     weights: Weights = None,
     activations: Activations = None,
     kv: Kv = None,
+    chunk: Chunk = None,
     fusion: FusionOption = "none",
     compute_efficiency: Fraction = None,
     memory_efficiency: Fraction = None,
     dispatch_time: Fraction = None,
+    overlap: OverlapOption = "operator",
     mla: MlaOption = "absorbed",
     causal: CausalOption = "full",
     routing: RoutingOption = "uniform",
@@ -148,9 +175,9 @@ def crossover(
         "generate": generate,
         "past": past,
         "activations": activations,
-        "kv": kv,
         "fusion": fusion,
-        "mla": mla,
+        "overlap": overlap,
+        "over": over,
         "causal": causal,
         "routing": routing,
         "numbers": {
@@ -159,16 +186,23 @@ def crossover(
             "dispatch_time": dispatch_time,
         },
     }
-    question = asked(model, on, metric, weights=weights, **options)
-    if against_on or against_weights or against_model:
-        other = asked(
-            against_model or model,
-            against_on or on,
-            metric,
-            weights=against_weights or weights,
-            **options,
-        )
-        _compare(question, other, over, low, high, plot, json)
+    own: dict[str, Any] = {"weights": weights, "kv": kv, "mla": mla, "chunk": chunk}
+    theirs = {"weights": against_weights, "kv": against_kv, "mla": against_mla}
+    changed: dict[str, Any] = {name: value for name, value in theirs.items() if value is not None}
+    if against_chunk is not None:
+        changed["chunk"] = against_chunk or None
+    question = asked(model, on, metric, **own, **options)
+    if changed or against_on or against_model:
+        device = against_on or on
+        other = asked(against_model or model, device, metric, **(own | changed), **options)
+        if parts:
+            raise SymbolError("give --parts or one of the --against options, not both")
+        sides = [
+            (one.described(changed), one.quantity.expr, one.point) for one in (question, other)
+        ]
+        _compare(question, sides, over, low, high, plot, json)
+    elif parts:
+        _compare(question, of_parts(question, parts), over, low, high, plot, json)
     else:
         _changes(question, over, low, high, plot, json)
 
@@ -219,11 +253,9 @@ def _draw_line(
 ) -> None:
     if plot is None:
         return
-    import numpy as np  # noqa: PLC0415 (only for a plot)
-
     from lifesym.plots import save, stacked_time  # noqa: PLC0415 (Matplotlib)
 
-    grid = np.linspace(float(found[0].low), float(found[-1].high), 300)
+    grid = _grid(float(found[0].low), float(found[-1].high), 400)
     others = {other: value for other, value in question.point.items() if other != symbol}
     save(stacked_time(question.quantity, symbol, grid, others, boundaries=found), plot)
     note(f"wrote {plot}")
@@ -261,20 +293,23 @@ def _map(
         head = question.head(*pair) | {"over": [symbol.name for symbol in pair]}
         print_json(head | {"regimes": rows})
         return
+    from lifesym.plots import summaries  # noqa: PLC0415 (SymPy)
+
     body = []
-    for area, bounds in zip(cells, chart.regimes, strict=True):
+    named = summaries(chart.regimes, most=3)
+    for area, bounds, text in zip(cells, chart.regimes, named, strict=True):
         counts = [str(list(bounds.values()).count(r)) for r in ("compute", "memory", "dispatch")]
-        body.append([f"{100 * area:.2f} %", *counts])
-    header = ["area", "compute", "memory", "dispatch"]
+        body.append([text.replace("\n", "; "), f"{100 * area:.2f} %", *counts])
+    header = ["where the regimes differ", "area", "compute", "memory", "dispatch"]
     table(f"{question.title}: operators bound by each", header, body, right=4)
 
 
-def _grid(low: float, high: float) -> "np.ndarray[Any, Any]":
+def _grid(low: float, high: float, count: int = _CELLS) -> "np.ndarray[Any, Any]":
     """Evenly spaced in ratio where the ends are far apart, so that a plot's cells are even."""
     import numpy as np  # noqa: PLC0415 (only for a grid)
 
     wide = low > 0 and high / low > WIDE
-    return (np.geomspace if wide else np.linspace)(low, high, _CELLS)
+    return (np.geomspace if wide else np.linspace)(low, high, count)
 
 
 def _changes(
@@ -326,27 +361,22 @@ def _changes(
 
 def _compare(
     question: Asked,
-    other: Asked,
+    sides: "list[Side]",
     over: str,
     low: float | None,
     high: float | None,
     plot: str | None,
     json: bool,
 ) -> None:
-    from lifesym.analysis import crossover as meet  # noqa: PLC0415 (SymPy)
-    from lifesym.analysis.questions import symbol_of  # noqa: PLC0415
+    from lifesym.symbols import resolve  # noqa: PLC0415 (SymPy)
 
-    symbol = symbol_of(question.quantity, over)
+    symbol = resolve(over)
     ends = question.range_of(symbol, low, high)
-    one, two = (
-        asked_one.quantity.expr.xreplace({s: v for s, v in asked_one.point.items() if s != symbol})
-        for asked_one in (question, other)
-    )
-    found = meet(one, two, symbol, ends)
+    found = meetings(sides, symbol, ends)
     if plot is not None:
         from lifesym.plots import save, two_curves  # noqa: PLC0415 (Matplotlib)
 
-        curves = {question.label: one, other.label: two}
+        curves = {label: bound(expr, point, symbol) for label, expr, point in sides}
         save(two_curves(curves, symbol, ends, found, question.quantity), plot)
         note(f"wrote {plot}")
     rows = [
@@ -356,15 +386,24 @@ def _compare(
             "high": plain(m.high),
             "exact": m.exact,
             "smaller_above": m.smaller,
+            "formula": None if m.formula is None else str(m.formula),
         }
         for m in found
     ]
+    first, second = (label for label, _, _ in sides)
     if json:
         print_json(question.head(symbol) | {"over": symbol.name, "crossovers": rows})
     elif not rows:
         note(f"the two do not meet over this range of {over}")
     else:
-        labels = {"first": question.label, "second": other.label, "neither": "(they touch)"}
-        body = [[f"{row['value']:.6g}", labels[str(row["smaller_above"])]] for row in rows]
-        title = f"{question.metric}: {question.label} against {other.label}"
-        table(title, [over, "smaller above it"], body)
+        labels = {"first": first, "second": second, "neither": "(they touch)"}
+        body = [
+            [
+                f"{row['value']:.6g}",
+                labels[str(row["smaller_above"])],
+                str(row["formula"] or "no closed form"),
+            ]
+            for row in rows
+        ]
+        title = f"{question.metric}: {first} against {second}"
+        table(title, [over, "smaller above it", "formula"], body)
