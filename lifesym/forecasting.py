@@ -1,6 +1,7 @@
 """`forecast`: every option of a workload checked and put together."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from lifesym import symbols as sym
 from lifesym.errors import SpecError, SymbolError
@@ -11,9 +12,10 @@ from lifesym.levels import Level
 from lifesym.levels import check as check_levels
 from lifesym.model import Model
 from lifesym.operators import Routing
+from lifesym.operators.collective import Algorithm
 from lifesym.operators.experts import RoutingKind
 from lifesym.roofline import Overlap
-from lifesym.symbols import Size, size
+from lifesym.symbols import Size, exact, size
 from lifesym.trace import MLA, Causal
 from lifesym.transforms import (
     Bottleneck,
@@ -38,6 +40,8 @@ def forecast(
     weights: str | Format | None = None,
     activations: str | Format | None = None,
     kv: str | Format | None = None,
+    roles: Mapping[str, str | Format] | None = None,
+    unfused_dequant: bool = False,
     overlap: Overlap = "operator",
     mla: MLA = "absorbed",
     causal: Causal = "full",
@@ -48,6 +52,7 @@ def forecast(
     tile: Size | None = None,
     cache: CachePolicy | None = None,
     tensor_parallel: Size = 1,
+    all_reduce: Algorithm = "ring",
     expert_parallel: Size = 1,
     data_parallel: Size = 1,
     sequence_parallel: bool = False,
@@ -69,6 +74,8 @@ def forecast(
             else the first of bf16, fp16 and fp32 that the device has a peak for.
         kv: format of the KV cache; the activations' if those are floats of 16 or 32 bits, else
             the device's default.
+        roles: other formats for single kinds of weights (see `lifesym.formats.Precision`).
+        unfused_dequant: weights are dequantized by kernels of their own, through memory.
         overlap: how operators overlap memory and compute (see `lifesym.roofline`).
         mla: convention of latent attention.
         causal: which scores are counted.
@@ -79,6 +86,7 @@ def forecast(
         tile: queries a tile of a fused attention kernel, each of which reads the cache.
         cache: which cached tokens are kept, and in what form.
         tensor_parallel: devices that split every layer.
+        all_reduce: the algorithm of their all-reduce (see `lifesym.operators.collective`).
         expert_parallel: devices that split the experts.
         data_parallel: replicas that share the batch.
         sequence_parallel: the devices of tensor parallelism also split norms and residuals.
@@ -87,7 +95,8 @@ def forecast(
 
     Raises:
         SpecError: an unknown format, or one the device has no peak for.
-        SymbolError: a size that is not a valid integer, or an unknown option.
+        SymbolError: a size that is not a valid integer, an unknown option, or a memory too small
+            for what it serves.
     """
     if "decoder" not in model.kind:
         raise SpecError(f"{model.name} is an encoder: it generates no tokens to forecast")
@@ -108,10 +117,14 @@ def forecast(
     for name, value in sizes.items():
         if name not in ("past",) and sym.past in value.free_symbols:
             raise SymbolError(f"{name} cannot depend on 'past', the running context of TPOT")
-    return Forecast(
+    made = Forecast(
         model=model,
         hardware=hardware,
-        precision=choose_precision(hardware, weights, activations, kv),
+        precision=replace(
+            choose_precision(hardware, weights, activations, kv),
+            roles={role: load_format(kind) for role, kind in (roles or {}).items()},
+            unfused_dequant=unfused_dequant,
+        ),
         **sizes,
         overlap=overlap,
         mla=mla,
@@ -122,7 +135,7 @@ def forecast(
             *(() if cache is None else (cache,)),
             *(() if lora is None else (lora if isinstance(lora, Lora) else Lora(rank=lora),)),
             *(() if adapter is None else (_bottleneck(adapter),)),
-            TensorParallel(devices=tensor_parallel),
+            TensorParallel(devices=tensor_parallel, algorithm=all_reduce),
             *((SequenceParallel(devices=tensor_parallel),) if sequence_parallel else ()),
             ExpertParallel(devices=expert_parallel),
             Fusion(rules=fusion, tile=tile),
@@ -131,6 +144,17 @@ def forecast(
         replicas=size(data_parallel, "data_parallel"),
         devices=size(tensor_parallel, "tensor_parallel") * size(data_parallel, "data_parallel"),
     )
+    for level in placed:
+        _check_capacity(made, level)
+    return made
+
+
+def _check_capacity(made: Forecast, level: Level) -> None:
+    if level.capacity is None:
+        return
+    beyond = made.level_bytes(level) - exact(level.capacity, "capacity")
+    if beyond.is_number and beyond > 0:
+        raise SymbolError(f"{level.name}: what it serves is {float(beyond):.3g} bytes too large")
 
 
 def _bottleneck(adapter: Bottleneck | Size) -> Bottleneck:

@@ -136,18 +136,30 @@ class Forecast:
         here = self._here("experts" if role == "experts" else "weights")
         return here * self.precision.weight_bytes(count, role)
 
+    def level_bytes(self, level: Level) -> Expr:
+        """Bytes of weights and cache that another memory holds at the end."""
+        held = level.share("kv") * self._whole_cache
+        for role, count in self.trace(S.One, S.Zero).weight_roles().items():
+            share = level.share("experts" if role == "experts" else "weights")
+            held += share * self.precision.weight_bytes(count, role)
+        return held
+
     def _here(self, role: str) -> Expr:
         """The share of what the device's own memory holds; other levels hold the rest."""
         return 1 - Add(*(level.share(role) for level in self.levels))
 
-    @cached_property
+    @property
     def cache_bytes(self) -> Expr:
         """Bytes of the KV cache and states at the end that the device's own memory holds."""
+        return self._here("kv") * self._whole_cache
+
+    @cached_property
+    def _whole_cache(self) -> Expr:
         tokens = self.past + self.prompt + self.generate
         elements = self.trace(S.One, S.Zero).cache_elements(tokens)
         state = self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
         growing = self.precision.kv_bytes(self.local_batch * elements)
-        return self._here("kv") * (growing + state)
+        return growing + state
 
     @cached_property
     def energy(self) -> Result:
@@ -194,12 +206,12 @@ class Forecast:
         """What most of a phase's time is bound by, when everything is a number.
 
         Each operator's time goes to the larger of its compute and memory times; dispatch counts
-        by itself. Decode is judged at the mean context's first step.
+        by itself. Decode is judged by its mean over the generation.
 
         Raises:
             SymbolError: a symbol is left.
         """
-        terms = self.ttft.terms if phase == "prefill" else self.tpot.first.terms
+        terms = self.ttft.terms if phase == "prefill" else self.tpot.mean.terms
         return bottleneck(terms)
 
     @property
@@ -320,7 +332,8 @@ def bottleneck(terms: tuple[Term, ...]) -> Bound:
         if term.time.free_symbols:
             left = ", ".join(row.word for row in legend(term.time))
             raise SymbolError(f"the bottleneck depends on {left}: give numbers")
-        larger: Bound = "compute" if term.compute >= term.memory else "memory"
+        compute, memory = term.compute.doit(), term.memory.doit()
+        larger: Bound = "compute" if compute >= memory else "memory"
         spent[larger] += term.time - term.dispatch - term.network
         spent["dispatch"] += term.dispatch
         spent["network"] += term.network

@@ -27,7 +27,7 @@ class Level:
         experts: share of the routed experts' weights.
         kv: share of the cache.
         activations: share of the activations.
-        capacity: bytes that it holds, if known.
+        capacity: bytes that it holds, if known; activations are not counted.
         byte_energy: joules a byte.
     """
 

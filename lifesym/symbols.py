@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import isfinite
 from typing import Literal, TypeAlias
 
-from sympy import Expr, Integer, Rational, Symbol
+from sympy import Dummy, Expr, Integer, Rational, Symbol
 
 from lifesym.errors import SymbolError, nearest
 
@@ -405,7 +405,8 @@ def size(value: Size, what: str, minimum: int = 1) -> Expr:
     if expr.is_number and not (expr.is_Integer and expr >= minimum):
         raise SymbolError(f"{what} must be an integer of at least {minimum}, not {value}")
     for symbol in expr.free_symbols - {index}:
-        resolve(symbol)
+        if not isinstance(symbol, Dummy):  # those stand for values that replace them later
+            resolve(symbol)
     return expr
 
 

@@ -9,6 +9,7 @@ from sympy import Add, Expr
 from lifesym.cost import FIELDS, Cost
 from lifesym.formats import Format, Precision
 from lifesym.operators import KVAppend, Operator, Routing
+from lifesym.operators.fused import Fused
 
 Logits = Literal["last", "all", "none"]
 MLA = Literal["expand", "decompressed", "absorbed"]
@@ -155,7 +156,7 @@ class Trace:
             *(
                 entry.count * entry.operator.held(tokens)
                 for entry in self.entries
-                if isinstance(entry.operator, KVAppend)
+                if isinstance(entry.operator, KVAppend | Fused)
             )
         )
 

@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from command_line import CommandLine
@@ -133,6 +134,56 @@ def test_forecast_of_several_forecasts(run: CommandLine) -> None:
     assert "in a pipeline" in run(*base, "--pipeline", "2").stdout
 
 
+def test_a_draft_runs_as_its_target_does(run: CommandLine) -> None:
+    base = ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "32"]
+    shared = ["--overlap", "none", "--batch", "4", "--data-parallel", "2", "--json"]
+    drafted = json.loads(run(*base, *shared, "--draft", "tinyllama-1.1b").stdout)
+    alone = json.loads(run("forecast", "tinyllama-1.1b", *base[2:], *shared).stdout)
+    for key in ("memory_bytes", "ttft_s"):
+        assert drafted["speculative"][key] == pytest.approx(drafted[key] + alone[key])
+    spec, steps = drafted["speculative"], 4 * alone["tpot_s"]
+    assert spec["step_s"] > steps * 0.99 + drafted["tpot_first_s"]
+    own = json.loads(run(*base, "--draft", "self", "--json").stdout)
+    assert own["speculative"]["memory_bytes"] > own["memory_bytes"]
+
+
+def test_options_that_refine_others(run: CommandLine) -> None:
+    base = ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "32"]
+
+    def data(*options: str) -> dict[str, Any]:
+        result = run(*base, *options, "--json")
+        assert result.returncode == 0, result.stderr
+        return dict(json.loads(result.stdout))
+
+    plain = data()
+    assert sum(plain["capacity_bytes"].values()) > plain["memory_bytes"]
+    kept = data("--kv-keep", "0.5", "--kv-scored")
+    assert kept["capacity_bytes"]["KV cache"] == plain["capacity_bytes"]["KV cache"] / 2
+    assert any(term["name"] == "kv_ranking" for term in kept["terms"]["decode"])
+    int4 = data("--weights", "int4-g128")
+    mixed = data("--weights", "int4-g128", "--format", "lm_head=fp16")
+    assert mixed["memory_bytes"] > int4["memory_bytes"]
+    assert data("--weights", "int4-g128", "--unfused-dequant")["tpot_s"] > int4["tpot_s"]
+    adapters = [
+        data("--lora", "8", "--lora-targets", "attn_q,mlp_up", "--lora-adapters", count)
+        for count in ("1", "3")
+    ]
+    held = [row["memory_bytes"] - plain["memory_bytes"] for row in adapters]
+    assert held[1] == 3 * held[0] > 0
+    assert data("--lora", "8", "--lora-merged")["tpot_s"] == plain["tpot_s"]
+    flash = data("--fusion", "flash")
+    assert data("--fusion", "flash", "--tile", "16")["ttft_s"] > flash["ttft_s"]
+    served = data("--slots", "8", "--contexts", "100,300", "--price", "2")
+    assert served["continuous"]["tps"] > plain["tps"]
+    assert served["contexts"]["step_s"] == pytest.approx(data("--batch", "2")["tpot_s"], rel=0.1)
+    price = 2 / 3600 * plain["latency_s"] / 32 * 1e6
+    assert served["cost_per_million_tokens"] == pytest.approx(price)
+    spread = ("--tensor-parallel", "4", "--link-bandwidth", "1e10", "--link-latency")
+    slow = data(*spread, "1e-3", "--all-reduce", "ring")["tpot_s"]
+    assert data(*spread, "1e-6")["tpot_s"] < data(*spread, "1e-3", "--all-reduce", "tree")["tpot_s"]
+    assert data(*spread, "1e-3", "--all-reduce", "tree")["tpot_s"] < slow
+
+
 def test_derive_of_encoders(run: CommandLine) -> None:
     data = json.loads(
         run("derive", "bert", "--symbolic", "--metric", "flops", "--format", "json").stdout
@@ -165,6 +216,13 @@ def test_compare_puts_options_side_by_side(run: CommandLine) -> None:
     assert rows[1]["tpot_s"] == json.loads(alone.stdout)["tpot_s"]
     table = run(*base, *options)
     assert "1.00x" in table.stdout
+    narrow = run(
+        *base,
+        *("--compare", "weights=int4-g128, tensor-parallel=4"),
+        env={**os.environ, "COLUMNS": "80"},
+    )
+    assert "int4-g128" in narrow.stdout
+    assert "tensor-parallel" in narrow.stdout
     assert "base" in table.stdout
 
 
@@ -180,6 +238,18 @@ def test_compare_puts_options_side_by_side(run: CommandLine) -> None:
         (["--draft", "self", "--acceptance", "2"], "acceptance must be between 0 and 1"),
         (["--prefix", "512"], "leaves none of 512"),
         (["--pipeline", "2", "--microbatches", "3", "--batch", "4"], "not cut into 3"),
+        (["--pipeline", "64"], "64 stages are more than the 32 layers"),
+        (["--microbatches", "2"], "--microbatches needs --pipeline"),
+        (["--pipeline", "2", "--compare", "kv=int8"], "--pipeline cannot be compared"),
+        (["--draft", "self", "--compare", "kv=int8"], "--draft cannot be compared"),
+        (["--acceptance", "1.5"], "acceptance must be between 0 and 1"),
+        (["--sequence-parallel"], "--sequence-parallel needs --tensor-parallel"),
+        (["--offload-bandwidth", "1e9"], "--offload-bandwidth needs a share"),
+        (["--tile", "64"], "--tile needs --fusion"),
+        (["--lora-adapters", "2"], "--lora-adapters needs --lora"),
+        (["--format", "lm_head"], "'lm_head' is not ROLE=FMT"),
+        (["--contexts", "3,x"], "not a list of whole numbers"),
+        (["--kv-keep", "2"], "keep must be above 0 and at most 1"),
     ],
 )
 def test_bad_options_are_one_line(run: CommandLine, options: list[str], message: str) -> None:

@@ -28,6 +28,22 @@ MISTRAL = GROUPED | {"model_type": "mistral"}
 QWEN2 = GROUPED | {"model_type": "qwen2"}
 QWEN3 = GROUPED | {"model_type": "qwen3"}
 PHI3 = GROUPED | {"model_type": "phi3"}
+MOE = GROUPED | {"num_experts": 4, "num_experts_per_tok": 2, "moe_intermediate_size": 24}
+QWEN2MOE = MOE | {"model_type": "qwen2_moe", "shared_expert_intermediate_size": 40}
+QWEN3MOE = MOE | {"model_type": "qwen3_moe"}
+LATENT: Json = BASE | {
+    "moe_intermediate_size": 24,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "kv_lora_rank": 12,
+    "qk_nope_head_dim": 8,
+    "qk_rope_head_dim": 4,
+    "v_head_dim": 8,
+}
+V2 = LATENT | {"model_type": "deepseek_v2"}
+V3 = LATENT | {"model_type": "deepseek_v3"}
+KIMI = LATENT | {"model_type": "kimi_k2", "q_lora_rank": None, "n_shared_experts": 1}
+GLM = LATENT | {"model_type": "glm4_moe_lite"}
 GEMMA2 = GROUPED | {"model_type": "gemma2", "head_dim": 8, "sliding_window": 16}
 GEMMA3 = GEMMA2 | {"model_type": "gemma3_text"}
 NEOX = BASE | {"model_type": "gpt_neox"}
@@ -89,6 +105,34 @@ SPELLINGS: dict[str, tuple[Json, Json]] = {
         | {"layer_types": ["full_attention"] * 2 + ["sliding_attention"] * 2},
     ),
     "qwen3 heads": (QWEN3, QWEN3 | {"head_dim": 128}),
+    "qwen2 moe saved by transformers 5": (
+        QWEN2MOE | {"sliding_window": 0},
+        QWEN2MOE | {"layer_types": ["full_attention"] * 4},
+    ),
+    "qwen2 moe windows": (
+        QWEN2MOE | {"use_sliding_window": True, "sliding_window": 9, "max_window_layers": 2},
+        QWEN2MOE
+        | {"use_sliding_window": True, "sliding_window": 9}
+        | {"layer_types": ["sliding_attention", *["full_attention"] * 3]},
+    ),
+    "qwen3 moe windows": (
+        QWEN3MOE | {"use_sliding_window": True, "max_window_layers": 4},
+        QWEN3MOE | {"use_sliding_window": True, "sliding_window": 4096},
+    ),
+    "qwen3 moe heads": (QWEN3MOE, QWEN3MOE | {"head_dim": 8}),
+    "deepseek v2 defaults": (
+        V2,
+        V2 | {"q_lora_rank": 1536, "n_shared_experts": 2, "first_k_dense_replace": 0},
+    ),
+    "deepseek v3 defaults": (
+        V3,
+        V3 | {"q_lora_rank": 1536, "n_shared_experts": 1, "first_k_dense_replace": 3},
+    ),
+    "glm dense layer": (
+        GLM | {"first_k_dense_replace": 2},
+        GLM | {"mlp_layer_types": ["dense", "sparse", "sparse", "sparse"], "q_lora_rank": 768},
+    ),
+    "no shared experts": (V3 | {"n_shared_experts": 0}, V3 | {"n_shared_experts": None}),
     "phi3 rotary": (
         PHI3 | {"partial_rotary_factor": 0.5},
         PHI3 | {"rope_parameters": {"partial_rotary_factor": 0.5, "rope_theta": 1e4}},
@@ -174,6 +218,11 @@ REFUSED: list[tuple[Json, str]] = [
     (QWEN2 | {"layer_types": ["full_attention"]}, "key 'layer_types': 1 entries for 4 layers"),
     (QWEN2 | {"layer_types": ["linear_attention"] * 4}, "'linear_attention' is not modelled"),
     (QWEN2 | {"layer_types": ALTERNATE}, "key 'sliding_window': needed by the sliding layers"),
+    (QWEN3MOE | {"mlp_only_layers": [-1]}, r"key 'mlp_only_layers\[0\]': Expected `int` >= 0"),
+    (QWEN3MOE | {"use_sliding_window": True, "sliding_window": None}, "needed with 'use_sliding"),
+    (QWEN3MOE | {"layer_types": ALTERNATE}, "key 'sliding_window': needed by the sliding layers"),
+    (V3 | {"first_k_dense_replace": -1}, "key 'first_k_dense_replace': Expected `int` >= 0"),
+    (KIMI, "missing required field `first_k_dense_replace`"),
     (PHI3 | {"partial_rotary_factor": 0.0}, "key 'partial_rotary_factor': 0.0 is not in"),
     (NEOX | {"rotary_pct": 1.5}, "key 'rotary_pct': 1.5 is not in"),
     (NEOX | {"partial_rotary_factor": 1.5}, "key 'partial_rotary_factor': 1.5 is not in"),

@@ -240,3 +240,13 @@ def test_power_and_positions_that_are_not_there() -> None:
     assert ls.forecast(gpt2, device(), prompt=1024, generate=1).ttft.expr.free_symbols
     with pytest.raises(SpecError, match="unknown number format"):
         forecast("full", weights="int5")
+
+
+def test_decode_is_bound_by_what_takes_most_of_the_generation() -> None:
+    """The first step is bound by compute, but the cache grows."""
+    model, v100 = ls.load_model("llama-2-7b"), ls.load_hardware("v100")
+    grown = ls.forecast(model, v100, prompt=1, generate=2000, batch=150)
+    assert grown.bottleneck("decode") == "memory"
+    assert (
+        ls.forecast(model, v100, prompt=1, generate=2, batch=150).bottleneck("decode") == "compute"
+    )

@@ -121,3 +121,55 @@ def test_capacity_is_that_of_the_last_chunk() -> None:
     assert cancel(parts["activations"] - scores - 2 * 512 * 4096) == 0
     beyond = forecast("llama-2-7b", prompt=64, chunk=512)
     assert beyond.capacity.expr == forecast("llama-2-7b", prompt=64).capacity.expr
+
+
+def test_a_memory_must_hold_what_it_serves() -> None:
+    """Half of the weights and the whole cache."""
+    plain = forecast(levels=[])
+    weights, cache = (part.value for part in plain.memory.parts)
+    needed = weights / 2 + cache
+    shares: dict[str, object] = {"weights": Rational(1, 2), "kv": 1}
+    for spare in (0, 1):
+        host = Level(name="host", bandwidth=10**10, capacity=needed + spare, **shares)
+        assert forecast(levels=[host]).memory.expr == weights / 2
+    with pytest.raises(SymbolError, match="host: what it serves is 1 bytes too large"):
+        forecast(levels=[Level(name="host", bandwidth=10**10, capacity=needed - 1, **shares)])
+
+
+def test_formats_of_single_kinds_of_weights_and_unfused_dequantization() -> None:
+    int4 = forecast(weights="int4-g128")
+    head = forecast(weights="int4-g128", roles={"lm_head": "fp16"})
+    values = 32000 * 2048
+    assert head.memory.expr - int4.memory.expr == values * (16 - Rational("4.15625")) / 8
+    apart = forecast(weights="int4-g128", unfused_dequant=True)
+    terms = {t.name: t.cost for t in apart.tpot.first.terms}
+    whole = {t.name: t.cost for t in int4.tpot.first.terms}
+    moved = terms["mlp_up"].activation_write_bytes - whole["mlp_up"].activation_write_bytes
+    assert moved == 2 * 22 * 2048 * 5632
+    assert terms["mlp_up"].dispatches == 2 * whole["mlp_up"].dispatches
+
+
+def test_the_algorithm_of_an_all_reduce() -> None:
+    messages = {
+        kind: sum(t.cost.messages for t in f.tpot.first.terms if t.name == "mlp_down_all_reduce")
+        for kind in ("ring", "tree", "halving_doubling")
+        for f in [forecast(tensor_parallel=4, all_reduce=kind)]
+    }
+    assert messages == {"ring": 22 * 6, "tree": 22 * 4, "halving_doubling": 22 * 4}
+
+
+@pytest.mark.parametrize("fusion", ["flash", "full", "layer"])
+@pytest.mark.parametrize("name", ["tinyllama-1.1b", "deepseek-v2-lite", "jamba-v0.1"])
+def test_fusion_changes_no_memory(name: str, fusion: str) -> None:
+    assert forecast(name, fusion=fusion).memory.expr == forecast(name).memory.expr
+
+
+def test_only_projections_that_run_as_often_are_fused() -> None:
+    """Of two layers that share a cache one has keys and values: these are fused, not all three."""
+    shared = CachePolicy(share=2)(ls.load_model("tinyllama-1.1b").forward(1, 4, 10))
+    fused = Fusion(rules=("qkv",))(shared)
+    for field in ("matmul_flops", "weight_bytes"):
+        assert getattr(fused.cost(), field) == getattr(shared.cost(), field)
+    assert shared.cost().dispatches - fused.cost().dispatches == 11
+    with pytest.raises(SymbolError, match="layers that share a cache"):
+        Fusion(rules=("layer",))(shared)

@@ -91,6 +91,16 @@ def test_recurrent_layers_cannot_be_mixed_with_prompts() -> None:
         mixed_step(forecast("mamba-130m"), [Group(past=5), Group(new=4)])
 
 
+@pytest.mark.parametrize("model", ["mamba-130m", "jamba-v0.1", "rwkv-4-430m"])
+def test_recurrent_layers_decode_at_unequal_contexts(model: str) -> None:
+    """A step of a state does not depend on the context: batches add up."""
+    f = forecast(model, batch=3)
+    cost = mixed_trace(f, [Group(past=70), Group(batch=2, past=31)]).cost_at(f.precision)
+    middle = f.trace(1, sym.past).cost_at(f.precision)
+    for (name, value), (_, expected) in zip(cost.items(), middle.items(), strict=True):
+        assert value == expected.xreplace({sym.past: Integer(44)}), name
+
+
 def test_expected_tokens_are_what_a_simulation_accepts() -> None:
     random = Random(7)
     for gamma, alpha in ((1, 0.5), (4, 0.8), (7, 0.95), (5, 0.0), (3, 1.0)):

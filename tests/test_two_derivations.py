@@ -152,7 +152,7 @@ VARIANTS: dict[str, tuple[dict[str, Any], Form]] = {
         QWEN | {"model_type": "llama", "tie_word_embeddings": True},
         replace(LLAMA, tied=True),
     ),
-    "mistral without a window": (QWEN | {"model_type": "mistral"}, LLAMA),
+    "mistral without a window": (QWEN | {"model_type": "mistral", "sliding_window": None}, LLAMA),
     "qwen3 with biases and windows": (
         QWEN
         | {"model_type": "qwen3", "head_dim": 4, "attention_bias": True, "sliding_window": 9}

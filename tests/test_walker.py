@@ -75,6 +75,8 @@ def falcon(family: str, random: Random) -> Json:
         maybe(random, config, num_kv_heads=[kv_heads])
     else:
         maybe(random, config, parallel_attn=[True, False])
+        if config.get("parallel_attn", True) and config.get("num_ln_in_parallel_attn") == 2:
+            config["num_ln_in_parallel_attn"] = 1  # two norms are the new architecture's
     return config
 
 

@@ -37,14 +37,22 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "kv": str,
     "chunk": _whole,
     "lora": _whole,
+    "lora-targets": str,
+    "lora-adapters": _whole,
+    "lora-merged": _switch,
     "adapter": _whole,
     "fusion": str,
+    "tile": _whole,
+    "unfused-dequant": _switch,
     "kv-budget": _whole,
+    "kv-keep": _fraction,
+    "kv-scored": _switch,
     "kv-rank": _whole,
     "kv-share": _whole,
     "kv-page": _whole,
     "prefix": _whole,
     "tensor-parallel": _whole,
+    "all-reduce": str,
     "sequence-parallel": _switch,
     "expert-parallel": _whole,
     "data-parallel": _whole,
@@ -70,8 +78,8 @@ def parse_set(text: str) -> dict[str, Any]:
     from lifesym.errors import SpecError, nearest  # noqa: PLC0415
 
     chosen: dict[str, Any] = {}
-    for pair in filter(None, text.split(",")):
-        name, equals, value = pair.partition("=")
+    for pair in filter(None, map(str.strip, text.split(","))):
+        name, equals, value = map(str.strip, pair.partition("="))
         if not equals:
             raise SpecError(f"--compare: {pair!r} is not NAME=VALUE")
         if name not in OPTIONS:
@@ -95,19 +103,73 @@ def build(
     from lifesym.serving import with_prefix  # noqa: PLC0415
 
     plain = dict(chosen)
-    options: dict[str, Any] = {"cache": _cache(plain), "levels": _levels(plain)}
+    _check(plain)
+    options: dict[str, Any] = {
+        "cache": _cache(plain),
+        "levels": _levels(plain),
+        "lora": _lora(plain),
+        "roles": roles(plain.pop("format", None) or []),
+    }
     prefix = plain.pop("prefix", None)
     options |= {name: value for name, value in plain.items() if value is not None}
     result = forecast(model, hardware, prompt, generate, **options)
     return result if prefix is None else with_prefix(result, prefix)
 
 
+def roles(pairs: list[str]) -> dict[str, str]:
+    """Formats of single kinds of weights, from ROLE=FORMAT pairs.
+
+    Raises:
+        SpecError: not such a pair.
+    """
+    from lifesym.errors import SpecError  # noqa: PLC0415
+
+    chosen = {}
+    for pair in pairs:
+        role, equals, name = map(str.strip, pair.partition("="))
+        if not (role and equals and name):
+            raise SpecError(f"--format: {pair!r} is not ROLE=FMT")
+        chosen[role] = name
+    return chosen
+
+
+def _check(options: dict[str, Any]) -> None:
+    """Refuse options that would do nothing without another one."""
+    from lifesym.errors import SpecError  # noqa: PLC0415
+
+    needs = (
+        ("sequence_parallel", "tensor_parallel", (None, 1), "--tensor-parallel"),
+        ("tile", "fusion", (None, "none", "layer"), "--fusion flash or full"),
+        ("lora_targets", "lora", (None,), "--lora"),
+        ("lora_adapters", "lora", (None,), "--lora"),
+        ("lora_merged", "lora", (None,), "--lora"),
+    )
+    for name, other, without, wanted in needs:
+        if options.get(name) and options.get(other) in without:
+            raise SpecError(f"--{name.replace('_', '-')} needs {wanted}")
+
+
+def _lora(options: dict[str, Any]) -> Any:
+    from lifesym.transforms import Lora  # noqa: PLC0415
+
+    rank = options.pop("lora", None)
+    targets = options.pop("lora_targets", None)
+    more = {
+        "adapters": options.pop("lora_adapters", None),
+        "targets": None if targets is None else tuple(targets.replace("+", ",").split(",")),
+        "merged": options.pop("lora_merged", None),
+    }
+    if rank is None:
+        return None
+    return Lora(rank=rank, **{name: value for name, value in more.items() if value is not None})
+
+
 def _cache(options: dict[str, Any]) -> Any:
     from lifesym.transforms import CachePolicy  # noqa: PLC0415
 
-    names = ("budget", "rank", "share", "page")
+    names = ("budget", "keep", "scored", "rank", "share", "page")
     given = {name: options.pop(f"kv_{name}", None) for name in names}
-    policy = {name: value for name, value in given.items() if value is not None}
+    policy = {name: value for name, value in given.items() if value not in (None, False)}
     return CachePolicy(**policy) if policy else None
 
 
@@ -119,6 +181,8 @@ def _levels(options: dict[str, Any]) -> list[Any]:
     roles = ("weights", "experts", "kv")
     given = {role: options.pop(f"offload_{role}", None) for role in roles}
     shares = {role: value for role, value in given.items() if value is not None}
+    if not shares and bandwidth is not None:
+        raise SpecError("--offload-bandwidth needs a share to offload, such as --offload-kv")
     if not shares:
         return []
     if bandwidth is None:

@@ -39,7 +39,7 @@ def compare(
     from lifesym.report.units import quantity  # noqa: PLC0415
 
     body = [
-        [row["options"].replace(",", "\n")]
+        [_folded(row["options"])]
         + [
             f"{quantity(row[key], unit)}\n{row[key] / rows[0][key]:.2f}x"
             for key, _, unit in _MEASURES
@@ -59,3 +59,13 @@ def _measures(options: str, forecast: "Forecast") -> dict[str, Any]:
         "latency_s": float(forecast.latency),
         "memory_bytes": whole(forecast.memory.expr),
     }
+
+
+def _folded(options: str) -> str:
+    """One option a line, with its value on the next one where both are long."""
+    pairs = [pair.strip() for pair in options.split(",")]
+    return "\n".join(pair if len(pair) <= _WIDTH else pair.replace("=", "\n  =") for pair in pairs)
+
+
+_WIDTH = 15
+"""Characters of a line beside five columns of numbers on a terminal of 80."""

@@ -1,11 +1,27 @@
 """``lifesym forecast``: the speed of a model on a device, in numbers."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
 from lifesym.cli.build import build
 from lifesym.cli.compare import compare as print_comparison
+from lifesym.cli.optimizations import (
+    AllReduce,
+    Contexts,
+    KvKeep,
+    KvScored,
+    LinkBandwidth,
+    LinkLatency,
+    LoraAdapters,
+    LoraMerged,
+    LoraTargets,
+    Price,
+    RoleFormat,
+    Slots,
+    Tile,
+    UnfusedDequant,
+)
 from lifesym.cli.options import (
     DEVICE,
     Acceptance,
@@ -45,13 +61,9 @@ from lifesym.cli.options import (
     Weights,
     size_option,
 )
-from lifesym.cli.output import note, print_json, table, whole
-from lifesym.cli.serving import pipelined, speculated
-
-if TYPE_CHECKING:
-    from lifesym.hardware import Hardware
-    from lifesym.inference import Forecast
-    from lifesym.roofline import Term
+from lifesym.cli.output import note, print_json
+from lifesym.cli.serving import at_contexts, continuous, pipelined, speculated
+from lifesym.cli.summary import print_summary, summary
 
 Typical = Annotated[
     bool,
@@ -83,16 +95,25 @@ def forecast(
     weights: Weights = None,
     activations: Activations = None,
     kv: Kv = None,
+    format: RoleFormat = None,
+    unfused_dequant: UnfusedDequant = False,
     chunk: Chunk = None,
     lora: LoraRank = None,
+    lora_targets: LoraTargets = None,
+    lora_adapters: LoraAdapters = None,
+    lora_merged: LoraMerged = False,
     adapter: Adapter = None,
     fusion: FusionOption = "none",
+    tile: Tile = None,
     prefix: Prefix = None,
     kv_budget: KvBudget = None,
+    kv_keep: KvKeep = None,
+    kv_scored: KvScored = False,
     kv_rank: KvRank = None,
     kv_share: KvShare = None,
     kv_page: KvPage = None,
     tensor_parallel: TensorParallel = 1,
+    all_reduce: AllReduce = "ring",
     sequence_parallel: SequenceParallel = False,
     expert_parallel: ExpertParallel = 1,
     data_parallel: DataParallel = 1,
@@ -106,9 +127,14 @@ def forecast(
     draft_tokens: DraftTokens = 4,
     acceptance: Acceptance = 0.8,
     typical: Typical = False,
+    slots: Slots = None,
+    contexts: Contexts = None,
+    price: Price = None,
     compute_efficiency: Efficiency = None,
     memory_efficiency: Efficiency = None,
     dispatch_time: Seconds = None,
+    link_bandwidth: LinkBandwidth = None,
+    link_latency: LinkLatency = None,
     overlap: OverlapOption = "operator",
     mla: MlaOption = "absorbed",
     causal: CausalOption = "full",
@@ -127,27 +153,35 @@ def forecast(
         "compute_efficiency": compute_efficiency,
         "memory_efficiency": memory_efficiency,
         "dispatch_time": dispatch_time,
+        "link_bandwidth": link_bandwidth,
+        "link_latency": link_latency,
     }
     numbers = {name: value for name, value in chosen.items() if value is not None}
     device = ls.load_hardware(on)
     hardware = (ls.typical(device) if typical else device).with_(**numbers)
     loaded = ls.load_model(model)
     base = {name: value for name, value in options.items() if name not in _ASIDE}
+    _check(options)
     if compare:
         print_comparison(loaded, hardware, (prompt, generate), base, compare, json=json)
         return
     result = build(loaded, hardware, prompt, generate, base)
     data = summary(result)
     if draft is not None:
-        other = (
-            None
-            if draft == "self"
-            else build(ls.load_model(draft), hardware, prompt, generate, {"batch": batch})
-        )
+        shared = {name: value for name, value in base.items() if name in _DRAFT}
+        other = None
+        if draft != "self":
+            other = build(ls.load_model(draft), hardware, prompt, generate, shared)
         data["speculative"] = speculated(result, other, draft_tokens, acceptance)
     if pipeline is not None:
         data["pipeline"] = pipelined(result, pipeline, microbatches)
-    held = data.get("pipeline", data)["memory_bytes"]
+    if slots is not None:
+        data["continuous"] = continuous(result, slots)
+    if contexts is not None:
+        data["contexts"] = at_contexts(result, _contexts(contexts))
+    if price is not None:
+        data["cost_per_million_tokens"] = float(result.cost(price))
+    held = data.get("pipeline", data.get("speculative", data))["memory_bytes"]
     if hardware.capacity is not None and held > hardware.capacity:
         note(
             f"warning: {held / 1e9:.1f} GB do not fit in the "
@@ -156,102 +190,46 @@ def forecast(
     if json:
         print_json(data)
     else:
-        _print(data, hardware)
+        print_summary(data, hardware)
 
 
 _ASIDE = frozenset(
     {
         *("model", "on", "prompt", "generate", "json", "compare"),
         *("typical", "compute_efficiency", "memory_efficiency", "dispatch_time"),
+        *("link_bandwidth", "link_latency"),
         *("pipeline", "microbatches", "draft", "draft_tokens", "acceptance"),
+        *("slots", "contexts", "price"),
     }
 )
 """Arguments of the command that are no options of a forecast."""
-
-
-def summary(result: "Forecast") -> dict[str, Any]:
-    """The contract's keys, and the terms of both phases."""
-    tpot = result.tpot
-    energy = None if result.hardware.static_power is None else float(result.energy)
-    return {
-        "model": result.model.name,
-        "hardware": result.hardware.name,
-        "weights": result.precision.weights.name,
-        "activations": result.precision.activations.name,
-        "kv": result.precision.kv.name,
-        "ttft_s": float(result.ttft),
-        "tpot_s": float(tpot.mean),
-        "tpot_first_s": float(tpot.first),
-        "tpot_last_s": float(tpot.last),
-        "tps": float(result.tps),
-        "latency_s": float(result.latency),
-        "memory_bytes": whole(result.memory.expr),
-        "energy_j": energy,
-        "bottleneck": {phase: result.bottleneck(phase) for phase in ("prefill", "decode")},
-        "terms": {"prefill": _terms(result.ttft.terms), "decode": _terms(tpot.mean.terms)},
+_DRAFT = frozenset(
+    {
+        *("batch", "past", "fusion", "tile", "tensor_parallel", "all_reduce", "data_parallel"),
+        *("sequence_parallel", "overlap", "causal", "mla", "routing"),
     }
+)
+"""Options that the draft model shares: how it runs, but not its formats, adapters or cache."""
 
 
-def _terms(terms: "tuple[Term, ...]") -> list[dict[str, Any]]:
-    rows = []
-    total = sum(float(term.time.doit()) for term in terms)
-    for term in terms:
-        seconds = {
-            f"{name}_s": float(getattr(term, name).doit())
-            for name in ("compute", "memory", "dispatch", "network", "time")
-        }
-        share = seconds["time_s"] / total if total else 0.0
-        rows.append({"name": term.name, "section": term.section, **seconds, "share": share})
-    return rows
+def _check(options: dict[str, Any]) -> None:
+    """Refuse what would be left out without a word."""
+    from lifesym.errors import SpecError  # noqa: PLC0415
+
+    if options["compare"]:
+        for name in ("pipeline", "draft", "slots", "contexts", "price"):
+            if options[name] is not None:
+                raise SpecError(f"--{name} cannot be compared: leave out --compare")
+    if options["pipeline"] is None and options["microbatches"] != 1:
+        raise SpecError("--microbatches needs --pipeline")
+    if not 0 <= options["acceptance"] <= 1:
+        raise SpecError(f"acceptance must be between 0 and 1, not {options['acceptance']}")
 
 
-def _print(data: dict[str, Any], hardware: "Hardware") -> None:
-    from lifesym.report.units import quantity  # noqa: PLC0415
+def _contexts(text: str) -> list[int]:
+    from lifesym.errors import SpecError  # noqa: PLC0415
 
-    energy = "not known" if data["energy_j"] is None else quantity(data["energy_j"], "J")
-    bound = data["bottleneck"]
-    rows = [
-        ["TTFT", quantity(data["ttft_s"], "s"), f"{bound['prefill']}-bound"],
-        ["TPOT, mean", quantity(data["tpot_s"], "s"), f"{bound['decode']}-bound"],
-        ["TPOT, first step", quantity(data["tpot_first_s"], "s"), ""],
-        ["TPOT, last step", quantity(data["tpot_last_s"], "s"), ""],
-        ["TPS", quantity(data["tps"], "token/s"), "all sequences"],
-        ["latency", quantity(data["latency_s"], "s"), "prompt and generation"],
-        ["memory", quantity(data["memory_bytes"], "byte"), "weights and KV cache"],
-        ["energy", energy, "at most, from the TDP" if hardware.static_power else ""],
-    ]
-    for key, title in (("speculative", "speculative decoding"), ("pipeline", "in a pipeline")):
-        for name, value in data.get(key, {}).items():
-            word, _, suffix = name.rpartition("_")
-            unit = {"s": "s", "bytes": "byte"}.get(suffix)
-            shown = quantity(value, unit) if unit else f"{value:.3g}"
-            rows.append([(word if unit else name).replace("_", " "), shown, title])
-    formats = f"{data['weights']} weights, {data['activations']} activations, {data['kv']} KV"
-    table(f"{data['model']} on {data['hardware']} ({formats})", ["", "forecast", ""], rows)
-    for phase in ("prefill", "decode"):
-        _print_terms(phase, data["terms"][phase])
-
-
-_SUMMED = ("compute_s", "memory_s", "time_s", "share")
-
-
-def _print_terms(phase: str, terms: list[dict[str, Any]]) -> None:
-    from lifesym.report.units import quantity  # noqa: PLC0415
-
-    merged: dict[str, dict[str, float]] = {}
-    for term in terms:
-        row = merged.setdefault(term["name"], dict.fromkeys(_SUMMED, 0.0))
-        for key in row:
-            row[key] += term[key]
-    body = [
-        [
-            name,
-            quantity(row["compute_s"], "s"),
-            quantity(row["memory_s"], "s"),
-            quantity(row["time_s"], "s"),
-            f"{100 * row['share']:.1f} %",
-        ]
-        for name, row in sorted(merged.items(), key=lambda item: -item[1]["time_s"])
-    ]
-    title = f"{phase}: {'whole prompt' if phase == 'prefill' else 'mean step'}, slowest first"
-    table(title, ["operator", "compute", "memory", "time", "share"], body, right=4)
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and part.isascii() and len(part) <= 15 for part in parts):
+        raise SpecError(f"--contexts: {text!r} is not a list of whole numbers")
+    return [int(part) for part in parts]

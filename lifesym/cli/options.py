@@ -1,7 +1,7 @@
 """Arguments and options that several commands share."""
 
 from collections.abc import Callable
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal, get_args
 
 import typer
 
@@ -55,9 +55,12 @@ def size_option(
     return option
 
 
-def choice(name: str, text: str, panel: str) -> typer.models.OptionInfo:
-    """One of the words of a `Literal`."""
-    option: typer.models.OptionInfo = typer.Option(name, help=text, rich_help_panel=panel)
+def choice(name: str, text: str, panel: str, of: object = None) -> typer.models.OptionInfo:
+    """One of the words of a `Literal`; words of a long one, ``of``, are listed in the text."""
+    more: dict[str, Any] = {}
+    if of is not None:
+        text, more = f"{text[:-1]}: {', '.join(get_args(of))}.", {"metavar": "WORD"}
+    option: typer.models.OptionInfo = typer.Option(name, help=text, rich_help_panel=panel, **more)
     return option
 
 
@@ -88,7 +91,7 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 Batch = Annotated[int, size_option("--batch", "Sequences computed together.")]
 Past = Annotated[int, size_option("--past", "Tokens already in the cache.", least=0)]
-MlaOption = Annotated[MLA, choice("--mla", "Convention of latent attention.", MODELLING)]
+MlaOption = Annotated[MLA, choice("--mla", "Latent attention.", MODELLING, MLA)]
 CausalOption = Annotated[
     Causal, choice("--causal", "Count all scores, or what the mask leaves.", MODELLING)
 ]

@@ -25,6 +25,8 @@ def speculated(
         "step_s": float(spec.step.bind(middle)),
         "tpot_s": float(spec.tpot.bind(middle)),
         "speedup": float(spec.speedup.bind(middle)),
+        "ttft_s": float(spec.ttft),
+        "memory_bytes": whole(spec.memory.expr),
     }
 
 
@@ -34,8 +36,12 @@ def pipelined(forecast: "Forecast", stages: int, microbatches: int) -> dict[str,
     Raises:
         LifesymError: as `lifesym.serving.pipeline`.
     """
+    from lifesym.errors import SpecError  # noqa: PLC0415
     from lifesym.serving import pipeline  # noqa: PLC0415
 
+    layers = sum(s.count for s in forecast.model.bound if s.label not in ("embed", "head"))
+    if stages > layers:
+        raise SpecError(f"{stages} stages are more than the {layers} layers of the model")
     piped = pipeline(forecast, stages, microbatches)
     middle = {"past": forecast.past + forecast.prompt + forecast.generate // 2}
     return {
@@ -44,3 +50,31 @@ def pipelined(forecast: "Forecast", stages: int, microbatches: int) -> dict[str,
         "bubble": float(piped.bubble),
         "memory_bytes": whole(piped.memory.expr),
     }
+
+
+def continuous(forecast: "Forecast", slots: int) -> dict[str, float]:
+    """Steps of continuous batching with so many slots.
+
+    Raises:
+        LifesymError: as `lifesym.serving.steady_state`.
+    """
+    from lifesym.serving import steady_state  # noqa: PLC0415
+
+    state = steady_state(forecast, slots)
+    return {
+        "step_s": float(state.step),
+        "tps": float(state.throughput),
+        "requests_per_second": float(state.requests),
+    }
+
+
+def at_contexts(forecast: "Forecast", contexts: list[int]) -> dict[str, float]:
+    """A decode step of one sequence at each of some contexts.
+
+    Raises:
+        LifesymError: as `lifesym.serving.step_at_contexts`.
+    """
+    from lifesym.serving import step_at_contexts  # noqa: PLC0415
+
+    step = float(step_at_contexts(forecast, contexts))
+    return {"step_s": step, "tps": len(contexts) / step}

@@ -1,6 +1,8 @@
 """DeepSeek V2 and V3, Kimi K2, GLM 4.7 Flash: latent attention, dense layers, then experts."""
 
-from typing import Literal
+from typing import Annotated, Literal
+
+import msgspec
 
 from lifesym import symbols as sym
 from lifesym.blocks import MLP, DecoderLayer, LatentAttention, MoE, NormSpec
@@ -17,9 +19,12 @@ from lifesym.families.base import (
 from lifesym.families.moe import expert_sections
 from lifesym.model import Model
 
+Few = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
+"""A number of layers or experts that may be none."""
+
 
 class DeepseekConfig(Config, kw_only=True):
-    """``q_lora_rank`` null: queries are not compressed."""
+    """``q_lora_rank`` null: queries are not compressed. Its defaults are those of each class."""
 
     hidden_size: Count
     intermediate_size: Count
@@ -33,9 +38,8 @@ class DeepseekConfig(Config, kw_only=True):
     qk_nope_head_dim: Count
     qk_rope_head_dim: Count
     v_head_dim: Count
-    q_lora_rank: Count | None = None
-    n_shared_experts: Count | None = None
-    first_k_dense_replace: int = 0
+    q_lora_rank: Count | None
+    n_shared_experts: Few | None
     moe_layer_freq: Count = 1
     hidden_act: str = "silu"
     attention_bias: bool = False
@@ -43,11 +47,45 @@ class DeepseekConfig(Config, kw_only=True):
     tie_word_embeddings: bool = False
 
 
-class GlmConfig(DeepseekConfig, kw_only=True):
-    """Dense layers are listed, or the first ones."""
+class KimiConfig(DeepseekConfig, kw_only=True):
+    """The first layers are dense; nothing that changes the model is left to a default."""
 
-    first_k_dense_replace: int = 1
+    first_k_dense_replace: Few
+
+
+class DeepseekV2Config(KimiConfig, kw_only=True):
+    """Every layer has experts unless told otherwise."""
+
+    q_lora_rank: Count | None = 1536
+    n_shared_experts: Few | None = 2
+    first_k_dense_replace: Few = 0
+
+
+class DeepseekV3Config(KimiConfig, kw_only=True):
+    """Three dense layers unless told otherwise."""
+
+    q_lora_rank: Count | None = 1536
+    n_shared_experts: Few | None = 1
+    first_k_dense_replace: Few = 3
+
+
+class GlmConfig(DeepseekConfig, kw_only=True):
+    """Dense layers are listed, or else it is the first one, whatever the config says besides."""
+
+    q_lora_rank: Count | None = 768
+    n_shared_experts: Few | None = 1
     mlp_layer_types: list[Literal["dense", "sparse"]] | None = None
+
+
+def _dense(c: DeepseekConfig) -> list[bool]:
+    """Which layers have no experts."""
+    if isinstance(c, KimiConfig):
+        return [i < c.first_k_dense_replace for i in range(c.num_hidden_layers)]
+    listed = c.mlp_layer_types if isinstance(c, GlmConfig) else None
+    if listed is None:
+        return [i == 0 for i in range(c.num_hidden_layers)]
+    refuse(len(listed) != c.num_hidden_layers, f"key 'mlp_layer_types': {len(listed)} entries")
+    return [kind == "dense" for kind in listed]
 
 
 def deepseek(c: DeepseekConfig, name: str) -> Model:
@@ -78,17 +116,14 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
         intermediate=sym.expert_intermediate,
         activation=function,
         sigmoid=c.model_type != "deepseek_v2",
-        shared=None if c.n_shared_experts is None else sym.shared_intermediate,
+        shared=sym.shared_intermediate if c.n_shared_experts else None,
     )
     layers = [
         DecoderLayer(hidden=sym.hidden, mixer=attention, mlp=block, mixer_norm=norm, mlp_norm=norm)
         for block in (mlp, moe)
     ]
-    dense = [i < c.first_k_dense_replace for i in range(c.num_hidden_layers)]
-    if isinstance(c, GlmConfig) and c.mlp_layer_types is not None:
-        listed = c.mlp_layer_types
-        refuse(len(listed) != len(dense), f"key 'mlp_layer_types': {len(listed)} entries")
-        dense = [kind == "dense" for kind in listed]
+    dense = _dense(c)
+    shared = c.n_shared_experts or None  # none of them is as good as null
     sections, counts = expert_sections(dense, *layers)
     sizes = numbers(
         hidden=c.hidden_size,
@@ -103,9 +138,7 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
         experts=c.n_routed_experts,
         active_experts=c.num_experts_per_tok,
         expert_intermediate=c.moe_intermediate_size,
-        shared_intermediate=None
-        if c.n_shared_experts is None
-        else c.n_shared_experts * c.moe_intermediate_size,
+        shared_intermediate=shared and shared * c.moe_intermediate_size,
     )
     ends = Decoder(norm=norm, tied=c.tie_word_embeddings)
     return assemble(name, c.model_type, ends.around(sections), counts, sizes)
@@ -119,8 +152,10 @@ _IGNORED = """
 """The multi-token-prediction module is not part of an ordinary pass; groups only mask scores."""
 
 FAMILIES = {
-    "deepseek_v2": Family(DeepseekConfig, deepseek, "deepseek-v2", ignored=_IGNORED),
-    "deepseek_v3": Family(DeepseekConfig, deepseek, "deepseek-v3", ignored=_IGNORED),
-    "kimi_k2": Family(DeepseekConfig, deepseek, "kimi-k2", ignored=_IGNORED),
-    "glm4_moe_lite": Family(GlmConfig, deepseek, "glm-4.7-flash", ignored=_IGNORED),
+    "deepseek_v2": Family(DeepseekV2Config, deepseek, "deepseek-v2", ignored=_IGNORED),
+    "deepseek_v3": Family(DeepseekV3Config, deepseek, "deepseek-v3", ignored=_IGNORED),
+    "kimi_k2": Family(KimiConfig, deepseek, "kimi-k2", ignored=_IGNORED),
+    "glm4_moe_lite": Family(
+        GlmConfig, deepseek, "glm-4.7-flash", ignored=_IGNORED + " first_k_dense_replace"
+    ),
 }

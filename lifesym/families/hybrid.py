@@ -1,13 +1,12 @@
 """What hybrids of recurrent layers and full attention share; Jamba."""
 
-from collections.abc import Callable, Sequence
 from dataclasses import fields, is_dataclass, replace
 from typing import Any, Literal
 
-from sympy import Expr, S, Symbol
+from sympy import Expr, Symbol
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Attention, Block, DecoderLayer, Mamba, MoE, NormSpec
+from lifesym.blocks import MLP, Attention, DecoderLayer, Mamba, MoE, NormSpec
 from lifesym.families.base import (
     Config,
     Count,
@@ -21,55 +20,8 @@ from lifesym.families.base import (
     refuse,
 )
 from lifesym.families.mamba import Kernel, step_rank
-from lifesym.model import Model, Section
-
-
-def mixed_sections(
-    full: Sequence[bool], dense: Sequence[bool], make: Callable[[bool, bool], Block]
-) -> tuple[tuple[Section, ...], dict[Symbol, int]]:
-    """Sections of the up to four kinds of layer, with the values of their counts.
-
-    ``full`` says which layers attend to everything (the others are recurrent), ``dense`` which
-    have an ordinary MLP (the others experts); ``make`` builds the layer of a kind. A count has a
-    symbol of its own only where it does not follow from the others.
-    """
-    values: dict[Symbol, int] = {sym.layers: len(full)}
-
-    def count(part: Sequence[bool], symbol: Symbol) -> Expr:
-        if sum(part) in (0, len(part)):
-            return sym.layers if any(part) else S.Zero
-        values[symbol] = sum(part)
-        return symbol
-
-    kinds = list(zip(full, dense, strict=True))
-    attend, plain = count(full, sym.full_layers), count(dense, sym.dense_layers)
-    both = kinds.count((True, True))
-    if both in (0, sum(full), sum(dense)):
-        shared = S.Zero if both == 0 else attend if both == sum(full) else plain
-    else:
-        shared = count([all(kind) for kind in kinds], sym.full_dense_layers)
-    counts = {
-        (False, True): plain - shared,
-        (False, False): sym.layers - attend - plain + shared,
-        (True, True): shared,
-        (True, False): attend - shared,
-    }
-    return tuple(
-        Section(label=_label(kind, kinds), count=expr, block=make(*kind))
-        for kind, expr in counts.items()
-        if kind in kinds
-    ), values
-
-
-def _label(kind: tuple[bool, bool], kinds: Sequence[tuple[bool, bool]]) -> str:
-    """The part of the name that tells a kind of layer from the others there are."""
-    names = (("recurrent", "full"), ("expert", "dense"))
-    told = [
-        pair[own]
-        for pair, own, every in zip(names, kind, zip(*kinds, strict=True), strict=True)
-        if len(set(every)) > 1
-    ]
-    return "_".join([*told, "layers"])
+from lifesym.families.mixed import mixed_sections
+from lifesym.model import Model
 
 
 def pruned(model: Model) -> Model:

@@ -1,11 +1,11 @@
-"""Mixture-of-experts kin of Llama: mixtral, qwen2_moe, qwen3_moe, olmoe, gpt_oss."""
+"""Mixture-of-experts kin of Llama: mixtral, olmoe, gpt_oss."""
 
 from typing import Literal
 
 from sympy import Expr, Symbol
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Attention, Block, DecoderLayer, MoE, NormSpec
+from lifesym.blocks import Attention, Block, DecoderLayer, MoE, NormSpec
 from lifesym.families.base import (
     Count,
     Decoder,
@@ -19,7 +19,7 @@ from lifesym.families.base import (
     per_head,
     refuse,
 )
-from lifesym.families.llama import LlamaConfig, QwenConfig
+from lifesym.families.llama import LlamaConfig
 from lifesym.model import Model, Section
 
 
@@ -30,18 +30,6 @@ class MixtralConfig(LlamaConfig, kw_only=True):
     num_experts_per_tok: Count
     sliding_window: Count | None = None
     layer_types: list[str] | None = None
-
-
-class QwenMoeConfig(QwenConfig, kw_only=True):
-    """Every ``decoder_sparse_step``-th layer has experts, unless listed in ``mlp_only_layers``."""
-
-    num_experts: Count
-    num_experts_per_tok: Count
-    moe_intermediate_size: Count
-    shared_expert_intermediate_size: Count | None = None
-    decoder_sparse_step: Count = 1
-    mlp_only_layers: list[int] | None = None
-    qkv_bias: bool = True
 
 
 class OlmoeConfig(LlamaConfig, kw_only=True):
@@ -147,57 +135,6 @@ def mixtral(c: MixtralConfig, name: str) -> Model:
     return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
 
 
-def _qwen_moe(c: QwenMoeConfig, name: str, *, qwen3: bool) -> Model:
-    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    window, last = c.window, c.max_window_layers
-    rule = (lambda _: True) if qwen3 else (lambda i: i % 2 == 0 and i < last)
-    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, window, rule)
-    only = set(c.mlp_only_layers or ())
-    step = c.decoder_sparse_step
-    dense = [i in only or (i + 1) % step != 0 for i in range(c.num_hidden_layers)]
-
-    def attention(windowed: Expr | None) -> Attention:
-        if not qwen3:
-            return rotary_attention(windowed, qkv_bias=c.qkv_bias)
-        bias = c.attention_bias
-        return rotary_attention(windowed, qkv_bias=bias, out_bias=bias, qk_norm="head")
-
-    shared = None if qwen3 else c.shared_expert_intermediate_size
-    refuse(not qwen3 and shared is None, "missing key 'shared_expert_intermediate_size'")
-    function = activation(c.hidden_act)
-    moe = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=function,
-        shared=None if shared is None else sym.shared_intermediate,
-        shared_gate=shared is not None,
-    )
-    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
-    if any(dense):
-        refuse(
-            any(kinds) and not all(kinds),
-            "key 'mlp_only_layers': dense layers beside windows in some layers are not modelled",
-        )
-        mixer = attention(sym.window if all(kinds) else None)
-        sections, counts = expert_sections(
-            dense, pre_norm_layer(mixer, mlp), pre_norm_layer(mixer, moe)
-        )
-    else:
-        sections, counts = layer_sections(kinds, lambda w: pre_norm_layer(attention(w), moe))
-    sizes = moe_sizes(
-        c,
-        experts=c.num_experts,
-        active=c.num_experts_per_tok,
-        width=c.moe_intermediate_size,
-        shared_intermediate=shared,
-        intermediate=c.intermediate_size if any(dense) else None,
-        window=window if any(kinds) else None,
-    )
-    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
-
-
 def expert_sections(
     dense: list[bool], plain: Block, routed: Block
 ) -> tuple[tuple[Section, ...], Sizes]:
@@ -211,16 +148,6 @@ def expert_sections(
         Section(label="dense_layers", count=sym.dense_layers, block=plain),
         Section(label="expert_layers", count=sym.layers - sym.dense_layers, block=routed),
     ), values
-
-
-def qwen2_moe(c: QwenMoeConfig, name: str) -> Model:
-    """Qwen 1.5 and 2 MoE: a gated shared expert beside the routed ones."""
-    return _qwen_moe(c, name, qwen3=False)
-
-
-def qwen3_moe(c: QwenMoeConfig, name: str) -> Model:
-    """Qwen 3 MoE: no shared expert."""
-    return _qwen_moe(c, name, qwen3=True)
 
 
 def olmoe(c: OlmoeConfig, name: str) -> Model:
@@ -276,15 +203,11 @@ def gpt_oss(c: GptOssConfig, name: str) -> Model:
 
 FAMILIES = {
     "mixtral": Family(MixtralConfig, mixtral, "mixtral-8x7b"),
-    "qwen2_moe": Family(QwenMoeConfig, qwen2_moe, "qwen1.5-moe-a2.7b"),
-    "qwen3_moe": Family(
-        QwenMoeConfig, qwen3_moe, "qwen3-30b-a3b", {"num_local_experts": "num_experts"}
-    ),
     "olmoe": Family(OlmoeConfig, olmoe, "olmoe-1b-7b"),
     "gpt_oss": Family(
         GptOssConfig,
         gpt_oss,
         "gpt-oss-20b",
-        ignored="experts_per_token initial_context_length swiglu_limit",
+        ignored="experts_per_token initial_context_length swiglu_alpha swiglu_limit",
     ),
 }

@@ -124,11 +124,11 @@ def granitemoe(c: GraniteMoeConfig, name: str) -> Model:
 
 
 def phimoe(c: PhimoeConfig, name: str) -> Model:
-    """Phi-3.5-MoE: every layer has the window, where one is given."""
+    """Phi-3.5-MoE: LayerNorms, and the window in every layer where one is given."""
     norm = NormSpec(features=sym.hidden, kind="layer")
     bias = c.attention_bias
-    windowed = None if c.sliding_window is None else sym.window
-    attention = rotary_attention(windowed, qkv_bias=bias, out_bias=bias)
+    window = None if c.sliding_window is None else sym.window
+    attention = rotary_attention(window, qkv_bias=bias, out_bias=bias)
     layer = pre_norm_layer(attention, _experts(c.hidden_act))
     ends = Decoder(norm=norm, tied=c.tie_word_embeddings, head_bias=c.lm_head_bias)
     sections = ends.around(_layers(replace(layer, mixer_norm=norm, mlp_norm=norm)))
@@ -183,7 +183,9 @@ FAMILIES = {
         ignored="attention_multiplier embedding_multiplier logits_scaling residual_multiplier",
     ),
     "phimoe": Family(PhimoeConfig, phimoe, "phi-3.5-moe", ignored="input_jitter_noise"),
-    "dbrx": Family(DbrxConfig, dbrx, "dbrx", ignored="emb_pdrop max_seq_len resid_pdrop"),
+    "dbrx": Family(
+        DbrxConfig, dbrx, "dbrx", ignored="emb_pdrop max_seq_len num_key_value_heads resid_pdrop"
+    ),
     "minimax_m2": Family(
         MinimaxConfig,
         minimax,

@@ -14,8 +14,9 @@ from lifesym.families.base import (
     refuse,
     rotated,
 )
-from lifesym.families.hybrid import attention, mixed_sections, pruned
+from lifesym.families.hybrid import attention, pruned
 from lifesym.families.mamba import Kernel, groups
+from lifesym.families.mixed import mixed_sections
 from lifesym.model import Model
 
 CHUNK = 64

@@ -8,7 +8,7 @@ collective      algorithm           messages                              bytes 
 ==============  ==================  ====================================  =================
 all-reduce      ring                $2(n-1)$                              $2m(n-1)/n$
 all-reduce      halving-doubling    $2\log_2 n$                           $2m(n-1)/n$
-all-reduce      tree                $2\log_2 n$                           $2m\log_2 n$
+all-reduce      tree                $2\lceil\log_2 n\rceil$               $2m\lceil\log_2 n\rceil$
 all-gather      ring                $n-1$                                 $m(n-1)/n$
 reduce-scatter  ring                $n-1$                                 $m(n-1)/n$
 all-to-all      pairwise            $n-1$                                 $m(n-1)/n$
@@ -16,7 +16,8 @@ point-to-point  direct              $1$                                   $m$
 ==============  ==================  ====================================  =================
 
 m is the whole tensor: what each device ends with (all-gather), or starts with (all others; for
-all-to-all, the device's own part). The logarithms are exact for powers of two. Sources: Thakur et
+all-to-all, the device's own part). A tree counts its critical path, through the root. Logarithms of
+a symbol are not rounded, which is exact for powers of two. Sources: Thakur et
 al., IJHPCA 19(1), 2005, section 4; Rabenseifner, ICCS 2004, section 3.
 """
 
@@ -58,10 +59,10 @@ class Collective(Operator):
         """Check the pattern and the algorithm as well as the sizes."""
         super().__post_init__()
         require(self.algorithm in ("ring", "halving_doubling", "tree"), "unknown algorithm")
-        tree = self.algorithm != "ring" and self.pattern == "all_reduce"
+        halving = self.algorithm == "halving_doubling" and self.pattern == "all_reduce"
         n = sympify(self.devices)
         power = not n.is_Integer or int(n).bit_count() == 1
-        require(power or not tree, f"{self.algorithm} needs a power of two, not {self.devices}")
+        require(power or not halving, f"{self.algorithm} needs a power of two, not {self.devices}")
 
     def traffic(self) -> tuple[Expr, Expr]:
         """Messages a device sends, and how often the whole tensor's bytes."""
@@ -72,7 +73,7 @@ class Collective(Operator):
             return n - 1, (n - 1) / n
         if self.algorithm == "ring":
             return 2 * (n - 1), 2 * (n - 1) / n
-        rounds = Integer(int(n).bit_length() - 1) if n.is_Integer else log(n, 2)
+        rounds = Integer((int(n) - 1).bit_length()) if n.is_Integer else log(n, 2)
         share = 2 * (n - 1) / n if self.algorithm == "halving_doubling" else 2 * rounds
         return 2 * rounds, share
 

@@ -9,6 +9,7 @@ from sympy import Add, Expr, Integer, S
 
 from lifesym.cost import BITS_PER_BYTE, Cost
 from lifesym.formats import Format, Precision
+from lifesym.operators.attention import KVAppend
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
@@ -54,6 +55,10 @@ class Fused(Operator):
     def parameters(self) -> Expr:
         """The parts' learned values."""
         return Add(*self.weight_roles.values())
+
+    def held(self, tokens: Expr) -> Expr:
+        """Cached elements of one sequence of so many tokens, of its parts."""
+        return Add(*(part.held(tokens) for part in self.parts if isinstance(part, KVAppend)))
 
     def cost(self, precision: Precision) -> Cost:
         """The parts' sum less the traffic that stays inside the kernel."""

@@ -8,7 +8,7 @@ quantity less the old one.
 from collections.abc import Callable
 from dataclasses import replace
 
-from sympy import Add, Expr, factor_terms
+from sympy import Add, Expr, Rational, factor_terms
 
 from lifesym import symbols as sym
 from lifesym.cost import Cost
@@ -38,8 +38,12 @@ COLUMNS = (
 
 REWRITES: dict[str, Rewrite] = {
     "LoRA on queries and values": Lora(rank=sym.rank, targets=("attn_q", "attn_v")),
+    "two LoRA adapters in a batch": Lora(rank=sym.rank, targets=("attn_q", "attn_v"), adapters=2),
     "bottleneck adapters": Bottleneck(width=sym.rank),
     "KV budget": CachePolicy(budget=sym.budget),
+    "KV budget, tokens ranked": CachePolicy(budget=sym.budget, scored=True),
+    "half of the KV cache kept": CachePolicy(keep=Rational(1, 2)),
+    "pages of 16 tokens": CachePolicy(page=16),
     "low-rank KV": CachePolicy(rank=sym.rank),
     "KV shared by two layers": CachePolicy(share=2),
     "flash attention": Fusion(rules=("flash",)),
@@ -47,13 +51,14 @@ REWRITES: dict[str, Rewrite] = {
     "fused gate and up": Fusion(rules=("gate_up",)),
     "fused activation": Fusion(rules=("activation",)),
     "fused norms": Fusion(rules=("norm",)),
+    "whole layer in one kernel": Fusion(rules=("layer",)),
     "tensor parallel": TensorParallel(devices=sym.devices),
     "and sequence parallel": lambda trace: SequenceParallel(devices=sym.devices)(
         TensorParallel(devices=sym.devices)(trace)
     ),
 }
 FORMATS: dict[str, dict[str, Format | str]] = {
-    "quantized weights": {"weights": symbolic_format("weight")},
+    "quantized weights": {"weights": Format(name="symbolic", bits=sym.weight_bits)},
     "quantized KV cache": {"kv": symbolic_format("kv")},
 }
 

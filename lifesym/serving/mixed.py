@@ -24,8 +24,8 @@ from lifesym.roofline import total
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Logits, Trace
 
-_ADDED = ("tokens", "rows", "elements")
-"""The size that grows with the tokens of a pass, in operators that see nothing else of it."""
+_ADDED = ("tokens", "rows", "elements", "batch")
+"""The size that grows with a pass, in operators of which nothing else differs between groups."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -110,10 +110,10 @@ def _merged(parts: list[Operator]) -> Operator:
     if not others:
         return first
     names = {item.name for item in fields(first)}
-    grows = next((name for name in _ADDED if name in names), None)
-    if grows and all(_alike(first, other, grows) for other in others):
-        tokens: Expr = Add(*(getattr(part, grows) for part in parts))
-        return replace(first, **{grows: tokens})
+    for grows in (name for name in _ADDED if name in names):
+        if all(_alike(first, other, grows) for other in others):
+            added: Expr = Add(*(getattr(part, grows) for part in parts))
+            return replace(first, **{grows: added})
     if isinstance(first, Fused) and all(_same_parts(first, other) for other in others):
         return _merged_fused(parts)
     if any(part.parameters != 0 for part in parts):

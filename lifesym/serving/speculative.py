@@ -96,6 +96,28 @@ class Speculation:
         return Result(name="speculative step", unit="s", expr=expr, terms=self.terms)
 
     @cached_property
+    def ttft(self) -> Result:
+        """Time to first token: the target's prefill, and the draft model's after it."""
+        drafts = S.Zero if self.draft is None else self.draft.ttft.expr
+        return Result(name="speculative TTFT", unit="s", expr=self.target.ttft.expr + drafts)
+
+    @cached_property
+    def memory(self) -> Result:
+        """Bytes of both models' weights and caches; of the target and one module without a draft.
+
+        Embedding and head of a module are the target's.
+        """
+        f = self.target
+        if self.draft is not None:
+            more = self.draft.memory.expr
+        else:
+            module = prediction_module(f).filter(lambda entry: entry.section != "head")
+            tokens = f.past + f.prompt + f.generate
+            cached = f.precision.kv_bytes(f.local_batch * module.cache_elements(tokens))
+            more = Add(*f.held(module).values()) + cached
+        return Result(name="speculative memory", unit="byte", expr=f.memory.expr + more)
+
+    @cached_property
     def tpot(self) -> Result:
         """Time per output token at context `symbols.past`: the step over its expected tokens."""
         return Result(name="speculative TPOT", unit="s", expr=self.step.expr / self.expected)

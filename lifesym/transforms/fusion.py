@@ -64,7 +64,7 @@ def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) ->
     """Apply fusion rules, or a named set of them (`FUSIONS`), to a trace.
 
     Raises:
-        SymbolError: an unknown rule or set.
+        SymbolError: an unknown rule or set, or whole layers of which some share a cache.
     """
     chosen = FUSIONS.get(rules) if isinstance(rules, str) else tuple(rules)
     if chosen is None:
@@ -96,7 +96,7 @@ def _runs(
 ) -> Trace:
     """Replace each run of neighbours with these names by one operator."""
     rows: list[Entry] = []
-    for (_, inside), run in groupby(trace, key=lambda e: (e.section, e.name in names)):
+    for (_, _, inside), run in groupby(trace, key=lambda e: (e.section, e.count, e.name in names)):
         entries = list(run)
         if inside and len(entries) > 1:
             entries = [_fused(entries, name, build(tuple(e.operator for e in entries)))]
@@ -151,6 +151,8 @@ def _layers(trace: Trace) -> Trace:
         if section in ("embed", "head") or len(parts) == 1:
             rows.extend(entries)
             continue
+        if len({entry.count for entry in entries}) != 1:
+            raise SymbolError("layers that share a cache cannot be kernels of one kind")
         stream = elements_written(parts[-1])
         read = Add(*(elements_read(part) for part in parts))
         written = Add(*(elements_written(part) for part in parts))

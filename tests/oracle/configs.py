@@ -162,43 +162,36 @@ def mixtral(rng: Random) -> Config:
     return _decoder(rng, "mixtral", sliding_window=rng.choice([None, 6]), **more)
 
 
-def qwen2_moe(rng: Random) -> Config:
-    """Shared experts, and layers without experts."""
+def _qwen_moe(rng: Random, family: str, **more: Any) -> Config:
     config = _decoder(
         rng,
-        "qwen2_moe",
-        num_experts=4,
-        num_experts_per_tok=rng.randint(1, 4),
-        moe_intermediate_size=rng.randint(5, 40),
-        shared_expert_intermediate_size=rng.randint(5, 40),
-    )
-    config.pop("head_dim")
-    if rng.random() < 0.5:  # windows in every other layer, up to max_window_layers
-        windows = {"use_sliding_window": True, "sliding_window": 6, "max_window_layers": 2}
-        return config | windows
-    dense = {
-        "decoder_sparse_step": rng.choice([1, 2]),
-        "mlp_only_layers": rng.choice([[], [0]]),
-    }
-    return config | dense | {"sliding_window": 0}  # as configs without windows are saved
-
-
-def qwen3_moe(rng: Random) -> Config:
-    """No shared experts; windows in every layer or in none; heads of hidden / heads by default."""
-    config = _decoder(
-        rng,
-        "qwen3_moe",
+        family,
         num_experts=4,
         num_experts_per_tok=rng.randint(1, 4),
         moe_intermediate_size=rng.randint(5, 40),
         decoder_sparse_step=rng.choice([1, 2]),
         mlp_only_layers=rng.choice([[], [0]]),
+        use_sliding_window=rng.random() < 0.5,
+        sliding_window=rng.randint(3, 20),
+        **more,
     )
     if rng.random() < 0.5:
         config.pop("head_dim")
-        config["hidden_size"] = 4 * config["num_attention_heads"]
-    windows = {"use_sliding_window": True, "sliding_window": 6}
-    return config | (windows if rng.random() < 0.5 else {})
+    return config
+
+
+def qwen2_moe(rng: Random) -> Config:
+    """Shared experts, layers without experts, windows in every other layer."""
+    shared = rng.randint(5, 40)
+    windowed = rng.randint(0, 4)
+    return _qwen_moe(
+        rng, "qwen2_moe", shared_expert_intermediate_size=shared, max_window_layers=windowed
+    )
+
+
+def qwen3_moe(rng: Random) -> Config:
+    """No shared experts; windows in all layers; heads of hidden / heads unless given."""
+    return _qwen_moe(rng, "qwen3_moe")
 
 
 def olmoe(rng: Random) -> Config:
@@ -218,13 +211,13 @@ def gpt_oss(rng: Random) -> Config:
 def _latent(rng: Random, family: str) -> Config:
     heads = rng.choice([1, 2, 4])
     nope, rope = rng.choice([4, 8]), rng.choice([2, 4])
-    return {
+    config = {
         "model_type": family,
         "vocab_size": rng.randint(40, 200),
         "hidden_size": rng.choice([16, 24]),
         "intermediate_size": rng.randint(10, 60),
         "moe_intermediate_size": rng.randint(5, 20),
-        "num_hidden_layers": 3,
+        "num_hidden_layers": rng.randint(3, 5),
         "num_attention_heads": heads,
         "num_key_value_heads": heads,
         "n_routed_experts": 4,
@@ -232,7 +225,7 @@ def _latent(rng: Random, family: str) -> Config:
         "num_experts_per_tok": 2,
         "n_group": 1,
         "topk_group": 1,
-        "first_k_dense_replace": rng.choice([0, 1]),
+        "first_k_dense_replace": rng.choice([0, 1, 2]),
         "q_lora_rank": rng.choice([None, 6]),
         "kv_lora_rank": rng.choice([4, 10]),
         "qk_nope_head_dim": nope,
@@ -242,6 +235,10 @@ def _latent(rng: Random, family: str) -> Config:
         "pad_token_id": None,
         "attention_bias": rng.random() < 0.5,
     }
+    for key in ("first_k_dense_replace", "q_lora_rank", "n_shared_experts"):
+        if rng.random() < 0.3:
+            config.pop(key)
+    return config
 
 
 def deepseek_v2(rng: Random) -> Config:
@@ -255,9 +252,10 @@ def deepseek_v3(rng: Random) -> Config:
 
 
 def glm4_moe_lite(rng: Random) -> Config:
-    """V3 whose dense layers are listed."""
-    types = ["dense", "sparse", rng.choice(["dense", "sparse"])]
-    return _latent(rng, "glm4_moe_lite") | {"mlp_layer_types": types}
+    """V3 whose dense layers are listed, or the first alone, whatever else the config says."""
+    config = _latent(rng, "glm4_moe_lite")
+    types = [rng.choice(["dense", "sparse"]) for _ in range(config["num_hidden_layers"])]
+    return config | rng.choice([{}, {"mlp_layer_types": types}])
 
 
 def ministral3(rng: Random) -> Config:
@@ -284,7 +282,7 @@ def granitemoe(rng: Random) -> Config:
 def phimoe(rng: Random) -> Config:
     """Biases, and the two experts a token that its router chooses."""
     config = _experts(rng, "phimoe") | {"num_experts_per_tok": 2}
-    config["sliding_window"] = rng.choice([None, 5, 11])
+    config["sliding_window"] = rng.choice([None, 7, 15])
     config.pop("head_dim")
     return config | {"attention_bias": rng.random() < 0.5, "lm_head_bias": rng.random() < 0.5}
 

@@ -1,0 +1,110 @@
+"""What ``lifesym forecast`` says: the numbers of a forecast, as data and as tables."""
+
+from typing import TYPE_CHECKING, Any
+
+from lifesym.cli.output import table, whole
+
+if TYPE_CHECKING:
+    from lifesym.hardware import Hardware
+    from lifesym.inference import Forecast
+    from lifesym.roofline import Term
+
+
+def summary(result: "Forecast") -> dict[str, Any]:
+    """The contract's keys, and the terms of both phases."""
+    tpot = result.tpot
+    energy = None if result.hardware.static_power is None else float(result.energy)
+    return {
+        "model": result.model.name,
+        "hardware": result.hardware.name,
+        "weights": result.precision.weights.name,
+        "activations": result.precision.activations.name,
+        "kv": result.precision.kv.name,
+        "ttft_s": float(result.ttft),
+        "tpot_s": float(tpot.mean),
+        "tpot_first_s": float(tpot.first),
+        "tpot_last_s": float(tpot.last),
+        "tps": float(result.tps),
+        "latency_s": float(result.latency),
+        "memory_bytes": whole(result.memory.expr),
+        "capacity_bytes": {part.name: whole(part.value) for part in result.capacity.parts},
+        "energy_j": energy,
+        "bottleneck": {phase: result.bottleneck(phase) for phase in ("prefill", "decode")},
+        "terms": {"prefill": _terms(result.ttft.terms), "decode": _terms(tpot.mean.terms)},
+    }
+
+
+def _terms(terms: "tuple[Term, ...]") -> list[dict[str, Any]]:
+    rows = []
+    total = sum(float(term.time.doit()) for term in terms)
+    for term in terms:
+        seconds = {
+            f"{name}_s": float(getattr(term, name).doit())
+            for name in ("compute", "memory", "dispatch", "network", "time")
+        }
+        share = seconds["time_s"] / total if total else 0.0
+        rows.append({"name": term.name, "section": term.section, **seconds, "share": share})
+    return rows
+
+
+_MORE = {
+    "speculative": "speculative decoding",
+    "pipeline": "in a pipeline",
+    "continuous": "continuous batching",
+    "contexts": "at the contexts given",
+}
+
+
+def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
+    """The same as tables."""
+    from lifesym.report.units import quantity  # noqa: PLC0415
+
+    energy = "not known" if data["energy_j"] is None else quantity(data["energy_j"], "J")
+    bound = data["bottleneck"]
+    rows = [
+        ["TTFT", quantity(data["ttft_s"], "s"), f"{bound['prefill']}-bound"],
+        ["TPOT, mean", quantity(data["tpot_s"], "s"), f"{bound['decode']}-bound"],
+        ["TPOT, first step", quantity(data["tpot_first_s"], "s"), ""],
+        ["TPOT, last step", quantity(data["tpot_last_s"], "s"), ""],
+        ["TPS", quantity(data["tps"], "token/s"), "all sequences"],
+        ["latency", quantity(data["latency_s"], "s"), "prompt and generation"],
+        ["memory", quantity(data["memory_bytes"], "byte"), "weights and KV cache"],
+        ["energy", energy, "at most, from the TDP" if hardware.static_power else ""],
+    ]
+    if "cost_per_million_tokens" in data:
+        rows.append(["cost", f"{data['cost_per_million_tokens']:.4g}", "a million tokens"])
+    for key, title in _MORE.items():
+        for name, value in data.get(key, {}).items():
+            word, _, suffix = name.rpartition("_")
+            unit = {"s": "s", "bytes": "byte"}.get(suffix)
+            shown = quantity(value, unit) if unit else f"{value:.3g}"
+            rows.append([(word if unit else name).replace("_", " "), shown, title])
+    formats = f"{data['weights']} weights, {data['activations']} activations, {data['kv']} KV"
+    table(f"{data['model']} on {data['hardware']} ({formats})", ["", "forecast", ""], rows)
+    for phase in ("prefill", "decode"):
+        _print_terms(phase, data["terms"][phase])
+
+
+_SUMMED = ("compute_s", "memory_s", "time_s", "share")
+
+
+def _print_terms(phase: str, terms: list[dict[str, Any]]) -> None:
+    from lifesym.report.units import quantity  # noqa: PLC0415
+
+    merged: dict[str, dict[str, float]] = {}
+    for term in terms:
+        row = merged.setdefault(term["name"], dict.fromkeys(_SUMMED, 0.0))
+        for key in row:
+            row[key] += term[key]
+    body = [
+        [
+            name,
+            quantity(row["compute_s"], "s"),
+            quantity(row["memory_s"], "s"),
+            quantity(row["time_s"], "s"),
+            f"{100 * row['share']:.1f} %",
+        ]
+        for name, row in sorted(merged.items(), key=lambda item: -item[1]["time_s"])
+    ]
+    title = f"{phase}: {'whole prompt' if phase == 'prefill' else 'mean step'}, slowest first"
+    table(title, ["operator", "compute", "memory", "time", "share"], body, right=4)
