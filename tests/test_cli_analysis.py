@@ -8,7 +8,7 @@ from command_line import CommandLine
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.analysis import device_point, local_elasticities
+from lifesym.analysis import crossover, device_point, local_elasticities
 
 
 def test_sensitivity(run: CommandLine, tmp_path: Path) -> None:
@@ -117,7 +117,15 @@ def test_design(run: CommandLine, tmp_path: Path) -> None:
         (["sensitivity", "llama-2-7b", "--on", "v10"], "did you mean"),
         (["sensitivity", "llama-2-7b", "--on", "v100", "--plot", "a.gif"], ".png, .pdf or .svg"),
         (["sensitivity", "llama-2-7b", "--on", "v100", "--lift", "hiden"], "did you mean 'hidden'"),
-        (["crossover", "llama-2-7b", "--on", "v100", "--over", "rank"], "does not depend on rank"),
+        (["crossover", "llama-2-7b", "--on", "v100", "--over", "source"], "not depend on source"),
+        (
+            ["crossover", "llama-2-7b", "--on", "v100", "--over", "past", "--parts", "attn"],
+            "two beginnings",
+        ),
+        (
+            ["regimes", "llama-2-7b", "--on", "v100", "--over", "batch", "--metric", "latency"],
+            "latency has no table of operators",
+        ),
         (
             ["regimes", "llama-2-7b", "--on", "v100", "--over", "batch,past,peak"],
             "one symbol, or two",
@@ -152,3 +160,106 @@ def test_bad_questions_end_with_one_line(
     assert result.stdout == ""
     assert len(result.stderr.splitlines()) == 1
     assert message in result.stderr
+
+
+@pytest.mark.parametrize("chart", ["bars", "tornado", "map", "roofline"])
+def test_charts_of_sensitivity(run: CommandLine, tmp_path: Path, chart: str) -> None:
+    picture = tmp_path / f"{chart}.png"
+    run(
+        "sensitivity", "llama-2-7b", "--on", "v100", "--plot", str(picture), "--chart", chart,
+        "--devices", "a100-40gb" if chart == "map" else "",
+    )  # fmt: skip
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_shares_are_printed(run: CommandLine) -> None:
+    shown = run("sensitivity", "llama-2-7b", "--on", "v100").stdout
+    assert "share" in shown
+    assert "mlp_gate" in shown
+
+
+def test_options_are_asked_about_like_sizes(run: CommandLine) -> None:
+    """Bits, ranks and chunks: the answer is put back through a forecast of its own."""
+    command = ["design", "llama-2-7b", "--on", "v100", "--json"]
+    bits = json.loads(run(*command, "--over", "weight_bits", "--at-most", "0.01").stdout)
+    assert bits["answer"] == 10
+    assert bits["achieved"] <= 0.01 < bits["next_misses"]
+    rank = json.loads(
+        run(*command, "--over", "rank", "--metric", "ttft", "--at-most", "0.075").stdout
+    )
+    f = ls.forecast(
+        ls.load_model("llama-2-7b"), ls.load_hardware("v100"), 512, 128, lora=rank["answer"]
+    )
+    assert rank["achieved"] == pytest.approx(float(f.ttft), rel=1e-12)
+    assert rank["achieved"] <= 0.075 < rank["next_misses"]
+    chunk = json.loads(
+        run(*command, "--over", "chunk", "--metric", "ttft", "--at-most", "0.1").stdout
+    )
+    cut = ls.forecast(
+        ls.load_model("llama-2-7b"), ls.load_hardware("v100"), 512, 128, chunk=chunk["answer"]
+    )
+    assert chunk["achieved"] == pytest.approx(float(cut.ttft), rel=1e-12)
+    lifted = json.loads(
+        run("sensitivity", "llama-2-7b", "--on", "v100", "--lift", "weight_bits", "--json").stdout
+    )
+    assert lifted["at"]["weight_bits"] == 16
+
+
+def test_crossovers_of_options_and_of_parts(run: CommandLine) -> None:
+    latent = json.loads(
+        run(
+            "crossover", "deepseek-v2-lite", "--on", "v100", "--batch", "16", "--over", "past",
+            "--dispatch-time", "4e-6", "--against-mla", "decompressed", "--json",
+        ).stdout
+    )  # fmt: skip
+    (row,) = latent["crossovers"]
+    device = ls.load_hardware("v100").with_(dispatch_time=4e-6)
+    absorbed, decompressed = (
+        ls.forecast(ls.load_model("deepseek-v2-lite"), device, batch=16, mla=name).tpot  # type: ignore[arg-type]
+        for name in ("absorbed", "decompressed")
+    )
+    (expected,) = crossover(absorbed, decompressed, "past", (0, 4096))
+    assert row["value"] == pytest.approx(float(expected.value), rel=1e-12)
+    assert row["smaller_above"] == expected.smaller
+    assert "batch" in row["formula"]
+    chunks = json.loads(
+        run(
+            "crossover", "llama-2-7b", "--on", "v100", "--metric", "ttft", "--over", "prompt",
+            "--to", "3000", "--chunk", "512", "--against-chunk", "0", "--json",
+        ).stdout
+    )  # fmt: skip
+    assert chunks["crossovers"]
+    assert all(row["high"] == row["low"] + 1 for row in chunks["crossovers"])
+    parts = json.loads(
+        run(
+            "crossover", "llama-2-7b", "--on", "v100", "--over", "past", "--parts", "attn,mlp",
+            "--json",
+        ).stdout
+    )  # fmt: skip
+    (row,) = parts["crossovers"]
+    assert row["smaller_above"] == "second"
+    assert row["formula"]
+    cache = run(
+        "crossover", "llama-2-7b", "--on", "v100", "--over", "past", "--against-kv", "int8",
+        "--json",
+    )  # fmt: skip
+    assert json.loads(cache.stdout)["crossovers"] == []
+
+
+def test_whole_answers_are_printed_in_full(run: CommandLine) -> None:
+    shown = run(
+        "design", "llama-2-7b", "--on", "v100", "--over", "past", "--at-most", "0.02",
+    ).stdout  # fmt: skip
+    lines = {
+        line.split("│")[1].strip(): line.split("│")[2].strip()
+        for line in shown.splitlines()
+        if "│" in line
+    }
+    assert lines["most past"].isdecimal()
+    assert lines["tpot there"] != lines["tpot one further"]
+
+
+def test_regimes_of_a_map_name_the_operators(run: CommandLine) -> None:
+    shown = run("regimes", "llama-2-7b", "--on", "v100", "--over", "batch,past", "--to", "300")
+    assert "compute: " in shown.stdout
+    assert "attn_q" in shown.stdout

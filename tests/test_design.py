@@ -135,14 +135,16 @@ def test_infeasible_targets_say_why_and_by_which_term() -> None:
         ),
         (lambda: design(sym.past / sym.batch, "batch", {"past": 1}, at_most=1), "no largest one"),
         (
-            lambda: design(CeilDiv(sym.past, sym.page), "past", {"page": 7}, at_most=3),
+            lambda: design(
+                CeilDiv(sym.past, sym.page), "past", {"page": 7}, at_most=3, between=(0, 2**23)
+            ),
             "range of at most",
         ),
         (lambda: approximate(F.tpot, {"past": (1, 9)}, DEVICE, keep=1), "also depends on batch"),
         (lambda: approximate(F.tpot, {"past": (1, 9)}, DEVICE, keep=1, share=0.1), "one of share"),
         (lambda: approximate(F.tpot, {"past": (9, 1)}, DEVICE, keep=1), "nothing lies"),
         (
-            lambda: approximate(CeilDiv(sym.past, 7), {"past": (1, 9)}, share=2),
+            lambda: approximate(CeilDiv(sym.past, 7), {"past": (1, 9)}, share=0.2),
             "no interval bounds",
         ),
         (lambda: pareto({"a": (1, 2), "b": (1,)}), "same objectives"),
@@ -329,3 +331,46 @@ def test_rates_for_the_mean_of_a_generation(over: str) -> None:
     assert float(reached) == pytest.approx(1.5 * full, rel=1e-4)
     with pytest.raises(ls.InfeasibleError, match=f"no {over} brings latency to 0"):
         design(result, over, values, at_most=Rational(1, 10**4))
+
+
+@pytest.mark.parametrize(
+    ("metric", "over"),
+    [("mean", "bandwidth"), ("mean", "peak"), ("latency", "vector_peak"), ("chunked", "bandwidth")],
+)
+def test_rates_of_sums_are_put_back(metric: str, over: str) -> None:
+    """The crossing of a sum of maxima lies inside its range, and moves with the rate."""
+    chunk = 64 if metric == "chunked" else None
+    f = ls.forecast(
+        ls.load_model("llama-2-7b"), ls.Hardware.symbolic(), 640, 65, batch=8, chunk=chunk
+    )
+    result = {"mean": f.tpot.mean, "latency": f.latency, "chunked": f.ttft}[metric]
+    values = without(over)
+    full = sym.bind(result.expr, DEVICE)
+    slower = full * Rational(101, 100)
+    found = design(result, over, values, at_most=slower)
+    assert found.answer < DEVICE[sym.resolve(over)]
+    reached = sym.bind(result.expr, {**values, over: found.solution})
+    assert float(reached / slower) == pytest.approx(1, rel=1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "metric"), [("mixtral-8x7b", "tpot"), ("deepseek-v2-lite", "tps")]
+)
+def test_experts_need_no_range(name: str, metric: str) -> None:
+    f = ls.forecast(ls.load_model(name), ls.Hardware.symbolic(), 100, 2, batch=sym.batch)
+    result = getattr(f, metric)
+    at = {**without("batch"), "past": 100}
+    here = sym.bind(result.expr, {**at, "batch": 40})
+    options = {"at_most": here} if metric == "tpot" else {"at_least": here}
+    found = design(result, "batch", at, **options)  # type: ignore[arg-type]
+    assert found.answer == 40
+    with pytest.raises(ls.SymbolError, match="up to 1048576 meets the target"):
+        design(f.tpot, "batch", at, at_most=10**9)
+
+
+def test_the_largest_chunk_needs_no_range() -> None:
+    f = ls.forecast(ls.load_model("llama-2-7b"), ls.Hardware.symbolic(), 700, 2, chunk=sym.chunk)
+    found = design(f.ttft, "chunk", DEVICE, at_most=sym.bind(f.ttft.expr, {**DEVICE, "chunk": 80}))
+    assert found.answer <= 80
+    assert found.next_misses is not None
+    assert found.achieved <= found.target < found.next_misses

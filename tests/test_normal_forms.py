@@ -189,7 +189,6 @@ def test_the_threshold_is_where_the_error_falls_below_the_bound() -> None:
     ("ask", "message"),
     [
         (lambda: leading(F.tpot, "rank"), "does not depend on rank"),
-        (lambda: leading(F.tpot.mean, "prompt"), "not known"),
         (
             lambda: leading(sym.past - sym.past * sym.batch / sym.batch + sym.batch, "past"),
             "does not depend",
@@ -201,3 +200,10 @@ def test_the_threshold_is_where_the_error_falls_below_the_bound() -> None:
 def test_bad_questions_get_clear_answers(ask: object, message: str) -> None:
     with pytest.raises(ls.LifesymError, match=message):
         ask()  # type: ignore[operator]
+
+
+def test_a_product_in_a_denominator_has_a_name() -> None:
+    folded = let(F.tpot, {"attained": sym.bandwidth * sym.memory_efficiency})
+    assert "bandwidth" not in folded.lines()[0]
+    assert "/attained" in folded.lines()[0]
+    assert folded.unfold() == F.tpot.expr

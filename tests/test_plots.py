@@ -102,3 +102,52 @@ def test_a_file_that_cannot_be_written_is_a_clear_error(tmp_path: Path, name: st
     made = plots.elasticity_map({"a": {sym.batch: sym.exact(1)}})
     with pytest.raises(ls.SpecError, match="plot"):
         plots.save(made, tmp_path / name)
+
+
+def test_a_wide_axis_is_logarithmic_and_scaled() -> None:
+    grid = np.geomspace(1e9, 1e14, 50)
+    found = regimes(F.tpot, "bandwidth", (1e9, 1e14), without(sym.bandwidth))
+    made = plots.stacked_time(F.tpot, "bandwidth", grid, without(sym.bandwidth), boundaries=found)
+    axes = made.axes[0]
+    assert axes.get_xscale() == "log"
+    assert axes.get_xlim() == pytest.approx((1e-3, 100))
+    assert axes.get_xlabel() == "memory bandwidth [TB/s]"
+    assert "regime changes" in axes.get_legend_handles_labels()[1]
+
+
+def test_a_map_of_many_small_regimes_counts_operators() -> None:
+    """Where what has no name would be the largest area, the colour is a number."""
+    f = ls.forecast(ls.load_model("deepseek-v2-lite"), ls.Hardware.symbolic(), batch=sym.batch)
+    x, y = np.geomspace(1, 4096, 60), np.geomspace(9e9, 9e13, 60)
+    at = {**POINT, sym.past: 2048}
+    chart = regime_map(
+        f.tpot, ("batch", "bandwidth"), x, y, {s: v for s, v in at.items() if s != sym.bandwidth}
+    )
+    made = plots.regime_chart(chart)
+    assert (chart.ids >= 6).mean() > 0.1
+    assert made.axes[1].get_ylabel() == f"operators bound by memory, of {len(chart.regimes[0])}"
+    drawn = made.axes[0].collections[0].get_array()
+    bound = [list(one.values()).count("memory") for one in chart.regimes]
+    assert (np.asarray(drawn).reshape(chart.ids.shape) == np.array(bound)[chart.ids]).all()
+
+
+def test_ends_of_a_tornado_are_sizes_in_full() -> None:
+    made = plots.tornado_bars(tornado(F.tpot, HERE, 0.2), "TPOT", "s")
+    texts = {text.get_text() for text in made.axes[0].texts}
+    assert "12.8 … 19.2" in texts
+    assert "1,638.4 … 2,457.6" in texts
+    assert any("TB/s" in text for text in texts)
+
+
+def test_the_roofline_of_many_operators_leaves_room_for_the_axes() -> None:
+    f = ls.forecast(ls.load_model("deepseek-v2-lite"), ls.Hardware.symbolic(), batch=sym.batch)
+    made = plots.roofline(f.ttft, {**HERE, sym.prompt: 512}, peak=125e12, bandwidth=900e9)
+    made.canvas.draw()
+    box = made.axes[0].get_position()
+    assert box.width > 0.7
+    assert box.height > 0.45
+    (ridge,) = (text for text in made.axes[0].texts if "ridge" in text.get_text())
+    inside = made.axes[0].get_window_extent()
+    extent = ridge.get_window_extent()
+    assert inside.x0 <= extent.x0
+    assert extent.x1 <= inside.x1

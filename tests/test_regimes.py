@@ -275,3 +275,41 @@ def test_a_cubic_is_met_exactly() -> None:
 def test_bad_questions_get_clear_answers(ask: object, message: str) -> None:
     with pytest.raises(ls.SymbolError, match=message):
         ask()  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("over", ["bandwidth", "peak"])
+def test_crossovers_of_means_over_a_rate(over: str) -> None:
+    one, two = (
+        ls.forecast(
+            ls.load_model("llama-2-7b"), ls.Hardware.symbolic(), 600, 65, batch=64, weights=name
+        ).tpot.mean
+        for name in ("int4-g128", "fp16")
+    )
+    here = float(DEVICE[sym.resolve(over)])
+    values = {s: v for s, v in DEVICE.items() if s.name != over}
+    found = crossover(one, two, over, (here / 50, here * 50), values)
+    for meeting in found:
+        ends = [
+            sym.bind(one.expr - two.expr, {**values, over: end * factor})
+            for end, factor in (
+                (meeting.low, Rational(999999, 10**6)),
+                (meeting.high, Rational(1000001, 10**6)),
+            )
+        ]
+        assert ends[0] * ends[1] < 0
+    assert found
+
+
+def test_maps_need_ascending_values() -> None:
+    with pytest.raises(ls.SymbolError, match="values of batch must ascend"):
+        regime_map(forecast("llama-2-7b").tpot, ("batch", "past"), [1, 9, 5, 20], [1, 2], DEVICE)
+
+
+def test_latency_has_no_operators() -> None:
+    with pytest.raises(ls.SymbolError, match="latency has no table of operators"):
+        regimes(
+            forecast("llama-2-7b").latency,
+            "batch",
+            (1, 9),
+            {**DEVICE, "prompt": 9, "generated": 9},
+        )

@@ -11,10 +11,12 @@ from lifesym import symbols as sym
 from lifesym.analysis import (
     delta_method,
     device_point,
+    elasticities,
     gradient,
     if_free,
     local_elasticities,
     monte_carlo,
+    same,
     second_order,
     shares,
     tornado,
@@ -273,3 +275,34 @@ def test_chunks_are_whole_numbers_until_the_next_one(prompt: int, chunk: int) ->
         slope = (up - down) / (2 * step) * at[word] / level
         if not local[word].at_tie:
             assert float(local[word].value) == pytest.approx(float(slope), rel=1e-5, abs=1e-9)
+
+
+@pytest.mark.parametrize("family", ["llama", "mixtral"])
+def test_same_proves_that_the_elasticities_in_rates_add_up(family: str) -> None:
+    f = ls.forecast(ls.Model.symbolic(family), ls.Hardware.symbolic(), batch=sym.batch)
+    parts = elasticities(f.tpot, of=[*RATES, sym.dispatch_time])
+    total = sum(parts[s] for s in RATES) - parts[sym.dispatch_time]
+    assert same(total, Integer(-1)) == "equal"
+    assert same(total + parts[sym.bandwidth], Integer(-1)) == "different"
+
+
+@pytest.mark.parametrize(
+    ("deviations", "distribution", "message"),
+    [
+        ({"bandwidth": 8e11}, "uniform", "a uniform bandwidth of this deviation goes from -"),
+        ({"memory_efficiency": 0.3}, "lognormal", "must be from 0 to 1"),
+        ({"bandwidth": -1}, "lognormal", "is negative"),
+        ({"bandwidth": float("nan")}, "lognormal", "finite"),
+    ],
+)
+def test_draws_that_nothing_can_have_are_refused(
+    deviations: dict[str | Symbol, float], distribution: str, message: str
+) -> None:
+    v100 = ls.load_hardware("v100")
+    f = ls.forecast(ls.load_model("llama-2-7b"), ls.Hardware.symbolic())
+    at = device_point(v100, v100.default_format) | {sym.past: Integer(1000)}
+    at |= {sym.memory_efficiency: Rational(9, 10)}
+    with pytest.raises(ls.SymbolError, match=message):
+        monte_carlo(f.tpot, at, deviations, distribution=distribution)  # type: ignore[arg-type]
+    small = monte_carlo(f.tpot, at, {"bandwidth": 1e11}, samples=500, distribution="uniform")
+    assert small.mean == pytest.approx(float(sym.bind(f.tpot.expr, at)), rel=0.05)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from sympy import Add, Dummy, Expr, S, Symbol
 
-from lifesym.analysis.bounds import Box, ShareBound, largest_share
+from lifesym.analysis.bounds import Box, NotPositiveError, ShareBound, largest_share
 from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
 from lifesym.analysis.regime import Range, span
 from lifesym.errors import SymbolError
@@ -63,7 +63,8 @@ def approximate(
 
     Raises:
         SymbolError: not exactly one of share, keep and error; an empty range, an unknown symbol or
-            a value missing; or a formula with rounding, which has no interval bounds.
+            a value missing; a formula with rounding, which has no interval bounds; or a term that
+            is negative somewhere in the box, or cannot be shown not to be.
 
     >>> from lifesym import symbols as sym
     >>> short = approximate(100 * sym.hidden + sym.past, {"past": (0, 20)}, {"hidden": 1}, keep=1)
@@ -72,6 +73,15 @@ def approximate(
     """
     if sum(rule is not None for rule in (share, keep, error)) != 1:
         raise SymbolError("give one of share, keep and error")
+    for rule, least, most, word in (
+        (share, 0, 1, "share"),
+        (error, 0, 1, "error"),
+        (gap, 1e-6, 0.999, "gap"),
+        (keep, 1, None, "keep"),
+    ):
+        if rule is not None and not (rule >= least and (most is None or rule <= most)):
+            end = "" if most is None else f" and at most {most}"
+            raise SymbolError(f"{word} must be at least {least}{end}, not {rule}")
     ranges = {symbol_of(quantity, name): ends for name, ends in box.items()}
     checked = {symbol: span(symbol, ends) for symbol, ends in ranges.items()}
     values = point_of(quantity, at or {}, free=checked)
@@ -130,8 +140,15 @@ def terms_over(expr: Expr, box: Box, values: Mapping[Symbol, Expr]) -> list[Expr
 
 
 def _wins(first: Expr, second: Expr, box: Box) -> bool:
-    """Whether the first of two positive formulas is certainly the larger one over the box."""
-    bound = largest_share(second, first, box, gap=0.0, stop_below=0.5, stop_above=0.5, budget=4096)
+    """Whether the first of two formulas is certainly positive and the larger one over the box."""
+    if second == 0:
+        return bool(first.is_nonnegative)
+    try:
+        bound = largest_share(
+            second, first, box, gap=0.0, stop_below=0.5, stop_above=0.5, budget=4096
+        )
+    except NotPositiveError:
+        return False
     return bound.upper <= 0.5
 
 

@@ -1,22 +1,19 @@
 r"""What a formula becomes as one symbol grows: leading term, order, limit, and from where on.
 
-Degrees are found structurally, with every other symbol left as it is: the degree of a sum is the
-largest of its terms', a maximum keeps the arguments of the largest degree, and $c\,q^x$ with
-$0 < q < 1$ (the experts that no token chose) vanishes.
+Degrees are found structurally, with every other symbol left as it is (`lifesym.analysis.growth`).
 """
 
 from dataclasses import dataclass
 from fractions import Fraction
 
-from sympy import Add, Expr, Mul, Pow, S, Symbol, oo
+from sympy import Expr, S, Symbol, oo
 
-from lifesym.analysis.inverse import design
+from lifesym.analysis.growth import growth
+from lifesym.analysis.inverse import meeting
 from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of
-from lifesym.errors import InfeasibleError, SymbolError
-from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.analysis.regime import span
+from lifesym.errors import InfeasibleError
 from lifesym.symbols import TABLE, Number, exact
-
-_FAST = -(10**9)  # the degree given to what vanishes faster than any power
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +64,7 @@ def leading(quantity: Quantity, over: str | Symbol) -> Asymptote:
     (3*past**2, 'Θ(past**2)')
     """
     symbol = symbol_of(quantity, over)
-    degree, coefficient = _lead(formula(quantity), symbol)
+    degree, coefficient = growth(formula(quantity), symbol)
     return Asymptote(symbol=symbol, degree=degree, coefficient=coefficient)
 
 
@@ -105,11 +102,9 @@ def threshold(
     low = TABLE[symbol].minimum or S(1) / up_to
     starts = []
     error = exact(within, "within")
-    for bound in ({"at_least": 1 - error}, {"at_most": 1 + error}):
-        try:
-            last = design(ratio, symbol, between=(low, up_to), **bound).feasible[-1]
-        except InfeasibleError:
-            last = None
+    for sign in (-1, 1):
+        found = meeting(ratio, 1 + sign * error, sign, symbol, *span(symbol, (low, up_to)))
+        last = found[-1] if found else None
         if last is None or last.high != up_to:
             raise InfeasibleError(
                 f"the leading term in {TABLE[symbol].word} is not within {within} of the formula "
@@ -117,42 +112,3 @@ def threshold(
             )
         starts.append(last.low)
     return max(starts)
-
-
-def _lead(expr: Expr, symbol: Symbol) -> tuple[Expr, Expr]:
-    """Degree and coefficient of the leading term."""
-    if not expr.has(symbol):
-        return S.Zero, expr
-    if expr == symbol:
-        return S.One, S.One
-    if isinstance(expr, Mul):
-        parts = [_lead(arg, symbol) for arg in expr.args]
-        return Add(*(degree for degree, _ in parts)), Mul(*(c for _, c in parts))
-    if isinstance(expr, Pow):
-        return _lead_power(expr, symbol)
-    if isinstance(expr, Add | Maximum | Minimum):
-        parts = [_lead(arg, symbol) for arg in expr.args]
-        degrees = [degree for degree, _ in parts]
-        best = min(degrees) if isinstance(expr, Minimum) else max(degrees)
-        kept = expr.func(*(c for degree, c in parts if degree == best))
-        if kept == 0:
-            raise SymbolError(f"the leading terms in {symbol.name} cancel")
-        return best, kept
-    if isinstance(expr, CeilDiv | FloorDiv):
-        degree, coefficient = _lead(expr.relax(), symbol)
-        if degree > 0:
-            return degree, coefficient
-    raise SymbolError(
-        f"the growth of {expr.func.__name__} in {symbol.name} is not known: "
-        "ask about a step, or bind the length of the generation"
-    )
-
-
-def _lead_power(expr: Expr, symbol: Symbol) -> tuple[Expr, Expr]:
-    if not expr.exp.has(symbol):
-        degree, coefficient = _lead(expr.base, symbol)
-        return degree * expr.exp, coefficient**expr.exp
-    base = expr.base
-    if not base.has(symbol) and base.is_number and 0 < base < 1 and expr.exp.is_nonnegative:
-        return S(_FAST), S.One
-    raise SymbolError(f"the growth of {expr} in {symbol.name} is not known: bind its base")

@@ -2,8 +2,10 @@ r"""The largest share of a sum that one part of it can take over a box, certifie
 
 Branch and bound: boxes are enclosed (`lifesym.analysis.enclosure`), collapsed to a face in every
 variable in which the share is certainly monotone, dropped once their upper bound is below what a
-point already reaches, and split otherwise. The result is an upper bound that holds everywhere and
-a lower one that is reached at a point.
+point already reaches, and split otherwise, those with the largest upper bound first. The result is
+an upper bound that holds everywhere and a lower one that is reached at a point. Shares are of
+positive formulas: a part that is negative somewhere, or that the enclosures cannot show to be
+positive, is an error.
 """
 
 from collections.abc import Mapping
@@ -14,9 +16,16 @@ import numpy as np
 from sympy import Expr, Rational, Symbol
 
 from lifesym.analysis.enclosure import enclose
+from lifesym.errors import SymbolError
 
 Array: TypeAlias = np.ndarray[Any, Any]
 Box: TypeAlias = Mapping[Symbol, tuple[Expr, Expr]]
+
+_ROUND = 8192  # boxes enclosed at once
+
+
+class NotPositiveError(SymbolError):
+    """A formula is negative somewhere in a box, or cannot be shown not to be."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +37,14 @@ class ShareBound:
         upper: a share that is exceeded nowhere in the box.
         at: the point that reaches the lower bound.
         boxes: how many boxes were enclosed.
+        complete: whether the gap that was asked for is reached; False if the budget ran out.
     """
 
     lower: float
     upper: float
     at: dict[Symbol, float]
     boxes: int
+    complete: bool = True
 
     @property
     def gap(self) -> float:
@@ -63,7 +74,8 @@ def largest_share(
         budget: the most boxes to enclose; the gap is then wider than asked for, and says so.
 
     Raises:
-        SymbolError: a node that has no enclosure.
+        SymbolError: a node that has no enclosure, or a part or a rest that is negative somewhere,
+            or cannot be shown not to be within the budget.
     """
     if part == 0:
         return ShareBound(lower=0.0, upper=0.0, at={}, boxes=0)
@@ -72,7 +84,9 @@ def largest_share(
     high = np.array([[_up(box[symbol][1])] for symbol in variables]).reshape(len(variables), 1)
     lower, at, used = 0.0, low[:, 0], 0
     settled = 0.0  # the largest upper bound of a box that needs no more work
+    waiting = _Boxes(low, high, np.ones(1))
     while True:
+        low, high, waiting = waiting.take(min(_ROUND, budget - used))
         used += low.shape[1]
         bounds, least, most = _shares(part, rest, variables, low, high)
         reached, where = _reached(part, rest, variables, low, high, least, most)
@@ -81,22 +95,67 @@ def largest_share(
         goal = max(lower / (1 - gap), stop_below)
         keep = (bounds > goal) & (low < high).any(axis=0)
         settled = max(settled, float(bounds[~keep].max(initial=0.0)))
-        if not keep.any() or lower > stop_above or used >= budget:
-            upper = max(settled, float(bounds.max()))
-            break
         low, high = _collapse(low[:, keep], high[:, keep], least[:, keep], most[:, keep])
-        low, high = _split(low, high, least[:, keep], most[:, keep])
+        waiting = waiting.with_halves(low, high, bounds[keep], least[:, keep], most[:, keep])
+        done, waiting = waiting.above(goal)
+        settled = max(settled, done)
+        if not waiting.bounds.size or lower > stop_above or used >= budget:
+            upper = max(settled, float(waiting.bounds.max(initial=0.0)))
+            break
+    if not np.isfinite(upper):
+        raise NotPositiveError(f"{part} or the rest cannot be shown to be positive over the box")
     point = {symbol: float(value) for symbol, value in zip(variables, at, strict=True)}
-    return ShareBound(lower=lower, upper=max(upper, lower), at=point, boxes=used)
+    upper = min(max(upper, lower), 1.0)
+    complete = not waiting.bounds.size or lower > stop_above
+    return ShareBound(lower=lower, upper=upper, at=point, boxes=used, complete=complete)
+
+
+@dataclass(frozen=True)
+class _Boxes:
+    """Boxes that wait to be enclosed, each with the upper bound of the box it was cut from."""
+
+    low: Array
+    high: Array
+    bounds: Array
+
+    def take(self, most: int) -> tuple[Array, Array, "_Boxes"]:
+        """Those with the largest bounds, and the others."""
+        order = np.argsort(-self.bounds, kind="stable")
+        first, later = order[:most], order[most:]
+        rest = _Boxes(self.low[:, later], self.high[:, later], self.bounds[later])
+        return self.low[:, first], self.high[:, first], rest
+
+    def with_halves(
+        self, low: Array, high: Array, bounds: Array, least: Array, most: Array
+    ) -> "_Boxes":
+        """With more boxes, each cut in two."""
+        lows, highs, parents = _split(low, high, least, most)
+        return _Boxes(
+            np.concatenate([self.low, lows], axis=1),
+            np.concatenate([self.high, highs], axis=1),
+            np.concatenate([self.bounds, bounds[parents]]),
+        )
+
+    def above(self, goal: float) -> tuple[float, "_Boxes"]:
+        """The largest bound that is not above the goal, and the boxes whose bounds are."""
+        keep = self.bounds > goal
+        rest = _Boxes(self.low[:, keep], self.high[:, keep], self.bounds[keep])
+        return float(self.bounds[~keep].max(initial=0.0)), rest
 
 
 def _shares(
     part: Expr, rest: Expr, variables: tuple[Symbol, ...], low: Array, high: Array
 ) -> tuple[Array, Array, Array]:
-    """Upper bounds of the share, and bounds of the elasticity of part / rest."""
+    """Upper bounds of the share, and bounds of the elasticity of part / rest.
+
+    The bound is infinite where the part or the rest is not shown to be positive.
+    """
     one, other = (enclose(expr, variables, low, high) for expr in (part, rest))
-    least = np.nextafter(one.least - other.most, -np.inf)
-    most = np.nextafter(one.most - other.least, np.inf)
+    with np.errstate(invalid="ignore"):
+        least = np.nextafter(one.least - other.most, -np.inf)
+        most = np.nextafter(one.most - other.least, np.inf)
+    least = np.where(np.isnan(least), -np.inf, least)
+    most = np.where(np.isnan(most), np.inf, most)
     same = (one.least == one.most) & (other.least == other.most) & (one.least == other.least)
     least, most = np.where(same, 0.0, least), np.where(same, 0.0, most)
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
@@ -111,7 +170,8 @@ def _shares(
         centred = ratio / (1 + ratio) * (1 + 1e-14)
     centred = np.where(np.isfinite(centred), centred, 1.0)
     natural = np.where(np.isfinite(natural), np.nextafter(natural, np.inf), 1.0)
-    return np.minimum(np.minimum(natural, centred), 1.0), least, most
+    bounds = np.minimum(np.minimum(natural, centred), 1.0)
+    return np.where((one.low < 0) | (other.low < 0), np.inf, bounds), least, most
 
 
 def _reached(
@@ -123,12 +183,24 @@ def _reached(
     least: Array,
     most: Array,
 ) -> tuple[float, Array]:
-    """The best share at a point of each box: the corner that the elasticities point to."""
+    """The best share at a point of each box: the corner that the elasticities point to.
+
+    Raises:
+        SymbolError: the part or the rest is negative at one of the points.
+    """
     middle = (low + high) / 2
     corner = np.where(least >= 0, high, np.where(most <= 0, low, middle))
-    ends = np.where(least + most >= 0, high, low)
+    with np.errstate(invalid="ignore"):  # unbounded both ways: either end
+        ends = np.where(least + most >= 0, high, low)
     points = np.concatenate([corner, ends, middle], axis=1)
     one, other = (enclose(expr, variables, points, points) for expr in (part, rest))
+    for expr, found in ((part, one), (rest, other)):
+        if (found.high < 0).any():
+            column = points[:, int(np.argmin(found.high))]
+            spot = ", ".join(
+                f"{s.name} = {value:g}" for s, value in zip(variables, column, strict=True)
+            )
+            raise NotPositiveError(f"{expr} is negative at {spot}: shares are of positive terms")
     shares = np.nextafter(one.low / np.nextafter(one.low + other.high, np.inf), 0.0)
     best = int(np.argmax(shares))
     return float(shares[best]), points[:, best]
@@ -140,8 +212,11 @@ def _collapse(low: Array, high: Array, least: Array, most: Array) -> tuple[Array
     return np.where(rising, high, low), np.where(falling, low, high)
 
 
-def _split(low: Array, high: Array, least: Array, most: Array) -> tuple[Array, Array]:
-    """Each box in two, along the variable that can move the share most."""
+def _split(low: Array, high: Array, least: Array, most: Array) -> tuple[Array, Array, Array]:
+    """Each box in two, along the variable that can move the share most, and whose halves they are.
+
+    A box that is a point stays one.
+    """
     with np.errstate(divide="ignore", invalid="ignore"):
         width = np.where(low > 0, np.log(high / low), np.where(high > low, 50.0, 0.0))
     influence = np.nan_to_num(np.maximum(np.abs(least), np.abs(most)) * width, nan=0.0)
@@ -156,7 +231,7 @@ def _split(low: Array, high: Array, least: Array, most: Array) -> tuple[Array, A
     upper_low[axis, column] = np.where(point, a, cut)
     lows = np.concatenate([low, upper_low[:, ~point]], axis=1)
     highs = np.concatenate([lower_high, high[:, ~point]], axis=1)
-    return lows, highs
+    return lows, highs, np.concatenate([column, column[~point]])
 
 
 def _down(value: Expr) -> float:

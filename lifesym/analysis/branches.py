@@ -54,7 +54,10 @@ class Condition:
 
 @dataclass(frozen=True, kw_only=True)
 class Choice:
-    """Which argument a maximum or minimum was replaced by."""
+    """Which argument a maximum or minimum was replaced by, or a rounded quotient's number.
+
+    ``tied`` is True where another one would have served just as well: at a kink or a step.
+    """
 
     node: Expr
     taken: Expr
@@ -92,7 +95,8 @@ def branch_at(expr: Expr, values: Mapping[Symbol, Expr], toward: Direction | Non
         expr: any expression of lifesym.
         values: the exact value of every free symbol.
         toward: at a tie, the branch just after a small step that raises (1) or lowers (-1) one
-            symbol; without it, the first argument in the node's order.
+            symbol (of a rounded quotient the next whole number on that side); without it, the
+            first argument in the node's order.
 
     Raises:
         SymbolError: a sum without a closed form whose range is not a number.
@@ -145,8 +149,16 @@ class _Resolver:
         if not isinstance(node, CeilDiv | FloorDiv):
             return node
         top, bottom = node.args
-        count = self._at(node)
-        if isinstance(node, CeilDiv):
+        count, up = self._at(node), isinstance(node, CeilDiv)
+        tied = self._at(top) == count * self._at(bottom)
+        if tied and self.toward is not None:
+            rise = self._rise(top - count * bottom)
+            if up and rise > 0:
+                count += 1
+            elif not up and rise < 0:
+                count -= 1
+        self.choices.append(Choice(node=node, taken=count, tied=bool(tied)))
+        if up:
             self._require(Condition(left=count * bottom, right=top))
             self._require(Condition(left=top, right=(count - 1) * bottom, strict=True))
         else:

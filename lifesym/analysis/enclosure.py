@@ -65,6 +65,8 @@ class _Walk:
         if isinstance(expr, Symbol):
             return self._variable(expr)
         if isinstance(expr, Add):
+            if (positive := _without_a_minus(expr)) is not expr:
+                return self.enclose(positive)
             return _sum([self.enclose(arg) for arg in expr.args])
         if isinstance(expr, Mul):
             product = self.enclose(expr.args[0])
@@ -110,6 +112,19 @@ class _Walk:
         return Enclosure(np.maximum(low, 0.0), high, least, most)
 
 
+def _without_a_minus(expr: Expr) -> Expr:
+    """The difference a - min(a, b), of the tokens beyond a window, as max(0, a - b)."""
+    for arg in expr.args:
+        node = -arg
+        if not isinstance(node, Minimum):
+            continue
+        for whole in expr.args:
+            if whole in node.args:
+                rest = [other for other in expr.args if other not in (arg, whole)]
+                return Add(*rest, Maximum(*(whole - other for other in node.args)))
+    return expr
+
+
 def _out(value: Array | float, side: int) -> Array:
     return np.nextafter(value, side * np.inf)
 
@@ -130,7 +145,10 @@ def _product(x: Enclosure, y: Enclosure) -> Enclosure:
 
 def _plus(a: Array, b: Array, c: Array, d: Array) -> tuple[Array, Array]:
     """The sum of two intervals; exact zeros and small integers need no rounding."""
-    low, high = a + c, b + d
+    with np.errstate(invalid="ignore"):
+        low, high = a + c, b + d
+    low = np.where(np.isnan(low), -np.inf, low)  # unbounded on both sides
+    high = np.where(np.isnan(high), np.inf, high)
     exact = (low == np.rint(low)) & (np.abs(low) < 2**53) & (a == np.rint(a)) & (c == np.rint(c))
     fine = (high == np.rint(high)) & (np.abs(high) < 2**53) & (b == np.rint(b)) & (d == np.rint(d))
     return np.where(exact, low, _out(low, -1)), np.where(fine, high, _out(high, 1))

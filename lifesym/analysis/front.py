@@ -22,7 +22,7 @@ def pareto(
         objectives: the numbers of an option, if they are not given with it.
 
     Raises:
-        SymbolError: objectives of different lengths.
+        SymbolError: objectives of different lengths, or one that is not a number.
 
     >>> pareto({"a": (1, 9), "b": (2, 2), "c": (3, 3), "d": (9, 1)})
     {'a': (1, 9), 'b': (2, 2), 'd': (9, 1)}
@@ -35,6 +35,9 @@ def pareto(
         raise SymbolError("give the objectives of each option")
     if len({len(score) for score in scores.values()}) > 1:
         raise SymbolError("every option needs the same objectives")
+    for option, score in scores.items():
+        if any(number != number for number in score):  # noqa: PLR0124 (only nan differs from itself)
+            raise SymbolError(f"an objective of {option} is not a number")
     return {
         option: score
         for option, score in scores.items()

@@ -13,15 +13,17 @@ from typing import Literal
 from sympy import Expr, Integer, Pow, S, Symbol, ceiling, floor, oo
 
 from lifesym.analysis.branches import branch_at
-from lifesym.analysis.line import between as gap
-from lifesym.analysis.line import pieces, roots, rounded, sign_at
+from lifesym.analysis.line import pieces, rounded
 from lifesym.analysis.meeting import scan, solved, zeros
 from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
 from lifesym.analysis.regime import Range, operators, span
+from lifesym.analysis.roots import between as gap
+from lifesym.analysis.roots import roots, sign_at
 from lifesym.errors import InfeasibleError, SymbolError
 from lifesym.symbols import TABLE, Number, exact
 
 Want = Literal["least", "most"]
+_FAR = Integer(2**20)  # where a search begins and no formula says where it ends
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -79,7 +81,8 @@ def design(
         at: the values of the others.
         at_most: the largest value the quantity may have; give this or ``at_least``.
         at_least: the smallest value it may have.
-        between: the range to search; the symbol's whole range unless given.
+        between: the range to search; the symbol's whole range unless given, but up to 2**20 where
+            a size is rounded or an exponent, and its values have to be tried.
         want: the least or the most that meets the target; unless given, the end of the feasible
             stretch at which the target starts to bind (the most that fits, for two such ends).
 
@@ -98,14 +101,11 @@ def design(
         raise SymbolError("give one target: at_most or at_least")
     sign = 1 if at_most is not None else -1
     target = exact(at_most if at_most is not None else at_least, "the target")
-    low, high = _range(symbol, between)
     values = point_of(quantity, at or {}, free=[symbol])
     expr = formula(quantity).xreplace(values)
+    low, high = _range(symbol, between, expr)
     whole = TABLE[symbol].kind in ("size", "bits")
-    if rounded(expr, symbol):
-        feasible = tuple(_scanned(expr, target, sign, symbol, low, high))
-    else:
-        feasible = tuple(_solved(expr, target, sign, symbol, low, high))
+    feasible = meeting(expr, target, sign, symbol, low, high)
     if whole:
         kept = [stretch for stretch in feasible if ceiling(stretch.low) <= floor(stretch.high)]
     else:
@@ -114,12 +114,18 @@ def design(
         raise InfeasibleError(_why(quantity, symbol, target, sign, values, (low, high)))
     chosen = want or ("least" if kept[-1].high == high and kept[0].low != low else "most")
     solution = kept[0].low if chosen == "least" else kept[-1].high
-    if solution is oo:
-        raise SymbolError(f"every {TABLE[symbol].word} meets the target: there is no largest one")
-    answer = solution
+    if solution is oo or (solution == high == _FAR and between is None):
+        most = "" if solution is oo else f" up to {_FAR}"
+        raise SymbolError(
+            f"every {TABLE[symbol].word}{most} meets the target: there is no largest one"
+        )
+    answer, step = solution, (-1 if chosen == "least" else 1)
     if whole:
         answer = ceiling(solution) if chosen == "least" else floor(solution)
-    step = -1 if chosen == "least" else 1
+        # The middle of a bracket can lie on the other side of a whole number than the root.
+        near = [answer + step, answer, answer - step]
+        met = (n for n in near if low <= n <= high and sign * (_at(expr, symbol, n) - target) <= 0)
+        answer = next(met, answer)
     outside = not whole or not low <= answer + step <= high
     return Design(
         symbol=symbol,
@@ -134,12 +140,24 @@ def design(
     )
 
 
-def _range(symbol: Symbol, between: Range | None) -> tuple[Expr, Expr]:
+def meeting(
+    expr: Expr, target: Expr, sign: int, symbol: Symbol, low: Expr, high: Expr
+) -> tuple[Interval, ...]:
+    """The stretches on which a formula of one symbol is at most (sign 1) or at least a target."""
+    search = _scanned if rounded(expr, symbol) else _solved
+    return tuple(search(expr, target, sign, symbol, low, high))
+
+
+def _range(symbol: Symbol, between: Range | None, expr: Expr) -> tuple[Expr, Expr]:
+    """The ends that were given, or the symbol's own; a search without an end needs a formula."""
     if between is not None:
         return span(symbol, between)
     row = TABLE[symbol]
     low = S.Zero if row.minimum is None else Integer(row.minimum)
-    return low, oo if row.maximum is None else Integer(row.maximum)
+    if row.maximum is not None:
+        return low, Integer(row.maximum)
+    searched = rounded(expr, symbol) or any(power.exp.has(symbol) for power in expr.atoms(Pow))
+    return low, _FAR if searched and row.kind in ("size", "bits") else oo
 
 
 def _at(expr: Expr, symbol: Symbol, value: Expr) -> Expr:

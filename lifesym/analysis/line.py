@@ -1,58 +1,24 @@
-r"""A formula along one symbol: where it bends, and where it crosses zero.
+r"""A formula along one symbol: the stretches on which it has no maxima and no steps.
 
-With every other symbol a number, a time is piecewise rational in the one that is left: each pair
-of arguments of a maximum meets at the roots of a polynomial with rational coefficients, which are
-found exactly. Where the symbol is an exponent, or inside a rounded quotient, a root is a bracket of
-two rationals between which the sign changes; that it is there is certain, but two roots closer
-together than a 256th of the range (in ratio) could be missed.
+With every other symbol a number, a time is piecewise rational in the one that is left: it bends
+where two arguments of a maximum are equal, and a rounded quotient is a whole number between the
+points at which the plain quotient is one. The line is cut at every such point (see
+`lifesym.analysis.roots`).
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from functools import cmp_to_key
 from itertools import pairwise
-from math import ceil, fsum
 
-from sympy import (
-    Add,
-    Expr,
-    Function,
-    Poly,
-    Rational,
-    S,
-    Sum,
-    Symbol,
-    ceiling,
-    fraction,
-    lambdify,
-    oo,
-    sqrt,
-    together,
-)
+from sympy import Expr, S, Sum, Symbol, ceiling, floor, oo
 
-from lifesym.analysis.branches import KINKED, unrolled
+from lifesym.analysis.branches import KINKED, STEPPED, unrolled
+from lifesym.analysis.roots import Inside, Root, between, distinct, number_at, roots
 from lifesym.errors import SymbolError
-from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.nodes import Maximum, Minimum
 from lifesym.sums import Crossing, SumMax
 
-_PROBES = 256
-_WIDTH = Rational(1, 10**12)
-_DOUBT = 1e-9
-_NOTHING = Rational(1, 10**25)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Root:
-    """A zero: exact (``low == value == high``), or the middle of a bracket that holds it."""
-
-    value: Expr
-    low: Expr
-    high: Expr
-
-    @property
-    def exact(self) -> bool:
-        """Whether the value is the root itself."""
-        return bool(self.low == self.high)
+_MOST_STEPS = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,20 +34,26 @@ class Piece:
     exact: bool = True
 
 
-class _Inside(Function):
-    """A crossing index known to lie inside its range: a number where its arguments are."""
+@dataclass(frozen=True, kw_only=True)
+class Flat:
+    """A stretch on which no rounded quotient steps.
 
-    @classmethod
-    def eval(cls, p: Expr, q: Expr, n: Expr) -> Expr | None:
-        return Crossing(p, q, n) if p.is_number and q.is_number and n.is_number else None
+    Attributes:
+        low: where it begins.
+        high: where it ends.
+        exact: False where ``low`` is the middle of a bracket.
+        whole: the whole number that each quotient is.
+    """
 
-    def fdiff(self, argindex: int = 1) -> Expr:
-        return S.Zero
+    low: Expr
+    high: Expr
+    exact: bool
+    whole: dict[Expr, Expr]
 
 
 def rounded(expr: Expr, symbol: Symbol) -> bool:
     """Whether the formula has steps in the symbol: quotients rounded to whole numbers."""
-    return any(node.has(symbol) for node in expr.atoms(CeilDiv, FloorDiv, Crossing))
+    return any(node.has(symbol) for node in expr.atoms(*STEPPED, Crossing))
 
 
 def pieces(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Piece, ...]:
@@ -94,8 +66,14 @@ def pieces(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Piece, ..
     3 9 batch + 1
 
     Raises:
-        SymbolError: a sum without a closed form.
+        SymbolError: a sum without a closed form, or more steps than can be cut at.
     """
+    if _quotients([expr], symbol):
+        split: list[Piece] = []
+        for flat in flats([expr], symbol, low, high):
+            first, *rest = pieces(expr.xreplace(flat.whole), symbol, flat.low, flat.high)
+            split += [replace(first, exact=flat.exact), *rest]
+        return tuple(_joined(split))
     if isinstance(expr, Sum) or expr.has(SumMax, Sum):
         expr = _written_out(expr)
     inner = _innermost(expr)
@@ -109,145 +87,52 @@ def pieces(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Piece, ..
     ends = distinct([low, *(root.value for root in cuts), high])
     found: list[Piece] = []
     for left, right in pairwise(ends):
-        middle = {symbol: between(left, right)}
-        chosen = {node: _choose(node, middle) for node in inner}
+        middle = between(left, right)
+        chosen = {node: _choose(node, symbol, middle) for node in inner}
         first, *rest = pieces(expr.xreplace(chosen), symbol, left, right)
         found += [replace(first, exact=left not in rough), *rest]
     return tuple(_joined(found))
 
 
-def roots(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]:
-    """The zeros strictly between ``low`` and ``high`` of a formula without maxima, in order.
+def flats(exprs: Iterable[Expr], symbol: Symbol, low: Expr, high: Expr) -> Iterator[Flat]:
+    """The stretches on which none of the formulas' rounded quotients steps, in order.
 
-    None for a formula that is zero everywhere.
+    Quotients of maxima or of other quotients are left to `pieces`, which meets them further in.
+
+    Raises:
+        SymbolError: more steps than can be cut at.
     """
-    if not expr.has(symbol):
-        return ()
-    if not expr.is_rational_function(symbol):
-        return _brackets(expr, symbol, low, high)
-    numerator, denominator = fraction(together(expr))
-    polynomial = Poly(numerator, symbol)
-    if polynomial.degree() < 1:
-        return ()
-    found = []
-    for value in distinct(_zeros(polynomial)):
-        if low < value < high and denominator.xreplace({symbol: value}) != 0:
-            found.append(Root(value=value, low=value, high=value))
-    return tuple(found)
+    nodes = _quotients(exprs, symbol)
+    cuts = [
+        root
+        for node in nodes
+        for difference in _steps(node, symbol, low, high)
+        for root in roots(difference, symbol, low, high)
+    ]
+    rough = {root.value for root in cuts if not root.exact}
+    for left, right in pairwise(distinct([low, *(root.value for root in cuts), high])):
+        middle = {symbol: between(left, right)}
+        yield Flat(
+            low=left,
+            high=right,
+            exact=left not in rough,
+            whole={node: node.xreplace(middle) for node in nodes},
+        )
 
 
-def between(low: Expr, high: Expr) -> Expr:
-    """A rational strictly between two numbers, of which the upper one may be infinite."""
-    if high is oo:
-        return Rational(2 * ceiling(low) + 2)
-    if low.is_Rational and high.is_Rational:
-        return (low + high) / 2
-    for digits in (20, 60, 200):
-        middle = Rational(str(((low + high) / 2).evalf(digits)))
-        if low < middle < high:
-            return middle
-    raise SymbolError(f"{low} and {high} are too close to tell apart")
-
-
-def distinct(numbers: list[Expr]) -> list[Expr]:
-    """Sorted, each once."""
-
-    def order(a: Expr, b: Expr) -> int:
-        return -1 if a < b else int(a != b)
-
-    ascending = sorted(numbers, key=cmp_to_key(order))
-    kept: list[Expr] = []
-    for number in ascending:
-        if not kept or (number != kept[-1] and number > kept[-1]):
-            kept.append(number)
-    return kept
-
-
-def is_zero(number: Expr) -> bool:
-    """Whether a number is zero; square roots cancel exactly."""
-    if number.is_Rational:
-        return bool(number == 0)
-    return bool(number.expand() == 0) or bool(number.is_zero)
-
-
-def _zeros(polynomial: Poly) -> list[Expr]:
-    coefficients = polynomial.all_coeffs()
-    if len(coefficients) == 2:
-        return [-coefficients[1] / coefficients[0]]
-    if len(coefficients) == 3:
-        a, b, c = coefficients
-        inside = b**2 - 4 * a * c
-        if inside < 0:
-            return []
-        return [(-b - sqrt(inside)) / (2 * a), (-b + sqrt(inside)) / (2 * a)]
-    return list(polynomial.real_roots(multiple=True))
-
-
-def _brackets(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]:
-    if high is oo:
-        raise SymbolError(f"give a finite range: the formula is not rational in {symbol.name}")
-    sign = _signs(expr, symbol)
-    probes = _probes(low, high)
-    values = [sign(probe) for probe in probes]
-    found = []
-    for i in range(len(probes) - 1):
-        if values[i] == 0 and i > 0:
-            found.append(Root(value=probes[i], low=probes[i], high=probes[i]))
-        elif values[i] * values[i + 1] < 0:
-            found.append(_bisected(sign, probes[i], probes[i + 1], values[i]))
-    return tuple(found)
-
-
-def _probes(low: Expr, high: Expr) -> list[Expr]:
-    """Rationals spread evenly in ratio (or evenly, from zero)."""
-    start, stop = float(low), float(high)
-    inside = []
-    for i in range(1, _PROBES):
-        step = i / _PROBES
-        guess = start * (stop / start) ** step if start > 0 else start + (stop - start) * step
-        inside.append(Rational(str(guess)))
-    return [low, *(probe for probe in inside if low < probe < high), high]
-
-
-def _signs(expr: Expr, symbol: Symbol) -> Callable[[Expr], int]:
-    """The sign at a value: in double precision where that is beyond doubt, else exactly."""
-    inside = {_Inside.__name__: lambda p, q, n: min(max(ceil(-p / q), 0), n)}
-    terms = lambdify([symbol], list(Add.make_args(expr)), [inside, "math"])
-
-    def sign(value: Expr) -> int:
-        parts = terms(float(value))
-        total = fsum(parts)
-        if abs(total) > _DOUBT * fsum(abs(part) for part in parts):
-            return 1 if total > 0 else -1
-        return sign_at(expr, symbol, value)
-
-    return sign
-
-
-def _bisected(sign: Callable[[Expr], int], low: Expr, high: Expr, first: int) -> Root:
-    while high - low > _WIDTH * high:
-        middle = Rational(str(((low + high) / 2).evalf(17)))
-        if not low < middle < high:
-            break
-        at = sign(middle)
-        if at == 0:
-            return Root(value=middle, low=middle, high=middle)
-        low, high = (middle, high) if at == first else (low, middle)
-    return Root(value=(low + high) / 2, low=low, high=high)
-
-
-def sign_at(expr: Expr, symbol: Symbol, value: Expr) -> int:
-    """The sign at a value; irrational numbers are evaluated to 30 digits first."""
-    number = expr.xreplace({symbol: value})
-    if not number.is_Rational:
-        rough = number.evalf(30)
-        number = S.Zero if abs(rough) < _NOTHING and is_zero(number) else rough
-    return int(bool(number > 0)) - int(bool(number < 0))
+def _quotients(exprs: Iterable[Expr], symbol: Symbol) -> list[Expr]:
+    nodes = dict.fromkeys(node for expr in exprs for node in expr.atoms(*STEPPED))
+    return [
+        node
+        for node in nodes
+        if node.free_symbols == {symbol}
+        and not any(arg.has(*KINKED, *STEPPED) for arg in node.args)
+    ]
 
 
 def _innermost(expr: Expr) -> list[Expr]:
     nodes = expr.atoms(Maximum, Minimum, Crossing)
-    return [node for node in nodes if not any(arg.has(*KINKED) for arg in node.args)]
+    return [node for node in nodes if not any(arg.has(*KINKED, *STEPPED) for arg in node.args)]
 
 
 def _contests(node: Expr) -> Iterator[Expr]:
@@ -260,14 +145,36 @@ def _contests(node: Expr) -> Iterator[Expr]:
             yield first - second
 
 
-def _choose(node: Expr, middle: dict[Symbol, Expr]) -> Expr:
+def _steps(node: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[Expr]:
+    """The quotient less each whole number that it reaches in the range."""
+    top, bottom = node.args
+    quotient = top / bottom
+    turning = [root.value for root in roots(quotient.diff(symbol), symbol, low, high)]
+    inverse = quotient.xreplace({symbol: 1 / symbol})
+    reached = [
+        inverse.xreplace({symbol: S.Zero}) if end is oo else quotient.xreplace({symbol: end})
+        for end in (low, *turning, high)
+    ]
+    if not all(number.is_finite for number in reached):
+        raise SymbolError(f"{node} has no end of steps in {symbol.name}: give a shorter range")
+    first, last = ceiling(min(reached)), floor(max(reached))
+    if last - first >= _MOST_STEPS:
+        raise SymbolError(
+            f"{node} has {last - first + 1} steps over this range of {symbol.name}: "
+            f"give a shorter one, with at most {_MOST_STEPS}"
+        )
+    for count in range(int(first), int(last) + 1):
+        yield top - count * bottom
+
+
+def _choose(node: Expr, symbol: Symbol, middle: Expr) -> Expr:
     if isinstance(node, Crossing):
         p, q, n = node.args
-        if p.xreplace(middle) >= 0:
+        if number_at(p, symbol, middle) >= 0:
             return S.Zero
-        return n if (p + q * (n - 1)).xreplace(middle) < 0 else _Inside(p, q, n)
+        return n if number_at(p + q * (n - 1), symbol, middle) < 0 else Inside(p, q, n)
     best: Callable[..., Expr] = max if isinstance(node, Maximum) else min
-    return best(node.args, key=lambda arg: arg.xreplace(middle))
+    return best(node.args, key=lambda arg: number_at(arg, symbol, middle))
 
 
 def _written_out(expr: Expr) -> Expr:

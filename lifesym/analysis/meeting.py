@@ -7,10 +7,11 @@ from itertools import pairwise
 from sympy import Expr, Integer, Poly, Symbol, cancel, fraction, lambdify, oo, sqrt
 
 from lifesym.analysis.branches import KINKED, branch_at
-from lifesym.analysis.line import Root, distinct, is_zero, pieces, roots, rounded, sign_at
-from lifesym.analysis.line import between as gap
+from lifesym.analysis.line import pieces, rounded
 from lifesym.analysis.questions import Derived, Quantity, Values, formula, listed, point_of
 from lifesym.analysis.regime import Range, operators, span
+from lifesym.analysis.roots import Root, distinct, is_zero, roots, sign_at
+from lifesym.analysis.roots import between as gap
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, resolve
 

@@ -85,7 +85,8 @@ def let(quantity: Quantity, names: Mapping[str, Expr]) -> Folded:
     """Fold a formula by naming some of its parts.
 
     A part is looked for as it stands in the formula, a sum also as some of the terms of a longer
-    sum. Later names may stand for parts that contain earlier ones.
+    sum, a product also as some of the factors of a longer product or of a denominator. Later names
+    may stand for parts that contain earlier ones.
 
     Args:
         quantity: a result or an expression.
@@ -130,7 +131,10 @@ def _fold(expr: Expr, part: Expr, name: Expr) -> Expr:
     if isinstance(expr, Add) and isinstance(part, Add) and set(part.args) <= set(expr.args):
         rest = [_fold(arg, part, name) for arg in expr.args if arg not in part.args]
         return Add(name, *rest)
-    if isinstance(expr, Mul) and isinstance(part, Mul) and set(part.args) <= set(expr.args):
-        rest = [_fold(arg, part, name) for arg in expr.args if arg not in part.args]
-        return Mul(name, *rest)
+    if isinstance(expr, Mul) and isinstance(part, Mul):
+        for product, named in ((part, name), (1 / part, 1 / name)):  # 1/(a*b) is kept as 1/a * 1/b
+            factors = Mul.make_args(product)
+            if set(factors) <= set(expr.args):
+                rest = [_fold(arg, part, name) for arg in expr.args if arg not in factors]
+                return Mul(named, *rest)
     return expr.func(*(_fold(arg, part, name) for arg in expr.args))

@@ -6,7 +6,7 @@ from typing import Protocol, TypeAlias, runtime_checkable
 from sympy import Add, Expr, Symbol
 
 from lifesym import symbols as sym
-from lifesym.errors import SymbolError, nearest
+from lifesym.errors import SymbolError
 from lifesym.formats import Format
 from lifesym.hardware import Hardware
 from lifesym.roofline import Term
@@ -59,9 +59,8 @@ def symbol_of(quantity: Quantity, name: str | Symbol) -> Symbol:
     """
     symbol, known = resolve(name), formula(quantity).free_symbols
     if symbol not in known:
-        hint = nearest(symbol.name, [each.name for each in known])
         raise SymbolError(
-            f"{title(quantity)} does not depend on {sym.TABLE[symbol].word}{hint} "
+            f"{title(quantity)} does not depend on {sym.TABLE[symbol].word} "
             f"(it has {listed(known)})"
         )
     return symbol

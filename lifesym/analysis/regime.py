@@ -13,9 +13,10 @@ from typing import TYPE_CHECKING, Any
 from sympy import Expr, Symbol, lambdify
 
 from lifesym.analysis.branches import Branch, branch_at
-from lifesym.analysis.line import between as middle
-from lifesym.analysis.line import distinct, pieces, roots
+from lifesym.analysis.line import flats, pieces
 from lifesym.analysis.questions import Derived, Values, formula, point_of, symbol_of
+from lifesym.analysis.roots import between as middle
+from lifesym.analysis.roots import distinct, roots
 from lifesym.errors import SymbolError
 from lifesym.roofline import Term
 from lifesym.symbols import TABLE, Number, exact
@@ -89,7 +90,10 @@ def operators(quantity: Derived) -> Iterator[tuple[str, Term]]:
     """
     terms = getattr(quantity, "terms", ())
     if not terms:
-        raise SymbolError("regimes are asked of a time with its operators, such as forecast.tpot")
+        name = getattr(quantity, "name", "a formula")
+        raise SymbolError(
+            f"{name} has no table of operators: ask about TTFT, TPOT or the mean TPOT"
+        )
     names = [term.name for term in terms]
     used: dict[str, int] = {}
     for term in terms:
@@ -131,12 +135,17 @@ def regimes(
     low, high = span(symbol, between)
     values = point_of(quantity, at or {}, free=[symbol])
     expr = formula(quantity).xreplace(values)
-    cuts = {piece.low: piece.exact for piece in pieces(expr, symbol, low, high)}
-    for contest in _line_contests(quantity, values):
-        for piece in pieces(contest, symbol, low, high):
+    contests = dict.fromkeys(_line_contests(quantity, values))
+    cuts: dict[Expr, bool] = {}
+    for flat in flats([expr, *contests], symbol, low, high):
+        cuts.setdefault(flat.low, flat.exact)
+        for piece in pieces(expr.xreplace(flat.whole), symbol, flat.low, flat.high):
             cuts.setdefault(piece.low, piece.exact)
-            for root in roots(piece.expr, symbol, piece.low, piece.high):
-                cuts.setdefault(root.value, root.exact)
+        for contest in dict.fromkeys(one.xreplace(flat.whole) for one in contests):
+            for piece in pieces(contest, symbol, flat.low, flat.high):
+                cuts.setdefault(piece.low, piece.exact)
+                for root in roots(piece.expr, symbol, piece.low, piece.high):
+                    cuts.setdefault(root.value, root.exact)
     ends = distinct([low, high, *cuts])
     found: list[Stretch] = []
     for left, right in pairwise(ends):
@@ -175,7 +184,7 @@ def regime_map(
         at: the values of the other symbols.
 
     Raises:
-        SymbolError: as `regimes`, or not two different symbols.
+        SymbolError: as `regimes`, not two different symbols, or values that do not ascend.
     """
     import numpy as np  # noqa: PLC0415 (only where arrays are needed)
 
@@ -183,6 +192,9 @@ def regime_map(
     if len(set(pair)) != 2:
         raise SymbolError("a regime map has two different symbols")
     for symbol, grid in zip(pair, (x, y), strict=True):
+        steps = np.diff(np.asarray(grid, float))
+        if not (steps > 0).all():
+            raise SymbolError(f"the values of {TABLE[symbol].word} must ascend")
         span(symbol, (float(grid[0]), float(grid[-1])))
     values = point_of(quantity, at or {}, free=pair)
     named = list(operators(quantity))

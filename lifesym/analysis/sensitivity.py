@@ -3,15 +3,17 @@ r"""How a formula moves with its symbols: gradients, elasticities, second order.
 The elasticity of T in x is $\varepsilon_x = \partial \ln T / \partial \ln x$: the percentage by
 which T changes for one percent of x. It is taken on the active branch of every maximum: the
 share-weighted mean of the active terms' own elasticities. Where two branches tie it is one-sided.
-Rounded quotients (pages, tiles, chunks) are differentiated as the plain quotient.
+A rounded quotient (pages, tiles, chunks) is a whole number that does not move: its slope is 0. At a
+step, where a quotient is just whole, the two sides are those of the formulas before and after it,
+and the jump between them has no elasticity.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sympy import Expr, Symbol
+from sympy import Dummy, Expr, Symbol
 
-from lifesym.analysis.branches import Branch, branch_at
+from lifesym.analysis.branches import STEPPED, Branch, branch_at
 from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, ordered
@@ -27,7 +29,7 @@ class Elasticity:
         symbol: the symbol.
         left: towards smaller values of the symbol.
         right: towards larger ones.
-        at_tie: two branches are equal there, and ``left`` and ``right`` may differ.
+        at_tie: two branches meet there, and ``left`` and ``right`` may differ.
     """
 
     symbol: Symbol
@@ -101,7 +103,10 @@ def gradient(quantity: Quantity, of: Symbols | None = None) -> dict[Symbol, Expr
         SymbolError: a symbol that the formula does not have.
     """
     expr = formula(quantity)
-    return {symbol: expr.diff(symbol) for symbol in _chosen(quantity, of)}
+    steps = {node: Dummy(integer=True, nonnegative=True) for node in expr.atoms(*STEPPED)}
+    still = {mark: node for node, mark in steps.items()}
+    held = expr.xreplace(steps)
+    return {symbol: held.diff(symbol).xreplace(still) for symbol in _chosen(quantity, of)}
 
 
 def elasticities(quantity: Quantity, of: Symbols | None = None) -> Elasticities:
@@ -141,7 +146,7 @@ def local_elasticities(
         raise SymbolError(f"{title(quantity)} is zero at this point: it has no elasticity")
 
     def slope(smooth: Branch, symbol: Symbol) -> Expr:
-        return (symbol * smooth.expr.diff(symbol)).xreplace(values) / level
+        return (symbol * smooth.expr.diff(symbol)).xreplace(values) / smooth.expr.xreplace(values)
 
     rows = []
     for symbol in chosen:
@@ -167,7 +172,7 @@ def second_order(
     expr, chosen = formula(quantity), _chosen(quantity, of)
     values = point_of(quantity, at)
     branch = branch_at(expr, values)
-    if branch.tied:
+    if any(choice.node.has(*chosen) for choice in branch.tied):
         raise SymbolError(f"{title(quantity)} has a kink at this point: no second order there")
     smooth = branch.expr
     level = smooth.xreplace(values)

@@ -76,10 +76,7 @@ def delta_method(
             the two one-sided slopes differ, where the method does not apply.
     """
     values = point_of(quantity, at)
-    chosen = {symbol_of(quantity, name): exact(sd, str(name)) for name, sd in deviations.items()}
-    for symbol, deviation in chosen.items():
-        if not deviation >= 0:
-            raise SymbolError(f"the deviation of {TABLE[symbol].word} is negative: {deviation}")
+    chosen = _checked(quantity, deviations)
     value = formula(quantity).xreplace(values).doit()
     parts = {}
     for row in local_elasticities(quantity, at, of=chosen):
@@ -116,13 +113,16 @@ def monte_carlo(
         distribution: ``lognormal`` (never negative) or ``uniform`` with that mean and deviation.
 
     Raises:
-        SymbolError: an unknown symbol or distribution, or a value missing or out of range.
+        SymbolError: an unknown symbol or distribution, a value missing or out of range, a
+            deviation that is negative or not a number, or draws that leave a symbol's range.
     """
     import numpy as np  # noqa: PLC0415 (only where arrays are needed)
 
     if distribution not in ("lognormal", "uniform"):
         raise SymbolError(f"distribution must be lognormal or uniform, not {distribution!r}")
-    chosen = {symbol_of(quantity, name): float(sd) for name, sd in deviations.items()}
+    if samples < 2:
+        raise SymbolError(f"samples must be at least 2, not {samples}")
+    chosen = {symbol: float(sd) for symbol, sd in _checked(quantity, deviations).items()}
     values = point_of(quantity, at)
     random = np.random.default_rng(seed)
     columns = []
@@ -136,6 +136,7 @@ def monte_carlo(
                 raise SymbolError(f"{TABLE[symbol].word} is 0: a lognormal has a positive mean")
             shape = np.log1p((deviation / mean) ** 2)
             drawn = random.lognormal(np.log(mean) - shape / 2, shape**0.5, samples)
+        _within(symbol, drawn, distribution)
         columns.append(drawn)
     times = _evaluated(quantity, tuple(chosen), values, np.stack(columns))
     return Sample(
@@ -196,6 +197,29 @@ def sobol(
         first_interval=column("S1_conf"),
         total_interval=column("ST_conf"),
     )
+
+
+def _checked(quantity: Quantity, deviations: Mapping[str | Symbol, Number]) -> dict[Symbol, Expr]:
+    """The deviations as exact numbers, none negative."""
+    chosen = {symbol_of(quantity, name): exact(sd, str(name)) for name, sd in deviations.items()}
+    for symbol, deviation in chosen.items():
+        if not deviation >= 0:
+            raise SymbolError(f"the deviation of {TABLE[symbol].word} is negative: {deviation}")
+    return chosen
+
+
+def _within(symbol: Symbol, drawn: "np.ndarray[Any, Any]", distribution: str) -> None:
+    """Draws that no device or workload can have are an error: a mean over them means nothing."""
+    row = TABLE[symbol]
+    least, most = float(drawn.min()), float(drawn.max())
+    low = 0 if row.minimum is None else row.minimum
+    rate = row.kind == "rate" and least <= 0
+    if rate or least < low or (row.maximum is not None and most > row.maximum):
+        ends = f"at least {low}" if row.maximum is None else f"from {low} to {row.maximum}"
+        raise SymbolError(
+            f"a {distribution} {row.word} of this deviation goes from {least:.4g} to {most:.4g}, "
+            f"but must be {ends}: give a smaller deviation"
+        )
 
 
 def _evaluated(

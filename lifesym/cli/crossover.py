@@ -1,21 +1,25 @@
 """``lifesym crossover``: where a bottleneck changes, and where two configurations meet."""
 
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
-import typer
-
+from lifesym.cli.meet import AGAINST, against, bound, meetings, of_parts
 from lifesym.cli.options import (
+    MLA,
     Activations,
     Batch,
     CausalOption,
+    Chunk,
     FusionOption,
     HardwareName,
     Json,
     Kv,
     MlaOption,
     ModelName,
+    OverlapOption,
     RoutingOption,
     Weights,
+    choice,
+    size_option,
 )
 from lifesym.cli.output import note, print_json, table
 from lifesym.cli.question import (
@@ -35,6 +39,9 @@ from lifesym.cli.question import (
 from lifesym.cli.regimes import draw_line, stretches
 from lifesym.errors import SymbolError
 
+if TYPE_CHECKING:
+    from lifesym.cli.meet import Side
+
 
 def crossover(
     model: ModelName,
@@ -44,14 +51,26 @@ def crossover(
     low: Low = None,
     high: High = None,
     against_on: Annotated[
-        str | None, typer.Option("--against-on", metavar="HW", help="Compare with this device.")
+        str | None, against("--against-on", "HW", "Compare with this device.")
     ] = None,
     against_weights: Annotated[
-        str | None, typer.Option("--against-weights", metavar="FMT", help="... these weights.")
+        str | None, against("--against-weights", "FMT", "... these weights.")
     ] = None,
     against_model: Annotated[
-        str | None, typer.Option("--against-model", metavar="MODEL", help="... this model.")
+        str | None, against("--against-model", "MODEL", "... this model.")
     ] = None,
+    against_kv: Annotated[str | None, against("--against-kv", "FMT", "... this cache.")] = None,
+    against_mla: Annotated[
+        MLA | None, choice("--against-mla", "... this latent attention.", AGAINST)
+    ] = None,
+    against_chunk: Annotated[
+        int | None,
+        size_option("--against-chunk", "... chunks of so many tokens; 0 for none.", AGAINST, 0),
+    ] = None,
+    parts: Annotated[
+        str,
+        against("--parts", "A,B", "Compare operators whose names begin so: attn,mlp."),
+    ] = "",
     batch: Batch = 1,
     prompt: Prompt = 512,
     generate: Generate = 128,
@@ -59,10 +78,12 @@ def crossover(
     weights: Weights = None,
     activations: Activations = None,
     kv: Kv = None,
+    chunk: Chunk = None,
     fusion: FusionOption = "none",
     compute_efficiency: Fraction = None,
     memory_efficiency: Fraction = None,
     dispatch_time: Fraction = None,
+    overlap: OverlapOption = "operator",
     mla: MlaOption = "absorbed",
     causal: CausalOption = "full",
     routing: RoutingOption = "uniform",
@@ -79,9 +100,9 @@ def crossover(
         "generate": generate,
         "past": past,
         "activations": activations,
-        "kv": kv,
         "fusion": fusion,
-        "mla": mla,
+        "overlap": overlap,
+        "over": over,
         "causal": causal,
         "routing": routing,
         "numbers": {
@@ -90,16 +111,23 @@ def crossover(
             "dispatch_time": dispatch_time,
         },
     }
-    question = asked(model, on, metric, weights=weights, **options)
-    if against_on or against_weights or against_model:
-        other = asked(
-            against_model or model,
-            against_on or on,
-            metric,
-            weights=against_weights or weights,
-            **options,
-        )
-        _compare(question, other, over, low, high, plot, json)
+    own: dict[str, Any] = {"weights": weights, "kv": kv, "mla": mla, "chunk": chunk}
+    theirs = {"weights": against_weights, "kv": against_kv, "mla": against_mla}
+    changed: dict[str, Any] = {name: value for name, value in theirs.items() if value is not None}
+    if against_chunk is not None:
+        changed["chunk"] = against_chunk or None
+    question = asked(model, on, metric, **own, **options)
+    if changed or against_on or against_model:
+        device = against_on or on
+        other = asked(against_model or model, device, metric, **(own | changed), **options)
+        if parts:
+            raise SymbolError("give --parts or one of the --against options, not both")
+        sides = [
+            (one.described(changed), one.quantity.expr, one.point) for one in (question, other)
+        ]
+        _compare(question, sides, over, low, high, plot, json)
+    elif parts:
+        _compare(question, of_parts(question, parts), over, low, high, plot, json)
     else:
         _changes(question, over, low, high, plot, json)
 
@@ -153,27 +181,22 @@ def _changes(
 
 def _compare(
     question: Asked,
-    other: Asked,
+    sides: "list[Side]",
     over: str,
     low: float | None,
     high: float | None,
     plot: str | None,
     json: bool,
 ) -> None:
-    from lifesym.analysis import crossover as meet  # noqa: PLC0415 (SymPy)
-    from lifesym.analysis.questions import symbol_of  # noqa: PLC0415
+    from lifesym.symbols import resolve  # noqa: PLC0415 (SymPy)
 
-    symbol = symbol_of(question.quantity, over)
+    symbol = resolve(over)
     ends = question.range_of(symbol, low, high)
-    one, two = (
-        asked_one.quantity.expr.xreplace({s: v for s, v in asked_one.point.items() if s != symbol})
-        for asked_one in (question, other)
-    )
-    found = meet(one, two, symbol, ends)
+    found = meetings(sides, symbol, ends)
     if plot is not None:
         from lifesym.plots import save, two_curves  # noqa: PLC0415 (Matplotlib)
 
-        curves = {question.label: one, other.label: two}
+        curves = {label: bound(expr, point, symbol) for label, expr, point in sides}
         save(two_curves(curves, symbol, ends, found, question.quantity), plot)
         note(f"wrote {plot}")
     rows = [
@@ -183,15 +206,24 @@ def _compare(
             "high": plain(m.high),
             "exact": m.exact,
             "smaller_above": m.smaller,
+            "formula": None if m.formula is None else str(m.formula),
         }
         for m in found
     ]
+    first, second = (label for label, _, _ in sides)
     if json:
         print_json(question.head(symbol) | {"over": symbol.name, "crossovers": rows})
     elif not rows:
         note(f"the two do not meet over this range of {over}")
     else:
-        labels = {"first": question.label, "second": other.label, "neither": "(they touch)"}
-        body = [[f"{row['value']:.6g}", labels[str(row["smaller_above"])]] for row in rows]
-        title = f"{question.metric}: {question.label} against {other.label}"
-        table(title, [over, "smaller above it"], body)
+        labels = {"first": first, "second": second, "neither": "(they touch)"}
+        body = [
+            [
+                f"{row['value']:.6g}",
+                labels[str(row["smaller_above"])],
+                str(row["formula"] or "no closed form"),
+            ]
+            for row in rows
+        ]
+        title = f"{question.metric}: {first} against {second}"
+        table(title, [over, "smaller above it", "formula"], body)

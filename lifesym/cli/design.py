@@ -13,6 +13,7 @@ from lifesym.cli.options import (
     HardwareName,
     Json,
     Kv,
+    LoraRank,
     MlaOption,
     ModelName,
     RoutingOption,
@@ -29,11 +30,13 @@ from lifesym.cli.question import (
     Over,
     Plot,
     Prompt,
+    apart,
     asked,
     plain,
     shown,
 )
 
+_RATES = ("FLOP/s", "byte/s", "FLOP", "byte")
 Target = Annotated[float | None, typer.Option(metavar="X", help="In the metric's SI unit.")]
 
 
@@ -57,6 +60,7 @@ def design(
     activations: Activations = None,
     kv: Kv = None,
     chunk: Chunk = None,
+    lora: LoraRank = None,
     fusion: FusionOption = "none",
     compute_efficiency: Fraction = None,
     memory_efficiency: Fraction = None,
@@ -67,7 +71,7 @@ def design(
     plot: Plot = None,
     json: Json = False,
 ) -> None:
-    """Solve for the bandwidth, peak, batch, context or size that meets a target.
+    """Solve for the bandwidth, peak, batch, context, bits, rank or chunk that meets a target.
 
     Everything but the symbol that is asked for is as given, or the device's own. The answer is
     put back exactly; of a size, the next whole number is checked to miss the target.
@@ -85,6 +89,8 @@ def design(
         activations=activations,
         kv=kv,
         chunk=chunk,
+        lora=lora,
+        over=over,
         fusion=fusion,
         mla=mla,
         causal=causal,
@@ -102,7 +108,7 @@ def design(
     symbol = symbol_of(question.quantity, over)
     others = {other: value for other, value in question.point.items() if other != symbol}
     ends: Any = None
-    if low is not None or high is not None or chunk is not None:
+    if low is not None or high is not None:
         ends = question.range_of(symbol, low, high)
     found = solve(
         question.quantity, symbol, others, at_most=at_most, at_least=at_least, between=ends
@@ -127,12 +133,14 @@ def design(
         }
         print_json(question.head(symbol) | data)
         return
-    rows = [
-        [f"{found.want} {TABLE[symbol].word}", shown(found.answer, own)],
-        [f"{question.metric} there", shown(found.achieved, unit)],
-    ]
-    if found.next_misses is not None:
-        rows.append([f"{question.metric} one further", shown(found.next_misses, unit)])
+    whole = str(found.answer) if found.answer.is_Integer and own not in _RATES else None
+    rows = [[f"{found.want} {TABLE[symbol].word}", whole or shown(found.answer, own)]]
+    if found.next_misses is None:
+        rows.append([f"{question.metric} there", shown(found.achieved, unit)])
+    else:
+        here, further = apart(found.achieved, found.next_misses, unit)
+        rows.append([f"{question.metric} there", here])
+        rows.append([f"{question.metric} one further", further])
     if found.formula is not None:
         rows.append(["formula", str(found.formula)])
     bound = "at most" if at_most is not None else "at least"

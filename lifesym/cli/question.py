@@ -1,5 +1,6 @@
 """What the commands that ask a formula share: the formula with its symbols, and the point."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -39,6 +40,14 @@ High = Annotated[float | None, typer.Option("--to", metavar="X", help="Where the
 # Where a range begins and ends unless it is given; rates and times go around the device's own.
 _LONGEST = {"batch": 4096, "past": 131072, "prompt": 131072, "generated": 131072}
 _AROUND = 1000
+# Options that can be asked about like a size: the option, and the format's role if it is one.
+_OPTIONS = {
+    "chunk": ("chunk", ""),
+    "rank": ("lora", ""),
+    "weight_bits": ("weights", "weight"),
+    "activation_bits": ("activations", "activation"),
+    "kv_bits": ("kv", "kv"),
+}
 
 
 @dataclass(frozen=True)
@@ -55,9 +64,18 @@ class Asked:
     @property
     def label(self) -> str:
         """The configuration, in words."""
-        precision = self.forecast.precision
-        stored = precision.weights.name
+        stored = self.forecast.precision.weights.name
         return f"{self.model} in {stored} on {self.device}"
+
+    def described(self, names: Iterable[str]) -> str:
+        """The label, with those of its options that a comparison changes."""
+        forecast = self.forecast
+        known = {
+            "kv": f"cache in {forecast.precision.kv.name}",
+            "mla": f"{forecast.mla} attention",
+            "chunk": "one prefill" if forecast.chunk is None else f"chunks of {forecast.chunk}",
+        }
+        return ", ".join([self.label, *(known[name] for name in names if name in known)])
 
     @property
     def title(self) -> str:
@@ -101,6 +119,11 @@ class Asked:
         return (least if low is None else low), (most if high is None else high)
 
 
+def listed(text: str) -> list[str]:
+    """The names in a list with commas."""
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
 def asked(
     model: str,
     on: str,
@@ -111,33 +134,43 @@ def asked(
     generate: int = 128,
     past: int | None = None,
     lift: str = "",
+    over: str = "",
     weights: str | None = None,
     activations: str | None = None,
     kv: str | None = None,
+    chunk: int | None = None,
+    lora: int | None = None,
     numbers: dict[str, float | None] | None = None,
     **options: Any,
 ) -> Asked:
-    """The formula on a device of which every number is a symbol, and that device's numbers."""
+    """The formula on a device of which every number is a symbol, and that device's numbers.
+
+    Options that are asked about, in ``over`` or ``lift``, are symbols too: the chunk, the rank of
+    adapters, and the bits of plain formats without scales.
+    """
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym import symbols as sym  # noqa: PLC0415
     from lifesym.analysis import device_point  # noqa: PLC0415
+    from lifesym.formats import symbolic_format  # noqa: PLC0415
 
     loaded = ls.load_model(model)
     given = {name: value for name, value in (numbers or {}).items() if value is not None}
     device = ls.load_hardware(on).with_(**given)
     formats = {"weights": weights, "activations": activations, "kv": kv}
     precision = ls.forecast(loaded, device, prompt=1, **formats).precision  # type: ignore[arg-type]
-    names = [name.strip() for name in lift.split(",") if name.strip()]
-    lifted = loaded.lift(*names)
-    forecast = ls.forecast(
-        lifted,
-        ls.Hardware.symbolic(),
-        batch=sym.batch,
-        weights=precision.weights,
-        activations=precision.activations,
-        kv=precision.kv,
-        **options,
-    )
+    names = listed(lift)
+    about = {*names, *listed(over)}
+    lifted = loaded.lift(*(name for name in names if name not in _OPTIONS))
+    chosen: dict[str, Any] = {"chunk": chunk, "lora": lora}
+    stored = {"weights": precision.weights, "activations": precision.activations}
+    chosen |= stored | {"kv": precision.kv}
+    values = {"chunk": chunk, "rank": lora}
+    for word in about & set(_OPTIONS):
+        option, role = _OPTIONS[word]
+        if role:
+            values[word] = chosen[option].bits
+        chosen[option] = symbolic_format(role) if role else sym.resolve(word)
+    forecast = ls.forecast(lifted, ls.Hardware.symbolic(), batch=sym.batch, **(chosen | options))
     quantity = forecast.tpot.mean if metric == "tpot_mean" else getattr(forecast, metric)
     sizes = {
         sym.batch: batch,
@@ -145,6 +178,7 @@ def asked(
         sym.generated: generate,
         sym.past: prompt if past is None else past,
     }
+    sizes |= {sym.resolve(word): value for word, value in values.items() if value is not None}
     point = {symbol: sym.exact(value) for symbol, value in {**loaded.values, **sizes}.items()}
     point |= device_point(device, precision.activations)
     return Asked(
@@ -174,3 +208,14 @@ def shown(value: "Expr", unit: str) -> str:
     if unit in ("s", "byte", "byte/s", "FLOP/s", "FLOP", "J", "W", "token/s"):
         return quantity(value, unit)
     return f"{float(value):.6g}"
+
+
+def apart(one: "Expr", other: "Expr", unit: str) -> tuple[str, str]:
+    """Two numbers with as many digits, four or more, as it takes to tell them apart."""
+    from lifesym.report.units import quantity  # noqa: PLC0415
+
+    for digits in range(4, 16):
+        pair = quantity(one, unit, digits), quantity(other, unit, digits)
+        if pair[0] != pair[1]:
+            break
+    return pair

@@ -1,4 +1,4 @@
-"""``lifesym regimes``: what binds where along a symbol, or over two."""
+"""``lifesym regimes``: what binds where, along a symbol and over two."""
 
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -8,12 +8,14 @@ from lifesym.cli.options import (
     Activations,
     Batch,
     CausalOption,
+    Chunk,
     FusionOption,
     HardwareName,
     Json,
     Kv,
     MlaOption,
     ModelName,
+    OverlapOption,
     RoutingOption,
     Weights,
 )
@@ -29,6 +31,7 @@ from lifesym.cli.question import (
     Plot,
     Prompt,
     asked,
+    listed,
     plain,
 )
 from lifesym.errors import SymbolError
@@ -40,7 +43,7 @@ if TYPE_CHECKING:
     from lifesym.analysis import Stretch
 
 _CELLS = 200
-WIDE = 50  # the ratio of ends from which an axis is logarithmic, as in lifesym.plots
+WIDE = 50  # the ratio of ends from which an axis is logarithmic, as in lifesym.plots.style
 
 
 def regimes(
@@ -59,10 +62,12 @@ def regimes(
     weights: Weights = None,
     activations: Activations = None,
     kv: Kv = None,
+    chunk: Chunk = None,
     fusion: FusionOption = "none",
     compute_efficiency: Fraction = None,
     memory_efficiency: Fraction = None,
     dispatch_time: Fraction = None,
+    overlap: OverlapOption = "operator",
     mla: MlaOption = "absorbed",
     causal: CausalOption = "full",
     routing: RoutingOption = "uniform",
@@ -85,17 +90,20 @@ def regimes(
         weights=weights,
         activations=activations,
         kv=kv,
+        chunk=chunk,
         fusion=fusion,
+        overlap=overlap,
         mla=mla,
         causal=causal,
         routing=routing,
+        over=over,
         numbers={
             "compute_efficiency": compute_efficiency,
             "memory_efficiency": memory_efficiency,
             "dispatch_time": dispatch_time,
         },
     )
-    names = [name.strip() for name in over.split(",") if name.strip()]
+    names = listed(over)
     if len(names) == 1:
         _line(question, names[0], low, high, plot, json)
     elif len(names) == 2:
@@ -107,7 +115,7 @@ def regimes(
 def stretches(
     question: Asked, over: str, low: float | None, high: float | None
 ) -> "tuple[Symbol, tuple[Stretch, ...]]":
-    """The symbol of that name, and the question's regimes in order along it."""
+    """The symbol that a question is about, and its regimes in order."""
     from lifesym.analysis import regimes as along  # noqa: PLC0415 (SymPy)
     from lifesym.analysis.questions import symbol_of  # noqa: PLC0415
 
@@ -149,14 +157,12 @@ def _line(
 def draw_line(
     question: Asked, symbol: "Symbol", found: "tuple[Stretch, ...]", plot: str | None
 ) -> None:
-    """Time by operator along a symbol, into a file if one is asked for."""
+    """Write the plot of a line's regimes, where one is asked for."""
     if plot is None:
         return
-    import numpy as np  # noqa: PLC0415 (only for a plot)
-
     from lifesym.plots import save, stacked_time  # noqa: PLC0415 (Matplotlib)
 
-    grid = np.linspace(float(found[0].low), float(found[-1].high), 300)
+    grid = _grid(float(found[0].low), float(found[-1].high), 400)
     others = {other: value for other, value in question.point.items() if other != symbol}
     save(stacked_time(question.quantity, symbol, grid, others, boundaries=found), plot)
     note(f"wrote {plot}")
@@ -194,17 +200,20 @@ def _map(
         head = question.head(*pair) | {"over": [symbol.name for symbol in pair]}
         print_json(head | {"regimes": rows})
         return
+    from lifesym.plots import summaries  # noqa: PLC0415 (SymPy)
+
     body = []
-    for area, bounds in zip(cells, chart.regimes, strict=True):
+    named = summaries(chart.regimes, most=3)
+    for area, bounds, text in zip(cells, chart.regimes, named, strict=True):
         counts = [str(list(bounds.values()).count(r)) for r in ("compute", "memory", "dispatch")]
-        body.append([f"{100 * area:.2f} %", *counts])
-    header = ["area", "compute", "memory", "dispatch"]
+        body.append([text.replace("\n", "; "), f"{100 * area:.2f} %", *counts])
+    header = ["where the regimes differ", "area", "compute", "memory", "dispatch"]
     table(f"{question.title}: operators bound by each", header, body, right=4)
 
 
-def _grid(low: float, high: float) -> "np.ndarray[Any, Any]":
+def _grid(low: float, high: float, count: int = _CELLS) -> "np.ndarray[Any, Any]":
     """Evenly spaced in ratio where the ends are far apart, so that a plot's cells are even."""
     import numpy as np  # noqa: PLC0415 (only for a grid)
 
     wide = low > 0 and high / low > WIDE
-    return (np.geomspace if wide else np.linspace)(low, high, _CELLS)
+    return (np.geomspace if wide else np.linspace)(low, high, count)

@@ -1,5 +1,8 @@
 """``lifesym sensitivity``: what a forecast depends on most."""
 
+from typing import Any
+
+from lifesym.cli.charts import ChartOption, Devices, Swing, draw
 from lifesym.cli.options import (
     Activations,
     Batch,
@@ -9,6 +12,7 @@ from lifesym.cli.options import (
     HardwareName,
     Json,
     Kv,
+    LoraRank,
     MlaOption,
     ModelName,
     OverlapOption,
@@ -25,9 +29,12 @@ from lifesym.cli.question import (
     Plot,
     Prompt,
     asked,
+    listed,
     plain,
     shown,
 )
+
+_OPERATORS = 8
 
 
 def sensitivity(
@@ -43,6 +50,7 @@ def sensitivity(
     activations: Activations = None,
     kv: Kv = None,
     chunk: Chunk = None,
+    lora: LoraRank = None,
     fusion: FusionOption = "none",
     compute_efficiency: Fraction = None,
     memory_efficiency: Fraction = None,
@@ -52,37 +60,44 @@ def sensitivity(
     causal: CausalOption = "full",
     routing: RoutingOption = "uniform",
     plot: Plot = None,
+    chart: ChartOption = "bars",
+    swing: Swing = 0.1,
+    devices: Devices = "",
     json: Json = False,
 ) -> None:
     """Rank what a forecast depends on: elasticities at a point, exact and one-sided at ties.
 
     An elasticity of -0.9 in bandwidth means: 1 % more bandwidth, 0.9 % less time. "If free" is
-    what is left when the symbol costs nothing at all.
+    what is left when the symbol costs nothing at all. --lift also takes chunk, rank, weight_bits,
+    activation_bits and kv_bits. --plot draws the elasticities, or with --chart a tornado, a map of
+    elasticities by device, or the operators under the roofline.
     """
-    question = asked(
-        model,
-        on,
-        metric,
-        batch=batch,
-        prompt=prompt,
-        generate=generate,
-        past=past,
-        lift=lift,
-        weights=weights,
-        activations=activations,
-        kv=kv,
-        chunk=chunk,
-        fusion=fusion,
-        overlap=overlap,
-        mla=mla,
-        causal=causal,
-        routing=routing,
-        numbers={
+    options: dict[str, Any] = {
+        "batch": batch,
+        "prompt": prompt,
+        "generate": generate,
+        "past": past,
+        "lift": lift,
+        "weights": weights,
+        "activations": activations,
+        "kv": kv,
+        "chunk": chunk,
+        "lora": lora,
+        "fusion": fusion,
+        "overlap": overlap,
+        "mla": mla,
+        "causal": causal,
+        "routing": routing,
+        "numbers": {
             "compute_efficiency": compute_efficiency,
             "memory_efficiency": memory_efficiency,
             "dispatch_time": dispatch_time,
         },
-    )
+    }
+    question = asked(model, on, metric, **options)
+    if plot is not None:
+        others = [asked(model, name, metric, **options) for name in listed(devices)]
+        draw(chart, [question, *others], plot, swing)
     from lifesym.analysis import if_free, local_elasticities, regime_at, shares  # noqa: PLC0415 (SymPy)
     from lifesym.symbols import TABLE  # noqa: PLC0415
 
@@ -91,11 +106,7 @@ def sensitivity(
     ranked = local_elasticities(quantity, point)
     freed = {one.symbol: one for one in if_free(quantity, point)}
     parts = shares(quantity, point) if quantity.terms else {}
-    if plot is not None:
-        from lifesym.plots import elasticity_bars, save  # noqa: PLC0415 (Matplotlib)
-
-        save(elasticity_bars(ranked, quantity.name), plot)
-        note(f"wrote {plot}")
+    bounds = regime_at(quantity, point).bounds if quantity.terms else {}
     if json:
         rows = []
         for row in ranked:
@@ -105,7 +116,6 @@ def sensitivity(
             left = {} if free is None else {"if_free": plain(free.left)}
             rows.append({"symbol": row.symbol.name, "elasticity": both, **sides, **left})
         by_operator = {name: float(part) for name, part in parts.items()}
-        bounds = regime_at(quantity, point).bounds if quantity.terms else {}
         data = {"value": float(value), "elasticities": rows, "shares": by_operator}
         print_json(question.head() | data | {"bounds": bounds})
         return
@@ -120,6 +130,12 @@ def sensitivity(
         body.append([row.word, here, number, limit])
     header = ["symbol", "value", "elasticity", "if free"]
     table(f"{question.title}: {shown(value, quantity.unit)}", header, body, right=3)
+    if parts:
+        largest = [
+            [name, f"{100 * float(part):.2f} %", bounds[name]]
+            for name, part in list(parts.items())[:_OPERATORS]
+        ]
+        table("Operators that take most of it", ["operator", "share", "bound by"], largest, right=1)
     zeros = [row.word for row in ranked if row.largest == 0]
     if zeros:
         note(f"no effect here: {', '.join(zeros)}")

@@ -6,7 +6,8 @@ apart in grey and by colour-blind readers, and hatches repeat what a colour says
 
 from lifesym.plots.accuracy import accuracy
 from lifesym.plots.answers import elasticity_bars, elasticity_map, tornado_bars
-from lifesym.plots.shapes import against_target, regime_chart, roofline, stacked_time, two_curves
+from lifesym.plots.regions import regime_chart, summaries
+from lifesym.plots.shapes import against_target, roofline, stacked_time, two_curves
 from lifesym.plots.style import save
 
 __all__ = [
@@ -18,6 +19,7 @@ __all__ = [
     "roofline",
     "save",
     "stacked_time",
+    "summaries",
     "tornado_bars",
     "two_curves",
 ]

@@ -73,8 +73,7 @@ def tornado_bars(bars: Sequence[Bar], name: str, unit: str, most: int = 12) -> "
                 words, reached, left=middle, color=colour, hatch=hatch, height=0.7, label=text
             )
         for i, bar in enumerate(shown):
-            unit_of = TABLE[bar.symbol].unit.removesuffix("1")
-            ends = " … ".join(quantity(end, unit_of) for end in (bar.low, bar.high))
+            ends = " … ".join(_end(end, bar.symbol) for end in (bar.low, bar.high))
             axes.text(1.01, i, ends, transform=axes.get_yaxis_transform(), va="center", fontsize=7)
         axes.axvline(middle, color="black", linewidth=0.8)
         axes.grid(visible=False, axis="y")
@@ -121,3 +120,11 @@ def elasticity_map(table: Mapping[str, Mapping[Symbol, Expr]], name: str = "T") 
                 )
         made.colorbar(picture, ax=axes, label=f"elasticity of {name}")
     return made
+
+
+def _end(value: Expr, symbol: Symbol) -> str:
+    """An end of a bar: SI prefixes for units of physics, plain numbers for what is counted."""
+    row = TABLE[symbol]
+    if row.kind in ("rate", "time") or row.unit in ("J", "W", "byte"):
+        return quantity(value, row.unit)
+    return f"{float(value):.4g}" if row.kind == "ratio" else f"{float(value):,.6g}"

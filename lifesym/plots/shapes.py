@@ -1,4 +1,4 @@
-"""Curves and maps over symbols: roofline, regimes, stacked time, a target."""
+"""Curves over symbols: roofline, stacked time, a target, two formulas that meet."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -8,12 +8,12 @@ from sympy import Expr, S, Symbol, lambdify
 from lifesym.analysis.inverse import Design
 from lifesym.analysis.meeting import Meeting
 from lifesym.analysis.questions import Derived, Quantity, Values, formula, point_of, symbol_of
-from lifesym.analysis.regime import RegimeMap, Stretch, operators
+from lifesym.analysis.regime import Stretch, operators
 from lifesym.plots.style import (
     COLOURS,
     HATCHES,
-    RESOURCE_COLOURS,
-    axis_label,
+    WIDE,
+    axis_scale,
     figure,
     log_if_wide,
     scale,
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _MARKERS = "osD^vP*Xd<>hp"
+_COLUMNS = 3
+_TOGETHER = 1.12  # points of a roofline closer than this, in ratio, share a marker
 
 
 def roofline(quantity: Derived, at: Values, *, peak: float, bandwidth: float) -> "Figure":
@@ -45,19 +47,28 @@ def roofline(quantity: Derived, at: Values, *, peak: float, bandwidth: float) ->
             float(e.xreplace(values).doit()) for e in (term.cost.flops, term.cost.bytes, term.time)
         )
         if work and moved and time:
-            key = (float(f"{work / moved:.3g}"), float(f"{work / time:.3g}"))
-            points.setdefault(key, []).append(name)
+            here = (work / moved, work / time)
+            near = next((p for p in points if max(map(_apart, p, here)) < _TOGETHER), here)
+            points.setdefault(near, []).append(name)
     intensities = [x for x, _ in points] or [1.0]
     ridge = peak / bandwidth
     span = np.geomspace(min(*intensities, ridge) / 3, max(*intensities, ridge) * 3, 200)
     factor, unit = scale(peak, "FLOP/s")
-    with figure(6.4, 3.8) as (made, axes):
+    lines = -(-len(points) // _COLUMNS)
+    with figure(6.4, 3.6 + 0.16 * lines) as (made, axes):
         axes.loglog(
             span, np.minimum(span * bandwidth, peak) / factor, color="black", label="roofline"
         )
         axes.axvline(ridge, color="#777777", linestyle=":", linewidth=1)
-        text = f" ridge {ridge:.3g} FLOP/B"
-        axes.annotate(text, (ridge, axes.get_ylim()[0]), va="bottom", fontsize=7.5)
+        axes.text(
+            ridge,
+            0.02,
+            f" ridge {ridge:.3g} FLOP/B ",
+            transform=axes.get_xaxis_transform(),
+            ha="right" if ridge**2 > span[0] * span[-1] else "left",
+            va="bottom",
+            fontsize=7.5,
+        )
         for i, ((x, y), names) in enumerate(points.items()):
             axes.plot(
                 x,
@@ -67,11 +78,17 @@ def roofline(quantity: Derived, at: Values, *, peak: float, bandwidth: float) ->
                 color=COLOURS[i % len(COLOURS)],
                 markeredgecolor="black",
                 markeredgewidth=0.4,
-                label=_short(names),
+                label=short(names),
             )
         axes.set_xlabel("arithmetic intensity [FLOP/B]")
         axes.set_ylabel(f"attained rate [{unit}]")
-        made.legend(*axes.get_legend_handles_labels(), loc="outside right upper", frameon=False)
+        made.legend(
+            *axes.get_legend_handles_labels(),
+            loc="outside lower center",
+            ncols=_COLUMNS,
+            frameon=False,
+            fontsize=7,
+        )
     return made
 
 
@@ -114,9 +131,10 @@ def stacked_time(
     if ranked[most:]:
         layers.append((f"{len(ranked) - most} others", others))
     factor, unit = scale(float(sum(times.values(), np.zeros_like(grid)).max()), "s")
+    across, label = axis_scale(symbol, grid)
     with figure(6.6, 3.6) as (made, axes):
         stacked = axes.stackplot(
-            grid,
+            grid / across,
             [time / factor for _, time in layers],
             labels=[name for name, _ in layers],
             colors=COLOURS,
@@ -125,57 +143,21 @@ def stacked_time(
         )
         for i, layer in enumerate(stacked):
             layer.set_hatch(HATCHES[i % len(HATCHES)])
-        for stretch in boundaries[1:]:
-            axes.axvline(float(stretch.low), color="black", linestyle=":", linewidth=0.8)
-        axes.set_xlim(grid[0], grid[-1])
+        for i, stretch in enumerate(boundaries[1:]):
+            axes.axvline(
+                float(stretch.low) / across,
+                color="black",
+                linestyle=":",
+                linewidth=0.8,
+                label=None if i else "regime changes",
+            )
+        log_if_wide(axes, "x", grid)
+        axes.set_xlim(grid[0] / across, grid[-1] / across)
         axes.set_ylim(bottom=0)
-        axes.set_xlabel(axis_label(symbol))
+        axes.set_xlabel(label)
         axes.set_ylabel(f"{quantity.name} [{unit}]")
         handles, labels = axes.get_legend_handles_labels()
         made.legend(handles[::-1], labels[::-1], loc="outside right upper", frameon=False)
-    return made
-
-
-def regime_chart(chart: RegimeMap, most: int = 6) -> "Figure":
-    """The regimes of a grid as coloured regions, named by the operators in which they differ.
-
-    Args:
-        chart: what `regime_map` gave.
-        most: how many regions are named; the smaller ones share a colour.
-    """
-    import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
-    from matplotlib.colors import ListedColormap  # noqa: PLC0415 (slow to import)
-    from matplotlib.patches import Patch  # noqa: PLC0415
-
-    shown = min(len(chart.regimes), most)
-    ids = np.minimum(chart.ids, most)
-    count = int(ids.max()) + 1
-    same = _unchanged(chart.regimes[:shown])
-    names = [_summary(bounds, same) for bounds in chart.regimes[:shown]]
-    if len(chart.regimes) > most:
-        names.append(f"{len(chart.regimes) - most} smaller regimes")
-    with figure(7.0, 3.8) as (made, axes):
-        colours = ListedColormap(COLOURS[:count])
-        axes.pcolormesh(
-            chart.x,
-            chart.y,
-            ids,
-            cmap=colours,
-            vmin=-0.5,
-            vmax=count - 0.5,
-            shading="nearest",
-            rasterized=True,
-        )
-        axes.contour(
-            chart.x, chart.y, ids, levels=np.arange(count - 1) + 0.5, colors="black", linewidths=0.5
-        )
-        axes.grid(visible=False)
-        for which, grid in (("x", chart.x), ("y", chart.y)):
-            log_if_wide(axes, which, grid)
-        axes.set_xlabel(axis_label(chart.over[0]))
-        axes.set_ylabel(axis_label(chart.over[1]))
-        patches = [Patch(color=COLOURS[i], label=name) for i, name in enumerate(names)]
-        made.legend(handles=patches, loc="outside right upper", frameon=False, fontsize=7)
     return made
 
 
@@ -244,7 +226,8 @@ def two_curves(
     low, high = (float(end) for end in ends)
     if meetings:
         high = min(high, 3 * float(meetings[-1].value))
-    grid = np.linspace(low, high, 400)
+    wide = low > 0 and high / low > WIDE
+    grid = (np.geomspace if wide else np.linspace)(low, high, 400)
     calls = {name: lambdify([symbol], expr, "numpy") for name, expr in curves.items()}
     values = {name: np.broadcast_to(call(grid), grid.shape) for name, call in calls.items()}
     factor, unit = scale(max(float(curve.max()) for curve in values.values()), quantity.unit)
@@ -257,6 +240,7 @@ def two_curves(
             x = float(meeting.value)
             y = float(calls[next(iter(calls))](x)) / factor
             axes.plot(x / across, y, "o", color="black", label=f"{x / across:.4g} {across_unit}")
+        log_if_wide(axes, "x", grid)
         axes.set_xlabel(f"{TABLE[symbol].meaning} [{across_unit}]")
         axes.set_ylabel(f"{quantity.name} [{unit}]")
         axes.legend(frameon=False)
@@ -267,25 +251,12 @@ def _values(at: Values) -> dict[Symbol, Expr]:
     return {resolve(name): exact(value) for name, value in at.items()}
 
 
-def _short(names: Sequence[str], most: int = 2) -> str:
+def _apart(one: float, other: float) -> float:
+    """The ratio of the larger to the smaller."""
+    return max(one / other, other / one)
+
+
+def short(names: Sequence[str], most: int = 2) -> str:
     """The first names of a group, and how many more there are."""
     more = f" +{len(names) - most}" if len(names) > most else ""
     return ", ".join(names[:most]) + more
-
-
-def _unchanged(regimes: Sequence[Mapping[str, str]]) -> set[str]:
-    """The operators that are bound by the same resource in all of several regimes."""
-    first = regimes[0]
-    if len(regimes) == 1:
-        return set()
-    return {name for name in first if all(bounds[name] == first[name] for bounds in regimes)}
-
-
-def _summary(bounds: Mapping[str, str], same: set[str]) -> str:
-    """``compute: a, b +3`` for each resource, without the operators in which regimes agree."""
-    parts = []
-    for resource in RESOURCE_COLOURS:
-        names = [name for name, bound in bounds.items() if bound == resource and name not in same]
-        if names:
-            parts.append(f"{resource}: {_short(names)}")
-    return "\n".join(parts)

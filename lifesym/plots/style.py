@@ -40,6 +40,7 @@ _SETTINGS = {
     "savefig.dpi": 200,
     "svg.hashsalt": "lifesym",
 }
+WIDE = 50
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 _SHORT = {"byte": "B", "byte/s": "B/s"}
 
@@ -87,12 +88,6 @@ def save(made: "Figure", path: str | Path) -> Path:
     return target
 
 
-def axis_label(symbol: Symbol) -> str:
-    """What a symbol means, with its unit."""
-    row = TABLE[symbol]
-    return f"{row.meaning} [{row.unit}]" if row.unit != "1" else row.meaning
-
-
 def scale(largest: float, unit: str) -> tuple[float, str]:
     """A factor and a unit with an SI prefix that make numbers up to ``largest`` readable.
 
@@ -106,8 +101,15 @@ def scale(largest: float, unit: str) -> tuple[float, str]:
     return factor, f"{prefix}{short}"
 
 
+def axis_scale(symbol: Symbol, values: Any) -> tuple[float, str]:
+    """What to divide a symbol's values by, and the label of their axis."""
+    row = TABLE[symbol]
+    factor, unit = scale(float(max(values)), row.unit)
+    return factor, f"{row.meaning} [{unit}]" if row.unit != "1" else row.meaning
+
+
 def log_if_wide(axes: "Axes", which: str, values: Any) -> None:
-    """A logarithmic axis where positive values span more than a factor of 50."""
+    """A logarithmic axis where positive values span more than a factor of 50 (`WIDE`)."""
     low, high = float(min(values)), float(max(values))
-    if low > 0 and high / low > 50:
+    if low > 0 and high / low > WIDE:
         getattr(axes, f"set_{which}scale")("log")

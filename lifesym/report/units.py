@@ -6,8 +6,8 @@ _PREFIXES = ((12, "T"), (9, "G"), (6, "M"), (3, "k"), (0, ""), (-3, "m"), (-6, "
 _SHORT = {"byte": "B", "byte/s": "B/s", "token/s": "token/s", "FLOP": "FLOP", "s": "s", "J": "J"}
 
 
-def quantity(value: Expr | int | float, unit: str) -> str:
-    """A number with an SI prefix (GB is 1e9 bytes) and four significant digits.
+def quantity(value: Expr | int | float, unit: str, digits: int = 4) -> str:
+    """A number with an SI prefix (GB is 1e9 bytes) and four significant digits, unless given.
 
     >>> quantity(13476831232, "byte"), quantity(0.0154, "s"), quantity(0, "s")
     ('13.48 GB', '15.4 ms', '0 s')
@@ -20,4 +20,4 @@ def quantity(value: Expr | int | float, unit: str) -> str:
     exponent, prefix = next((p for p in _PREFIXES if abs(number) >= 10.0 ** p[0]), least)
     if unit in ("token/s", "1", "") and exponent <= 0:
         exponent, prefix = 0, ""
-    return f"{number / 10.0**exponent:.4g} {prefix}{short}".strip()
+    return f"{number / 10.0**exponent:.{digits}g} {prefix}{short}".strip()

@@ -1,0 +1,207 @@
+r"""Zeros of a formula in one symbol.
+
+Of a rational function they are the roots of a polynomial with rational coefficients, found exactly.
+Where the symbol is an exponent, or inside the crossing index of a sum, a zero is a bracket of two
+rationals between which the sign changes; that it is there is certain, but two zeros closer together
+than a 256th of the range (in ratio) could be missed.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cmp_to_key
+from math import ceil, fsum
+
+from sympy import (
+    Add,
+    Expr,
+    Float,
+    Function,
+    Poly,
+    Pow,
+    Rational,
+    S,
+    Symbol,
+    ceiling,
+    fraction,
+    lambdify,
+    oo,
+    sqrt,
+    together,
+)
+
+from lifesym.errors import SymbolError
+from lifesym.sums import Crossing
+
+_PROBES = 256
+_WIDTH = Rational(1, 10**12)
+_DOUBT = 1e-9
+_NOTHING = Rational(1, 10**25)
+_LONG = 4096
+
+
+@dataclass(frozen=True, kw_only=True)
+class Root:
+    """A zero: exact (``low == value == high``), or the middle of a bracket that holds it."""
+
+    value: Expr
+    low: Expr
+    high: Expr
+
+    @property
+    def exact(self) -> bool:
+        """Whether the value is the root itself."""
+        return bool(self.low == self.high)
+
+
+class Inside(Function):
+    """A crossing index known to lie inside its range: a number where its arguments are."""
+
+    @classmethod
+    def eval(cls, p: Expr, q: Expr, n: Expr) -> Expr | None:
+        """The crossing index of three numbers."""
+        return Crossing(p, q, n) if p.is_number and q.is_number and n.is_number else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """Zero: it is a whole number, and the sum that uses it is continuous."""
+        return S.Zero
+
+
+def roots(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]:
+    """The zeros strictly between ``low`` and ``high`` of a formula without maxima, in order.
+
+    None for a formula that is zero everywhere.
+    """
+    if not expr.has(symbol):
+        return ()
+    if not expr.is_rational_function(symbol):
+        return _brackets(expr, symbol, low, high)
+    numerator, denominator = fraction(together(expr))
+    polynomial = Poly(numerator, symbol)
+    if polynomial.degree() < 1:
+        return ()
+    found = []
+    for value in distinct(_zeros(polynomial)):
+        if low < value < high and denominator.xreplace({symbol: value}) != 0:
+            found.append(Root(value=value, low=value, high=value))
+    return tuple(found)
+
+
+def between(low: Expr, high: Expr) -> Expr:
+    """A rational strictly between two numbers, of which the upper one may be infinite."""
+    if high is oo:
+        return Rational(2 * ceiling(low) + 2)
+    if low.is_Rational and high.is_Rational:
+        return (low + high) / 2
+    for digits in (20, 60, 200):
+        middle = Rational(str(((low + high) / 2).evalf(digits)))
+        if low < middle < high:
+            return middle
+    raise SymbolError(f"{low} and {high} are too close to tell apart")
+
+
+def distinct(numbers: list[Expr]) -> list[Expr]:
+    """Sorted, each once."""
+
+    def order(a: Expr, b: Expr) -> int:
+        return -1 if a < b else int(a != b)
+
+    ascending = sorted(numbers, key=cmp_to_key(order))
+    kept: list[Expr] = []
+    for number in ascending:
+        if not kept or (number != kept[-1] and number > kept[-1]):
+            kept.append(number)
+    return kept
+
+
+def is_zero(number: Expr) -> bool:
+    """Whether a number is zero; square roots cancel exactly."""
+    if number.is_Rational:
+        return bool(number == 0)
+    return bool(number.expand() == 0) or bool(number.is_zero)
+
+
+def number_at(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
+    """A formula at a value: exact, but to 60 digits where the value is a long exponent.
+
+    Exactly, the power would have as many digits as the exponent says.
+    """
+    if value > _LONG and any(power.exp.has(symbol) for power in expr.atoms(Pow)):
+        return expr.xreplace({symbol: Float(value, 60)}).evalf(60)
+    return expr.xreplace({symbol: value})
+
+
+def _zeros(polynomial: Poly) -> list[Expr]:
+    coefficients = polynomial.all_coeffs()
+    if len(coefficients) == 2:
+        return [-coefficients[1] / coefficients[0]]
+    if len(coefficients) == 3:
+        a, b, c = coefficients
+        inside = b**2 - 4 * a * c
+        if inside < 0:
+            return []
+        return [(-b - sqrt(inside)) / (2 * a), (-b + sqrt(inside)) / (2 * a)]
+    return list(polynomial.real_roots(multiple=True))
+
+
+def _brackets(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]:
+    if high is oo:
+        raise SymbolError(f"give a finite range: the formula is not rational in {symbol.name}")
+    sign = _signs(expr, symbol)
+    probes = _probes(low, high)
+    values = [sign(probe) for probe in probes]
+    found = []
+    for i in range(len(probes) - 1):
+        if values[i] == 0 and i > 0:
+            found.append(Root(value=probes[i], low=probes[i], high=probes[i]))
+        elif values[i] * values[i + 1] < 0:
+            found.append(_bisected(sign, probes[i], probes[i + 1], values[i]))
+    return tuple(found)
+
+
+def _probes(low: Expr, high: Expr) -> list[Expr]:
+    """Rationals spread evenly in ratio (or evenly, from zero)."""
+    start, stop = float(low), float(high)
+    inside = []
+    for i in range(1, _PROBES):
+        step = i / _PROBES
+        guess = start * (stop / start) ** step if start > 0 else start + (stop - start) * step
+        inside.append(Rational(str(guess)))
+    return [low, *(probe for probe in inside if low < probe < high), high]
+
+
+def _signs(expr: Expr, symbol: Symbol) -> Callable[[Expr], int]:
+    """The sign at a value: in double precision where that is beyond doubt, else exactly."""
+    inside = {Inside.__name__: lambda p, q, n: min(max(ceil(-p / q), 0), n)}
+    terms = lambdify([symbol], list(Add.make_args(expr)), [inside, "math"])
+
+    def sign(value: Expr) -> int:
+        parts = terms(float(value))
+        total = fsum(parts)
+        if abs(total) > _DOUBT * fsum(abs(part) for part in parts):
+            return 1 if total > 0 else -1
+        return sign_at(expr, symbol, value)
+
+    return sign
+
+
+def _bisected(sign: Callable[[Expr], int], low: Expr, high: Expr, first: int) -> Root:
+    while high - low > _WIDTH * high:
+        middle = Rational(str(((low + high) / 2).evalf(17)))
+        if not low < middle < high:
+            break
+        at = sign(middle)
+        if at == 0:
+            return Root(value=middle, low=middle, high=middle)
+        low, high = (middle, high) if at == first else (low, middle)
+    return Root(value=(low + high) / 2, low=low, high=high)
+
+
+def sign_at(expr: Expr, symbol: Symbol, value: Expr) -> int:
+    """The sign at a value; irrational numbers are evaluated to 30 digits first."""
+    number = number_at(expr, symbol, value)
+    if number.is_Float and abs(number) < _NOTHING:
+        number = expr.xreplace({symbol: value})
+    if not number.is_Rational:
+        rough = number.evalf(30)
+        number = S.Zero if abs(rough) < _NOTHING and is_zero(number) else rough
+    return int(bool(number > 0)) - int(bool(number < 0))
