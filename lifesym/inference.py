@@ -9,53 +9,24 @@ contexts ``past + prompt`` to ``past + prompt + G - 2``. So
 - $\mathit{latency} = \mathit{TTFT} + (G - 1)\,\overline{\mathit{TPOT}}$.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal, get_args
+from typing import Literal
 
 from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
 from lifesym.chunks import Chunks, scaled, summed
-from lifesym.errors import SpecError, SymbolError
-from lifesym.formats import Precision
-from lifesym.hardware import Hardware
-from lifesym.levels import Level
-from lifesym.model import Model
-from lifesym.nodes import CeilDiv, Maximum, Minimum
-from lifesym.operators import Routing
-from lifesym.printing import legend
+from lifesym.errors import SpecError
+from lifesym.footprint import Footprint
 from lifesym.results import Part, Result, StepTime
-from lifesym.roofline import Overlap, Term, time_terms, total
+from lifesym.roofline import Term, total
 from lifesym.sums import sum_over
-from lifesym.symbols import Number, Size, exact, index
-from lifesym.trace import MLA, Causal, Logits, Trace
-
-Rewrite = Callable[[Trace], Trace]
-Bound = Literal["compute", "memory", "dispatch", "network"]
+from lifesym.symbols import Number, exact, index
+from lifesym.work import Bound, bottleneck, work_of
 
 
-@dataclass(frozen=True, kw_only=True)
-class Forecast:
+class Forecast(Footprint):
     """Everything lifesym says about one model on one device under one workload."""
-
-    model: Model
-    hardware: Hardware
-    precision: Precision
-    prompt: Expr
-    generate: Expr
-    batch: Expr
-    past: Expr
-    overlap: Overlap
-    mla: MLA
-    causal: Causal
-    routing: Routing
-    chunk: Expr | None = None
-    rewrites: tuple[Rewrite, ...] = ()
-    levels: tuple[Level, ...] = ()
-    replicas: Expr = S.One
-    devices: Expr = S.One
 
     @cached_property
     def ttft(self) -> Result:
@@ -92,74 +63,6 @@ class Forecast:
         expr = self.ttft.expr + decode
         parts = (Part(name="prefill", value=self.ttft.expr), Part(name="decode", value=decode))
         return Result(name="latency", unit="s", expr=expr, parts=parts)
-
-    @cached_property
-    def memory(self) -> Result:
-        """Bytes a device's own memory holds at the end: weights and KV cache; not activations."""
-        weights = Add(*(self._weights.values()))
-        parts = (Part(name="weights", value=weights), Part(name="KV cache", value=self.cache_bytes))
-        return Result(name="memory", unit="byte", expr=weights + self.cache_bytes, parts=parts)
-
-    @cached_property
-    def capacity(self) -> Result:
-        """Peak bytes by role: every kind of weights, the KV cache, activations in flight.
-
-        Activations are the inputs and outputs of the operator that has most of them in the
-        prefill, or in its chunk that meets most tokens, and the residual stream kept beside them.
-        """
-        parts = [Part(name=role, value=value) for role, value in self._weights.items()]
-        parts.append(Part(name="KV cache", value=self.cache_bytes))
-        new = self.prompt if self.chunk is None else Minimum(self.chunk, self.prompt)
-        trace = self.trace(new, self.past + self.prompt - new)
-        costs = [entry.operator.cost(self.precision) for entry in trace]
-        live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
-        stream = self.precision.activation_bytes(self.local_batch * new * self.stream_width)
-        parts.append(Part(name="activations", value=Maximum(*live) + stream))
-        expr = Add(*(part.value for part in parts))
-        return Result(name="capacity", unit="byte", expr=expr, parts=tuple(parts))
-
-    @property
-    def stream_width(self) -> Expr:
-        """Elements of a token in the residual stream."""
-        return exact(self.model.values.get(sym.hidden, sym.hidden))
-
-    @cached_property
-    def _weights(self) -> dict[str, Expr]:
-        return self.held(self.trace(S.One, S.Zero))
-
-    def held(self, trace: Trace) -> dict[str, Expr]:
-        """Bytes of a trace's weights by role that the device's own memory holds."""
-        return {role: self.held_bytes(role, n) for role, n in trace.weight_roles().items()}
-
-    def held_bytes(self, role: str, count: Expr) -> Expr:
-        """Bytes of so many weights of a role that the device's own memory holds."""
-        here = self._here("experts" if role == "experts" else "weights")
-        return here * self.precision.weight_bytes(count, role)
-
-    def level_bytes(self, level: Level) -> Expr:
-        """Bytes of weights and cache that another memory holds at the end."""
-        held = level.share("kv") * self._whole_cache
-        for role, count in self.trace(S.One, S.Zero).weight_roles().items():
-            share = level.share("experts" if role == "experts" else "weights")
-            held += share * self.precision.weight_bytes(count, role)
-        return held
-
-    def _here(self, role: str) -> Expr:
-        """The share of what the device's own memory holds; other levels hold the rest."""
-        return 1 - Add(*(level.share(role) for level in self.levels))
-
-    @property
-    def cache_bytes(self) -> Expr:
-        """Bytes of the KV cache and states at the end that the device's own memory holds."""
-        return self._here("kv") * self._whole_cache
-
-    @cached_property
-    def _whole_cache(self) -> Expr:
-        tokens = self.past + self.prompt + self.generate
-        elements = self.trace(S.One, S.Zero).cache_elements(tokens)
-        state = self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
-        growing = self.precision.kv_bytes(self.local_batch * elements)
-        return growing + state
 
     @cached_property
     def energy(self) -> Result:
@@ -251,42 +154,11 @@ class Forecast:
     @cached_property
     def _total_work(self) -> dict[str, Expr]:
         """Operations and bytes by role of the whole generation."""
-        prefill = _work(self.ttft.terms, self.levels)
+        prefill = work_of(self.ttft.terms, self.levels)
         if self.generate in (0, 1):
             return prefill
-        step = _work(self._step, self.levels)
+        step = work_of(self._step, self.levels)
         return {name: prefill[name] + self._over_generation(step[name]) for name in prefill}
-
-    @property
-    def local_batch(self) -> Expr:
-        """Sequences of the replica that has most of them."""
-        return CeilDiv(self.batch, self.replicas)
-
-    def trace(
-        self, new: Size, past: Size, logits: Logits = "last", batch: Size | None = None
-    ) -> Trace:
-        """The trace of one forward pass under every option of the forecast.
-
-        An encoder's pass gives all its outputs: the logits of every token, or the bare encoding.
-        """
-        if "decoder" not in self.model.kind:
-            logits = "none" if self.model.kind == "bare encoder" else "all"
-        trace = self.model.forward(
-            self.local_batch if batch is None else batch,
-            new,
-            past,
-            logits=logits,
-            mla=self.mla,
-            causal=self.causal,
-            routing=self.routing,
-        )
-        for rewrite in self.rewrites:
-            trace = rewrite(trace)
-        return trace
-
-    def timed(self, trace: Trace) -> tuple[Term, ...]:
-        """The terms of a trace's time on the device."""
-        return time_terms(trace, self.hardware, self.precision, self.overlap, self.levels)
 
     def _pass(self, new: Expr, past: Expr) -> tuple[Term, ...]:
         return self.timed(self.trace(new, past))
@@ -307,46 +179,3 @@ class Forecast:
     def _over_generation(self, expr: Expr) -> Expr:
         """The sum over the decode steps of an expression in the context."""
         return sum_over(expr.xreplace({sym.past: self._start + index}), self._steps)
-
-
-def _work(terms: tuple[Term, ...], levels: tuple[Level, ...]) -> dict[str, Expr]:
-    """Operations, bytes of the device's own memory by role, and bytes of other memories."""
-    costs = [term.cost for term in terms]
-    own = {
-        role: 1 - Add(*(level.share(role) for level in levels))
-        for role in ("weights", "experts", "kv", "activations")
-    }
-    weights = [
-        own["experts" if t.family == "experts" else "weights"] * t.cost.weight_bytes for t in terms
-    ]
-    activations = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
-    work = {
-        "matmul_flops": Add(*(c.matmul_flops for c in costs)),
-        "other_flops": Add(*(c.vector_flops + c.dequant_ops for c in costs)),
-        "weight_bytes": Add(*weights),
-        "activation_bytes": own["activations"] * Add(*activations),
-        "kv_bytes": own["kv"] * Add(*(c.kv_read_bytes + c.kv_write_bytes for c in costs)),
-    }
-    for level in levels:
-        served = (level.bytes(t.cost, experts=t.family == "experts") for t in terms)
-        work[f"level {level.name}"] = Add(*served)
-    return work
-
-
-def bottleneck(terms: tuple[Term, ...]) -> Bound:
-    """What most of the time of some terms is bound by; every term must be a number.
-
-    Raises:
-        SymbolError: a symbol is left.
-    """
-    spent: dict[Bound, Expr] = dict.fromkeys(get_args(Bound), S.Zero)
-    for term in terms:
-        if term.time.free_symbols:
-            left = ", ".join(row.word for row in legend(term.time))
-            raise SymbolError(f"the bottleneck depends on {left}: give numbers")
-        compute, memory = term.compute.doit(), term.memory.doit()
-        larger: Bound = "compute" if compute >= memory else "memory"
-        spent[larger] += term.time - term.dispatch - term.network
-        spent["dispatch"] += term.dispatch
-        spent["network"] += term.network
-    return max(spent, key=lambda bound: spent[bound])

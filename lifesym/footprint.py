@@ -1,0 +1,78 @@
+"""Bytes of weights and cache that the device's own memory and other memories hold."""
+
+from functools import cached_property
+
+from sympy import Add, Expr, S
+
+from lifesym.levels import Level
+from lifesym.nodes import Maximum, Minimum
+from lifesym.passes import Passes
+from lifesym.results import Part, Result
+from lifesym.trace import Trace
+
+
+class Footprint(Passes):
+    """What a workload holds in memory, by role."""
+
+    @cached_property
+    def memory(self) -> Result:
+        """Bytes a device's own memory holds at the end: weights and KV cache; not activations."""
+        weights = Add(*(self._weights.values()))
+        parts = (Part(name="weights", value=weights), Part(name="KV cache", value=self.cache_bytes))
+        return Result(name="memory", unit="byte", expr=weights + self.cache_bytes, parts=parts)
+
+    @cached_property
+    def capacity(self) -> Result:
+        """Peak bytes by role: every kind of weights, the KV cache, activations in flight.
+
+        Activations are the inputs and outputs of the operator that has most of them in the
+        prefill, or in its chunk that meets most tokens, and the residual stream kept beside them.
+        """
+        parts = [Part(name=role, value=value) for role, value in self._weights.items()]
+        parts.append(Part(name="KV cache", value=self.cache_bytes))
+        new = self.prompt if self.chunk is None else Minimum(self.chunk, self.prompt)
+        trace = self.trace(new, self.past + self.prompt - new)
+        costs = [entry.operator.cost(self.precision) for entry in trace]
+        live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
+        stream = self.precision.activation_bytes(self.local_batch * new * self.stream_width)
+        parts.append(Part(name="activations", value=Maximum(*live) + stream))
+        expr = Add(*(part.value for part in parts))
+        return Result(name="capacity", unit="byte", expr=expr, parts=tuple(parts))
+
+    @cached_property
+    def _weights(self) -> dict[str, Expr]:
+        return self.held(self.trace(S.One, S.Zero))
+
+    def held(self, trace: Trace) -> dict[str, Expr]:
+        """Bytes of a trace's weights by role that the device's own memory holds."""
+        return {role: self.held_bytes(role, n) for role, n in trace.weight_roles().items()}
+
+    def held_bytes(self, role: str, count: Expr) -> Expr:
+        """Bytes of so many weights of a role that the device's own memory holds."""
+        here = self._here("experts" if role == "experts" else "weights")
+        return here * self.precision.weight_bytes(count, role)
+
+    def level_bytes(self, level: Level) -> Expr:
+        """Bytes of weights and cache that another memory holds at the end."""
+        held = level.share("kv") * self._whole_cache
+        for role, count in self.trace(S.One, S.Zero).weight_roles().items():
+            share = level.share("experts" if role == "experts" else "weights")
+            held += share * self.precision.weight_bytes(count, role)
+        return held
+
+    def _here(self, role: str) -> Expr:
+        """The share of what the device's own memory holds; other levels hold the rest."""
+        return 1 - Add(*(level.share(role) for level in self.levels))
+
+    @property
+    def cache_bytes(self) -> Expr:
+        """Bytes of the KV cache and states at the end that the device's own memory holds."""
+        return self._here("kv") * self._whole_cache
+
+    @cached_property
+    def _whole_cache(self) -> Expr:
+        tokens = self.past + self.prompt + self.generate
+        elements = self.trace(S.One, S.Zero).cache_elements(tokens)
+        state = self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
+        growing = self.precision.kv_bytes(self.local_batch * elements)
+        return growing + state

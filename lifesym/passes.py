@@ -1,0 +1,77 @@
+"""One forward pass under every option of a forecast: its trace, and the terms of its time."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from sympy import Expr, S
+
+from lifesym import symbols as sym
+from lifesym.formats import Precision
+from lifesym.hardware import Hardware
+from lifesym.levels import Level
+from lifesym.model import Model
+from lifesym.nodes import CeilDiv
+from lifesym.operators import Routing
+from lifesym.roofline import Overlap, Term, time_terms
+from lifesym.symbols import Size, exact
+from lifesym.trace import MLA, Causal, Logits, Trace
+
+Rewrite = Callable[[Trace], Trace]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Passes:
+    """A model on a device, with the workload and every option that shapes a forward pass."""
+
+    model: Model
+    hardware: Hardware
+    precision: Precision
+    prompt: Expr
+    generate: Expr
+    batch: Expr
+    past: Expr
+    overlap: Overlap
+    mla: MLA
+    causal: Causal
+    routing: Routing
+    chunk: Expr | None = None
+    rewrites: tuple[Rewrite, ...] = ()
+    levels: tuple[Level, ...] = ()
+    replicas: Expr = S.One
+    devices: Expr = S.One
+
+    @property
+    def stream_width(self) -> Expr:
+        """Elements of a token in the residual stream."""
+        return exact(self.model.values.get(sym.hidden, sym.hidden))
+
+    @property
+    def local_batch(self) -> Expr:
+        """Sequences of the replica that has most of them."""
+        return CeilDiv(self.batch, self.replicas)
+
+    def trace(
+        self, new: Size, past: Size, logits: Logits = "last", batch: Size | None = None
+    ) -> Trace:
+        """The trace of one forward pass under every option of the forecast.
+
+        An encoder's pass gives all its outputs: the logits of every token, or the bare encoding.
+        """
+        if "decoder" not in self.model.kind:
+            logits = "none" if self.model.kind == "bare encoder" else "all"
+        trace = self.model.forward(
+            self.local_batch if batch is None else batch,
+            new,
+            past,
+            logits=logits,
+            mla=self.mla,
+            causal=self.causal,
+            routing=self.routing,
+        )
+        for rewrite in self.rewrites:
+            trace = rewrite(trace)
+        return trace
+
+    def timed(self, trace: Trace) -> tuple[Term, ...]:
+        """The terms of a trace's time on the device."""
+        return time_terms(trace, self.hardware, self.precision, self.overlap, self.levels)
