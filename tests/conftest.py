@@ -1,12 +1,10 @@
 """Shared options and fixtures."""
 
-import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from command_line import CommandLine
+from command_line import CommandLine, run_apart, run_here
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -32,12 +30,11 @@ def golden(request: pytest.FixtureRequest) -> Callable[[str, str], None]:
 
 @pytest.fixture
 def run() -> CommandLine:
+    """The command line, in this process: starting one costs more than most commands."""
+    return run_here
+
+
+@pytest.fixture
+def run_process() -> CommandLine:
     """The command line in a process of its own."""
-
-    def call(*args: str, **options: object) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, "-m", "lifesym.cli", *map(str, args)]
-        return subprocess.run(  # type: ignore[call-overload, no-any-return]
-            command, capture_output=True, text=True, timeout=120, check=False, **options
-        )
-
-    return call
+    return run_apart

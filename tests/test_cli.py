@@ -1,7 +1,6 @@
 """The command line's contract: keys, exact values, one JSON object, messages on stderr."""
 
 import json
-import os
 import subprocess
 import sys
 from fractions import Fraction
@@ -251,7 +250,9 @@ def test_count_of_encoder_decoders(run: CommandLine) -> None:
     assert run("count", "gpt2", "--source", "5").returncode == 2
 
 
-def test_compare_puts_options_side_by_side(run: CommandLine) -> None:
+def test_compare_puts_options_side_by_side(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     base = ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "32"]
     sets = ["weights=int4-g128", "weights=int4-g128,kv=int8,lora=16", "chunk=128,mla=expand"]
     options = [part for text in sets for part in ("--compare", text)]
@@ -262,11 +263,8 @@ def test_compare_puts_options_side_by_side(run: CommandLine) -> None:
     assert rows[1]["tpot_s"] == json.loads(alone.stdout)["tpot_s"]
     table = run(*base, *options)
     assert "1.00x" in table.stdout
-    narrow = run(
-        *base,
-        *("--compare", "weights=int4-g128, tensor-parallel=4"),
-        env={**os.environ, "COLUMNS": "80"},
-    )
+    monkeypatch.setenv("COLUMNS", "80")
+    narrow = run(*base, "--compare", "weights=int4-g128, tensor-parallel=4")
     assert "int4-g128" in narrow.stdout
     assert "tensor-parallel" in narrow.stdout
     assert "base" in table.stdout
@@ -389,14 +387,17 @@ def test_specs_lists_and_shows_sources(run: CommandLine) -> None:
 
 
 @pytest.mark.parametrize("columns", ["80", "120"])
-def test_tables_fit_the_terminal(run: CommandLine, columns: str) -> None:
+def test_tables_fit_the_terminal(
+    run: CommandLine, monkeypatch: pytest.MonkeyPatch, columns: str
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
     commands = [
         ["count", "llama-2-7b", "--new", "128"],
         ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "8"],
         ["specs"],
     ]
     for command in commands:
-        result = run(*command, env={**os.environ, "COLUMNS": columns})
+        result = run(*command)
         assert result.returncode == 0
         assert max(map(len, result.stdout.splitlines())) <= int(columns)
 
@@ -423,5 +424,5 @@ def test_a_closed_pipe_is_not_an_error() -> None:
     assert "Traceback" not in result.stderr
 
 
-def test_version(run: CommandLine) -> None:
-    assert run("--version").stdout == f"lifesym {ls.__version__}\n"
+def test_version(run_process: CommandLine) -> None:
+    assert run_process("--version").stdout == f"lifesym {ls.__version__}\n"

@@ -147,15 +147,21 @@ def test_calibrate_writes_an_overlay(run: CommandLine, tmp_path: Path) -> None:
 
 
 def test_defaults_by_class_are_the_fits() -> None:
+    """To 3 %, or where a flat valley leaves a value to the machine's rounding, to its interval."""
     observations = usable(load(FILE)[0])[0]
     table = read_toml(root() / "efficiencies.toml")
     for kind, usual in table.items():
         rows = [o for o in observations if o.kind == kind and o.devices == 1]
         models = [o.model for o in rows]
-        found = values(own_fits(rows), max(models, key=models.count))
-        for name in ("memory", "compute", "dispatch"):
+        fits = own_fits(rows)
+        found = values(fits, max(models, key=models.count))
+        for name, phase in (("memory", "decode"), ("compute", "prefill")):
             if name in usual:
-                assert float(usual[name]) == pytest.approx(found[name][0], rel=0.03), (kind, name)
+                low, high = fits[phase].intervals()[name]  # type: ignore[index]
+                middle = found[name][0]
+                assert min(low, 0.97 * middle) <= usual[name] <= max(high, 1.03 * middle), kind
+        if "dispatch" in usual:
+            assert float(usual["dispatch"]) == pytest.approx(found["dispatch"][0], rel=0.03), kind
 
 
 def test_typical_devices() -> None:
