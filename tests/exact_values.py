@@ -3,7 +3,6 @@
 from collections.abc import Callable, Mapping
 from fractions import Fraction
 from functools import reduce
-from math import ceil, floor
 from operator import add, mul
 
 from sympy import Add, Expr, Mul, Pow, Symbol, postorder_traversal
@@ -17,42 +16,58 @@ Number = int | Fraction
 def _crossing(p: Number, q: Number, n: Number) -> Number:
     if q == 0:
         return n if p < 0 else 0
-    return min(n, max(0, ceil(Fraction(-p) / Fraction(q))))
+    return min(n, max(0, -(p // q)))
+
+
+def _power(base: Number, exponent: Number) -> Number:
+    return _whole(Fraction(base) ** int(exponent))
+
+
+def _whole(value: Fraction) -> Number:
+    return value.numerator if value.denominator == 1 else value
 
 
 RULES: dict[type, Callable[..., Number]] = {
     Add: lambda *args: reduce(add, args),
     Mul: lambda *args: reduce(mul, args),
-    Pow: lambda base, power: Fraction(base) ** int(power),
+    Pow: _power,
     Maximum: max,
     Minimum: min,
-    CeilDiv: lambda a, b: ceil(Fraction(a) / Fraction(b)),
-    FloorDiv: lambda a, b: floor(Fraction(a) / Fraction(b)),
+    CeilDiv: lambda a, b: -(-a // b),
+    FloorDiv: lambda a, b: a // b,
     Crossing: _crossing,
 }
 
 
 class Exact:
-    """An expression as a list of steps, each with the places of its arguments."""
+    """An expression as a list of steps, each with the places of its arguments.
+
+    Whole numbers stay of type int, whose arithmetic is several times faster than Fraction's.
+    """
 
     def __init__(self, expr: Expr) -> None:
         written = expr.replace(lambda node: isinstance(node, SumMax), SumMax.closed_form)
         places: dict[Expr, int] = {}
-        self.steps: list[tuple[Expr, tuple[int, ...]]] = []
+        self.values: list[Number] = []
+        self.symbols: list[tuple[int, Symbol]] = []
+        self.steps: list[tuple[int, Callable[..., Number], tuple[int, ...]]] = []
         for node in postorder_traversal(written):
-            if node not in places:
-                self.steps.append((node, tuple(places[arg] for arg in node.args)))
-                places[node] = len(places)
+            if node in places:
+                continue
+            place = places[node] = len(places)
+            self.values.append(
+                _whole(Fraction(int(node.p), int(node.q))) if node.is_Rational else 0
+            )
+            if node.is_Symbol:
+                self.symbols.append((place, node))
+            elif not node.is_Rational:
+                self.steps.append((place, RULES[node.func], tuple(places[a] for a in node.args)))
 
     def __call__(self, numbers: Mapping[Symbol, Number]) -> Number:
         """The value; every symbol must have a number."""
-        values: list[Number] = []
-        for node, args in self.steps:
-            if node.is_Symbol:
-                value = numbers[node]
-            elif node.is_Rational:
-                value = Fraction(int(node.p), int(node.q))
-            else:
-                value = RULES[node.func](*(values[i] for i in args))
-            values.append(value)
+        values = self.values.copy()
+        for place, symbol in self.symbols:
+            values[place] = numbers[symbol]
+        for place, rule, args in self.steps:
+            values[place] = rule(*[values[i] for i in args])
         return values[-1]

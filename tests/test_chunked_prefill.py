@@ -1,10 +1,12 @@
 """Chunked prefill and mean steps against loops over every chunk and every step, exactly."""
 
+from fractions import Fraction
 from functools import cache
 from random import Random
 
 import pytest
-from sympy import Expr, Integer, Rational, S
+from exact_values import Exact
+from sympy import Expr, Integer, Rational, S, Symbol
 
 import lifesym as ls
 from lifesym import symbols as sym
@@ -25,6 +27,8 @@ SHAPE = {
     "num_key_value_heads": 2,
 }
 CASES = 2000
+SUBSTITUTED = 100
+"""Cases that SymPy evaluates as well, as a user would."""
 
 
 def device() -> ls.Hardware:
@@ -37,7 +41,7 @@ def forecast(kind: str, chunk: bool) -> ls.Forecast:
     return ls.forecast(model, device(), batch=1, chunk=sym.chunk if chunk else None)
 
 
-def rates(random: Random) -> dict[object, Expr]:
+def rates(random: Random) -> dict[Symbol, Expr]:
     """Peaks around the bandwidth: attention crosses from one bound to the other on the way."""
     return {
         sym.peak: Integer(random.randint(1, 400)),
@@ -66,18 +70,20 @@ def chunks(prompt: int, chunk: int) -> list[tuple[int, int]]:
 @pytest.mark.parametrize("kind", CONFIGS)
 def test_chunks_equal_the_loop(kind: str) -> None:
     random = Random(kind)
-    closed = core(forecast(kind, True).ttft.terms)
-    crossings = 0
+    closed, one = core(forecast(kind, True).ttft.terms), Exact(chunk_time(kind))
+    values, crossings = Exact(closed), 0
     for case in range(CASES):
         chunk = random.randint(1, 9)
         prompt = random.randint(1, 30) if case % 3 else chunk * random.randint(1, 5)
         numbers = rates(random)
+        exact = {rate: Fraction(str(number)) for rate, number in numbers.items()}
         workload = {sym.prompt: Integer(prompt), sym.chunk: Integer(chunk)}
         expected = sum(
-            chunk_time(kind).xreplace(numbers | {sym.new: Integer(new), sym.past: Integer(past)})
-            for new, past in chunks(prompt, chunk)
+            one({**exact, sym.new: new, sym.past: past}) for new, past in chunks(prompt, chunk)
         )
-        assert closed.xreplace(numbers | workload).doit() == expected, (numbers, workload)
+        assert values({**exact, sym.prompt: prompt, sym.chunk: chunk}) == expected, workload
+        if case < SUBSTITUTED:
+            assert closed.xreplace(numbers | workload).doit() == expected, (numbers, workload)
         crossings += prompt > 3 * chunk
     assert crossings > CASES // 5
 
@@ -86,16 +92,18 @@ def test_chunks_equal_the_loop(kind: str) -> None:
 def test_mean_steps_equal_the_loop(kind: str) -> None:
     random = Random(kind)
     f = forecast(kind, False)
-    closed, step = core(f.tpot.mean.terms), core(f.tpot.terms)
-    for _ in range(CASES):
+    closed, step = core(f.tpot.mean.terms), Exact(core(f.tpot.terms))
+    values = Exact(closed)
+    for case in range(CASES):
         prompt, generate = random.randint(1, 20), random.randint(2, 14)
         numbers = rates(random)
+        exact = {rate: Fraction(str(number)) for rate, number in numbers.items()}
         workload = {sym.prompt: Integer(prompt), sym.generated: Integer(generate)}
-        expected = sum(
-            step.xreplace(numbers | {sym.past: Integer(prompt + i)}) for i in range(generate - 1)
-        )
-        mean = closed.xreplace(numbers | workload).doit()
-        assert mean == expected / (generate - 1), (numbers, workload)
+        steps = [step({**exact, sym.past: prompt + i}) for i in range(generate - 1)]
+        expected = Fraction(sum(steps)) / len(steps)
+        assert values({**exact, sym.prompt: prompt, sym.generated: generate}) == expected, workload
+        if case < SUBSTITUTED:
+            assert closed.xreplace(numbers | workload).doit() == expected, (numbers, workload)
 
 
 def test_ties_of_a_chunked_prompt() -> None:

@@ -62,13 +62,15 @@ def test_maxima_of_two_lines(seed: int) -> None:
 def test_lines_that_fall(seed: int) -> None:
     """Numbers of either sign: ``SumMax`` does not need its lines to rise."""
     random = Random(100 + seed)
+    lines = symbols("p q r s", real=True)
+    numeric = lambdify([n, *lines], SumMax(n, *lines), "numpy")
     for _ in range(100):
         count = random.randint(1, 20)
         p, q, r, s = (rational(random, low=-60) for _ in range(4))
         expected = sum(max(p + q * i, r + s * i) for i in range(count))
         assert SumMax(Integer(count), p, q, r, s) == expected
-        numeric = lambdify([n], SumMax(n, p, q, r, s), "numpy")(np.array([float(count)]))
-        assert numeric[0] == pytest.approx(float(expected), rel=1e-12, abs=1e-9)
+        value = numeric(np.array([float(count)]), *map(float, (p, q, r, s)))
+        assert value[0] == pytest.approx(float(expected), rel=1e-12, abs=1e-9)
 
 
 WINDOWED = (
