@@ -7,7 +7,7 @@ from operator import add, mul
 
 from sympy import Add, Expr, Mul, Pow, Symbol, postorder_traversal
 
-from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.sums import Crossing, SumMax
 
 Number = int | Fraction
@@ -27,11 +27,17 @@ def _whole(value: Fraction) -> Number:
     return value.numerator if value.denominator == 1 else value
 
 
+def _active(first: Number, *others: Number) -> Number:
+    ties = 1 + sum(other == first for other in others)
+    return 0 if any(other > first for other in others) else _whole(Fraction(1, ties))
+
+
 RULES: dict[type, Callable[..., Number]] = {
     Add: lambda *args: reduce(add, args),
     Mul: lambda *args: reduce(mul, args),
     Pow: _power,
     Maximum: max,
+    Active: _active,
     Minimum: min,
     CeilDiv: lambda a, b: -(-a // b),
     FloorDiv: lambda a, b: a // b,
