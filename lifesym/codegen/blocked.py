@@ -14,8 +14,8 @@ import numpy as np
 from lifesym.codegen.program import Op, Program
 
 Array = Any
-BLOCK = 32768
-"""Elements a block: 256 KiB a buffer in doubles, so that a few buffers stay in the cache."""
+BLOCK = 16384
+"""Elements a block: 128 KiB a buffer in doubles, so that ten buffers stay in a core's cache."""
 
 _UFUNCS: dict[str, Callable[..., Any]] = {
     "add": np.add,
@@ -58,14 +58,16 @@ def evaluate(program: Program, values: Sequence[Array]) -> list[Array]:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which registers vary, and the buffer each of them uses.
+    """Which registers vary, and where each of them is written.
 
-    ``home`` is -1 for arguments and scalars.
+    ``home`` is a buffer's number, -1 for arguments, scalars and results; ``result`` is the number
+    of the output that a register is written to at once, without a copy.
     """
 
     varies: tuple[bool, ...]
     home: tuple[int, ...]
     buffers: int
+    result: dict[int, int]
 
 
 def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
@@ -79,9 +81,13 @@ def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
             last[r] = i
     for r in program.outputs:
         last[r] = len(program.ops)
+    result = {r: k for k, r in enumerate(program.outputs) if varies[r] and program.ops[r].reads}
     home, free, buffers = [-1] * len(program.ops), [], 0
     for i, op in enumerate(program.ops):
         if op.kind in ("arg", "const") or not varies[i]:
+            continue
+        if i in result:
+            free.extend(_ended(op, i, last, home))
             continue
         # a pick writes its result before it has read all operands: it needs a buffer of its own
         reusable = [] if op.kind in ("pick", "cross") else _ended(op, i, last, home)
@@ -94,7 +100,7 @@ def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
                 buffers += 1
             home[i] = free.pop()
             free.extend(_ended(op, i, last, home))
-    return _Plan(tuple(varies), tuple(home), buffers)
+    return _Plan(tuple(varies), tuple(home), buffers, result)
 
 
 def _ended(op: Op, i: int, last: list[int], home: list[int]) -> list[int]:
@@ -126,6 +132,7 @@ def _block(
     wanted: list[int],
 ) -> None:
     size = pieces[0].size
+    results = pieces[len(wanted) :]
     values: list[Any] = list(scalars)
     for i, op in enumerate(program.ops):
         if not plan.varies[i]:
@@ -133,10 +140,11 @@ def _block(
         if op.kind == "arg":
             values[i] = pieces[wanted.index(int(op.value or 0))]
         else:
-            out = buffers[plan.home[i]][:size]
+            out = results[plan.result[i]] if i in plan.result else buffers[plan.home[i]][:size]
             values[i] = _apply(op.kind, [values[r] for r in op.reads], out)
-    for piece, register in zip(pieces[len(wanted) :], program.outputs, strict=True):
-        piece[...] = values[register]
+    for k, register in enumerate(program.outputs):
+        if plan.result.get(register) != k:
+            results[k][...] = values[register]
 
 
 def _apply(kind: str, parts: list[Any], out: Array | None) -> Any:

@@ -1,4 +1,4 @@
-"""C99: a header for embedded use, and loops for this machine."""
+"""C99: a header for embedded use."""
 
 import re
 
@@ -72,31 +72,6 @@ def header(
         "#endif",
     ]
     return "\n".join(body) + "\n"
-
-
-def loop(program: Program, name: str, varying: tuple[bool, ...]) -> str:
-    """A loop over arrays for the arguments that vary; the others are read once."""
-    names = [f"x{i}" for i in range(len(varying))]
-    text = write(program, names, C_DOUBLE)
-    pointers = [f"const double *restrict a{i}" for i in range(len(varying))]
-    outputs = [f"double *restrict o{i}" for i in range(len(text.results))]
-    before = [f"    const double x{i} = a{i}[0];" for i, each in enumerate(varying) if not each]
-    inside = [f"        const double x{i} = a{i}[k];" for i, each in enumerate(varying) if each]
-    silent = [f"    (void)x{i};" for i, each in enumerate(varying) if not each]
-    lines = [
-        "#include <math.h>",
-        f"void {name}(long n, {', '.join(pointers + outputs)})",
-        "{",
-        *before,
-        *silent,
-        "    for (long k = 0; k < n; k++) {",
-        *inside,
-        *(f"        {line}" for line in text.statements),
-        *(f"        o{i}[k] = {result};" for i, result in enumerate(text.results)),
-        "    }",
-        "}",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def describe(symbols: tuple[Symbol, ...], names: list[str], box: Box) -> list[str]:

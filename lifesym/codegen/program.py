@@ -157,6 +157,9 @@ class _Builder:
         return self._chain("add", parts)
 
     def _product(self, expr: Expr) -> int:
+        count, node = expr.as_coeff_Mul()
+        if isinstance(node, Maximum | Minimum) and count > 0 and all(map(_scalable, node.args)):
+            return self.lower(node.func(*(count * arg for arg in node.args)))
         above, below = [], []
         coefficient = S.One
         for factor in expr.args:
@@ -254,6 +257,11 @@ def _whole(parts: Sequence[Expr]) -> list[Expr]:
     if factor == 1:
         return list(parts)
     return [Add(*(factor * term for term in side)) for side in terms]
+
+
+def _scalable(expr: Expr) -> bool:
+    """Whether a factor costs nothing: every term has a number that takes it."""
+    return all(term.as_coeff_Mul()[0] != 1 for term in Add.make_args(expr))
 
 
 def _monomial(expr: Expr) -> bool:
