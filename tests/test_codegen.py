@@ -16,7 +16,7 @@ from sympy import Integer, Rational, Symbol
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.codegen import native
-from lifesym.codegen.program import lower
+from lifesym.codegen.lowering import lower
 from lifesym.codegen.ranges import FLOAT, error_bound
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum

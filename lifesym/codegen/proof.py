@@ -21,7 +21,8 @@ from sympy import Dummy, Expr, Symbol
 from lifesym.codegen import blocked
 from lifesym.codegen.grid import PARTS, Grid, bends, by_cell, corners, interpolated, slope
 from lifesym.codegen.intervals import Interval, bounds
-from lifesym.codegen.program import Program, lower
+from lifesym.codegen.lowering import lower
+from lifesym.codegen.program import Program
 from lifesym.codegen.ranges import Box
 from lifesym.nodes import CeilDiv, FloorDiv
 
