@@ -1,6 +1,5 @@
 """Compiled formulas are never wrong: every target against exact fractions at 10,000 points."""
 
-import ctypes
 import json
 import shutil
 import subprocess
@@ -10,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from compiled_c import GCC, called, needs_gcc
 from formulas import MAKERS, exact, farthest, formula, points, worst
 from sympy import Integer, Rational, Symbol
 
@@ -22,11 +22,7 @@ from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 
 ROUNDING = 1e-12
-GCC = shutil.which("gcc")
 NODE = shutil.which("node")
-STRICT = ["-std=c99", "-Wall", "-Wextra", "-Wconversion", "-Wdouble-promotion"]
-STRICT += ["-pedantic", "-Werror"]
-needs_gcc = pytest.mark.skipif(GCC is None, reason="gcc is not installed")
 needs_node = pytest.mark.skipif(NODE is None, reason="node is not installed")
 
 
@@ -59,35 +55,15 @@ def test_python(name: str) -> None:
     assert "import" not in function.source.replace("from math import", "")
 
 
-def library(tmp_path: Path, header: str, count: int, real: str) -> Any:
-    """The header compiled strictly, behind a loop."""
-    (tmp_path / "formula.h").write_text(header)
-    pointers = ", ".join(f"const {real} *a{i}" for i in range(count))
-    values = ", ".join(f"a{i}[k]" for i in range(count))
-    (tmp_path / "loop.c").write_text(
-        f'#include "formula.h"\nvoid run(long n, {pointers}, {real} *o);\n'
-        f"void run(long n, {pointers}, {real} *o)\n"
-        f"{{ for (long k = 0; k < n; k++) {{ o[k] = formula({values}); }} }}\n"
-    )
-    made = tmp_path / "loop.so"
-    command = [GCC, *STRICT, "-O2", "-fPIC", "-shared", "-o", made, tmp_path / "loop.c", "-lm"]
-    subprocess.run([str(part) for part in command], check=True)
-    return ctypes.CDLL(str(made)).run
-
-
 @needs_gcc
 @pytest.mark.parametrize("name", MAKERS)
 def test_c(name: str, tmp_path: Path) -> None:
     columns = points(name)
-    for precision, kind in (("double", np.float64), ("float", np.float32)):
+    for precision in ("double", "float"):
         header = compiled(name, "c", precision=precision)
         folder = tmp_path / precision
         folder.mkdir()
-        run = library(folder, header, len(columns), precision)
-        arrays = [np.ascontiguousarray(column, kind) for column in columns]
-        out = np.empty(arrays[0].size, kind)
-        addresses = [array.ctypes.data for array in (*arrays, out)]
-        run(ctypes.c_long(out.size), *map(ctypes.c_void_p, addresses))
+        out = called(folder, header, columns, precision)
         if precision == "double":
             assert worst(name, out) < ROUNDING
             continue
@@ -177,10 +153,8 @@ def test_traps_of_other_code_generators(expr: Any, at: int, value: float, tmp_pa
     for target in ("numpy", "native", "python"):
         assert ls.compile(expr, args, target=target)(at) == value
     if GCC:
-        run = library(tmp_path, ls.compile(expr, args, target="c", ranges=box), 1, "double")
-        argument, out = np.array([float(at)]), np.empty(1)
-        run(ctypes.c_long(1), *(ctypes.c_void_p(a.ctypes.data) for a in (argument, out)))
-        assert out[0] == value
+        header = ls.compile(expr, args, target="c", ranges=box)
+        assert called(tmp_path, header, [[at]])[0] == value
 
 
 def test_rounding_up_is_exact_wherever_whole_numbers_are() -> None:
@@ -254,10 +228,8 @@ def test_bounds_count_a_choice_that_rounding_turns(tmp_path: Path) -> None:
     expr, box = share + Rational(1, 10**13), {sym.bandwidth: (1e11, 1e12)}
     bound = error_bound(lower([expr], list(box)), box, FLOAT)
     header = ls.compile(expr, list(box), target="c", precision="float", ranges=box)
-    run = library(tmp_path, header, 1, "float")
     points = neighbours(123456789013)
-    out = np.empty_like(points)
-    run(ctypes.c_long(out.size), *(ctypes.c_void_p(a.ctypes.data) for a in (points, out)))
+    out = called(tmp_path, header, [points], "float")
     true = [float(expr.xreplace({sym.bandwidth: Integer(int(x))})) for x in points]
     assert np.max(np.abs(out / np.array(true) - 1)) <= bound.value
 
@@ -403,9 +375,7 @@ def test_without_a_compiler_numpy_does_the_work(
 def test_a_checked_build_refuses_arguments_outside_the_box(tmp_path: Path) -> None:
     expr, box = formula("dense TPOT")
     header = "#define FORMULA_CHECKED\n" + ls.compile(expr, list(box), target="c", ranges=box)
-    run = library(tmp_path, header, 2, "double")
-    past, batch, out = np.array([5.0, 9000.0, -1.0]), np.array([1.0, 1.0, 1.0]), np.empty(3)
-    run(ctypes.c_long(3), *(ctypes.c_void_p(a.ctypes.data) for a in (past, batch, out)))
+    out = called(tmp_path, header, [[5, 9000, -1], [1, 1, 1]])
     assert out[0] > 0
     assert np.isnan(out[1:]).all()
 

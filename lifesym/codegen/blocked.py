@@ -90,7 +90,7 @@ def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
             free.extend(_ended(op, i, last, home))
             continue
         # a pick writes its result before it has read all operands: it needs a buffer of its own
-        reusable = [] if op.kind in ("pick", "cross") else _ended(op, i, last, home)
+        reusable = [] if op.kind in ("pick", "cross", "sum") else _ended(op, i, last, home)
         if reusable:
             home[i] = reusable[0]
             free.extend(reusable[1:])
@@ -119,7 +119,7 @@ def _scalars(program: Program, plan: _Plan, arrays: list[Array]) -> list[float]:
         elif op.kind == "const":
             values.append(float(op.value or 0))
         else:
-            values.append(float(_apply(op.kind, [values[r] for r in op.reads], None)))
+            values.append(float(_apply(op, [values[r] for r in op.reads], None)))
     return values
 
 
@@ -141,14 +141,15 @@ def _block(
             values[i] = pieces[wanted.index(int(op.value or 0))]
         else:
             out = results[plan.result[i]] if i in plan.result else buffers[plan.home[i]][:size]
-            values[i] = _apply(op.kind, [values[r] for r in op.reads], out)
+            values[i] = _apply(op, [values[r] for r in op.reads], out)
     for k, register in enumerate(program.outputs):
         if plan.result.get(register) != k:
             results[k][...] = values[register]
 
 
-def _apply(kind: str, parts: list[Any], out: Array | None) -> Any:
+def _apply(op: Op, parts: list[Any], out: Array | None) -> Any:
     """One operation, into a buffer where there is one."""
+    kind = op.kind
     if kind in _UFUNCS:
         return _UFUNCS[kind](*parts, out=out) if out is not None else _UFUNCS[kind](*parts)
     if kind in ("ceil", "floor"):
@@ -158,8 +159,28 @@ def _apply(kind: str, parts: list[Any], out: Array | None) -> Any:
     if kind == "cross":
         divisor = np.where(np.greater(parts[1], 0), parts[1], 1.0)
         return np.ceil(np.divide(parts[0], divisor, out=out), out=out)
-    chosen = np.where(np.greater(parts[0], 0), parts[1], parts[2])
+    if op.body:
+        chosen = _summed(op.body, *parts)
+    else:
+        chosen = np.where(np.greater(parts[0], 0), parts[1], parts[2])
     if out is None:
         return chosen
     out[...] = chosen
     return out
+
+
+def _summed(body: Program, last: Any, *given: Any) -> Any:
+    """A sum up to an index that may differ from point to point, compensated (Kahan).
+
+    An index that is not finite gives NaN.
+    """
+    with np.errstate(all="ignore"):  # terms beyond a point's last are computed and thrown away
+        total, lost = np.subtract(last, last), 0.0
+        finite = np.where(total == 0, last, -1.0)
+        for i in range(int(np.max(finite, initial=-1.0)) + 1):
+            (value,) = evaluate(body, [float(i), *given])
+            step = np.where(finite >= i, value, 0.0) - lost
+            raised = total + step
+            lost = (raised - total) - step
+            total = raised
+    return total

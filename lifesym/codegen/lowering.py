@@ -7,7 +7,7 @@ sums become a handful of kinds of operations.
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from sympy import Add, Expr, Mul, Pow, S, Sum, Symbol, horner, ilcm, log
+from sympy import Add, Derivative, Expr, Mul, Poly, Pow, S, Sum, Symbol, horner, ilcm, log
 
 from lifesym.codegen.program import COMMUTATIVE, Op, Program, pruned
 from lifesym.codegen.reciprocals import shared
@@ -24,26 +24,30 @@ def lower(exprs: Sequence[Expr], args: Sequence[Symbol]) -> Program:
     """The program of some expressions in some arguments.
 
     Raises:
-        SymbolError: an expression has a symbol that is no argument, or a part without a closed
-            form.
+        SymbolError: an expression has a symbol that is no argument, or a part that no target has.
     """
     builder = _Builder(tuple(args))
     outputs = tuple(builder.lower(expr) for expr in exprs)
-    return pruned(shared(Program(args=tuple(args), ops=tuple(builder.ops), outputs=outputs)))
+    return builder.program(outputs)
 
 
 class _Builder:
     """Lowers expressions; equal registers are made once."""
 
-    def __init__(self, args: tuple[Symbol, ...]) -> None:
-        self.args = args
+    def __init__(self, args: tuple[Expr, ...]) -> None:
+        self.args = list(args)
         self.ops: list[Op] = []
         self.known: dict[Op, int] = {}
         self.seen: dict[Expr, int] = {}
         for i, symbol in enumerate(args):
             self.seen[symbol] = self._put(Op("arg", (), i))
 
+    def program(self, outputs: tuple[int, ...]) -> Program:
+        """The program of some registers."""
+        return pruned(shared(Program(tuple(self.args), tuple(self.ops), outputs)))
+
     def lower(self, expr: Expr) -> int:
+        """The register of an expression."""
         if expr not in self.seen:
             self.seen[expr] = self._lower(expr)
         return self.seen[expr]
@@ -59,10 +63,7 @@ class _Builder:
         if isinstance(expr, SumMax):
             return self.lower(expr.closed_form())
         if isinstance(expr, Sum):
-            done = expr.doit()
-            if done.has(Sum):
-                raise SymbolError("a part of the formula is a sum without a closed form")
-            return self.lower(done)
+            return self._loop(expr)
         if isinstance(expr, Add):
             return self._sum(expr)
         if isinstance(expr, Mul):
@@ -74,6 +75,8 @@ class _Builder:
         return self._node(expr)
 
     def _node(self, expr: Expr) -> int:
+        if isinstance(expr, Derivative):
+            raise SymbolError("a sum without a closed form has no derivative in its bounds")
         parts = [self.lower(arg) for arg in expr.args]
         if isinstance(expr, Maximum | Minimum):
             kind = "max" if isinstance(expr, Maximum) else "min"
@@ -86,6 +89,20 @@ class _Builder:
         if isinstance(expr, Active):
             return self._active(*parts)
         raise SymbolError(f"{type(expr).__name__} cannot be compiled")
+
+    def _loop(self, expr: Sum) -> int:
+        """A sum in closed form where its terms are polynomials; else a loop over its terms."""
+        function, *limits = expr.args
+        index, low, high = limits.pop()
+        inner = Sum(function, *limits) if limits else function
+        if inner.is_polynomial(index):
+            done = Sum(inner, (index, low, high)).doit()
+            if not done.has(Sum):
+                return self.lower(done)
+        body = _Body(self, index)
+        result = body.lower(inner.xreplace({index: index + low}))
+        reads = (self.lower(high - low), *body.captured)
+        return self._put(Op("sum", reads, body=body.program((result,))))
 
     def _sum(self, expr: Expr) -> int:
         nested = _nested(expr)
@@ -178,6 +195,43 @@ class _Builder:
             self.known[op] = len(self.ops)
             self.ops.append(op)
         return self.known[op]
+
+
+class _Body(_Builder):
+    """Lowers the terms of a sum; what does not depend on the index is computed before the loop."""
+
+    def __init__(self, outer: _Builder, index: Symbol) -> None:
+        super().__init__((index,))
+        self.outer, self.index = outer, index
+        self.captured: list[int] = []
+
+    def lower(self, expr: Expr) -> int:
+        """The register of an expression; one that is the same for all terms is an argument."""
+        if expr not in self.seen and not expr.is_Rational and not expr.has(self.index):
+            self.seen[expr] = self._put(Op("arg", (), len(self.args)))
+            self.captured.append(self.outer.lower(expr))
+            self.args.append(expr)
+        return super().lower(expr)
+
+    def _sum(self, expr: Expr) -> int:
+        """A polynomial in the index by Horner's rule; other sums with their fixed part as one."""
+        if expr.is_polynomial(self.index):
+            first, *others = Poly(expr, self.index).all_coeffs()
+            register = self.lower(first)
+            for coefficient in others:
+                register = self._pair("mul", register, self.lower(self.index))
+                if coefficient != 0:
+                    register = self._pair("add", register, self.lower(coefficient))
+            return register
+        fixed, moving = expr.as_independent(self.index, as_Add=True)
+        parts = [self.lower(term) for term in Add.make_args(moving)]
+        return self._chain("add", sorted([self.lower(fixed), *parts] if fixed != 0 else parts))
+
+    def _product(self, expr: Expr) -> int:
+        fixed, moving = expr.as_independent(self.index, as_Add=False)
+        if fixed.is_Rational:
+            return super()._product(expr)
+        return self._pair("mul", self.lower(fixed), self.lower(moving))
 
 
 def _nested(expr: Expr) -> Expr:

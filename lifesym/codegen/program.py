@@ -15,31 +15,37 @@ kind                      value
 ``pow``, ``log``          with an exponent that is no integer; the natural logarithm
 ``pick``                  the second register where the first is above 0, else the third; its value
                           is 1 where a result is the same whichever is taken at 0
+``sum``                   over i = 0, 1, ... up to the first register (nothing where it is below 0)
+                          of the body, a program of i and the other registers
 ========================  ==========================================================
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from sympy import Symbol
+from sympy import Expr
 
 COMMUTATIVE = frozenset({"add", "mul", "max", "min"})
 
 
 @dataclass(frozen=True)
 class Op:
-    """One register: its kind, the registers it reads, and a constant's or an argument's value."""
+    """One register: its kind, what it reads, a constant's or argument's value, a sum's body."""
 
     kind: str
     reads: tuple[int, ...] = ()
     value: Fraction | int | None = None
+    body: "Program | None" = None
 
 
 @dataclass(frozen=True)
 class Program:
-    """Registers in order, and those that are results."""
+    """Registers in order, and those that are results.
 
-    args: tuple[Symbol, ...]
+    ``args`` is what the arguments stand for: symbols, or in a sum's body parts of the formula.
+    """
+
+    args: tuple[Expr, ...]
     ops: tuple[Op, ...]
     outputs: tuple[int, ...]
 
@@ -68,7 +74,7 @@ def pruned(program: Program) -> Program:
     kept = [i for i, op in enumerate(program.ops) if i in needed or op.kind == "arg"]
     place = {old: new for new, old in enumerate(kept)}
     ops = tuple(
-        Op(op.kind, tuple(place[r] for r in op.reads), op.value)
+        replace(op, reads=tuple(place[r] for r in op.reads))
         for op in (program.ops[i] for i in kept)
     )
     return Program(program.args, ops, tuple(place[r] for r in program.outputs))
