@@ -8,7 +8,7 @@ from operator import add, mul
 
 from sympy import Add, Expr, Mul, Pow, Symbol, postorder_traversal
 
-from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.sums import Crossing, SumMax
 
 Number = int | Fraction
@@ -20,6 +20,12 @@ def _crossing(p: Number, q: Number, n: Number) -> Number:
     return min(n, max(0, ceil(Fraction(-p) / Fraction(q))))
 
 
+def _active(first: Number, *others: Number) -> Number:
+    if max(others) > first:
+        return 0
+    return Fraction(1, 1 + sum(other == first for other in others))
+
+
 RULES: dict[type, Callable[..., Number]] = {
     Add: lambda *args: reduce(add, args),
     Mul: lambda *args: reduce(mul, args),
@@ -29,6 +35,7 @@ RULES: dict[type, Callable[..., Number]] = {
     CeilDiv: lambda a, b: ceil(Fraction(a) / Fraction(b)),
     FloorDiv: lambda a, b: floor(Fraction(a) / Fraction(b)),
     Crossing: _crossing,
+    Active: _active,
 }
 
 

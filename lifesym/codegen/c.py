@@ -5,8 +5,9 @@ import re
 from sympy import Symbol
 
 from lifesym.codegen.program import Program
-from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, error_bound
+from lifesym.codegen.ranges import DOUBLE, FLOAT, Box
 from lifesym.codegen.reserved import reserved
+from lifesym.codegen.scaling import fitted
 from lifesym.codegen.text import C_DOUBLE, C_FLOAT, write
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
@@ -40,7 +41,7 @@ def header(
         SymbolError: an argument without a range, or a value that leaves the format in the box.
     """
     language, kind = (C_FLOAT, FLOAT) if single else (C_DOUBLE, DOUBLE)
-    bound = error_bound(program, box, kind)
+    program, bound = fitted(program, box, kind)
     text = write(program, names, language)
     real, guard = kind.name, f"LIFESYM_{name.upper()}_H"
     comment = [

@@ -7,7 +7,22 @@ sums become a handful of kinds of operations.
 from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 
-from sympy import Add, Derivative, Expr, Mul, Poly, Pow, S, Sum, Symbol, horner, ilcm, log
+from sympy import (
+    Add,
+    Derivative,
+    Expr,
+    Mul,
+    Poly,
+    Pow,
+    Rational,
+    S,
+    Sum,
+    Symbol,
+    horner,
+    igcd,
+    ilcm,
+    log,
+)
 
 from lifesym.codegen.program import COMMUTATIVE, Op, Program, pruned
 from lifesym.codegen.reciprocals import shared
@@ -158,7 +173,10 @@ class _Builder:
         return self._put(Op("pick", (q, clipped, flat), 1))
 
     def _active(self, first: int, *others: int) -> int:
-        """1 where the first is the largest, 0 elsewhere, 1/k at a tie of k."""
+        """1 where the first is the largest, 0 elsewhere, 1/k at a tie of k.
+
+        A tie is one of computed numbers: where rounding parts equal lines, one of them is ahead.
+        """
         one, zero = self._const(Fraction(1)), self._const(Fraction(0))
         minus = self._const(Fraction(-1))
         if len(others) == 1:
@@ -166,14 +184,19 @@ class _Builder:
             behind = self._pair("add", others[0], self._pair("mul", minus, first))
             half = self._const(Fraction(1, 2))
             return self._put(Op("pick", (ahead, one, self._put(Op("pick", (behind, zero, half))))))
-        ties, wins = one, one
+        leads, wins = [], []
         for other in others:
             ahead = self._pair("add", first, self._pair("mul", minus, other))
             behind = self._pair("add", other, self._pair("mul", minus, first))
-            lead = self._put(Op("pick", (ahead, zero, one)))
-            ties = self._pair("add", ties, lead)
-            wins = self._pair("mul", wins, self._put(Op("pick", (behind, zero, one))))
-        return self._put(Op("div", (wins, ties)))
+            leads.append(self._put(Op("pick", (ahead, zero, one))))
+            wins.append(self._put(Op("pick", (behind, zero, one))))
+        ties, share = self._chain("add", [one, *leads]), one
+        for count in range(
+            2, len(others) + 2
+        ):  # choices: a quotient of uncertain counts has no bound
+            more = self._pair("add", ties, self._const(Fraction(1, 2) - count))
+            share = self._put(Op("pick", (more, self._const(Fraction(1, count)), share)))
+        return self._chain("mul", [share, *wins])
 
     def _chain(self, kind: str, parts: Iterable[int]) -> int:
         first, *others = parts
@@ -242,10 +265,12 @@ def _nested(expr: Expr) -> Expr:
 
 
 def _whole(parts: Sequence[Expr]) -> list[Expr]:
-    """Both sides of a quotient times their common denominator: fractions are no exact doubles."""
+    """Both sides of a quotient in lowest terms: fractions and huge numbers are no exact doubles."""
     terms = [Add.make_args(part) for part in parts]
     denominators = [term.as_coeff_Mul()[0].q for side in terms for term in side]
-    factor = ilcm(1, *denominators)
+    common = ilcm(1, *denominators)
+    numerators = [int(common * term.as_coeff_Mul()[0]) for side in terms for term in side]
+    factor = Rational(common, igcd(*numerators))
     if factor == 1:
         return list(parts)
     return [Add(*(factor * term for term in side)) for side in terms]
