@@ -15,28 +15,38 @@ STRICT += ["-pedantic", "-Werror"]
 needs_gcc = pytest.mark.skipif(GCC is None, reason="gcc is not installed")
 
 
-def library(tmp_path: Path, header: str, count: int, real: str) -> Any:
-    """The header compiled strictly, behind a loop."""
-    (tmp_path / "formula.h").write_text(header)
-    pointers = ", ".join(f"const {real} *a{i}" for i in range(count))
-    values = ", ".join(f"a{i}[k]" for i in range(count))
-    (tmp_path / "loop.c").write_text(
-        f'#include "formula.h"\nvoid run(long n, {pointers}, {real} *o);\n'
-        f"void run(long n, {pointers}, {real} *o)\n"
-        f"{{ for (long k = 0; k < n; k++) {{ o[k] = formula({values}); }} }}\n"
-    )
-    made = tmp_path / "loop.so"
-    command = [GCC, *STRICT, "-O2", "-fPIC", "-shared", "-o", made, tmp_path / "loop.c", "-lm"]
+Function = tuple[str, int, str]
+"""A header, how many arguments its function has, and their type."""
+
+
+def library(folder: Path, functions: dict[str, Function]) -> Any:
+    """Functions by name, compiled strictly and in one go; each has a loop ``run_NAME``."""
+    lines = []
+    for name, (header, count, real) in functions.items():
+        (folder / f"{name}.h").write_text(header)
+        pointers = ", ".join(f"const {real} *a{i}" for i in range(count))
+        values = ", ".join(f"a{i}[k]" for i in range(count))
+        head = f"void run_{name}(long n, {pointers}, {real} *o)"
+        body = f"{{ for (long k = 0; k < n; k++) {{ o[k] = {name}({values}); }} }}"
+        lines += [f'#include "{name}.h"', f"{head};", head, body]
+    (folder / "loops.c").write_text("\n".join([*lines, ""]))
+    made = folder / "loops.so"
+    command = [GCC, *STRICT, "-O1", "-fPIC", "-shared", "-o", made, folder / "loops.c", "-lm"]
     subprocess.run([str(part) for part in command], check=True)
-    return ctypes.CDLL(str(made)).run
+    return ctypes.CDLL(str(made))
 
 
-def called(tmp_path: Path, header: str, columns: Any, real: str = "double") -> np.ndarray:
-    """What a header's function gives at some points."""
+def run(made: Any, name: str, columns: Any, real: str) -> np.ndarray:
+    """What a function of a library gives at some points."""
     kind = {"double": np.float64, "float": np.float32}[real]
     arrays = [np.ascontiguousarray(column, kind) for column in columns]
     out = np.empty(arrays[0].size, kind)
-    run = library(tmp_path, header, len(arrays), real)
     addresses = [array.ctypes.data for array in (*arrays, out)]
-    run(ctypes.c_long(out.size), *map(ctypes.c_void_p, addresses))
+    made[f"run_{name}"](ctypes.c_long(out.size), *map(ctypes.c_void_p, addresses))
     return out
+
+
+def called(folder: Path, header: str, columns: Any, real: str = "double") -> np.ndarray:
+    """What one header's function gives at some points; a folder takes one header."""
+    made = library(folder, {"formula": (header, len(columns), real)})
+    return run(made, "formula", columns, real)

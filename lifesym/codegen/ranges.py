@@ -12,6 +12,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import lru_cache
 from itertools import pairwise, product
 
 from sympy import Symbol
@@ -120,13 +121,13 @@ def _range(op: Op, found: list[Range], given: Sequence[Range], kind: Arithmetic)
     if op.kind == "arg":
         return given[int(op.value or 0)]
     if op.kind == "const":
-        return _constant(op, kind).settled()
+        return _constant(Fraction(op.value or 0), kind)
     parts = [found[r] for r in op.reads]
     made = _summed(op.body, parts, kind) if op.body else RULES[op.kind](parts, kind)
     if op.kind == "pick" and not op.value:
         made = _switched(made, parts)
-    wide = made.low - abs(made.low) * _OUT, made.high + abs(made.high) * _OUT
-    made = replace(made, low=wide[0], high=wide[1])
+    low, high = made.low - abs(made.low) * _OUT, made.high + abs(made.high) * _OUT
+    made = Range(low, high, made.error, made.relative, made.least)
     if made.size > kind.largest:
         raise SymbolError(f"a value of {made.size:.3g} leaves the range of {kind.name}")
     if op.kind in ("add", "mul", "div", "pow", "log") and not _is_whole(op, parts, made, kind):
@@ -158,16 +159,16 @@ def _summed(body: Program, parts: list[Range], kind: Arithmetic) -> Range:
     return Range(min(ends), max(ends), error, relative, term.least)
 
 
-def _constant(op: Op, kind: Arithmetic) -> Range:
+@lru_cache(maxsize=4096)
+def _constant(exact: Fraction, kind: Arithmetic) -> Range:
     """A constant; one that is no normal number may be flushed to zero."""
-    exact = Fraction(op.value or 0)
     if abs(exact) > kind.largest:
         raise SymbolError(f"a constant of {float(exact):.3g} leaves the range of {kind.name}")
     value = float(exact)
     if value == exact and abs(value) <= kind.whole and value == int(value):
         return Range(value, value, 0.0, 0.0, abs(value) or 1.0)
     made = Range(value, value, abs(value) * kind.roundoff, kind.roundoff, abs(value))
-    return made.underflown(kind)
+    return made.underflown(kind).settled()
 
 
 def _argument(symbol: Symbol, box: Box, kind: Arithmetic) -> Range:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from lifesym.errors import SymbolError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Arithmetic:
     """A format: unit roundoff, largest and smallest normal numbers, exact whole numbers."""
 
@@ -21,7 +21,7 @@ class Arithmetic:
     whole: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Range:
     """An interval, and how far its computed value can be off.
 
@@ -58,7 +58,8 @@ class Range:
         """After a rounding to the nearest."""
         unit = kind.roundoff * 1.01
         error = self.error + (self.size + self.error) * unit
-        return replace(self, error=error, relative=self.relative + (1 + self.relative) * unit)
+        relative = self.relative + (1 + self.relative) * unit
+        return Range(self.low, self.high, error, relative, self.least)
 
     def underflown(self, kind: Arithmetic) -> "Range":
         """After values below the normal numbers may have become zero."""
@@ -66,14 +67,14 @@ class Range:
             return self
         lost = kind.smallest
         relative = self.relative + lost / self.least if self.least > 0 else math.inf
-        return replace(self, error=self.error + lost, relative=relative)
+        return Range(self.low, self.high, self.error + lost, relative, self.least)
 
     def settled(self) -> "Range":
         """With each of the two errors no larger than the other allows."""
         error = min(self.error, self.relative * self.size) if self.size else self.error
         nearest = self.nearest
         relative = min(self.relative, error / nearest) if nearest > 0 else self.relative
-        return replace(self, error=error, relative=relative, least=max(self.least, nearest))
+        return Range(self.low, self.high, error, relative, max(self.least, nearest))
 
 
 Rule = Callable[[Sequence[Range], Arithmetic], Range]
