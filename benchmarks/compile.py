@@ -8,6 +8,7 @@ against the formula written by hand.
 import sys
 import timeit
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from sympy import lambdify
@@ -18,9 +19,19 @@ from lifesym import symbols as sym
 ARGS = [sym.prompt, sym.batch]
 
 
-def best(call: Callable[[], object], repeat: int = 7) -> float:
-    """The shortest of several runs, in seconds."""
-    return min(timeit.repeat(call, number=1, repeat=repeat))
+def rounds(calls: dict[str, Callable[[], object]], repeat: int, number: int = 1) -> Any:
+    """Seconds of every call in every round; calls take turns, so that a busy machine slows all."""
+    times = [
+        [timeit.timeit(call, number=number) / number for call in calls.values()]
+        for _ in range(repeat)
+    ]
+    return dict(zip(calls, np.array(times).T, strict=True))
+
+
+def ratios(times: Any, of: str, to: str) -> str:
+    """How much faster one is than another: shortest times, and the median of the rounds."""
+    shortest = times[to].min() / times[of].min()
+    return f"{shortest:6.2f} x {to} (median {np.median(times[to] / times[of]):.2f})"
 
 
 def by_hand(past: float, batch: float) -> float:
@@ -66,21 +77,24 @@ def main() -> None:
     }
     for function in functions.values():
         function(a[:9], b[:9])
-    added = best(lambda: np.add(a, b, out=out))
-    times = {name: best(lambda fn=fn: fn(a, b)) for name, fn in functions.items()}
+    calls = {name: lambda fn=fn: fn(a, b) for name, fn in functions.items()}
+    times = rounds({"np.add": lambda: np.add(a, b, out=out), **calls}, repeat=9)
     print(f"TTFT of Llama-2-7B in prompt and batch, {points:,} points")
-    for name, seconds in times.items():
-        print(
-            f"  {name:9} {seconds:8.4f} s   {times['lambdify'] / seconds:6.1f} x lambdify   "
-            f"{added / seconds:5.2f} x np.add"
-        )
+    for name in functions:
+        compared = "   ".join(ratios(times, name, each) for each in ("lambdify", "np.add"))
+        print(f"  {name:9} {times[name].min():8.4f} s   {compared}")
     step = ls.compile(f.tpot, [sym.past, sym.batch], target="python")
     for past, batch in ((0.0, 1.0), (777.0, 4.0), (4000.0, 300.0)):
         assert abs(step(past, batch) / by_hand(past, batch) - 1) < 1e-12  # the same formula
-    scalar = [
-        min(timeit.repeat(lambda g=g: g(777.0, 4.0), number=100_000)) for g in (step, by_hand)
-    ]
-    print(f"a scalar call of the Python target: {scalar[0] / scalar[1]:.2f} x written by hand")
+    both = {"python": step, "written by hand": by_hand}
+    scalar = rounds(
+        {name: lambda fn=fn: fn(777.0, 4.0) for name, fn in both.items()}, repeat=15, number=20_000
+    )
+    python, hand = scalar.values()
+    print(
+        f"a scalar call of the Python target: {python.min() / hand.min():.2f} x the time of one "
+        f"written by hand (median {np.median(python / hand):.2f})"
+    )
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
 """Twenty formulas of every kind for the compiled targets, and exact values to hold them to."""
 
 from collections.abc import Callable
-from fractions import Fraction
-from functools import cache
+from functools import cache, reduce
+from math import lcm
 from typing import Any
 
 import numpy as np
@@ -100,78 +100,127 @@ def points(name: str) -> tuple[np.ndarray, ...]:
 
 
 @cache
-def exact(name: str) -> np.ndarray:
-    """The exact values: fractions, by a walk over the expression itself."""
+def exact(name: str) -> tuple[np.ndarray, np.ndarray]:
+    """The exact values, by a walk over the expression itself, as sums of two doubles.
+
+    The first is the nearest double, the second what is left: together they are off by 2**-106.
+    """
     expr, box = formula(name)
-    fractions = np.frompyfunc(lambda n: Fraction(int(n)), 1, 1)
-    values = {s: fractions(c) for s, c in zip(box, points(name), strict=True)}
-    return np.asarray(_walk(expr, values, {}), dtype=object)
+    values = {
+        s: (np.array([int(n) for n in column], dtype=object), 1)
+        for s, column in zip(box, points(name), strict=True)
+    }
+    above, below = _walk(expr, values, {})
+    above, below = np.broadcast_arrays(above, np.asarray(below, dtype=object))
+    nearest = np.array([n / d for n, d in zip(above, below, strict=True)])
+    parts = (x.as_integer_ratio() for x in nearest.tolist())
+    rest = [(n * q - p * d) / (d * q) for n, d, (p, q) in zip(above, below, parts, strict=True)]
+    return nearest, np.array(rest)
 
 
-_maximum = np.frompyfunc(max, 2, 1)
-_minimum = np.frompyfunc(min, 2, 1)
-_power = np.frompyfunc(lambda a, b: a ** int(b), 2, 1)
-_up = np.frompyfunc(lambda a, b: Fraction(-((-a) // b)), 2, 1)
-_down = np.frompyfunc(lambda a, b: Fraction(a // b), 2, 1)
+Ratio = tuple[Any, Any]
+"""Whole numbers above and below a line: of all points, and of all points or one for all."""
 
 
-def _crossed(p: Fraction, q: Fraction, n: Fraction) -> Fraction:
-    return Fraction(0) if p >= 0 else _below(p, q, n)
+def _sum(a: Ratio, b: Ratio) -> Ratio:
+    (n, d), (p, q) = _alike(a, b)
+    assert d is q
+    return n + p, d
 
 
-def _below(p: Fraction, q: Fraction, n: Fraction) -> Fraction:
+def _alike(a: Ratio, b: Ratio) -> tuple[Ratio, Ratio]:
+    """Two ratios above one line."""
+    (n, d), (p, q) = a, b
+    if d is q:
+        return a, b
+    both = lcm(d, q) if isinstance(d, int) and isinstance(q, int) else d * q
+    return (n * (both // d), both), (p * (both // q), both)
+
+
+def _extreme(choose: Callable[..., Any]) -> Callable[[Ratio, Ratio], Ratio]:
+    def rule(a: Ratio, b: Ratio) -> Ratio:
+        (n, d), (p, _) = _alike(a, b)
+        return choose(n, p), d
+
+    return rule
+
+
+def _power(a: Ratio, b: Ratio) -> Ratio:
+    exponent = b[0]
+    assert b[1] == 1
+    if isinstance(exponent, int) and exponent < 0:
+        n, d = a
+        assert isinstance(n, int) or (n > 0).all()
+        return d**-exponent, n**-exponent
+    assert isinstance(exponent, int) or (exponent >= 0).all()
+    return a[0] ** exponent, a[1] ** exponent
+
+
+def _up(a: Ratio, b: Ratio) -> Ratio:
+    (n, _), (p, _) = _alike(a, b)
+    return -(-n // p), 1
+
+
+def _down(a: Ratio, b: Ratio) -> Ratio:
+    (n, _), (p, _) = _alike(a, b)
+    return n // p, 1
+
+
+def _crossed(p: Ratio, q: Ratio, n: Ratio) -> Ratio:
     """How many of p + q*i, i < n, are negative."""
-    return n if q == 0 else min(n, Fraction(-(p // q)))
+    (first, _), (step, _) = _alike(p, q)
+    assert n[1] == 1
+    return _count(first, step, n[0]), 1
 
 
-_cross = np.frompyfunc(_crossed, 3, 1)
+def _below(first: int, step: int, n: int) -> int:
+    if first >= 0:
+        return 0
+    return n if step == 0 else min(n, -(first // step))
 
 
-def _walk(expr: Expr, values: dict[Symbol, Any], seen: dict[Expr, Any]) -> Any:
+_count = np.frompyfunc(_below, 3, 1)
+_RULES: dict[Any, Callable[..., Ratio]] = {
+    Add: _sum,
+    Mul: lambda a, b: (a[0] * b[0], a[1] * b[1]),
+    Pow: _power,
+    Maximum: _extreme(np.maximum),
+    Minimum: _extreme(np.minimum),
+    CeilDiv: _up,
+    FloorDiv: _down,
+    Crossing: _crossed,
+}
+
+
+def _walk(expr: Expr, values: dict[Symbol, Ratio], seen: dict[Expr, Ratio]) -> Ratio:
     if expr not in seen:
         seen[expr] = _value(expr, values, seen)
     return seen[expr]
 
 
-def _value(expr: Expr, values: dict[Symbol, Any], seen: dict[Expr, Any]) -> Any:
+def _value(expr: Expr, values: dict[Symbol, Ratio], seen: dict[Expr, Ratio]) -> Ratio:
     if expr.is_Symbol:
         return values[expr]
     if expr.is_Rational:
-        return Fraction(int(expr.p), int(expr.q))
+        return int(expr.p), int(expr.q)
     if isinstance(expr, SumMax):
         return _walk(expr.closed_form(), values, seen)
-    if expr.is_Function or isinstance(expr, Add | Mul | Pow):
-        parts = [_walk(arg, values, seen) for arg in expr.args]
-        rule = {
-            Add: lambda a, b: a + b,
-            Mul: lambda a, b: a * b,
-            Pow: _power,
-            Maximum: _maximum,
-            Minimum: _minimum,
-            CeilDiv: _up,
-            FloorDiv: _down,
-        }.get(type(expr))
-        if isinstance(expr, Crossing):
-            return _cross(*parts)
-        assert rule is not None, expr
-        total = parts[0]
-        for part in parts[1:]:
-            total = rule(total, part)
-        return total
-    raise AssertionError(expr)
+    parts = [_walk(arg, values, seen) for arg in expr.args]
+    rule = _RULES[expr.func]
+    return rule(*parts) if expr.func is Crossing else reduce(rule, parts)
 
 
 def worst(name: str, found: Any) -> float:
     """The largest relative error of some values."""
-    truth = exact(name)
-    errors = [
-        abs(Fraction(float(value)) / true - 1)
-        for value, true in zip(np.asarray(found).ravel(), truth, strict=True)
-    ]
-    return float(max(errors))
+    return float(np.max(_errors(name, found) / np.abs(exact(name)[0])))
 
 
 def farthest(name: str, found: Any) -> float:
     """The largest absolute error of some values."""
-    pairs = zip(np.asarray(found).ravel(), exact(name), strict=True)
-    return float(max(abs(Fraction(float(value)) - true) for value, true in pairs))
+    return float(np.max(_errors(name, found)))
+
+
+def _errors(name: str, found: Any) -> np.ndarray:
+    """Distances from the exact values; of values close to them they are exact to a double."""
+    nearest, rest = exact(name)
+    return np.abs((np.asarray(found, dtype=float).ravel() - nearest) - rest)

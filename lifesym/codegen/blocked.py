@@ -14,8 +14,8 @@ import numpy as np
 from lifesym.codegen.program import Op, Program
 
 Array = Any
-BLOCK = 32768
-"""Elements a block: 256 KiB a buffer in doubles, so that a few buffers stay in the cache."""
+BLOCK = 16384
+"""Elements a block: 128 KiB a buffer in doubles, so that ten buffers stay in a core's cache."""
 
 _UFUNCS: dict[str, Callable[..., Any]] = {
     "add": np.add,
@@ -58,14 +58,16 @@ def evaluate(program: Program, values: Sequence[Array]) -> list[Array]:
 
 @dataclass(frozen=True)
 class _Plan:
-    """Which registers vary, and the buffer each of them uses.
+    """Which registers vary, and where each of them is written.
 
-    ``home`` is -1 for arguments and scalars.
+    ``home`` is a buffer's number, -1 for arguments, scalars and results; ``result`` is the number
+    of the output that a register is written to at once, without a copy.
     """
 
     varies: tuple[bool, ...]
     home: tuple[int, ...]
     buffers: int
+    result: dict[int, int]
 
 
 def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
@@ -79,12 +81,16 @@ def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
             last[r] = i
     for r in program.outputs:
         last[r] = len(program.ops)
+    result = {r: k for k, r in enumerate(program.outputs) if varies[r] and program.ops[r].reads}
     home, free, buffers = [-1] * len(program.ops), [], 0
     for i, op in enumerate(program.ops):
         if op.kind in ("arg", "const") or not varies[i]:
             continue
+        if i in result:
+            free.extend(_ended(op, i, last, home))
+            continue
         # a pick writes its result before it has read all operands: it needs a buffer of its own
-        reusable = [] if op.kind in ("pick", "cross") else _ended(op, i, last, home)
+        reusable = [] if op.kind in ("pick", "cross", "sum") else _ended(op, i, last, home)
         if reusable:
             home[i] = reusable[0]
             free.extend(reusable[1:])
@@ -94,7 +100,7 @@ def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
                 buffers += 1
             home[i] = free.pop()
             free.extend(_ended(op, i, last, home))
-    return _Plan(tuple(varies), tuple(home), buffers)
+    return _Plan(tuple(varies), tuple(home), buffers, result)
 
 
 def _ended(op: Op, i: int, last: list[int], home: list[int]) -> list[int]:
@@ -113,7 +119,7 @@ def _scalars(program: Program, plan: _Plan, arrays: list[Array]) -> list[float]:
         elif op.kind == "const":
             values.append(float(op.value or 0))
         else:
-            values.append(float(_apply(op.kind, [values[r] for r in op.reads], None)))
+            values.append(float(_apply(op, [values[r] for r in op.reads], None)))
     return values
 
 
@@ -126,6 +132,7 @@ def _block(
     wanted: list[int],
 ) -> None:
     size = pieces[0].size
+    results = pieces[len(wanted) :]
     values: list[Any] = list(scalars)
     for i, op in enumerate(program.ops):
         if not plan.varies[i]:
@@ -133,14 +140,16 @@ def _block(
         if op.kind == "arg":
             values[i] = pieces[wanted.index(int(op.value or 0))]
         else:
-            out = buffers[plan.home[i]][:size]
-            values[i] = _apply(op.kind, [values[r] for r in op.reads], out)
-    for piece, register in zip(pieces[len(wanted) :], program.outputs, strict=True):
-        piece[...] = values[register]
+            out = results[plan.result[i]] if i in plan.result else buffers[plan.home[i]][:size]
+            values[i] = _apply(op, [values[r] for r in op.reads], out)
+    for k, register in enumerate(program.outputs):
+        if plan.result.get(register) != k:
+            results[k][...] = values[register]
 
 
-def _apply(kind: str, parts: list[Any], out: Array | None) -> Any:
+def _apply(op: Op, parts: list[Any], out: Array | None) -> Any:
     """One operation, into a buffer where there is one."""
+    kind = op.kind
     if kind in _UFUNCS:
         return _UFUNCS[kind](*parts, out=out) if out is not None else _UFUNCS[kind](*parts)
     if kind in ("ceil", "floor"):
@@ -150,8 +159,28 @@ def _apply(kind: str, parts: list[Any], out: Array | None) -> Any:
     if kind == "cross":
         divisor = np.where(np.greater(parts[1], 0), parts[1], 1.0)
         return np.ceil(np.divide(parts[0], divisor, out=out), out=out)
-    chosen = np.where(np.greater(parts[0], 0), parts[1], parts[2])
+    if op.body:
+        chosen = _summed(op.body, *parts)
+    else:
+        chosen = np.where(np.greater(parts[0], 0), parts[1], parts[2])
     if out is None:
         return chosen
     out[...] = chosen
     return out
+
+
+def _summed(body: Program, last: Any, *given: Any) -> Any:
+    """A sum up to an index that may differ from point to point, compensated (Kahan).
+
+    An index that is not finite gives NaN.
+    """
+    with np.errstate(all="ignore"):  # terms beyond a point's last are computed and thrown away
+        total, lost = np.subtract(last, last), 0.0
+        finite = np.where(total == 0, last, -1.0)
+        for i in range(int(np.max(finite, initial=-1.0)) + 1):
+            (value,) = evaluate(body, [float(i), *given])
+            step = np.where(finite >= i, value, 0.0) - lost
+            raised = total + step
+            lost = (raised - total) - step
+            total = raised
+    return total

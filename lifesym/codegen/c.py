@@ -1,12 +1,13 @@
-"""C99: a header for embedded use, and loops for this machine."""
+"""C99: a header for embedded use."""
 
 import re
 
 from sympy import Symbol
 
 from lifesym.codegen.program import Program
-from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, error_bound
+from lifesym.codegen.ranges import DOUBLE, FLOAT, Box
 from lifesym.codegen.reserved import reserved
+from lifesym.codegen.scaling import fitted
 from lifesym.codegen.text import C_DOUBLE, C_FLOAT, write
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
@@ -40,7 +41,7 @@ def header(
         SymbolError: an argument without a range, or a value that leaves the format in the box.
     """
     language, kind = (C_FLOAT, FLOAT) if single else (C_DOUBLE, DOUBLE)
-    bound = error_bound(program, box, kind)
+    program, bound = fitted(program, box, kind)
     text = write(program, names, language)
     real, guard = kind.name, f"LIFESYM_{name.upper()}_H"
     comment = [
@@ -72,31 +73,6 @@ def header(
         "#endif",
     ]
     return "\n".join(body) + "\n"
-
-
-def loop(program: Program, name: str, varying: tuple[bool, ...]) -> str:
-    """A loop over arrays for the arguments that vary; the others are read once."""
-    names = [f"x{i}" for i in range(len(varying))]
-    text = write(program, names, C_DOUBLE)
-    pointers = [f"const double *restrict a{i}" for i in range(len(varying))]
-    outputs = [f"double *restrict o{i}" for i in range(len(text.results))]
-    before = [f"    const double x{i} = a{i}[0];" for i, each in enumerate(varying) if not each]
-    inside = [f"        const double x{i} = a{i}[k];" for i, each in enumerate(varying) if each]
-    silent = [f"    (void)x{i};" for i, each in enumerate(varying) if not each]
-    lines = [
-        "#include <math.h>",
-        f"void {name}(long n, {', '.join(pointers + outputs)})",
-        "{",
-        *before,
-        *silent,
-        "    for (long k = 0; k < n; k++) {",
-        *inside,
-        *(f"        {line}" for line in text.statements),
-        *(f"        o{i}[k] = {result};" for i, result in enumerate(text.results)),
-        "    }",
-        "}",
-    ]
-    return "\n".join(lines) + "\n"
 
 
 def describe(symbols: tuple[Symbol, ...], names: list[str], box: Box) -> list[str]:

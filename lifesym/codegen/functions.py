@@ -9,7 +9,8 @@ from sympy import Symbol
 
 from lifesym.codegen import blocked, c, inputs, native, python
 from lifesym.codegen.inputs import Ranges
-from lifesym.codegen.program import Program, lower
+from lifesym.codegen.lowering import lower
+from lifesym.codegen.program import Program
 from lifesym.codegen.text import JAVASCRIPT, write
 from lifesym.errors import SymbolError, nearest
 from lifesym.symbols import TABLE

@@ -16,6 +16,8 @@ from lifesym.errors import SymbolError
 Array = Any
 Interval = tuple[Array, Array]
 _OUT = 4e-16
+_KEEP = frozenset({"add", "mul", "div", "max", "min"})
+"""Operations of what is not negative that are not negative either."""
 
 
 def bounds(program: Program, lows: Sequence[Array], highs: Sequence[Array]) -> list[Interval]:
@@ -25,6 +27,7 @@ def bounds(program: Program, lows: Sequence[Array], highs: Sequence[Array]) -> l
         SymbolError: a divisor or a logarithm that reaches zero, or a power that cannot be bounded.
     """
     found: list[Any] = []
+    positive: list[bool] = []
     last = {r: i for i, op in enumerate(program.ops) for r in op.reads}
     for i, op in enumerate(program.ops):
         if op.kind == "arg":
@@ -33,14 +36,22 @@ def bounds(program: Program, lows: Sequence[Array], highs: Sequence[Array]) -> l
             value = np.float64(float(op.value or 0))
             found.append((np.nextafter(value, -np.inf), np.nextafter(value, np.inf)))
         else:
-            found.append(_widened(*_apply(op, [found[r] for r in op.reads])))
+            parts, known = [found[r] for r in op.reads], all(positive[r] for r in op.reads)
+            if known and op.kind in ("mul", "div"):
+                made = _positive_hull(op, *parts)
+            else:
+                made = _apply(op, parts)
+            found.append(_widened(*made, known and op.kind in _KEEP))
+        positive.append(bool(np.min(found[i][0], initial=np.inf) >= 0))
         for r in op.reads:
             if last[r] == i and r not in program.outputs:
                 found[r] = None  # large arrays are let go as soon as nothing reads them
     return [found[r] for r in program.outputs]
 
 
-def _widened(low: Array, high: Array) -> Interval:
+def _widened(low: Array, high: Array, positive: bool = False) -> Interval:
+    if positive:
+        return low * (1 - _OUT), high * (1 + _OUT)
     return low - _OUT * np.abs(low), high + _OUT * np.abs(high)
 
 
@@ -73,6 +84,16 @@ def _apply(op: Op, parts: list[Interval]) -> Interval:
         return low, high
     low, high = _widened(low, high)
     return rounding(low), rounding(high)
+
+
+def _positive_hull(op: Op, one: Interval, other: Interval) -> Interval:
+    """A product or quotient of what is not negative."""
+    (a, b), (c, d) = one, other
+    if op.kind == "mul":
+        return a * c, b * d
+    if np.any(c <= 0):
+        raise SymbolError("a divisor can be zero in this box")
+    return a / d, b / c
 
 
 def _cross(a: Array, b: Array, c: Array, d: Array) -> Interval:

@@ -11,13 +11,15 @@ import warnings
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from lifesym.codegen import blocked
-from lifesym.codegen.c import loop
+from lifesym.codegen.layout import Layout, layout
+from lifesym.codegen.loop_c import loop
 from lifesym.codegen.program import Program
 
 FLAGS = ("-O3", "-march=native", "-fno-math-errno", "-fno-trapping-math", "-fPIC", "-shared")
@@ -31,35 +33,46 @@ class NoCompilerWarning(UserWarning):
 
 def evaluate(program: Program, values: Sequence[Any], threads: int = 1) -> list[Any]:
     """As `lifesym.codegen.blocked.evaluate`, in compiled loops."""
-    arrays = [np.asarray(value, dtype=np.float64) for value in values]
-    varying = tuple(array.ndim > 0 for array in arrays)
-    run = _compiled(program, varying) if any(varying) else None
+    if not any(np.ndim(value) for value in values):
+        return blocked.evaluate(program, values)
+    rows = layout(values)
+    run = _compiled(program, rows.varying)
     if run is None:
         return blocked.evaluate(program, values)
-    shape = np.broadcast_shapes(*(array.shape for array in arrays))
-    inputs = [
-        np.ascontiguousarray(np.broadcast_to(array, shape)) if each else array
-        for array, each in zip(arrays, varying, strict=True)
-    ]
-    outputs = [np.empty(shape) for _ in program.outputs]
-    _split(run, inputs, outputs, varying, threads)
+    outputs = [np.empty(rows.shape) for _ in program.outputs]
+    if outputs[0].size:
+        _split(run, rows, outputs, threads)
     return outputs
 
 
-def _split(
-    run: Any, inputs: list[Any], outputs: list[Any], varying: tuple[bool, ...], threads: int
-) -> None:
-    """Call the loop on one piece a thread; ctypes lets other threads run meanwhile."""
-    total = outputs[0].size
+def _split(run: Any, rows: Layout, outputs: list[Any], threads: int) -> None:
+    """Call the loop on one piece a thread; ctypes lets other threads run meanwhile.
+
+    A piece is some of the rows, or, where those are too few, a part of each of them.
+    """
+    shape = (ctypes.c_long * len(rows.outer))(*rows.outer)
+    steps = (ctypes.c_long * (len(rows.steps) * len(rows.arrays)))(*chain(*rows.steps))
+    whole = rows.rows < threads
+    total = rows.length if whole else rows.rows
     bounds = [total * i // threads for i in range(threads + 1)]
 
-    def piece(start: int, stop: int) -> None:
-        pointers = [
-            array.ctypes.data + (8 * start if each else 0)
-            for array, each in zip(inputs, varying, strict=True)
+    def piece(low: int, high: int) -> None:
+        (start, stop), (first, last) = (0, rows.rows), (low, high)
+        if not whole:
+            (start, stop), (first, last) = (low, high), (0, rows.length)
+        given = [
+            array.ctypes.data + (8 * first if each else 0)
+            for array, each in zip(rows.arrays, rows.varying, strict=True)
         ]
-        pointers += [array.ctypes.data + 8 * start for array in outputs]
-        run(ctypes.c_long(stop - start), *(ctypes.c_void_p(each) for each in pointers))
+        made = [array.ctypes.data + 8 * first for array in outputs]
+        run(
+            *map(ctypes.c_long, (start, stop, last - first, rows.length)),
+            ctypes.c_int(len(rows.outer)),
+            shape,
+            steps,
+            (ctypes.c_void_p * len(given))(*given),
+            (ctypes.c_void_p * len(made))(*made),
+        )
 
     if threads == 1:
         piece(0, total)

@@ -1,8 +1,8 @@
 """The intermediate form of every target: a list of operations, each computed once.
 
-An expression becomes registers in order of need. Equal sub-expressions are one register;
-polynomials are nested (Horner); integer powers are products; rational constants stay exact until a
-target prints them. Maxima, rounded quotients and closed sums are lowered to a handful of kinds:
+An expression becomes registers in order of need (`lifesym.codegen.lowering`). Equal sub-expressions
+are one register; rational constants stay exact until a target prints them. There is a handful of
+kinds:
 
 ========================  ==========================================================
 kind                      value
@@ -15,39 +15,37 @@ kind                      value
 ``pow``, ``log``          with an exponent that is no integer; the natural logarithm
 ``pick``                  the second register where the first is above 0, else the third; its value
                           is 1 where a result is the same whichever is taken at 0
+``sum``                   over i = 0, 1, ... up to the first register (nothing where it is below 0)
+                          of the body, a program of i and the other registers
 ========================  ==========================================================
 """
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from sympy import Add, Expr, Mul, Pow, Rational, S, Sum, Symbol, horner, ilcm, log
-
-from lifesym.errors import SymbolError
-from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
-from lifesym.sums import Crossing, SumMax
-from lifesym.symbols import TABLE
+from sympy import Expr
 
 COMMUTATIVE = frozenset({"add", "mul", "max", "min"})
-_LARGEST_POWER = 16
-_LARGEST_NUMBER = 1.7e308
 
 
 @dataclass(frozen=True)
 class Op:
-    """One register: its kind, the registers it reads, and a constant's or an argument's value."""
+    """One register: its kind, what it reads, a constant's or argument's value, a sum's body."""
 
     kind: str
     reads: tuple[int, ...] = ()
     value: Fraction | int | None = None
+    body: "Program | None" = None
 
 
 @dataclass(frozen=True)
 class Program:
-    """Registers in order, and those that are results."""
+    """Registers in order, and those that are results.
 
-    args: tuple[Symbol, ...]
+    ``args`` is what the arguments stand for: symbols, or in a sum's body parts of the formula.
+    """
+
+    args: tuple[Expr, ...]
     ops: tuple[Op, ...]
     outputs: tuple[int, ...]
 
@@ -67,18 +65,6 @@ class Program:
         return value if isinstance(value, Fraction) else None
 
 
-def lower(exprs: Sequence[Expr], args: Sequence[Symbol]) -> Program:
-    """The program of some expressions in some arguments.
-
-    Raises:
-        SymbolError: an expression has a symbol that is no argument, or a part without a closed
-            form.
-    """
-    builder = _Builder(tuple(args))
-    outputs = tuple(builder.lower(expr) for expr in exprs)
-    return pruned(Program(args=tuple(args), ops=tuple(builder.ops), outputs=outputs))
-
-
 def pruned(program: Program) -> Program:
     """Without registers that nothing reads; arguments stay."""
     needed = set(program.outputs)
@@ -88,185 +74,7 @@ def pruned(program: Program) -> Program:
     kept = [i for i, op in enumerate(program.ops) if i in needed or op.kind == "arg"]
     place = {old: new for new, old in enumerate(kept)}
     ops = tuple(
-        Op(op.kind, tuple(place[r] for r in op.reads), op.value)
+        replace(op, reads=tuple(place[r] for r in op.reads))
         for op in (program.ops[i] for i in kept)
     )
     return Program(program.args, ops, tuple(place[r] for r in program.outputs))
-
-
-class _Builder:
-    """Lowers expressions; equal registers are made once."""
-
-    def __init__(self, args: tuple[Symbol, ...]) -> None:
-        self.args = args
-        self.ops: list[Op] = []
-        self.known: dict[Op, int] = {}
-        self.seen: dict[Expr, int] = {}
-        for i, symbol in enumerate(args):
-            self.seen[symbol] = self._put(Op("arg", (), i))
-
-    def lower(self, expr: Expr) -> int:
-        if expr not in self.seen:
-            self.seen[expr] = self._lower(expr)
-        return self.seen[expr]
-
-    def _lower(self, expr: Expr) -> int:
-        if isinstance(expr, Symbol):
-            word = TABLE[expr].word if expr in TABLE else expr.name
-            raise SymbolError(f"the formula depends on {word}, which is no argument: bind it")
-        if expr.is_Rational:
-            return self._const(Fraction(int(expr.p), int(expr.q)))
-        if expr.is_Float:
-            return self._const(Fraction(str(expr)))
-        if isinstance(expr, SumMax):
-            return self.lower(expr.closed_form())
-        if isinstance(expr, Sum):
-            done = expr.doit()
-            if done.has(Sum):
-                raise SymbolError("a part of the formula is a sum without a closed form")
-            return self.lower(done)
-        if isinstance(expr, Add):
-            return self._sum(expr)
-        if isinstance(expr, Mul):
-            return self._product(expr)
-        if isinstance(expr, Pow):
-            return self._power(*expr.args)
-        if isinstance(expr, log):
-            return self._put(Op("log", (self.lower(expr.args[0]),)))
-        return self._node(expr)
-
-    def _node(self, expr: Expr) -> int:
-        parts = [self.lower(arg) for arg in expr.args]
-        if isinstance(expr, Maximum | Minimum):
-            kind = "max" if isinstance(expr, Maximum) else "min"
-            return self._chain(kind, parts)
-        if isinstance(expr, CeilDiv | FloorDiv):
-            kind = "ceil" if isinstance(expr, CeilDiv) else "floor"
-            return self._put(Op(kind, tuple(self.lower(arg) for arg in _whole(expr.args))))
-        if isinstance(expr, Crossing):
-            return self._crossing(*parts)
-        if isinstance(expr, Active):
-            return self._active(*parts)
-        raise SymbolError(f"{type(expr).__name__} cannot be compiled")
-
-    def _sum(self, expr: Expr) -> int:
-        nested = _nested(expr)
-        if not isinstance(nested, Add):
-            return self.lower(nested)
-        parts = sorted(self.lower(arg) for arg in nested.args)
-        return self._chain("add", parts)
-
-    def _product(self, expr: Expr) -> int:
-        above, below = [], []
-        coefficient = S.One
-        for factor in expr.args:
-            if factor.is_Rational:
-                coefficient *= factor
-            elif isinstance(factor, Pow) and factor.exp.is_Rational and factor.exp < 0:
-                below.append(self.lower(Pow(factor.base, -factor.exp)))
-            else:
-                above.append(self.lower(factor))
-        product = self._chain("mul", sorted(above)) if above else None
-        if coefficient != 1 or product is None:
-            number = self._const(Fraction(int(coefficient.p), int(coefficient.q)))
-            product = number if product is None else self._pair("mul", number, product)
-        if below:
-            product = self._put(Op("div", (product, self._chain("mul", sorted(below)))))
-        return product
-
-    def _power(self, base: Expr, exponent: Expr) -> int:
-        if exponent.is_Integer and 0 < abs(exponent) <= _LARGEST_POWER:
-            power = self._repeated(self.lower(base), abs(int(exponent)))
-            if exponent > 0:
-                return power
-            return self._put(Op("div", (self._const(Fraction(1)), power)))
-        return self._put(Op("pow", (self.lower(base), self.lower(exponent))))
-
-    def _repeated(self, register: int, count: int) -> int:
-        """The product of so many equal factors, by squaring."""
-        if count == 1:
-            return register
-        half = self._repeated(register, count // 2)
-        square = self._pair("mul", half, half)
-        return self._pair("mul", square, register) if count % 2 else square
-
-    def _crossing(self, p: int, q: int, n: int) -> int:
-        """min(n, max(0, ceil(-p/q))) where q is above 0; else n or 0 by the sign of p."""
-        zero, minus = self._const(Fraction(0)), self._const(Fraction(-1))
-        negative = self._pair("mul", minus, p)
-        count = self._put(Op("cross", (negative, q)))
-        clipped = self._pair("min", n, self._pair("max", zero, count))
-        flat = self._put(Op("pick", (negative, n, zero), 1))
-        return self._put(Op("pick", (q, clipped, flat), 1))
-
-    def _active(self, first: int, *others: int) -> int:
-        """1 where the first is the largest, 0 elsewhere, 1/k at a tie of k."""
-        one, zero = self._const(Fraction(1)), self._const(Fraction(0))
-        minus = self._const(Fraction(-1))
-        if len(others) == 1:
-            ahead = self._pair("add", first, self._pair("mul", minus, others[0]))
-            behind = self._pair("add", others[0], self._pair("mul", minus, first))
-            half = self._const(Fraction(1, 2))
-            return self._put(Op("pick", (ahead, one, self._put(Op("pick", (behind, zero, half))))))
-        ties, wins = one, one
-        for other in others:
-            ahead = self._pair("add", first, self._pair("mul", minus, other))
-            behind = self._pair("add", other, self._pair("mul", minus, first))
-            lead = self._put(Op("pick", (ahead, zero, one)))
-            ties = self._pair("add", ties, lead)
-            wins = self._pair("mul", wins, self._put(Op("pick", (behind, zero, one))))
-        return self._put(Op("div", (wins, ties)))
-
-    def _chain(self, kind: str, parts: Iterable[int]) -> int:
-        first, *others = parts
-        for other in others:
-            first = self._pair(kind, first, other)
-        return first
-
-    def _pair(self, kind: str, left: int, right: int) -> int:
-        pair = (min(left, right), max(left, right)) if kind in COMMUTATIVE else (left, right)
-        return self._put(Op(kind, pair))
-
-    def _const(self, value: Fraction) -> int:
-        if abs(value) > _LARGEST_NUMBER:
-            raise SymbolError("a constant of the formula leaves the range of double")
-        return self._put(Op("const", (), value))
-
-    def _put(self, op: Op) -> int:
-        if op not in self.known:
-            self.known[op] = len(self.ops)
-            self.ops.append(op)
-        return self.known[op]
-
-
-def _nested(expr: Expr) -> Expr:
-    """A polynomial in Horner's form; other sums as they are."""
-    free = sorted(expr.free_symbols, key=lambda s: s.name)
-    polynomial = free and all(_monomial(arg) for arg in expr.args)
-    return horner(expr, *free) if polynomial and len(expr.args) > 2 else expr
-
-
-def _whole(parts: Sequence[Expr]) -> list[Expr]:
-    """Both sides of a quotient times their common denominator: fractions are no exact doubles."""
-    terms = [Add.make_args(part) for part in parts]
-    denominators = [term.as_coeff_Mul()[0].q for side in terms for term in side]
-    factor = ilcm(1, *denominators)
-    if factor == 1:
-        return list(parts)
-    return [Add(*(factor * term for term in side)) for side in terms]
-
-
-def _monomial(expr: Expr) -> bool:
-    """A rational times nonnegative integer powers of symbols."""
-    factors: Iterator[Expr] = iter(expr.args if isinstance(expr, Mul) else (expr,))
-    for factor in factors:
-        base, exponent = factor.as_base_exp()
-        whole = exponent.is_Integer and exponent >= 1
-        if not (factor.is_Rational or (base.is_Symbol and whole)):
-            return False
-    return True
-
-
-def rational(value: Fraction) -> Expr:
-    """The SymPy number of a fraction."""
-    return Rational(value.numerator, value.denominator)

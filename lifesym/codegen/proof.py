@@ -21,8 +21,10 @@ from sympy import Dummy, Expr, Symbol
 from lifesym.codegen import blocked
 from lifesym.codegen.grid import PARTS, Grid, bends, by_cell, corners, interpolated, slope
 from lifesym.codegen.intervals import Interval, bounds
-from lifesym.codegen.program import Program, lower
+from lifesym.codegen.lowering import lower
+from lifesym.codegen.program import Program
 from lifesym.codegen.ranges import Box
+from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv
 
 Array = Any
@@ -94,6 +96,11 @@ class Slopes:
 
     def __init__(self, expr: Expr, symbols: tuple[Symbol, ...]) -> None:
         self.formula = lower([expr], symbols)
+        if any(op.body for op in self.formula.ops):
+            raise SymbolError(
+                "a table of a sum without a closed form needs whole arguments, of at most "
+                f"{MOST_POINTS:,} values together"
+            )
         program = lower([expr, *_slopes(expr, symbols)], symbols)
         rounded = tuple(i for i, op in enumerate(program.ops) if op.kind in ("ceil", "floor"))
         self.count = len(program.outputs)

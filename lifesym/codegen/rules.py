@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from lifesym.errors import SymbolError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Arithmetic:
     """A format: unit roundoff, largest and smallest normal numbers, exact whole numbers."""
 
@@ -21,7 +21,7 @@ class Arithmetic:
     whole: float
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Range:
     """An interval, and how far its computed value can be off.
 
@@ -45,6 +45,11 @@ class Range:
         return max(abs(self.low), abs(self.high))
 
     @property
+    def nearest(self) -> float:
+        """The smallest absolute value."""
+        return max(self.low, -self.high, 0.0)
+
+    @property
     def signed(self) -> int:
         """1 where nothing is negative, -1 where nothing is positive, else 0."""
         return 1 if self.low >= 0 else -1 if self.high <= 0 else 0
@@ -53,7 +58,8 @@ class Range:
         """After a rounding to the nearest."""
         unit = kind.roundoff * 1.01
         error = self.error + (self.size + self.error) * unit
-        return replace(self, error=error, relative=self.relative + (1 + self.relative) * unit)
+        relative = self.relative + (1 + self.relative) * unit
+        return Range(self.low, self.high, error, relative, self.least)
 
     def underflown(self, kind: Arithmetic) -> "Range":
         """After values below the normal numbers may have become zero."""
@@ -61,14 +67,14 @@ class Range:
             return self
         lost = kind.smallest
         relative = self.relative + lost / self.least if self.least > 0 else math.inf
-        return replace(self, error=self.error + lost, relative=relative)
+        return Range(self.low, self.high, self.error + lost, relative, self.least)
 
     def settled(self) -> "Range":
         """With each of the two errors no larger than the other allows."""
         error = min(self.error, self.relative * self.size) if self.size else self.error
-        nearest = max(self.low, -self.high)
+        nearest = self.nearest
         relative = min(self.relative, error / nearest) if nearest > 0 else self.relative
-        return replace(self, error=error, relative=relative, least=max(self.least, nearest))
+        return Range(self.low, self.high, error, relative, max(self.least, nearest))
 
 
 Rule = Callable[[Sequence[Range], Arithmetic], Range]
@@ -77,7 +83,12 @@ Rule = Callable[[Sequence[Range], Arithmetic], Range]
 def _add(parts: Sequence[Range], kind: Arithmetic) -> Range:
     a, b = parts
     alike = a.signed * b.signed > 0
-    relative = max(a.relative, b.relative) if alike else math.inf
+    relative = math.inf
+    if alike:  # the error of one may also be a small part of the sum
+        relative = max(a.relative, b.relative)
+        for one, other in ((a, b), (b, a)):
+            part = one.error / (a.nearest + b.nearest) if a.nearest + b.nearest else math.inf
+            relative = min(relative, other.relative + part)
     least = min(a.least, b.least) if alike else 0.0
     if a.error == b.error == 0:  # whole numbers
         relative, least = 0.0, 1.0
@@ -96,9 +107,10 @@ def _div(parts: Sequence[Range], kind: Arithmetic) -> Range:
     a, b = parts
     corners = _quotients(a, b)
     nearest = min(abs(b.low), abs(b.high))
-    if b.error >= nearest:
+    off = min(b.error / nearest, b.relative)
+    if off >= 1:
         raise SymbolError("a divisor can be zero in this box, by its rounding")
-    error = (a.error + max(map(abs, corners)) * b.error) / (nearest - b.error)
+    error = (a.error / nearest + max(map(abs, corners)) * off) / (1 - off)
     relative = (a.relative + b.relative) / (1 - b.relative) if b.relative < 1 else math.inf
     return Range(min(corners), max(corners), error, relative, a.least / b.size)
 

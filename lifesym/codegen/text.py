@@ -7,6 +7,7 @@ a name. No operation is written twice.
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import count
 
 import numpy as np
 
@@ -25,6 +26,9 @@ class Language:
         single: literals in single precision, with the suffix ``F``.
         either: the operator between two conditions.
         extrema: names of functions for maximum and minimum; comparisons without.
+        variable: before the name of a register that changes in a loop.
+        loop: the head of a loop and its end; the head of NumPy's asks for any point.
+        goes_on: pattern of the condition under which a loop goes on: index, last, total.
     """
 
     declare: str
@@ -34,6 +38,9 @@ class Language:
     single: bool = False
     either: str = "||"
     extrema: tuple[str, str] | None = None
+    variable: str = ""
+    loop: tuple[str, str] = ("while ({0}) {{", "}")
+    goes_on: str = "{0} <= {1} && {2} == {2}"
 
     def literal(self, value: Fraction) -> str:
         """A constant: the nearest number of the format, never an integer literal."""
@@ -46,10 +53,24 @@ class Language:
 
 
 _MATH = {"ceil": "ceil", "floor": "floor", "pow": "pow", "log": "log"}
-PYTHON = Language("", "", "({1} if {0} else {2})", _MATH, either="or")
-C_DOUBLE = Language("const double ", ";", "({0} ? {1} : {2})", _MATH)
+PYTHON = Language(
+    "",
+    "",
+    "({1} if {0} else {2})",
+    _MATH,
+    either="or",
+    loop=("while {0}:", ""),
+    goes_on="{0} <= {1} and {2} == {2}",
+)
+C_DOUBLE = Language("const double ", ";", "({0} ? {1} : {2})", _MATH, variable="double ")
 C_FLOAT = Language(
-    "const float ", ";", "({0} ? {1} : {2})", {k: f"{v}f" for k, v in _MATH.items()}, single=True
+    "const float ",
+    ";",
+    "({0} ? {1} : {2})",
+    {k: f"{v}f" for k, v in _MATH.items()},
+    single=True,
+    variable="float ",
+    goes_on="{0} <= {1} && {2} == {2} && {0} < 16777216.0F",  # counting ends there
 )
 NUMPY = Language(
     "",
@@ -57,9 +78,15 @@ NUMPY = Language(
     "np.where({0}, {1}, {2})",
     {"ceil": "np.ceil", "floor": "np.floor", "pow": "np.power", "log": "np.log"},
     extrema=("np.maximum", "np.minimum"),
+    loop=("while np.any({0}):", ""),
+    goes_on="({0} <= {1}) & ({2} == {2})",
 )
 JAVASCRIPT = Language(
-    "const ", ";", "({0} ? {1} : {2})", {k: f"Math.{v}" for k, v in _MATH.items()}
+    "const ",
+    ";",
+    "({0} ? {1} : {2})",
+    {k: f"Math.{v}" for k, v in _MATH.items()},
+    variable="let ",
 )
 _SIGNS = {"add": "+", "mul": "*", "div": "/"}
 
@@ -78,13 +105,20 @@ def write(program: Program, names: list[str], language: Language) -> Text:
 
 
 class _Writer:
-    def __init__(self, program: Program, names: list[str], language: Language) -> None:
+    def __init__(
+        self,
+        program: Program,
+        names: list[str],
+        language: Language,
+        numbers: Iterator[int] | None = None,
+    ) -> None:
         self.program, self.language = program, language
+        self.numbers = count() if numbers is None else numbers
         self.texts: list[str] = []
         self.uses = program.uses()
         compared = {r for op in program.ops for r in _compared(op)}
         self.named = [
-            op.kind not in ("const", "arg") and (self.uses[i] > 1 or i in compared)
+            op.kind not in ("const", "arg", "sum") and (self.uses[i] > 1 or i in compared)
             for i, op in enumerate(program.ops)
         ]
         self.names = names
@@ -95,15 +129,46 @@ class _Writer:
         return statements, tuple(self.texts[r] for r in self.program.outputs)
 
     def _statements(self) -> Iterator[str]:
-        count = 0
         for i, op in enumerate(self.program.ops):
-            text = self._text(op)
+            if op.body:
+                text = self._name()
+                yield from self._loop(op.body, text, *(self.texts[r] for r in op.reads))
+            else:
+                text = self._text(op)
             if self.named[i]:
-                name = f"t{count}"
-                count += 1
+                name = self._name()
                 yield f"{self.language.declare}{name} = {text}{self.language.end}"
                 text = name
             self.texts.append(text)
+
+    def _name(self) -> str:
+        return f"t{next(self.numbers)}"
+
+    def _loop(self, body: Program, total: str, last: str, *given: str) -> Iterator[str]:
+        """A sum in a variable, compensated (Kahan); NaN where the last index is not finite."""
+        language, end = self.language, self.language.end
+        lost, index, step, raised = (self._name() for _ in range(4))
+        zero, one = (language.literal(Fraction(n)) for n in (0, 1))
+        condition = language.goes_on.format(index, last, total)
+        inner = _Writer(body, [index, *given], language, self.numbers)
+        statements, (value,) = inner.write()
+        if language.extrema:  # NumPy: points that have ended add nothing
+            value = language.ternary.format(condition, value, zero)
+        yield f"{language.variable}{total} = {last} - {last}{end}"
+        yield f"{language.variable}{lost} = {zero}{end}"
+        yield f"{language.variable}{index} = {zero}{end}"
+        yield language.loop[0].format(condition)
+        for line in (
+            *statements,
+            f"{language.declare}{step} = {value} - {lost}{end}",
+            f"{language.declare}{raised} = {total} + {step}{end}",
+            f"{lost} = ({raised} - {total}) - {step}{end}",
+            f"{total} = {raised}{end}",
+            f"{index} = {index} + {one}{end}",
+        ):
+            yield f"    {line}"
+        if language.loop[1]:
+            yield language.loop[1]
 
     def _text(self, op: Op) -> str:
         if op.kind == "const":
@@ -156,6 +221,8 @@ def _undefined(program: Program) -> tuple[list[frozenset[int]], list[frozenset[i
             must.append(must[op.reads[1]] & must[op.reads[2]])
         elif op.kind == "pow":
             must.append(frozenset())  # pow(1, NaN) is 1
+        elif op.body:
+            must.append(must[op.reads[0]])  # there may be no terms
         else:
             must.append(own.union(*(must[r] for r in op.reads)))
     return may, must
@@ -163,7 +230,7 @@ def _undefined(program: Program) -> tuple[list[frozenset[int]], list[frozenset[i
 
 def _compared(op: Op) -> tuple[int, ...]:
     """Registers that a statement mentions more than once."""
-    if op.kind in ("max", "min"):
+    if op.kind in ("max", "min") or op.body:
         return op.reads
     if op.kind == "cross":
         return op.reads[1:]

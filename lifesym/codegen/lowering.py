@@ -1,0 +1,292 @@
+"""Expressions as programs.
+
+Polynomials are nested (Horner); integer powers are products; maxima, rounded quotients and closed
+sums become a handful of kinds of operations.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from fractions import Fraction
+
+from sympy import (
+    Add,
+    Derivative,
+    Expr,
+    Mul,
+    Poly,
+    Pow,
+    Rational,
+    S,
+    Sum,
+    Symbol,
+    horner,
+    igcd,
+    ilcm,
+    log,
+)
+
+from lifesym.codegen.program import COMMUTATIVE, Op, Program, pruned
+from lifesym.codegen.reciprocals import shared
+from lifesym.errors import SymbolError
+from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.sums import Crossing, SumMax
+from lifesym.symbols import TABLE
+
+_LARGEST_POWER = 16
+_LARGEST_NUMBER = 1.7e308
+
+
+def lower(exprs: Sequence[Expr], args: Sequence[Symbol]) -> Program:
+    """The program of some expressions in some arguments.
+
+    Raises:
+        SymbolError: an expression has a symbol that is no argument, or a part that no target has.
+    """
+    builder = _Builder(tuple(args))
+    outputs = tuple(builder.lower(expr) for expr in exprs)
+    return builder.program(outputs)
+
+
+class _Builder:
+    """Lowers expressions; equal registers are made once."""
+
+    def __init__(self, args: tuple[Expr, ...]) -> None:
+        self.args = list(args)
+        self.ops: list[Op] = []
+        self.known: dict[Op, int] = {}
+        self.seen: dict[Expr, int] = {}
+        for i, symbol in enumerate(args):
+            self.seen[symbol] = self._put(Op("arg", (), i))
+
+    def program(self, outputs: tuple[int, ...]) -> Program:
+        """The program of some registers."""
+        return pruned(shared(Program(tuple(self.args), tuple(self.ops), outputs)))
+
+    def lower(self, expr: Expr) -> int:
+        """The register of an expression."""
+        if expr not in self.seen:
+            self.seen[expr] = self._lower(expr)
+        return self.seen[expr]
+
+    def _lower(self, expr: Expr) -> int:
+        if isinstance(expr, Symbol):
+            word = TABLE[expr].word if expr in TABLE else expr.name
+            raise SymbolError(f"the formula depends on {word}, which is no argument: bind it")
+        if expr.is_Rational:
+            return self._const(Fraction(int(expr.p), int(expr.q)))
+        if expr.is_Float:
+            return self._const(Fraction(str(expr)))
+        if isinstance(expr, SumMax):
+            return self.lower(expr.closed_form())
+        if isinstance(expr, Sum):
+            return self._loop(expr)
+        if isinstance(expr, Add):
+            return self._sum(expr)
+        if isinstance(expr, Mul):
+            return self._product(expr)
+        if isinstance(expr, Pow):
+            return self._power(*expr.args)
+        if isinstance(expr, log):
+            return self._put(Op("log", (self.lower(expr.args[0]),)))
+        return self._node(expr)
+
+    def _node(self, expr: Expr) -> int:
+        if isinstance(expr, Derivative):
+            raise SymbolError("a sum without a closed form has no derivative in its bounds")
+        parts = [self.lower(arg) for arg in expr.args]
+        if isinstance(expr, Maximum | Minimum):
+            kind = "max" if isinstance(expr, Maximum) else "min"
+            return self._chain(kind, parts)
+        if isinstance(expr, CeilDiv | FloorDiv):
+            kind = "ceil" if isinstance(expr, CeilDiv) else "floor"
+            return self._put(Op(kind, tuple(self.lower(arg) for arg in _whole(expr.args))))
+        if isinstance(expr, Crossing):
+            return self._crossing(*parts)
+        if isinstance(expr, Active):
+            return self._active(*parts)
+        raise SymbolError(f"{type(expr).__name__} cannot be compiled")
+
+    def _loop(self, expr: Sum) -> int:
+        """A sum in closed form where its terms are polynomials; else a loop over its terms."""
+        function, *limits = expr.args
+        index, low, high = limits.pop()
+        inner = Sum(function, *limits) if limits else function
+        if inner.is_polynomial(index):
+            done = Sum(inner, (index, low, high)).doit()
+            if not done.has(Sum):
+                return self.lower(done)
+        body = _Body(self, index)
+        result = body.lower(inner.xreplace({index: index + low}))
+        reads = (self.lower(high - low), *body.captured)
+        return self._put(Op("sum", reads, body=body.program((result,))))
+
+    def _sum(self, expr: Expr) -> int:
+        nested = _nested(expr)
+        if not isinstance(nested, Add):
+            return self.lower(nested)
+        parts = sorted(self.lower(arg) for arg in nested.args)
+        return self._chain("add", parts)
+
+    def _product(self, expr: Expr) -> int:
+        count, node = expr.as_coeff_Mul()
+        if isinstance(node, Maximum | Minimum) and count > 0 and all(map(_scalable, node.args)):
+            return self.lower(node.func(*(count * arg for arg in node.args)))
+        above, below = [], []
+        coefficient = S.One
+        for factor in expr.args:
+            if factor.is_Rational:
+                coefficient *= factor
+            elif isinstance(factor, Pow) and factor.exp.is_Rational and factor.exp < 0:
+                below.append(self.lower(Pow(factor.base, -factor.exp)))
+            else:
+                above.append(self.lower(factor))
+        product = self._chain("mul", sorted(above)) if above else None
+        if coefficient != 1 or product is None:
+            number = self._const(Fraction(int(coefficient.p), int(coefficient.q)))
+            product = number if product is None else self._pair("mul", number, product)
+        if below:
+            product = self._put(Op("div", (product, self._chain("mul", sorted(below)))))
+        return product
+
+    def _power(self, base: Expr, exponent: Expr) -> int:
+        if exponent.is_Integer and 0 < abs(exponent) <= _LARGEST_POWER:
+            power = self._repeated(self.lower(base), abs(int(exponent)))
+            if exponent > 0:
+                return power
+            return self._put(Op("div", (self._const(Fraction(1)), power)))
+        return self._put(Op("pow", (self.lower(base), self.lower(exponent))))
+
+    def _repeated(self, register: int, count: int) -> int:
+        """The product of so many equal factors, by squaring."""
+        if count == 1:
+            return register
+        half = self._repeated(register, count // 2)
+        square = self._pair("mul", half, half)
+        return self._pair("mul", square, register) if count % 2 else square
+
+    def _crossing(self, p: int, q: int, n: int) -> int:
+        """min(n, max(0, ceil(-p/q))) where q is above 0; else n or 0 by the sign of p."""
+        zero, minus = self._const(Fraction(0)), self._const(Fraction(-1))
+        negative = self._pair("mul", minus, p)
+        count = self._put(Op("cross", (negative, q)))
+        clipped = self._pair("min", n, self._pair("max", zero, count))
+        flat = self._put(Op("pick", (negative, n, zero), 1))
+        return self._put(Op("pick", (q, clipped, flat), 1))
+
+    def _active(self, first: int, *others: int) -> int:
+        """1 where the first is the largest, 0 elsewhere, 1/k at a tie of k.
+
+        A tie is one of computed numbers: where rounding parts equal lines, one of them is ahead.
+        """
+        one, zero = self._const(Fraction(1)), self._const(Fraction(0))
+        minus = self._const(Fraction(-1))
+        if len(others) == 1:
+            ahead = self._pair("add", first, self._pair("mul", minus, others[0]))
+            behind = self._pair("add", others[0], self._pair("mul", minus, first))
+            half = self._const(Fraction(1, 2))
+            return self._put(Op("pick", (ahead, one, self._put(Op("pick", (behind, zero, half))))))
+        leads, wins = [], []
+        for other in others:
+            ahead = self._pair("add", first, self._pair("mul", minus, other))
+            behind = self._pair("add", other, self._pair("mul", minus, first))
+            leads.append(self._put(Op("pick", (ahead, zero, one))))
+            wins.append(self._put(Op("pick", (behind, zero, one))))
+        ties, share = self._chain("add", [one, *leads]), one
+        for count in range(
+            2, len(others) + 2
+        ):  # choices: a quotient of uncertain counts has no bound
+            more = self._pair("add", ties, self._const(Fraction(1, 2) - count))
+            share = self._put(Op("pick", (more, self._const(Fraction(1, count)), share)))
+        return self._chain("mul", [share, *wins])
+
+    def _chain(self, kind: str, parts: Iterable[int]) -> int:
+        first, *others = parts
+        for other in others:
+            first = self._pair(kind, first, other)
+        return first
+
+    def _pair(self, kind: str, left: int, right: int) -> int:
+        pair = (min(left, right), max(left, right)) if kind in COMMUTATIVE else (left, right)
+        return self._put(Op(kind, pair))
+
+    def _const(self, value: Fraction) -> int:
+        if abs(value) > _LARGEST_NUMBER:
+            raise SymbolError("a constant of the formula leaves the range of double")
+        return self._put(Op("const", (), value))
+
+    def _put(self, op: Op) -> int:
+        if op not in self.known:
+            self.known[op] = len(self.ops)
+            self.ops.append(op)
+        return self.known[op]
+
+
+class _Body(_Builder):
+    """Lowers the terms of a sum; what does not depend on the index is computed before the loop."""
+
+    def __init__(self, outer: _Builder, index: Symbol) -> None:
+        super().__init__((index,))
+        self.outer, self.index = outer, index
+        self.captured: list[int] = []
+
+    def lower(self, expr: Expr) -> int:
+        """The register of an expression; one that is the same for all terms is an argument."""
+        if expr not in self.seen and not expr.is_Rational and not expr.has(self.index):
+            self.seen[expr] = self._put(Op("arg", (), len(self.args)))
+            self.captured.append(self.outer.lower(expr))
+            self.args.append(expr)
+        return super().lower(expr)
+
+    def _sum(self, expr: Expr) -> int:
+        """A polynomial in the index by Horner's rule; other sums with their fixed part as one."""
+        if expr.is_polynomial(self.index):
+            first, *others = Poly(expr, self.index).all_coeffs()
+            register = self.lower(first)
+            for coefficient in others:
+                register = self._pair("mul", register, self.lower(self.index))
+                if coefficient != 0:
+                    register = self._pair("add", register, self.lower(coefficient))
+            return register
+        fixed, moving = expr.as_independent(self.index, as_Add=True)
+        parts = [self.lower(term) for term in Add.make_args(moving)]
+        return self._chain("add", sorted([self.lower(fixed), *parts] if fixed != 0 else parts))
+
+    def _product(self, expr: Expr) -> int:
+        fixed, moving = expr.as_independent(self.index, as_Add=False)
+        if fixed.is_Rational:
+            return super()._product(expr)
+        return self._pair("mul", self.lower(fixed), self.lower(moving))
+
+
+def _nested(expr: Expr) -> Expr:
+    """A polynomial in Horner's form; other sums as they are."""
+    free = sorted(expr.free_symbols, key=lambda s: s.name)
+    polynomial = free and all(_monomial(arg) for arg in expr.args)
+    return horner(expr, *free) if polynomial and len(expr.args) > 2 else expr
+
+
+def _whole(parts: Sequence[Expr]) -> list[Expr]:
+    """Both sides of a quotient in lowest terms: fractions and huge numbers are no exact doubles."""
+    terms = [Add.make_args(part) for part in parts]
+    denominators = [term.as_coeff_Mul()[0].q for side in terms for term in side]
+    common = ilcm(1, *denominators)
+    numerators = [int(common * term.as_coeff_Mul()[0]) for side in terms for term in side]
+    factor = Rational(common, igcd(*numerators))
+    if factor == 1:
+        return list(parts)
+    return [Add(*(factor * term for term in side)) for side in terms]
+
+
+def _scalable(expr: Expr) -> bool:
+    """Whether a factor costs nothing: every term has a number that takes it."""
+    return all(term.as_coeff_Mul()[0] != 1 for term in Add.make_args(expr))
+
+
+def _monomial(expr: Expr) -> bool:
+    """A rational times nonnegative integer powers of symbols."""
+    factors: Iterator[Expr] = iter(expr.args if isinstance(expr, Mul) else (expr,))
+    for factor in factors:
+        base, exponent = factor.as_base_exp()
+        whole = exponent.is_Integer and exponent >= 1
+        if not (factor.is_Rational or (base.is_Symbol and whole)):
+            return False
+    return True
