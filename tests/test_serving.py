@@ -1,9 +1,10 @@
 """Serving: mixed passes, speculation, prefixes, steady states, two pools."""
 
+from dataclasses import replace
 from random import Random
 
 import pytest
-from sympy import Add, Integer, Rational, expand
+from sympy import Add, Integer, Rational, Sum, expand
 
 import lifesym as ls
 from lifesym import symbols as sym
@@ -15,12 +16,14 @@ from lifesym.serving import (
     expected_tokens,
     expected_ttft,
     mixed_step,
+    piggyback,
     speculate,
     steady_state,
     step_at_contexts,
     with_prefix,
 )
 from lifesym.serving.mixed import mixed_trace
+from lifesym.sums import SumMax
 
 PLAIN = {"overlap": "operator"}
 OPTIONS = [{}, {"fusion": "flash"}, {"fusion": "full"}, {"lora": 8}, {"weights": "int4-g128"}]
@@ -172,12 +175,12 @@ def test_cached_prefixes(symbolic: Forecast) -> None:
 
 
 def test_steady_states_do_all_the_work() -> None:
-    """Over G steps of n slots: n generations of G tokens and n prompts."""
+    """Over G steps of n slots: n prompts, which give a token each, and n (G - 1) decode steps."""
     f = forecast()
     state = steady_state(f, 5)
     step = Add(*(term.cost.matmul_flops for term in state.step.terms))
     prompts = f.trace(f.prompt, 0, batch=5).cost_at(f.precision).matmul_flops
-    decode = sum(f.trace(1, 64 + i, batch=5).cost_at(f.precision).matmul_flops for i in range(9))
+    decode = sum(f.trace(1, 64 + i, batch=5).cost_at(f.precision).matmul_flops for i in range(8))
     assert expand(step * 9 - prompts - decode) == 0
     rates = [float(steady_state(f, n).throughput) for n in (1, 4, 16)]
     assert rates == sorted(rates)
@@ -193,3 +196,34 @@ def test_two_pools_on_one_device_are_one_device() -> None:
     assert split.ratio.expr == f.ttft.expr / (f.latency.expr - f.ttft.expr)
     with pytest.raises(SymbolError, match="one model and one workload"):
         disaggregate(f, forecast("llama-2-7b", prompt=9))
+
+
+@pytest.mark.parametrize("model", ["tinyllama-1.1b", "mixtral-8x7b"])
+def test_decodes_in_the_chunks_of_a_prefill_equal_the_loop(model: str) -> None:
+    random = Random(model)
+    for _ in range(6):
+        prompt, chunk, decodes, context = (random.randint(1, 90) for _ in range(4))
+        f = forecast(model, prompt=prompt, chunk=chunk, batch=2, past=7)
+        both = piggyback(f, decodes, context)
+        loop, starts = Integer(0), range(0, prompt, chunk)
+        for i, at in enumerate(starts):
+            last = at == starts[-1]
+            new = min(chunk, prompt - at)
+            prefill = Group(batch=2, new=new, past=7 + at, logits="last" if last else "none")
+            loop += mixed_step(f, [prefill, Group(batch=decodes, past=context + i)]).expr
+        assert both.ttft.expr.doit() == loop
+        assert both.step.expr.doit() == loop / len(starts)
+
+
+def test_no_decodes_are_the_plain_prefill(symbolic: Forecast) -> None:
+    chunked = replace(symbolic, chunk=sym.chunk)
+    assert piggyback(chunked, 0).ttft.expr == chunked.ttft.expr
+    closed = piggyback(chunked, sym.budget, sym.page).ttft.expr
+    assert closed.has(SumMax)
+    assert not closed.has(Sum)
+
+
+def test_slots_are_those_of_all_replicas() -> None:
+    four = steady_state(forecast(data_parallel=4), 20)
+    assert four.step.expr == steady_state(forecast(), 5).step.expr
+    assert four.throughput.expr == 4 * steady_state(forecast(), 5).throughput.expr

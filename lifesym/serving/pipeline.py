@@ -156,8 +156,9 @@ def pipeline(
     given = shares if shares is not None else [S.One / count] * count
     parts = tuple(exact(share, "share") for share in given)
     added = Add(*parts)
-    if len(parts) != count or (added.is_number and added != 1):
-        raise SymbolError(f"{count} stages need as many shares that add up to 1")
+    whole = not added.is_number or added.doit() == 1
+    if len(parts) != count or not whole or any(part.is_negative for part in parts):
+        raise SymbolError(f"{count} stages need as many shares, none below 0, that add up to 1")
     pieces = size(microbatches, "microbatches")
     cut = [replace(f, batch=f.batch / pieces) for f in forecasts]
     if any(f.batch.is_Rational and not f.batch.is_Integer for f in cut):
