@@ -22,7 +22,7 @@ from lifesym.serving import (
     step_at_contexts,
     with_prefix,
 )
-from lifesym.serving.mixed import mixed_trace
+from lifesym.serving.mixed import Apart, mixed_trace
 from lifesym.sums import SumMax
 
 PLAIN = {"overlap": "operator"}
@@ -89,9 +89,41 @@ def test_windows_need_contexts_one_by_one() -> None:
     assert float(step_at_contexts(f, [10, 8990])) < float(step_at_contexts(f, [4500, 4500]))
 
 
-def test_recurrent_layers_cannot_be_mixed_with_prompts() -> None:
-    with pytest.raises(SymbolError, match="cannot be shared"):
-        mixed_step(forecast("mamba-130m"), [Group(past=5), Group(new=4)])
+RECURRENT = ["mamba-130m", "codestral-mamba-7b", "jamba-v0.1", "qwen3-next-80b-a3b", "rwkv-4-430m"]
+
+
+@pytest.mark.parametrize("model", RECURRENT)
+def test_recurrent_layers_are_mixed_with_prompts(model: str) -> None:
+    """Work and states add up; projections read their weights once, the scans once a shape."""
+    f = forecast(model)
+    groups = [Group(past=5), Group(batch=2, past=70), Group(new=7, past=3)]
+    mixed = mixed_trace(f, groups)
+    alone = [f.trace(g.new, g.past, g.logits, batch=g.batch).cost_at(f.precision) for g in groups]
+    cost = mixed.cost_at(f.precision)
+    for field in ("matmul_flops", "vector_flops", "kv_read_bytes", "kv_write_bytes"):
+        assert getattr(cost, field) == Add(*(getattr(one, field) for one in alone)), field
+    one = f.trace(1, 5)
+    assert mixed.weight_roles() == one.weight_roles()
+    scans = len([e for e in one if e.operator.family == "recurrent"])
+    kernels = [e for e in mixed if isinstance(e.operator, Apart)]
+    assert len(kernels) == scans
+    assert all(len(e.operator.parts) == 2 for e in kernels)
+    again = Add(*(e.count * e.operator.parameters for e in kernels))
+    fixed = (  # experts and rows of the embedding are read by tokens
+        trace.filter(lambda e: e.operator.family not in ("experts", "embedding"))
+        for trace in (mixed, one)
+    )
+    read, once = (trace.cost_at(f.precision).weight_bytes for trace in fixed)
+    assert read == once + 2 * again
+
+
+def test_steps_of_recurrent_models_beside_prompts() -> None:
+    f = forecast("mamba-130m", chunk=20)
+    assert float(piggyback(f, 3).ttft) > float(f.ttft)
+    step = steady_state(f, 5).step.terms
+    prompts = f.trace(f.prompt, 0, batch=5).cost_at(f.precision).matmul_flops
+    decode = 8 * f.trace(1, 64, batch=5).cost_at(f.precision).matmul_flops
+    assert expand(9 * Add(*(t.cost.matmul_flops for t in step)) - prompts - decode) == 0
 
 
 @pytest.mark.parametrize("model", ["mamba-130m", "jamba-v0.1", "rwkv-4-430m"])

@@ -34,10 +34,7 @@ class Disaggregated:
     def transfer(self) -> Result:
         """Sending a device's part of the prompts' keys, values and states."""
         f = self.prefill
-        held = f.trace(S.One, S.Zero).cache_elements(f.past + f.prompt)
-        moved = f.precision.kv_bytes(f.local_batch * held)
-        moved += f.model.kv_bytes(0, f.precision.kv, f.local_batch, f.mla)
-        expr = link_time(S.One, moved, self.link)
+        expr = link_time(S.One, f.cached(f.past + f.prompt), self.link)
         return Result(name="KV transfer", unit="s", expr=expr)
 
     @property

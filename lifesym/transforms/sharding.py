@@ -16,7 +16,7 @@ from sympy import Expr, S
 from lifesym.operators import Collective, Experts, Operator
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
-from lifesym.transforms.tensor import share
+from lifesym.transforms.split import share
 
 
 @dataclass(frozen=True, kw_only=True)
