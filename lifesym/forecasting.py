@@ -151,11 +151,14 @@ def forecast(
         devices=size(tensor_parallel, "tensor_parallel") * size(data_parallel, "data_parallel"),
     )
     for level in placed:
-        _check_capacity(made, level)
+        _check_level(made, level)
     return made
 
 
-def _check_capacity(made: Forecast, level: Level) -> None:
+def _check_level(made: Forecast, level: Level) -> None:
+    sparse = level.experts == 0 or "experts" in made.trace(1, 0).weight_roles()
+    if not sparse:
+        raise SymbolError(f"{level.name}: {made.model.name} has no experts to offload")
     if level.capacity is None:
         return
     beyond = made.level_bytes(level) - exact(level.capacity, "capacity")

@@ -9,7 +9,7 @@ from lifesym.errors import SymbolError
 from lifesym.levels import Level
 from lifesym.serving import speculate
 from lifesym.specs import names
-from lifesym.transforms import Bottleneck, CachePolicy, Fusion, Lora
+from lifesym.transforms import Bottleneck, CachePolicy, Fusion, Lora, TensorParallel
 
 DECODERS = [
     name
@@ -173,3 +173,52 @@ def test_only_projections_that_run_as_often_are_fused() -> None:
     assert shared.cost().dispatches - fused.cost().dispatches == 11
     with pytest.raises(SymbolError, match="layers that share a cache"):
         Fusion(rules=("layer",))(shared)
+
+
+@pytest.mark.parametrize("fusion", ["none", "full", "layer"])
+@pytest.mark.parametrize("overlap", ["operator", "pass"])
+def test_offloaded_experts_are_found_in_any_kernel(fusion: str, overlap: str) -> None:
+    """All of the experts' matrices behind a slow link: nothing else takes time."""
+    sparse, link = ls.load_model("mixtral-8x7b"), 10**6
+    host = Level(name="host", bandwidth=link, experts=1)
+    f = ls.forecast(
+        sparse, ls.load_hardware("a100"), 9, 3, fusion=fusion, overlap=overlap, levels=[host]
+    )
+    chosen = 32 * 2 * 3 * 4096 * 14336 * 2  # layers, experts, matrices, sizes, bytes
+    step = f.tpot.first
+    assert sum(term.experts for term in step.terms) == chosen
+    assert Rational(chosen, link) <= step.expr < Rational(chosen, link) * Rational(1001, 1000)
+    plain = ls.forecast(sparse, ls.load_hardware("a100"), 9, 3, fusion=fusion, overlap=overlap)
+    assert plain.memory.expr - f.memory.expr == 32 * 8 * 3 * 4096 * 14336 * 2
+
+
+def test_a_model_without_experts_has_none_to_offload() -> None:
+    with pytest.raises(SymbolError, match="has no experts to offload"):
+        forecast(levels=[Level(name="host", bandwidth=1, experts=1)])
+
+
+@pytest.mark.parametrize(
+    "policy", [CachePolicy(rank=3), CachePolicy(share=2), CachePolicy(rank=3, share=4)]
+)
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_joint_projection_is_that_of_queries_keys_and_values(
+    policy: CachePolicy, devices: int
+) -> None:
+    """Phi-3 projects all three at once, a Llama of its sizes one by one."""
+    sizes = {
+        "vocab_size": 64,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+    }
+    costs = []
+    for family in ("phi3", "llama"):
+        model = ls.Model.from_hf({"model_type": family, **sizes})
+        trace = TensorParallel(devices=devices)(policy(model.forward(2, 3, 20)))
+        costs.append((trace.cost(), trace.cache_elements(Integer(23))))
+    (joint, held), (apart, expected) = costs
+    assert held == expected
+    for field in ("matmul_flops", "weight_bytes", "kv_read_bytes", "kv_write_bytes"):
+        assert getattr(joint, field) == getattr(apart, field), field

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sympy import Expr
+from sympy import Expr, Rational
 
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, Minimum
@@ -65,8 +65,7 @@ class CachePolicy:
         """The trace under the policy.
 
         Raises:
-            SymbolError: a value out of range, low rank on a fused projection, or a trace that is
-                fused already.
+            SymbolError: a value out of range, or a trace that is fused already.
         """
         keep = exact(self.keep, "keep")
         if keep.is_number and not 0 < keep <= 1:
@@ -77,9 +76,6 @@ class CachePolicy:
                 size(value, name, minimum)
         if self != CachePolicy():
             unfused(trace, "a cache policy")
-        fused = any(entry.name == "attn_qkv_fused" for entry in trace)
-        if fused and (self.rank is not None or self.share != 1):
-            raise SymbolError("low-rank and shared caches need separate key and value projections")
         cores = {e.section: e.operator for e in trace if isinstance(e.operator, AttentionScores)}
         return Trace(tuple(row for e in trace for row in self._rows(e, cores.get(e.section))))
 
@@ -100,6 +96,8 @@ class CachePolicy:
             yield replace(entry, operator=self._append(operator), count=entry.count / self.share)
         elif entry.name in ("attn_k", "attn_v"):
             yield self._projection(entry, core)
+        elif entry.name == "attn_qkv_fused":
+            yield from self._joint_projection(entry, core)
         else:
             yield entry
 
@@ -162,6 +160,24 @@ class CachePolicy:
             count=entry.count / self.share,
             copies=entry.copies / self.share,
         )
+
+    def _joint_projection(self, entry: Entry, core: AttentionScores) -> Iterator[Entry]:
+        """Queries, keys and values at once; queries alone in layers that use another's cache."""
+        operator: Any = entry.operator
+        both = 2 * core.kv_heads * core.head_dim
+        queries = operator.out_features - both
+        kept = both if self.rank is None else 2 * core.kv_heads * self.rank
+        owners, borrowers = Rational(1) / self.share, 1 - Rational(1) / self.share
+        rows = ((owners, entry.name, queries + kept), (borrowers, "attn_q", queries))
+        for part, name, out in rows:
+            if part != 0:
+                yield replace(
+                    entry,
+                    name=name,
+                    operator=replace(operator, out_features=out),
+                    count=entry.count * part,
+                    copies=entry.copies * part,
+                )
 
 
 def _tighter(limit: Size | None, budget: Size | None) -> Size | None:
