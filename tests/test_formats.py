@@ -148,7 +148,7 @@ def test_activations_with_a_shared_exponent_are_multiplied_as_integers() -> None
 @pytest.mark.parametrize("name", ["b200", "rtx-5090", "rtx-pro-6000-blackwell"])
 @pytest.mark.parametrize("fmt", ["nvfp4", "mxfp4"])
 def test_devices_that_compute_in_fp4(name: str, fmt: str) -> None:
-    """Projections at the fp4 peak, which is twice that of eight bits; elementwise work is fp32's."""
+    """Projections at the fp4 peak, which is twice that of eight bits; nothing is dequantized."""
     device = ls.load_hardware(name)
     assert device.matrix["fp4"] == 2 * device.matrix["int8"]
     model = ls.load_model("llama-3-8b")

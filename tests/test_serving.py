@@ -2,9 +2,10 @@
 
 from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
-from sympy import Add, Integer, Rational, Sum, expand
+from sympy import Add, Expr, Integer, Rational, Sum, expand
 
 import lifesym as ls
 from lifesym import symbols as sym
@@ -23,6 +24,7 @@ from lifesym.serving import (
     with_prefix,
 )
 from lifesym.serving.mixed import Apart, mixed_trace
+from lifesym.serving.speculative import prediction_module
 from lifesym.sums import SumMax
 
 PLAIN = {"overlap": "operator"}
@@ -169,6 +171,8 @@ def test_drafting_nothing_is_plain_decoding(symbolic: Forecast) -> None:
     for draft in (symbolic, None):
         plain = speculate(symbolic, draft, tokens=0, acceptance=sym.acceptance)
         assert expand(plain.tpot.expr - symbolic.tpot.expr) == 0
+        assert plain.ttft.expr == symbolic.ttft.expr
+        assert plain.memory.expr == symbolic.memory.expr
 
 
 def test_a_speculative_step_is_its_draft_steps_and_one_pass() -> None:
@@ -189,6 +193,34 @@ def test_prediction_modules_cost_a_layer_and_a_head() -> None:
     f = forecast("deepseek-v3", prompt=8, generate=2)
     spec = speculate(f, tokens=1, acceptance=Rational(17, 20))
     assert 0 < float(spec.drafting.subs(sym.past, 8)) < 0.1 * float(f.tpot.bind({"past": 8}))
+
+
+@pytest.mark.parametrize("name", ["deepseek-v3", "llama-2-7b"])
+def test_a_module_prefills_and_reads_a_cache_of_its_own(name: str) -> None:
+    """Both in chunks, beside loops over chunks and drafted tokens."""
+    f = forecast(name, prompt=50, generate=4, chunk=20, batch=2, tensor_parallel=2)
+    spec = speculate(f, tokens=3, acceptance=Rational(1, 2))
+
+    def module(new: int, past: int, logits: Any = "last") -> Expr:
+        trace = prediction_module(f, Integer(new), Integer(past), logits)
+        return Add(*(term.time for term in f.timed(trace)))
+
+    filled = module(20, 0, "none") + module(20, 20, "none") + module(10, 40)
+    assert expand(spec.draft_prefill.doit() - filled) == 0
+    assert expand(spec.ttft.expr.doit() - f.ttft.expr.doit() - filled) == 0
+    steps = Add(*(module(1, 70 + i) for i in range(3)))
+    assert expand(sym.bind(spec.drafting, {"past": 70}).doit() - steps) == 0
+    joined = next(e.operator for e in prediction_module(f, Integer(20)) if e.name == "mtp_proj")
+    assert joined.tokens == 40
+
+
+def test_a_draft_prefills_its_prompt_and_keeps_its_cache() -> None:
+    target, draft = forecast("llama-2-7b"), forecast("tinyllama-1.1b")
+    spec = speculate(target, draft, tokens=3, acceptance=0)
+    assert spec.ttft.expr == target.ttft.expr + draft.ttft.expr
+    assert spec.memory.expr == target.memory.expr + draft.memory.expr
+    with pytest.raises(SymbolError, match="same batch and prompt"):
+        speculate(target, forecast("tinyllama-1.1b", prompt=9))
 
 
 def test_cached_prefixes(symbolic: Forecast) -> None:

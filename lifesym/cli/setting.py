@@ -40,7 +40,16 @@ _ASIDE = frozenset(
 """Arguments of the command that are no options of a forecast."""
 _DRAFT = frozenset(
     {
-        *("batch", "past", "fusion", "tile", "tensor_parallel", "all_reduce", "data_parallel"),
+        *(
+            "batch",
+            "past",
+            "prefix",
+            "fusion",
+            "tile",
+            "tensor_parallel",
+            "all_reduce",
+            "data_parallel",
+        ),
         *("sequence_parallel", "overlap", "causal", "mla", "routing"),
     }
 )
