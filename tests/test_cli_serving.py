@@ -139,6 +139,7 @@ def test_tables_name_every_section(here: Here) -> None:
         (["--pipeline", "2", "--shares", "0.5,0.6"], "add up to 1"),
         (["--pipeline", "2", "--shares", "1.5,-0.5"], "add up to 1"),
         (["--pipeline", "2", "--stages-on", "v100,a100"], "leave out --pipeline"),
+        (["--all-reduce", "ring"], "--all-reduce needs --tensor-parallel"),
         (["--draft-tokens", "4"], "--draft-tokens needs --draft"),
         (["--stages-on", "v100", "--compare", "kv=int8"], "--stages-on cannot be compared"),
         (["--offload-capacity", "4"], "--offload-capacity needs a share"),

@@ -1,14 +1,20 @@
 """Options that meet: what one of them must not break in another."""
 
+from dataclasses import replace
+
 import pytest
 from sympy import Integer, Rational, cancel
 
 import lifesym as ls
 from lifesym import symbols as sym
+from lifesym.blocks import Attention
 from lifesym.errors import SymbolError
 from lifesym.levels import Level
+from lifesym.model import _named
+from lifesym.operators import Routing
 from lifesym.serving import speculate
 from lifesym.specs import names
+from lifesym.trace import Entry, ForwardPass, Trace
 from lifesym.transforms import Bottleneck, CachePolicy, Fusion, Lora, TensorParallel
 
 DECODERS = [
@@ -222,3 +228,70 @@ def test_a_joint_projection_is_that_of_queries_keys_and_values(
     assert held == expected
     for field in ("matmul_flops", "weight_bytes", "kv_read_bytes", "kv_write_bytes"):
         assert getattr(joint, field) == getattr(apart, field), field
+
+
+def emitted(blocks: list[tuple[int, Attention]]) -> Trace:
+    step = ForwardPass(batch=Integer(2), new=Integer(5), past=Integer(30))
+    return Trace(
+        tuple(
+            Entry(
+                section=f"layers_{i}",
+                name=name,
+                count=Integer(count),
+                operator=operator,
+                copies=Integer(count),
+            )
+            for i, (count, block) in enumerate(blocks)
+            for name, operator in _named(block.operators(step))
+        )
+    )
+
+
+@pytest.mark.parametrize("share", [2, 3, 6])
+def test_a_shared_cache_is_that_of_layers_that_reuse_one(share: int) -> None:
+    """As Gemma 3n's layers do: a borrower has no keys, norms of keys or rotations of its own."""
+    own = Attention(
+        hidden=24,
+        heads=6,
+        kv_heads=2,
+        head_dim=4,
+        rotary_dim=4,
+        qk_norm="head",
+        value_norm=True,
+    )
+    policy = CachePolicy(share=share)(emitted([(6, own)]))
+    borrower = replace(own, reuses=True, value_norm=False)
+    native = emitted([(6 // share, own), (6 - 6 // share, borrower)])
+    assert policy.cost() == native.cost()
+    assert policy.cache_elements(Integer(35)) == native.cache_elements(Integer(35))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("gpt2", {"roles": {"lm_head": "int8"}}, "has no weights of role 'lm_head'"),
+        ("tinyllama-1.1b", {"expert_parallel": 2}, "the model has no experts"),
+        ("tinyllama-1.1b", {"routing": Routing(imbalance=2)}, "no experts that tokens could"),
+        ("tinyllama-1.1b", {"tile": 64}, "needs the fusion rule 'flash'"),
+        ("tinyllama-1.1b", {"tile": 64, "fusion": "layer"}, "needs the fusion rule 'flash'"),
+        (
+            "tinyllama-1.1b",
+            {"lora": Lora(rank=8, adapters=2, merged=True)},
+            "2 LoRA adapters cannot be merged",
+        ),
+        (
+            "tinyllama-1.1b",
+            {"tensor_parallel": 2, "sequence_parallel": True, "all_reduce": "tree"},
+            "sequence parallelism has ring collectives",
+        ),
+        ("mamba-130m", {"cache": CachePolicy(budget=8)}, "keeps no keys and values"),
+        ("rwkv-4-430m", {"cache": CachePolicy(page=16)}, "keeps no keys and values"),
+        ("deepseek-v2-lite", {"cache": CachePolicy(rank=8)}, "latent attention keeps latents"),
+        ("deepseek-v2-lite", {"cache": CachePolicy(share=3)}, "latent attention keeps latents"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    name: str, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SymbolError, match=message):
+        _ = forecast(name, **options).ttft

@@ -145,6 +145,7 @@ def _check(options: dict[str, Any]) -> None:
 
     needs = (
         ("sequence_parallel", "tensor_parallel", (None, 1), "--tensor-parallel"),
+        ("all_reduce", "tensor_parallel", (None, 1), "--tensor-parallel"),
         ("tile", "fusion", (None, "none", "layer"), "--fusion flash or full"),
         ("lora_targets", "lora", (None,), "--lora"),
         ("lora_adapters", "lora", (None,), "--lora"),

@@ -127,7 +127,7 @@ def forecast(
     kv_share: KvShare = None,
     kv_page: KvPage = None,
     tensor_parallel: TensorParallel = 1,
-    all_reduce: AllReduce = "ring",
+    all_reduce: AllReduce = None,
     sequence_parallel: SequenceParallel = False,
     expert_parallel: ExpertParallel = 1,
     data_parallel: DataParallel = 1,

@@ -54,7 +54,8 @@ KvKeep = Annotated[
 ]
 KvScored = Annotated[bool, _flag("--kv-scored", "Kept tokens are chosen by their scores.", CACHE)]
 AllReduce = Annotated[
-    AllReduceKind, choice("--all-reduce", "Algorithm of all-reduces.", SHARDING, AllReduceKind)
+    AllReduceKind | None,
+    choice("--all-reduce", "Algorithm of all-reduces.", SHARDING, AllReduceKind),
 ]
 LinkBandwidth = Annotated[
     float | None, _text("--link-bandwidth", "B", "Bytes a second to another device.", DEVICE)
