@@ -71,8 +71,15 @@ class Footprint(Passes):
 
     @cached_property
     def _whole_cache(self) -> Expr:
-        tokens = self.past + self.prompt + self.generate
-        elements = self.trace(S.One, S.Zero).cache_elements(tokens)
-        state = self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
-        growing = self.precision.kv_bytes(self.local_batch * elements)
-        return growing + state
+        return self.cached(self.past + self.prompt + self.generate)
+
+    def cached(self, tokens: Expr) -> Expr:
+        """Bytes of keys, values and states of every sequence at so many tokens, in any memory.
+
+        An encoder-decoder also keeps keys and values of the encoder's output.
+        """
+        trace = self.trace(S.One, S.Zero)
+        growing = self.precision.kv_bytes(self.local_batch * trace.cache_elements(tokens))
+        if self.model.kind == "encoder-decoder":
+            return growing + self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
+        return growing + self.local_batch * trace.state_bytes(self.precision)

@@ -96,8 +96,8 @@ def forecast(
 
     Raises:
         SpecError: an unknown format, or one the device has no peak for.
-        SymbolError: a size that is not a valid integer, an unknown option, or a memory too small
-            for what it serves.
+        SymbolError: a size that is not a valid integer, an unknown option, one that the model has
+            nothing for, or a memory too small for what it serves.
     """
     if "decoder" not in model.kind:
         if generate not in (0, sym.generated) or cache is not None or chunk is not None:
@@ -112,6 +112,8 @@ def forecast(
             raise SpecError(f"{model.name} has an encoder: of the rewrites only LoRA is modelled")
         if sym.source not in model.values:
             model, prompt = model.with_source(prompt), 1
+    if sequence_parallel and all_reduce != "ring":
+        raise SymbolError("sequence parallelism has ring collectives: leave out all_reduce")
     placed = tuple(levels)
     check_levels(placed)
     sizes = {
@@ -150,12 +152,31 @@ def forecast(
         replicas=size(data_parallel, "data_parallel"),
         devices=size(tensor_parallel, "tensor_parallel") * size(data_parallel, "data_parallel"),
     )
+    _check_roles(made)
     for level in placed:
-        _check_capacity(made, level)
+        _check_level(made, level)
     return made
 
 
-def _check_capacity(made: Forecast, level: Level) -> None:
+def _check_roles(made: Forecast) -> None:
+    """Refuse formats of weights that the model does not have, and skewed routing to no experts."""
+    asked, routing = set(made.precision.roles), made.routing
+    skewed = bool(routing.probabilities) or routing.imbalance != 1
+    if not asked and not skewed:
+        return
+    known = made.trace(1, 0).weight_roles()
+    for role in sorted(asked - set(known)):
+        raise SymbolError(
+            f"{made.model.name} has no weights of role {role!r} (it has {', '.join(known)})"
+        )
+    if skewed and "experts" not in known:
+        raise SymbolError(f"{made.model.name} has no experts that tokens could choose unevenly")
+
+
+def _check_level(made: Forecast, level: Level) -> None:
+    sparse = level.experts == 0 or "experts" in made.trace(1, 0).weight_roles()
+    if not sparse:
+        raise SymbolError(f"{level.name}: {made.model.name} has no experts to offload")
     if level.capacity is None:
         return
     beyond = made.level_bytes(level) - exact(level.capacity, "capacity")

@@ -100,7 +100,7 @@ class Forecast(Footprint):
         ``price / 3600 * latency / (batch * generate) * 10**6``; the price is that of all the
         devices together.
         """
-        self._generates()
+        self.generates()
         per_second = exact(hourly_price, "hourly_price") / 3600
         tokens = self.batch * self.generate
         expr = per_second * self.latency.expr / tokens * 10**6
@@ -128,14 +128,18 @@ class Forecast(Footprint):
         steps = self.generate - 1
         return S.One if steps.is_zero else steps
 
-    def _generates(self) -> None:
-        """Refuse a question about the tokens of an encoder."""
+    def generates(self) -> None:
+        """Refuse a question about the tokens of an encoder.
+
+        Raises:
+            SpecError: the model is one.
+        """
         if self.generate == 0:
             raise SpecError(f"{self.model.name} is an encoder: it generates no tokens")
 
     @cached_property
     def _step(self) -> tuple[Term, ...]:
-        self._generates()
+        self.generates()
         return self._pass(S.One, sym.past)
 
     @cached_property

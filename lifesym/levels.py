@@ -54,23 +54,24 @@ class Level:
         """The share of a kind of traffic."""
         return exact(getattr(self, role), role)
 
-    def bytes(self, cost: Cost, *, experts: bool = False) -> Expr:
-        """The part of a cost's traffic that this level serves."""
+    def bytes(self, cost: Cost, experts: Expr = S.Zero) -> Expr:
+        """The part of a cost's traffic that this level serves, of which experts' weights."""
         activations = cost.activation_read_bytes + cost.activation_write_bytes
         return (
-            self.share("experts" if experts else "weights") * cost.weight_bytes
+            self.share("weights") * (cost.weight_bytes - experts)
+            + self.share("experts") * experts
             + self.share("kv") * (cost.kv_read_bytes + cost.kv_write_bytes)
             + self.share("activations") * activations
         )
 
-    def time(self, cost: Cost, *, experts: bool = False) -> Expr:
+    def time(self, cost: Cost, experts: Expr = S.Zero) -> Expr:
         """Seconds that it streams."""
-        return self.bytes(cost, experts=experts) / exact(self.bandwidth)
+        return self.bytes(cost, experts) / exact(self.bandwidth)
 
 
-def main_bytes(cost: Cost, levels: tuple[Level, ...], *, experts: bool = False) -> Expr:
+def main_bytes(cost: Cost, levels: tuple[Level, ...], experts: Expr = S.Zero) -> Expr:
     """What the device's own memory serves."""
-    return cost.bytes - Add(*(level.bytes(cost, experts=experts) for level in levels))
+    return cost.bytes - Add(*(level.bytes(cost, experts) for level in levels))
 
 
 def check(levels: tuple[Level, ...]) -> None:

@@ -24,7 +24,6 @@ from lifesym.formats import Precision
 from lifesym.hardware import Hardware
 from lifesym.levels import Level, main_bytes
 from lifesym.nodes import Maximum
-from lifesym.operators import Experts
 from lifesym.trace import Trace
 
 Overlap = Literal["operator", "pass", "none"]
@@ -44,6 +43,7 @@ class Term:
         dispatch: its dispatch time.
         network: its time on the link.
         busy: its time in computing and moving data, as far as they do not overlap.
+        experts: the part of its weight bytes that are routed experts'.
     """
 
     name: str
@@ -55,6 +55,7 @@ class Term:
     dispatch: Expr
     network: Expr
     busy: Expr
+    experts: Expr = S.Zero
 
     @property
     def time(self) -> Expr:
@@ -64,8 +65,8 @@ class Term:
     def map(self, change: Callable[[Expr], Expr]) -> Self:
         """The term with a change made to every expression in it."""
         cost = Cost(**{name: change(expr) for name, expr in self.cost.items()})
-        times = {name: change(getattr(self, name)) for name in TIMES}
-        return replace(self, cost=cost, **times)
+        others = {name: change(getattr(self, name)) for name in (*TIMES, "experts")}
+        return replace(self, cost=cost, **others)
 
 
 TIMES = ("compute", "memory", "dispatch", "network", "busy")
@@ -76,12 +77,12 @@ def rates(
     hardware: Hardware,
     precision: Precision,
     levels: tuple[Level, ...] = (),
-    *,
-    experts: bool = False,
+    experts: Expr = S.Zero,
 ) -> tuple[Expr, ...]:
     """Compute, memory, dispatch and link time of a cost on a device.
 
-    With other memories the memory time is the longest of all (see `lifesym.levels`).
+    With other memories the memory time is the longest of all (see `lifesym.levels`); ``experts``
+    of the cost's weight bytes are routed experts'.
 
     Raises:
         SpecError: the device has no peak for the compute format.
@@ -91,10 +92,10 @@ def rates(
     elementwise = (cost.vector_flops + cost.dequant_ops) / (
         hardware.compute_efficiency * hardware.vector_peak(compute)
     )
-    own = main_bytes(cost, levels, experts=experts)
+    own = main_bytes(cost, levels, experts)
     memory = Maximum(
         own / (hardware.memory_efficiency * hardware.bandwidth),
-        *(level.time(cost, experts=experts) for level in levels),
+        *(level.time(cost, experts) for level in levels),
     )
     dispatch = cost.dispatches * hardware.dispatch_time
     network = S.Zero
@@ -131,20 +132,20 @@ def time_terms(
     if overlap not in ("operator", "pass", "none"):
         raise SymbolError(f"overlap must be one of operator, pass, none, not {overlap!r}")
     if overlap == "pass":
-        if levels:
-            raise SymbolError("overlap 'pass' is not modelled with several memories")
         cost = trace.cost_at(precision)
-        parts = rates(cost, hardware, precision)
+        routed = Add(*(entry.count * entry.operator.expert_bytes(precision) for entry in trace))
+        parts = rates(cost, hardware, precision, levels, routed)
         busy = Maximum(*parts[:2])
-        return (_term("total", "pass", "", cost, S.One, parts, busy),)
+        return (_term("total", "pass", "", cost, S.One, parts, busy, routed),)
     terms = []
     for entry in trace:
         cost = entry.operator.cost(precision)
-        experts = isinstance(entry.operator, Experts)
-        parts = rates(cost, hardware, precision, levels, experts=experts)
+        routed = entry.operator.expert_bytes(precision)
+        parts = rates(cost, hardware, precision, levels, routed)
         busy = Maximum(*parts[:2]) if overlap == "operator" else Add(*parts[:2])
         family = entry.operator.family
-        terms.append(_term(entry.name, entry.section, family, cost, entry.count, parts, busy))
+        row = (entry.name, entry.section, family, cost, entry.count)
+        terms.append(_term(*row, parts, busy, routed))
     return tuple(terms)
 
 
@@ -161,6 +162,7 @@ def _term(
     count: Expr,
     parts: tuple[Expr, ...],
     busy: Expr,
+    experts: Expr,
 ) -> Term:
     compute, memory, dispatch, network = (count * part for part in parts)
     return Term(
@@ -173,4 +175,5 @@ def _term(
         dispatch=dispatch,
         network=network,
         busy=count * busy,
+        experts=count * experts,
     )

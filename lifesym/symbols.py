@@ -227,6 +227,15 @@ acceptance = row(
     minimum=0,
     maximum=1,
 )
+offloaded = row(
+    "offloaded",
+    r"\sigma_{\mathrm{off}}",
+    "1",
+    "share of the bytes that another memory serves",
+    kind="ratio",
+    minimum=0,
+    maximum=1,
+)
 
 # hardware
 peak = row("peak", "P", "FLOP/s", "peak rate of the matrix engine", kind="rate", minimum=None)

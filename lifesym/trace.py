@@ -160,6 +160,10 @@ class Trace:
             )
         )
 
+    def state_bytes(self, precision: Precision) -> Expr:
+        """Bytes of one sequence's states of constant size: those of recurrent layers."""
+        return Add(*(entry.count * entry.operator.state_bytes(precision) for entry in self.entries))
+
     def by_name(self, field: str = "matmul_flops", **formats: Any) -> dict[str, Expr]:
         """One field of the cost by operator name, names without it left out."""
         totals = {

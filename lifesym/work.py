@@ -20,7 +20,8 @@ def work_of(terms: tuple[Term, ...], levels: tuple[Level, ...]) -> dict[str, Exp
         for role in ("weights", "experts", "kv", "activations")
     }
     weights = [
-        own["experts" if t.family == "experts" else "weights"] * t.cost.weight_bytes for t in terms
+        own["weights"] * (t.cost.weight_bytes - t.experts) + own["experts"] * t.experts
+        for t in terms
     ]
     activations = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
     work = {
@@ -31,7 +32,7 @@ def work_of(terms: tuple[Term, ...], levels: tuple[Level, ...]) -> dict[str, Exp
         "kv_bytes": own["kv"] * Add(*(c.kv_read_bytes + c.kv_write_bytes for c in costs)),
     }
     for level in levels:
-        served = (level.bytes(t.cost, experts=t.family == "experts") for t in terms)
+        served = (level.bytes(t.cost, t.experts) for t in terms)
         work[f"level {level.name}"] = Add(*served)
     return work
 

@@ -286,7 +286,7 @@ def test_compare_puts_options_side_by_side(
         (["--microbatches", "2"], "--microbatches needs --pipeline"),
         (["--pipeline", "2", "--compare", "kv=int8"], "--pipeline cannot be compared"),
         (["--draft", "self", "--compare", "kv=int8"], "--draft cannot be compared"),
-        (["--acceptance", "1.5"], "acceptance must be between 0 and 1"),
+        (["--acceptance", "0.5"], "--acceptance needs --draft"),
         (["--sequence-parallel"], "--sequence-parallel needs --tensor-parallel"),
         (["--offload-bandwidth", "1e9"], "--offload-bandwidth needs a share"),
         (["--tile", "64"], "--tile needs --fusion"),

@@ -144,6 +144,75 @@ def test_tree_all_reduce_is_its_critical_path(n: int) -> None:
     assert all(sent == n * count for sent, count in zip(net.sent, net.messages, strict=True))
 
 
+class Clock(Network):
+    """Also adds up the longest message of every round, of which the next waits for all."""
+
+    def __init__(self, devices: int) -> None:
+        super().__init__(devices)
+        self.rounds, self.longest = 0, Fraction(0)
+        self.open: dict[int, Fraction] = {}
+
+    def send(self, device: int, blocks: int | Fraction) -> None:
+        if device in self.open:
+            self.close()
+        self.open[device] = Fraction(blocks)
+        super().send(device, blocks)
+
+    def close(self) -> None:
+        if self.open:
+            self.rounds += 1
+            self.longest += max(self.open.values())
+        self.open = {}
+
+
+def folded(data: Blocks, net: Clock) -> None:
+    """Pairs of the first devices leave one each: halves exchanged, the reduced half handed over."""
+    n = len(data)
+    power = 2 ** (n.bit_length() - 1)
+    pairs = [(2 * i, 2 * i + 1) for i in range(n - power)]
+    half = n // 2
+    for even, odd in pairs:  # the partner sums up the second half, which is the longer one
+        first = [a + b for a, b in zip(data[even][:half], data[odd][:half], strict=True)]
+        second = [a + b for a, b in zip(data[even][half:], data[odd][half:], strict=True)]
+        net.send(even, Fraction(n, 2))
+        net.send(odd, Fraction(n, 2))
+        data[even], data[odd] = first + second, []
+    net.close()
+    for _, odd in pairs:
+        net.send(odd, Fraction(n, 2))
+    net.close()
+    left = [even for even, _ in pairs] + list(range(2 * len(pairs), n))
+    parts = [[sum(data[d][b::power], Fraction(0)) for b in range(power)] for d in left]
+    inner = Clock(power)
+    halving_doubling(parts, inner)
+    inner.close()
+    net.rounds += inner.rounds
+    net.longest += inner.longest * Fraction(n, power)
+    whole = [sum(column) for column in zip(*(data[d] for d in left), strict=True)]
+    assert all(part == [sum(whole[b::power]) for b in range(power)] for part in parts)
+    for d in left:
+        data[d] = list(whole)
+    for even, odd in pairs:
+        net.send(even, n)
+        data[odd] = list(data[even])
+    net.close()
+
+
+@pytest.mark.parametrize("n", range(1, 17))
+def test_halving_and_doubling_of_any_number_of_devices(n: int) -> None:
+    """The critical path: every round waits for its longest message."""
+    data, net = start(n), Clock(n)
+    expected = [sum(column) for column in zip(*data, strict=True)]
+    folded(data, net)
+    assert all(row == expected for row in data)
+    operator = Collective(pattern="all_reduce", elements=1, devices=n, algorithm="halving_doubling")
+    messages, share = operator.traffic()
+    assert messages == net.rounds
+    assert Fraction(int(share.p), int(share.q)) == net.longest / n
+    ring = Collective(pattern="all_reduce", elements=1, devices=n).traffic()
+    assert share >= ring[1]
+
+
 @pytest.mark.parametrize("n", range(1, 17))
 def test_halves_of_a_ring_and_exchanges(n: int) -> None:
     for pattern, run in (("reduce_scatter", ring_reduce_scatter), ("all_gather", ring_all_gather)):

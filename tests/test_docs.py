@@ -1,9 +1,13 @@
 """Generated parts of the documentation are what the code generates."""
 
+from fractions import Fraction
 from pathlib import Path
 
 import pytest
+from sympy import Expr, Rational, expand
 
+import lifesym as ls
+from lifesym import symbols as sym
 from lifesym.report.effects import COLUMNS, REWRITES, effects, effects_table
 
 PAGE = Path(__file__).parent.parent / "docs" / "optimizations.md"
@@ -26,3 +30,64 @@ def test_every_optimization_changes_something() -> None:
     for changes in table.values():
         assert len(changes) == len(COLUMNS)
         assert any(change != 0 for change in changes)
+
+
+SIZES = {"hidden": 48, "heads": 6, "kv_heads": 3, "head_dim": 8, "intermediate": 80}
+CONFIG = {
+    "model_type": "llama",
+    "vocab_size": 50,
+    "hidden_size": 48,
+    "intermediate_size": 80,
+    "num_hidden_layers": 1,
+    "num_attention_heads": 6,
+    "num_key_value_heads": 3,
+}
+
+
+def work(batch: int, new: int, past: int) -> list[Expr]:
+    """FLOPs, weight bytes, activation bytes, KV bytes and dispatches of a real layer's pass."""
+    cost = ls.Model.from_hf(CONFIG).forward(batch, new, past).filter(section="layers").cost()
+    moved = cost.activation_read_bytes + cost.activation_write_bytes
+    kept = cost.kv_read_bytes + cost.kv_write_bytes
+    return [cost.flops, cost.weight_bytes, moved, kept, cost.dispatches]
+
+
+def added(*passes: list[Expr]) -> list[Expr]:
+    return [sum(values) for values in zip(*passes, strict=True)]
+
+
+@pytest.mark.parametrize(
+    ("name", "after", "before"),
+    [
+        (
+            "a prompt of N tokens in chunks of C",
+            added(*(work(4, 5, 7 + at) for at in range(0, 20, 5))),
+            work(4, 20, 7),
+        ),
+        ("data parallel", work(2, 20, 7), work(4, 20, 7)),
+        ("a batch in microbatches", added(work(2, 20, 7), work(2, 20, 7)), work(4, 20, 7)),
+        (
+            "a speculative step",
+            work(4, 4, 7),  # less 1 + 1/2 + 1/4 + 1/8 steps
+            [Rational(15, 8) * value for value in work(4, 1, 7)],
+        ),
+    ],
+)
+def test_changes_of_passes_are_those_of_real_passes(
+    name: str, after: list[Expr], before: list[Expr]
+) -> None:
+    numbers = SIZES | {"batch": 4, "new_tokens": 20, "past": 7, "chunk": 5, "devices": 3}
+    numbers |= {"microbatches": 2, "draft": 3, "acceptance": Fraction(1, 2)}
+    found = [sym.bind(change, numbers) for change in effects()[name]]
+    assert found[:5] == [new - old for new, old in zip(after, before, strict=True)]
+
+
+def test_what_is_elsewhere_is_not_here() -> None:
+    """Of an offloaded share, and of the experts on the other devices."""
+    table = effects()
+    row = dict(zip(COLUMNS, table["offload"], strict=True))
+    gone = row["weight bytes"] + row["KV bytes"] + row["bytes of another memory"]
+    assert expand(gone) == 0
+    experts = dict(zip(COLUMNS, table["expert parallel"], strict=True))
+    matrices = 6 * sym.experts * sym.hidden * sym.expert_intermediate
+    assert expand(experts["memory"] - matrices * (1 / sym.devices - 1)) == 0

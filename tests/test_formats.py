@@ -143,3 +143,19 @@ def test_activations_with_a_shared_exponent_are_multiplied_as_integers() -> None
     f = ls.forecast(model, device, prompt=9, generate=3, weights="int4-g128", activations=anda)
     assert sym.mantissa_bits in f.ttft.expr.free_symbols
     assert f.ttft.bind({"mantissa_bits": 7}) > 0
+
+
+@pytest.mark.parametrize("name", ["b200", "rtx-5090", "rtx-pro-6000-blackwell"])
+@pytest.mark.parametrize("fmt", ["nvfp4", "mxfp4"])
+def test_devices_that_compute_in_fp4(name: str, fmt: str) -> None:
+    """Projections at the fp4 peak, which is twice that of eight bits; nothing is dequantized."""
+    device = ls.load_hardware(name)
+    assert device.matrix["fp4"] == 2 * device.matrix["int8"]
+    model = ls.load_model("llama-3-8b")
+    f = ls.forecast(model, device, 2048, 4, weights=fmt, activations=fmt)
+    term = next(t for t in f.ttft.terms if t.name == "mlp_up")
+    assert term.compute == term.cost.matmul_flops / device.matrix["fp4"]
+    assert term.cost.dequant_ops == 0
+    assert f.bottleneck("prefill") == "compute"
+    wide = ls.forecast(model, device, 2048, 4)
+    assert float(f.ttft) < float(wide.ttft) / 3

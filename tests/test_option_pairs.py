@@ -1,15 +1,21 @@
 """Options that meet: what one of them must not break in another."""
 
+from dataclasses import replace
+
 import pytest
 from sympy import Integer, Rational, cancel
 
 import lifesym as ls
 from lifesym import symbols as sym
+from lifesym.blocks import Attention
 from lifesym.errors import SymbolError
 from lifesym.levels import Level
+from lifesym.model import _named
+from lifesym.operators import Routing
 from lifesym.serving import speculate
 from lifesym.specs import names
-from lifesym.transforms import Bottleneck, CachePolicy, Fusion, Lora
+from lifesym.trace import Entry, ForwardPass, Trace
+from lifesym.transforms import Bottleneck, CachePolicy, Fusion, Lora, TensorParallel
 
 DECODERS = [
     name
@@ -173,3 +179,119 @@ def test_only_projections_that_run_as_often_are_fused() -> None:
     assert shared.cost().dispatches - fused.cost().dispatches == 11
     with pytest.raises(SymbolError, match="layers that share a cache"):
         Fusion(rules=("layer",))(shared)
+
+
+@pytest.mark.parametrize("fusion", ["none", "full", "layer"])
+@pytest.mark.parametrize("overlap", ["operator", "pass"])
+def test_offloaded_experts_are_found_in_any_kernel(fusion: str, overlap: str) -> None:
+    """All of the experts' matrices behind a slow link: nothing else takes time."""
+    sparse, link = ls.load_model("mixtral-8x7b"), 10**6
+    host = Level(name="host", bandwidth=link, experts=1)
+    f = ls.forecast(
+        sparse, ls.load_hardware("a100"), 9, 3, fusion=fusion, overlap=overlap, levels=[host]
+    )
+    chosen = 32 * 2 * 3 * 4096 * 14336 * 2  # layers, experts, matrices, sizes, bytes
+    step = f.tpot.first
+    assert sum(term.experts for term in step.terms) == chosen
+    assert Rational(chosen, link) <= step.expr < Rational(chosen, link) * Rational(1001, 1000)
+    plain = ls.forecast(sparse, ls.load_hardware("a100"), 9, 3, fusion=fusion, overlap=overlap)
+    assert plain.memory.expr - f.memory.expr == 32 * 8 * 3 * 4096 * 14336 * 2
+
+
+def test_a_model_without_experts_has_none_to_offload() -> None:
+    with pytest.raises(SymbolError, match="has no experts to offload"):
+        forecast(levels=[Level(name="host", bandwidth=1, experts=1)])
+
+
+@pytest.mark.parametrize(
+    "policy", [CachePolicy(rank=3), CachePolicy(share=2), CachePolicy(rank=3, share=4)]
+)
+@pytest.mark.parametrize("devices", [1, 2])
+def test_a_joint_projection_is_that_of_queries_keys_and_values(
+    policy: CachePolicy, devices: int
+) -> None:
+    """Phi-3 projects all three at once, a Llama of its sizes one by one."""
+    sizes = {
+        "vocab_size": 64,
+        "hidden_size": 64,
+        "intermediate_size": 96,
+        "num_hidden_layers": 4,
+        "num_attention_heads": 8,
+        "num_key_value_heads": 4,
+    }
+    costs = []
+    for family in ("phi3", "llama"):
+        model = ls.Model.from_hf({"model_type": family, **sizes})
+        trace = TensorParallel(devices=devices)(policy(model.forward(2, 3, 20)))
+        costs.append((trace.cost(), trace.cache_elements(Integer(23))))
+    (joint, held), (apart, expected) = costs
+    assert held == expected
+    for field in ("matmul_flops", "weight_bytes", "kv_read_bytes", "kv_write_bytes"):
+        assert getattr(joint, field) == getattr(apart, field), field
+
+
+def emitted(blocks: list[tuple[int, Attention]]) -> Trace:
+    step = ForwardPass(batch=Integer(2), new=Integer(5), past=Integer(30))
+    return Trace(
+        tuple(
+            Entry(
+                section=f"layers_{i}",
+                name=name,
+                count=Integer(count),
+                operator=operator,
+                copies=Integer(count),
+            )
+            for i, (count, block) in enumerate(blocks)
+            for name, operator in _named(block.operators(step))
+        )
+    )
+
+
+@pytest.mark.parametrize("share", [2, 3, 6])
+def test_a_shared_cache_is_that_of_layers_that_reuse_one(share: int) -> None:
+    """As Gemma 3n's layers do: a borrower has no keys, norms of keys or rotations of its own."""
+    own = Attention(
+        hidden=24,
+        heads=6,
+        kv_heads=2,
+        head_dim=4,
+        rotary_dim=4,
+        qk_norm="head",
+        value_norm=True,
+    )
+    policy = CachePolicy(share=share)(emitted([(6, own)]))
+    borrower = replace(own, reuses=True, value_norm=False)
+    native = emitted([(6 // share, own), (6 - 6 // share, borrower)])
+    assert policy.cost() == native.cost()
+    assert policy.cache_elements(Integer(35)) == native.cache_elements(Integer(35))
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("gpt2", {"roles": {"lm_head": "int8"}}, "has no weights of role 'lm_head'"),
+        ("tinyllama-1.1b", {"expert_parallel": 2}, "the model has no experts"),
+        ("tinyllama-1.1b", {"routing": Routing(imbalance=2)}, "no experts that tokens could"),
+        ("tinyllama-1.1b", {"tile": 64}, "needs the fusion rule 'flash'"),
+        ("tinyllama-1.1b", {"tile": 64, "fusion": "layer"}, "needs the fusion rule 'flash'"),
+        (
+            "tinyllama-1.1b",
+            {"lora": Lora(rank=8, adapters=2, merged=True)},
+            "2 LoRA adapters cannot be merged",
+        ),
+        (
+            "tinyllama-1.1b",
+            {"tensor_parallel": 2, "sequence_parallel": True, "all_reduce": "tree"},
+            "sequence parallelism has ring collectives",
+        ),
+        ("mamba-130m", {"cache": CachePolicy(budget=8)}, "keeps no keys and values"),
+        ("rwkv-4-430m", {"cache": CachePolicy(page=16)}, "keeps no keys and values"),
+        ("deepseek-v2-lite", {"cache": CachePolicy(rank=8)}, "latent attention keeps latents"),
+        ("deepseek-v2-lite", {"cache": CachePolicy(share=3)}, "latent attention keeps latents"),
+    ],
+)
+def test_an_option_that_would_do_nothing_is_refused(
+    name: str, options: dict[str, object], message: str
+) -> None:
+    with pytest.raises(SymbolError, match=message):
+        _ = forecast(name, **options).ttft

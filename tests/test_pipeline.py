@@ -4,13 +4,13 @@ from dataclasses import replace
 from random import Random
 
 import pytest
-from sympy import Integer, Rational, cancel, expand
+from sympy import Expr, Integer, Rational, S, Symbol, cancel, expand
 
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.errors import SpecError, SymbolError
 from lifesym.nodes import Maximum
-from lifesym.serving import balanced_shares, disaggregate, pipeline, shared_time
+from lifesym.serving import balanced_shares, disaggregate, equal_stages, pipeline, shared_time
 from lifesym.serving.pipeline import cycle, makespan
 
 
@@ -132,6 +132,7 @@ def test_stages_on_different_devices() -> None:
     ("options", "message"),
     [
         ({"stages": 0}, "stages must be an integer"),
+        ({"stages": sym.devices}, "equal_stages takes symbols"),
         ({"stages": 2, "shares": [1]}, "2 stages need as many shares"),
         ({"stages": 2, "shares": [1, 1]}, "add up to 1"),
         ({"stages": 2, "microbatches": 3}, "not cut into 3 microbatches"),
@@ -147,3 +148,71 @@ def test_stages_need_a_link() -> None:
     f = ls.forecast(ls.load_model("tinyllama-1.1b"), alone, prompt=8, generate=2)
     with pytest.raises(SpecError, match="no link bandwidth"):
         _ = pipeline(f, 2).ttft
+
+
+MEASURES = ("ttft", "tpot", "bubble", "memory")
+
+
+def at(expr: Expr, numbers: dict[Symbol, Expr]) -> Expr:
+    bound = expr.xreplace(numbers)
+    assert not bound.free_symbols, bound.free_symbols
+    return bound.doit()
+
+
+@pytest.mark.parametrize("name", ["llama-3.2-1b", "tinyllama-1.1b", "mixtral-8x7b"])
+def test_a_symbol_of_equal_stages_is_every_number_of_them(name: str) -> None:
+    """Tied, untied and sparse; stages and microbatches as symbols against a list of stages."""
+    random = Random(name)
+    f = ls.forecast(
+        ls.load_model(name), ls.load_hardware("a100"), 64, 8, batch=24, chunk=24, fusion="flash"
+    )
+    closed = equal_stages(f, sym.devices, sym.microbatches)
+    for stages in (1, 2, 3, 7, 16):
+        pieces = random.choice([1, 2, 3, 6, 12])
+        numbers = {sym.devices: stages, sym.microbatches: pieces, sym.past: random.randint(1, 500)}
+        exact = {symbol: Integer(value) for symbol, value in numbers.items()}
+        listed = pipeline(f, stages, pieces)
+        for measure in MEASURES:
+            found, expected = (at(getattr(p, measure).expr, exact) for p in (closed, listed))
+            assert found == expected, (measure, numbers)
+
+
+def test_equal_stages_against_the_simulation() -> None:
+    """Layer times in units of one: embedding, head and sending drawn at random, ties included."""
+    random, base = Random(3), forecast(batch=6)
+    for _ in range(500):
+        x, e, h, s = (Rational(random.randint(0, 12), random.choice([1, 2, 3])) for _ in range(4))
+        stages, pieces = random.randint(1, 9), random.choice([1, 2, 3, 6])
+        times = [x / stages + s] * stages
+        times[0] += e
+        times[-1] += h - s
+        closed = replace(equal_stages(base, sym.devices), microbatches=Integer(pieces))
+        seconds = {"embed": e, "layers": x, "head": h}
+        terms = [
+            replace(base.ttft.terms[0], section=name, busy=time, dispatch=S.Zero, network=S.Zero)
+            for name, time in seconds.items()
+        ]
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr("lifesym.serving.stages.hop", lambda *_, s=s: s)
+            added, slowest = closed._times(terms, S.One)
+        whole = at(added + (pieces - 1) * slowest, {sym.devices: Integer(stages)})
+        assert whole == simulate(times, pieces)[0]
+
+
+def test_the_bubble_of_many_stages_without_ends() -> None:
+    """GPipe's (p - 1) / (m + p - 1), where only layers take time."""
+    x, p, m = sym.dispatch_time, sym.devices, sym.microbatches
+    closed = equal_stages(forecast(batch=8), p, 1)
+    layer = replace(forecast().ttft.terms[5], busy=x, dispatch=S.Zero, network=S.Zero)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("lifesym.serving.stages.hop", lambda *_: S.Zero)
+        added, slowest = closed._times([layer], S.One)
+    bubble = 1 - m * added / (p * (added + (m - 1) * slowest))
+    assert cancel(bubble - (p - 1) / (m + p - 1)) == 0
+    one = equal_stages(forecast(batch=8), 1, 1)
+    assert one.ttft.expr == forecast(batch=8).ttft.expr
+
+
+def test_stages_of_different_workloads_are_refused() -> None:
+    with pytest.raises(SymbolError, match="one model and one workload"):
+        pipeline([forecast(batch=2), forecast(batch=4)])

@@ -1,9 +1,11 @@
 """Serving: mixed passes, speculation, prefixes, steady states, two pools."""
 
+from dataclasses import replace
 from random import Random
+from typing import Any
 
 import pytest
-from sympy import Add, Integer, Rational, expand
+from sympy import Add, Expr, Integer, Rational, Sum, expand
 
 import lifesym as ls
 from lifesym import symbols as sym
@@ -15,12 +17,15 @@ from lifesym.serving import (
     expected_tokens,
     expected_ttft,
     mixed_step,
+    piggyback,
     speculate,
     steady_state,
     step_at_contexts,
     with_prefix,
 )
-from lifesym.serving.mixed import mixed_trace
+from lifesym.serving.mixed import Apart, mixed_trace
+from lifesym.serving.speculative import prediction_module
+from lifesym.sums import SumMax
 
 PLAIN = {"overlap": "operator"}
 OPTIONS = [{}, {"fusion": "flash"}, {"fusion": "full"}, {"lora": 8}, {"weights": "int4-g128"}]
@@ -86,9 +91,41 @@ def test_windows_need_contexts_one_by_one() -> None:
     assert float(step_at_contexts(f, [10, 8990])) < float(step_at_contexts(f, [4500, 4500]))
 
 
-def test_recurrent_layers_cannot_be_mixed_with_prompts() -> None:
-    with pytest.raises(SymbolError, match="cannot be shared"):
-        mixed_step(forecast("mamba-130m"), [Group(past=5), Group(new=4)])
+RECURRENT = ["mamba-130m", "codestral-mamba-7b", "jamba-v0.1", "qwen3-next-80b-a3b", "rwkv-4-430m"]
+
+
+@pytest.mark.parametrize("model", RECURRENT)
+def test_recurrent_layers_are_mixed_with_prompts(model: str) -> None:
+    """Work and states add up; projections read their weights once, the scans once a shape."""
+    f = forecast(model)
+    groups = [Group(past=5), Group(batch=2, past=70), Group(new=7, past=3)]
+    mixed = mixed_trace(f, groups)
+    alone = [f.trace(g.new, g.past, g.logits, batch=g.batch).cost_at(f.precision) for g in groups]
+    cost = mixed.cost_at(f.precision)
+    for field in ("matmul_flops", "vector_flops", "kv_read_bytes", "kv_write_bytes"):
+        assert getattr(cost, field) == Add(*(getattr(one, field) for one in alone)), field
+    one = f.trace(1, 5)
+    assert mixed.weight_roles() == one.weight_roles()
+    scans = len([e for e in one if e.operator.family == "recurrent"])
+    kernels = [e for e in mixed if isinstance(e.operator, Apart)]
+    assert len(kernels) == scans
+    assert all(len(e.operator.parts) == 2 for e in kernels)
+    again = Add(*(e.count * e.operator.parameters for e in kernels))
+    fixed = (  # experts and rows of the embedding are read by tokens
+        trace.filter(lambda e: e.operator.family not in ("experts", "embedding"))
+        for trace in (mixed, one)
+    )
+    read, once = (trace.cost_at(f.precision).weight_bytes for trace in fixed)
+    assert read == once + 2 * again
+
+
+def test_steps_of_recurrent_models_beside_prompts() -> None:
+    f = forecast("mamba-130m", chunk=20)
+    assert float(piggyback(f, 3).ttft) > float(f.ttft)
+    step = steady_state(f, 5).step.terms
+    prompts = f.trace(f.prompt, 0, batch=5).cost_at(f.precision).matmul_flops
+    decode = 8 * f.trace(1, 64, batch=5).cost_at(f.precision).matmul_flops
+    assert expand(9 * Add(*(t.cost.matmul_flops for t in step)) - prompts - decode) == 0
 
 
 @pytest.mark.parametrize("model", ["mamba-130m", "jamba-v0.1", "rwkv-4-430m"])
@@ -134,6 +171,8 @@ def test_drafting_nothing_is_plain_decoding(symbolic: Forecast) -> None:
     for draft in (symbolic, None):
         plain = speculate(symbolic, draft, tokens=0, acceptance=sym.acceptance)
         assert expand(plain.tpot.expr - symbolic.tpot.expr) == 0
+        assert plain.ttft.expr == symbolic.ttft.expr
+        assert plain.memory.expr == symbolic.memory.expr
 
 
 def test_a_speculative_step_is_its_draft_steps_and_one_pass() -> None:
@@ -156,6 +195,34 @@ def test_prediction_modules_cost_a_layer_and_a_head() -> None:
     assert 0 < float(spec.drafting.subs(sym.past, 8)) < 0.1 * float(f.tpot.bind({"past": 8}))
 
 
+@pytest.mark.parametrize("name", ["deepseek-v3", "llama-2-7b"])
+def test_a_module_prefills_and_reads_a_cache_of_its_own(name: str) -> None:
+    """Both in chunks, beside loops over chunks and drafted tokens."""
+    f = forecast(name, prompt=50, generate=4, chunk=20, batch=2, tensor_parallel=2)
+    spec = speculate(f, tokens=3, acceptance=Rational(1, 2))
+
+    def module(new: int, past: int, logits: Any = "last") -> Expr:
+        trace = prediction_module(f, Integer(new), Integer(past), logits)
+        return Add(*(term.time for term in f.timed(trace)))
+
+    filled = module(20, 0, "none") + module(20, 20, "none") + module(10, 40)
+    assert expand(spec.draft_prefill.doit() - filled) == 0
+    assert expand(spec.ttft.expr.doit() - f.ttft.expr.doit() - filled) == 0
+    steps = Add(*(module(1, 70 + i) for i in range(3)))
+    assert expand(sym.bind(spec.drafting, {"past": 70}).doit() - steps) == 0
+    joined = next(e.operator for e in prediction_module(f, Integer(20)) if e.name == "mtp_proj")
+    assert joined.tokens == 40
+
+
+def test_a_draft_prefills_its_prompt_and_keeps_its_cache() -> None:
+    target, draft = forecast("llama-2-7b"), forecast("tinyllama-1.1b")
+    spec = speculate(target, draft, tokens=3, acceptance=0)
+    assert spec.ttft.expr == target.ttft.expr + draft.ttft.expr
+    assert spec.memory.expr == target.memory.expr + draft.memory.expr
+    with pytest.raises(SymbolError, match="same batch and prompt"):
+        speculate(target, forecast("tinyllama-1.1b", prompt=9))
+
+
 def test_cached_prefixes(symbolic: Forecast) -> None:
     assert with_prefix(symbolic, 0) == symbolic
     assert expand(expected_ttft(symbolic, sym.window, 0).expr - symbolic.ttft.expr) == 0
@@ -172,12 +239,12 @@ def test_cached_prefixes(symbolic: Forecast) -> None:
 
 
 def test_steady_states_do_all_the_work() -> None:
-    """Over G steps of n slots: n generations of G tokens and n prompts."""
+    """Over G steps of n slots: n prompts, which give a token each, and n (G - 1) decode steps."""
     f = forecast()
     state = steady_state(f, 5)
     step = Add(*(term.cost.matmul_flops for term in state.step.terms))
     prompts = f.trace(f.prompt, 0, batch=5).cost_at(f.precision).matmul_flops
-    decode = sum(f.trace(1, 64 + i, batch=5).cost_at(f.precision).matmul_flops for i in range(9))
+    decode = sum(f.trace(1, 64 + i, batch=5).cost_at(f.precision).matmul_flops for i in range(8))
     assert expand(step * 9 - prompts - decode) == 0
     rates = [float(steady_state(f, n).throughput) for n in (1, 4, 16)]
     assert rates == sorted(rates)
@@ -193,3 +260,34 @@ def test_two_pools_on_one_device_are_one_device() -> None:
     assert split.ratio.expr == f.ttft.expr / (f.latency.expr - f.ttft.expr)
     with pytest.raises(SymbolError, match="one model and one workload"):
         disaggregate(f, forecast("llama-2-7b", prompt=9))
+
+
+@pytest.mark.parametrize("model", ["tinyllama-1.1b", "mixtral-8x7b"])
+def test_decodes_in_the_chunks_of_a_prefill_equal_the_loop(model: str) -> None:
+    random = Random(model)
+    for _ in range(6):
+        prompt, chunk, decodes, context = (random.randint(1, 90) for _ in range(4))
+        f = forecast(model, prompt=prompt, chunk=chunk, batch=2, past=7)
+        both = piggyback(f, decodes, context)
+        loop, starts = Integer(0), range(0, prompt, chunk)
+        for i, at in enumerate(starts):
+            last = at == starts[-1]
+            new = min(chunk, prompt - at)
+            prefill = Group(batch=2, new=new, past=7 + at, logits="last" if last else "none")
+            loop += mixed_step(f, [prefill, Group(batch=decodes, past=context + i)]).expr
+        assert both.ttft.expr.doit() == loop
+        assert both.step.expr.doit() == loop / len(starts)
+
+
+def test_no_decodes_are_the_plain_prefill(symbolic: Forecast) -> None:
+    chunked = replace(symbolic, chunk=sym.chunk)
+    assert piggyback(chunked, 0).ttft.expr == chunked.ttft.expr
+    closed = piggyback(chunked, sym.budget, sym.page).ttft.expr
+    assert closed.has(SumMax)
+    assert not closed.has(Sum)
+
+
+def test_slots_are_those_of_all_replicas() -> None:
+    four = steady_state(forecast(data_parallel=4), 20)
+    assert four.step.expr == steady_state(forecast(), 5).step.expr
+    assert four.throughput.expr == 4 * steady_state(forecast(), 5).throughput.expr

@@ -128,8 +128,10 @@ def test_one_device_does_everything() -> None:
     [
         ("gpt2-xl", 2, "attention: heads = 25 cannot be split over 2 devices"),
         ("phi-3-medium", 4, "kv_heads = 10 and 4 devices do not divide"),
-        ("mamba-2.8b", 2, "no tensor parallelism of recurrent layers"),
-        ("rwkv-4-430m", 2, "no tensor parallelism of recurrent layers"),
+        ("mamba-130m", 5, "mamba_mixer: inner = 1536 cannot be split over 5 devices"),
+        ("codestral-mamba-7b", 3, "mamba2_mixer: heads = 128 cannot be split over 3 devices"),
+        ("qwen3-next-80b-a3b", 32, "attention: heads = 16 cannot be split over 32 devices"),
+        ("rwkv-4-430m", 2, "no tensor parallelism of layers of this kind"),
     ],
 )
 def test_what_cannot_be_split_is_named(name: str, devices: int, message: str) -> None:

@@ -61,7 +61,9 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "offload-weights": _fraction,
     "offload-experts": _fraction,
     "offload-kv": _fraction,
+    "offload-activations": _fraction,
     "offload-bandwidth": _fraction,
+    "offload-capacity": _fraction,
     "batch": _whole,
     "overlap": str,
     "mla": str,
@@ -143,6 +145,7 @@ def _check(options: dict[str, Any]) -> None:
 
     needs = (
         ("sequence_parallel", "tensor_parallel", (None, 1), "--tensor-parallel"),
+        ("all_reduce", "tensor_parallel", (None, 1), "--tensor-parallel"),
         ("tile", "fusion", (None, "none", "layer"), "--fusion flash or full"),
         ("lora_targets", "lora", (None,), "--lora"),
         ("lora_adapters", "lora", (None,), "--lora"),
@@ -181,14 +184,15 @@ def _levels(options: dict[str, Any]) -> list[Any]:
     from lifesym.errors import SpecError  # noqa: PLC0415
     from lifesym.levels import Level  # noqa: PLC0415
 
-    bandwidth = options.pop("offload_bandwidth", None)
-    roles = ("weights", "experts", "kv")
+    memory = {name: options.pop(f"offload_{name}", None) for name in ("bandwidth", "capacity")}
+    roles = ("weights", "experts", "kv", "activations")
     given = {role: options.pop(f"offload_{role}", None) for role in roles}
     shares = {role: value for role, value in given.items() if value is not None}
-    if not shares and bandwidth is not None:
-        raise SpecError("--offload-bandwidth needs a share to offload, such as --offload-kv")
+    for name, value in memory.items():
+        if not shares and value is not None:
+            raise SpecError(f"--offload-{name} needs a share to offload, such as --offload-kv")
     if not shares:
         return []
-    if bandwidth is None:
+    if memory["bandwidth"] is None:
         raise SpecError("offloading needs --offload-bandwidth, in bytes a second")
-    return [Level(name="offload", bandwidth=bandwidth, **shares)]
+    return [Level(name="offload", **memory, **shares)]

@@ -1,14 +1,15 @@
 """``lifesym forecast``: the speed of a model on a device, in numbers."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from lifesym.cli.build import build
 from lifesym.cli.compare import compare as print_comparison
 from lifesym.cli.optimizations import (
     AllReduce,
     Contexts,
+    DecodeOn,
+    HitRate,
     KvKeep,
     KvScored,
     LinkBandwidth,
@@ -16,10 +17,17 @@ from lifesym.cli.optimizations import (
     LoraAdapters,
     LoraMerged,
     LoraTargets,
+    Mixed,
+    Piggyback,
+    PiggybackContext,
     Price,
     RoleFormat,
+    Shares,
     Slots,
+    StagesOn,
     Tile,
+    TransferBandwidth,
+    TransferLatency,
     UnfusedDequant,
 )
 from lifesym.cli.options import (
@@ -47,7 +55,9 @@ from lifesym.cli.options import (
     Microbatches,
     MlaOption,
     ModelName,
+    OffloadActivations,
     OffloadBandwidth,
+    OffloadCapacity,
     OffloadExperts,
     OffloadKv,
     OffloadWeights,
@@ -63,7 +73,8 @@ from lifesym.cli.options import (
 )
 from lifesym.cli.output import note, print_json
 from lifesym.cli.routing import Imbalance, Probabilities
-from lifesym.cli.serving import at_contexts, continuous, pipelined, speculated
+from lifesym.cli.serving import served
+from lifesym.cli.setting import Setting
 from lifesym.cli.summary import print_summary, summary
 
 Typical = Annotated[
@@ -116,22 +127,33 @@ def forecast(
     kv_share: KvShare = None,
     kv_page: KvPage = None,
     tensor_parallel: TensorParallel = 1,
-    all_reduce: AllReduce = "ring",
+    all_reduce: AllReduce = None,
     sequence_parallel: SequenceParallel = False,
     expert_parallel: ExpertParallel = 1,
     data_parallel: DataParallel = 1,
     pipeline: Stages = None,
-    microbatches: Microbatches = 1,
+    stages_on: StagesOn = None,
+    shares: Shares = None,
+    microbatches: Microbatches = None,
     offload_weights: OffloadWeights = None,
     offload_experts: OffloadExperts = None,
     offload_kv: OffloadKv = None,
+    offload_activations: OffloadActivations = None,
     offload_bandwidth: OffloadBandwidth = None,
+    offload_capacity: OffloadCapacity = None,
     draft: Draft = None,
-    draft_tokens: DraftTokens = 4,
-    acceptance: Acceptance = 0.8,
+    draft_tokens: DraftTokens = None,
+    acceptance: Acceptance = None,
     typical: Typical = False,
     slots: Slots = None,
     contexts: Contexts = None,
+    mixed: Mixed = None,
+    piggyback: Piggyback = None,
+    piggyback_context: PiggybackContext = None,
+    hit_rate: HitRate = None,
+    decode_on: DecodeOn = None,
+    transfer_bandwidth: TransferBandwidth = None,
+    transfer_latency: TransferLatency = None,
     price: Price = None,
     compute_efficiency: Efficiency = None,
     memory_efficiency: Efficiency = None,
@@ -151,41 +173,15 @@ def forecast(
 
     Without efficiencies the device runs at its peaks: a bound on its speed.
     """
-    options = dict(locals())
-    import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
-
-    chosen = {
-        "compute_efficiency": compute_efficiency,
-        "memory_efficiency": memory_efficiency,
-        "dispatch_time": dispatch_time,
-        "link_bandwidth": link_bandwidth,
-        "link_latency": link_latency,
-    }
-    numbers = {name: value for name, value in chosen.items() if value is not None}
-    device = ls.load_hardware(on)
-    hardware = (ls.typical(device) if typical else device).with_(**numbers)
-    loaded = ls.load_model(model)
-    base = {name: value for name, value in options.items() if name not in _ASIDE}
-    _check(options)
+    setting = Setting(dict(locals()))
+    setting.check()
+    hardware = setting.hardware
     if compare:
-        print_comparison(loaded, hardware, (prompt, generate), base, compare, json=json)
+        workload = prompt, generate
+        print_comparison(setting.model, hardware, workload, setting.base, compare, json=json)
         return
-    result = build(loaded, hardware, prompt, generate, base)
-    data = summary(result)
-    if draft is not None:
-        shared = {name: value for name, value in base.items() if name in _DRAFT}
-        other = None
-        if draft != "self":
-            other = build(ls.load_model(draft), hardware, prompt, generate, shared)
-        data["speculative"] = speculated(result, other, draft_tokens, acceptance)
-    if pipeline is not None:
-        data["pipeline"] = pipelined(result, pipeline, microbatches)
-    if slots is not None:
-        data["continuous"] = continuous(result, slots)
-    if contexts is not None:
-        data["contexts"] = at_contexts(result, _contexts(contexts))
-    if price is not None:
-        data["cost_per_million_tokens"] = float(result.cost(price))
+    result = setting.forecast()
+    data = summary(result) | served(setting, result)
     held = data.get("pipeline", data.get("speculative", data))["memory_bytes"]
     if hardware.capacity is not None and held > hardware.capacity:
         note(
@@ -196,45 +192,3 @@ def forecast(
         print_json(data)
     else:
         print_summary(data, hardware)
-
-
-_ASIDE = frozenset(
-    {
-        *("model", "on", "prompt", "generate", "json", "compare"),
-        *("typical", "compute_efficiency", "memory_efficiency", "dispatch_time"),
-        *("link_bandwidth", "link_latency"),
-        *("pipeline", "microbatches", "draft", "draft_tokens", "acceptance"),
-        *("slots", "contexts", "price"),
-    }
-)
-"""Arguments of the command that are no options of a forecast."""
-_DRAFT = frozenset(
-    {
-        *("batch", "past", "fusion", "tile", "tensor_parallel", "all_reduce", "data_parallel"),
-        *("sequence_parallel", "overlap", "causal", "mla", "routing"),
-    }
-)
-"""Options that the draft model shares: how it runs, but not its formats, adapters or cache."""
-
-
-def _check(options: dict[str, Any]) -> None:
-    """Refuse what would be left out without a word."""
-    from lifesym.errors import SpecError  # noqa: PLC0415
-
-    if options["compare"]:
-        for name in ("pipeline", "draft", "slots", "contexts", "price"):
-            if options[name] is not None:
-                raise SpecError(f"--{name} cannot be compared: leave out --compare")
-    if options["pipeline"] is None and options["microbatches"] != 1:
-        raise SpecError("--microbatches needs --pipeline")
-    if not 0 <= options["acceptance"] <= 1:
-        raise SpecError(f"acceptance must be between 0 and 1, not {options['acceptance']}")
-
-
-def _contexts(text: str) -> list[int]:
-    from lifesym.errors import SpecError  # noqa: PLC0415
-
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and part.isascii() and len(part) <= 15 for part in parts):
-        raise SpecError(f"--contexts: {text!r} is not a list of whole numbers")
-    return [int(part) for part in parts]

@@ -54,7 +54,8 @@ KvKeep = Annotated[
 ]
 KvScored = Annotated[bool, _flag("--kv-scored", "Kept tokens are chosen by their scores.", CACHE)]
 AllReduce = Annotated[
-    AllReduceKind, choice("--all-reduce", "Algorithm of all-reduces.", SHARDING, AllReduceKind)
+    AllReduceKind | None,
+    choice("--all-reduce", "Algorithm of all-reduces.", SHARDING, AllReduceKind),
 ]
 LinkBandwidth = Annotated[
     float | None, _text("--link-bandwidth", "B", "Bytes a second to another device.", DEVICE)
@@ -67,6 +68,41 @@ Slots = Annotated[
 ]
 Contexts = Annotated[
     str | None, _text("--contexts", "N,...", "A decode step at unequal contexts.", SERVING)
+]
+Mixed = Annotated[
+    str | None,
+    _text(
+        "--mixed", "BxN@T,...", "A pass over B sequences of N tokens after T, and so on.", SERVING
+    ),
+]
+Piggyback = Annotated[
+    int | None,
+    size_option("--piggyback", "Sequences that decode in every chunk's pass.", SERVING, least=0),
+]
+PiggybackContext = Annotated[
+    int | None,
+    size_option("--piggyback-context", "Their context; the prompt unless given.", SERVING, least=0),
+]
+HitRate = Annotated[
+    float | None,
+    _text("--hit-rate", "X", "Share of the requests that find the prefix in the cache.", SERVING),
+]
+DecodeOn = Annotated[
+    str | None, _text("--decode-on", "HW", "A device that decodes what this one prefills.", SERVING)
+]
+TransferBandwidth = Annotated[
+    float | None,
+    _text("--transfer-bandwidth", "B", "Of the link between them, bytes a second.", SERVING),
+]
+TransferLatency = Annotated[
+    float | None, _text("--transfer-latency", "S", "Seconds before the cache arrives.", SERVING)
+]
+StagesOn = Annotated[
+    str | None, _text("--stages-on", "HW,...", "A pipeline of one stage a device.", SHARDING)
+]
+Shares = Annotated[
+    str | None,
+    _text("--shares", "X,...", "The stages' shares of the layers; or 'balanced'.", SHARDING),
 ]
 Price = Annotated[
     float | None, _text("--price", "X", "Price of all devices an hour, for tokens' cost.", SERVING)

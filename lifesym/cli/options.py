@@ -145,7 +145,7 @@ Stages = Annotated[
     int | None, size_option("--pipeline", "Stages that the layers are cut into.", SHARDING)
 ]
 Microbatches = Annotated[
-    int, size_option("--microbatches", "Pieces of the batch in the pipeline.", SHARDING)
+    int | None, size_option("--microbatches", "Pieces of the batch in the pipeline.", SHARDING)
 ]
 
 
@@ -160,9 +160,14 @@ def share_option(role: str) -> typer.models.OptionInfo:
 OffloadWeights = Annotated[float | None, share_option("weights")]
 OffloadExperts = Annotated[float | None, share_option("experts")]
 OffloadKv = Annotated[float | None, share_option("kv")]
+OffloadActivations = Annotated[float | None, share_option("activations")]
 OffloadBandwidth = Annotated[
     float | None,
     typer.Option(metavar="B", help="Its bandwidth, bytes a second.", rich_help_panel=OFFLOAD),
+]
+OffloadCapacity = Annotated[
+    float | None,
+    typer.Option(metavar="B", help="Bytes that it holds.", rich_help_panel=OFFLOAD),
 ]
 Draft = Annotated[
     str | None,
@@ -172,12 +177,15 @@ Draft = Annotated[
         rich_help_panel=SPECULATION,
     ),
 ]
-DraftTokens = Annotated[int, size_option("--draft-tokens", "Drafted tokens a step.", SPECULATION)]
+DraftTokens = Annotated[
+    int | None,
+    size_option("--draft-tokens", "Drafted tokens a step; 4 unless given.", SPECULATION),
+]
 Acceptance = Annotated[
-    float,
+    float | None,
     typer.Option(
         metavar="X",
-        help="Chance that a drafted token is accepted.",
+        help="Chance that a drafted token is accepted; 0.8 unless given.",
         rich_help_panel=SPECULATION,
     ),
 ]

@@ -1,24 +1,58 @@
-"""What several forecasts together say: speculative decoding, pipelines."""
+"""What several forecasts together say: speculation, pipelines, shared passes, two devices."""
 
-from typing import TYPE_CHECKING
+import re
+from typing import TYPE_CHECKING, Any
 
 from lifesym.cli.output import whole
+from lifesym.cli.pipeline import pipelined
 
 if TYPE_CHECKING:
+    from lifesym.cli.setting import Setting
     from lifesym.inference import Forecast
+    from lifesym.serving import Group
+
+_GROUP = re.compile(r"([1-9]\d{0,14})x([1-9]\d{0,14})@(\d{1,15})(?::(last|all|none))?", re.ASCII)
 
 
-def speculated(
-    target: "Forecast", draft: "Forecast | None", tokens: int, acceptance: float
-) -> dict[str, float]:
-    """A speculative step at the context in the middle of the generation.
+def served(setting: "Setting", forecast: "Forecast") -> dict[str, Any]:
+    """The answers to everything that was asked beside the forecast, by section.
 
     Raises:
-        SymbolError: as `lifesym.serving.speculate`.
+        LifesymError: what the questions raise.
     """
+    options, data = setting.options, dict[str, Any]()
+    if options["draft"] is not None:
+        data["speculative"] = speculated(setting, forecast)
+    if options["pipeline"] is not None or options["stages_on"] is not None:
+        data["pipeline"] = pipelined(setting, forecast)
+    if options["slots"] is not None:
+        data["continuous"] = continuous(forecast, options["slots"])
+    if options["contexts"] is not None:
+        data["contexts"] = at_contexts(forecast, _contexts(options["contexts"]))
+    if options["mixed"] is not None:
+        data["mixed"] = mixed(forecast, _groups(options["mixed"]))
+    if options["piggyback"] is not None:
+        data["piggyback"] = carried(forecast, options["piggyback"], options["piggyback_context"])
+    if options["hit_rate"] is not None:
+        data["prefix_cache"] = cached(setting, forecast)
+    if options["decode_on"] is not None:
+        data["disaggregated"] = disaggregated(setting, forecast)
+    if options["price"] is not None:
+        data["cost_per_million_tokens"] = float(forecast.cost(options["price"]))
+    return data
+
+
+def speculated(setting: "Setting", target: "Forecast") -> dict[str, float]:
+    """A speculative step at the context in the middle of the generation."""
     from lifesym.serving import speculate  # noqa: PLC0415 (SymPy only where a command needs it)
 
-    spec = speculate(target, draft, tokens, acceptance)
+    tokens, acceptance = setting.options["draft_tokens"], setting.options["acceptance"]
+    spec = speculate(
+        target,
+        setting.draft(),
+        4 if tokens is None else tokens,
+        0.8 if acceptance is None else acceptance,
+    )
     middle = {"past": target.past + target.prompt + target.generate // 2}
     return {
         "tokens_per_step": float(spec.expected),
@@ -30,34 +64,8 @@ def speculated(
     }
 
 
-def pipelined(forecast: "Forecast", stages: int, microbatches: int) -> dict[str, float]:
-    """The same workload in a pipeline of equal stages.
-
-    Raises:
-        LifesymError: as `lifesym.serving.pipeline`.
-    """
-    from lifesym.errors import SpecError  # noqa: PLC0415
-    from lifesym.serving import pipeline  # noqa: PLC0415
-
-    layers = sum(s.count for s in forecast.model.bound if s.label not in ("embed", "head"))
-    if stages > layers:
-        raise SpecError(f"{stages} stages are more than the {layers} layers of the model")
-    piped = pipeline(forecast, stages, microbatches)
-    middle = {"past": forecast.past + forecast.prompt + forecast.generate // 2}
-    return {
-        "ttft_s": float(piped.ttft),
-        "tpot_s": float(piped.tpot.bind(middle)),
-        "bubble": float(piped.bubble),
-        "memory_bytes": whole(piped.memory.expr),
-    }
-
-
 def continuous(forecast: "Forecast", slots: int) -> dict[str, float]:
-    """Steps of continuous batching with so many slots.
-
-    Raises:
-        LifesymError: as `lifesym.serving.steady_state`.
-    """
+    """Steps of continuous batching with so many slots."""
     from lifesym.serving import steady_state  # noqa: PLC0415
 
     state = steady_state(forecast, slots)
@@ -69,12 +77,84 @@ def continuous(forecast: "Forecast", slots: int) -> dict[str, float]:
 
 
 def at_contexts(forecast: "Forecast", contexts: list[int]) -> dict[str, float]:
-    """A decode step of one sequence at each of some contexts.
-
-    Raises:
-        LifesymError: as `lifesym.serving.step_at_contexts`.
-    """
+    """A decode step of one sequence at each of some contexts."""
     from lifesym.serving import step_at_contexts  # noqa: PLC0415
 
     step = float(step_at_contexts(forecast, contexts))
     return {"step_s": step, "tps": len(contexts) / step}
+
+
+def mixed(forecast: "Forecast", groups: "list[Group]") -> dict[str, float]:
+    """One pass over sequences of several shapes, and the prompt and generated tokens of it."""
+    from lifesym.serving import mixed_step  # noqa: PLC0415
+
+    return {
+        "step_s": float(mixed_step(forecast, groups)),
+        "tokens": int(sum(group.batch * group.new for group in groups)),
+    }
+
+
+def carried(forecast: "Forecast", decodes: int, context: int | None) -> dict[str, float]:
+    """The prefill of a prompt whose passes each carry decode tokens of other sequences."""
+    from lifesym.serving import piggyback  # noqa: PLC0415
+
+    both = piggyback(forecast, decodes, context)
+    ttft = float(both.ttft)
+    return {
+        "ttft_s": ttft,
+        "slowdown": ttft / float(forecast.ttft),
+        "passes": int(both.chunks.before) + 1,
+        "tpot_s": float(both.step),
+    }
+
+
+def cached(setting: "Setting", hit: "Forecast") -> dict[str, float]:
+    """The mean over requests that find their prefix cached, as the forecast does, and others."""
+    from lifesym.serving import expected_ttft  # noqa: PLC0415
+
+    plain = setting.forecast(prefix=None)
+    ttft = float(expected_ttft(plain, setting.options["prefix"], setting.options["hit_rate"]))
+    return {"ttft_s": ttft, "latency_s": ttft + float(hit.latency) - float(hit.ttft)}
+
+
+def disaggregated(setting: "Setting", prefill: "Forecast") -> dict[str, float]:
+    """Prefill on one device and decode on another, with the cache sent between them."""
+    from lifesym.serving import disaggregate  # noqa: PLC0415
+
+    options = setting.options
+    decode = setting.forecast(setting.device(options["decode_on"]))
+    split = disaggregate(
+        prefill, decode, options["transfer_bandwidth"], options["transfer_latency"]
+    )
+    return {
+        "ttft_s": float(split.ttft),
+        "transfer_s": float(split.transfer),
+        "tpot_s": float(decode.tpot),
+        "latency_s": float(split.end_to_end),
+        "prefill_per_decode_device": float(split.ratio),
+    }
+
+
+def _contexts(text: str) -> list[int]:
+    from lifesym.errors import SpecError  # noqa: PLC0415
+
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and part.isascii() and len(part) <= 15 for part in parts):
+        raise SpecError(f"--contexts: {text!r} is not a list of whole numbers")
+    return [int(part) for part in parts]
+
+
+def _groups(text: str) -> "list[Group]":
+    """Groups such as ``31x1@2000,1x512@0:none``: sequences, new tokens, cached ones, logits."""
+    from lifesym.errors import SpecError  # noqa: PLC0415
+    from lifesym.serving import Group  # noqa: PLC0415
+
+    groups = []
+    for part in map(str.strip, text.split(",")):
+        match = _GROUP.fullmatch(part)
+        if match is None:
+            raise SpecError(f"--mixed: {part!r} is not BxN@T, with :none, :last or :all at most")
+        batch, new, past = map(int, match.groups()[:3])
+        logits: Any = match[4] or "last"
+        groups.append(Group(batch=batch, new=new, past=past, logits=logits))
+    return groups

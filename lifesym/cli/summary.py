@@ -58,6 +58,10 @@ _MORE = {
     "pipeline": "in a pipeline",
     "continuous": "continuous batching",
     "contexts": "at the contexts given",
+    "mixed": "of a mixed pass",
+    "piggyback": "prefill with decodes",
+    "prefix_cache": "mean of hits and misses",
+    "disaggregated": "decode on another device",
 }
 
 
@@ -88,12 +92,17 @@ def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
         for name, value in data.get(key, {}).items():
             word, _, suffix = name.rpartition("_")
             unit = {"s": "s", "bytes": "byte"}.get(suffix)
-            shown = quantity(value, unit) if unit else f"{value:.3g}"
+            shown = quantity(value, unit) if unit else _plain(value)
             rows.append([(word if unit else name).replace("_", " "), shown, title])
     formats = f"{data['weights']} weights, {data['activations']} activations, {data['kv']} KV"
     table(f"{data['model']} on {data['hardware']} ({formats})", ["", "forecast", ""], rows)
     for phase in ("prefill", "decode") if decodes else ("prefill",):
         _print_terms(phase, data["terms"][phase])
+
+
+def _plain(value: float | list[float]) -> str:
+    """A number without a unit, or several."""
+    return ", ".join(f"{one:.3g}" for one in (value if isinstance(value, list) else [value]))
 
 
 _SUMMED = ("compute_s", "memory_s", "time_s", "share")

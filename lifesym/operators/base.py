@@ -46,6 +46,14 @@ class Operator:
         """The learned values by role, for formats that differ by role."""
         return {}
 
+    def state_bytes(self, precision: Precision) -> Expr:
+        """Bytes of a state of constant size that one sequence keeps here."""
+        return S.Zero
+
+    def expert_bytes(self, precision: Precision) -> Expr:
+        """The part of the weight bytes of its cost that are routed experts' matrices."""
+        return S.Zero
+
     def cost(self, precision: Precision) -> Cost:
         """Operations, bytes by role and dispatches of one execution."""
         raise NotImplementedError

@@ -16,9 +16,13 @@ point-to-point  direct              $1$                                   $m$
 ==============  ==================  ====================================  =================
 
 m is the whole tensor: what each device ends with (all-gather), or starts with (all others; for
-all-to-all, the device's own part). A tree counts its critical path, through the root. Logarithms of
-a symbol are not rounded, which is exact for powers of two. Sources: Thakur et
-al., IJHPCA 19(1), 2005, section 4; Rabenseifner, ICCS 2004, section 3.
+all-to-all, the device's own part). A tree counts its critical path, through the root. So does
+halving-doubling where n is no power of two: $p = 2^{\lfloor \log_2 n \rfloor}$ devices go through
+it. Before, each of the others exchanges halves with one of them and sends it the half that it
+summed up; after, it is sent the result: $2\log_2 p + 3$ messages of $2m(p-1)/p + 2m$ bytes in all,
+the only case in which more devices may cost less. Logarithms of a symbol are not rounded, which is
+exact for powers of two. Sources: Thakur et al., IJHPCA 19(1), 2005, section 4; Rabenseifner, ICCS
+2004, section 3.
 """
 
 from dataclasses import dataclass
@@ -59,10 +63,6 @@ class Collective(Operator):
         """Check the pattern and the algorithm as well as the sizes."""
         super().__post_init__()
         require(self.algorithm in ("ring", "halving_doubling", "tree"), "unknown algorithm")
-        halving = self.algorithm == "halving_doubling" and self.pattern == "all_reduce"
-        n = sympify(self.devices)
-        power = not n.is_Integer or int(n).bit_count() == 1
-        require(power or not halving, f"{self.algorithm} needs a power of two, not {self.devices}")
 
     def traffic(self) -> tuple[Expr, Expr]:
         """Messages a device sends, and how often the whole tensor's bytes."""
@@ -73,9 +73,10 @@ class Collective(Operator):
             return n - 1, (n - 1) / n
         if self.algorithm == "ring":
             return 2 * (n - 1), 2 * (n - 1) / n
+        if self.algorithm == "halving_doubling":
+            return _halving_doubling(n)
         rounds = Integer((int(n) - 1).bit_length()) if n.is_Integer else log(n, 2)
-        share = 2 * (n - 1) / n if self.algorithm == "halving_doubling" else 2 * rounds
-        return 2 * rounds, share
+        return 2 * rounds, 2 * rounds
 
     def cost(self, precision: Precision) -> Cost:
         """Nothing but link traffic."""
@@ -83,3 +84,13 @@ class Collective(Operator):
         return Cost(
             network_bytes=share * precision.activation_bytes(self.elements), messages=messages
         )
+
+
+def _halving_doubling(n: Expr) -> tuple[Expr, Expr]:
+    """Messages and tensors sent: among a power of two, with three more steps for the rest."""
+    if not n.is_Integer:
+        return 2 * log(n, 2), 2 * (n - 1) / n
+    rounds = int(n).bit_length() - 1
+    power = Integer(2**rounds)
+    extra = 0 if n == power else 1
+    return Integer(2 * rounds + 3 * extra), 2 * (power - 1) / power + 2 * extra

@@ -177,6 +177,10 @@ class Experts(Operator):
         """The expected distinct experts whose weights are read."""
         return self.routing.distinct(self.experts, self.active, self.tokens)
 
+    def expert_bytes(self, precision: Precision) -> Expr:
+        """The matrices of the distinct experts."""
+        return precision.weight_bytes(self._weights(self.read())["experts"], "experts")
+
     def cost(self, precision: Precision) -> Cost:
         """Exactly k experts a token; the distinct ones' weights are read once."""
         choices = self.tokens * self.active * exact(self.routing.imbalance, "imbalance")

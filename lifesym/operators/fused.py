@@ -60,6 +60,14 @@ class Fused(Operator):
         """Cached elements of one sequence of so many tokens, of its parts."""
         return Add(*(part.held(tokens) for part in self.parts if isinstance(part, KVAppend)))
 
+    def state_bytes(self, precision: Precision) -> Expr:
+        """Bytes of its parts' states of one sequence."""
+        return Add(*(part.state_bytes(precision) for part in self.parts))
+
+    def expert_bytes(self, precision: Precision) -> Expr:
+        """Those of its parts."""
+        return Add(*(part.expert_bytes(precision) for part in self.parts))
+
     def cost(self, precision: Precision) -> Cost:
         """The parts' sum less the traffic that stays inside the kernel."""
         whole = reduce(add, (part.cost(precision) for part in self.parts))

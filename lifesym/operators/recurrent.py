@@ -47,9 +47,13 @@ class Recurrent(Operator):
         """All learned values are small and stay unquantized."""
         return {"vector": self.parameters}
 
+    def state_bytes(self, precision: Precision) -> Expr:
+        """In 32 bits an element."""
+        return bytes_of(self.state_elements, STATE_BITS)
+
     def state_traffic(self, precision: Precision) -> Cost:
         """The cost of reading and writing the state once."""
-        moved = bytes_of(self.batch * self.state_elements, STATE_BITS)
+        moved = self.batch * self.state_bytes(precision)
         return Cost(kv_read_bytes=moved, kv_write_bytes=moved)
 
     def priced(
@@ -73,6 +77,10 @@ class Recurrent(Operator):
 @dataclass(frozen=True, kw_only=True)
 class RecentInputs(Recurrent):
     """Those whose state is the last inputs, in the cache's format."""
+
+    def state_bytes(self, precision: Precision) -> Expr:
+        """As many bits an element as a key or value."""
+        return precision.kv_bytes(self.state_elements)
 
     def state_traffic(self, precision: Precision) -> Cost:
         """Storing a format that is not native costs two operations an element."""

@@ -2,19 +2,19 @@
 
 Each row is an optimization applied to one layer of a symbolic Llama (grouped queries, gated MLP)
 that computes N new tokens of B sequences after T cached ones; each cell is the new value of a
-quantity less the old one.
+quantity less the old one. What changes the passes rather than the layer is in `report.passes`.
 """
 
 from collections.abc import Callable
-from dataclasses import replace
 
-from sympy import Add, Expr, Rational, factor_terms
+from sympy import Add, Dummy, Expr, Rational, factor, factor_terms
 
 from lifesym import symbols as sym
-from lifesym.cost import Cost
 from lifesym.formats import Format, Precision, symbolic_format
-from lifesym.huggingface import example
+from lifesym.nodes import CeilDiv
 from lifesym.printing import latex
+from lifesym.report.passes import COLUMNS, EXPECTED, PASSES, layer, measures
+from lifesym.serving import expected_tokens
 from lifesym.trace import Trace
 from lifesym.transforms import (
     Bottleneck,
@@ -26,16 +26,6 @@ from lifesym.transforms import (
 )
 
 Rewrite = Callable[[Trace], Trace]
-COLUMNS = (
-    "FLOPs",
-    "weight bytes",
-    "activation bytes",
-    "KV bytes",
-    "dispatches",
-    "link bytes",
-    "memory",
-)
-
 REWRITES: dict[str, Rewrite] = {
     "LoRA on queries and values": Lora(rank=sym.rank, targets=("attn_q", "attn_v")),
     "two LoRA adapters in a batch": Lora(rank=sym.rank, targets=("attn_q", "attn_v"), adapters=2),
@@ -63,22 +53,18 @@ FORMATS: dict[str, dict[str, Format | str]] = {
 }
 
 
-def layer() -> Trace:
-    """One layer of a symbolic Llama."""
-    model = replace(example("llama"), values={sym.layers: 1}, context_limit=None)
-    return model.forward(sym.batch, sym.new, sym.past).filter(section="layers")
-
-
 def effects() -> dict[str, tuple[Expr, ...]]:
     """For every optimization the change of each of `COLUMNS`."""
     plain, bf16 = layer(), Precision.of()
-    before = _measures(plain, bf16)
-    after = {name: _measures(rewrite(plain), bf16) for name, rewrite in REWRITES.items()}
-    after |= {name: _measures(plain, Precision.of(**kinds)) for name, kinds in FORMATS.items()}
-    return {
-        name: tuple(_tidy(new - old) for new, old in zip(values, before, strict=True))
+    before = measures(plain, bf16)
+    after = {name: measures(rewrite(plain), bf16) for name, rewrite in REWRITES.items()}
+    after |= {name: measures(plain, Precision.of(**kinds)) for name, kinds in FORMATS.items()}
+    changes = {
+        name: [new - old for new, old in zip(values, before, strict=True)]
         for name, values in after.items()
     }
+    found = {name: tuple(map(_tidy, values)) for name, values in changes.items()}
+    return found | {name: tuple(map(_grouped, change())) for name, change in PASSES.items()}
 
 
 def effects_table() -> str:
@@ -93,25 +79,25 @@ def effects_table() -> str:
     return "\n".join(lines)
 
 
-def _measures(trace: Trace, precision: Precision) -> tuple[Expr, ...]:
-    cost: Cost = trace.cost_at(precision)
-    roles = trace.weight_roles().items()
-    weights = Add(*(precision.weight_bytes(count, role) for role, count in roles))
-    cache = precision.kv_bytes(sym.batch * trace.cache_elements(sym.past + sym.new))
-    return (
-        cost.flops,
-        cost.weight_bytes,
-        cost.activation_read_bytes + cost.activation_write_bytes,
-        cost.kv_read_bytes + cost.kv_write_bytes,
-        cost.dispatches,
-        cost.network_bytes,
-        weights + cache,
-    )
-
-
 def _tidy(expr: Expr) -> Expr:
     """Factored, with what is split over n devices as one factor of 1/n - 1."""
-    share = 1 / sym.devices
-    split = expr.expand().coeff(share)
-    rest = (expr - split * (share - 1)).expand()
-    return Add(factor_terms(split) * (share - 1), factor_terms(rest))
+    split, rest = _parted(expr, 1 / sym.devices)
+    return Add(factor_terms(split) * (1 / sym.devices - 1), factor_terms(rest))
+
+
+def _grouped(expr: Expr) -> Expr:
+    """Factored in full; with what is split, or runs as often as tokens are expected, as factors."""
+    nodes = {node: Dummy(positive=True) for node in expr.atoms(CeilDiv)}
+    plain = expr.xreplace(nodes)
+    factors = {}
+    for unit in (1 / sym.devices, EXPECTED):
+        factors[unit], plain = _parted(plain, unit)
+    grouped = Add(*(factor(part) * (unit - 1) for unit, part in factors.items()), factor(plain))
+    back = {dummy: node for node, dummy in nodes.items()} | {EXPECTED: expected_tokens()}
+    return grouped.xreplace(back)
+
+
+def _parted(expr: Expr, unit: Expr) -> tuple[Expr, Expr]:
+    """What is multiplied by ``unit``, and the rest when that is taken as often as ``unit - 1``."""
+    split = expr.expand().coeff(unit)
+    return split, (expr - split * (unit - 1)).expand()

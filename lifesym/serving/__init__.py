@@ -3,16 +3,20 @@
 from lifesym.serving.batching import expected_ttft, steady_state, with_prefix
 from lifesym.serving.disaggregated import disaggregate
 from lifesym.serving.mixed import Group, mixed_step, step_at_contexts
+from lifesym.serving.piggyback import piggyback
 from lifesym.serving.pipeline import balanced_shares, pipeline, shared_time
 from lifesym.serving.speculative import expected_tokens, speculate
+from lifesym.serving.stages import equal_stages
 
 __all__ = [
     "Group",
     "balanced_shares",
     "disaggregate",
+    "equal_stages",
     "expected_tokens",
     "expected_ttft",
     "mixed_step",
+    "piggyback",
     "pipeline",
     "shared_time",
     "speculate",

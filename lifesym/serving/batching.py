@@ -1,9 +1,10 @@
 r"""Many requests on one device: cached prefixes, and steps that prefill and decode together.
 
 In a steady state of continuous batching with n slots every request is S prompt tokens and G
-generated ones. A step then generates one token in each slot, and for each of them S/G prompt
-tokens must be computed somewhere. Source: Orca, OSDI 2022, section 3; prefix caching: SGLang,
-arXiv 2312.07104, section 3.
+generated ones, and takes G steps: its prefill gives the first token, G - 1 decode steps the others.
+So a step generates one token in each slot: on average n/G slots compute a prompt in it, and
+n (G - 1)/G decode. Source: Orca, OSDI 2022, section 3; prefix caching: SGLang, arXiv 2312.07104,
+section 3.
 """
 
 from dataclasses import dataclass, replace
@@ -13,6 +14,7 @@ from sympy import Dummy, Expr, S
 
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
+from lifesym.nodes import CeilDiv
 from lifesym.results import Part, Result
 from lifesym.roofline import total
 from lifesym.serving.mixed import Group, mixed_trace
@@ -49,11 +51,11 @@ def expected_ttft(forecast: Forecast, prefix: Size, hit_rate: Number) -> Result:
 
 @dataclass(frozen=True, kw_only=True)
 class SteadyState:
-    """Continuous batching of equal requests in ``slots`` slots that are never empty.
+    """Continuous batching of equal requests in ``slots`` slots, of all replicas, never empty.
 
-    Each step decodes a token of every slot at the mean context, and computes the prompts that its
-    finished requests make room for: ``slots / generate`` prompts a step on average. Contexts enter
-    by their mean, which is exact for formulas affine in the context.
+    Each step computes ``slots / generate`` prompts on average, in the place of requests that are
+    finished, and decodes a token of every other slot at the mean context. Batches and contexts
+    enter by their means, which is exact for formulas affine in them.
     """
 
     forecast: Forecast
@@ -63,13 +65,16 @@ class SteadyState:
     def step(self) -> Result:
         """The mean time of a step."""
         f = self.forecast
+        slots = CeilDiv(self.slots, f.replicas)
+        begun = slots / f.generate
         means = {
-            Dummy("context", positive=True): f.past + f.prompt + (f.generate - 1) / 2,
-            Dummy("prompts", positive=True): self.slots / f.generate,
+            Dummy("context", positive=True): f.past + f.prompt + (f.generate - 2) / 2,
+            Dummy("prompts", positive=True): begun,
+            Dummy("decodes", positive=True): slots - begun,
         }
-        context, prompts = means  # sizes are whole numbers; means come in afterwards
+        context, prompts, decodes = means  # sizes are whole numbers; means come in afterwards
         groups = [
-            Group(batch=self.slots, new=1, past=context),
+            Group(batch=decodes, new=1, past=context),
             Group(batch=prompts, new=f.prompt, past=f.past),
         ]
         open_terms = f.timed(mixed_trace(f, groups))
@@ -89,5 +94,10 @@ class SteadyState:
 
 
 def steady_state(forecast: Forecast, slots: Size) -> SteadyState:
-    """Continuous batching of the forecast's requests; its batch is not used."""
+    """Continuous batching of the forecast's requests; its batch is not used.
+
+    Raises:
+        SpecError: an encoder, which generates nothing.
+    """
+    forecast.generates()
     return SteadyState(forecast=replace(forecast, batch=S.One), slots=size(slots, "slots"))

@@ -32,12 +32,9 @@ class Disaggregated:
 
     @cached_property
     def transfer(self) -> Result:
-        """Sending the prompt's keys, values and states."""
+        """Sending a device's part of the prompts' keys, values and states."""
         f = self.prefill
-        held = f.trace(S.One, S.Zero).cache_elements(f.past + f.prompt)
-        moved = f.precision.kv_bytes(f.batch * held)
-        moved += f.model.kv_bytes(0, f.precision.kv, f.batch, f.mla)
-        expr = link_time(S.One, moved, self.link)
+        expr = link_time(S.One, f.cached(f.past + f.prompt), self.link)
         return Result(name="KV transfer", unit="s", expr=expr)
 
     @property
@@ -76,11 +73,14 @@ def disaggregate(
 
     Raises:
         SpecError: no link is known.
-        SymbolError: forecasts of different workloads.
+        SymbolError: forecasts of different workloads, or a generation of one token, which leaves
+            nothing to decode.
     """
     shapes = {(f.prompt, f.generate, f.batch, f.past) for f in (prefill, decode)}
     if len(shapes) != 1 or prefill.model.name != decode.model.name:
         raise SymbolError("prefill and decode must be forecasts of one model and one workload")
+    if decode.generate in (0, 1):
+        raise SymbolError("disaggregation: the first token comes from the prefill; generate more")
     link = prefill.hardware
     if bandwidth is not None:
         link = replace(link, link_bandwidth=exact(bandwidth), other_links=())

@@ -2,23 +2,31 @@
 
 What works token by token (projections, norms, MLPs, experts) runs once over all the tokens, so that
 its weights are read once. Attention works sequence by sequence: its operations and bytes are those
-of the groups, added up in one dispatch. Source: Orca, OSDI 2022, section 3.2 (selective batching);
-Sarathi-Serve, arXiv 2403.02310, section 4 (chunked prefill with piggy-backed decodes).
+of the groups, added up in one dispatch. The convolutions and scans of recurrent mixers run once for
+each shape, prompts apart from single tokens, as vLLM's do. Source: Orca, OSDI 2022, section 3.2
+(selective batching); Sarathi-Serve, arXiv 2403.02310, section 4 (decodes in the chunks of a
+prefill).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from functools import reduce
+from operator import add
+from typing import Any, ClassVar
 
 from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
+from lifesym.cost import Cost
 from lifesym.errors import SymbolError
+from lifesym.formats import Precision
 from lifesym.inference import Forecast
 from lifesym.nodes import CeilDiv, Minimum
 from lifesym.operators import Operator
+from lifesym.operators.base import Direction
 from lifesym.operators.fused import Fused
+from lifesym.operators.recurrent import Recurrent
 from lifesym.results import Result
 from lifesym.roofline import total
 from lifesym.symbols import Size, size
@@ -45,12 +53,37 @@ class Group:
     logits: Logits = "last"
 
 
+@dataclass(frozen=True, kw_only=True)
+class Apart(Operator):
+    """One operator on sequences of several shapes: a kernel each, which reads the weights again."""
+
+    parts: tuple[Operator, ...]
+
+    family: ClassVar[str] = "recurrent"
+    counted: ClassVar[str] = "all of its kernels; the weights are held once"
+    reference: ClassVar[str] = "vLLM, mamba_mixer: prefill and decode tokens apart"
+    monotone: ClassVar[dict[str, Direction]] = {}
+
+    @property
+    def weight_roles(self) -> Mapping[str, Expr]:
+        """The operator's, once."""
+        return self.parts[0].weight_roles
+
+    @property
+    def parameters(self) -> Expr:
+        """The operator's, once."""
+        return self.parts[0].parameters
+
+    def cost(self, precision: Precision) -> Cost:
+        """The sum of the kernels."""
+        return reduce(add, (part.cost(precision) for part in self.parts))
+
+
 def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
     """The trace of one pass over several groups, under every option of the forecast.
 
     Raises:
-        SymbolError: no group, or an operator that keeps a state of its own weights (recurrent
-            layers), which cannot be added up.
+        SymbolError: no group, or an operator with weights of which the groups' cannot be added up.
     """
     traces = [
         forecast.trace(group.new, group.past, group.logits, batch=group.batch) for group in groups
@@ -116,9 +149,23 @@ def _merged(parts: list[Operator]) -> Operator:
             return replace(first, **{grows: added})
     if isinstance(first, Fused) and all(_same_parts(first, other) for other in others):
         return _merged_fused(parts)
+    if isinstance(first, Recurrent):
+        return Apart(parts=tuple(_by_shape(parts)))
     if any(part.parameters != 0 for part in parts):
         raise SymbolError(f"{type(first).__name__} cannot be shared by sequences of two shapes")
     return Fused(parts=tuple(parts), unread=0, unwritten=0)
+
+
+def _by_shape(parts: list[Operator]) -> list[Operator]:
+    """Those that differ in their batch alone as one."""
+    shapes: list[list[Any]] = []
+    for part in parts:
+        like = next((group for group in shapes if _alike(group[0], part, "batch")), None)
+        if like is None:
+            shapes.append([part])
+        else:
+            like.append(part)
+    return [replace(group[0], batch=Add(*(part.batch for part in group))) for group in shapes]
 
 
 def _alike(first: Operator, other: Operator, grows: str) -> bool:

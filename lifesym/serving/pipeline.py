@@ -107,7 +107,7 @@ class Pipeline:
         for terms, (stage, share, ends) in zip(phases, self._places, strict=True):
             parts = (_part(term.section, share, ends) * term.time for term in terms)
             time = Add(*parts)
-            times.append(time if ends["head"] else time + _hop(stage, new))
+            times.append(time if ends["head"] else time + hop(stage, new))
         return tuple(times)
 
     def _held(self, f: Forecast, share: Expr, ends: dict[str, bool]) -> Expr:
@@ -115,11 +115,7 @@ class Pipeline:
         held = share * self.microbatches * f.cache_bytes
         for label, trace in sections.items():
             held += _part(label, share, ends) * Add(*f.held(trace).values())
-        if ends["head"] and not ends["embed"]:
-            for operator in (entry.operator for entry in f.trace(S.One, S.Zero)):
-                if isinstance(operator, LMHead) and operator.tied:
-                    held += f.held_bytes("tied_embedding", operator.hidden * operator.vocab)
-        return held
+        return held + tied_copy(f) if ends["head"] and not ends["embed"] else held
 
 
 def _part(section: str, share: Expr, ends: dict[str, bool]) -> Expr:
@@ -127,7 +123,14 @@ def _part(section: str, share: Expr, ends: dict[str, bool]) -> Expr:
     return S(int(ends[section])) if section in ends else share
 
 
-def _hop(f: Forecast, new: Expr) -> Expr:
+def tied_copy(f: Forecast) -> Expr:
+    """Bytes of the embedding's matrix where a tied head is without the embedding."""
+    heads = (e.operator for e in f.trace(S.One, S.Zero) if isinstance(e.operator, LMHead))
+    counts = (head.hidden * head.vocab for head in heads if head.tied)
+    return Add(*(f.held_bytes("tied_embedding", count) for count in counts))
+
+
+def hop(f: Forecast, new: Expr) -> Expr:
     """Sending the residual stream of a microbatch to the next stage."""
     moved = f.precision.activation_bytes(f.local_batch * new * f.stream_width)
     return link_time(S.One, moved, f.hardware)
@@ -145,24 +148,38 @@ def pipeline(
     forecast.
 
     Raises:
-        SymbolError: shares that do not fit the stages or do not add up to 1, or a batch that the
-            microbatches do not divide.
+        SymbolError: shares that do not fit the stages or do not add up to 1, forecasts of different
+            workloads, or a batch that the microbatches do not divide.
     """
     if isinstance(forecasts, Forecast):
-        if stages is None or stages < 1:
-            raise SymbolError("stages must be an integer of at least 1")
+        if not isinstance(stages, int) or stages < 1:
+            raise SymbolError("stages must be an integer of at least 1; equal_stages takes symbols")
         forecasts = [forecasts] * stages
     count = len(forecasts)
     given = shares if shares is not None else [S.One / count] * count
     parts = tuple(exact(share, "share") for share in given)
     added = Add(*parts)
-    if len(parts) != count or (added.is_number and added != 1):
-        raise SymbolError(f"{count} stages need as many shares that add up to 1")
-    pieces = size(microbatches, "microbatches")
+    whole = not added.is_number or added.doit() == 1
+    if len(parts) != count or not whole or any(part.is_negative for part in parts):
+        raise SymbolError(f"{count} stages need as many shares, none below 0, that add up to 1")
+    if len({(f.model.name, f.prompt, f.generate, f.batch, f.past) for f in forecasts}) != 1:
+        raise SymbolError("the stages must be forecasts of one model and one workload")
+    pieces = pieces_of(forecasts[0], microbatches)
     cut = [replace(f, batch=f.batch / pieces) for f in forecasts]
-    if any(f.batch.is_Rational and not f.batch.is_Integer for f in cut):
-        raise SymbolError(f"a batch of {forecasts[0].batch} is not cut into {pieces} microbatches")
     return Pipeline(stages=tuple(cut), shares=parts, microbatches=pieces)
+
+
+def pieces_of(forecast: Forecast, microbatches: Size) -> Expr:
+    """The number of microbatches of a forecast's batch.
+
+    Raises:
+        SymbolError: not a size, or the batch is not cut into so many.
+    """
+    pieces = size(microbatches, "microbatches")
+    piece = forecast.batch / pieces
+    if piece.is_Rational and not piece.is_Integer:
+        raise SymbolError(f"a batch of {forecast.batch} is not cut into {pieces} microbatches")
+    return pieces
 
 
 def balanced_shares(times: Sequence[Expr]) -> tuple[Expr, ...]:

@@ -6,7 +6,9 @@ the first refusal, and the target adds one of its own. So a step gives
 
 $$E = \sum_{i=0}^{\gamma} \alpha^i = \frac{1 - \alpha^{\gamma + 1}}{1 - \alpha}$$
 
-tokens, between 1 ($\alpha = 0$) and $\gamma + 1$.
+tokens, between 1 ($\alpha = 0$) and $\gamma + 1$. A model that drafts for itself has one prediction
+module, which runs $\gamma$ times a step at growing contexts and keeps a cache of its own, filled by
+a prefill of its own, as a draft model's is.
 Sources: Leviathan et al., arXiv 2211.17192, Eq. 1 and Theorem 3.8; multi-token prediction:
 Gloeckle et al., 2404.19737, section 2, and DeepSeek-V3, 2412.19437, section 2.2.
 """
@@ -17,6 +19,7 @@ from functools import cached_property
 from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
+from lifesym.chunks import Chunks
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
 from lifesym.operators import Linear, LMHead, Norm
@@ -24,7 +27,7 @@ from lifesym.results import Result
 from lifesym.roofline import Term, total
 from lifesym.sums import sum_over
 from lifesym.symbols import Number, Size, exact, index, size
-from lifesym.trace import Entry, Trace
+from lifesym.trace import Entry, Logits, Trace
 from lifesym.transforms import Fusion
 
 
@@ -84,10 +87,28 @@ class Speculation:
 
         Catching up by the one token that the draft has not seen when all are accepted is left out.
         """
+        if self.tokens.is_zero:
+            return S.Zero
         if self.draft is None:
-            return self.tokens * total(self.target.timed(prediction_module(self.target)))
-        step = self.draft.tpot.expr.xreplace({sym.past: sym.past + index})
-        return S.Zero if self.tokens.is_zero else sum_over(step, self.tokens)
+            step = total(self.target.timed(prediction_module(self.target)))
+        else:
+            step = self.draft.tpot.expr
+        return sum_over(step.xreplace({sym.past: sym.past + index}), self.tokens)
+
+    @cached_property
+    def draft_prefill(self) -> Expr:
+        """Time to fill the draft's cache: its prefill, or the module's over the same chunks."""
+        if self.tokens.is_zero:
+            return S.Zero
+        if self.draft is not None:
+            return self.draft.ttft.expr
+        f = self.target
+        cut = Chunks(prompt=f.prompt, chunk=f.prompt if f.chunk is None else f.chunk)
+        last = f.timed(prediction_module(f, cut.last, f.past + cut.offset))
+        if cut.before.is_zero:
+            return total(last)
+        body = prediction_module(f, cut.chunk, f.past + index * cut.chunk, logits="none")
+        return sum_over(total(f.timed(body)), cut.before) + total(last)
 
     @cached_property
     def step(self) -> Result:
@@ -97,20 +118,21 @@ class Speculation:
 
     @cached_property
     def ttft(self) -> Result:
-        """Time to first token: the target's prefill, and the draft model's after it."""
-        drafts = S.Zero if self.draft is None else self.draft.ttft.expr
-        return Result(name="speculative TTFT", unit="s", expr=self.target.ttft.expr + drafts)
+        """Time to first token: the target's prefill, and the draft's after it."""
+        expr = self.target.ttft.expr + self.draft_prefill
+        return Result(name="speculative TTFT", unit="s", expr=expr)
 
     @cached_property
     def memory(self) -> Result:
         """Bytes of both models' weights and caches; of the target and one module without a draft.
 
-        Embedding and head of a module are the target's.
+        Embedding and head of a module are the target's; where nothing is drafted there is none.
         """
         f = self.target
-        if self.draft is not None:
+        more = S.Zero
+        if self.draft is not None and not self.tokens.is_zero:
             more = self.draft.memory.expr
-        else:
+        elif not self.tokens.is_zero:
             module = prediction_module(f).filter(lambda entry: entry.section != "head")
             tokens = f.past + f.prompt + f.generate
             cached = f.precision.kv_bytes(f.local_batch * module.cache_elements(tokens))
@@ -138,10 +160,11 @@ def speculate(
     """Speculative decoding with a draft model; without one, with multi-token prediction modules.
 
     Raises:
-        SymbolError: forecasts of different batches, or an acceptance outside 0 to 1.
+        SymbolError: forecasts of different batches or prompts, or an acceptance outside 0 to 1.
     """
-    if draft is not None and draft.local_batch != target.local_batch:
-        raise SymbolError("draft and target must have the same batch")
+    both = [f for f in (target, draft) if f is not None]
+    if len({(f.local_batch, f.past, f.prompt) for f in both}) != 1:
+        raise SymbolError("draft and target must have the same batch and prompt")
     gamma = size(tokens, "draft", minimum=0)
     expected_tokens(gamma, acceptance)
     return Speculation(
@@ -149,33 +172,36 @@ def speculate(
     )
 
 
-def prediction_module(forecast: Forecast) -> Trace:
+def prediction_module(
+    forecast: Forecast, new: Expr = S.One, past: Expr = sym.past, logits: Logits = "last"
+) -> Trace:
     """One multi-token prediction module: two norms, a projection of both inputs, a layer, the head.
 
-    The layer is one of the model's last kind; embedding and head are shared with the model.
+    It is that of a pass over so many new tokens. The layer is one of the model's last kind;
+    embedding and head are shared with the model.
 
     Raises:
         SymbolError: the model has no layer before its head.
     """
     fusions = [rewrite for rewrite in forecast.rewrites if isinstance(rewrite, Fusion)]
     others = tuple(rewrite for rewrite in forecast.rewrites if not isinstance(rewrite, Fusion))
-    trace = replace(forecast, rewrites=others).trace(S.One, sym.past)
-    head = next((e.operator for e in trace if isinstance(e.operator, LMHead)), None)
+    trace = replace(forecast, rewrites=others).trace(new, past, logits)
+    ends = [entry for entry in trace if entry.section == "head"]
+    headed = logits == "none" or any(isinstance(entry.operator, LMHead) for entry in ends)
     attention = [entry.section for entry in trace if entry.name == "attn_qk"]
-    if head is None or not attention:
+    if not (headed and attention):
         raise SymbolError(f"{forecast.model.name} has no attention layer before a head to repeat")
     layer = [entry for entry in trace if entry.section == attention[-1]]
     rows = [
         replace(entry, count=S.One, copies=S.One, origin="prediction module") for entry in layer
     ]
-    tokens, hidden = head.tokens, head.hidden
+    tokens, hidden = forecast.local_batch * new, forecast.stream_width
     front = rows[0]
     joined = Linear(tokens=tokens, in_features=2 * hidden, out_features=hidden, role="mtp_proj")
     inputs: tuple[Entry, ...] = (
         replace(front, name="mtp_norm", operator=Norm(rows=2 * tokens, features=hidden)),
         replace(front, name="mtp_proj", operator=joined),
     )
-    ends = [entry for entry in trace if entry.section == "head"]
     module = Trace((*inputs, *rows, *ends))
     for fusion in fusions:  # last, as in a forecast: a fused layer has no attention to look for
         module = fusion(module)

@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sympy import Expr
+from sympy import Expr, Rational
 
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, Minimum
@@ -32,7 +32,9 @@ from lifesym.operators import (
     AttentionValues,
     HeadLinear,
     KVAppend,
+    Operator,
     Ranking,
+    Rotary,
     Softmax,
 )
 from lifesym.operators.attention import share_of
@@ -65,8 +67,8 @@ class CachePolicy:
         """The trace under the policy.
 
         Raises:
-            SymbolError: a value out of range, low rank on a fused projection, or a trace that is
-                fused already.
+            SymbolError: a value out of range, a trace that is fused already or has no attention to
+                a cache, or a low-rank or shared cache of latents.
         """
         keep = exact(self.keep, "keep")
         if keep.is_number and not 0 < keep <= 1:
@@ -75,11 +77,14 @@ class CachePolicy:
             value = getattr(self, name)
             if value is not None:
                 size(value, name, minimum)
-        if self != CachePolicy():
-            unfused(trace, "a cache policy")
-        fused = any(entry.name == "attn_qkv_fused" for entry in trace)
-        if fused and (self.rank is not None or self.share != 1):
-            raise SymbolError("low-rank and shared caches need separate key and value projections")
+        if self == CachePolicy():
+            return trace
+        unfused(trace, "a cache policy")
+        if not any(isinstance(entry.operator, KVAppend) for entry in trace):
+            raise SymbolError("a cache policy: the model keeps no keys and values")
+        latent = any(entry.name == "attn_kv_a" for entry in trace)
+        if latent and (self.rank is not None or self.share != 1):
+            raise SymbolError("latent attention keeps latents: no low-rank or shared cache of them")
         cores = {e.section: e.operator for e in trace if isinstance(e.operator, AttentionScores)}
         return Trace(tuple(row for e in trace for row in self._rows(e, cores.get(e.section))))
 
@@ -94,12 +99,19 @@ class CachePolicy:
             yield entry
         elif isinstance(operator, AttentionScores | AttentionValues):
             yield from self._attention(entry, operator)
-        elif isinstance(operator, Softmax | Alibi) or entry.name == "attn_softcap":
+        elif isinstance(operator, Softmax | Alibi) or entry.name in ("attn_softcap", "attn_bias"):
             yield self._scores(entry, core)
         elif isinstance(operator, KVAppend):
             yield replace(entry, operator=self._append(operator), count=entry.count / self.share)
         elif entry.name in ("attn_k", "attn_v"):
             yield self._projection(entry, core)
+        elif entry.name in ("attn_k_norm", "attn_v_norm"):
+            yield self._by_owners(entry)
+        elif isinstance(operator, Rotary) and self.share != 1:
+            yield self._by_owners(entry)
+            yield self._by_borrowers(entry, replace(operator, kv_heads=0))
+        elif entry.name == "attn_qkv_fused":
+            yield from self._joint_projection(entry, core)
         else:
             yield entry
 
@@ -156,12 +168,29 @@ class CachePolicy:
         out = operator.out_features
         if self.rank is not None:
             out = out * self.rank / core.head_dim
-        return replace(
-            entry,
-            operator=replace(operator, out_features=out),
-            count=entry.count / self.share,
-            copies=entry.copies / self.share,
-        )
+        return self._by_owners(replace(entry, operator=replace(operator, out_features=out)))
+
+    def _by_owners(self, entry: Entry) -> Entry:
+        """In the layers that have a cache of their own."""
+        return replace(entry, count=entry.count / self.share, copies=entry.copies / self.share)
+
+    def _by_borrowers(self, entry: Entry, operator: Operator) -> Entry:
+        """In the others, which use the cache of one of them."""
+        rest = 1 - Rational(1) / self.share
+        count, copies = entry.count * rest, entry.copies * rest
+        return replace(entry, operator=operator, count=count, copies=copies)
+
+    def _joint_projection(self, entry: Entry, core: AttentionScores) -> Iterator[Entry]:
+        """Queries, keys and values at once; queries alone in layers that use another's cache."""
+        operator: Any = entry.operator
+        both = 2 * core.kv_heads * core.head_dim
+        queries = operator.out_features - both
+        kept = both if self.rank is None else 2 * core.kv_heads * self.rank
+        joint = replace(operator, out_features=queries + kept)
+        yield self._by_owners(replace(entry, operator=joint))
+        if self.share != 1:
+            alone = replace(operator, out_features=queries)
+            yield replace(self._by_borrowers(entry, alone), name="attn_q")
 
 
 def _tighter(limit: Size | None, budget: Size | None) -> Size | None:

@@ -64,7 +64,8 @@ def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) ->
     """Apply fusion rules, or a named set of them (`FUSIONS`), to a trace.
 
     Raises:
-        SymbolError: an unknown rule or set, or whole layers of which some share a cache.
+        SymbolError: an unknown rule or set, a tile without a rule that has one, or whole layers of
+            which some share a cache.
     """
     chosen = FUSIONS.get(rules) if isinstance(rules, str) else tuple(rules)
     if chosen is None:
@@ -77,6 +78,8 @@ def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) ->
         "norm": _add_norms,
         "layer": _layers,
     }
+    if tile is not None and "flash" not in chosen:
+        raise SymbolError("a tile is that of fused attention: it needs the fusion rule 'flash'")
     for rule in chosen:
         if rule not in apply:
             raise SymbolError(f"fusion rule must be one of {', '.join(apply)}, not {rule!r}")

@@ -45,10 +45,12 @@ class Lora:
         """The trace with the adapters' products after each target.
 
         Raises:
-            SymbolError: a target that the trace does not have, or that is not a projection.
+            SymbolError: a target that the trace does not have, or that is not a projection; several
+                adapters merged into one matrix.
         """
         rank = size(self.rank, "LoRA rank", minimum=0)
-        size(self.adapters, "LoRA adapters")
+        if size(self.adapters, "LoRA adapters") != 1 and self.merged:
+            raise SymbolError(f"{self.adapters} LoRA adapters cannot be merged into one matrix")
         linear = {entry.name for entry in trace if isinstance(entry.operator, Linear)}
         known = ", ".join(sorted(linear))
         for target in self.targets or ():

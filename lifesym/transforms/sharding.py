@@ -13,10 +13,11 @@ from typing import Any
 
 from sympy import Expr, S
 
+from lifesym.errors import SymbolError
 from lifesym.operators import Collective, Experts, Operator
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
-from lifesym.transforms.tensor import share
+from lifesym.transforms.split import share
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +33,13 @@ class ExpertParallel:
         device computes as many choices as its own tokens make, on ``E/n`` experts.
 
         Raises:
-            SymbolError: the experts do not divide.
+            SymbolError: the experts do not divide, or there are none.
         """
         n = size(self.devices, "devices")
         if n is S.One:
             return trace
+        if not any(isinstance(entry.operator, Experts) for entry in trace):
+            raise SymbolError("expert parallelism: the model has no experts")
         return Trace(tuple(row for entry in trace for row in self._rows(entry, n)))
 
     def _rows(self, entry: Entry, n: Expr) -> Iterator[Entry]:

@@ -6,14 +6,14 @@ the residual stream follows each of the latter. Attention works on $h/n$ heads. 
 values is never split: with fewer of them than devices each device has one, with its projections,
 its norm and its cache. The vocabulary is split, rounded up: the embedding is summed up by an
 all-reduce, the logits are joined by an all-gather. Whatever is not named here is repeated on every
-device: norms, residual sums, routers, adapters after a block.
+device: norms, residual sums, routers, adapters after a block. Recurrent mixers are split by
+channels or heads (`lifesym.transforms.mixers`).
 Sources: Shoeybi et al., Megatron-LM, arXiv 1909.08053, section 3; keys and values of grouped
 queries: Pope et al., 2211.05102, section 3.3.
 """
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 from sympy import Expr, S, sympify
 
@@ -24,7 +24,6 @@ from lifesym.operators import (
     Alibi,
     AttentionScores,
     AttentionValues,
-    CausalConv,
     Collective,
     Embedding,
     Experts,
@@ -45,6 +44,8 @@ from lifesym.operators.collective import Algorithm
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 from lifesym.transforms.fusion import unfused
+from lifesym.transforms.mixers import mixers
+from lifesym.transforms.split import kept, share
 
 _COLUMNS = frozenset({"attn_q", "attn_q_b", "attn_kv_b", "mlp_gate", "mlp_up", "mlp_gate_up_fused"})
 """Projections split by outputs."""
@@ -83,7 +84,7 @@ class TensorParallel:
 
         Raises:
             SymbolError: heads or the intermediate size do not divide, a trace that is fused
-                already, or a recurrent layer.
+                already, or layers that shift tokens (RWKV).
         """
         n = size(self.devices, "devices")
         if n is S.One:
@@ -91,15 +92,32 @@ class TensorParallel:
         unfused(trace, "tensor parallelism")
         cores = {e.section: e.operator for e in trace if isinstance(e.operator, AttentionScores)}
         for core in cores.values():
-            _check_heads(core, n)
-        shared = _shared_experts(trace)
+            share(core, "heads", n, "attention")
+            kept(core, "kv_heads", n, "attention")
+        shared, recurrent = _shared_experts(trace), mixers(trace, n)
         rows: list[Entry] = []
+        before: Entry | None = None
         for i, entry in enumerate(trace):
-            if isinstance(entry.operator, CausalConv | TokenShift):
-                raise SymbolError(f"no tensor parallelism of recurrent layers ({entry.path})")
-            part = _Part(n=n, core=cores.get(entry.section), side=shared.get(i, ""))
-            rows.extend(self._rows(entry, part))
+            mixer = recurrent.get(entry.section)
+            if isinstance(entry.operator, TokenShift):
+                raise SymbolError(f"no tensor parallelism of layers of this kind ({entry.path})")
+            if mixer is not None and entry.name.startswith(mixer.label):
+                operator, summed = mixer.part(entry, before)
+                split = replace(entry, operator=operator, origin="tensor parallel")
+                rows += [split, *self._summed(split, summed, n)]
+            else:
+                part = _Part(n=n, core=cores.get(entry.section), side=shared.get(i, ""))
+                rows.extend(self._rows(entry, part))
+            before = entry
         return Trace(tuple(rows))
+
+    def _summed(self, split: Entry, elements: Expr | None, n: Expr) -> Iterator[Entry]:
+        """The all-reduce after an operator, if there is one."""
+        if elements is not None:
+            reduce = Collective(
+                pattern="all_reduce", elements=elements, devices=n, algorithm=self.algorithm
+            )
+            yield replace(split, name=f"{split.name}_all_reduce", operator=reduce)
 
     def _rows(self, entry: Entry, part: "_Part") -> Iterator[Entry]:
         n, operator = part.n, entry.operator
@@ -114,11 +132,7 @@ class TensorParallel:
             summed = operator.tokens * operator.features
         elif isinstance(operator, Norm) and split.operator != operator and part.whole_row(operator):
             summed = sympify(operator.rows)  # the sum of squares of a row that several devices hold
-        if summed is not None:
-            reduce = Collective(
-                pattern="all_reduce", elements=summed, devices=n, algorithm=self.algorithm
-            )
-            yield replace(split, name=f"{entry.name}_all_reduce", operator=reduce)
+        yield from self._summed(split, summed, n)
         if isinstance(operator, LMHead):
             logits = operator.tokens * operator.vocab
             gather = Collective(pattern="all_gather", elements=logits, devices=n)
@@ -176,7 +190,7 @@ class _Part:
                 yield field, self._share(operator, field, name)
                 continue
             known = "heads" if isinstance(operator, KVAppend) else field
-            yield known, self._heads(sympify(getattr(operator, known)))
+            yield known, kept(operator, known, self.n, name)
 
     def _linear(self, operator: Linear, name: str) -> Operator:
         """A projection's part; a low-rank adapter follows the projection it adapts."""
@@ -197,35 +211,13 @@ class _Part:
 
     def _kept(self, whole: Expr) -> Expr:
         """The part of something that every head of keys or values has an equal part of."""
-        heads = sympify(self.core.kv_heads) if self.core is not None else S.One
-        return whole * self._heads(heads) / heads
-
-    def _heads(self, heads: Expr) -> Expr:
-        """Heads of keys and values on a device: at least one, where there are any."""
-        return heads if heads.is_zero else Maximum(S.One, heads / self.n)
+        if self.core is None:
+            return whole * Maximum(S.One, 1 / self.n)
+        heads = sympify(self.core.kv_heads)
+        return whole * kept(self.core, "kv_heads", self.n, "attention") / heads
 
     def _share(self, operator: Operator, field: str, name: str) -> Expr:
         return share(operator, field, self.n, name)
-
-
-def share(operator: Operator, field: str, n: Expr, name: str) -> Expr:
-    """A device's part of a size.
-
-    Raises:
-        SymbolError: it does not divide.
-    """
-    whole: Any = sympify(getattr(operator, field))
-    part: Expr = whole / n
-    if part.is_Rational and not part.is_Integer:
-        raise SymbolError(f"{name}: {field} = {whole} cannot be split over {n} devices")
-    return part
-
-
-def _check_heads(core: AttentionScores, n: Expr) -> None:
-    share(core, "heads", n, "attention")
-    heads = sympify(core.kv_heads)
-    if heads.is_Integer and n.is_Integer and heads % n != 0 and n % heads != 0:
-        raise SymbolError(f"attention: kv_heads = {heads} and {n} devices do not divide")
 
 
 def _shared_experts(trace: Trace) -> dict[int, str]:
