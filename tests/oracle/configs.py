@@ -360,11 +360,14 @@ def gemma3n_text(rng: Random) -> Config:
 
 
 def gemma4_text(rng: Random) -> Config:
-    """Heads of two sizes, experts beside an MLP, values that are keys."""
+    """Heads of two sizes, by layer or by kind, experts beside an MLP, values that are keys."""
     heads, kv_heads = _grouped(rng)
     layers = rng.randint(2, 4)
     types = ["sliding_attention", "full_attention", "sliding_attention", "full_attention"]
-    return {
+    full = {"head_dim": rng.choice([8, 12]), "num_key_value_heads": kv_heads}
+    own = {str(i): full for i in range(layers) if i % 2 or i == layers - 1}
+    by_layer = {"per_layer_config": own | ({"0": {"head_dim": 4}} if layers == 2 else {})}
+    return (by_layer if rng.random() < 0.5 else {}) | {
         "model_type": "gemma4_text",
         "vocab_size": rng.randint(40, 90),
         "hidden_size": heads * rng.choice([4, 6]),
