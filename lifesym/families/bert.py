@@ -66,6 +66,7 @@ def _encoder(
     width: int | None = None,
     shared: bool = False,
     pooled: bool = True,
+    spare_bias: bool = True,
     reserved: int = 0,
 ) -> Model:
     refuse(c.is_decoder, "key 'is_decoder': true is not modelled")
@@ -113,6 +114,7 @@ def _encoder(
         vocab=sym.vocab,
         activation=function,
         tied=c.tie_word_embeddings,
+        spare_bias=spare_bias,
         pooled=pooled,
     )
     sections = (
@@ -172,7 +174,7 @@ def distilbert(c: DistilBertConfig, name: str) -> Model:
         tie_word_embeddings=c.tie_word_embeddings,
         architectures=c.architectures,
     )
-    return _encoder(same, name, pooled=False)
+    return _encoder(same, name, pooled=False, spare_bias=False)
 
 
 FAMILIES = {

@@ -30,6 +30,7 @@ def config_of(family: str, rng: Random) -> dict[str, Any]:
         "max_position_embeddings": 66,
         "type_vocab_size": rng.choice([1, 2]),
         "pad_token_id": 0,
+        "tie_word_embeddings": rng.random() < 0.6,
     }
     if family == "albert":
         config["embedding_size"] = rng.choice([6, 12])
