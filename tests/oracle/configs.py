@@ -404,6 +404,23 @@ def mpt(rng: Random) -> Config:
     }
 
 
+def llama4_text(rng: Random) -> Config:
+    """Chunks, layers without positions, and experts, of which the code runs every one."""
+    experts = rng.randint(2, 4)
+    return _decoder(
+        rng,
+        "llama4_text",
+        intermediate_size_mlp=rng.randint(10, 90),
+        num_local_experts=experts,
+        num_experts_per_tok=experts,
+        interleave_moe_layer_step=rng.randint(1, 3),
+        no_rope_layer_interval=rng.randint(2, 4),
+        attention_chunk_size=rng.choice([None, 5, 7]),
+        use_qk_norm=rng.random() < 0.5,
+        attention_bias=rng.random() < 0.5,
+    )
+
+
 FAMILIES: tuple[Callable[[Random], Config], ...] = (
     llama,
     mistral,
@@ -435,4 +452,5 @@ FAMILIES: tuple[Callable[[Random], Config], ...] = (
     gemma3n_text,
     gemma4_text,
     mpt,
+    llama4_text,
 )
