@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from lifesym.errors import SpecError, nearest
-from lifesym.families import FAMILIES
+from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.families.base import ALIASES, HARMLESS, SUBCONFIGS, Family
 from lifesym.model import Model
 from lifesym.specs import convert, find, read_json
@@ -51,11 +51,11 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
     family = data.get("model_type")
     if family is None:
         raise SpecError(f"{where}: missing key 'model_type'")
-    if not isinstance(family, str) or family not in FAMILIES:
-        hint = nearest(str(family), FAMILIES)
-        known = ", ".join(sorted(FAMILIES))
+    if not isinstance(family, str) or family not in MODEL_TYPES:
+        hint = nearest(str(family), MODEL_TYPES)
+        known = ", ".join(sorted(MODEL_TYPES))
         raise SpecError(f"{where}: unknown model_type {family!r}{hint} (known: {known})")
-    chosen = FAMILIES[family]
+    chosen = FAMILIES[MODEL_TYPES[family]]
     written = data
     data = _rename(data, chosen, where)
     _refuse_unread(data, chosen, where)

@@ -39,8 +39,9 @@ class Attention(Block):
         key_bias: keys have one too, where queries and values have.
         out_bias: bias on the output projection.
         rotary_dim: rotated elements of a head; 0 for models without rotary positions.
-        qk_norm: RMSNorm of queries and keys: over each head, with or without (``plain``) gains,
-            or over all heads together.
+        qk_norm: norm of queries and keys: over each head, with gains that heads share, without
+            any (``plain``) or with each head's own (``each``), or over all heads together.
+        qk_norm_kind: RMSNorm, or LayerNorm.
         relative: learned biases of relative positions on the scores.
         alibi: linear position biases on the scores.
         softcap: soft cap on the scores.
@@ -66,7 +67,8 @@ class Attention(Block):
     key_bias: bool = True
     out_bias: bool = False
     rotary_dim: Size = 0
-    qk_norm: Literal["none", "head", "plain", "all"] = "none"
+    qk_norm: Literal["none", "head", "plain", "each", "all"] = "none"
+    qk_norm_kind: Literal["rms", "layer"] = "rms"
     relative: bool = False
     alibi: bool = False
     softcap: bool = False
@@ -120,16 +122,10 @@ class Attention(Block):
                     bias=self.qkv_bias and (self.key_bias or name != "attn_k"),
                 ),
             )
-        if self.qk_norm in ("head", "plain"):
-            gains = self.qk_norm == "head"
-            rows = tokens * self.heads
-            yield "attn_q_norm", Norm(rows=rows, features=self.head_dim, affine=gains)
+        if self.qk_norm != "none":
+            yield "attn_q_norm", self._norm(tokens, self.heads)
             if not self.reuses:
-                rows = tokens * self.kv_heads
-                yield "attn_k_norm", Norm(rows=rows, features=self.head_dim, affine=gains)
-        elif self.qk_norm == "all":
-            yield "attn_q_norm", Norm(rows=tokens, features=width)
-            yield "attn_k_norm", Norm(rows=tokens, features=kv_width)
+                yield "attn_k_norm", self._norm(tokens, self.kv_heads)
         if self.value_norm:
             rows = tokens * self.kv_heads
             yield "attn_v_norm", Norm(rows=rows, features=self.head_dim, affine=False)
@@ -160,6 +156,20 @@ class Attention(Block):
         yield (
             "attn_o",
             Linear(tokens=tokens, in_features=width, out_features=out_features, bias=self.out_bias),
+        )
+
+    def _norm(self, tokens: Expr, heads: Size) -> Norm:
+        """The norm of so many heads' queries or keys."""
+        if self.qk_norm == "all":
+            return Norm(rows=tokens, features=heads * self.head_dim, kind=self.qk_norm_kind)
+        own = self.qk_norm == "each"
+        return Norm(
+            rows=tokens * heads,
+            features=self.head_dim,
+            kind=self.qk_norm_kind,
+            affine=self.qk_norm != "plain",
+            bias=not own,
+            sets=heads if own else 1,
         )
 
     def _core(self, step: ForwardPass) -> Emitted:

@@ -55,7 +55,8 @@ def _whole(c: Llama4Config) -> list[bool]:
 def llama4(c: Llama4Config, name: str) -> Model:
     """Llama 4: attention in chunks or, without positions, to everything; experts in some layers.
 
-    Chunks have the cache of a sliding window as long, as in transformers. Counted are the chosen experts; transformers' code runs every expert on every token.
+    Chunks have the cache of a sliding window as long, as in transformers. Counted are the chosen
+    experts; transformers' code runs every expert on every token.
     """
     whole = _whole(c)
     depth, step = range(c.num_hidden_layers), c.interleave_moe_layer_step
