@@ -52,7 +52,7 @@ def cohere(c: CohereConfig, name: str) -> Model:
 
 
 def cohere2(c: Cohere2Config, name: str) -> Model:
-    """Command R7B and A: windows with rotary positions, full attention without any."""
+    """Command R7B and A, Tiny Aya: windows with rotary positions, full attention without."""
     c.head_dim, bias = None, c.attention_bias
     pattern = c.sliding_window_pattern
     kinds = layer_kinds(
@@ -70,5 +70,5 @@ def cohere2(c: Cohere2Config, name: str) -> Model:
 
 FAMILIES = {
     "cohere": Family(CohereConfig, cohere, "command-r", ignored="logit_scale"),
-    "cohere2": Family(Cohere2Config, cohere2, "command-r7b", ignored="logit_scale rotary_pct"),
+    "cohere2": Family(Cohere2Config, cohere2, "tiny-aya", ignored="logit_scale rotary_pct"),
 }

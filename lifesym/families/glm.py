@@ -39,6 +39,5 @@ def glm(c: GlmConfig, name: str) -> Model:
 
 
 FAMILIES = {
-    "glm": Family(GlmConfig, glm, "glm-4-9b"),
-    "glm4": Family(GlmConfig, glm, "glm-4-9b-0414"),
+    "glm": Family(GlmConfig, glm, "glm-4-9b", kin=("glm4",)),
 }

@@ -123,6 +123,6 @@ FAMILIES = {
         ignored="embedding_dropout mlp_type norm_type residual_dropout",
     ),
     "stablelm": Family(StableLmConfig, stablelm, "stablelm-3b"),
-    "nemotron": Family(NemotronConfig, nemotron, "minitron-4b", ignored="norm_eps"),
+    "nemotron": Family(NemotronConfig, nemotron, "nemotron-4-4b", ignored="kv_channels norm_eps"),
     "phi": Family(PhiConfig, phi, "phi-2"),
 }

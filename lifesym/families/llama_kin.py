@@ -1,4 +1,4 @@
-"""Llama with a difference: smollm3, ernie4_5, hunyuan_v1_dense, seed_oss, arcee and helium."""
+"""Llama with a difference: smollm3, ernie4_5, hunyuan_v1_dense, seed_oss and helium."""
 
 from typing import Any
 
@@ -47,12 +47,6 @@ class SeedConfig(BiasedConfig, kw_only=True):
 
 class HunyuanConfig(LlamaConfig, kw_only=True):
     """Normalized queries and keys."""
-
-
-class ArceeConfig(BiasedConfig, kw_only=True):
-    """A plain MLP."""
-
-    hidden_act: str = "relu2"
 
 
 class HeliumConfig(BiasedConfig, kw_only=True):
@@ -111,11 +105,6 @@ def seed(c: SeedConfig, name: str) -> Model:
     return _like_llama(c, name, mixer, {"bias": c.mlp_bias})
 
 
-def arcee(c: ArceeConfig, name: str) -> Model:
-    """AFM: Llama with a plain MLP of squared ReLU."""
-    return _like_llama(c, name, _biases(c), {"bias": c.mlp_bias, "gated": False})
-
-
 def helium(c: HeliumConfig, name: str) -> Model:
     """Helium: Llama without a bias on the attention's output."""
     width = c.num_attention_heads * c.head_dim
@@ -128,6 +117,5 @@ FAMILIES = {
     "ernie4_5": Family(ErnieConfig, ernie, "ernie-4.5-0.3b"),
     "hunyuan_v1_dense": Family(HunyuanConfig, hunyuan, "hunyuan-4b", ignored="eod_token_id"),
     "seed_oss": Family(SeedConfig, seed, "seed-oss-36b", ignored="residual_dropout"),
-    "arcee": Family(ArceeConfig, arcee, "afm-4.5b"),
     "helium": Family(HeliumConfig, helium, "helium-1-2b"),
 }

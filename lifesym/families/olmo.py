@@ -20,7 +20,7 @@ class OlmoConfig(LlamaConfig, kw_only=True):
 
 
 class Olmo3Config(LlamaConfig, kw_only=True):
-    """Three windowed layers to a full one."""
+    """Three windowed layers to a full one, unless listed; OLMo 2 has no windows."""
 
     sliding_window: Count | None = WINDOW
     layer_types: list[str] | None = None
@@ -82,13 +82,10 @@ def _after(
     return stacked(c, name, layer, ends, kinds=kinds, window=window)
 
 
-def olmo2(c: LlamaConfig, name: str) -> Model:
-    """OLMo 2: norms after attention and MLP, queries and keys normalized over all heads."""
-    return _after(c, name, "all")
-
-
-def olmo3(c: Olmo3Config, name: str) -> Model:
-    """OLMo 3: OLMo 2 with windows in three of four layers."""
+def olmo2(c: Olmo3Config, name: str) -> Model:
+    """OLMo 2: norms after attention and MLP and of all heads together; OLMo 3: with windows."""
+    if c.model_type == "olmo2":
+        return _after(c, name, "all")
     kinds = layer_kinds(
         c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % 4 != 0
     )
@@ -110,7 +107,6 @@ def exaone4(c: Exaone4Config, name: str) -> Model:
 
 FAMILIES = {
     "olmo": Family(OlmoConfig, olmo, "olmo-7b"),
-    "olmo2": Family(LlamaConfig, olmo2, "olmo-2-7b"),
-    "olmo3": Family(Olmo3Config, olmo3, "olmo-3-7b"),
+    "olmo2": Family(Olmo3Config, olmo2, "olmo-2-1b", kin=("olmo3",)),
     "exaone4": Family(Exaone4Config, exaone4, "exaone-4.0-32b"),
 }

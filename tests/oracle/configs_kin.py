@@ -77,7 +77,8 @@ def starcoder2(rng: Random) -> Config:
 def stablelm(rng: Random) -> Config:
     """Parallel residuals, norms of each head's own."""
     keys = ("use_qkv_bias", "qk_layernorm", "use_parallel_residual")
-    return derived(decoder(rng, "stablelm", **maybe(rng, *keys)))
+    config = derived(decoder(rng, "stablelm", **maybe(rng, *keys)))
+    return config | {"hidden_size": config["num_attention_heads"] * 8}
 
 
 def nemotron(rng: Random) -> Config:
@@ -118,11 +119,6 @@ def seed_oss(rng: Random) -> Config:
     return decoder(rng, "seed_oss", **maybe(rng, *keys))
 
 
-def arcee(rng: Random) -> Config:
-    """A plain MLP."""
-    return decoder(rng, "arcee", **maybe(rng, "attention_bias", "mlp_bias"))
-
-
 def helium(rng: Random) -> Config:
     """No bias on the attention's output."""
     return decoder(rng, "helium", **maybe(rng, "attention_bias", "mlp_bias"))
@@ -146,6 +142,5 @@ FAMILIES: tuple[Callable[[Random], Any], ...] = (
     ernie4_5,
     hunyuan_v1_dense,
     seed_oss,
-    arcee,
     helium,
 )
