@@ -7,6 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
+torch.set_num_threads(1)  # the products are tiny: threads only wait for each other
+
 ROTARY = "rotary_emb"
 """Modules whose small product of frequencies and positions is not counted as a matrix product."""
 
