@@ -38,7 +38,7 @@ class BertConfig(Config, kw_only=True):
 
 
 class AlbertConfig(BertConfig, kw_only=True):
-    """One group of layers, one layer a group: what every published ALBERT has."""
+    """Layers of a group share their weights; published ALBERTs have one group of one layer."""
 
     embedding_size: Count = 128
     num_hidden_groups: Count = 1
@@ -64,7 +64,8 @@ def _encoder(
     name: str,
     *,
     width: int | None = None,
-    shared: bool = False,
+    groups: int | None = None,
+    inner: int = 1,
     pooled: bool = True,
     spare_bias: bool = True,
     reserved: int = 0,
@@ -119,7 +120,13 @@ def _encoder(
     )
     sections = (
         Section(label="embed", count=1, block=embed),
-        Section(label="layers", count=sym.layers, block=layer, shared=shared),
+        Section(
+            label="layers",
+            count=sym.layers * inner,
+            block=layer,
+            shared=groups is not None,
+            copies=(groups or 1) * inner,
+        ),
         Section(label="head", count=1, block=head),
     )
     sizes = numbers(
@@ -153,10 +160,11 @@ def roberta(c: BertConfig, name: str) -> Model:
 
 
 def albert(c: AlbertConfig, name: str) -> Model:
-    """ALBERT: narrow embeddings, and one set of weights for all layers."""
-    refuse(c.num_hidden_groups != 1, "key 'num_hidden_groups': only 1 is modelled")
-    refuse(c.inner_group_num != 1, "key 'inner_group_num': only 1 is modelled")
-    return _encoder(c, name, width=c.embedding_size, shared=True)
+    """ALBERT: narrow embeddings, and sets of weights that layers share, mostly one for all."""
+    groups, inner = c.num_hidden_groups, c.inner_group_num
+    layers = c.num_hidden_layers
+    refuse(groups > layers, f"key 'num_hidden_groups': {groups} groups of only {layers} layers")
+    return _encoder(c, name, width=c.embedding_size, groups=groups, inner=inner)
 
 
 def distilbert(c: DistilBertConfig, name: str) -> Model:

@@ -34,6 +34,8 @@ def config_of(family: str, rng: Random) -> dict[str, Any]:
     }
     if family == "albert":
         config["embedding_size"] = rng.choice([6, 12])
+        config["num_hidden_groups"] = rng.randint(1, config["num_hidden_layers"])
+        config["inner_group_num"] = rng.randint(1, 2)
     if family != "distilbert":
         return config
     names = {
