@@ -1,18 +1,28 @@
-"""Llama with a difference: smollm3, ernie4_5, hunyuan_v1_dense, seed_oss and helium."""
+"""Llama with a difference: gemma, smollm3, ernie4_5, hunyuan_v1_dense, seed_oss and helium."""
 
+from dataclasses import replace
 from typing import Any
 
 from sympy import Expr
 
 from lifesym import symbols as sym
 from lifesym.blocks import DecoderLayer
-from lifesym.families.base import Count, Decoder, Family, layer_kinds, refuse
+from lifesym.families.base import Count, Decoder, Family, activation, layer_kinds, refuse
 from lifesym.families.hybrid import attention
 from lifesym.families.llama import BiasedConfig, LlamaConfig
 from lifesym.families.mixed import mixed_sections
 from lifesym.families.moe import llama_ends, pre_norm_layer
 from lifesym.families.stacked import RMS, mlp, stacked
 from lifesym.model import Model
+
+
+class GemmaConfig(LlamaConfig, kw_only=True):
+    """``gelu`` is what early files call its approximation by tanh."""
+
+    head_dim: Count = 256
+    hidden_act: str = "gelu_pytorch_tanh"
+    tie_word_embeddings: bool = True
+    use_bidirectional_attention: bool | None = None
 
 
 class SmolLm3Config(BiasedConfig, kw_only=True):
@@ -67,6 +77,19 @@ def _biases(c: LlamaConfig) -> dict[str, Any]:
     return {"qkv_bias": c.attention_bias, "out_bias": c.attention_bias}
 
 
+def gemma(c: GemmaConfig, name: str) -> Model:
+    """Gemma 1: wide heads, a gated GELU, scaled and tied embeddings."""
+    refuse(bool(c.use_bidirectional_attention), "key 'use_bidirectional_attention': true")
+    function = activation("gelu_pytorch_tanh" if c.hidden_act == "gelu" else c.hidden_act)
+
+    def layer(_: Expr | None) -> DecoderLayer:
+        mixer = attention(rotary_dim=sym.head_dim, **_biases(c))
+        return pre_norm_layer(mixer, replace(mlp(c), activation=function))
+
+    ends = Decoder(norm=RMS, tied=c.tie_word_embeddings, scaled=True)
+    return stacked(c, name, layer, ends)
+
+
 def smollm3(c: SmolLm3Config, name: str) -> Model:
     """SmolLM 3: Llama whose every fourth layer has no positions."""
     depth = c.num_hidden_layers
@@ -113,6 +136,7 @@ def helium(c: HeliumConfig, name: str) -> Model:
 
 
 FAMILIES = {
+    "gemma": Family(GemmaConfig, gemma, "gemma-2b", ignored="hidden_activation"),
     "smollm3": Family(SmolLm3Config, smollm3, "smollm3-3b", ignored="max_window_layers"),
     "ernie4_5": Family(ErnieConfig, ernie, "ernie-4.5-0.3b"),
     "hunyuan_v1_dense": Family(HunyuanConfig, hunyuan, "hunyuan-4b", ignored="eod_token_id"),

@@ -97,6 +97,29 @@ def glm(rng: Random) -> Config:
     return decoder(rng, family, **maybe(rng, "attention_bias"))
 
 
+def gemma(rng: Random) -> Config:
+    """Scaled embeddings."""
+    return decoder(rng, "gemma", hidden_act="gelu", **maybe(rng, "attention_bias"))
+
+
+def ernie4_5_moe(rng: Random) -> Config:
+    """Experts in an interval of layers."""
+    config = decoder(
+        rng,
+        "ernie4_5_moe",
+        num_hidden_layers=4,
+        moe_num_experts=4,
+        moe_k=rng.randint(1, 4),
+        moe_num_shared_experts=rng.randint(0, 2),
+        moe_intermediate_size=rng.randint(5, 20),
+        moe_layer_start_index=rng.randint(0, 2),
+        moe_layer_end_index=rng.choice([-1, 2]),
+        moe_layer_interval=rng.randint(1, 2),
+        **maybe(rng, "use_bias"),
+    )
+    return derived(config)
+
+
 def smollm3(rng: Random) -> Config:
     """Layers that rotate nothing."""
     interval = {"no_rope_layer_interval": rng.randint(1, 3)}
@@ -138,6 +161,8 @@ FAMILIES: tuple[Callable[[Random], Any], ...] = (
     nemotron,
     phi,
     glm,
+    gemma,
+    ernie4_5_moe,
     smollm3,
     ernie4_5,
     hunyuan_v1_dense,
