@@ -150,7 +150,7 @@ def _bare(architectures: list[str] | None) -> bool:
 
 
 def bert(c: BertConfig, name: str) -> Model:
-    """BERT."""
+    """BERT: its masked-LM head, or alone with its pooler."""
     return _encoder(c, name)
 
 
@@ -168,7 +168,7 @@ def albert(c: AlbertConfig, name: str) -> Model:
 
 
 def distilbert(c: DistilBertConfig, name: str) -> Model:
-    """DistilBERT."""
+    """DistilBERT: BERT without token types and pooler."""
     same = BertConfig(
         model_type=c.model_type,
         vocab_size=c.vocab_size,

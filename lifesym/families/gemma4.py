@@ -114,7 +114,7 @@ def _heads(c: Gemma4Config, kinds: list[bool]) -> dict[bool, _Heads]:
 
 
 def gemma4(c: Gemma4Config, name: str) -> Model:
-    """The language model without embeddings by layer and without shared caches."""
+    """Gemma 4 26B-A4B and 31B: no embeddings by layer, no shared caches."""
     refuse(
         c.hidden_size_per_layer_input != 0,
         "key 'hidden_size_per_layer_input': only 0 is modelled (no embeddings by layer)",
