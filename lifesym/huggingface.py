@@ -14,7 +14,7 @@ from typing import Any
 import msgspec
 
 from lifesym.errors import SpecError, nearest
-from lifesym.families import FAMILIES
+from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.families.base import ALIASES, HARMLESS, SUBCONFIGS, Family
 from lifesym.model import Model
 from lifesym.specs import convert, find, read_json
@@ -51,14 +51,14 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
     family = data.get("model_type")
     if family is None:
         raise SpecError(f"{where}: missing key 'model_type'")
-    if not isinstance(family, str) or family not in FAMILIES:
-        hint = nearest(str(family), FAMILIES)
-        known = ", ".join(sorted(FAMILIES))
+    if not isinstance(family, str) or family not in MODEL_TYPES:
+        hint = nearest(str(family), MODEL_TYPES)
+        known = ", ".join(sorted(MODEL_TYPES))
         raise SpecError(f"{where}: unknown model_type {family!r}{hint} (known: {known})")
-    chosen = FAMILIES[family]
+    chosen = FAMILIES[MODEL_TYPES[family]]
     written = data
     data = _rename(data, chosen, where)
-    _refuse_windows(data, chosen, where)
+    _refuse_unread(data, chosen, where)
     _report_unknown(data, chosen, where, strict)
     try:
         parsed = convert(data, chosen.config, where)
@@ -121,12 +121,14 @@ def _as_written(message: str, written: Mapping[str, Any], family: Family) -> str
     return message
 
 
-def _refuse_windows(data: Mapping[str, Any], family: Family, where: str) -> None:
-    """A window in a family that has none: its cache would be shorter than what is counted."""
+def _refuse_unread(data: Mapping[str, Any], family: Family, where: str) -> None:
+    """A window, or layers of their own, in a family that has none: a count would be wrong."""
+    kind = data["model_type"]
+    if data.get("per_layer_config") and "per_layer_config" not in _fields(family):
+        raise SpecError(f"{where}: key 'per_layer_config': not modelled for {kind!r}")
     if "sliding_window" in _fields(family) | set(family.ignored.split()):
         return
     if data.get("sliding_window") and data.get("use_sliding_window", True):
-        kind = data["model_type"]
         raise SpecError(f"{where}: key 'sliding_window': a window is not modelled for {kind!r}")
 
 

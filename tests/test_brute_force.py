@@ -292,6 +292,15 @@ def test_scores_and_values(
     check(AttentionValues(**shape, new=new, keys=keys, pairs=pairs), tally)
 
 
+@pytest.mark.parametrize(("new", "past"), [(1, 0), (1, 2), (1, 6), (7, 0), (9, 2), (4, 8)])
+def test_attention_in_chunks(new: int, past: int) -> None:
+    """A token sees what of its own chunk of three is not after it."""
+    block = Attention(hidden=1, heads=1, kv_heads=1, head_dim=1, window=Integer(3), chunked=True)
+    step = ForwardPass(batch=Integer(1), new=Integer(new), past=Integer(past), causal="exact")
+    seen = [(i, j) for i in range(past, past + new) for j in range(i + 1) if i // 3 == j // 3]
+    assert block.attended(step) == (new + min(past, 2), len(seen))
+
+
 @pytest.mark.parametrize(("rows", "length"), [(1, 1), (2, 3), (4, 5)])
 def test_softmax(rows: int, length: int) -> None:
     tally = Tally()

@@ -370,6 +370,17 @@ def test_specs_of_a_family_by_its_usual_name(run: CommandLine) -> None:
     )
     assert short | {"name": ""} == full | {"name": ""}
     assert "sliding_window" in short["keys"]
+    assert short["cache"][-1] == "layers_5, layers_6: that of an earlier layer"
+
+
+def test_specs_of_a_family_says_what_its_layers_are(run: CommandLine) -> None:
+    shown = json.loads(run("specs", "granitemoeshared", "--json").stdout)
+    assert shown["model types"] == ["granitemoe", "granitemoeshared"]
+    assert shown["feed-forward"] == ["layers: 8 of 40 experts, softmax"]
+    shown = json.loads(run("specs", "llama4", "--json").stdout)
+    assert shown["sections"] == "embed, 36 chunked_layers, 12 full_layers, head"
+    assert [line.split(": ")[0] for line in shown["attention"]] == ["chunked_layers", "full_layers"]
+    assert shown["cache"][0] == "chunked_layers: keys and values of the last 8191 tokens"
 
 
 def test_specs_lists_and_shows_sources(run: CommandLine) -> None:

@@ -82,6 +82,11 @@ def without(config: Json, *keys: str) -> Json:
 
 LLAMA3_ROPE = {"rope_type": "llama3", "factor": 8.0, "original_max_position_embeddings": 8192}
 ALTERNATE = ["sliding_attention", "full_attention"] * 2
+GEMMA4 = GROUPED | {
+    "model_type": "gemma4_text",
+    "hidden_size_per_layer_input": 0,
+    "layer_types": ALTERNATE,
+}
 SPELLINGS: dict[str, tuple[Json, Json]] = {
     "rope": (
         LLAMA | {"rope_theta": 5e5, "rope_scaling": LLAMA3_ROPE},
@@ -251,6 +256,11 @@ REFUSED: list[tuple[Json, str]] = [
     (GEMMA2 | {"num_key_value_heads": 3}, "key 'num_key_value_heads': 3 does not divide"),
     (GPT2 | {"add_cross_attention": True}, "key 'add_cross_attention': true is not modelled"),
     (FALCON | {"new_decoder_architecture": True, "parallel_attn": False}, "key 'parallel_attn'"),
+    (GEMMA4 | {"per_layer_config": {"1": {"head_dim": 4}}}, "full layers must be alike"),
+    (GEMMA4 | {"per_layer_config": {"9": {}}}, r"per_layer_config\[9\]': not one of 4 layers"),
+    (GEMMA4 | {"per_layer_config": {"0": {"head_dim": 0}}}, "Expected `int` >= 1"),
+    (GEMMA4 | {"per_layer_config": {"0": {"sliding_window": 7}}}, "'sliding_window' is not mod"),
+    (LLAMA | {"per_layer_config": {"0": {"head_dim": 4}}}, "not modelled for 'llama'"),
     ({"model_type": "gemma3", "text_config": 7}, "key 'text_config' must be an object"),
 ]
 

@@ -3,13 +3,14 @@
 from lifesym.blocks.altup import AltUpLayer, CloseStreams, OpenStreams
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
-from lifesym.blocks.cross import Closing, CrossAttention, RelativePositions
+from lifesym.blocks.cross import Closing, CrossAttention, LearnedPositions, RelativePositions
 from lifesym.blocks.encoder import AudioEmbed, EncoderEmbed, EncoderHead
 from lifesym.blocks.ends import Embed, Head
 from lifesym.blocks.experts import DenseAndExperts, MoE
 from lifesym.blocks.latent import LatentAttention
 from lifesym.blocks.layer import DecoderLayer
 from lifesym.blocks.mlp import MLP
+from lifesym.blocks.parallel import ParallelMixers
 from lifesym.blocks.recurrent import DeltaNet, Mamba, Mamba2
 from lifesym.blocks.rwkv import ChannelMix, TimeMix
 from lifesym.blocks.zamba import Link, SharedTransformer
@@ -33,12 +34,14 @@ __all__ = [
     "EncoderHead",
     "Head",
     "LatentAttention",
+    "LearnedPositions",
     "Link",
     "Mamba",
     "Mamba2",
     "MoE",
     "NormSpec",
     "OpenStreams",
+    "ParallelMixers",
     "RelativePositions",
     "SharedTransformer",
     "TimeMix",

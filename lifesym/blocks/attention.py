@@ -3,10 +3,10 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from sympy import Expr, S
+from sympy import Expr, S, sympify
 
 from lifesym.blocks.base import Block, Emitted
-from lifesym.nodes import Maximum, Minimum
+from lifesym.nodes import FloorDiv, Maximum, Minimum
 from lifesym.operators import (
     Activation,
     Alibi,
@@ -39,12 +39,17 @@ class Attention(Block):
         key_bias: keys have one too, where queries and values have.
         out_bias: bias on the output projection.
         rotary_dim: rotated elements of a head; 0 for models without rotary positions.
-        qk_norm: RMSNorm of queries and keys, over each head or over all heads together.
+        qk_norm: norm of queries and keys: over each head, with gains that heads share, without
+            any (``plain``) or with each head's own (``each``), or over all heads together.
+        qk_norm_kind: RMSNorm, or LayerNorm.
         relative: learned biases of relative positions on the scores.
         alibi: linear position biases on the scores.
         softcap: soft cap on the scores.
         sinks: one learned score a head that takes part in the softmax.
         window: sliding window: a token sees itself and the window - 1 tokens before it.
+        chunked: the window does not slide: a token sees the tokens of its own chunk up to itself.
+            The cache, and the rectangle of scores, are those of a sliding window as long.
+        query_scaled: queries are multiplied by a factor of their position.
         bidirectional: no causal mask and no cache (encoders).
         value_norm: values are normalized over each head, without gains.
         tied_values: values are the keys' projection, without one of their own.
@@ -62,12 +67,15 @@ class Attention(Block):
     key_bias: bool = True
     out_bias: bool = False
     rotary_dim: Size = 0
-    qk_norm: Literal["none", "head", "all"] = "none"
+    qk_norm: Literal["none", "head", "plain", "each", "all"] = "none"
+    qk_norm_kind: Literal["rms", "layer"] = "rms"
     relative: bool = False
     alibi: bool = False
     softcap: bool = False
     sinks: bool = False
     window: Size | None = None
+    chunked: bool = False
+    query_scaled: bool = False
     bidirectional: bool = False
     value_norm: bool = False
     tied_values: bool = False
@@ -87,6 +95,9 @@ class Attention(Block):
             return keys, new * keys
         if self.window is None:
             return keys, new * past + new * (new + 1) / 2
+        if self.chunked:
+            before = _seen_in_chunks(past, self.window)
+            return keys, _seen_in_chunks(past + new, self.window) - before
         rising = Minimum(new, Maximum(S.Zero, self.window - past))
         pairs = rising * past + rising * (rising + 1) / 2 + (new - rising) * self.window
         return keys, pairs
@@ -111,13 +122,10 @@ class Attention(Block):
                     bias=self.qkv_bias and (self.key_bias or name != "attn_k"),
                 ),
             )
-        if self.qk_norm == "head":
-            yield "attn_q_norm", Norm(rows=tokens * self.heads, features=self.head_dim)
+        if self.qk_norm != "none":
+            yield "attn_q_norm", self._norm(tokens, self.heads)
             if not self.reuses:
-                yield "attn_k_norm", Norm(rows=tokens * self.kv_heads, features=self.head_dim)
-        elif self.qk_norm == "all":
-            yield "attn_q_norm", Norm(rows=tokens, features=width)
-            yield "attn_k_norm", Norm(rows=tokens, features=kv_width)
+                yield "attn_k_norm", self._norm(tokens, self.kv_heads)
         if self.value_norm:
             rows = tokens * self.kv_heads
             yield "attn_v_norm", Norm(rows=rows, features=self.head_dim, affine=False)
@@ -131,6 +139,8 @@ class Attention(Block):
                     rotary_dim=self.rotary_dim,
                 ),
             )
+        if self.query_scaled:
+            yield "attn_q_scale", Scale(elements=tokens * width)
         if not (self.bidirectional or self.reuses):
             per_head = 2 * self.head_dim
             limit = None if self.window is None else self.window - 1
@@ -146,6 +156,20 @@ class Attention(Block):
         yield (
             "attn_o",
             Linear(tokens=tokens, in_features=width, out_features=out_features, bias=self.out_bias),
+        )
+
+    def _norm(self, tokens: Expr, heads: Size) -> Norm:
+        """The norm of so many heads' queries or keys."""
+        if self.qk_norm == "all":
+            return Norm(rows=tokens, features=heads * self.head_dim, kind=self.qk_norm_kind)
+        own = self.qk_norm == "each"
+        return Norm(
+            rows=tokens * heads,
+            features=self.head_dim,
+            kind=self.qk_norm_kind,
+            affine=self.qk_norm != "plain",
+            bias=not own,
+            sets=heads if own else 1,
         )
 
     def _core(self, step: ForwardPass) -> Emitted:
@@ -182,3 +206,10 @@ class Attention(Block):
         """Keys and values of every token, or of the last window - 1 tokens."""
         held = tokens if self.window is None else Minimum(tokens, self.window - 1)
         return held * self.per_token(mla)
+
+
+def _seen_in_chunks(tokens: Expr, chunk: Size) -> Expr:
+    """Pairs of the first so many tokens of a sequence: those of whole chunks, and of the last."""
+    whole = FloorDiv(tokens, sympify(chunk))
+    rest = tokens - whole * chunk
+    return whole * chunk * (chunk + 1) / 2 + rest * (rest + 1) / 2

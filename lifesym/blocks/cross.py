@@ -30,6 +30,7 @@ class CrossAttention(Block):
         heads: heads of queries, keys and values.
         head_dim: size of a head.
         bias: biases on the query, value and output projections.
+        key_bias: keys have one too, where values have.
         source: positions of the encoder.
     """
 
@@ -37,6 +38,7 @@ class CrossAttention(Block):
     heads: Size
     head_dim: Size
     bias: bool = False
+    key_bias: bool = False
     source: Size = sym.source
 
     def operators(self, step: ForwardPass) -> Emitted:
@@ -49,7 +51,7 @@ class CrossAttention(Block):
         yield "cross_q", project(step.tokens, self.bias)
         if step.encode:
             positions = step.batch * self.source
-            yield "cross_k", project(positions, bias=False)
+            yield "cross_k", project(positions, self.bias and self.key_bias)
             yield "cross_v", project(positions, self.bias)
             yield (
                 "cross_append",
@@ -102,6 +104,33 @@ class RelativePositions(Block):
             "relative_positions",
             Embedding(tokens=pairs, rows=self.buckets, features=self.heads, role="positions"),
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedPositions(Block):
+    """A table of positions added to embeddings that another section looks up, and their norm.
+
+    Attributes:
+        rows: rows of the table.
+        hidden: size of the residual stream.
+        norm: norm of the sum.
+    """
+
+    rows: Size
+    hidden: Size
+    norm: NormSpec
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Look-up, sum, norm."""
+        table = Embedding(
+            tokens=step.tokens,
+            rows=self.rows,
+            features=self.hidden,
+            added=True,
+            role="positions",
+        )
+        yield "positions", table
+        yield "embedding_norm", self.norm.over(step.tokens)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -104,6 +104,7 @@ class EncoderHead(Block):
         vocab: number of logits.
         activation: of the transform.
         tied: the decoder is the token embedding.
+        spare_bias: an untied head stores a second bias that nothing reads.
         pooled: the bare encoder has a pooler.
     """
 
@@ -112,6 +113,7 @@ class EncoderHead(Block):
     vocab: Size
     activation: str
     tied: bool = True
+    spare_bias: bool = False
     pooled: bool = True
 
     def operators(self, step: ForwardPass) -> Emitted:
@@ -130,7 +132,14 @@ class EncoderHead(Block):
         yield "lm_head", NormSpec(features=self.width, kind="layer").over(tokens)
         yield (
             "lm_head",
-            LMHead(tokens=tokens, hidden=self.width, vocab=self.vocab, tied=self.tied, bias=True),
+            LMHead(
+                tokens=tokens,
+                hidden=self.width,
+                vocab=self.vocab,
+                tied=self.tied,
+                bias=True,
+                spare=self.vocab if self.spare_bias and not self.tied else 0,
+            ),
         )
 
     def _dense(self, tokens: Size, outputs: Size) -> Linear:

@@ -26,6 +26,7 @@ class MoE(Block):
         router_bias: the router has a bias.
         sigmoid: scores are sigmoids instead of a softmax.
         shared: intermediate size of the shared experts together; None without them.
+        shared_bias: shared experts' projections have biases.
         shared_gate: a learned sigmoid gate a token on the shared experts' output.
         latent: size of the projection that routed experts see; None where they see the input.
     """
@@ -40,6 +41,7 @@ class MoE(Block):
     router_bias: bool = False
     sigmoid: bool = False
     shared: Size | None = None
+    shared_bias: bool = False
     shared_gate: bool = False
     latent: Size | None = None
 
@@ -83,6 +85,7 @@ class MoE(Block):
             intermediate=self.shared,
             activation=self.activation,
             gated=self.gated,
+            bias=self.shared_bias,
         )
         for _, operator in shared.over(tokens):
             yield "moe_shared", operator

@@ -8,6 +8,7 @@ from lifesym.blocks.base import Block, Emitted
 from lifesym.operators import (
     Activation,
     Linear,
+    Scale,
 )
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
@@ -24,6 +25,7 @@ class MLP(Block):
         gated: a gate projection whose activation multiplies the up projection.
         fused: gate and up in one projection.
         bias: biases on every projection.
+        scaled: gate and output are multiplied by constants.
         prefix: how its operators' names begin.
     """
 
@@ -33,6 +35,7 @@ class MLP(Block):
     gated: bool = True
     fused: bool = False
     bias: bool = False
+    scaled: bool = False
     prefix: str = "mlp"
 
     def operators(self, step: ForwardPass) -> Emitted:
@@ -49,6 +52,8 @@ class MLP(Block):
             if self.gated:
                 yield f"{self.prefix}_gate", Linear(**wide, out_features=self.intermediate)
             yield f"{self.prefix}_up", Linear(**wide, out_features=self.intermediate)
+        if self.scaled:
+            yield f"{self.prefix}_gate_scale", Scale(elements=tokens * self.intermediate)
         yield (
             f"{self.prefix}_act",
             Activation(
@@ -64,3 +69,5 @@ class MLP(Block):
                 bias=self.bias,
             ),
         )
+        if self.scaled:
+            yield f"{self.prefix}_out_scale", Scale(elements=tokens * self.hidden)

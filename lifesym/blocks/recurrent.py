@@ -16,6 +16,7 @@ from lifesym.operators import (
     DualScan,
     Linear,
     Norm,
+    Scale,
     SelectiveScan,
 )
 from lifesym.operators.recurrent import STATE_BITS
@@ -113,7 +114,7 @@ class Mamba(RecurrentBlock):
 
 @dataclass(frozen=True, kw_only=True)
 class Mamba2(RecurrentBlock):
-    """A state space of heads, scanned in chunks; its output is gated, then normalized.
+    """A state space of heads, scanned in chunks; its output is gated, and usually normalized.
 
     Attributes:
         hidden: size of input and output.
@@ -125,7 +126,10 @@ class Mamba2(RecurrentBlock):
         chunk: tokens of a chunk.
         activation: activation function after the convolution.
         conv_bias: bias of the convolution.
-        bias: biases of the input and output projections.
+        bias: bias of the input projection, and of the output's unless given.
+        out_bias: bias of the output projection.
+        norm: the output is normalized.
+        scaled: what the input projection gives is multiplied by constants.
     """
 
     hidden: Size
@@ -138,20 +142,21 @@ class Mamba2(RecurrentBlock):
     activation: str = "silu"
     conv_bias: bool = True
     bias: bool = False
+    out_bias: bool | None = None
+    norm: bool = True
+    scaled: bool = False
 
     def operators(self, step: ForwardPass) -> Emitted:
         """One input projection for gate, channels, B, C and time steps; then as `Mamba`."""
         tokens, inner = step.tokens, self.heads * self.head_dim
         shape = {"batch": step.batch, "new": step.new}
-        yield (
-            "mamba2_mixer:in_proj",
-            Linear(
-                tokens=tokens,
-                in_features=self.hidden,
-                out_features=inner + self._channels + self.heads,
-                bias=self.bias,
-            ),
+        wide = inner + self._channels + self.heads
+        projected = Linear(
+            tokens=tokens, in_features=self.hidden, out_features=wide, bias=self.bias
         )
+        yield "mamba2_mixer:in_proj", projected
+        if self.scaled:
+            yield "mamba2_mixer:mixer", Scale(elements=tokens * wide)
         conv = CausalConv(
             **shape,
             started=Minimum(step.past, 1),
@@ -175,10 +180,12 @@ class Mamba2(RecurrentBlock):
         )
         gate = Activation(elements=tokens * inner, function="silu", gated=True)
         yield "mamba2_mixer:mixer", gate
-        yield "mamba2_mixer:mixer", Norm(rows=tokens, features=inner)
+        if self.norm:
+            yield "mamba2_mixer:mixer", Norm(rows=tokens, features=inner)
+        biased = self.bias if self.out_bias is None else self.out_bias
         yield (
             "mamba2_mixer:out_proj",
-            Linear(tokens=tokens, in_features=inner, out_features=self.hidden, bias=self.bias),
+            Linear(tokens=tokens, in_features=inner, out_features=self.hidden, bias=biased),
         )
 
     @property

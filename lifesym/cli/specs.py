@@ -31,7 +31,7 @@ def _plain(value: Any) -> str:
         return "not known"
     if isinstance(value, list):
         shown = dict.fromkeys(map(str, value))
-        return ", ".join(shown)
+        return ("\n" if any(": " in text for text in shown) else ", ").join(shown)
     return str(value)
 
 
@@ -115,8 +115,10 @@ def _print_all(found: dict[str, Any]) -> None:
 def _one(name: str) -> dict[str, Any]:
     from lifesym.devices import aliases, load_hardware  # noqa: PLC0415
     from lifesym.errors import SpecError, nearest  # noqa: PLC0415
-    from lifesym.families import FAMILIES  # noqa: PLC0415
+    from lifesym.families import FAMILIES, MODEL_TYPES  # noqa: PLC0415
     from lifesym.formats import known_formats  # noqa: PLC0415
+    from lifesym.huggingface import load_model  # noqa: PLC0415
+    from lifesym.report.structure import sections, structure  # noqa: PLC0415
     from lifesym.specs import names, read_json, root  # noqa: PLC0415
 
     if name in names("models"):
@@ -134,11 +136,18 @@ def _one(name: str) -> dict[str, Any]:
     if name in known_formats():
         stored = known_formats()[name]
         return {"kind": "format", "bits": float(stored.bits_per_value), "native": stored.native}
-    spelt = name if name in FAMILIES else f"{name}_text"  # the language model of a multimodal one
-    if spelt in FAMILIES:
-        family = FAMILIES[spelt]
-        keys = ", ".join(family.config.__struct_fields__)
-        doc = " ".join(str(family.build.__doc__).split())
-        return {"kind": "family", "supports": doc, "example": family.example, "keys": keys}
-    known = [*names("models"), *names("hardware"), *aliases(), *known_formats(), *FAMILIES]
+    spelt = name if name in MODEL_TYPES else f"{name}_text"  # the language model of several
+    if spelt in MODEL_TYPES:
+        family = FAMILIES[MODEL_TYPES[spelt]]
+        model = load_model(family.example)
+        return {
+            "kind": "family",
+            "supports": " ".join(str(family.build.__doc__).split()),
+            "model types": [MODEL_TYPES[spelt], *family.kin],
+            "example": family.example,
+            "sections": sections(model),
+            **structure(model),
+            "keys": ", ".join(family.config.__struct_fields__),
+        }
+    known = [*names("models"), *names("hardware"), *aliases(), *known_formats(), *MODEL_TYPES]
     raise SpecError(f"{name!r} is not in the database{nearest(name, known)}")

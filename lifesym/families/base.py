@@ -77,7 +77,7 @@ class Family(msgspec.Struct, frozen=True):
         example: a config in the database that has the family's usual structure.
         aliases: other spellings of keys.
         ignored: keys, separated by spaces, that change nothing in this family.
-        supports: what is modelled, for `lifesym specs`.
+        kin: other model types whose configs are read in the same way.
     """
 
     config: type[Config]
@@ -85,7 +85,7 @@ class Family(msgspec.Struct, frozen=True):
     example: str
     aliases: dict[str, str] = {}
     ignored: str = ""
-    supports: str = ""
+    kin: tuple[str, ...] = ()
 
 
 def activation(name: str, key: str = "hidden_act") -> str:

@@ -38,7 +38,7 @@ class BertConfig(Config, kw_only=True):
 
 
 class AlbertConfig(BertConfig, kw_only=True):
-    """One group of layers, one layer a group: what every published ALBERT has."""
+    """Layers of a group share their weights; published ALBERTs have one group of one layer."""
 
     embedding_size: Count = 128
     num_hidden_groups: Count = 1
@@ -64,8 +64,10 @@ def _encoder(
     name: str,
     *,
     width: int | None = None,
-    shared: bool = False,
+    groups: int | None = None,
+    inner: int = 1,
     pooled: bool = True,
+    spare_bias: bool = True,
     reserved: int = 0,
 ) -> Model:
     refuse(c.is_decoder, "key 'is_decoder': true is not modelled")
@@ -113,11 +115,18 @@ def _encoder(
         vocab=sym.vocab,
         activation=function,
         tied=c.tie_word_embeddings,
+        spare_bias=spare_bias,
         pooled=pooled,
     )
     sections = (
         Section(label="embed", count=1, block=embed),
-        Section(label="layers", count=sym.layers, block=layer, shared=shared),
+        Section(
+            label="layers",
+            count=sym.layers * inner,
+            block=layer,
+            shared=groups is not None,
+            copies=(groups or 1) * inner,
+        ),
         Section(label="head", count=1, block=head),
     )
     sizes = numbers(
@@ -141,7 +150,7 @@ def _bare(architectures: list[str] | None) -> bool:
 
 
 def bert(c: BertConfig, name: str) -> Model:
-    """BERT."""
+    """BERT: its masked-LM head, or alone with its pooler."""
     return _encoder(c, name)
 
 
@@ -151,14 +160,15 @@ def roberta(c: BertConfig, name: str) -> Model:
 
 
 def albert(c: AlbertConfig, name: str) -> Model:
-    """ALBERT: narrow embeddings, and one set of weights for all layers."""
-    refuse(c.num_hidden_groups != 1, "key 'num_hidden_groups': only 1 is modelled")
-    refuse(c.inner_group_num != 1, "key 'inner_group_num': only 1 is modelled")
-    return _encoder(c, name, width=c.embedding_size, shared=True)
+    """ALBERT: narrow embeddings, and sets of weights that layers share, mostly one for all."""
+    groups, inner = c.num_hidden_groups, c.inner_group_num
+    layers = c.num_hidden_layers
+    refuse(groups > layers, f"key 'num_hidden_groups': {groups} groups of only {layers} layers")
+    return _encoder(c, name, width=c.embedding_size, groups=groups, inner=inner)
 
 
 def distilbert(c: DistilBertConfig, name: str) -> Model:
-    """DistilBERT."""
+    """DistilBERT: BERT without token types and pooler."""
     same = BertConfig(
         model_type=c.model_type,
         vocab_size=c.vocab_size,
@@ -172,7 +182,7 @@ def distilbert(c: DistilBertConfig, name: str) -> Model:
         tie_word_embeddings=c.tie_word_embeddings,
         architectures=c.architectures,
     )
-    return _encoder(same, name, pooled=False)
+    return _encoder(same, name, pooled=False, spare_bias=False)
 
 
 FAMILIES = {

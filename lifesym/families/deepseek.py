@@ -89,7 +89,10 @@ def _dense(c: DeepseekConfig) -> list[bool]:
 
 
 def deepseek(c: DeepseekConfig, name: str) -> Model:
-    """V2 routes by softmax, the others by sigmoid; the bias they add to the scores is a buffer."""
+    """DeepSeek V2 and V3, Kimi K2, GLM 4.7 Flash: latent attention, shared experts, dense layers.
+
+    V2 routes by softmax, the others by sigmoid; the bias they add to the scores is a buffer.
+    """
     refuse(c.moe_layer_freq != 1, "key 'moe_layer_freq': only 1 is modelled")
     refuse(c.mlp_bias, "key 'mlp_bias': true is not modelled")
     refuse(

@@ -72,7 +72,7 @@ def _kinds(c: Gemma3nConfig) -> list[Kind]:
 
 
 def gemma3n(c: Gemma3nConfig, name: str) -> Model:
-    """The language model; layers that reuse a cache have no key and value projections."""
+    """Gemma 3n: streams, embeddings by layer; layers that reuse a cache project no keys."""
     grouped(c.num_attention_heads, c.num_key_value_heads)
     function = activation(c.hidden_activation)
     kinds = Counter(_kinds(c))

@@ -78,7 +78,7 @@ class JambaConfig(Config, kw_only=True):
 
 
 def jamba(c: JambaConfig, name: str) -> Model:
-    """Mamba layers that normalize time steps, B and C, among attention without positions."""
+    """Jamba: Mamba layers that normalize time steps, B and C, among attention without positions."""
     for part in ("expert", "attn"):
         offset, period = getattr(c, f"{part}_layer_offset"), getattr(c, f"{part}_layer_period")
         refuse(

@@ -223,6 +223,6 @@ FAMILIES = {
     "mistral": Family(MistralConfig, mistral, "mistral-7b-v0.1"),
     "ministral3": Family(MinistralConfig, mistral, "ministral-3-14b"),
     "qwen2": Family(QwenConfig, qwen2, "qwen2.5-7b"),
-    "qwen3": Family(Qwen3Config, qwen3, "qwen3-8b"),
+    "qwen3": Family(Qwen3Config, qwen3, "qwen3-8b", kin=("qwen3_vl_text",)),
     "phi3": Family(PhiConfig, phi3, "phi-3-mini-4k"),
 }

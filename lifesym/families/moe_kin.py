@@ -1,4 +1,4 @@
-"""More mixtures of experts: granitemoe, phimoe, dbrx and minimax_m2."""
+"""More mixtures of experts: phimoe, dbrx and minimax_m2."""
 
 from dataclasses import replace
 from typing import Any
@@ -24,21 +24,21 @@ from lifesym.families.moe import moe_sizes, pre_norm_layer, rotary_attention
 from lifesym.model import Model, Section
 
 
-class GraniteMoeConfig(LlamaConfig, kw_only=True):
-    """``intermediate_size`` is that of one expert; four constants scale the residual stream."""
+class ExpertsConfig(LlamaConfig, kw_only=True):
+    """``intermediate_size`` is that of one expert."""
 
     num_local_experts: Count
     num_experts_per_tok: Count
 
 
-class PhimoeConfig(GraniteMoeConfig, kw_only=True):
+class PhimoeConfig(ExpertsConfig, kw_only=True):
     """LayerNorms, and biases in the attention and on the LM head."""
 
     lm_head_bias: bool = False
     sliding_window: Count | None = None
 
 
-class MinimaxConfig(GraniteMoeConfig, kw_only=True):
+class MinimaxConfig(ExpertsConfig, kw_only=True):
     """Sigmoid scores; queries and keys normalized over all heads; partial rotary embedding."""
 
     rotary_dim: Count | None = None
@@ -98,7 +98,7 @@ def _layers(block: Any) -> tuple[Section, ...]:
     return (Section(label="layers", count=sym.layers, block=block),)
 
 
-def _moe_sizes(c: GraniteMoeConfig, **more: int | None) -> dict[Any, int]:
+def _moe_sizes(c: ExpertsConfig, **more: int | None) -> dict[Any, int]:
     return moe_sizes(
         c,
         experts=c.num_local_experts,
@@ -107,20 +107,6 @@ def _moe_sizes(c: GraniteMoeConfig, **more: int | None) -> dict[Any, int]:
         layers=c.num_hidden_layers,
         **more,
     )
-
-
-def granitemoe(c: GraniteMoeConfig, name: str) -> Model:
-    """Granite MoE: Mixtral whose embeddings, residual branches and logits are scaled."""
-    bias = c.attention_bias
-    layer = pre_norm_layer(rotary_attention(qkv_bias=bias, out_bias=bias), _experts(c.hidden_act))
-    ends = Decoder(
-        norm=NormSpec(features=sym.hidden),
-        tied=c.tie_word_embeddings,
-        scaled=True,
-        head_scaled=True,
-    )
-    sections = ends.around(_layers(replace(layer, scaled=True)))
-    return assemble(name, c.model_type, sections, _moe_sizes(c))
 
 
 def phimoe(c: PhimoeConfig, name: str) -> Model:
@@ -176,12 +162,6 @@ def dbrx(c: DbrxConfig, name: str) -> Model:
 
 
 FAMILIES = {
-    "granitemoe": Family(
-        GraniteMoeConfig,
-        granitemoe,
-        "granite-3.1-3b-a800m",
-        ignored="attention_multiplier embedding_multiplier logits_scaling residual_multiplier",
-    ),
     "phimoe": Family(PhimoeConfig, phimoe, "phi-3.5-moe", ignored="input_jitter_noise"),
     "dbrx": Family(
         DbrxConfig, dbrx, "dbrx", ignored="emb_pdrop max_seq_len num_key_value_heads resid_pdrop"

@@ -34,7 +34,7 @@ class MptConfig(Config, kw_only=True):
 
 
 def mpt(c: MptConfig, name: str) -> Model:
-    """ALiBi, fused QKV, plain MLPs, no biases; the clamp of some checkpoints is not counted."""
+    """MPT: ALiBi, fused QKV, plain MLPs, no biases; some checkpoints' clamp is not counted."""
     attention = c.attn_config
     refuse(not attention.alibi, "key 'attn_config.alibi': false is not modelled")
     refuse(

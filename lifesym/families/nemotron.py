@@ -143,7 +143,7 @@ def _mixers(c: NemotronHConfig) -> dict[str, tuple[str, Symbol | None, Block]]:
 
 
 def nemotron_h(c: NemotronHConfig, name: str) -> Model:
-    """Experts are not gated and may see a projection of the tokens; attention has no positions."""
+    """Nemotron-H and 3: plain experts, which may see a projection; attention without positions."""
     _check(c)
     kinds = block_kinds(c)
     norm = NormSpec(features=sym.hidden)

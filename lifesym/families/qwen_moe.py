@@ -126,5 +126,6 @@ FAMILIES = {
         "qwen3-30b-a3b",
         {"num_local_experts": "num_experts"},
         ignored="max_window_layers",
+        kin=("qwen3_vl_moe_text",),
     ),
 }

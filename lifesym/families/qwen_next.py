@@ -103,9 +103,10 @@ def _mlps(c: QwenNextConfig) -> tuple[list[bool], dict[bool, Block]]:
 
 
 def qwen_next(c: QwenNextConfig, name: str) -> Model:
-    """Queries and keys normalized and partly rotated; Qwen3.5 has four input projections, not two.
+    """Qwen3-Next and 3.5: gated delta nets, and gated attention with partly rotated heads.
 
-    Qwen3.5 checkpoints are multimodal: the vision tower is not part of the formula.
+    Qwen3.5 has four input projections in a delta net, not two. Its checkpoints are
+    multimodal: the vision tower is not part of the formula.
     """
     _check(c)
     full = _full(c)

@@ -18,7 +18,7 @@ class RwkvConfig(Config, kw_only=True):
 
 
 def rwkv(c: RwkvConfig, name: str) -> Model:
-    """The embedding is normalized once, then every layer has time and channel mixing."""
+    """RWKV-4: the embedding is normalized once, then every layer has time and channel mixing."""
     refuse(
         c.attention_hidden_size not in (None, c.hidden_size),
         f"key 'attention_hidden_size': only hidden_size = {c.hidden_size} is modelled",

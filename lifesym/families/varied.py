@@ -1,4 +1,4 @@
-"""Decoders whose layers differ in heads or widths: openelm, deci (DeciLM) and nemotron-nas.
+"""Decoders whose layers differ in heads or widths: openelm and deci (DeciLM).
 
 Layers that are alike are one section, whatever their order: the cost of a pass is a sum. What
 differs stands as numbers in the layer, what all share as symbols.
@@ -8,7 +8,6 @@ from collections import Counter
 from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-import msgspec
 from sympy import Integer
 
 from lifesym import symbols as sym
@@ -63,49 +62,6 @@ class DeciConfig(Config, kw_only=True):
     tie_word_embeddings: bool = False
 
 
-class NasAttention(msgspec.Struct, kw_only=True):
-    """A layer's attention: query heads a key-value head, or none at all."""
-
-    n_heads_in_group: Count | None = None
-    no_op: bool = False
-    replace_with_linear: bool = False
-    sparsify: Any = None
-    window_length: int | None = None
-    num_sink_tokens: int | None = None
-
-
-class NasMlp(msgspec.Struct, kw_only=True):
-    """A layer's MLP: its multiplier, or none at all."""
-
-    ffn_mult: float | None = None
-    no_op: bool = False
-    replace_with_linear: bool = False
-    sparsify: Any = None
-
-
-class NasBlock(msgspec.Struct):
-    """One layer of nemotron-nas."""
-
-    attention: NasAttention
-    ffn: NasMlp
-
-
-class NasConfig(Config, kw_only=True):
-    """A list of layer descriptions."""
-
-    hidden_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
-    vocab_size: Count
-    block_configs: list[NasBlock]
-    intermediate_size: Count | None = None
-    num_key_value_heads: Count | None = None
-    hidden_act: str = "silu"
-    attention_bias: bool = False
-    mlp_bias: bool = False
-    tie_word_embeddings: bool = False
-
-
 def alike(layers: Sequence[Hashable], make: Callable[[Any], DecoderLayer]) -> tuple[Section, ...]:
     """One section for each kind of layer, in the order of first appearance."""
     kinds = Counter(layers)
@@ -115,7 +71,8 @@ def alike(layers: Sequence[Hashable], make: Callable[[Any], DecoderLayer]) -> tu
     )
 
 
-def _layer(attention: Attention | None, mlp: MLP | None) -> DecoderLayer:
+def varied_layer(attention: Attention | None, mlp: MLP | None) -> DecoderLayer:
+    """A layer that may lack its attention or its MLP."""
     return DecoderLayer(
         hidden=sym.hidden,
         mixer=attention,
@@ -149,7 +106,7 @@ def openelm(c: OpenElmConfig, name: str) -> Model:
         mlp = MLP(
             hidden=sym.hidden, intermediate=width, activation=function, gated=gated, fused=gated
         )
-        return _layer(attention, mlp)
+        return varied_layer(attention, mlp)
 
     kinds = list(zip(c.num_query_heads, c.num_kv_heads, widths, strict=True))
     ends = Decoder(norm=NORM, tied=c.share_input_output_layers)
@@ -173,9 +130,9 @@ def deci(c: DeciConfig, name: str) -> Model:
     function = activation(c.hidden_act)
 
     def make(kv_heads: int) -> DecoderLayer:
-        attention = _llama_attention(grouped(c.num_attention_heads, kv_heads), c.attention_bias)
+        attention = llama_attention(grouped(c.num_attention_heads, kv_heads), c.attention_bias)
         mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
-        return _layer(attention, mlp)
+        return varied_layer(attention, mlp)
 
     ends = Decoder(norm=NORM, tied=c.tie_word_embeddings)
     sizes = numbers(
@@ -188,7 +145,8 @@ def deci(c: DeciConfig, name: str) -> Model:
     return assemble(name, c.model_type, ends.around(alike(kv, make)), sizes)
 
 
-def _llama_attention(kv_heads: int, bias: bool) -> Attention:
+def llama_attention(kv_heads: int, bias: bool) -> Attention:
+    """Rotary attention with so many key-value heads."""
     return Attention(
         hidden=sym.hidden,
         heads=sym.heads,
@@ -200,63 +158,6 @@ def _llama_attention(kv_heads: int, bias: bool) -> Attention:
     )
 
 
-def nemotron_nas(c: NasConfig, name: str) -> Model:
-    """Nemotron by architecture search: layers without attention, MLPs of many widths."""
-    refuse(
-        len(c.block_configs) != c.num_hidden_layers,
-        f"key 'block_configs': {len(c.block_configs)} entries for {c.num_hidden_layers} layers",
-    )
-    function = activation(c.hidden_act)
-    kinds = []
-    for i, block in enumerate(c.block_configs):
-        for part in (block.attention, block.ffn):
-            refuse(
-                part.replace_with_linear or bool(part.sparsify),
-                f"key 'block_configs[{i}]': linear or sparse replacements are not modelled",
-            )
-        refuse(
-            block.attention.window_length is not None or bool(block.attention.num_sink_tokens),
-            f"key 'block_configs[{i}].attention': windows and sinks are not modelled",
-        )
-        kinds.append((_kv_heads(c, block, i), _width(c, block, i)))
-
-    def make(kind: tuple[int | None, int | None]) -> DecoderLayer:
-        kv_heads, width = kind
-        attention = None if kv_heads is None else _llama_attention(kv_heads, c.attention_bias)
-        mlp = None
-        if width is not None:
-            mlp = MLP(hidden=sym.hidden, intermediate=width, activation=function, bias=c.mlp_bias)
-        return _layer(attention, mlp)
-
-    ends = Decoder(norm=NORM, tied=c.tie_word_embeddings)
-    sizes = numbers(
-        hidden=c.hidden_size,
-        heads=c.num_attention_heads,
-        head_dim=per_head(c.hidden_size, c.num_attention_heads),
-        vocab=c.vocab_size,
-    )
-    return assemble(name, c.model_type, ends.around(alike(kinds, make)), sizes)
-
-
-def _kv_heads(c: NasConfig, block: NasBlock, i: int) -> int | None:
-    if block.attention.no_op:
-        return None
-    group = block.attention.n_heads_in_group
-    where = f"block_configs[{i}].attention.n_heads_in_group"
-    if group is None or c.num_attention_heads % group:
-        refuse(True, f"key {where!r}: must divide num_attention_heads = {c.num_attention_heads}")
-    return c.num_attention_heads // (group or 1)
-
-
-def _width(c: NasConfig, block: NasBlock, i: int) -> int | None:
-    if block.ffn.no_op:
-        return None
-    factor = block.ffn.ffn_mult
-    refuse(not factor or factor <= 0, f"key 'block_configs[{i}].ffn.ffn_mult': must be above 0")
-    width = int(2 * (factor or 0) * c.hidden_size / 3)
-    return -(-width // 256) * 256
-
-
 FAMILIES = {
     "openelm": Family(
         OpenElmConfig,
@@ -266,5 +167,4 @@ FAMILIES = {
         "rope_freq_constant rope_max_length",
     ),
     "deci": Family(DeciConfig, deci, "decilm-7b", ignored="use_bfloat16"),
-    "nemotron-nas": Family(NasConfig, nemotron_nas, "llama-3.3-nemotron-super-49b"),
 }

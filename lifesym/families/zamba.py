@@ -99,7 +99,7 @@ def _shared(c: Zamba2Config) -> SharedTransformer:
 
 
 def zamba2(c: Zamba2Config, name: str) -> Model:
-    """Every layer has a Mamba-2 mixer; shared blocks take turns before the hybrid ones."""
+    """Zamba2: every layer has a Mamba-2 mixer; shared blocks take turns before the hybrid ones."""
     depth, given = c.num_hidden_layers, len(c.layers_block_type)
     refuse(given != depth, f"key 'layers_block_type': {given} entries for {depth} layers")
     for kind in c.layers_block_type:

@@ -102,6 +102,7 @@ class LMHead(Operator):
     r"""The projection to logits, $2 \cdot tokens \cdot hidden \cdot vocab$ FLOPs.
 
     A tied head owns no parameters, but its matrix (the embedding's) is still read in the pass.
+    ``spare`` learned values are stored beside it and never used.
 
     >>> from lifesym import symbols as sym
     >>> op = LMHead(tokens=sym.batch, hidden=sym.hidden, vocab=sym.vocab, tied=True)
@@ -114,21 +115,28 @@ class LMHead(Operator):
     vocab: Size
     tied: bool = False
     bias: bool = False
+    spare: Size = 0
 
     family: ClassVar[str] = "lm_head"
     counted: ClassVar[str] = "2 FLOPs a multiply-add; bias one addition a logit"
     reference: ClassVar[str] = "Press and Wolf, arXiv 1608.05859 (tied weights), section 3"
-    monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "hidden": "+", "vocab": "+"}
+    monotone: ClassVar[dict[str, Direction]] = {
+        "tokens": "+",
+        "hidden": "+",
+        "vocab": "+",
+        "spare": "0",
+    }
 
     @property
     def weight_roles(self) -> dict[str, Expr]:
-        """The matrix unless it is the embedding's, and the bias."""
+        """The matrix unless it is the embedding's, the bias, and what is spare."""
         roles = {} if self.tied else {"lm_head": self.hidden * self.vocab}
-        return roles | ({"vector": self.vocab} if self.bias else {})
+        vectors = (self.vocab if self.bias else S.Zero) + self.spare
+        return roles if vectors == 0 else roles | {"vector": vectors}
 
     @property
     def parameters(self) -> Expr:
-        """The matrix unless tied, and the bias."""
+        """The matrix unless tied, the bias, and what is spare."""
         return sum(self.weight_roles.values(), S.Zero)
 
     def cost(self, precision: Precision) -> Cost:

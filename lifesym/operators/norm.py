@@ -21,7 +21,8 @@ class Norm(Elementwise):
     r"""RMSNorm ($x / \mathrm{rms}(x) \cdot g$) or LayerNorm ($(x - \mu) / \sigma \cdot g + b$).
 
     vector_flops 4 (``rms``) or 8 (``layer``) an element. ``rows`` vectors of ``features`` share
-    one gain, and for LayerNorm one offset.
+    one gain, and for LayerNorm one offset; with ``sets`` there are so many, for heads that each
+    have their own.
 
     >>> from lifesym import symbols as sym
     >>> op = Norm(rows=sym.batch, features=sym.hidden, kind="rms")
@@ -34,11 +35,12 @@ class Norm(Elementwise):
     kind: str = "rms"
     affine: bool = True
     bias: bool = True
+    sets: Size = 1
 
     family: ClassVar[str] = "norm"
     counted: ClassVar[str] = "4 an element (RMSNorm), 8 (LayerNorm)"
     reference: ClassVar[str] = "arXiv 1910.07467, Eq. 4 (RMSNorm); 1607.06450, Eq. 4 (LayerNorm)"
-    monotone: ClassVar[dict[str, Direction]] = {"rows": "+", "features": "+"}
+    monotone: ClassVar[dict[str, Direction]] = {"rows": "+", "features": "+", "sets": "+"}
 
     def __post_init__(self) -> None:
         """Check the kind as well as the sizes."""
@@ -49,7 +51,7 @@ class Norm(Elementwise):
     def parameters(self) -> Expr:
         """A gain, and for LayerNorm an offset, unless it has none."""
         vectors = 0 if not self.affine else 2 if self.kind == "layer" and self.bias else 1
-        return vectors * self.features
+        return vectors * self.sets * self.features
 
     def cost(self, precision: Precision) -> Cost:
         """Reads and writes each element once."""

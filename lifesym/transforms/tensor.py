@@ -166,7 +166,9 @@ class _Part:
             field = "features" if self.whole_row(operator) else "rows"
             whole = sympify(getattr(operator, field))
             part = whole / self.n if name == "attn_q_norm" else self._kept(whole)
-            return replace(operator, **{field: part})
+            shared = operator.sets == 1 or field == "features"
+            sets = operator.sets if shared else operator.sets * part / whole
+            return replace(operator, **{field: part}, sets=sets)
         if name in _ELEMENTS and isinstance(operator, Activation | Scale | Residual):
             return replace(operator, elements=self._share(operator, "elements", name))
         if isinstance(operator, LMHead):

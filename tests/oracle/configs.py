@@ -7,14 +7,14 @@ from typing import Any
 Config = dict[str, Any]
 
 
-def _grouped(rng: Random) -> tuple[int, int]:
+def grouped(rng: Random) -> tuple[int, int]:
     kv_heads = rng.choice([1, 2, 3])
     return kv_heads * rng.choice([1, 2, 4]), kv_heads
 
 
-def _decoder(rng: Random, family: str, **more: Any) -> Config:
+def decoder(rng: Random, family: str, **more: Any) -> Config:
     """Keys shared by Llama's kin."""
-    heads, kv_heads = _grouped(rng)
+    heads, kv_heads = grouped(rng)
     head_dim = rng.choice([4, 8, 16])
     return {
         "model_type": family,
@@ -31,7 +31,7 @@ def _decoder(rng: Random, family: str, **more: Any) -> Config:
     } | more
 
 
-def _windowed(rng: Random, config: Config) -> Config:
+def windowed(rng: Random, config: Config) -> Config:
     kinds = ["full_attention", "sliding_attention"]
     types = [rng.choice(kinds) for _ in range(config["num_hidden_layers"])]
     return config | {"sliding_window": rng.randint(3, 20), "layer_types": types}
@@ -39,18 +39,18 @@ def _windowed(rng: Random, config: Config) -> Config:
 
 def llama(rng: Random) -> Config:
     """Biases, and heads whose size is not hidden / heads."""
-    config = _decoder(rng, "llama", attention_bias=rng.random() < 0.5, mlp_bias=rng.random() < 0.5)
+    config = decoder(rng, "llama", attention_bias=rng.random() < 0.5, mlp_bias=rng.random() < 0.5)
     return config | {"hidden_size": config["num_attention_heads"] * rng.randint(2, 9)}
 
 
 def mistral(rng: Random) -> Config:
     """With and without a window."""
-    return _decoder(rng, "mistral", sliding_window=rng.choice([None, 5, 11, 30]))
+    return decoder(rng, "mistral", sliding_window=rng.choice([None, 5, 11, 30]))
 
 
 def qwen2(rng: Random) -> Config:
     """Windows from some layer on."""
-    config = _decoder(rng, "qwen2")
+    config = decoder(rng, "qwen2")
     config.pop("head_dim")
     window = {"use_sliding_window": True, "sliding_window": 7, "max_window_layers": 1}
     return config | (window if rng.random() < 0.5 else {})
@@ -58,23 +58,23 @@ def qwen2(rng: Random) -> Config:
 
 def qwen3(rng: Random) -> Config:
     """Normalized queries and keys."""
-    return _decoder(rng, "qwen3", attention_bias=rng.random() < 0.5)
+    return decoder(rng, "qwen3", attention_bias=rng.random() < 0.5)
 
 
 def gemma2(rng: Random) -> Config:
     """Alternate windows."""
-    config = _decoder(rng, "gemma2", query_pre_attn_scalar=16, pad_token_id=0)
-    return _windowed(rng, config)
+    config = decoder(rng, "gemma2", query_pre_attn_scalar=16, pad_token_id=0)
+    return windowed(rng, config)
 
 
 def gemma3_text(rng: Random) -> Config:
     """Windows in most layers."""
-    return _windowed(rng, _decoder(rng, "gemma3_text", query_pre_attn_scalar=16, pad_token_id=0))
+    return windowed(rng, decoder(rng, "gemma3_text", query_pre_attn_scalar=16, pad_token_id=0))
 
 
 def phi3(rng: Random) -> Config:
     """Fused projections."""
-    config = _decoder(rng, "phi3", sliding_window=rng.choice([None, 6]))
+    config = decoder(rng, "phi3", sliding_window=rng.choice([None, 6]))
     config.pop("head_dim")
     return config
 
@@ -95,7 +95,7 @@ def gpt2(rng: Random) -> Config:
 
 def gpt_neox(rng: Random) -> Config:
     """Sequential and parallel blocks."""
-    config = _decoder(rng, "gpt_neox", use_parallel_residual=rng.random() < 0.5)
+    config = decoder(rng, "gpt_neox", use_parallel_residual=rng.random() < 0.5)
     for key in ("num_key_value_heads", "head_dim"):
         config.pop(key)
     return config | {"attention_bias": rng.random() < 0.5}
@@ -138,7 +138,7 @@ def bloom(rng: Random) -> Config:
 
 def falcon(rng: Random) -> Config:
     """Both generations."""
-    heads, kv_heads = _grouped(rng)
+    heads, kv_heads = grouped(rng)
     new = rng.random() < 0.5
     config = {
         "model_type": "falcon",
@@ -159,11 +159,11 @@ def mixtral(rng: Random) -> Config:
     """Routed experts in every layer."""
     experts = rng.choice([2, 4, 6])
     more = {"num_local_experts": experts, "num_experts_per_tok": rng.randint(1, experts)}
-    return _decoder(rng, "mixtral", sliding_window=rng.choice([None, 6]), **more)
+    return decoder(rng, "mixtral", sliding_window=rng.choice([None, 6]), **more)
 
 
 def _qwen_moe(rng: Random, family: str, **more: Any) -> Config:
-    config = _decoder(
+    config = decoder(
         rng,
         family,
         num_experts=4,
@@ -196,16 +196,16 @@ def qwen3_moe(rng: Random) -> Config:
 
 def olmoe(rng: Random) -> Config:
     """Norms over all heads."""
-    config = _decoder(rng, "olmoe", num_experts=4, num_experts_per_tok=rng.randint(1, 4))
+    config = decoder(rng, "olmoe", num_experts=4, num_experts_per_tok=rng.randint(1, 4))
     config.pop("head_dim")
     return config
 
 
 def gpt_oss(rng: Random) -> Config:
     """Sinks, biases, alternate windows."""
-    config = _decoder(rng, "gpt_oss", num_local_experts=4, num_experts_per_tok=rng.randint(1, 4))
+    config = decoder(rng, "gpt_oss", num_local_experts=4, num_experts_per_tok=rng.randint(1, 4))
     config |= {"hidden_size": config["num_attention_heads"] * 6, "tie_word_embeddings": False}
-    return _windowed(rng, config)
+    return windowed(rng, config)
 
 
 def _latent(rng: Random, family: str) -> Config:
@@ -261,7 +261,7 @@ def glm4_moe_lite(rng: Random) -> Config:
 def glm4_moe(rng: Random) -> Config:
     """Shared experts, norms or biases of queries and keys, partly rotated heads."""
     experts = rng.randint(2, 5)
-    config = _decoder(
+    config = decoder(
         rng,
         "glm4_moe",
         n_routed_experts=experts,
@@ -286,7 +286,7 @@ def ministral3(rng: Random) -> Config:
 
 
 def _experts(rng: Random, family: str) -> Config:
-    return _decoder(
+    return decoder(
         rng,
         family,
         num_local_experts=rng.randint(2, 5),
@@ -316,7 +316,7 @@ def minimax_m2(rng: Random) -> Config:
 
 def dbrx(rng: Random) -> Config:
     """Nested keys."""
-    heads, kv_heads = _grouped(rng)
+    heads, kv_heads = grouped(rng)
     experts = {"ffn_hidden_size": rng.randint(5, 40), "moe_num_experts": 4, "moe_top_k": 2}
     return {
         "model_type": "dbrx",
@@ -333,7 +333,7 @@ def dbrx(rng: Random) -> Config:
 
 def gemma3n_text(rng: Random) -> Config:
     """Streams, embeddings by layer, sparse gates, shared caches."""
-    heads, kv_heads = _grouped(rng)
+    heads, kv_heads = grouped(rng)
     kinds = ["sliding_attention", "full_attention", rng.choice(["full", "sliding"]) + "_attention"]
     layers = rng.randint(3, 5)
     types = kinds + [rng.choice(kinds) for _ in range(layers - 3)]
@@ -360,11 +360,14 @@ def gemma3n_text(rng: Random) -> Config:
 
 
 def gemma4_text(rng: Random) -> Config:
-    """Heads of two sizes, experts beside an MLP, values that are keys."""
-    heads, kv_heads = _grouped(rng)
+    """Heads of two sizes, by layer or by kind, experts beside an MLP, values that are keys."""
+    heads, kv_heads = grouped(rng)
     layers = rng.randint(2, 4)
     types = ["sliding_attention", "full_attention", "sliding_attention", "full_attention"]
-    return {
+    full = {"head_dim": rng.choice([8, 12]), "num_key_value_heads": kv_heads}
+    own = {str(i): full for i in range(layers) if i % 2 or i == layers - 1}
+    by_layer = {"per_layer_config": own | ({"0": {"head_dim": 4}} if layers == 2 else {})}
+    return (by_layer if rng.random() < 0.5 else {}) | {
         "model_type": "gemma4_text",
         "vocab_size": rng.randint(40, 90),
         "hidden_size": heads * rng.choice([4, 6]),
@@ -401,6 +404,23 @@ def mpt(rng: Random) -> Config:
     }
 
 
+def llama4_text(rng: Random) -> Config:
+    """Chunks, layers without positions, and experts, of which the code runs every one."""
+    experts = rng.randint(2, 4)
+    return decoder(
+        rng,
+        "llama4_text",
+        intermediate_size_mlp=rng.randint(10, 90),
+        num_local_experts=experts,
+        num_experts_per_tok=experts,
+        interleave_moe_layer_step=rng.randint(1, 3),
+        no_rope_layer_interval=rng.randint(2, 4),
+        attention_chunk_size=rng.choice([None, 5, 7]),
+        use_qk_norm=rng.random() < 0.5,
+        attention_bias=rng.random() < 0.5,
+    )
+
+
 FAMILIES: tuple[Callable[[Random], Config], ...] = (
     llama,
     mistral,
@@ -432,4 +452,5 @@ FAMILIES: tuple[Callable[[Random], Config], ...] = (
     gemma3n_text,
     gemma4_text,
     mpt,
+    llama4_text,
 )

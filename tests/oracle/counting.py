@@ -7,6 +7,8 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
 
+torch.set_num_threads(1)  # the products are tiny: threads only wait for each other
+
 ROTARY = "rotary_emb"
 """Modules whose small product of frequencies and positions is not counted as a matrix product."""
 
@@ -74,7 +76,8 @@ class RealModel:
         positions = torch.arange(step.past, step.past + step.new).expand(step.batch, -1)
         options = {"past_key_values": cache, "use_cache": True}
         if step.logits == "none":
-            self.model.base_model(ids, **options)
+            base = self.model.base_model  # itself where the class gives its base another name
+            (self.model.model if base is self.model else base)(ids, **options)
         elif "position_ids" in _arguments(self.model):
             keep = 1 if step.logits == "last" else 0
             self.model(ids, position_ids=positions, logits_to_keep=keep, **options)

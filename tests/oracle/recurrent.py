@@ -13,7 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM
 
 FILE = Path(__file__).parents[1] / "data" / "recurrent.json"
-KEYS = {"past_key_values", "cache_params", "state"}
+KEYS = {"cache", "past_key_values", "cache_params", "state"}
 
 Json = dict[str, Any]
 

@@ -30,9 +30,12 @@ def config_of(family: str, rng: Random) -> dict[str, Any]:
         "max_position_embeddings": 66,
         "type_vocab_size": rng.choice([1, 2]),
         "pad_token_id": 0,
+        "tie_word_embeddings": rng.random() < 0.6,
     }
     if family == "albert":
         config["embedding_size"] = rng.choice([6, 12])
+        config["num_hidden_groups"] = rng.randint(1, config["num_hidden_layers"])
+        config["inner_group_num"] = rng.randint(1, 2)
     if family != "distilbert":
         return config
     names = {

@@ -10,7 +10,8 @@ import lifesym as ls
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from configs import FAMILIES  # noqa: E402
+import configs  # noqa: E402
+import configs_kin  # noqa: E402
 from counting import Pass, RealModel  # noqa: E402
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
@@ -25,8 +26,13 @@ PASSES = (
 )
 
 
-@pytest.mark.parametrize("seed", range(3))
-@pytest.mark.parametrize("family", FAMILIES, ids=lambda family: family.__name__)
+CASES = [(family, seed) for family in configs.FAMILIES for seed in range(3)]
+CASES += [(family, seed) for family in configs_kin.FAMILIES for seed in range(2)]
+
+
+@pytest.mark.parametrize(
+    ("family", "seed"), CASES, ids=lambda value: getattr(value, "__name__", str(value))
+)
 def test_formulas_equal_the_real_code(family: Any, seed: int) -> None:
     config = family(Random(f"{family.__name__} {seed}"))
     real = RealModel(config)

@@ -1,0 +1,145 @@
+"""Llama with a difference: gemma, smollm3, ernie4_5, hunyuan_v1_dense, seed_oss and helium."""
+
+from dataclasses import replace
+from typing import Any
+
+from sympy import Expr
+
+from lifesym import symbols as sym
+from lifesym.blocks import DecoderLayer
+from lifesym.families.base import Count, Decoder, Family, activation, layer_kinds, refuse
+from lifesym.families.hybrid import attention
+from lifesym.families.llama import BiasedConfig, LlamaConfig
+from lifesym.families.mixed import mixed_sections
+from lifesym.families.moe import llama_ends, pre_norm_layer
+from lifesym.families.stacked import RMS, mlp, stacked
+from lifesym.model import Model
+
+
+class GemmaConfig(LlamaConfig, kw_only=True):
+    """``gelu`` is what early files call its approximation by tanh."""
+
+    head_dim: Count = 256
+    hidden_act: str = "gelu_pytorch_tanh"
+    tie_word_embeddings: bool = True
+    use_bidirectional_attention: bool | None = None
+
+
+class SmolLm3Config(BiasedConfig, kw_only=True):
+    """Every fourth layer rotates nothing."""
+
+    num_key_value_heads: Count | None = 4
+    tie_word_embeddings: bool = True
+    no_rope_layers: list[int] | None = None
+    no_rope_layer_interval: Count = 4
+    layer_types: list[str] | None = None
+    use_sliding_window: bool = False
+    sliding_window: Count | None = None
+
+
+class ErnieConfig(LlamaConfig, kw_only=True):
+    """One key for all biases."""
+
+    num_key_value_heads: Count | None = 2
+    head_dim: Count | None = 128
+    tie_word_embeddings: bool = True
+    use_bias: bool = False
+
+
+class SeedConfig(BiasedConfig, kw_only=True):
+    """Biases by part."""
+
+    num_key_value_heads: Count | None = 8
+    head_dim: Count | None = 128
+    attention_bias: bool = True
+    attention_out_bias: bool = False
+
+
+class HunyuanConfig(LlamaConfig, kw_only=True):
+    """Normalized queries and keys."""
+
+
+class HeliumConfig(BiasedConfig, kw_only=True):
+    """Heads of 128 unless given."""
+
+    num_key_value_heads: Count | None = 20
+    head_dim: Count = 128
+
+
+def _like_llama(c: LlamaConfig, name: str, mixer: dict[str, Any], block: dict[str, Any]) -> Model:
+    def layer(_: Expr | None) -> DecoderLayer:
+        return pre_norm_layer(attention(rotary_dim=sym.head_dim, **mixer), mlp(c, **block))
+
+    return stacked(c, name, layer, Decoder(norm=RMS, tied=c.tie_word_embeddings))
+
+
+def _biases(c: LlamaConfig) -> dict[str, Any]:
+    return {"qkv_bias": c.attention_bias, "out_bias": c.attention_bias}
+
+
+def gemma(c: GemmaConfig, name: str) -> Model:
+    """Gemma 1: wide heads, a gated GELU, scaled and tied embeddings."""
+    refuse(bool(c.use_bidirectional_attention), "key 'use_bidirectional_attention': true")
+    function = activation("gelu_pytorch_tanh" if c.hidden_act == "gelu" else c.hidden_act)
+
+    def layer(_: Expr | None) -> DecoderLayer:
+        mixer = attention(rotary_dim=sym.head_dim, **_biases(c))
+        return pre_norm_layer(mixer, replace(mlp(c), activation=function))
+
+    ends = Decoder(norm=RMS, tied=c.tie_word_embeddings, scaled=True)
+    return stacked(c, name, layer, ends)
+
+
+def smollm3(c: SmolLm3Config, name: str) -> Model:
+    """SmolLM 3: Llama whose every fourth layer has no positions."""
+    depth = c.num_hidden_layers
+    rotary = c.no_rope_layers or [(i + 1) % c.no_rope_layer_interval for i in range(depth)]
+    refuse(len(rotary) != depth, f"key 'no_rope_layers': {len(rotary)} entries for {depth} layers")
+    windows = layer_kinds(c.layer_types, depth, c.sliding_window, lambda _: c.use_sliding_window)
+    refuse(any(windows), "key 'sliding_window': only full attention is modelled for 'smollm3'")
+
+    def layer(still: bool, _dense: bool) -> DecoderLayer:
+        turns = 0 if still else sym.head_dim
+        return pre_norm_layer(attention(rotary_dim=turns, **_biases(c)), mlp(c, bias=c.mlp_bias))
+
+    sections, counts = mixed_sections(
+        [not turns for turns in rotary], [True] * depth, layer, "rotary"
+    )
+    model = stacked(c, name, lambda _: layer(False, True), Decoder(norm=RMS, tied=False))
+    values = {**model.values, **counts}
+    return Model(name=name, family=c.model_type, sections=llama_ends(c, sections), values=values)
+
+
+def ernie(c: ErnieConfig, name: str) -> Model:
+    """ERNIE 4.5, dense: Llama with biases everywhere or nowhere."""
+    return _like_llama(
+        c, name, {"qkv_bias": c.use_bias, "out_bias": c.use_bias}, {"bias": c.use_bias}
+    )
+
+
+def hunyuan(c: HunyuanConfig, name: str) -> Model:
+    """Hunyuan, dense: queries and keys are normalized over each head."""
+    return _like_llama(c, name, _biases(c) | {"qk_norm": "head"}, {})
+
+
+def seed(c: SeedConfig, name: str) -> Model:
+    """Seed-OSS: biases on queries, keys and values."""
+    mixer = {"qkv_bias": c.attention_bias, "out_bias": c.attention_out_bias}
+    return _like_llama(c, name, mixer, {"bias": c.mlp_bias})
+
+
+def helium(c: HeliumConfig, name: str) -> Model:
+    """Helium: Llama without a bias on the attention's output."""
+    width = c.num_attention_heads * c.head_dim
+    refuse(width != c.hidden_size, f"key 'head_dim': {width} is not hidden_size = {c.hidden_size}")
+    return _like_llama(c, name, {"qkv_bias": c.attention_bias}, {"bias": c.mlp_bias})
+
+
+FAMILIES = {
+    "gemma": Family(GemmaConfig, gemma, "gemma-2b", ignored="hidden_activation"),
+    "smollm3": Family(SmolLm3Config, smollm3, "smollm3-3b", ignored="max_window_layers"),
+    "ernie4_5": Family(ErnieConfig, ernie, "ernie-4.5-0.3b"),
+    "hunyuan_v1_dense": Family(HunyuanConfig, hunyuan, "hunyuan-4b", ignored="eod_token_id"),
+    "seed_oss": Family(SeedConfig, seed, "seed-oss-36b", ignored="residual_dropout"),
+    "helium": Family(HeliumConfig, helium, "helium-1-2b"),
+}
