@@ -49,6 +49,9 @@ def sweep(
             ls.load_model(model), ls.load_hardware(hardware), batch=ls.symbols.batch, **formats
         )
 
+    longest = ls.symbols.exact(max(axes["prompt"]) + max(axes["generated"]) - 1)
+    for name in axes["model"]:
+        ls.load_model(name).check_length(longest)
     client = _client(scheduler)
     with _progress() as progress:
         data = ls.sweep(made, axes, metrics.split(","), chunks=chunks, progress=progress)

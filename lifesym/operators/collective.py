@@ -22,11 +22,12 @@ al., IJHPCA 19(1), 2005, section 4; Rabenseifner, ICCS 2004, section 3.
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from sympy import Expr, Integer, S, log, sympify
 
 from lifesym.cost import Cost
+from lifesym.errors import one_of
 from lifesym.formats import Precision
 from lifesym.operators.base import Direction, Operator, require
 from lifesym.symbols import Size
@@ -58,7 +59,7 @@ class Collective(Operator):
     def __post_init__(self) -> None:
         """Check the pattern and the algorithm as well as the sizes."""
         super().__post_init__()
-        require(self.algorithm in ("ring", "halving_doubling", "tree"), "unknown algorithm")
+        one_of(self.algorithm, get_args(Algorithm), "algorithm")
         halving = self.algorithm == "halving_doubling" and self.pattern == "all_reduce"
         n = sympify(self.devices)
         power = not n.is_Integer or int(n).bit_count() == 1

@@ -41,6 +41,11 @@ class Lora:
     adapters: Size = 1
     merged: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        size(self.rank, "LoRA rank", minimum=0)
+        size(self.adapters, "LoRA adapters")
+
     def __call__(self, trace: Trace) -> Trace:
         """The trace with the adapters' products after each target.
 
@@ -48,7 +53,6 @@ class Lora:
             SymbolError: a target that the trace does not have, or that is not a projection.
         """
         rank = size(self.rank, "LoRA rank", minimum=0)
-        size(self.adapters, "LoRA adapters")
         linear = {entry.name for entry in trace if isinstance(entry.operator, Linear)}
         known = ", ".join(sorted(linear))
         for target in self.targets or ():
