@@ -15,6 +15,7 @@ from lifesym.families.base import (
     activation,
     assemble,
     grouped,
+    layer_kinds,
     numbers,
     per_head,
     refuse,
@@ -127,8 +128,8 @@ def phimoe(c: PhimoeConfig, name: str) -> Model:
     """Phi-3.5-MoE: LayerNorms, and the window in every layer where one is given."""
     norm = NormSpec(features=sym.hidden, kind="layer")
     bias = c.attention_bias
-    window = None if c.sliding_window is None else sym.window
-    attention = rotary_attention(window, qkv_bias=bias, out_bias=bias)
+    kinds = layer_kinds(None, c.num_hidden_layers, c.sliding_window, lambda _: True)
+    attention = rotary_attention(sym.window if any(kinds) else None, qkv_bias=bias, out_bias=bias)
     layer = pre_norm_layer(attention, _experts(c.hidden_act))
     ends = Decoder(norm=norm, tied=c.tie_word_embeddings, head_bias=c.lm_head_bias)
     sections = ends.around(_layers(replace(layer, mixer_norm=norm, mlp_norm=norm)))
