@@ -40,7 +40,7 @@ class Gemma4Config(Config, kw_only=True):
     hidden_activation: str = "gelu_pytorch_tanh"
     attention_bias: bool = False
     tie_word_embeddings: bool = True
-    sliding_window: Count | None = 512
+    sliding_window: Count = 512
     layer_types: list[str] | None = None
     rope_parameters: dict[str, Any] | None = None
     hidden_size_per_layer_input: int = 256
@@ -77,6 +77,7 @@ def gemma4(c: Gemma4Config, name: str) -> Model:
     kinds = layer_kinds(
         c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % 6 != 0
     )
+    kinds[-1] = False  # the class makes the last layer a full one, whatever the list says
     norm = NormSpec(features=sym.hidden)
     mlp, experts = _feed_forward(c)
 
