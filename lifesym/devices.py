@@ -223,7 +223,7 @@ def _peaks(table: _Peaks | None, where: str) -> dict[str, Expr]:
 
 def _number(value: int | Decimal, where: str) -> Expr:
     try:
-        return exact(value, where)
+        return exact(value, f"{where}:")
     except SymbolError as error:
         raise SpecError(str(error)) from None
 
