@@ -10,7 +10,7 @@ from typing import Any, Literal
 import msgspec
 from sympy import Expr, S
 
-from lifesym.errors import SpecError, nearest
+from lifesym.errors import SpecError, SymbolError, nearest
 from lifesym.hardware import Hardware
 from lifesym.specs import convert, find, names, read_toml, root
 from lifesym.symbols import exact
@@ -221,10 +221,18 @@ def _peaks(table: _Peaks | None, where: str) -> dict[str, Expr]:
     }
 
 
+def _number(value: int | Decimal, where: str) -> Expr:
+    try:
+        return exact(value, f"{where}:")
+    except SymbolError as error:
+        raise SpecError(str(error)) from None
+
+
 def _positive(value: int | Decimal, where: str) -> Expr:
-    if not Decimal(value).is_finite() or value <= 0:
+    number = _number(value, where)
+    if number <= 0:
         raise SpecError(f"{where}: must be a number above 0, not {value}")
-    return exact(value)
+    return number
 
 
 def _optional(value: int | Decimal | None, where: str) -> Expr | None:
@@ -232,6 +240,7 @@ def _optional(value: int | Decimal | None, where: str) -> Expr | None:
 
 
 def _fraction(value: int | Decimal, where: str) -> Expr:
-    if not Decimal(value).is_finite() or not 0 < value <= 1:
+    number = _number(value, where)
+    if not 0 < number <= 1:
         raise SpecError(f"{where}: must be above 0 and at most 1, not {value}")
-    return exact(value)
+    return number

@@ -20,6 +20,18 @@ class InfeasibleError(LifesymError):
     """A target that no value of a symbol meets; the message says how close one comes, and why."""
 
 
+def one_of(word: object, known: Iterable[str], what: str) -> None:
+    """Refuse a word that is not one of those that an option may have.
+
+    Raises:
+        SymbolError: it is not; the message lists them.
+    """
+    words = list(known)
+    if word not in words:
+        hint = nearest(word, words) if isinstance(word, str) else ""
+        raise SymbolError(f"{what} must be one of {', '.join(words)}, not {word!r}{hint}")
+
+
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint ``; did you mean 'x'?`` for a misspelt name, or an empty string.
 

@@ -2,15 +2,19 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import get_args
+
+from sympy import S
 
 from lifesym import symbols as sym
-from lifesym.errors import SpecError, SymbolError
+from lifesym.errors import SpecError, SymbolError, one_of
 from lifesym.formats import Format, Precision, load_format
 from lifesym.hardware import Hardware
 from lifesym.inference import Forecast
 from lifesym.levels import Level
 from lifesym.levels import check as check_levels
 from lifesym.model import Model
+from lifesym.nodes import Maximum
 from lifesym.operators import Routing
 from lifesym.operators.collective import Algorithm
 from lifesym.operators.experts import RoutingKind
@@ -97,8 +101,16 @@ def forecast(
     Raises:
         SpecError: an unknown format, or one the device has no peak for.
         SymbolError: a size that is not a valid integer, an unknown option, one that the model has
-            nothing for, or a memory too small for what it serves.
+            nothing for, more tokens than the model has positions for, or a memory too small for
+            what it serves.
     """
+    for name, word, known in (
+        ("overlap", overlap, Overlap),
+        ("mla", mla, MLA),
+        ("causal", causal, Causal),
+        ("all_reduce", all_reduce, Algorithm),
+    ):
+        one_of(word, get_args(known), name)
     if "decoder" not in model.kind:
         if generate not in (0, sym.generated) or cache is not None or chunk is not None:
             raise SpecError(
@@ -125,6 +137,9 @@ def forecast(
     for name, value in sizes.items():
         if name not in ("past",) and sym.past in value.free_symbols:
             raise SymbolError(f"{name} cannot depend on 'past', the running context of TPOT")
+    # the last token generated is read by no pass, so it needs no position
+    fed_back = Maximum(sizes["generate"] - 1, S.Zero)
+    model.check_length(sizes["past"] + sizes["prompt"] + fed_back)
     made = Forecast(
         model=model,
         hardware=hardware,

@@ -7,16 +7,19 @@ refused with ``strict=True``. Nothing is guessed.
 
 import re
 import warnings
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import msgspec
+from sympy import Expr, sympify
 
+from lifesym.blocks import Attention, Block, LatentAttention
 from lifesym.errors import SpecError, nearest
 from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.families.base import ALIASES, HARMLESS, SUBCONFIGS, Family
 from lifesym.model import Model
+from lifesym.multimodal import unnest
 from lifesym.specs import convert, find, read_json
 
 
@@ -47,7 +50,7 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
         data, where, name = dict(config), "config", str(config.get("model_type", "model"))
     else:
         raise SpecError(f"a config is a dict or a path, not {type(config).__name__}")
-    data = _unnest(data, where)
+    data = unnest(data, where)
     family = data.get("model_type")
     if family is None:
         raise SpecError(f"{where}: missing key 'model_type'")
@@ -65,9 +68,11 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
     except SpecError as error:
         raise SpecError(_as_written(str(error), written, chosen)) from None
     try:
-        return chosen.build(parsed, name)
+        model: Model = chosen.build(parsed, name)
+        _refuse_odd_rotations(model)
     except SpecError as error:
         raise SpecError(f"{where}: {_as_written(str(error), written, chosen)}") from None
+    return model
 
 
 def example(family: str) -> Model:
@@ -78,18 +83,28 @@ def example(family: str) -> Model:
     return load_model(FAMILIES[family].example)
 
 
-def _unnest(data: dict[str, Any], where: str) -> dict[str, Any]:
-    """The text model's config of a multimodal one, with the outer keys that concern it."""
-    inner = data.get("text_config")
-    if inner is None:
-        return data
-    if not isinstance(inner, dict):
-        raise SpecError(f"{where}: key 'text_config' must be an object")
-    outer = {key: data[key] for key in ("tie_word_embeddings",) if key in data}
-    text = outer | inner
-    if "model_type" not in text and "model_type" in data:
-        text["model_type"] = data["model_type"]
-    return text
+def _refuse_odd_rotations(model: Model) -> None:
+    """Rotary positions turn pairs of elements: an odd number has no meaning."""
+    for section in model.sections:
+        for turned in _rotated(section.block):
+            number = sympify(sympify(turned).xreplace(model.values))
+            if number.is_odd:
+                raise SpecError(
+                    f"key 'head_dim', or what gives the rotated part of a head: {number} is odd:"
+                    " rotary positions turn pairs"
+                )
+
+
+def _rotated(block: Block) -> Iterator[Expr | int]:
+    """The rotated elements of a head, of every attention in a block."""
+    if isinstance(block, Attention):
+        yield block.rotary_dim
+    elif isinstance(block, LatentAttention):
+        yield block.rope_dim
+    else:
+        for part in vars(block).values():
+            if isinstance(part, Block):
+                yield from _rotated(part)
 
 
 def _fields(family: Family) -> set[str]:

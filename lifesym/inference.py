@@ -15,7 +15,7 @@ from typing import Literal
 from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
-from lifesym.chunks import Chunks, scaled, summed
+from lifesym.chunks import Chunks, summed
 from lifesym.errors import SpecError
 from lifesym.footprint import Footprint
 from lifesym.results import Part, Result, StepTime
@@ -46,9 +46,8 @@ class Forecast(Footprint):
             unit="s",
             expr=total(terms),
             terms=terms,
-            first=self._step_at("TPOT of the first step", self._start),
-            last=self._step_at("TPOT of the last step", self._start + self._steps - 1),
-            mean=self._mean,
+            start=self._start,
+            steps=self._steps,
         )
 
     @cached_property
@@ -143,13 +142,6 @@ class Forecast(Footprint):
         return self._pass(S.One, sym.past)
 
     @cached_property
-    def _mean(self) -> Result:
-        at = {sym.past: self._start + index}
-        steps = (term.map(lambda expr: expr.xreplace(at)) for term in self._step)
-        terms = tuple(scaled(summed(term, self._steps), 1 / self._steps) for term in steps)
-        return Result(name="mean TPOT", unit="s", expr=total(terms), terms=terms)
-
-    @cached_property
     def _decode_time(self) -> Expr:
         if self.generate in (0, 1):
             return S.Zero
@@ -175,10 +167,6 @@ class Forecast(Footprint):
         context = self.past + index * chunks.chunk
         body = self.timed(self.trace(chunks.chunk, context, logits="none"))
         return (*(summed(term, chunks.before) for term in body), *last)
-
-    def _step_at(self, name: str, context: Expr) -> Result:
-        terms = self._pass(S.One, context)
-        return Result(name=name, unit="s", expr=total(terms), terms=terms)
 
     def _over_generation(self, expr: Expr) -> Expr:
         """The sum over the decode steps of an expression in the context."""

@@ -4,14 +4,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 from sympy import Add, Expr, S, Symbol, sympify
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, Emitted
 from lifesym.cost import bytes_of
-from lifesym.errors import SymbolError, nearest
+from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Precision, load_format
 from lifesym.operators import HeadLinear, Linear, Routing
 from lifesym.operators.experts import RoutingKind
@@ -146,13 +146,9 @@ class Model:
             SymbolError: a size that is not a valid integer, an unknown option, or more tokens
                 than the model has positions for.
         """
-        for name, value, known in (
-            ("logits", logits, ("last", "all", "none")),
-            ("mla", mla, ("expand", "decompressed", "absorbed")),
-            ("causal", causal, ("full", "exact")),
-        ):
-            if value not in known:
-                raise SymbolError(f"{name} must be one of {', '.join(known)}, not {value!r}")
+        one_of(logits, get_args(Logits), "logits")
+        one_of(mla, get_args(MLA), "mla")
+        one_of(causal, get_args(Causal), "causal")
         step = ForwardPass(
             batch=size(batch, "batch"),
             new=size(new, "new"),
@@ -165,7 +161,7 @@ class Model:
         )
         if "decoder" not in self.kind and step.past.is_number and step.past != 0:
             raise SymbolError(f"{self.name} is an encoder: it has no past tokens")
-        self._check_context(step)
+        self.check_length(step.new + step.past)
         return self._trace(step)
 
     def _trace(self, step: ForwardPass) -> Trace:
@@ -190,8 +186,12 @@ class Model:
             return step
         return replace(step, new=sympify(self.values.get(sym.source, sym.source)), past=S.Zero)
 
-    def _check_context(self, step: ForwardPass) -> None:
-        length = step.new + step.past
+    def check_length(self, length: Expr) -> None:
+        """Refuse sequences of more tokens than the model has positions for, where both are known.
+
+        Raises:
+            SymbolError: its table has fewer rows.
+        """
         if self.context_limit is not None and length.is_Integer and length > self.context_limit:
             raise SymbolError(
                 f"{self.name} has a table of {self.context_limit} positions, "

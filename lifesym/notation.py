@@ -7,9 +7,10 @@ is carried by ceiling nodes where it matters.
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
+from decimal import Decimal, DecimalTuple
 from fractions import Fraction
 from math import isfinite
+from operator import index as as_index
 from typing import Any, Literal, TypeAlias
 
 from sympy import Dummy, Expr, Integer, Rational, Symbol
@@ -39,6 +40,9 @@ class Notation:
         """The C identifier, which is also the SymPy name."""
         return str(self.symbol.name)
 
+
+_DIGITS = 400
+"""More digits than a float has, before the point or after it: a billion would take hours."""
 
 TABLE: dict[Symbol, Notation] = {}
 BY_NAME: dict[str, Symbol] = {}
@@ -108,29 +112,53 @@ def exact(value: Number, what: str = "value") -> Expr:
     (1/10, 312000000000000)
 
     Raises:
-        SymbolError: a boolean, a string, or a number that is not finite.
+        SymbolError: a boolean, a string, or a number that is not finite or has too many digits.
     """
     if isinstance(value, Expr):
         return value
-    if isinstance(value, bool) or not isinstance(value, int | float | Fraction | Decimal):
-        raise SymbolError(f"{what} must be a number or a SymPy expression, not {value!r}")
     if isinstance(value, float | Decimal):
-        if not isfinite(value):
-            raise SymbolError(f"{what} must be finite, not {value}")
+        if not (value.is_finite() if isinstance(value, Decimal) else isfinite(value)):
+            raise SymbolError(f"{what} must be finite, not {value:.6g}")
+        _check_digits(Decimal(str(value)).as_tuple(), what)
         return Rational(str(value))
-    return Rational(value.numerator, value.denominator)
+    number = value if isinstance(value, Fraction) else _whole(value)
+    if number is None:
+        raise SymbolError(f"{what} must be a number or a SymPy expression, not {value!r}")
+    if max(abs(number.numerator), number.denominator) >= 10**_DIGITS:
+        raise SymbolError(f"{what} has more than {_DIGITS} digits")
+    return Rational(number.numerator, number.denominator)
+
+
+def _check_digits(written: DecimalTuple, what: str) -> None:
+    """Refuse a decimal that would be a fraction of more digits than any float has."""
+    after, before = -int(written.exponent), len(written.digits) + int(written.exponent)
+    if max(after, before, len(written.digits)) > _DIGITS:
+        raise SymbolError(f"{what} has more than {_DIGITS} digits before or after the point")
+
+
+def _whole(value: Any) -> int | None:
+    """The integer that a value of any type is; None for a boolean and for what is none."""
+    if isinstance(value, int):
+        return None if isinstance(value, bool) else value
+    try:
+        return as_index(value)
+    except TypeError:
+        return None
 
 
 def size(value: Size, what: str, minimum: int = 1) -> Expr:
     """An expression for a size that was passed in; a number must be an integer >= minimum.
 
+    Integers of any type are taken, NumPy's too.
+
     Raises:
         SymbolError: a number that is not an integer or is below the minimum, or an expression
             in a symbol that is not the table's, which no value would ever reach.
     """
-    if isinstance(value, bool) or not isinstance(value, int | Expr):
+    number = value if isinstance(value, Expr) else _whole(value)
+    if number is None:
         raise SymbolError(f"{what} must be an integer or a SymPy expression, not {value!r}")
-    expr = Integer(value) if isinstance(value, int) else value
+    expr = number if isinstance(number, Expr) else Integer(number)
     if expr.is_number and not (expr.is_Integer and expr >= minimum):
         raise SymbolError(f"{what} must be an integer of at least {minimum}, not {value}")
     for symbol in expr.free_symbols - {index}:

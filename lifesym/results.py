@@ -2,14 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 from sympy import Expr, Symbol
 
 from lifesym import symbols as sym
+from lifesym.chunks import scaled, summed
 from lifesym.errors import SymbolError
 from lifesym.printing import latex, legend
-from lifesym.roofline import Term
-from lifesym.symbols import Notation, Number
+from lifesym.roofline import Term, total
+from lifesym.symbols import Notation, Number, index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,14 +71,34 @@ class StepTime(Result):
     Asked for one number (``float``), it gives the mean over the workload's generation.
 
     Attributes:
-        first: the first decode step, at context past + prompt.
-        last: the last decode step of the generation.
-        mean: the exact mean over the generation.
+        start: the context of the first decode step, past + prompt.
+        steps: decode steps of the generation.
     """
 
-    first: Result
-    last: Result
-    mean: Result
+    start: Expr
+    steps: Expr
+
+    @cached_property
+    def first(self) -> Result:
+        """The first decode step of the generation."""
+        return self._at("TPOT of the first step", self.start)
+
+    @cached_property
+    def last(self) -> Result:
+        """The last decode step of the generation."""
+        return self._at("TPOT of the last step", self.start + self.steps - 1)
+
+    @cached_property
+    def mean(self) -> Result:
+        """The exact mean over the generation: the sum of its steps in closed form, over them."""
+        each = self._at("", self.start + index).terms
+        terms = tuple(scaled(summed(term, self.steps), 1 / self.steps) for term in each)
+        return Result(name="mean TPOT", unit=self.unit, expr=total(terms), terms=terms)
+
+    def _at(self, name: str, context: Expr) -> Result:
+        at = {sym.past: context}
+        terms = tuple(term.map(lambda expr: expr.xreplace(at)) for term in self.terms)
+        return Result(name=name, unit=self.unit, expr=total(terms), terms=terms)
 
     def __float__(self) -> float:
         return float(self.mean)

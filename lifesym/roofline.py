@@ -14,12 +14,12 @@ Source: Williams et al., "Roofline", CACM 52(4), 2009; the sum over operators is
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Literal, Self
+from typing import Literal, Self, get_args
 
 from sympy import Add, Expr, S
 
 from lifesym.cost import Cost
-from lifesym.errors import SpecError, SymbolError
+from lifesym.errors import SpecError, one_of
 from lifesym.formats import Precision
 from lifesym.hardware import Hardware
 from lifesym.levels import Level, main_bytes
@@ -129,8 +129,7 @@ def time_terms(
         SpecError: the device has no peak for the compute format.
         SymbolError: an unknown overlap rule.
     """
-    if overlap not in ("operator", "pass", "none"):
-        raise SymbolError(f"overlap must be one of operator, pass, none, not {overlap!r}")
+    one_of(overlap, get_args(Overlap), "overlap")
     if overlap == "pass":
         cost = trace.cost_at(precision)
         routed = Add(*(entry.count * entry.operator.expert_bytes(precision) for entry in trace))

@@ -55,7 +55,12 @@ def find(kind: str, name: str | Path, suffix: str, what: str, others: Iterable[s
     raise SpecError(f"unknown {what} {str(name)!r}{nearest(str(name), [*others, *names(kind)])}")
 
 
-def _text(path: Path) -> str:
+def read_text(path: Path) -> str:
+    """The text of a small file.
+
+    Raises:
+        SpecError: unreadable, too large, or not UTF-8.
+    """
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SpecError(f"{path}: larger than {MAX_BYTES} bytes, so not a spec file")
@@ -84,7 +89,7 @@ def read_json(path: Path) -> dict[str, Any]:
         raise SpecError(f"{path}: {word} is not a number that a config can hold")
 
     try:
-        data = json.loads(_text(path), object_pairs_hook=unique, parse_constant=constant)
+        data = json.loads(read_text(path), object_pairs_hook=unique, parse_constant=constant)
     except json.JSONDecodeError as error:
         raise SpecError(f"{path}: not JSON ({error.msg}, line {error.lineno})") from None
     except RecursionError:
@@ -105,9 +110,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         SpecError: unreadable or not TOML.
     """
     try:
-        return tomllib.loads(_text(path), parse_float=Decimal)
+        return tomllib.loads(read_text(path), parse_float=Decimal)
     except tomllib.TOMLDecodeError as error:
         raise SpecError(f"{path}: not TOML ({error})") from None
+    except ValueError:
+        raise SpecError(f"{path}: a number too long for a spec") from None
     except RecursionError:
         raise SpecError(f"{path}: nested too deeply to be a spec") from None
 

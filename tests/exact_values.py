@@ -32,12 +32,6 @@ def _active(first: Number, *others: Number) -> Number:
     return 0 if any(other > first for other in others) else _whole(Fraction(1, ties))
 
 
-def _active(first: Number, *others: Number) -> Number:
-    if max(others) > first:
-        return 0
-    return Fraction(1, 1 + sum(other == first for other in others))
-
-
 RULES: dict[type, Callable[..., Number]] = {
     Add: lambda *args: reduce(add, args),
     Mul: lambda *args: reduce(mul, args),
@@ -48,7 +42,6 @@ RULES: dict[type, Callable[..., Number]] = {
     CeilDiv: lambda a, b: -(-a // b),
     FloorDiv: lambda a, b: a // b,
     Crossing: _crossing,
-    Active: _active,
 }
 
 

@@ -127,6 +127,9 @@ HARDWARE = {
     "zero": (DEVICE.replace("1e11", "0"), ["bandwidth", "above 0"]),
     "kind": (DEVICE.replace('"gpu"', '"toaster"'), ["kind"]),
     "efficiency": (DEVICE + '[efficiency]\nmemory = 1.5\nsource = "t"\n', ["efficiency.memory"]),
+    "huge exponent": (DEVICE.replace("1e11", "1e999999999"), ["memory.bandwidth", "digits"]),
+    "tiny exponent": (DEVICE.replace("1e11", "1e-999999999"), ["memory.bandwidth", "digits"]),
+    "long integer": (DEVICE.replace("1e11", "9" * 5000), ["a number too long"]),
     "no peak": (DEVICE.replace("fp16 = 1e12", ""), ["peak"]),
 }
 

@@ -2,11 +2,14 @@
 
 import re
 from collections.abc import Iterator
+from decimal import Decimal
 from functools import cache
+from typing import Any
 
+import numpy as np
 import pytest
 from strategies import device
-from sympy import Expr, Float, Symbol
+from sympy import Expr, Float, Integer, Symbol
 
 import lifesym as ls
 from lifesym import symbols as sym
@@ -158,6 +161,11 @@ def test_look_alikes_and_unknown_names_are_refused() -> None:
         ("batch", "8", "must be a number or a SymPy expression, not '8'"),
         ("batch", True, "must be a number"),
         ("peak", float("inf"), "peak must be finite"),
+        ("peak", Decimal("1e999999999"), "peak has more than 400 digits"),
+        ("peak", Decimal("1e-999999999"), "peak has more than 400 digits"),
+        ("peak", Decimal("1." + "1" * 5000), "peak has more than 400 digits"),
+        ("peak", 10**5000, "peak has more than 400 digits"),
+        ("batch", np.bool_(True), "must be a number"),
     ):
         with pytest.raises(SymbolError, match=message):
             sym.bind(sym.batch, {name: value})
@@ -166,3 +174,13 @@ def test_look_alikes_and_unknown_names_are_refused() -> None:
 def test_numbers_from_outside_become_exact() -> None:
     assert str(sym.exact(0.1)) == "1/10"
     assert sym.bind(sym.peak, {"peak": 312e12}) == 312 * 10**12
+    assert sym.exact(5e-324).q == 2 * 10**323
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int64, np.uint32])
+def test_integers_of_any_type_are_sizes(kind: type[np.integer[Any]]) -> None:
+    assert type(sym.size(kind(7), "n")) is Integer
+    assert sym.bind(sym.past, {"past": kind(7)}) == 7
+    for wrong in (np.float64(7), np.bool_(True), np.array([7]), "7", None):
+        with pytest.raises(SymbolError, match="n must be an integer or a SymPy expression"):
+            sym.size(wrong, "n")

@@ -9,6 +9,7 @@ import pytest
 from test_truth import CONFIGS, LATER
 
 import lifesym as ls
+from lifesym import symbols as sym
 from lifesym.errors import SpecError
 from lifesym.families import FAMILIES
 from lifesym.huggingface import ConfigWarning
@@ -162,6 +163,15 @@ SPELLINGS: dict[str, tuple[Json, Json]] = {
         GEMMA3,
         {"model_type": "gemma3", "vision_config": {"depth": 3}, "text_config": GEMMA3},
     ),
+    "tied outside": (
+        LLAMA | {"tie_word_embeddings": True},
+        {"model_type": "idefics3", "tie_word_embeddings": True, "text_config": LLAMA},
+    ),
+    "tied inside, saved by transformers 4": (
+        LLAMA | {"tie_word_embeddings": True},
+        {"model_type": "llava", "tie_word_embeddings": False}
+        | {"text_config": LLAMA | {"tie_word_embeddings": True}},
+    ),
     "gpt2 general names": (
         GPT2,
         without(GPT2, "n_embd", "n_layer", "n_head", "n_positions")
@@ -262,6 +272,30 @@ REFUSED: list[tuple[Json, str]] = [
     (GEMMA4 | {"per_layer_config": {"0": {"sliding_window": 7}}}, "'sliding_window' is not mod"),
     (LLAMA | {"per_layer_config": {"0": {"head_dim": 4}}}, "not modelled for 'llama'"),
     ({"model_type": "gemma3", "text_config": 7}, "key 'text_config' must be an object"),
+    (
+        MISTRAL | {"sliding_window": 8, "layer_types": ALTERNATE},
+        "key 'layer_types': layers are all",
+    ),
+    (PHI3 | {"sliding_window": 8, "layer_types": ALTERNATE}, "key 'layer_types': layers are all"),
+    (MISTRAL | {"sliding_window": 1}, "key 'sliding_window': a window of 1 is not modelled"),
+    (GEMMA2 | {"sliding_window": 1}, "key 'sliding_window': a window of 1 is not modelled"),
+    (QWEN2 | {"sliding_window": 0, "use_sliding_window": True}, "key 'sliding_window': 0 with"),
+    (PHI3 | {"head_dim": None}, "key 'head_dim': Expected `int`, got `null`"),
+    (QWEN2 | {"head_dim": None}, "key 'head_dim': Expected `int`, got `null`"),
+    (GEMMA2 | {"sliding_window": None}, "key 'sliding_window': Expected `int`, got `null`"),
+    (GEMMA3 | {"head_dim": None}, "key 'head_dim': Expected `int`, got `null`"),
+    (LLAMA | {"head_dim": 17}, "key 'head_dim': 17 is odd: rotary positions turn pairs"),
+    (GPTJ | {"rotary_dim": 3}, "3 is odd: rotary positions turn pairs"),
+    (V3 | {"qk_rope_head_dim": 5}, "5 is odd: rotary positions turn pairs"),
+    ({"model_type": "mllama", "text_config": LLAMA}, "key 'model_type': 'mllama' around a 'text_c"),
+    ({"model_type": "llama", "text_config": LLAMA}, "'llama' around a 'text_config' is not"),
+    ({"text_config": LLAMA}, "key 'model_type': None around a 'text_config' is not modelled"),
+    ({"model_type": "gemma3", "text_config": LLAMA}, "'text_config.model_type': 'llama' is not 'g"),
+    (
+        {"model_type": "mistral3", "tie_word_embeddings": True}
+        | {"text_config": MISTRAL | {"tie_word_embeddings": False}},
+        "keys 'tie_word_embeddings' and 'text_config.tie_word_embeddings' disagree",
+    ),
 ]
 
 
@@ -271,6 +305,12 @@ def test_what_is_wrong_or_not_modelled_is_an_error(config: Json, message: str) -
         ls.Model.from_hf(config)
     assert "\n" not in str(caught.value)
     assert str(caught.value).startswith("config")
+
+
+def test_half_a_pair_is_rotated_as_a_whole_one() -> None:
+    """As the real code does: it makes an angle of every other element."""
+    config = NEOX | {"hidden_size": 48, "rotary_pct": 0.5}  # 3 of a head's 6 elements
+    assert ls.Model.from_hf(config).values[sym.rotary_dim] == 4
 
 
 def test_keys_that_a_class_does_not_read_are_reported() -> None:

@@ -226,18 +226,30 @@ def test_results_bind_by_name() -> None:
         ({"overlap": "perfect"}, "overlap must be one of operator, pass, none"),
         ({"causal": "half"}, "causal must be one of full, exact"),
         ({"mla": "magic"}, "mla must be one of"),
+        ({"routing": "round"}, "routing must be one of uniform, all, active, skewed"),
+        ({"fusion": "fulll"}, "fusion must be one of none, flash, full, layer.*mean 'full'"),
+        ({"fusion": ["flash", "qvk"]}, "fusion rule must be one of .*did you mean 'qkv'"),
+        ({"fusion": "flash", "tile": 0}, "tile must be an integer of at least 1"),
+        ({"all_reduce": "star"}, "all_reduce must be one of ring, halving_doubling, tree"),
+        ({"lora": -1}, "LoRA rank must be an integer of at least 0"),
+        ({"adapter": -1}, "adapter width must be an integer of at least 0"),
     ],
 )
-def test_bad_workloads_are_refused(workload: dict[str, object], message: str) -> None:
+def test_bad_workloads_are_refused_at_once(workload: dict[str, object], message: str) -> None:
     with pytest.raises(SymbolError, match=message):
-        float(forecast("full", **workload).ttft)
+        forecast("full", **workload)
 
 
 def test_power_and_positions_that_are_not_there() -> None:
     gpt2 = ls.load_model("gpt2")
     with pytest.raises(SymbolError, match=r"gpt2 has a table of 1024 positions, so 1025 tokens"):
         _ = ls.forecast(gpt2, device(), prompt=1025).ttft
-    assert ls.forecast(gpt2, device(), prompt=1024, generate=1).ttft.expr.free_symbols
+    with pytest.raises(SymbolError, match=r"gpt2 has a table of 1024 positions, so 1025 tokens"):
+        ls.forecast(gpt2, device(), past=20, prompt=1000, generate=6)
+    for prompt, generate in ((1024, 1), (1000, 25)):  # the last token is never fed back
+        f = ls.forecast(gpt2, device(), prompt=prompt, generate=generate)
+        assert f.ttft.expr.free_symbols
+        assert f.tpot.last.expr.free_symbols
     with pytest.raises(SpecError, match="unknown number format"):
         forecast("full", weights="int5")
 

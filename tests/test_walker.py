@@ -118,7 +118,7 @@ def grouped(random: Random) -> tuple[Json, int, list[str]]:
 
 def gemma(family: str, random: Random) -> Json:
     config, head_dim, kinds = grouped(random)
-    config |= {"head_dim": head_dim + 2, "sliding_window": random.randint(1, 60)}
+    config |= {"head_dim": head_dim + 2, "sliding_window": random.randint(2, 60)}
     maybe(random, config, attention_bias=[True, False], layer_types=[kinds])
     if "layer_types" not in config and family == "gemma3_text":
         maybe(random, config, sliding_window_pattern=[1, 2, 3, 6])
@@ -143,7 +143,7 @@ def mistral(family: str, random: Random) -> Json:
         random,
         config,
         head_dim=[head_dim + 2, head_dim],
-        sliding_window=[None, random.randint(1, 60)],
+        sliding_window=[None, random.randint(2, 60)],
     )
     if family == "phi3":
         maybe(random, config, partial_rotary_factor=[0.5, 1.0])
@@ -152,7 +152,7 @@ def mistral(family: str, random: Random) -> Json:
 
 def qwen(family: str, random: Random) -> Json:
     config, head_dim, kinds = grouped(random)
-    config["sliding_window"] = random.randint(1, 60)
+    config["sliding_window"] = random.randint(2, 60)
     maybe(
         random,
         config,

@@ -176,7 +176,7 @@ def _cache(options: dict[str, Any]) -> Any:
 
     names = ("budget", "keep", "scored", "rank", "share", "page")
     given = {name: options.pop(f"kv_{name}", None) for name in names}
-    policy = {name: value for name, value in given.items() if value not in (None, False)}
+    policy = {name: value for name, value in given.items() if not (value is None or value is False)}
     return CachePolicy(**policy) if policy else None
 
 

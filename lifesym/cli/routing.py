@@ -1,5 +1,6 @@
 """How tokens choose experts, from the options of the command line."""
 
+import re
 from fractions import Fraction
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,10 @@ Imbalance = Annotated[
     ),
 ]
 
+_PLAIN = re.compile(r"[\d./+-]{1,40}([eE][+-]?\d{1,2})?")
+"""Numbers of which a fraction can be made in no time: a large exponent would take hours."""
+_LONGEST_PATH = 4096
+
 
 def chosen_routing(options: dict[str, Any]) -> "Routing":
     """The rule that ``routing``, ``probabilities`` and ``imbalance`` describe; it takes them out.
@@ -55,12 +60,15 @@ def chosen_routing(options: dict[str, Any]) -> "Routing":
 def _numbers(text: str) -> tuple[Fraction, ...]:
     """Decimals or fractions, separated by commas or white space; or those in a file."""
     from lifesym.errors import SpecError  # noqa: PLC0415
+    from lifesym.specs import read_text  # noqa: PLC0415
 
-    if "," not in text and Path(text).is_file():
-        text = Path(text).read_text(encoding="utf-8")
+    if "," not in text and len(text) < _LONGEST_PATH and Path(text).is_file():
+        text = read_text(Path(text))
     numbers = []
     for part in text.replace(",", " ").split():
         try:
+            if not _PLAIN.fullmatch(part):
+                raise ValueError
             numbers.append(Fraction(part))
         except (ValueError, ZeroDivisionError):
             raise SpecError(f"--probabilities: {part[:40]!r} is not a number") from None

@@ -9,6 +9,8 @@ from lifesym.cli.options import ModelName
 from lifesym.cli.output import note
 
 Values = Annotated[str | None, typer.Option(metavar="A:B:N | A,B,...", help="Values of the axis.")]
+_MOST = 10**6
+"""Values of an axis."""
 Words = Annotated[str | None, typer.Option(metavar="A,B,...", help="Formats, one after another.")]
 
 
@@ -49,6 +51,9 @@ def sweep(
             ls.load_model(model), ls.load_hardware(hardware), batch=ls.symbols.batch, **formats
         )
 
+    longest = ls.symbols.exact(max(axes["prompt"]) + max(axes["generated"]) - 1)
+    for name in axes["model"]:
+        ls.load_model(name).check_length(longest)
     client = _client(scheduler)
     with _progress() as progress:
         data = ls.sweep(made, axes, metrics.split(","), chunks=chunks, progress=progress)
@@ -67,19 +72,22 @@ def _values(name: str, text: str) -> list[int]:
     """Whole numbers of an axis.
 
     Raises:
-        SpecError: not A:B:N or A,B,..., or a number below 1.
+        SpecError: not A:B:N or A,B,..., a number below 1, or too many.
     """
     from lifesym.errors import SpecError  # noqa: PLC0415
 
     try:
         if ":" in text:
             low, high, count = (int(part) for part in text.split(":"))
+            count = min(count, abs(high - low) + 1, _MOST + 1)  # no more of them differ
             step = (high - low) / max(count - 1, 1)
             numbers = list(dict.fromkeys(round(low + step * i) for i in range(count)))
         else:
             numbers = [int(part) for part in text.split(",")]
     except ValueError:
         raise SpecError(f"--{name}: {text!r} is not A:B:N or A,B,...") from None
+    if len(numbers) > _MOST:
+        raise SpecError(f"--{name}: more than {_MOST} values")
     if not numbers or min(numbers) < 1:
         raise SpecError(f"--{name}: values must be at least 1, not {text!r}")
     return numbers

@@ -134,18 +134,29 @@ def refuse(condition: bool, message: str) -> None:
 
 
 def rotated(head_dim: int, factor: float) -> int:
-    """The rotated elements of a head for a partial rotary factor between 0 and 1."""
+    """The rotated elements of a head for a partial rotary factor between 0 and 1: whole pairs."""
     refuse(not 0 < factor <= 1, f"key 'partial_rotary_factor': {factor} is not in (0, 1]")
-    return int(head_dim * factor)
+    turned = int(head_dim * factor)
+    turned += turned % 2  # the code has an angle for an odd element, which it takes for a pair
+    refuse(turned > head_dim, f"key 'head_dim': {head_dim} is odd: rotary positions turn pairs")
+    return turned
 
 
 def layer_kinds(
-    types: Sequence[str] | None, layers: int, window: int | None, default: Callable[[int], bool]
+    types: Sequence[str] | None,
+    layers: int,
+    window: int | None,
+    default: Callable[[int], bool],
+    *,
+    alike: bool = False,
 ) -> list[bool]:
     """Which layers have a sliding window: from ``layer_types``, or by the family's rule.
 
+    ``alike``: one mask serves all the layers of the family's code, so that it computes no mix.
+
     Raises:
-        SpecError: a list of another length than the layers, an unknown type, or no window.
+        SpecError: a list of another length than the layers, an unknown type, a mix where layers
+            are alike, no window, or one of a single token, which leaves no past to attend to.
     """
     known = {"full_attention": False, "sliding_attention": True}
     if types is None:
@@ -155,7 +166,9 @@ def layer_kinds(
         for kind in types:
             refuse(kind not in known, f"key 'layer_types': {kind!r} is not modelled")
         kinds = [known[kind] for kind in types]
+    refuse(alike and len(set(kinds)) > 1, "key 'layer_types': layers are all of one type here")
     refuse(any(kinds) and window is None, "key 'sliding_window': needed by the sliding layers")
+    refuse(any(kinds) and window == 1, "key 'sliding_window': a window of 1 is not modelled")
     return kinds
 
 

@@ -21,7 +21,10 @@ from lifesym.model import Model
 
 
 class GemmaConfig(Config, kw_only=True):
-    """Keys of gemma2; the defaults are the class's, which published configs leave out."""
+    """Keys of gemma2; the defaults are the class's, which published configs leave out.
+
+    A null ``sliding_window`` is no size: the code makes both masks, whatever its layers need.
+    """
 
     hidden_size: Count
     intermediate_size: Count
@@ -33,7 +36,7 @@ class GemmaConfig(Config, kw_only=True):
     hidden_activation: str | None = "gelu_pytorch_tanh"
     tie_word_embeddings: bool = True
     attention_bias: bool = False
-    sliding_window: Count | None = 4096
+    sliding_window: Count = 4096
     layer_types: list[str] | None = None
     final_logit_softcapping: float | None = 30.0
     attn_logit_softcapping: float | None = 50.0

@@ -39,7 +39,7 @@ class Gemma3nConfig(Config, kw_only=True):
     hidden_activation: str = "gelu_pytorch_tanh"
     attention_bias: bool = False
     tie_word_embeddings: bool = True
-    sliding_window: Count | None = 512
+    sliding_window: Count = 512
     layer_types: list[str] | None = None
     num_kv_shared_layers: int = 15
     activation_sparsity_pattern: list[float] | float | None = None
@@ -103,7 +103,6 @@ def gemma3n(c: Gemma3nConfig, name: str) -> Model:
             activation=function,
             width=width,
             sparse=sparse,
-            scaled=c.altup_correct_scale,
         )
 
     opened = OpenStreams(

@@ -12,7 +12,7 @@ from lifesym.families.base import (
     rotated,
 )
 from lifesym.families.deepseek import Few
-from lifesym.families.llama import LlamaConfig
+from lifesym.families.llama import DERIVED, LlamaConfig
 from lifesym.families.moe import (
     expert_sections,
     llama_ends,
@@ -27,6 +27,7 @@ class GlmMoeConfig(LlamaConfig, kw_only=True):
     """The first layers are dense; half of each head is rotated unless told otherwise."""
 
     moe_intermediate_size: Count
+    head_dim: Count = DERIVED
     n_routed_experts: Count
     num_experts_per_tok: Count
     n_shared_experts: Few = 1

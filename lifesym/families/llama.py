@@ -30,6 +30,8 @@ from lifesym.model import Model
 
 WINDOW = 4096
 """The window of Mistral's and Qwen's classes where a config leaves the key out."""
+DERIVED = 0
+"""A head size that is left out: hidden / heads. Many a class calculates with a null, and fails."""
 
 
 class LlamaConfig(Config, kw_only=True):
@@ -61,10 +63,10 @@ class MistralConfig(LlamaConfig, kw_only=True):
 
 
 class MinistralConfig(MistralConfig, kw_only=True):
-    """Full attention and heads of 128 unless given."""
+    """Full attention and heads of 128 unless given; null is no size."""
 
     sliding_window: Count | None = None
-    head_dim: Count | None = 128
+    head_dim: Count = 128
 
 
 class QwenConfig(LlamaConfig, kw_only=True):
@@ -81,8 +83,21 @@ class QwenConfig(LlamaConfig, kw_only=True):
 
     @property
     def window(self) -> int | None:
-        """The window that layers may have."""
-        return (self.sliding_window or None) if self.use_sliding_window else None
+        """The window that layers may have.
+
+        Raises:
+            SpecError: it is switched on and 0.
+        """
+        if not self.use_sliding_window:
+            return None
+        refuse(self.sliding_window == 0, "key 'sliding_window': 0 with 'use_sliding_window'")
+        return self.sliding_window
+
+
+class Qwen2Config(QwenConfig, kw_only=True):
+    """A null head size is no size."""
+
+    head_dim: Count = DERIVED
 
 
 class Qwen3Config(QwenConfig, kw_only=True):
@@ -94,6 +109,7 @@ class Qwen3Config(QwenConfig, kw_only=True):
 class PhiConfig(LlamaConfig, kw_only=True):
     """Fused projections and partial rotary embedding; full attention unless a window is given."""
 
+    head_dim: Count = DERIVED
     sliding_window: Count | None = None
     layer_types: list[str] | None = None
 
@@ -180,7 +196,9 @@ def llama(c: BiasedConfig, name: str) -> Model:
 def mistral(c: MistralConfig, name: str) -> Model:
     """Mistral: every layer has the window, where one is given."""
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True)
+    kinds = layer_kinds(
+        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True, alike=True
+    )
     return _decoder(c, name, kinds=kinds, window=c.sliding_window)
 
 
@@ -193,7 +211,7 @@ def _qwen(c: QwenConfig, name: str, *, bias: bool, norm: Literal["none", "head"]
     )
 
 
-def qwen2(c: QwenConfig, name: str) -> Model:
+def qwen2(c: Qwen2Config, name: str) -> Model:
     """Qwen 1.5 to 2.5: biases on queries, keys and values."""
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
     return _qwen(c, name, bias=True, norm="none")
@@ -207,7 +225,9 @@ def qwen3(c: Qwen3Config, name: str) -> Model:
 
 def phi3(c: PhiConfig, name: str) -> Model:
     """Phi 3 and 4: fused QKV, fused gate and up, partial rotary embedding."""
-    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True)
+    kinds = layer_kinds(
+        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True, alike=True
+    )
     return _decoder(
         c,
         name,
@@ -222,7 +242,7 @@ FAMILIES = {
     "llama": Family(BiasedConfig, llama, "llama-2-7b"),
     "mistral": Family(MistralConfig, mistral, "mistral-7b-v0.1"),
     "ministral3": Family(MinistralConfig, mistral, "ministral-3-14b"),
-    "qwen2": Family(QwenConfig, qwen2, "qwen2.5-7b"),
+    "qwen2": Family(Qwen2Config, qwen2, "qwen2.5-7b"),
     "qwen3": Family(Qwen3Config, qwen3, "qwen3-8b", kin=("qwen3_vl_text",)),
     "phi3": Family(PhiConfig, phi3, "phi-3-mini-4k"),
 }

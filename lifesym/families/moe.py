@@ -19,7 +19,7 @@ from lifesym.families.base import (
     per_head,
     refuse,
 )
-from lifesym.families.llama import LlamaConfig
+from lifesym.families.llama import DERIVED, LlamaConfig
 from lifesym.model import Model, Section
 
 
@@ -37,13 +37,15 @@ class OlmoeConfig(LlamaConfig, kw_only=True):
 
     num_experts: Count
     num_experts_per_tok: Count
+    head_dim: Count = DERIVED
     clip_qkv: float | None = None
 
 
 class GptOssConfig(MixtralConfig, kw_only=True):
     """Biases everywhere, one learned sink a head, windows in alternate layers."""
 
-    head_dim: Count | None = 64
+    head_dim: Count = 64
+    sliding_window: Count = 128
     attention_bias: bool = True
 
 
@@ -114,7 +116,9 @@ def llama_ends(c: LlamaConfig, sections: tuple[Section, ...]) -> tuple[Section, 
 def mixtral(c: MixtralConfig, name: str) -> Model:
     """Mixtral: experts in every layer."""
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True)
+    kinds = layer_kinds(
+        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True, alike=True
+    )
     moe = MoE(
         hidden=sym.hidden,
         experts=sym.experts,

@@ -15,11 +15,12 @@ from lifesym.families.base import (
     activation,
     assemble,
     grouped,
+    layer_kinds,
     numbers,
     per_head,
     refuse,
 )
-from lifesym.families.llama import LlamaConfig
+from lifesym.families.llama import DERIVED, LlamaConfig
 from lifesym.families.moe import moe_sizes, pre_norm_layer, rotary_attention
 from lifesym.model import Model, Section
 
@@ -29,6 +30,7 @@ class ExpertsConfig(LlamaConfig, kw_only=True):
 
     num_local_experts: Count
     num_experts_per_tok: Count
+    head_dim: Count = DERIVED
 
 
 class PhimoeConfig(ExpertsConfig, kw_only=True):
@@ -36,11 +38,13 @@ class PhimoeConfig(ExpertsConfig, kw_only=True):
 
     lm_head_bias: bool = False
     sliding_window: Count | None = None
+    layer_types: list[str] | None = None
 
 
 class MinimaxConfig(ExpertsConfig, kw_only=True):
     """Sigmoid scores; queries and keys normalized over all heads; partial rotary embedding."""
 
+    head_dim: Count = 128
     rotary_dim: Count | None = None
     attn_type_list: list[int] | None = None
     shared_intermediate_size: int = 0
@@ -113,12 +117,16 @@ def phimoe(c: PhimoeConfig, name: str) -> Model:
     """Phi-3.5-MoE: LayerNorms, and the window in every layer where one is given."""
     norm = NormSpec(features=sym.hidden, kind="layer")
     bias = c.attention_bias
-    window = None if c.sliding_window is None else sym.window
-    attention = rotary_attention(window, qkv_bias=bias, out_bias=bias)
+    refuse(c.num_experts_per_tok != 2, "key 'num_experts_per_tok': its router chooses 2")
+    kinds = layer_kinds(
+        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True, alike=True
+    )
+    window = c.sliding_window if any(kinds) else None
+    attention = rotary_attention(sym.window if window else None, qkv_bias=bias, out_bias=bias)
     layer = pre_norm_layer(attention, _experts(c.hidden_act))
     ends = Decoder(norm=norm, tied=c.tie_word_embeddings, head_bias=c.lm_head_bias)
     sections = ends.around(_layers(replace(layer, mixer_norm=norm, mlp_norm=norm)))
-    return assemble(name, c.model_type, sections, _moe_sizes(c, window=c.sliding_window))
+    return assemble(name, c.model_type, sections, _moe_sizes(c, window=window))
 
 
 def minimax(c: MinimaxConfig, name: str) -> Model:

@@ -1,5 +1,7 @@
 """OPT and BLOOM: learned positions with two spare rows, and ALiBi behind normalized embeddings."""
 
+from msgspec import field
+
 from lifesym import symbols as sym
 from lifesym.blocks import NormSpec
 from lifesym.families.base import Config, Count, Decoder, Family, per_head
@@ -18,7 +20,7 @@ class OPTConfig(Config, kw_only=True):
     max_position_embeddings: Count
     word_embed_proj_dim: Count | None = None
     do_layer_norm_before: bool = True
-    remove_final_layer_norm: bool = False
+    remove_final_layer_norm: bool = field(default=False, name="_remove_final_layer_norm")
     activation_function: str = "relu"
     enable_bias: bool = True
     layer_norm_elementwise_affine: bool = True
@@ -89,9 +91,7 @@ def bloom(c: BloomConfig, name: str) -> Model:
 
 
 FAMILIES = {
-    "opt": Family(
-        OPTConfig, opt, "opt-6.7b", {"_remove_final_layer_norm": "remove_final_layer_norm"}
-    ),
+    "opt": Family(OPTConfig, opt, "opt-6.7b"),
     "bloom": Family(
         BloomConfig,
         bloom,

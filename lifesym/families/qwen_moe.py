@@ -11,7 +11,7 @@ import msgspec
 from lifesym import symbols as sym
 from lifesym.blocks import MLP, MoE
 from lifesym.families.base import Count, Family, activation, assemble, layer_kinds, refuse
-from lifesym.families.llama import LlamaConfig
+from lifesym.families.llama import DERIVED, LlamaConfig
 from lifesym.families.mixed import mixed_sections
 from lifesym.families.moe import llama_ends, moe_sizes, pre_norm_layer, rotary_attention
 from lifesym.model import Model
@@ -26,6 +26,7 @@ class QwenMoeConfig(LlamaConfig, kw_only=True):
     num_experts: Count
     num_experts_per_tok: Count
     moe_intermediate_size: Count
+    head_dim: Count = DERIVED
     decoder_sparse_step: Count = 1
     mlp_only_layers: list[Annotated[int, msgspec.Meta(ge=0)]] | None = None
     use_sliding_window: bool = False

@@ -26,13 +26,14 @@ exact for powers of two. Sources: Thakur et al., IJHPCA 19(1), 2005, section 4; 
 """
 
 from dataclasses import dataclass
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from sympy import Expr, Integer, S, log, sympify
 
 from lifesym.cost import Cost
+from lifesym.errors import one_of
 from lifesym.formats import Precision
-from lifesym.operators.base import Direction, Operator, require
+from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
 Pattern = Literal["all_reduce", "all_gather", "reduce_scatter", "all_to_all", "point_to_point"]
@@ -62,7 +63,7 @@ class Collective(Operator):
     def __post_init__(self) -> None:
         """Check the pattern and the algorithm as well as the sizes."""
         super().__post_init__()
-        require(self.algorithm in ("ring", "halving_doubling", "tree"), "unknown algorithm")
+        one_of(self.algorithm, get_args(Algorithm), "algorithm")
 
     def traffic(self) -> tuple[Expr, Expr]:
         """Messages a device sends, and how often the whole tensor's bytes."""

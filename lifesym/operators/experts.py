@@ -6,11 +6,12 @@ experts that the tokens of a pass choose, each read once.
 
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import ClassVar, Literal
+from typing import ClassVar, Literal, get_args
 
 from sympy import Add, Expr, Integer, S
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
+from lifesym.errors import one_of
 from lifesym.formats import Precision
 from lifesym.operators.activation import ACTIVATION_OPS
 from lifesym.operators.base import Direction, Operator, require
@@ -37,8 +38,7 @@ class Routing:
 
     def __post_init__(self) -> None:
         """Check the probabilities."""
-        known = ("uniform", "all", "active", "skewed")
-        require(self.kind in known, f"routing must be one of {', '.join(known)}, not {self.kind!r}")
+        one_of(self.kind, get_args(RoutingKind), "routing")
         skewed = self.kind == "skewed"
         require(
             skewed == bool(self.probabilities), "probabilities go with routing 'skewed' and only it"

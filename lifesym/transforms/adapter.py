@@ -30,6 +30,10 @@ class Bottleneck:
     after: tuple[str, ...] | None = None
     activation: str = "gelu"
 
+    def __post_init__(self) -> None:
+        """Check the width."""
+        size(self.width, "adapter width", minimum=0)
+
     def __call__(self, trace: Trace) -> Trace:
         """The trace with the adapters.
 

@@ -18,15 +18,15 @@ queries (``tile``; once, with a tile that holds all of them).
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Literal
+from typing import Literal, get_args
 
 from sympy import Add, Expr
 
-from lifesym.errors import SymbolError
+from lifesym.errors import SymbolError, one_of
 from lifesym.nodes import CeilDiv
 from lifesym.operators import AttentionScores, AttentionValues, Linear, Operator, Ranking
 from lifesym.operators.fused import Fused, chain, elements_read, elements_written, prologue
-from lifesym.symbols import Size
+from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 
 Rule = Literal["flash", "qkv", "gate_up", "activation", "norm", "layer"]
@@ -59,6 +59,29 @@ class Fusion:
         """The fused trace."""
         return fuse(trace, self.rules, self.tile)
 
+    def __post_init__(self) -> None:
+        """Check the rules and the tile."""
+        object.__setattr__(self, "rules", rules_of(self.rules, self.tile))
+
+
+def rules_of(rules: str | Iterable[Rule], tile: Size | None = None) -> tuple[Rule, ...]:
+    """The rules of a named set, or those given.
+
+    Raises:
+        SymbolError: an unknown rule or set, or a tile that is no size or that no rule has.
+    """
+    if isinstance(rules, str):
+        one_of(rules, FUSIONS, "fusion")
+        rules = FUSIONS[rules]
+    chosen = tuple(rules)
+    for rule in chosen:
+        one_of(rule, get_args(Rule), "fusion rule")
+    if tile is not None:
+        size(tile, "tile")
+        if "flash" not in chosen:
+            raise SymbolError("a tile is that of fused attention: it needs the fusion rule 'flash'")
+    return chosen
+
 
 def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) -> Trace:
     """Apply fusion rules, or a named set of them (`FUSIONS`), to a trace.
@@ -67,10 +90,7 @@ def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) ->
         SymbolError: an unknown rule or set, a tile without a rule that has one, or whole layers of
             which some share a cache.
     """
-    chosen = FUSIONS.get(rules) if isinstance(rules, str) else tuple(rules)
-    if chosen is None:
-        raise SymbolError(f"fusion must be one of {', '.join(FUSIONS)}, not {rules!r}")
-    apply: dict[str, Callable[[Trace], Trace]] = {
+    apply: dict[Rule, Callable[[Trace], Trace]] = {
         "flash": lambda t: _runs(t, _CORE, "attn_core", lambda ops: _flash(ops, tile)),
         "qkv": lambda t: _runs(t, ("attn_q", "attn_k", "attn_v"), "attn_qkv_fused", _side_by_side),
         "gate_up": lambda t: _runs(t, _GATE_UP, "mlp_gate_up_fused", _side_by_side),
@@ -78,11 +98,7 @@ def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) ->
         "norm": _add_norms,
         "layer": _layers,
     }
-    if tile is not None and "flash" not in chosen:
-        raise SymbolError("a tile is that of fused attention: it needs the fusion rule 'flash'")
-    for rule in chosen:
-        if rule not in apply:
-            raise SymbolError(f"fusion rule must be one of {', '.join(apply)}, not {rule!r}")
+    for rule in rules_of(rules, tile):
         trace = apply[rule](trace)
     return trace
 

@@ -41,16 +41,19 @@ class Lora:
     adapters: Size = 1
     merged: bool = False
 
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        size(self.rank, "LoRA rank", minimum=0)
+        if size(self.adapters, "LoRA adapters") != 1 and self.merged:
+            raise SymbolError(f"{self.adapters} LoRA adapters cannot be merged into one matrix")
+
     def __call__(self, trace: Trace) -> Trace:
         """The trace with the adapters' products after each target.
 
         Raises:
-            SymbolError: a target that the trace does not have, or that is not a projection; several
-                adapters merged into one matrix.
+            SymbolError: a target that the trace does not have, or that is not a projection.
         """
         rank = size(self.rank, "LoRA rank", minimum=0)
-        if size(self.adapters, "LoRA adapters") != 1 and self.merged:
-            raise SymbolError(f"{self.adapters} LoRA adapters cannot be merged into one matrix")
         linear = {entry.name for entry in trace if isinstance(entry.operator, Linear)}
         known = ", ".join(sorted(linear))
         for target in self.targets or ():
