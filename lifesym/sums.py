@@ -10,7 +10,7 @@ from typing import Any
 
 from sympy import Add, Expr, Function, Mul, Poly, S, Sum, Symbol
 
-from lifesym.nodes import Active, FloorDiv, Maximum, Minimum
+from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.symbols import index
 
 
@@ -78,6 +78,39 @@ class Crossing(Function):
         return f"({q} > 0 ? fmin({n}, fmax(0, ceil(-{p}/({q})))) : ({p} < 0 ? {n} : 0))"
 
 
+class Inside(Function):
+    r"""The index $\lceil -p/q \rceil$ of a line known to cross zero inside its range.
+
+    It is a `Crossing` without the clipping: a whole number that the sum it belongs to is
+    continuous in, so that its derivative there is 0.
+
+    >>> from sympy import Integer
+    >>> Inside(Integer(-5), Integer(2))
+    3
+    """
+
+    nargs = 2
+
+    @classmethod
+    def eval(cls, p: Expr, q: Expr) -> Expr | None:
+        """A number where both are; a level line crosses nowhere, which counts as at once."""
+        if not (p.is_number and q.is_number):
+            return None
+        return S.Zero if q.is_zero else (-p / q).ceiling()
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """Zero."""
+        return S.Zero
+
+    def _eval_is_integer(self) -> bool:
+        return True
+
+    def _printed(self, printer: Any) -> str:
+        return str(printer._print(CeilDiv(-self.args[0], self.args[1])))
+
+    _sympystr = _latex = _numpycode = _pythoncode = _ccode = _printed
+
+
 class SumMax(Function):
     r"""The sum of a maximum of two lines, $\sum_{i=0}^{n-1} \max(a + b i,\; c + d i)$.
 
@@ -104,9 +137,9 @@ class SumMax(Function):
             return cls._closed(n, a, b, c, d)
         upper, lower = (a - c, b - d), (c - a, d - b)
         if all(part.is_nonnegative for part in upper):
-            return _series(n, a, b)
+            return series(n, a, b)
         if all(part.is_nonnegative for part in lower):
-            return _series(n, c, d)
+            return series(n, c, d)
         return None
 
     @staticmethod
@@ -115,7 +148,7 @@ class SumMax(Function):
         q = Maximum(slope, -slope)
         p = Minimum(gap, gap + slope * (n - 1))
         k = Crossing(p, q, n)
-        return _series(n, c, d) + (n - k) * p + q * (n * (n - 1) - k * (k - 1)) / 2
+        return series(n, c, d) + (n - k) * p + q * (n * (n - 1) - k * (k - 1)) / 2
 
     def closed_form(self) -> Expr:
         """The sum written out with its crossing index."""
@@ -154,7 +187,8 @@ class SumMax(Function):
     _pythoncode = _ccode = _numpycode
 
 
-def _series(n: Expr, first: Expr, step: Expr) -> Expr:
+def series(n: Expr, first: Expr, step: Expr) -> Expr:
+    """The sum of n values of a line that begins at ``first``."""
     return n * first + step * n * (n - 1) / 2
 
 

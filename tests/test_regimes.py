@@ -21,7 +21,10 @@ from lifesym.analysis import (
     ridge_points,
 )
 from lifesym.analysis.branches import kinks
+from lifesym.analysis.regime import operators
+from lifesym.analysis.signs import compare, sign_at
 from lifesym.nodes import Maximum, Minimum
+from lifesym.sums import Crossing, SumMax
 
 V100 = ls.load_hardware("v100")
 DEVICE = device_point(V100, V100.default_format) | {sym.dispatch_time: Rational(4, 10**6)}
@@ -313,3 +316,103 @@ def test_latency_has_no_operators() -> None:
             (1, 9),
             {**DEVICE, "prompt": 9, "generated": 9},
         )
+
+
+@pytest.mark.parametrize(
+    ("name", "metric", "over", "most"),
+    [
+        ("mixtral-8x7b", "ttft", "batch", 10**6),
+        ("gpt-oss-20b", "tpot", "batch", 10**6),
+        ("qwen3-30b-a3b", "ttft", "prompt", 10**5),
+    ],
+)
+def test_regimes_over_ranges_in_which_powers_have_a_million_digits(
+    name: str, metric: str, over: str, most: int
+) -> None:
+    """(1 - k/E)^tokens is not written out; each boundary still has its change on both sides."""
+    result = getattr(forecast(name), metric)
+    fixed = {**DEVICE, "batch": 4, "past": 700, "prompt": 100}
+    del fixed[over]
+    line = regimes(result, over, (1, most), fixed)
+    assert len(line) > 2
+    values = {sym.resolve(k): sym.exact(v) for k, v in fixed.items()}
+    terms = dict(operators(result))
+    for stretch in line[1:]:
+        for operator, before, after in stretch.changes:
+            gap = getattr(terms[operator], after) - getattr(terms[operator], before)
+            ends = (stretch.low * (1 + side * Rational(1, 10**9)) for side in (-1, 1))
+            signs = [sign_at(gap, {**values, sym.resolve(over): end}) for end in ends]
+            assert signs == [-1, 1]
+
+
+def test_signs_are_exact_where_long_powers_are_all_that_is_left() -> None:
+    power = Rational(3, 4) ** sym.batch
+    million = {sym.batch: Integer(10**6)}
+    assert sign_at(power, million) == sign_at(1 + power - 1, million) == 1
+    assert sign_at((5 + power) * sym.past - 5 * sym.past, {**million, sym.past: Integer(7)}) == 1
+    assert sign_at(sym.past * (1 - power) - sym.past, {**million, sym.past: Integer(7)}) == -1
+    assert compare(8 * (1 - power), Integer(8), million) == -1
+    assert compare(power - power**2, Integer(0), {sym.batch: Rational(7, 2)}) == 1
+    # Against the powers written out.
+    rng = random.Random(6)
+    for _ in range(50):
+        n, k = rng.randint(1000, 1100), rng.randint(-1, 1)
+        written = Rational(3, 4) ** n
+        assert sign_at(power - written - k * Rational(1, 10**400), {sym.batch: Integer(n)}) == -k
+
+
+def summed(values: dict[Symbol, Expr]) -> Expr:
+    n, a, b, c, d = (values[symbol] for symbol in LINES)
+    return sum((max(a + b * i, c + d * i) for i in range(int(n))), Integer(0))
+
+
+LINES = (sym.generated, sym.past, sym.hidden, sym.intermediate, sym.vocab)
+
+
+def test_a_sum_of_two_lines_has_regions_and_one_sided_slopes() -> None:
+    """Where one line is the larger throughout it is that line's series; slopes by differences."""
+    node, rng, tied = SumMax(*LINES), random.Random(4), 0
+    step = Rational(1, 10**6)
+    for _ in range(60):
+        values = {symbol: Integer(rng.randint(1, 5)) for symbol in LINES}
+        branch = branch_at(node, values)
+        assert branch.holds(values)
+        assert not branch.expr.atoms(Maximum, Minimum, Crossing)
+        assert branch.expr.xreplace(values) == summed(values)
+        tied += bool(branch.tied)
+        for symbol in LINES[1:]:
+            for side in (-1, 1):
+                moved = summed({**values, symbol: values[symbol] + side * step})
+                slope = (moved - summed(values)) / (side * step)
+                toward = branch_at(node, values, (symbol, side))
+                assert toward.expr.diff(symbol).xreplace(values) == slope
+                assert branch.tied or branch.expr.diff(symbol).xreplace(values) == slope
+        for _ in range(5):
+            other = {symbol: Integer(rng.randint(1, 5)) for symbol in LINES}
+            if branch.holds(other):
+                assert branch.expr.xreplace(other) == summed(other)
+    assert tied > 10
+
+
+@pytest.mark.parametrize(
+    ("name", "options"),
+    [
+        ("llama-2-7b", {"chunk": 512}),
+        ("llama-2-7b", {"fusion": "flash", "tile": 75}),
+        ("deepseek-v2-lite", {"mla": "decompressed"}),
+    ],
+)
+def test_regions_of_rounded_quotients_and_sums_are_exact(name: str, options: dict) -> None:  # type: ignore[type-arg]
+    """What a smaller argument of a maximum would branch into does not narrow the region."""
+    result = forecast(name, **options).ttft if name[0] == "l" else forecast(name, **options).tpot
+    rng = random.Random(5)
+    inside = outside = 0
+    for _ in range(6):
+        drawn = [near_a_boundary(rng) | {sym.prompt: Integer(rng.randint(1, 3000))} for _ in "ab"]
+        regime = regime_at(result, drawn[0])
+        for _ in range(8):
+            values = {s: drawn[rng.random() < 0.3][s] for s in drawn[0]}
+            same = result.expr.xreplace(values) == regime.expr.xreplace(values)
+            assert same == regime.holds(values)
+            inside, outside = inside + same, outside + (not same)
+    assert min(inside, outside) > 5

@@ -23,6 +23,7 @@ from lifesym.analysis import (
     shares,
     tornado,
 )
+from lifesym.analysis.products import vanishes
 from lifesym.nodes import Active, Maximum
 
 RATES = (sym.peak, sym.vector_peak, sym.bandwidth)
@@ -278,12 +279,19 @@ def test_chunks_are_whole_numbers_until_the_next_one(prompt: int, chunk: int) ->
             assert float(local[word].value) == pytest.approx(float(slope), rel=1e-5, abs=1e-9)
 
 
-@pytest.mark.parametrize("family", ["llama", "mixtral"])
-def test_same_proves_that_the_elasticities_in_rates_add_up(family: str) -> None:
-    f = ls.forecast(ls.Model.symbolic(family), ls.Hardware.symbolic(), batch=sym.batch)
-    parts = elasticities(f.tpot, of=[*RATES, sym.dispatch_time])
+@pytest.mark.parametrize(
+    ("name", "metric"),
+    [("llama", "tpot"), ("mixtral", "tpot"), ("gpt-oss-20b", "mean"), ("deepseek-v2-lite", "mean")],
+)
+def test_same_proves_that_the_elasticities_in_rates_add_up(name: str, metric: str) -> None:
+    """Of symbolic families, and of means over a generation with windows and crossing lines."""
+    model = ls.load_model(name) if "-" in name else ls.Model.symbolic(name)
+    f = ls.forecast(model, ls.Hardware.symbolic(), batch=sym.batch)
+    result = f.tpot.mean if metric == "mean" else f.tpot
+    parts = elasticities(result, of=[*RATES, sym.dispatch_time])
     total = sum(parts[s] for s in RATES) - parts[sym.dispatch_time]
     assert same(total, Integer(-1)) == "equal"
+    assert not vanishes(total + parts[sym.bandwidth] + 1)
     assert same(total + parts[sym.bandwidth], Integer(-1)) == "different"
 
 

@@ -3,7 +3,7 @@
 from lifesym.analysis.approximation import Approximation, approximate
 from lifesym.analysis.asymptotics import Asymptote, leading, threshold
 from lifesym.analysis.bounds import ShareBound, largest_share
-from lifesym.analysis.branches import Branch, Condition, branch_at
+from lifesym.analysis.branches import branch_at
 from lifesym.analysis.equality import Verdict, same
 from lifesym.analysis.front import pareto
 from lifesym.analysis.inverse import Design, design
@@ -12,6 +12,7 @@ from lifesym.analysis.naming import Folded, let, unfold
 from lifesym.analysis.normal import Step, Tidy, tidy
 from lifesym.analysis.questions import device_point, part
 from lifesym.analysis.regime import Regime, RegimeMap, Stretch, regime_at, regime_map, regimes
+from lifesym.analysis.regions import Branch, Condition
 from lifesym.analysis.sensitivity import (
     Elasticities,
     Elasticity,

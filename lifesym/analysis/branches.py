@@ -8,84 +8,21 @@ number, and stays it until the quotient passes the next one.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, cast
 
-from sympy import Add, Expr, Function, Ge, Gt, Integer, S, Sum, Symbol
-from sympy.core.relational import Relational
+from sympy import Add, Expr, Function, Integer, S, Sum, Symbol
 
+from lifesym.analysis.regions import Branch, Choice, Condition
+from lifesym.analysis.signs import compare, number_at, sign_at
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
-from lifesym.sums import Crossing, SumMax
+from lifesym.sums import Crossing, Inside, SumMax, series
 
 KINKED = (Maximum, Minimum, SumMax, Crossing, Sum)
 STEPPED = (CeilDiv, FloorDiv)
 _LONGEST_SUM = 4096
 
 Direction: TypeAlias = tuple[Symbol, Literal[-1, 1]]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Condition:
-    """The inequality ``left >= right``, or ``left > right`` if it is strict."""
-
-    left: Expr
-    right: Expr
-    strict: bool = False
-
-    @property
-    def relation(self) -> Relational:
-        """It as a SymPy relation, to print or to solve."""
-        return (Gt if self.strict else Ge)(self.left, self.right)
-
-    @property
-    def margin(self) -> Expr:
-        """How far it is from failing: left - right."""
-        return self.left - self.right
-
-    def holds(self, values: Mapping[Symbol, Expr]) -> bool:
-        """Whether it is true at a point that binds every symbol."""
-        left, right = self.left.xreplace(dict(values)), self.right.xreplace(dict(values))
-        return bool(left > right if self.strict else left >= right)
-
-    def __str__(self) -> str:
-        return f"{self.left} {'>' if self.strict else '>='} {self.right}"
-
-
-@dataclass(frozen=True, kw_only=True)
-class Choice:
-    """Which argument a maximum or minimum was replaced by, or a rounded quotient's number.
-
-    ``tied`` is True where another one would have served just as well: at a kink or a step.
-    """
-
-    node: Expr
-    taken: Expr
-    tied: bool = False
-
-
-@dataclass(frozen=True, kw_only=True)
-class Branch:
-    """A max-free formula and where it holds.
-
-    Attributes:
-        expr: the formula without maxima.
-        conditions: the inequalities of its region, in the order of the formula's nodes.
-        choices: what each maximum was replaced by.
-    """
-
-    expr: Expr
-    conditions: tuple[Condition, ...]
-    choices: tuple[Choice, ...] = field(repr=False, default=())
-
-    def holds(self, values: Mapping[Symbol, Expr]) -> bool:
-        """Whether a point lies in the region."""
-        return all(condition.holds(values) for condition in self.conditions)
-
-    @property
-    def tied(self) -> tuple[Choice, ...]:
-        """The choices that another argument would have served as well."""
-        return tuple(choice for choice in self.choices if choice.tied)
 
 
 def branch_at(expr: Expr, values: Mapping[Symbol, Expr], toward: Direction | None = None) -> Branch:
@@ -132,14 +69,14 @@ class _Resolver:
 
     def _resolve(self, expr: Expr) -> Expr:
         if isinstance(expr, SumMax):
-            return self.resolve(expr.closed_form())
+            return self._sum_of_maxima(expr)
         if isinstance(expr, Sum):
             return self.resolve(unrolled(expr, self.values))
-        args = tuple(self.resolve(arg) for arg in expr.args)
         if isinstance(expr, Maximum | Minimum):
-            return self._extremum(expr, args, 1 if isinstance(expr, Maximum) else -1)
+            return self._extremum(expr, 1 if isinstance(expr, Maximum) else -1)
+        args = tuple(self.resolve(arg) for arg in expr.args)
         if isinstance(expr, Crossing):
-            return self._crossing(*args)
+            return self._index(expr, *args)
         if isinstance(expr, CeilDiv | FloorDiv):
             return self._step(expr.func(*args))
         return expr.func(*args)
@@ -166,40 +103,85 @@ class _Resolver:
             self._require(Condition(left=(count + 1) * bottom, right=top, strict=True))
         return count
 
-    def _extremum(self, node: Expr, args: tuple[Expr, ...], sign: int) -> Expr:
-        numbers = [sign * self._at(arg) for arg in args]
-        best = 0
-        for i, number in enumerate(numbers):
-            if number > numbers[best]:
-                best = i
-        equal = [i for i, number in enumerate(numbers) if number == numbers[best]]
-        if len(equal) > 1 and self.toward is not None:
-            best = max(equal, key=lambda i: sign * self._rise(args[i]))
-        for other in args[:best] + args[best + 1 :]:
-            pair = (args[best], other) if sign > 0 else (other, args[best])
-            self._require(Condition(left=pair[0], right=pair[1]))
-        self.choices.append(Choice(node=node, taken=args[best], tied=len(equal) > 1))
-        return args[best]
+    def _extremum(self, node: Expr, sign: int) -> Expr:
+        """The largest argument, resolved; the others are only compared with, and stay as they are.
 
-    def _crossing(self, p: Expr, q: Expr, n: Expr) -> Expr:
+        What they branch into elsewhere does not matter as long as they are no larger.
+        """
+        args = node.args
+        numbers = [self._at(arg) for arg in args]
+
+        def ahead(i: int, j: int) -> int:
+            if numbers[i].is_Rational and numbers[j].is_Rational:
+                return sign * sign_at(numbers[i] - numbers[j], {})
+            return sign * compare(args[i], args[j], self.values)
+
+        best = 0
+        for i in range(1, len(args)):
+            if ahead(i, best) > 0:
+                best = i
+        equal = [i for i in range(len(args)) if i == best or not ahead(i, best)]
+        if len(equal) > 1 and self.toward is not None:
+            aside = _Resolver(self.values, self.toward)
+            best = max(equal, key=lambda i: sign * self._rise(aside.resolve(args[i])))
+        taken = self.resolve(args[best])
+        for other in args[:best] + args[best + 1 :]:
+            pair = (taken, other) if sign > 0 else (other, taken)
+            self._require(Condition(left=pair[0], right=pair[1]))
+        self.choices.append(Choice(node=node, taken=taken, tied=len(equal) > 1))
+        return taken
+
+    def _sum_of_maxima(self, expr: SumMax) -> Expr:
+        """One line where it is the larger at both ends of the sum, else both with their index."""
+        node = SumMax(*(self.resolve(arg) for arg in expr.args))
+        if not isinstance(node, SumMax):
+            return self.resolve(node)
+        n, a, b, c, d = node.args
+        gap, slope = a - c, b - d
+        direction = sign_at(slope, self.values)
+        if direction == 0 and self.toward is not None:
+            direction = sign_at(self._rise(slope), {})
+        p, q = (gap, slope) if direction >= 0 else (gap + slope * (n - 1), -slope)
+        k = self._index(node, p, q, n)
+        if k in (0, n):
+            return series(n, a, b) if k == 0 else series(n, c, d)
+        return series(n, c, d) + (n - k) * p + q * (n * (n - 1) - k * (k - 1)) / 2
+
+    def _index(self, node: Expr, p: Expr, q: Expr, n: Expr) -> Expr:
+        """How many values of a rising line are negative; one that is zero may count as either."""
         last = p + q * (n - 1)
-        if self._at(p) >= 0:
-            self._require(Condition(left=p, right=S.Zero))
-            return S.Zero
-        if self._at(last) < 0:
-            self._require(Condition(left=S.Zero, right=last, strict=True))
-            return n
-        self._require(Condition(left=S.Zero, right=p, strict=True))
-        self._require(Condition(left=last, right=S.Zero))
-        node = Crossing(p, q, n)
-        count = self._at(node)
-        tied = p + q * count
-        if self._at(tied) != 0:
-            return node
-        self.choices.append(Choice(node=node, taken=count, tied=True))
+        ends = sign_at(p, self.values), sign_at(last, self.values)
+        if ends[0] >= 0 or ends[1] <= 0:
+            k = S.Zero if ends[0] >= 0 else n
+            for end in (p, last):
+                self._require(
+                    Condition(left=S.Zero, right=end) if k else Condition(left=end, right=S.Zero)
+                )
+            zero = None if all(ends) else (p, S.Zero) if ends[0] == 0 else (last, n - 1)
+        else:
+            self._require(Condition(left=q, right=p, strict=True))
+            self._require(Condition(left=last + q, right=S.Zero))
+            k = Inside(p, q)
+            count = self._at(k)
+            value = p + q * count
+            zero = None if sign_at(value, self.values) else (value, count)
+        if zero is None:
+            return k
+        self.choices.append(Choice(node=node, taken=k, tied=True))
         if self.toward is None:
-            return node
-        return count + 1 if self._rise(tied) < 0 else count
+            return k
+        if ends == (0, 0):
+            return self._index_of_level_lines(p, last, n)
+        return zero[1] + 1 if self._rise(zero[0]) < 0 else zero[1]
+
+    def _index_of_level_lines(self, first: Expr, last: Expr, n: Expr) -> Expr:
+        """The index just after a step from a point at which the line is zero all along."""
+        rises = self._rise(first), self._rise(last)
+        if min(rises) >= 0:
+            return S.Zero
+        if max(rises) <= 0:
+            return n
+        return Crossing(rises[0], (rises[1] - rises[0]) / (self._at(n) - 1), self._at(n))
 
     def _require(self, condition: Condition) -> None:
         self.conditions[condition] = None
@@ -210,7 +192,7 @@ class _Resolver:
         return sign * self._at(expr.diff(symbol))
 
     def _at(self, expr: Expr) -> Expr:
-        return expr.xreplace(self.values)
+        return number_at(expr, self.values)
 
 
 def unrolled(expr: Sum, values: Mapping[Symbol, Expr]) -> Expr:

@@ -4,7 +4,6 @@ import random
 from typing import Literal
 
 from sympy import (
-    Add,
     Dummy,
     Expr,
     Function,
@@ -17,8 +16,8 @@ from sympy import (
     fraction,
     together,
 )
-from sympy.core.sorting import default_sort_key
 
+from lifesym.analysis.products import vanishes
 from lifesym.nodes import Active, Maximum, Minimum
 from lifesym.symbols import TABLE, ordered
 
@@ -29,8 +28,8 @@ _SPAN = 97
 def same(first: Expr, second: Expr, *, points: int = 12, seed: int = 0) -> Verdict:
     """Compare two formulas.
 
-    ``equal`` is proven: the difference, with maxima of two written as absolute values, or as sums
-    of the arguments that are active, expands to zero over a common denominator.
+    ``equal`` is proven: the difference, with maxima as the sums of their active arguments, is zero
+    as a sum of products, or with maxima of two as absolute values over a common denominator.
     ``different`` is proven: they differ, exactly, at a point. ``undecided`` means that they agree
     exactly at every one of the random points, which is evidence and not a proof.
 
@@ -40,7 +39,10 @@ def same(first: Expr, second: Expr, *, points: int = 12, seed: int = 0) -> Verdi
     >>> same(sym.batch, sym.past)
     'different'
     """
-    difference = (first - second).expand()
+    if vanishes(first - second):
+        return "equal"
+    brackets = (first - second).has(Active)
+    difference = first - second if brackets else (first - second).expand()
     if difference == 0:
         return "equal"
     rng = random.Random(seed)  # noqa: S311 (sample points, not secrets)
@@ -50,39 +52,11 @@ def same(first: Expr, second: Expr, *, points: int = 12, seed: int = 0) -> Verdi
         one, two = (expr.xreplace(values).doit() for expr in (first, second))
         if one != two and (one - two).expand() != 0:
             return "different"
+    if brackets:
+        return "undecided"
     marks: dict[Expr, Expr] = {}
-    if difference.has(Active):
-        numerator, _ = fraction(together(_with_shares(first - second)))
-        if numerator.expand() == 0:
-            return "equal"
     numerator, _ = fraction(together(_without_maxima(difference, marks)))
     return "equal" if numerator.expand() == 0 else "undecided"
-
-
-def _with_shares(expr: Expr) -> Expr:
-    """Maxima by their active arguments: max(a, b) = a [a is it] + b [b is it], and both add to 1.
-
-    So does any number of arguments. Each share is a mark, the last one of a maximum what is left.
-    """
-    maxima = {}
-    for node in expr.atoms(Maximum, Minimum):
-        sign = 1 if isinstance(node, Maximum) else -1
-        shares = [Active(sign * arg, *_but(node.args, arg, sign)) for arg in node.args]
-        maxima[node] = Add(*(arg * share for arg, share in zip(node.args, shares, strict=True)))
-    expr = expr.xreplace(maxima)
-    groups: dict[tuple[Expr, ...], None] = {}
-    for share in expr.atoms(Active):
-        groups[tuple(sorted(share.args, key=default_sort_key))] = None
-    marks: dict[Expr, Expr] = {}
-    for args in groups:
-        named = [Active(arg, *_but(args, arg, 1)) for arg in args]
-        dummies = [Dummy(nonnegative=True) for _ in args[1:]]
-        marks |= dict(zip(named, [*dummies, 1 - Add(*dummies)], strict=True))
-    return expr.xreplace(marks)
-
-
-def _but(args: tuple[Expr, ...], left_out: Expr, sign: int) -> list[Expr]:
-    return [sign * arg for arg in args if arg != left_out]
 
 
 def _without_maxima(expr: Expr, marks: dict[Expr, Expr]) -> Expr:

@@ -18,7 +18,8 @@ from lifesym.analysis.meeting import scan, solved, zeros
 from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
 from lifesym.analysis.regime import Range, operators, span
 from lifesym.analysis.roots import between as gap
-from lifesym.analysis.roots import roots, sign_at
+from lifesym.analysis.roots import roots
+from lifesym.analysis.signs import sign_at
 from lifesym.errors import InfeasibleError, SymbolError
 from lifesym.symbols import TABLE, Number, exact
 
@@ -173,7 +174,7 @@ def _solved(
     """The stretches on which the target is met, between the points where it is met exactly."""
     marks = [low, *(root.value for root, _ in zeros(expr - target, symbol, low, high)), high]
     stretches = list(pairwise(marks))
-    met = [sign * sign_at(expr - target, symbol, gap(*ends)) <= 0 for ends in stretches]
+    met = [sign * sign_at(expr - target, {symbol: gap(*ends)}) <= 0 for ends in stretches]
     start: Expr | None = None
     for (left, right), good in zip(stretches, met, strict=True):
         if good and start is None:

@@ -13,10 +13,11 @@ from itertools import pairwise
 from sympy import Expr, S, Sum, Symbol, ceiling, floor, oo
 
 from lifesym.analysis.branches import KINKED, STEPPED, unrolled
-from lifesym.analysis.roots import Inside, Root, between, distinct, number_at, roots
+from lifesym.analysis.roots import Root, between, distinct, roots
+from lifesym.analysis.signs import number_at, sign_at
 from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum, Minimum
-from lifesym.sums import Crossing, SumMax
+from lifesym.sums import Crossing, Inside, SumMax
 
 _MOST_STEPS = 4096
 
@@ -170,11 +171,11 @@ def _steps(node: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[Expr]:
 def _choose(node: Expr, symbol: Symbol, middle: Expr) -> Expr:
     if isinstance(node, Crossing):
         p, q, n = node.args
-        if number_at(p, symbol, middle) >= 0:
+        if sign_at(p, {symbol: middle}) >= 0:
             return S.Zero
-        return n if number_at(p + q * (n - 1), symbol, middle) < 0 else Inside(p, q, n)
+        return n if sign_at(p + q * (n - 1), {symbol: middle}) < 0 else Inside(p, q)
     best: Callable[..., Expr] = max if isinstance(node, Maximum) else min
-    return best(node.args, key=lambda arg: number_at(arg, symbol, middle))
+    return best(node.args, key=lambda arg: number_at(arg, {symbol: middle}))
 
 
 def _written_out(expr: Expr) -> Expr:

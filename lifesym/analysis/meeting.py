@@ -10,8 +10,9 @@ from lifesym.analysis.branches import KINKED, branch_at
 from lifesym.analysis.line import pieces, rounded
 from lifesym.analysis.questions import Derived, Quantity, Values, formula, listed, point_of
 from lifesym.analysis.regime import Range, operators, span
-from lifesym.analysis.roots import Root, distinct, is_zero, roots, sign_at
+from lifesym.analysis.roots import Root, distinct, roots
 from lifesym.analysis.roots import between as gap
+from lifesym.analysis.signs import is_zero, sign_at
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, resolve
 
@@ -170,7 +171,7 @@ def zeros(numeric: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[tupl
         found |= {root.value: root for root in roots(piece.expr, symbol, start, piece.high)}
     ordered = distinct(list(found))
     marks = [low, *ordered, high]
-    signs = [sign_at(numeric, symbol, gap(left, right)) for left, right in pairwise(marks)]
+    signs = [sign_at(numeric, {symbol: gap(left, right)}) for left, right in pairwise(marks)]
     for value, before, after in zip(ordered, signs, signs[1:], strict=False):
         if before and after:
             yield found[value], _smaller(before, after)
@@ -238,5 +239,5 @@ def scan(one: Expr, two: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[i
     close = np.abs(first - second) <= 1e-9 * np.maximum(np.abs(first), np.abs(second))
     changes = np.flatnonzero(np.diff(signs))
     for i in {*np.flatnonzero(close).tolist(), *changes.tolist(), *(changes + 1).tolist()}:
-        signs[i] = sign_at(one - two, symbol, Integer(start + i))
+        signs[i] = sign_at(one - two, {symbol: Integer(start + i)})
     return start, signs.tolist()

@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Expr, Symbol, lambdify
 
-from lifesym.analysis.branches import Branch, branch_at
+from lifesym.analysis.branches import branch_at
 from lifesym.analysis.line import flats, pieces
 from lifesym.analysis.questions import Derived, Values, formula, point_of, symbol_of
+from lifesym.analysis.regions import Branch
 from lifesym.analysis.roots import between as middle
 from lifesym.analysis.roots import distinct, roots
+from lifesym.analysis.signs import number_at
 from lifesym.errors import SymbolError
 from lifesym.roofline import Term
 from lifesym.symbols import TABLE, Number, exact
@@ -250,5 +252,5 @@ def _line_contests(quantity: Derived, values: Mapping[Symbol, Expr]) -> Iterator
 
 
 def _bound(term: Term, values: Mapping[Symbol, Expr]) -> str:
-    times = {name: getattr(term, name).xreplace(dict(values)).doit() for name in RESOURCES}
+    times = {name: number_at(getattr(term, name), values).doit() for name in RESOURCES}
     return max(times, key=lambda name: times[name])

@@ -14,12 +14,8 @@ from math import ceil, fsum
 from sympy import (
     Add,
     Expr,
-    Float,
-    Function,
     Poly,
-    Pow,
     Rational,
-    S,
     Symbol,
     ceiling,
     fraction,
@@ -29,14 +25,13 @@ from sympy import (
     together,
 )
 
+from lifesym.analysis.signs import sign_at
 from lifesym.errors import SymbolError
-from lifesym.sums import Crossing
+from lifesym.sums import Inside
 
 _PROBES = 256
 _WIDTH = Rational(1, 10**12)
 _DOUBT = 1e-9
-_NOTHING = Rational(1, 10**25)
-_LONG = 4096
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,19 +46,6 @@ class Root:
     def exact(self) -> bool:
         """Whether the value is the root itself."""
         return bool(self.low == self.high)
-
-
-class Inside(Function):
-    """A crossing index known to lie inside its range: a number where its arguments are."""
-
-    @classmethod
-    def eval(cls, p: Expr, q: Expr, n: Expr) -> Expr | None:
-        """The crossing index of three numbers."""
-        return Crossing(p, q, n) if p.is_number and q.is_number and n.is_number else None
-
-    def fdiff(self, argindex: int = 1) -> Expr:
-        """Zero: it is a whole number, and the sum that uses it is continuous."""
-        return S.Zero
 
 
 def roots(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]:
@@ -113,23 +95,6 @@ def distinct(numbers: list[Expr]) -> list[Expr]:
     return kept
 
 
-def is_zero(number: Expr) -> bool:
-    """Whether a number is zero; square roots cancel exactly."""
-    if number.is_Rational:
-        return bool(number == 0)
-    return bool(number.expand() == 0) or bool(number.is_zero)
-
-
-def number_at(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
-    """A formula at a value: exact, but to 60 digits where the value is a long exponent.
-
-    Exactly, the power would have as many digits as the exponent says.
-    """
-    if value > _LONG and any(power.exp.has(symbol) for power in expr.atoms(Pow)):
-        return expr.xreplace({symbol: Float(value, 60)}).evalf(60)
-    return expr.xreplace({symbol: value})
-
-
 def _zeros(polynomial: Poly) -> list[Expr]:
     coefficients = polynomial.all_coeffs()
     if len(coefficients) == 2:
@@ -171,7 +136,7 @@ def _probes(low: Expr, high: Expr) -> list[Expr]:
 
 def _signs(expr: Expr, symbol: Symbol) -> Callable[[Expr], int]:
     """The sign at a value: in double precision where that is beyond doubt, else exactly."""
-    inside = {Inside.__name__: lambda p, q, n: min(max(ceil(-p / q), 0), n)}
+    inside = {Inside.__name__: lambda p, q: ceil(-p / q)}
     terms = lambdify([symbol], list(Add.make_args(expr)), [inside, "math"])
 
     def sign(value: Expr) -> int:
@@ -179,7 +144,7 @@ def _signs(expr: Expr, symbol: Symbol) -> Callable[[Expr], int]:
         total = fsum(parts)
         if abs(total) > _DOUBT * fsum(abs(part) for part in parts):
             return 1 if total > 0 else -1
-        return sign_at(expr, symbol, value)
+        return sign_at(expr, {symbol: value})
 
     return sign
 
@@ -194,14 +159,3 @@ def _bisected(sign: Callable[[Expr], int], low: Expr, high: Expr, first: int) ->
             return Root(value=middle, low=middle, high=middle)
         low, high = (middle, high) if at == first else (low, middle)
     return Root(value=(low + high) / 2, low=low, high=high)
-
-
-def sign_at(expr: Expr, symbol: Symbol, value: Expr) -> int:
-    """The sign at a value; irrational numbers are evaluated to 30 digits first."""
-    number = number_at(expr, symbol, value)
-    if number.is_Float and abs(number) < _NOTHING:
-        number = expr.xreplace({symbol: value})
-    if not number.is_Rational:
-        rough = number.evalf(30)
-        number = S.Zero if abs(rough) < _NOTHING and is_zero(number) else rough
-    return int(bool(number > 0)) - int(bool(number < 0))

@@ -13,8 +13,9 @@ from dataclasses import dataclass, field
 
 from sympy import Dummy, Expr, Symbol
 
-from lifesym.analysis.branches import STEPPED, Branch, branch_at
+from lifesym.analysis.branches import STEPPED, branch_at
 from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
+from lifesym.analysis.regions import Branch
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, ordered
 
