@@ -276,11 +276,6 @@ def test_a_shared_cache_is_that_of_layers_that_reuse_one(share: int) -> None:
         ("tinyllama-1.1b", {"tile": 64, "fusion": "layer"}, "needs the fusion rule 'flash'"),
         (
             "tinyllama-1.1b",
-            {"lora": Lora(rank=8, adapters=2, merged=True)},
-            "2 LoRA adapters cannot be merged",
-        ),
-        (
-            "tinyllama-1.1b",
             {"tensor_parallel": 2, "sequence_parallel": True, "all_reduce": "tree"},
             "sequence parallelism has ring collectives",
         ),
@@ -295,3 +290,8 @@ def test_an_option_that_would_do_nothing_is_refused(
 ) -> None:
     with pytest.raises(SymbolError, match=message):
         _ = forecast(name, **options).ttft
+
+
+def test_several_adapters_cannot_be_merged() -> None:
+    with pytest.raises(SymbolError, match="2 LoRA adapters cannot be merged"):
+        Lora(rank=8, adapters=2, merged=True)
