@@ -18,6 +18,8 @@ WRAPPERS: dict[str, str | None] = {
     "gemma3": "gemma3_text",
     "gemma3n": "gemma3n_text",
     "gemma4": "gemma4_text",
+    "llama4": "llama4_text",
+    "qwen3_vl": "qwen3_vl_text",
     "qwen3_5": "qwen3_5_text",
     "qwen3_5_moe": "qwen3_5_moe_text",
 } | dict.fromkeys(_ANY.split())
