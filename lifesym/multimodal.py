@@ -20,6 +20,7 @@ WRAPPERS: dict[str, str | None] = {
     "gemma4": "gemma4_text",
     "llama4": "llama4_text",
     "qwen3_vl": "qwen3_vl_text",
+    "qwen3_vl_moe": "qwen3_vl_moe_text",
     "qwen3_5": "qwen3_5_text",
     "qwen3_5_moe": "qwen3_5_moe_text",
 } | dict.fromkeys(_ANY.split())

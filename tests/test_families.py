@@ -441,3 +441,10 @@ def test_symbolic_models_bind_to_their_example(family: str) -> None:
     symbolic = ls.Model.symbolic(family)
     assert symbolic.parameters.free_symbols
     assert symbolic.parameters.xreplace(dict(example.values)) == example.parameters
+
+
+def test_every_config_of_the_database_loads_without_a_warning() -> None:
+    for name in names("models"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")
+            assert ls.load_model(name).parameters() > 0, name
