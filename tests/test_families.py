@@ -447,4 +447,4 @@ def test_every_config_of_the_database_loads_without_a_warning() -> None:
     for name in names("models"):
         with warnings.catch_warnings():
             warnings.simplefilter("error")
-            assert ls.load_model(name).parameters() > 0, name
+            assert ls.load_model(name).parameters > 0, name
