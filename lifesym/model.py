@@ -25,7 +25,8 @@ class Section:
 
     ``shared`` blocks own their weights once; ``copies`` of them take turns where there are more,
     and none are their own where another section has them. An ``encoder`` section computes the
-    source, in the pass that starts a sequence.
+    source, in the pass that starts a sequence. Of a pass whose last logits alone are wanted a
+    ``last`` section sees the last token of each sequence only: nothing after it needs the others.
     """
 
     label: str
@@ -34,6 +35,7 @@ class Section:
     shared: bool = False
     copies: Size = 1
     encoder: bool = False
+    last: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -182,6 +184,9 @@ class Model:
 
     def _seen(self, section: Section, step: ForwardPass) -> ForwardPass:
         """The pass as a section sees it: an encoder computes the whole source at once."""
+        if section.last and step.logits == "last":
+            past = step.past + step.new - 1
+            return replace(step, new=S.One, past=past, earlier=step.new)
         if not section.encoder:
             return step
         return replace(step, new=sympify(self.values.get(sym.source, sym.source)), past=S.Zero)

@@ -29,6 +29,7 @@ class ForwardPass:
         causal: ``full`` counts the whole rectangle of scores, ``exact`` what the mask leaves.
         routing: how tokens choose experts.
         encode: an encoder runs too, and cross-attention caches its keys and values.
+        earlier: new tokens of the layers before, where only the last one goes on; None: all do.
     """
 
     batch: Expr
@@ -39,6 +40,7 @@ class ForwardPass:
     causal: Causal = "full"
     routing: Routing = field(default_factory=Routing)
     encode: bool = True
+    earlier: Expr | None = None
 
     @property
     def tokens(self) -> Expr:

@@ -1,6 +1,12 @@
 """The blocks that models are built of; each emits its operators for a forward pass."""
 
-from lifesym.blocks.altup import AltUpLayer, CloseStreams, OpenStreams
+from lifesym.blocks.altup import (
+    AltUpLayer,
+    CloseStreams,
+    EmbeddedLayer,
+    LayerEmbeddings,
+    OpenStreams,
+)
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.blocks.cross import Closing, CrossAttention, LearnedPositions, RelativePositions
@@ -29,11 +35,13 @@ __all__ = [
     "DeltaNet",
     "DenseAndExperts",
     "Embed",
+    "EmbeddedLayer",
     "Emitted",
     "EncoderEmbed",
     "EncoderHead",
     "Head",
     "LatentAttention",
+    "LayerEmbeddings",
     "LearnedPositions",
     "Link",
     "Mamba",

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from sympy import Expr
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
+from lifesym.blocks.layer import DecoderLayer
 from lifesym.operators import (
     Activation,
     Embedding,
@@ -68,12 +69,7 @@ class AltUpLayer(Block):
         yield from self.mlp.operators(step)
         yield "mlp_post_norm", norm.over(tokens)
         yield "mlp_residual", Residual(elements=elements)
-        inner = self.embedding
-        yield "layer_embed_in", Linear(tokens=tokens, in_features=hidden, out_features=inner)
-        gated = Activation(elements=tokens * inner, function=self.activation, gated=True)
-        yield "layer_embed_act", gated
-        yield "layer_embed_out", Linear(tokens=tokens, in_features=inner, out_features=hidden)
-        yield "layer_embed_norm", norm.over(tokens)
+        yield from gated_embedding(tokens, hidden, self.embedding, self.activation)
         yield "layer_embed_residual", Residual(elements=elements * (self.streams - 1))
 
     def _mixing(self, tokens: Expr) -> Emitted:
@@ -102,25 +98,23 @@ class AltUpLayer(Block):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OpenStreams(Block):
-    """After the embedding: every layer's own embedding of the token, and the other streams.
+class LayerEmbeddings(Block):
+    """After the embedding: every layer's own embedding of the token.
 
     Attributes:
-        hidden: size of a stream.
-        streams: how many there are.
+        hidden: size of the residual stream.
         layers: layers, each with an embedding.
         embedding: its size.
         vocab: rows of the table of those embeddings.
     """
 
     hidden: Size
-    streams: Size
     layers: Size
     embedding: Size
     vocab: Size
 
     def operators(self, step: ForwardPass) -> Emitted:
-        """Look-up, its sum with a projection of the token embedding, the streams."""
+        """Look-up, its sum with a projection of the token embedding."""
         tokens, width = step.tokens, self.layers * self.embedding
         table = Embedding(tokens=tokens, rows=self.vocab, features=width, role="layer_embedding")
         yield "layer_embedding", table
@@ -132,7 +126,63 @@ class OpenStreams(Block):
         yield "layer_embedding_norm", norm
         yield "layer_embedding_sum", Residual(elements=tokens * width)
         yield "layer_embedding_scale", Scale(elements=tokens * width)
-        yield from _others(self.hidden, self.streams, tokens, "streams_open")
+
+
+def gated_embedding(tokens: Expr, hidden: Size, inner: Size, activation: str) -> Emitted:
+    """A layer's embedding of the token, gated by its output, projected and normalized."""
+    yield "layer_embed_in", Linear(tokens=tokens, in_features=hidden, out_features=inner)
+    gated = Activation(elements=tokens * inner, function=activation, gated=True)
+    yield "layer_embed_act", gated
+    yield "layer_embed_out", Linear(tokens=tokens, in_features=inner, out_features=hidden)
+    yield "layer_embed_norm", NormSpec(features=hidden).over(tokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class EmbeddedLayer(Block):
+    """A layer that ends with its embedding of the token, and a constant factor (Gemma 4).
+
+    Attributes:
+        layer: the layer before that.
+        embedding: size of the token's embedding for this layer.
+        activation: of the gate on that embedding.
+    """
+
+    layer: DecoderLayer
+    embedding: Size
+    activation: str
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """The layer, its embedding, the factor."""
+        hidden = self.layer.hidden
+        elements = step.tokens * hidden
+        yield from self.layer.operators(step)
+        yield from gated_embedding(step.tokens, hidden, self.embedding, self.activation)
+        yield "layer_embed_residual", Residual(elements=elements)
+        yield "layer_scale", Scale(elements=elements)
+
+    def per_token(self, mla: MLA = "absorbed") -> Expr:
+        """What its attention adds."""
+        return self.layer.per_token(mla)
+
+    def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
+        """What its attention keeps."""
+        return self.layer.cached(tokens, mla)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OpenStreams(LayerEmbeddings):
+    """The same, and the other streams.
+
+    Attributes:
+        streams: how many there are.
+    """
+
+    streams: Size
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """The embeddings, then the streams."""
+        yield from LayerEmbeddings.operators(self, step)
+        yield from _others(self.hidden, self.streams, step.tokens, "streams_open")
 
 
 @dataclass(frozen=True, kw_only=True)

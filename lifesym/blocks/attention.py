@@ -87,10 +87,12 @@ class Attention(Block):
         new, past = step.new, step.past
         if self.bidirectional:
             return new, new * new
-        if self.window is None or past.is_zero:
+        fresh = new if step.earlier is None else step.earlier
+        before = past + new - fresh
+        if self.window is None or before.is_zero:
             keys = new + past
         else:
-            keys = new + Minimum(past, self.window - 1)
+            keys = fresh + Minimum(before, self.window - 1)
         if step.causal == "full":
             return keys, new * keys
         if self.window is None:

@@ -367,7 +367,14 @@ def gemma4_text(rng: Random) -> Config:
     full = {"head_dim": rng.choice([8, 12]), "num_key_value_heads": kv_heads}
     own = {str(i): full for i in range(layers) if i % 2 or i == layers - 1}
     by_layer = {"per_layer_config": own | ({"0": {"head_dim": 4}} if layers == 2 else {})}
-    return (by_layer if rng.random() < 0.5 else {}) | {
+    layered = {
+        "hidden_size_per_layer_input": rng.choice([4, 6]),
+        "vocab_size_per_layer_input": 90,
+        "num_kv_shared_layers": rng.randint(0, layers - 2),
+        "use_double_wide_mlp": rng.random() < 0.5,
+    }
+    more = (by_layer if rng.random() < 0.5 else {}) | (layered if rng.random() < 0.6 else {})
+    return {
         "model_type": "gemma4_text",
         "vocab_size": rng.randint(40, 90),
         "hidden_size": heads * rng.choice([4, 6]),
@@ -388,7 +395,7 @@ def gemma4_text(rng: Random) -> Config:
         "moe_intermediate_size": rng.randint(5, 20),
         "max_position_embeddings": 256,
         "pad_token_id": 0,
-    }
+    } | more
 
 
 def mpt(rng: Random) -> Config:
