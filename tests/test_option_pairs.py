@@ -266,6 +266,23 @@ def test_a_shared_cache_is_that_of_layers_that_reuse_one(share: int) -> None:
     assert policy.cache_elements(Integer(35)) == native.cache_elements(Integer(35))
 
 
+def test_layers_that_share_a_cache_are_whole() -> None:
+    """Of 22 layers every third has a cache of its own, the last one too."""
+    trace = CachePolicy(share=3)(ls.load_model("tinyllama-1.1b").forward(1, 4, 10))
+    assert {e.count for e in trace if e.name in ("attn_k", "attn_v", "kv_append")} == {8}
+    assert sum(e.count for e in trace if e.name == "attn_rope") == 22
+
+
+@pytest.mark.parametrize("name", ["qwen3-8b", "phi-3-mini-4k", "olmoe-1b-7b", "zamba2-2.7b"])
+def test_adapters_and_devices_follow_a_shared_low_rank_cache(name: str) -> None:
+    trace = ls.load_model(name).forward(2, 3, 20)
+    policy, adapters = CachePolicy(rank=16, share=3), Lora(rank=4)
+    for other in (adapters, TensorParallel(devices=2)):
+        first, second = policy(other(trace)), other(policy(trace))
+        assert first.cost() == second.cost()
+        assert first.weight_roles() == second.weight_roles()
+
+
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [

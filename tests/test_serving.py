@@ -119,6 +119,25 @@ def test_recurrent_layers_are_mixed_with_prompts(model: str) -> None:
     assert read == once + 2 * again
 
 
+def test_a_prompt_of_one_token_is_a_step() -> None:
+    """It shares the decodes' kernel, whether anything comes before it or not."""
+    f = forecast("mamba-130m")
+    pair = mixed_trace(f, [Group(past=5), Group(new=1, past=0)])
+    whole = f.trace(1, 5, batch=2)
+    assert pair.cost_at(f.precision) == whole.cost_at(f.precision)
+
+
+def test_tiled_attention_with_weights_of_its_own_is_mixed() -> None:
+    """Sinks are learned: two kernels, each of its own tiles."""
+    f = forecast("gpt-oss-20b", fusion="flash", tile=16)
+    both = mixed_trace(f, [Group(past=9), Group(new=40)])
+    alone = [f.trace(1, 9), f.trace(40, 0)]
+    assert both.weight_roles() == alone[0].weight_roles()
+    for field in ("matmul_flops", "kv_read_bytes"):
+        parts = (getattr(trace.cost_at(f.precision), field) for trace in alone)
+        assert getattr(both.cost_at(f.precision), field) == Add(*parts)
+
+
 def test_steps_of_recurrent_models_beside_prompts() -> None:
     f = forecast("mamba-130m", chunk=20)
     assert float(piggyback(f, 3).ttft) > float(f.ttft)

@@ -35,7 +35,6 @@ REWRITES: dict[str, Rewrite] = {
     "half of the KV cache kept": CachePolicy(keep=Rational(1, 2)),
     "pages of 16 tokens": CachePolicy(page=16),
     "low-rank KV": CachePolicy(rank=sym.rank),
-    "KV shared by two layers": CachePolicy(share=2),
     "flash attention": Fusion(rules=("flash",)),
     "fused QKV": Fusion(rules=("qkv",)),
     "fused gate and up": Fusion(rules=("gate_up",)),

@@ -3,6 +3,7 @@ r"""What optimizations change that leave the layer as it is and run other passes
 The layer is one of a symbolic Llama, for experts one of a Mixtral. Beside N new tokens of B
 sequences after T cached ones:
 
+- a cache shared by two layers: the mean of the two;
 - a prompt in chunks: N/C passes of C tokens, which divide N, in place of one;
 - data parallel: a replica's passes, of $\lceil B/n \rceil$ sequences;
 - pipeline: an n-th of the layers on a device, which sends the residual stream on once for all L;
@@ -16,7 +17,7 @@ sequences after T cached ones:
 from collections.abc import Callable, Iterable
 from dataclasses import replace
 
-from sympy import Add, Dummy, Expr, S
+from sympy import Add, Dummy, Expr, Integer, S
 
 from lifesym import symbols as sym
 from lifesym.formats import Precision
@@ -26,7 +27,7 @@ from lifesym.nodes import CeilDiv
 from lifesym.sums import sum_over
 from lifesym.symbols import index
 from lifesym.trace import Trace
-from lifesym.transforms import ExpertParallel
+from lifesym.transforms import CachePolicy, ExpertParallel
 
 COLUMNS = (
     "FLOPs",
@@ -45,9 +46,9 @@ EXPECTED = Dummy("expected_tokens", positive=True)
 Values = tuple[Expr, ...]
 
 
-def layer(family: str = "llama", **shape: Expr) -> Trace:
+def layer(family: str = "llama", count: int = 1, **shape: Expr) -> Trace:
     """One layer of a symbolic model: ``batch``, ``new`` and ``past`` tokens, symbols by default."""
-    model = replace(example(family), values={sym.layers: 1}, context_limit=None)
+    model = replace(example(family), values={sym.layers: Integer(count)}, context_limit=None)
     given = {"batch": sym.batch, "new": sym.new, "past": sym.past} | shape
     return model.forward(**given).filter(section="layers")
 
@@ -74,6 +75,11 @@ def measures(
         S.Zero,
         weights + cache,
     )
+
+
+def _shared() -> Values:
+    two = measures(CachePolicy(share=2)(layer(count=2)))
+    return _change((value / 2 for value in two), measures(layer()))
 
 
 def _chunked() -> Values:
@@ -137,6 +143,7 @@ def _change(after: Iterable[Expr], before: Iterable[Expr]) -> Values:
 
 
 PASSES: dict[str, Callable[[], Values]] = {
+    "KV shared by two layers": _shared,
     "a prompt of N tokens in chunks of C": _chunked,
     "data parallel": _data,
     "pipeline": _pipelined,

@@ -23,7 +23,7 @@ from lifesym.errors import SymbolError
 from lifesym.formats import Precision
 from lifesym.inference import Forecast
 from lifesym.nodes import CeilDiv, Minimum
-from lifesym.operators import Operator
+from lifesym.operators import CausalConv, Operator
 from lifesym.operators.base import Direction
 from lifesym.operators.fused import Fused
 from lifesym.operators.recurrent import Recurrent
@@ -149,15 +149,25 @@ def _merged(parts: list[Operator]) -> Operator:
             return replace(first, **{grows: added})
     if isinstance(first, Fused) and all(_same_parts(first, other) for other in others):
         return _merged_fused(parts)
-    if isinstance(first, Recurrent):
-        return Apart(parts=tuple(_by_shape(parts)))
-    if any(part.parameters != 0 for part in parts):
+    weighs = any(part.parameters != 0 for part in parts)
+    if isinstance(first, Recurrent) or (isinstance(first, Fused) and weighs):
+        return Apart(parts=tuple(_by_shape([_plain(part) for part in parts])))
+    if weighs:
         raise SymbolError(f"{type(first).__name__} cannot be shared by sequences of two shapes")
     return Fused(parts=tuple(parts), unread=0, unwritten=0)
 
 
+def _plain(part: Operator) -> Operator:
+    """A convolution of single tokens does the same whether a state comes before them or not."""
+    if isinstance(part, CausalConv) and part.new == 1:
+        return replace(part, started=1)
+    return part
+
+
 def _by_shape(parts: list[Operator]) -> list[Operator]:
-    """Those that differ in their batch alone as one."""
+    """Those that differ in their batch alone as one; kernels of attention each stay."""
+    if isinstance(parts[0], Fused):
+        return parts
     shapes: list[list[Any]] = []
     for part in parts:
         like = next((group for group in shapes if _alike(group[0], part, "batch")), None)

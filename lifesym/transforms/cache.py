@@ -7,7 +7,7 @@ option                    effect
 ``keep``                  a fixed share of the tokens is kept
 ``scored``                every score is accumulated and compared (heavy hitters, H2O)
 ``rank``                  keys and values of a head are kept as ``rank`` elements each
-``share``                 so many neighbouring layers use one layer's cache
+``share``                 so many neighbouring layers of a kind use the cache of the first of them
 ``page``                  tokens are read and held in whole pages
 ========================  =================================================================
 
@@ -22,7 +22,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sympy import Expr, Rational
+from sympy import Expr, sympify
 
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, Minimum
@@ -95,6 +95,7 @@ class CachePolicy:
 
     def _rows(self, entry: Entry, core: AttentionScores | None) -> Iterator[Entry]:
         operator = entry.operator
+        base, _, adapter = entry.name.partition("_lora_")
         if core is None:
             yield entry
         elif isinstance(operator, AttentionScores | AttentionValues):
@@ -102,16 +103,16 @@ class CachePolicy:
         elif isinstance(operator, Softmax | Alibi) or entry.name in ("attn_softcap", "attn_bias"):
             yield self._scores(entry, core)
         elif isinstance(operator, KVAppend):
-            yield replace(entry, operator=self._append(operator), count=entry.count / self.share)
-        elif entry.name in ("attn_k", "attn_v"):
-            yield self._projection(entry, core)
-        elif entry.name in ("attn_k_norm", "attn_v_norm"):
+            yield self._by_owners(replace(entry, operator=self._append(operator)))
+        elif base in ("attn_k", "attn_v"):
+            yield self._projection(entry, core, adapter)
+        elif entry.name.removesuffix("_all_reduce") in ("attn_k_norm", "attn_v_norm"):
             yield self._by_owners(entry)
         elif isinstance(operator, Rotary) and self.share != 1:
             yield self._by_owners(entry)
             yield self._by_borrowers(entry, replace(operator, kv_heads=0))
-        elif entry.name == "attn_qkv_fused":
-            yield from self._joint_projection(entry, core)
+        elif base == "attn_qkv_fused":
+            yield from self._joint_projection(entry, core, adapter)
         else:
             yield entry
 
@@ -162,27 +163,33 @@ class CachePolicy:
             page=self.page,
         )
 
-    def _projection(self, entry: Entry, core: AttentionScores) -> Entry:
+    def _projection(self, entry: Entry, core: AttentionScores, adapter: str) -> Entry:
         """A key or value projection: into the rank, and in one of ``share`` layers only."""
         operator: Any = entry.operator
         out = operator.out_features
-        if self.rank is not None:
+        if self.rank is not None and adapter != "a":
             out = out * self.rank / core.head_dim
         return self._by_owners(replace(entry, operator=replace(operator, out_features=out)))
 
     def _by_owners(self, entry: Entry) -> Entry:
         """In the layers that have a cache of their own."""
-        return replace(entry, count=entry.count / self.share, copies=entry.copies / self.share)
+        owners = CeilDiv(entry.count, sympify(self.share))
+        return replace(entry, count=owners, copies=Minimum(entry.copies, owners))
 
     def _by_borrowers(self, entry: Entry, operator: Operator) -> Entry:
         """In the others, which use the cache of one of them."""
-        rest = 1 - Rational(1) / self.share
-        count, copies = entry.count * rest, entry.copies * rest
+        owners = self._by_owners(entry)
+        count, copies = entry.count - owners.count, entry.copies - owners.copies
         return replace(entry, operator=operator, count=count, copies=copies)
 
-    def _joint_projection(self, entry: Entry, core: AttentionScores) -> Iterator[Entry]:
+    def _joint_projection(
+        self, entry: Entry, core: AttentionScores, adapter: str
+    ) -> Iterator[Entry]:
         """Queries, keys and values at once; queries alone in layers that use another's cache."""
         operator: Any = entry.operator
+        if adapter == "a":
+            yield entry
+            return
         both = 2 * core.kv_heads * core.head_dim
         queries = operator.out_features - both
         kept = both if self.rank is None else 2 * core.kv_heads * self.rank
@@ -190,7 +197,8 @@ class CachePolicy:
         yield self._by_owners(replace(entry, operator=joint))
         if self.share != 1:
             alone = replace(operator, out_features=queries)
-            yield replace(self._by_borrowers(entry, alone), name="attn_q")
+            name = entry.name.replace("attn_qkv_fused", "attn_q")
+            yield replace(self._by_borrowers(entry, alone), name=name)
 
 
 def _tighter(limit: Size | None, budget: Size | None) -> Size | None:
