@@ -10,6 +10,7 @@ import pytest
 from command_line import CommandLine
 
 import lifesym as ls
+from lifesym import sweeps
 from lifesym import symbols as sym
 from lifesym.errors import SymbolError
 
@@ -148,6 +149,30 @@ def test_command_line_writes_netcdf_and_csv(run: CommandLine, tmp_path: Path) ->
     assert (tmp_path / "out.csv").read_text().startswith("model,hardware,weights,")
 
 
+def test_command_line_sweeps_options_and_writes_in_pieces(
+    run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options of every kind are axes, and chunks give the same files as all at once."""
+    base = ["sweep", "gpt2", "--on", "v100", "--prompt", "1,64,999", "--chunk", "16,100"]
+    base += ["--lora", "8", "--tensor-parallel", "1,2", "--fusion", "flash", "--metrics", "ttft"]
+    monkeypatch.setattr(sweeps, "_ROWS", 7)
+    for name in ("all.nc", "all.csv"):
+        assert run(*base, "-o", str(tmp_path / name)).returncode == 0
+    chunked = run(*base, "--chunks", "2", "-o", str(tmp_path / "some.csv"))
+    assert chunked.returncode == 0
+    assert run(*base, "--chunks", "2", "-o", str(tmp_path / "some.nc")).returncode == 0
+    assert (tmp_path / "some.csv").read_text() == (tmp_path / "all.csv").read_text()
+    data = xr.load_dataset(tmp_path / "all.nc", engine="h5netcdf")
+    xr.testing.assert_identical(data, xr.load_dataset(tmp_path / "some.nc", engine="h5netcdf"))
+    point = data.sel(fusion="flash", lora=8, tensor_parallel=2, prompt=999, chunk=100)
+    f = ls.forecast(
+        *(ls.load_model("gpt2"), ls.load_hardware("v100")),
+        **{"prompt": 999, "chunk": 100, "lora": 8, "tensor_parallel": 2, "fusion": "flash"},
+    )
+    assert float(point.ttft.squeeze()) == pytest.approx(float(f.ttft), rel=1e-12)
+    assert len((tmp_path / "all.csv").read_text().splitlines()) == 1 + data.ttft.size
+
+
 def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> None:
     base = ["export", "tinyllama-1.1b", "--on", "v100", "--args", "past,batch"]
     ranges = ["--range", "past=0:2048", "--range", "batch=1:8"]
@@ -208,6 +233,8 @@ def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> Non
         (["sweep", "gpt2", "--on", "v100", "--chunks", "0", "-o", "x.nc"], "at least 1"),
         (["sweep", "gpt2", "--on", "v100", "--metrics", "tfft", "-o", "x.nc"], "unknown metric"),
         (["sweep", "gpt2", "--on", "v1000", "-o", "x.nc"], "v1000"),
+        (["sweep", "gpt2", "--on", "v100", "--scheduler", "x", "-o", "x.nc"], "needs --chunks"),
+        (["sweep", "gpt2", "--on", "v100", "--tensor-parallel", "0", "-o", "x.nc"], "--tensor-p"),
         (["sweep", "gpt2", "--on", "v100", "-o", "x.txt"], "must end in .nc or .csv"),
         (["sweep", "gpt2", "--on", "v100", "--prompt", "1:x:3", "-o", "x.nc"], "is not A:B:N"),
         (["sweep", "gpt2", "--on", "v100", "--prompt", "0", "-o", "x.nc"], "at least 1"),
