@@ -6,9 +6,11 @@ until it is asked for: the arrays are Dask's, so the same call runs on as many p
 as its scheduler has, with as much memory as a chunk takes.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import signature
 from itertools import product
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -37,6 +39,8 @@ METRICS: dict[str, Callable[[Forecast], Result]] = {
 """What can be swept; ``step`` is a decode step at context `symbols.past`."""
 
 Axes = Mapping[str, Sequence[Any]]
+_ROWS = 2**18
+"""Rows of a CSV file that are in memory at a time."""
 
 
 def sweep(
@@ -90,7 +94,7 @@ def sweep(
         settings = dict(zip(options, values, strict=True))
         given = {name: options[name][label] for name, label in settings.items()}
         made = forecast if isinstance(forecast, Forecast) else forecast(**given)
-        arrays = {name: _evaluated(made, name, coordinates, target) for name in chosen}
+        arrays = {name: _evaluated(made, name, coordinates, target, chunks) for name in chosen}
         labels = {name: [value] for name, value in settings.items()}
         parts.append(xr.Dataset(arrays).expand_dims(labels))
         if progress:
@@ -106,6 +110,34 @@ def sweep(
         dataset[name].attrs = {"long_name": name.replace("_", " ")}
     dataset.attrs["generator"] = f"lifesym {__version__}"
     return dataset
+
+
+def write(dataset: "Dataset", path: Path) -> None:
+    """Write a sweep as NetCDF or, to a name that ends in ``.csv``, as rows.
+
+    A sweep in chunks is computed while it is written: it may be larger than memory.
+
+    Raises:
+        OSError: the file cannot be written.
+    """
+    if path.suffix != ".csv":
+        dataset.to_netcdf(path, engine="h5netcdf")
+        return
+    with path.open("w", encoding="utf-8", newline="") as file:
+        for i, piece in enumerate(_pieces(dataset)):
+            piece.compute().to_dataframe().to_csv(file, header=i == 0)
+
+
+def _pieces(dataset: "Dataset") -> Iterator["Dataset"]:
+    """Parts in the order of their rows, cut along the first axis that has several values."""
+    rows = int(np.prod(list(dataset.sizes.values()), dtype=np.int64))
+    if rows <= _ROWS:
+        yield dataset
+        return
+    name, size = next((name, size) for name, size in dataset.sizes.items() if size > 1)
+    step = max(1, _ROWS * size // rows)
+    for start in range(0, size, step):
+        yield from _pieces(dataset.isel({name: slice(start, start + step)}))
 
 
 def _parameters(function: Callable[..., Forecast]) -> list[str]:
@@ -158,7 +190,11 @@ def _coordinate(symbol: Symbol, values: Sequence[Any], chunks: int | None) -> "D
 
 
 def _evaluated(
-    forecast: Forecast, metric: str, coordinates: Mapping[Symbol, "DataArray"], target: Target
+    forecast: Forecast,
+    metric: str,
+    coordinates: Mapping[Symbol, "DataArray"],
+    target: Target,
+    chunks: int | None,
 ) -> "DataArray":
     import xarray as xr  # noqa: PLC0415
 
@@ -171,13 +207,17 @@ def _evaluated(
     if symbols:
         function = compiled(result, symbols, target=target, name="sweep")
         arrays = [coordinates[symbol] for symbol in symbols]
-        values = xr.apply_ufunc(
-            function, *arrays, dask="parallelized", output_dtypes=[float], keep_attrs=False
-        )
+        with warnings.catch_warnings():  # many chunks are what was asked for
+            warnings.filterwarnings("ignore", "Increasing number of chunks")
+            values = xr.apply_ufunc(
+                function, *arrays, dask="parallelized", output_dtypes=[float], keep_attrs=False
+            )
     else:
         values = xr.DataArray(float(result))
+        values = values if chunks is None else values.chunk()
     missing = {s.name: c for s, c in coordinates.items() if s not in free}
     for name, coordinate in missing.items():
         values = values.expand_dims({name: coordinate[name].values})
+        values = values if chunks is None else values.chunk({name: chunks})
     values.attrs = {"long_name": result.name, "units": result.unit}
     return values

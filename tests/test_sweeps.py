@@ -10,6 +10,7 @@ import pytest
 from command_line import CommandLine
 
 import lifesym as ls
+from lifesym import sweeps
 from lifesym import symbols as sym
 from lifesym.errors import SymbolError
 
@@ -148,6 +149,34 @@ def test_command_line_writes_netcdf_and_csv(run: CommandLine, tmp_path: Path) ->
     assert (tmp_path / "out.csv").read_text().startswith("model,hardware,weights,")
 
 
+def test_chunks_are_written_in_pieces(
+    run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Options of every kind are axes, and chunks give the same files as all at once."""
+    base = ["sweep", "gpt2", "--on", "v100", "--prompt", "1,64,999", "--chunk", "16,100"]
+    base += ["--lora", "8", "--tensor-parallel", "1,2", "--fusion", "flash", "--metrics", "ttft"]
+    chunked = run(*base, "--chunks", "2", "-o", str(tmp_path / "chunked.nc"))
+    assert chunked.returncode == 0, chunked.stderr
+    found = xr.load_dataset(tmp_path / "chunked.nc", engine="h5netcdf").squeeze(drop=True)
+
+    def build(tensor_parallel: int) -> ls.Forecast:
+        options: Any = {"chunk": sym.chunk, "lora": 8, "fusion": "flash"}
+        model, device = ls.load_model("gpt2"), ls.load_hardware("v100")
+        return ls.forecast(model, device, tensor_parallel=tensor_parallel, **options)
+
+    axes = {"tensor_parallel": [1, 2], "prompt": [1, 64, 999], "chunk": [16, 100]}
+    whole, lazy = (ls.sweep(build, axes, ["ttft"], chunks=chunks) for chunks in (None, 2))
+    assert np.allclose(found.ttft.transpose(*axes), whole.ttft, rtol=1e-14, atol=0)
+    monkeypatch.setattr(sweeps, "_ROWS", 5)
+    for name, data in (("whole", whole), ("lazy", lazy)):
+        sweeps.write(data, tmp_path / f"{name}.csv")
+    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "lazy.csv").read_text()
+    assert len((tmp_path / "whole.csv").read_text().splitlines()) == 1 + whole.ttft.size
+    point = float(whole.ttft.sel(tensor_parallel=2, prompt=999, chunk=100))
+    f = build(2).ttft.bind({"prompt": 999, "chunk": 100})
+    assert point == pytest.approx(float(f), rel=1e-12)
+
+
 def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> None:
     base = ["export", "tinyllama-1.1b", "--on", "v100", "--args", "past,batch"]
     ranges = ["--range", "past=0:2048", "--range", "batch=1:8"]
@@ -208,6 +237,8 @@ def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> Non
         (["sweep", "gpt2", "--on", "v100", "--chunks", "0", "-o", "x.nc"], "at least 1"),
         (["sweep", "gpt2", "--on", "v100", "--metrics", "tfft", "-o", "x.nc"], "unknown metric"),
         (["sweep", "gpt2", "--on", "v1000", "-o", "x.nc"], "v1000"),
+        (["sweep", "gpt2", "--on", "v100", "--scheduler", "x", "-o", "x.nc"], "needs --chunks"),
+        (["sweep", "gpt2", "--on", "v100", "--tensor-parallel", "0", "-o", "x.nc"], "--tensor-p"),
         (["sweep", "gpt2", "--on", "v100", "-o", "x.txt"], "must end in .nc or .csv"),
         (["sweep", "gpt2", "--on", "v100", "--prompt", "1:x:3", "-o", "x.nc"], "is not A:B:N"),
         (["sweep", "gpt2", "--on", "v100", "--prompt", "0", "-o", "x.nc"], "at least 1"),

@@ -1,5 +1,6 @@
 """``lifesym sweep``: a labelled dataset."""
 
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -9,9 +10,11 @@ from lifesym.cli.options import ModelName
 from lifesym.cli.output import note
 
 Values = Annotated[str | None, typer.Option(metavar="A:B:N | A,B,...", help="Values of the axis.")]
+Words = Annotated[str | None, typer.Option(metavar="A,B,...", help="One after another.")]
+
+_SYMBOLS = {"generate": "generated"}
 _MOST = 10**6
 """Values of an axis."""
-Words = Annotated[str | None, typer.Option(metavar="A,B,...", help="Formats, one after another.")]
 
 
 def sweep(
@@ -21,8 +24,17 @@ def sweep(
     prompt: Values = "512",
     generate: Values = "128",
     batch: Values = None,
+    chunk: Values = None,
     weights: Words = None,
+    activations: Words = None,
     kv: Words = None,
+    fusion: Words = None,
+    routing: Words = None,
+    overlap: Words = None,
+    lora: Values = None,
+    tensor_parallel: Values = None,
+    expert_parallel: Values = None,
+    data_parallel: Values = None,
     metrics: Annotated[
         str, typer.Option(metavar="NAME,...", help="What is computed.")
     ] = "ttft,tpot",
@@ -32,47 +44,66 @@ def sweep(
     """Forecast over devices, formats and ranges of sizes; write NetCDF or CSV.
 
     MODEL may be several names, separated by commas. A:B:N is N values from A to B, rounded to
-    whole numbers.
+    whole numbers. With --chunks the file is written while it is computed: it may be larger than
+    memory, and the points may be computed by the workers of a Dask scheduler.
     """
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym.errors import SpecError  # noqa: PLC0415
+    from lifesym.sweeps import write  # noqa: PLC0415
 
     if output.suffix not in (".nc", ".csv"):
         raise SpecError(f"{output}: the file must end in .nc or .csv")
+    if scheduler is not None and chunks is None:
+        raise SpecError("--scheduler needs --chunks: its workers compute chunks")
     axes: dict[str, Any] = {"model": model.split(","), "hardware": on.split(",")}
-    for name, text in (("weights", weights), ("kv", kv)):
+    words = {
+        "weights": weights,
+        "activations": activations,
+        "kv": kv,
+        "fusion": fusion,
+        "routing": routing,
+        "overlap": overlap,
+    }
+    axes |= {name: text.split(",") for name, text in words.items() if text is not None}
+    numbers = {
+        "lora": lora,
+        "tensor_parallel": tensor_parallel,
+        "expert_parallel": expert_parallel,
+        "data_parallel": data_parallel,
+        "prompt": prompt,
+        "generate": generate,
+        "batch": batch or "1",
+        "chunk": chunk,
+    }
+    for name, text in numbers.items():
         if text is not None:
-            axes[name] = text.split(",")
-    for name, text in (("prompt", prompt), ("generated", generate), ("batch", batch or "1")):
-        axes[name] = _values(name, text or "")
+            word = name.replace("_", "-")
+            axes[_SYMBOLS.get(name, name)] = _values(word, text, 0 if name == "lora" else 1)
 
-    def made(model: str, hardware: str, **formats: Any) -> Any:
+    def made(model: str, hardware: str, **options: Any) -> Any:
+        if chunk is not None:
+            options["chunk"] = ls.symbols.chunk
         return ls.forecast(
-            ls.load_model(model), ls.load_hardware(hardware), batch=ls.symbols.batch, **formats
+            ls.load_model(model), ls.load_hardware(hardware), batch=ls.symbols.batch, **options
         )
 
     longest = ls.symbols.exact(max(axes["prompt"]) + max(axes["generated"]) - 1)
     for name in axes["model"]:
         ls.load_model(name).check_length(longest)
-    client = _client(scheduler)
-    with _progress() as progress:
+    with _client(scheduler), _progress() as progress:
         data = ls.sweep(made, axes, metrics.split(","), chunks=chunks, progress=progress)
-        data = data.compute() if chunks is not None or client is not None else data
-    try:
-        if output.suffix == ".nc":
-            data.to_netcdf(output)
-        else:
-            data.to_dataframe().to_csv(output)
-    except OSError as problem:
-        raise SpecError(f"{output}: {problem.strerror or problem}") from None
+        try:
+            write(data, output)
+        except OSError as problem:
+            raise SpecError(f"{output}: {problem.strerror or problem}") from None
     note(f"wrote {output} ({' x '.join(map(str, data.sizes.values()))} points)")
 
 
-def _values(name: str, text: str) -> list[int]:
+def _values(name: str, text: str, least: int = 1) -> list[int]:
     """Whole numbers of an axis.
 
     Raises:
-        SpecError: not A:B:N or A,B,..., a number below 1, or too many.
+        SpecError: not A:B:N or A,B,..., a number that is too small, or too many.
     """
     from lifesym.errors import SpecError  # noqa: PLC0415
 
@@ -88,14 +119,14 @@ def _values(name: str, text: str) -> list[int]:
         raise SpecError(f"--{name}: {text!r} is not A:B:N or A,B,...") from None
     if len(numbers) > _MOST:
         raise SpecError(f"--{name}: more than {_MOST} values")
-    if not numbers or min(numbers) < 1:
-        raise SpecError(f"--{name}: values must be at least 1, not {text!r}")
+    if not numbers or min(numbers) < least:
+        raise SpecError(f"--{name}: values must be at least {least}, not {text!r}")
     return numbers
 
 
 def _client(address: str | None) -> Any:
     if address is None:
-        return None
+        return nullcontext()
     from distributed import Client  # noqa: PLC0415 (an extra)
 
     from lifesym.errors import SpecError  # noqa: PLC0415
