@@ -95,6 +95,13 @@ def test_tables_have_a_row_for_every_operator() -> None:
     bound = ls.forecast(ls.load_model("llama-2-7b"), ls.load_hardware("v100"), 7, 2).trace(1, 7)
     assert operator_table(bound, "latex").startswith("\\begin{tabular}{llrrr}\n\\toprule")
     assert operator_table(trace, "text").splitlines()[0].split()[:2] == ["section", "operator"]
+    lines = trace.table(weights="int8")
+    assert [(line["section"], line["operator"]) for line in lines] == [
+        (entry.section, entry.name) for entry in trace
+    ]
+    cost = trace.cost(weights="int8")
+    for name, whole in (("operations", cost.flops), ("bytes", cost.bytes)):
+        assert expand(Add(*(line[name] for line in lines)) - whole) == 0
 
 
 def too_wide(source: str, folder: Path) -> list[float]:

@@ -29,13 +29,11 @@ def operator_table(
     of their own: a table with any is a ``longtable`` with one quantity a line, zeros left out.
     """
     if isinstance(source, Trace):
-        header = ["section", "operator", "count", "operations", "bytes"]
-        at = precision or Precision.of()
+        units = {"count": "", "operations": "FLOP", "bytes": "byte"}
+        header = ["section", "operator", *units]
         body: list[list[Cell]] = []
-        for entry in source:
-            cost = entry.cost(at)
-            work = [(cost.flops, "FLOP"), (cost.bytes, "byte")]
-            body.append([entry.section, entry.name, (entry.count, ""), *work])
+        for line in source.table_at(precision or Precision.of()):
+            body.append([v if isinstance(v, str) else (v, units[name]) for name, v in line.items()])
     else:
         header = ["section", "operator", "operations", "bytes", "compute", "memory", "time"]
         body = []
