@@ -16,7 +16,11 @@ class Footprint(Passes):
 
     @cached_property
     def memory(self) -> Result:
-        """Bytes a device's own memory holds at the end: weights and KV cache; not activations."""
+        """Bytes a device's own memory holds at the end: weights and KV cache; not activations.
+
+        The cache has room for past, prompt and all generated tokens: the last one's too, which
+        only a further step would fill.
+        """
         weights = Add(*(self._weights.values()))
         parts = (Part(name="weights", value=weights), Part(name="KV cache", value=self.cache_bytes))
         return Result(name="memory", unit="byte", expr=weights + self.cache_bytes, parts=parts)

@@ -32,20 +32,25 @@ class _Extremum(Function):
         for arg in args:
             flat.extend(arg.args if isinstance(arg, cls) else (arg,))
         best: dict[Expr, Expr] = {}
+        apart: list[Expr] = []  # further multiples of what may be negative
         for arg in flat:
             coefficient, rest = arg.as_coeff_Mul()
-            if rest is not S.One and not rest.is_nonnegative:
-                coefficient, rest = S.One, arg
-            if rest not in best or cls.sign * (coefficient - best[rest]) > 0:
+            if rest not in best:
+                best[rest] = coefficient
+            # SymPy takes long over signs: it is asked for one only where two multiples meet
+            elif rest is not S.One and not rest.is_nonnegative:
+                apart.append(arg)
+            elif cls.sign * (coefficient - best[rest]) > 0:
                 best[rest] = coefficient
         constant = best.get(S.One)
         if constant is not None and len(best) > 1 and constant <= 0:
-            others = [c * rest for rest, c in best.items() if rest is not S.One]
+            others = [*apart, *(c * rest for rest, c in best.items() if rest is not S.One)]
             if cls.sign > 0 and any(other.is_nonnegative for other in others):
                 del best[S.One]
             elif cls.sign < 0 and all(other.is_nonnegative for other in others):
                 best = {S.One: constant}
-        kept = sorted((c * rest for rest, c in best.items()), key=default_sort_key)
+        distinct = {c * rest for rest, c in best.items()} | set(apart)
+        kept = sorted(distinct, key=default_sort_key)
         if len(kept) == 1:
             return kept[0]
         return None if tuple(kept) == args else cls(*kept)

@@ -5,8 +5,18 @@ from typing import Any
 
 import sympy
 from sympy import Expr
+from sympy.printing.latex import LatexPrinter
 
 from lifesym.symbols import TABLE, Notation, ordered
+
+
+class _Printer(LatexPrinter):  # type: ignore[misc]  # SymPy is untyped
+    """SymPy's order of terms, but never a negative one first where there is another."""
+
+    def _as_ordered_terms(self, expr: Expr, order: str | None = None) -> list[Expr]:
+        terms: list[Expr] = super()._as_ordered_terms(expr, order=order)
+        first = next((i for i, t in enumerate(terms) if not t.could_extract_minus_sign()), 0)
+        return [terms[first], *terms[:first], *terms[first + 1 :]]
 
 
 def latex(expr: Expr, **settings: Any) -> str:
@@ -15,10 +25,12 @@ def latex(expr: Expr, **settings: Any) -> str:
     >>> from lifesym import symbols as sym
     >>> latex(2 * sym.batch * sym.hidden**2)
     '2\\,B\\,d^{2}'
+    >>> latex(sym.layers - sym.full_layers)
+    'L - L_{\\mathrm{full}}'
     """
     names = {symbol: row.latex for symbol, row in TABLE.items()}
     options = {"symbol_names": names, "mul_symbol": r"\,", "fold_short_frac": False} | settings
-    return str(sympy.latex(expr, **options))
+    return str(_Printer(options).doprint(expr))
 
 
 def legend(*exprs: Expr) -> tuple[Notation, ...]:

@@ -114,6 +114,28 @@ class Trace:
         costs = [entry.cost(precision) for entry in self.entries]
         return Cost(**{name: Add(*(getattr(cost, name) for cost in costs)) for name in FIELDS})
 
+    def table(
+        self,
+        weights: str | Format = "bf16",
+        activations: str | Format = "bf16",
+        kv: str | Format = "bf16",
+    ) -> list[dict[str, str | Expr]]:
+        """A row an operator, in the given formats; `lifesym.report.operator_table` prints it.
+
+        Raises:
+            SpecError: an unknown format name.
+        """
+        return self.table_at(Precision.of(weights, activations, kv))
+
+    def table_at(self, precision: Precision) -> list[dict[str, str | Expr]]:
+        """A row an operator: where it is, how often it runs, its operations and bytes in all."""
+        rows: list[dict[str, str | Expr]] = []
+        for entry in self.entries:
+            cost = entry.cost(precision)
+            row = {"section": entry.section, "operator": entry.name, "count": entry.count}
+            rows.append(row | {"operations": cost.flops, "bytes": cost.bytes})
+        return rows
+
     def filter(
         self,
         keep: Callable[[Entry], bool] | None = None,

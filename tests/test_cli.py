@@ -387,6 +387,7 @@ def test_specs_lists_and_shows_sources(run: CommandLine) -> None:
     listed = json.loads(run("specs", "--json").stdout)
     assert {"llama-2-7b", "gpt2"} <= set(listed["models"])
     assert len(listed["hardware"]) >= 40
+    assert all(device["sources"] for device in listed["hardware"].values())
     assert json.loads(run("specs", "llama-2-7b", "--json").stdout)["_source"]
     shown = json.loads(run("specs", "v100", "--json").stdout)
     assert set(shown["sources"]) >= {"peak.matrix", "memory"}

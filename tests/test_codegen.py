@@ -340,7 +340,8 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"name": "2fast"}, "not a plain identifier"),
     ({"name": "t1"}, "not a plain identifier"),
     ({"target": "cobol"}, "target must be one of"),
-    ({"target": "c"}, "past needs a range"),
+    ({"target": "table"}, "past needs a range"),
+    ({"target": "c", "precision": "float"}, "past needs a range"),
     ({"target": "c", "ranges": {"past": (5, 1), "batch": (1, 2)}}, "two finite numbers in order"),
     ({"target": "numpy", "cells": 3}, "unknown option 'cells'"),
     ({"target": "table", "cells": 3}, "unknown option 'cells'"),
@@ -460,3 +461,15 @@ def test_compiled_code_is_reused() -> None:
         ls.compile(expr, list(box), target="native")(np.arange(3.0), 1)
         ls.compile(expr, list(box), target="native")(np.arange(9.0), 2)
     assert native._compiled.cache_info().misses <= 1
+
+
+def test_a_header_without_ranges_has_the_same_formula_and_no_proof() -> None:
+    expr, box = formula("dense TPOT")
+    proved = ls.compile(expr, list(box), target="c", ranges=box)
+    open_ended = ls.compile(expr, list(box), target="c")
+    code = [text[text.index("#endif") :] for text in (proved, open_ended)]
+    assert code[0] == code[1]
+    assert "past: tokens already in the KV cache (tokens), at least 0\n" in open_ended
+    assert "No bound of the arithmetic's error is proved without a range of" in open_ended
+    half = ls.compile(expr, list(box), target="c", ranges={"past": box[sym.resolve("past")]})
+    assert half.count("return NAN") == 1

@@ -5,6 +5,7 @@ import pickle
 import subprocess
 import sys
 from fractions import Fraction
+from itertools import permutations
 
 import numpy as np
 import pytest
@@ -207,3 +208,14 @@ def test_the_smooth_maximum_is_above_and_close(values: tuple[Rational, ...]) -> 
 
 def test_relax_reaches_inside() -> None:
     assert relax(a * CeilDiv(b, c) + FloorDiv(a, 2)) == a * b / c + a / 2
+
+
+def test_multiples_of_what_may_be_negative_stay_apart() -> None:
+    """Which is the larger depends on the sign, and the sign is not known."""
+    step = a - b
+    for args in permutations((step, 2 * step, -step, Integer(0))):
+        assert set(Maximum(*args).args) == set(args)
+        for value in (-3, 0, 4):
+            at = {a: Integer(value + 10), b: Integer(10)}
+            assert Maximum(*args).xreplace(at) == max(arg.xreplace(at) for arg in args)
+            assert Minimum(*args).xreplace(at) == min(arg.xreplace(at) for arg in args)

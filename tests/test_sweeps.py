@@ -215,7 +215,6 @@ def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> Non
 @pytest.mark.parametrize(
     ("command", "message"),
     [
-        (["export", "gpt2", "--on", "v100", "--args", "past"], "past needs a range"),
         (["export", "gpt2", "--on", "v100", "--args", "pas"], "unknown symbol 'pas'"),
         (
             ["export", "gpt2", "--on", "v100", "--args", "past", "--range", "past=3"],

@@ -58,6 +58,8 @@ def count(
     """Count the operations, bytes and dispatches of one forward pass, exactly.
 
     Prefill is --new S; a decode step is --new 1 --past T. Part of a byte is rounded up.
+
+    weight_bytes are those that the pass reads.
     """
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym.formats import Precision  # noqa: PLC0415

@@ -78,6 +78,11 @@ def derive(
     """Derive the closed form of a metric, with a legend of its symbols.
 
     FLOPs and bytes are those of one forward pass of 'new' tokens after 'past'.
+
+    weight_bytes are all the weights as they are stored, tied ones once.
+
+    kv_bytes are the cache of 'past' tokens; memory is the weights and the
+    cache of all prompt and generated tokens.
     """
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym import symbols as sym  # noqa: PLC0415

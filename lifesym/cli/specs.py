@@ -54,6 +54,7 @@ def _all() -> dict[str, Any]:
             "kind": device.kind,
             "bandwidth": int(device.bandwidth),
             "peaks": _peaks(device),
+            "sources": dict(device.sources),
         }
     formats = {name: float(kind.bits_per_value) for name, kind in known_formats().items()}
     families = {name: family.example for name, family in sorted(FAMILIES.items())}

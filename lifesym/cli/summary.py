@@ -83,7 +83,7 @@ def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
             ["latency", quantity(data["latency_s"], "s"), "prompt and generation"],
         ]
     rows += [
-        ["memory", quantity(data["memory_bytes"], "byte"), "weights and KV cache"],
+        ["memory", quantity(data["memory_bytes"], "byte"), "weights, and the cache of all tokens"],
         ["energy", energy, "at most, from the TDP" if hardware.static_power else ""],
     ]
     if "cost_per_million_tokens" in data:

@@ -37,22 +37,32 @@ def header(
 ) -> str:
     """A header with one static inline function; ``NAME_CHECKED`` makes it check its ranges.
 
+    With a range of every argument its comment has a proved bound of the arithmetic's error.
+
     Raises:
-        SymbolError: an argument without a range, or a value that leaves the format in the box.
+        SymbolError: an argument without a range in single precision, or a value that leaves the
+            format in the box.
     """
     language, kind = (C_FLOAT, FLOAT) if single else (C_DOUBLE, DOUBLE)
-    program, bound = fitted(program, box, kind)
+    missing = [symbol for symbol in program.args if symbol not in box]
+    if not missing or single:  # a constant may leave single precision: nothing is left unproved
+        program, proved = fitted(program, box, kind)
+        bound = f"{proved} for arguments in these ranges"
+    else:
+        words = ", ".join(TABLE[symbol].word for symbol in missing)
+        bound = f"No bound of the arithmetic's error is proved without a range of {words}"
     text = write(program, names, language)
     real, guard = kind.name, f"LIFESYM_{name.upper()}_H"
     comment = [
         *doc,
-        f"{bound} for arguments in these ranges.",
-        f"With {name.upper()}_CHECKED defined, arguments outside them give a quiet NaN.",
+        f"{bound}.",
+        f"With {name.upper()}_CHECKED defined, arguments outside their ranges give a quiet NaN.",
     ]
     checks = [
-        f"    if (!({names[i]} >= {_real(low, single)} && {names[i]} <= {_real(high, single)})) "
-        "return NAN;"
-        for i, (low, high) in enumerate(box[symbol] for symbol in program.args)
+        f"    if (!({names[i]} >= {_real(box[symbol][0], single)} && "
+        f"{names[i]} <= {_real(box[symbol][1], single)})) return NAN;"
+        for i, symbol in enumerate(program.args)
+        if symbol in box
     ]
     body = [
         f"#ifndef {guard}",
@@ -76,7 +86,7 @@ def header(
 
 
 def describe(symbols: tuple[Symbol, ...], names: list[str], box: Box) -> list[str]:
-    """A line for every argument: name, meaning, unit, range."""
+    """A line for every argument: name, meaning, unit, and its range or what it can be at all."""
     lines = []
     for symbol, name in zip(symbols, names, strict=True):
         row = TABLE[symbol]
@@ -84,6 +94,9 @@ def describe(symbols: tuple[Symbol, ...], names: list[str], box: Box) -> list[st
         if symbol in box:
             low, high = box[symbol]
             line += f", {low:g} to {high:g}"
+        else:
+            line += ", above 0" if row.minimum is None else f", at least {row.minimum}"
+            line += "" if row.maximum is None else f", at most {row.maximum}"
         lines.append(line)
     return lines
 

@@ -126,7 +126,8 @@ def compile(
         target: ``numpy``, ``native`` and ``python`` give callables; ``c`` (a C99 header) and
             ``js`` (an ES module) text; ``table`` a `lifesym.codegen.table.Table`.
         name: of the function.
-        ranges: the box of arguments: checked by the callables, needed by ``c`` and ``table``.
+        ranges: the box of arguments: checked by the callables, needed by ``table`` and for the
+            proved error bound in the comment of ``c``.
         precision: of the ``c`` target.
         gradient: ``numpy`` and ``native`` also give the derivative in every argument.
         threads: of ``native``.

@@ -6,6 +6,8 @@ with the same expression are joined, and dispatch times, which every operator ha
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import zip_longest
+from textwrap import wrap
 from typing import Literal
 
 from sympy import Add, Expr, Poly, Pow, S, Sum, Symbol, expand, factor
@@ -13,6 +15,7 @@ from sympy import Add, Expr, Poly, Pow, S, Sum, Symbol, expand, factor
 from lifesym import symbols as sym
 from lifesym.nodes import Maximum
 from lifesym.printing import latex
+from lifesym.report.breaking import TEXT_WIDTH, broken, width_of
 from lifesym.report.tables import escape
 from lifesym.results import Result
 from lifesym.roofline import Term
@@ -20,6 +23,12 @@ from lifesym.sums import SumMax
 
 Format = Literal["text", "latex", "markdown"]
 
+_LABEL = 22
+"""Letters of a line of an operator's name in the margin."""
+_LETTER = 4.1
+"""Points of a letter there."""
+_GAP = 24
+"""Points between formula and margin, at least."""
 _WORKLOAD = (sym.batch, sym.prompt, sym.generated, sym.new, sym.past, sym.chunk)
 _BRANCHED = (Maximum, SumMax, Sum)
 _LHS = {
@@ -37,11 +46,12 @@ class Row:
     label: str
 
 
-def equation(result: Result, fmt: Format = "text") -> str:
+def equation(result: Result, fmt: Format = "text", width: float = TEXT_WIDTH) -> str:
     r"""The closed form of a result.
 
     ``text`` is for a terminal, ``latex`` an ``align`` environment (amsmath), ``markdown`` the
-    same between double dollars (``aligned``).
+    same between double dollars (``aligned``). What is wider than ``width`` points is broken into
+    lines (see `lifesym.report.breaking`).
 
     >>> import lifesym as ls
     >>> kv = ls.Result(name="KV", unit="byte", expr=4 * sym.batch * sym.past * sym.hidden)
@@ -51,7 +61,8 @@ def equation(result: Result, fmt: Format = "text") -> str:
     """
     if fmt == "text":
         return _text(result)
-    body = _aligned(result)
+    font = r"\scriptsize " if fmt == "latex" else ""  # browsers print it as it stands
+    body = _aligned(result, width, font)
     if fmt == "latex":
         return f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
     return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
@@ -160,19 +171,25 @@ def _text(result: Result) -> str:
     return "\n".join(lines) if listed else f"{lines[0]} 0"
 
 
-def _aligned(result: Result) -> str:
+def _aligned(result: Result, width: float, font: str) -> str:
     over = _over_sum(result)
     numerator, listed = over or (S.One, rows(result))
+    labels = [wrap(row.label, _LABEL) for row in listed]
+    margin = max((_LETTER * len(line) + _GAP for lines in labels for line in lines), default=0)
+    head = f"{left_hand_side(result)} ={{}} "
+    room = width - margin - width_of(head) - width_of(" + ")
     lines = []
     for i, (sign, printed) in enumerate(signed(listed, latex)):
         lead = "" if i == 0 and sign == "+" else f"{{}}{sign} "
-        label = _text_label(listed[i].label)
-        lines.append(f"&{lead}{printed}{label}")
+        for j, (part, label) in enumerate(
+            zip_longest(broken(printed, room), labels[i], fillvalue="")
+        ):
+            lines.append(f"&{'' if j else lead}{part}{_text_label(label, font)}")
     if over:
         lines = [rf"&{latex(numerator)} \Big/ \Bigl(", *lines]
         lines[-1] += r" \Bigr)"
-    return f"{left_hand_side(result)} ={{}} " + " \\\\\n  ".join(lines or ["&0"])
+    return head + " \\\\\n  ".join(lines or ["&0"])
 
 
-def _text_label(label: str) -> str:
-    return rf" && \text{{{escape(label, 'latex')}}}" if label else ""
+def _text_label(label: str, font: str) -> str:
+    return rf" && \text{{{font}{escape(label, 'latex')}}}" if label else ""

@@ -8,6 +8,7 @@ from sympy import Expr
 from lifesym.formats import Precision
 from lifesym.nodes import Active, CeilDiv, FloorDiv
 from lifesym.printing import latex
+from lifesym.report.breaking import TEXT_WIDTH, broken
 from lifesym.report.units import quantity
 from lifesym.roofline import Term
 from lifesym.sums import Crossing, SumMax
@@ -24,16 +25,15 @@ def operator_table(
     """A row an operator: count, operations, bytes, and times where terms are given.
 
     Numbers are printed with units and expressions in the notation of the table. A trace is priced
-    at ``precision`` (bf16 throughout unless given).
+    at ``precision`` (bf16 throughout unless given). In LaTeX, expressions are too wide for columns
+    of their own: a table with any is a ``longtable`` with one quantity a line, zeros left out.
     """
     if isinstance(source, Trace):
-        header = ["section", "operator", "count", "operations", "bytes"]
-        at = precision or Precision.of()
+        units = {"count": "", "operations": "FLOP", "bytes": "byte"}
+        header = ["section", "operator", *units]
         body: list[list[Cell]] = []
-        for entry in source:
-            cost = entry.cost(at)
-            work = [(cost.flops, "FLOP"), (cost.bytes, "byte")]
-            body.append([entry.section, entry.name, (entry.count, ""), *work])
+        for line in source.table_at(precision or Precision.of()):
+            body.append([v if isinstance(v, str) else (v, units[name]) for name, v in line.items()])
     else:
         header = ["section", "operator", "operations", "bytes", "compute", "memory", "time"]
         body = []
@@ -41,6 +41,9 @@ def operator_table(
             work = [(term.cost.flops, "FLOP"), (term.cost.bytes, "byte")]
             times = [(term.compute, "s"), (term.memory, "s"), (term.time, "s")]
             body.append([term.section, term.name, *work, *times])
+    cells = (cell for row in body for cell in row)
+    if fmt == "latex" and any(not isinstance(cell, str) and cell[0].free_symbols for cell in cells):
+        return _long(header[2:], body)
     shown = [[_cell(cell, fmt) for cell in row] for row in body]
     return layout(header, shown, fmt, right=len(header) - 2)
 
@@ -142,6 +145,45 @@ def _latex(header: Sequence[str], body: Sequence[Sequence[str]], right: int) -> 
     lines += [" & ".join(header) + " \\\\", "\\midrule"]
     lines += [" & ".join(row) + " \\\\" for row in body]
     return "\n".join([*lines, "\\bottomrule", "\\end{tabular}"])
+
+
+_MARGIN = 190
+"""Points of the two columns beside the expressions."""
+_STRUT = r"\rule[-2.9ex]{0pt}{7ex}"
+"""Height of a line with a fraction: rows of a table touch otherwise."""
+
+
+def _long(quantities: Sequence[str], body: Sequence[Sequence[Cell]]) -> str:
+    """A long table: a heading for each section, operators, and a line for each quantity of one."""
+    lines = ["\\begin{longtable}[l]{@{}lll@{}}", "\\toprule"]
+    lines += ["operator & quantity & expression \\\\", "\\midrule", "\\endhead"]
+    lines += ["\\bottomrule", "\\endfoot"]
+    section = None
+    for here, name, *cells in body:
+        if here != section:
+            lines.append(f"\\multicolumn{{3}}{{@{{}}l}}{{\\textit{{{_cell(here, 'latex')}}}}} \\\\")
+            section = here
+        label = _cell(name, "latex")
+        for word, cell in zip(quantities, cells, strict=True):
+            if isinstance(cell, str) or cell[0] != 0:
+                lines.append(f"{label} & {word} & {_stacked(cell)} \\\\")
+                label = ""
+    return "\n".join([*lines, "\\end{longtable}"])
+
+
+def _stacked(cell: Cell) -> str:
+    """A cell whose expression may take several lines."""
+    if isinstance(cell, str) or cell[0].is_number:
+        return _cell(cell, "latex")
+    room = TEXT_WIDTH - _MARGIN
+    parts = [
+        f"\\displaystyle {part}{_STRUT if 'frac' in part else ''}"
+        for part in broken(latex(cell[0]), room)
+    ]
+    if len(parts) == 1:
+        return f"${parts[0]}$"
+    lines = " \\\\ ".join(parts)
+    return f"$\\begin{{array}}[t]{{@{{}}l@{{}}}} {lines} \\end{{array}}$"
 
 
 _LAYOUTS: dict[str, Callable[[Sequence[str], Sequence[Sequence[str]], int], str]] = {
