@@ -136,9 +136,7 @@ def refuse(condition: bool, message: str) -> None:
 def rotated(head_dim: int, factor: float) -> int:
     """The rotated elements of a head for a partial rotary factor between 0 and 1."""
     refuse(not 0 < factor <= 1, f"key 'partial_rotary_factor': {factor} is not in (0, 1]")
-    size = int(head_dim * factor)
-    refuse(size % 2 != 0, f"key 'partial_rotary_factor': {factor} rotates {size}, no pairs")
-    return size
+    return int(head_dim * factor)
 
 
 def layer_kinds(
