@@ -20,6 +20,7 @@ from lifesym.blocks.mlp import MLP
 from lifesym.blocks.parallel import ParallelMixers
 from lifesym.blocks.recurrent import DeltaNet, Mamba
 from lifesym.blocks.rwkv import ChannelMix, TimeMix
+from lifesym.blocks.short_conv import ShortConv
 from lifesym.blocks.zamba import Link, SharedTransformer
 
 __all__ = [
@@ -53,5 +54,6 @@ __all__ = [
     "ParallelMixers",
     "RelativePositions",
     "SharedTransformer",
+    "ShortConv",
     "TimeMix",
 ]
