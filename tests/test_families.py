@@ -269,6 +269,7 @@ REFUSED: list[tuple[Json, str]] = [
     (GEMMA4 | {"per_layer_config": {"1": {"head_dim": 4}}}, "full layers must be alike"),
     (GEMMA4 | {"per_layer_config": {"9": {}}}, r"per_layer_config\[9\]': not one of 4 layers"),
     (GEMMA4 | {"per_layer_config": {"0": {"head_dim": 0}}}, "Expected `int` >= 1"),
+    (BASE | {"model_type": "phi", "partial_rotary_factor": 0.4}, "rotates 3, no pairs"),
     (GEMMA4 | {"num_kv_shared_layers": 2}, "needs a 'hidden_size_per_layer_input'"),
     (GEMMA4 | {"num_kv_shared_layers": 3}, "leaves no layer whose cache could be shared"),
     (GEMMA4 | {"per_layer_config": {"0": {"sliding_window": 7}}}, "'sliding_window' is not mod"),

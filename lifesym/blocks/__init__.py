@@ -15,10 +15,12 @@ from lifesym.blocks.ends import Embed, Head
 from lifesym.blocks.experts import DenseAndExperts, MoE
 from lifesym.blocks.latent import LatentAttention
 from lifesym.blocks.layer import DecoderLayer
+from lifesym.blocks.mamba2 import Mamba2
 from lifesym.blocks.mlp import MLP
 from lifesym.blocks.parallel import ParallelMixers
-from lifesym.blocks.recurrent import DeltaNet, Mamba, Mamba2
+from lifesym.blocks.recurrent import DeltaNet, Mamba
 from lifesym.blocks.rwkv import ChannelMix, TimeMix
+from lifesym.blocks.short_conv import ShortConv
 from lifesym.blocks.zamba import Link, SharedTransformer
 
 __all__ = [
@@ -52,5 +54,6 @@ __all__ = [
     "ParallelMixers",
     "RelativePositions",
     "SharedTransformer",
+    "ShortConv",
     "TimeMix",
 ]

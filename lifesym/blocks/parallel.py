@@ -6,7 +6,7 @@ from sympy import Expr
 
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted
-from lifesym.blocks.recurrent import Mamba2
+from lifesym.blocks.mamba2 import Mamba2
 from lifesym.formats import Format
 from lifesym.operators import Residual, Scale
 from lifesym.symbols import Size

@@ -1,4 +1,4 @@
-"""Token mixers whose memory of a sequence does not grow: Mamba, Mamba-2, gated delta net."""
+"""Token mixers whose memory of a sequence does not grow: Mamba, gated delta net."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -13,10 +13,8 @@ from lifesym.operators import (
     Activation,
     CausalConv,
     DeltaRule,
-    DualScan,
     Linear,
     Norm,
-    Scale,
     SelectiveScan,
 )
 from lifesym.operators.recurrent import STATE_BITS
@@ -110,91 +108,6 @@ class Mamba(RecurrentBlock):
     def kept(self) -> tuple[Expr, Expr]:
         """Inputs of the convolution, and the scan's state."""
         return self.inner * self.kernel, self.inner * self.state
-
-
-@dataclass(frozen=True, kw_only=True)
-class Mamba2(RecurrentBlock):
-    """A state space of heads, scanned in chunks; its output is gated, and usually normalized.
-
-    Attributes:
-        hidden: size of input and output.
-        heads: heads of the scan.
-        head_dim: channels of a head.
-        groups: groups of heads that share B and C.
-        state: state elements of a channel.
-        kernel: taps of the convolution, which covers the channels, B and C.
-        chunk: tokens of a chunk.
-        activation: activation function after the convolution.
-        conv_bias: bias of the convolution.
-        bias: bias of the input projection, and of the output's unless given.
-        out_bias: bias of the output projection.
-        norm: the output is normalized.
-        scaled: what the input projection gives is multiplied by constants.
-    """
-
-    hidden: Size
-    heads: Size
-    head_dim: Size
-    groups: Size
-    state: Size
-    kernel: Size
-    chunk: Size
-    activation: str = "silu"
-    conv_bias: bool = True
-    bias: bool = False
-    out_bias: bool | None = None
-    norm: bool = True
-    scaled: bool = False
-
-    def operators(self, step: ForwardPass) -> Emitted:
-        """One input projection for gate, channels, B, C and time steps; then as `Mamba`."""
-        tokens, inner = step.tokens, self.heads * self.head_dim
-        shape = {"batch": step.batch, "new": step.new}
-        wide = inner + self._channels + self.heads
-        projected = Linear(
-            tokens=tokens, in_features=self.hidden, out_features=wide, bias=self.bias
-        )
-        yield "mamba2_mixer:in_proj", projected
-        if self.scaled:
-            yield "mamba2_mixer:mixer", Scale(elements=tokens * wide)
-        conv = CausalConv(
-            **shape,
-            started=Minimum(step.past, 1),
-            channels=self._channels,
-            kernel=self.kernel,
-            bias=self.conv_bias,
-        )
-        yield "mamba2_mixer:mixer", conv
-        convolved = Activation(elements=tokens * self._channels, function=self.activation)
-        yield "mamba2_mixer:mixer", convolved
-        yield (
-            "mamba2_mixer:mixer",
-            DualScan(
-                **shape,
-                heads=self.heads,
-                head_dim=self.head_dim,
-                groups=self.groups,
-                state=self.state,
-                chunk=self.chunk,
-            ),
-        )
-        gate = Activation(elements=tokens * inner, function="silu", gated=True)
-        yield "mamba2_mixer:mixer", gate
-        if self.norm:
-            yield "mamba2_mixer:mixer", Norm(rows=tokens, features=inner)
-        biased = self.bias if self.out_bias is None else self.out_bias
-        yield (
-            "mamba2_mixer:out_proj",
-            Linear(tokens=tokens, in_features=inner, out_features=self.hidden, bias=biased),
-        )
-
-    @property
-    def _channels(self) -> Expr:
-        return self.heads * self.head_dim + 2 * self.groups * self.state
-
-    def kept(self) -> tuple[Expr, Expr]:
-        """Inputs of the convolution, and the scan's state."""
-        return self._channels * self.kernel, self.heads * self.head_dim * self.state
 
 
 @dataclass(frozen=True, kw_only=True)

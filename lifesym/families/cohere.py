@@ -21,7 +21,7 @@ class CohereConfig(LlamaConfig, kw_only=True):
 
 
 class Cohere2Config(LlamaConfig, kw_only=True):
-    """Windows in all layers but every n-th; heads are hidden / heads whatever the config says."""
+    """Windows in all layers but every n-th."""
 
     tie_word_embeddings: bool = True
     sliding_window: Count | None = WINDOW
@@ -53,7 +53,7 @@ def cohere(c: CohereConfig, name: str) -> Model:
 
 def cohere2(c: Cohere2Config, name: str) -> Model:
     """Command R7B and A, Tiny Aya: windows with rotary positions, full attention without."""
-    c.head_dim, bias = None, c.attention_bias
+    bias = c.attention_bias
     pattern = c.sliding_window_pattern
     kinds = layer_kinds(
         c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % pattern != 0

@@ -1,12 +1,11 @@
 """ERNIE 4.5 with experts: an interval of layers has them, beside shared ones."""
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, MoE
-from lifesym.families.base import Count, Family, Whole, activation, assemble
+from lifesym.blocks import MLP, MoE, NormSpec
+from lifesym.families.base import Count, Decoder, Family, Whole, activation, assemble
 from lifesym.families.llama import LlamaConfig
 from lifesym.families.moe import (
     expert_sections,
-    llama_ends,
     moe_sizes,
     pre_norm_layer,
     rotary_attention,
@@ -61,7 +60,8 @@ def ernie_moe(c: ErnieMoeConfig, name: str) -> Model:
         shared_intermediate=shared,
         intermediate=c.intermediate_size if any(dense) else None,
     )
-    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
+    ends = Decoder(norm=NormSpec(features=sym.hidden), tied=c.tie_word_embeddings, head_bias=bias)
+    return assemble(name, c.model_type, ends.around(sections), counts, sizes)
 
 
 FAMILIES = {

@@ -74,6 +74,7 @@ def _kinds(c: Gemma3nConfig) -> list[Kind]:
 def gemma3n(c: Gemma3nConfig, name: str) -> Model:
     """Gemma 3n: streams, embeddings by layer; layers that reuse a cache project no keys."""
     grouped(c.num_attention_heads, c.num_key_value_heads)
+    refuse(not c.altup_correct_scale, "key 'altup_correct_scale': false is not modelled")
     function = activation(c.hidden_activation)
     kinds = Counter(_kinds(c))
     same = len({width for *_, width in kinds}) == 1

@@ -242,7 +242,14 @@ FAMILIES = {
     "llama": Family(BiasedConfig, llama, "llama-2-7b"),
     "mistral": Family(MistralConfig, mistral, "mistral-7b-v0.1"),
     "ministral3": Family(MinistralConfig, mistral, "ministral-3-14b"),
-    "qwen2": Family(Qwen2Config, qwen2, "qwen2.5-7b"),
+    "qwen2": Family(
+        Qwen2Config,
+        qwen2,
+        "qwen2.5-7b",
+        ignored="image_token_id video_token_id vision_end_token_id vision_start_token_id "
+        "vision_token_id",
+        kin=("qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"),
+    ),
     "qwen3": Family(Qwen3Config, qwen3, "qwen3-8b", kin=("qwen3_vl_text",)),
     "phi3": Family(PhiConfig, phi3, "phi-3-mini-4k"),
 }

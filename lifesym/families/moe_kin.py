@@ -115,6 +115,8 @@ def _moe_sizes(c: ExpertsConfig, **more: int | None) -> dict[Any, int]:
 
 def phimoe(c: PhimoeConfig, name: str) -> Model:
     """Phi-3.5-MoE: LayerNorms, and the window in every layer where one is given."""
+    chosen = c.num_experts_per_tok
+    refuse(chosen != 2, f"key 'num_experts_per_tok': its router always chooses 2, not {chosen}")
     norm = NormSpec(features=sym.hidden, kind="layer")
     bias = c.attention_bias
     refuse(c.num_experts_per_tok != 2, "key 'num_experts_per_tok': its router chooses 2")

@@ -36,6 +36,7 @@ class MptConfig(Config, kw_only=True):
 def mpt(c: MptConfig, name: str) -> Model:
     """MPT: ALiBi, fused QKV, plain MLPs, no biases; some checkpoints' clamp is not counted."""
     attention = c.attn_config
+    refuse(c.expansion_ratio != 4, "key 'expansion_ratio': the class's code knows only 4")
     refuse(not attention.alibi, "key 'attn_config.alibi': false is not modelled")
     refuse(
         attention.attn_type != "multihead_attention",

@@ -15,6 +15,7 @@ from lifesym.families.base import (
     layer_sections,
     numbers,
     per_head,
+    refuse,
     rotated,
 )
 from lifesym.families.hybrid import attention
@@ -43,8 +44,13 @@ def turned(c: LlamaConfig, factor: float, **options: Any) -> Attention:
 
 
 def turned_size(c: LlamaConfig, factor: float) -> int | None:
-    """How much of a head `turned` rotates, where it is not all of it."""
+    """How much of a head `turned` rotates, where it is not all of it.
+
+    Raises:
+        SpecError: an odd number, with which some of the classes make a head longer.
+    """
     size = rotated(head_size(c), factor)
+    refuse(size % 2 != 0, f"key 'partial_rotary_factor': {factor} rotates {size}, no pairs")
     return None if size == head_size(c) else size
 
 

@@ -28,6 +28,8 @@ class T5Config(Config, kw_only=True):
     num_heads: Count = 8
     relative_attention_num_buckets: Count = 32
     feed_forward_proj: str = "relu"
+    is_gated_act: bool | None = None
+    scale_decoder_outputs: bool | None = None
     tie_word_embeddings: bool = True
     is_encoder_decoder: bool = True
 
@@ -35,11 +37,13 @@ class T5Config(Config, kw_only=True):
 def t5(c: T5Config, name: str) -> Model:
     """T5: RMSNorms, no biases; relative positions are looked up once a stack for all its layers.
 
-    With tied embeddings the decoder's output is scaled before the LM head (T5 1.0).
+    With tied embeddings (T5 1.0), or where it says so, the decoder's output is scaled before the
+    LM head.
     """
     refuse(not c.is_encoder_decoder, "key 'is_encoder_decoder': false is not modelled")
     gated, _, function = c.feed_forward_proj.rpartition("-")
     refuse(gated not in ("", "gated"), f"key 'feed_forward_proj': {c.feed_forward_proj!r}")
+    refuse(c.is_gated_act not in (None, bool(gated)), "key 'is_gated_act': see 'feed_forward_proj'")
     function = "gelu_new" if c.feed_forward_proj == "gated-gelu" else function
     norm = NormSpec(features=sym.hidden)
 
@@ -63,7 +67,8 @@ def t5(c: T5Config, name: str) -> Model:
     embed = Embed(vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden, tied=tied)
     positions = RelativePositions(buckets=sym.position_buckets, heads=sym.heads)
     head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=tied, norm=None)
-    closing = Closing(norm=norm, scaled=c.tie_word_embeddings)
+    said = c.scale_decoder_outputs
+    closing = Closing(norm=norm, scaled=tied if said is None else said)
     encoder = (
         Section(label="encoder_embed", count=1, block=embed, encoder=True),
         Section(label="encoder_positions", count=1, block=positions, encoder=True),
@@ -105,7 +110,7 @@ FAMILIES = {
         T5Config,
         t5,
         "t5-small",
-        ignored="dense_act_fn dropout_rate is_decoder is_gated_act n_positions "
-        "relative_attention_max_distance scale_decoder_outputs",
+        ignored="dense_act_fn dropout_rate is_decoder n_positions relative_attention_max_distance",
+        kin=("mt5",),
     )
 }

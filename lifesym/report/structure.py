@@ -14,6 +14,7 @@ from lifesym.blocks import (
     Mamba,
     Mamba2,
     MoE,
+    ShortConv,
     TimeMix,
 )
 from lifesym.model import Model, Section
@@ -23,6 +24,7 @@ _RECURRENT = {
     Mamba2: "Mamba-2",
     DeltaNet: "gated delta net",
     TimeMix: "RWKV time mixing",
+    ShortConv: "short convolution",
 }
 
 

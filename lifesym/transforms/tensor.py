@@ -53,7 +53,9 @@ _KEYS_VALUES = frozenset({"attn_k", "attn_v"})
 """Projections split by outputs as far as there are heads."""
 _ROWS = frozenset({"attn_o", "mlp_down"})
 """Projections split by inputs, after which the devices' partial sums are added up."""
-_ELEMENTS = frozenset({"mlp_act", "mlp_sparse", "attn_gate", "attn_softcap", "attn_bias"})
+_ELEMENTS = frozenset(
+    {"mlp_act", "mlp_sparse", "attn_gate", "attn_softcap", "attn_bias", "attn_q_scale"}
+)
 """Elementwise operators of what is split."""
 
 _SPLIT: tuple[tuple[type[Operator] | tuple[type[Operator], ...], tuple[str, ...]], ...] = (

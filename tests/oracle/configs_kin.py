@@ -104,6 +104,7 @@ def gemma(rng: Random) -> Config:
 
 def ernie4_5_moe(rng: Random) -> Config:
     """Experts in an interval of layers."""
+    biases = maybe(rng, "use_bias")
     config = decoder(
         rng,
         "ernie4_5_moe",
@@ -115,7 +116,7 @@ def ernie4_5_moe(rng: Random) -> Config:
         moe_layer_start_index=rng.randint(0, 2),
         moe_layer_end_index=rng.choice([-1, 2]),
         moe_layer_interval=rng.randint(1, 2),
-        **maybe(rng, "use_bias"),
+        **biases,
     )
     return derived(config)
 

@@ -19,7 +19,7 @@ def t5(rng: Random) -> dict[str, Any]:
     """Inner widths that are not the hidden size; stacks of two depths."""
     heads, head_dim = rng.choice([1, 2, 3]), rng.choice([4, 6])
     return {
-        "model_type": "t5",
+        "model_type": rng.choice(["t5", "mt5"]),
         "vocab_size": rng.randint(40, 90),
         "d_model": rng.choice([12, 16]),
         "d_kv": head_dim,

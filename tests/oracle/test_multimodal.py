@@ -40,14 +40,29 @@ VISION = {
     "num_position_embeddings": 16,
     "deepstack_visual_indexes": [0],
 }
+OLDER = {"depth": 1, "num_heads": 2, "patch_size": 4}
+SIZES = {
+    "qwen2_vl": OLDER | {"embed_dim": 16, "hidden_size": 24, "mlp_ratio": 1},
+    "qwen2_5_vl": OLDER | {"hidden_size": 16, "intermediate_size": 16, "out_hidden_size": 24},
+    "qwen3_vl": VISION,
+    "qwen3_vl_moe": VISION,
+}
 IDS = {"image_token_id": 60, "video_token_id": 61}
 
 
 @pytest.mark.parametrize("tied", [False, True])
-@pytest.mark.parametrize(("family", "more"), [("qwen3_vl", {}), ("qwen3_vl_moe", EXPERTS)])
-def test_text_passes_equal_the_real_code(family: str, more: dict[str, Any], tied: bool) -> None:
-    text = TEXT | more | {"model_type": f"{family}_text"}
-    config = IDS | {"tie_word_embeddings": tied, "text_config": text, "vision_config": VISION}
+@pytest.mark.parametrize("family", SIZES)
+def test_text_passes_equal_the_real_code(family: str, tied: bool) -> None:
+    text = TEXT | (EXPERTS if family == "qwen3_vl_moe" else {})
+    if family.startswith("qwen2"):
+        text = {key: value for key, value in text.items() if key != "head_dim"}
+        text["hidden_size"] = 32
+    text |= {"model_type": f"{family}_text"}
+    config = IDS | {
+        "tie_word_embeddings": tied,
+        "text_config": text,
+        "vision_config": SIZES[family],
+    }
     parsed = transformers.AutoConfig.for_model(family, **config)
     parsed.text_config._experts_implementation = "eager"  # the grouped kernel is not counted
     auto = transformers.AutoModelForImageTextToText

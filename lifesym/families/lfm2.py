@@ -1,0 +1,101 @@
+"""LFM2: short convolutions in most layers, grouped queries in the others."""
+
+from lifesym import symbols as sym
+from lifesym.blocks import MLP, DecoderLayer, NormSpec, ShortConv
+from lifesym.families.base import (
+    Config,
+    Count,
+    Decoder,
+    Family,
+    Whole,
+    assemble,
+    grouped,
+    numbers,
+    per_head,
+    refuse,
+)
+from lifesym.families.hybrid import attention, pruned
+from lifesym.families.mamba import Kernel
+from lifesym.families.mixed import mixed_sections
+from lifesym.families.moe import pre_norm_layer
+from lifesym.model import Model
+
+
+class Lfm2Config(Config, kw_only=True):
+    """The MLP is two thirds of ``intermediate_size``, rounded up, unless told not to adjust it."""
+
+    vocab_size: Count = 65536
+    hidden_size: Count
+    intermediate_size: Count
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    num_key_value_heads: Count = 8
+    head_dim: Count | None = None
+    tie_word_embeddings: bool = True
+    conv_bias: bool = False
+    conv_kernel: Kernel = 3
+    block_multiple_of: Count = 256
+    block_ffn_dim_multiplier: float | None = 1.0
+    block_auto_adjust_ff_dim: bool = True
+    full_attn_idxs: list[Whole] | None = None
+    layer_types: list[str] | None = None
+
+    @property
+    def width(self) -> int:
+        """The size of the MLP."""
+        if not self.block_auto_adjust_ff_dim:
+            return self.intermediate_size
+        width = int(2 * self.intermediate_size / 3)
+        if self.block_ffn_dim_multiplier is None:
+            return width
+        width = int(self.block_ffn_dim_multiplier * width)
+        return -(-width // self.block_multiple_of) * self.block_multiple_of
+
+
+def lfm2(c: Lfm2Config, name: str) -> Model:
+    """LFM2: gated short convolutions, and attention with normalized queries and keys."""
+    depth = c.num_hidden_layers
+    known = {"conv": False, "full_attention": True}
+    chosen = range(depth) if c.full_attn_idxs is None else c.full_attn_idxs
+    types = c.layer_types or ["full_attention" if i in chosen else "conv" for i in range(depth)]
+    refuse(len(types) != depth, f"key 'layer_types': {len(types)} entries for {depth} layers")
+    for kind in types:
+        refuse(kind not in known, f"key 'layer_types': {kind!r} is not modelled")
+    heads = c.num_attention_heads
+    conv = ShortConv(hidden=sym.hidden, kernel=sym.conv_kernel, bias=c.conv_bias)
+    attend = attention(rotary_dim=sym.head_dim, qk_norm="head")
+    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation="silu")
+
+    def layer(full: bool, _dense: bool) -> DecoderLayer:
+        return pre_norm_layer(attend if full else conv, mlp)
+
+    full = [known[kind] for kind in types]
+    sections, counts = mixed_sections(full, [True] * depth, layer, "convolutional")
+    sizes = numbers(
+        hidden=c.hidden_size,
+        intermediate=c.width,
+        heads=heads,
+        kv_heads=grouped(heads, c.num_key_value_heads),
+        head_dim=c.head_dim or per_head(c.hidden_size, heads),
+        vocab=c.vocab_size,
+        conv_kernel=c.conv_kernel,
+    )
+    ends = Decoder(norm=NormSpec(features=sym.hidden), tied=c.tie_word_embeddings)
+    return pruned(assemble(name, c.model_type, ends.around(sections), counts, sizes))
+
+
+FAMILIES = {
+    "lfm2": Family(
+        Lfm2Config,
+        lfm2,
+        "lfm2-2.6b",
+        {
+            "tie_embedding": "tie_word_embeddings",
+            "block_ff_dim": "intermediate_size",
+            "conv_L_cache": "conv_kernel",
+        },
+        ignored="block_dim block_mlp_init_scale block_norm_eps block_out_init_scale "
+        "block_use_swiglu block_use_xavier_init conv_dim conv_dim_out conv_use_xavier_init "
+        "norm_eps num_heads use_pos_enc",
+    )
+}
