@@ -27,7 +27,7 @@ class _Extremum(Function):
 
     @classmethod
     def eval(cls, *args: Expr) -> Expr | None:
-        """Fold numbers and multiples of one nonnegative expression; leave the rest alone."""
+        """Fold numbers, multiples of one nonnegative expression, sums that differ by a number."""
         flat: list[Expr] = []
         for arg in args:
             flat.extend(arg.args if isinstance(arg, cls) else (arg,))
@@ -45,7 +45,11 @@ class _Extremum(Function):
                 del best[S.One]
             elif cls.sign < 0 and all(other.is_nonnegative for other in others):
                 best = {S.One: constant}
-        kept = sorted((c * rest for rest, c in best.items()), key=default_sort_key)
+        ends: dict[Expr, Expr] = {}
+        for constant, rest in ((c * rest).as_coeff_Add() for rest, c in best.items()):
+            if rest not in ends or cls.sign * (constant - ends[rest]) > 0:
+                ends[rest] = constant
+        kept = sorted((c + rest for rest, c in ends.items()), key=default_sort_key)
         if len(kept) == 1:
             return kept[0]
         return None if tuple(kept) == args else cls(*kept)

@@ -159,15 +159,15 @@ def at(expr: Expr, numbers: dict[Symbol, Expr]) -> Expr:
     return bound.doit()
 
 
-@pytest.mark.parametrize("name", ["llama-3.2-1b", "tinyllama-1.1b", "mixtral-8x7b"])
+@pytest.mark.parametrize("name", ["llama-3.2-1b", "mixtral-8x7b"])
 def test_a_symbol_of_equal_stages_is_every_number_of_them(name: str) -> None:
-    """Tied, untied and sparse; stages and microbatches as symbols against a list of stages."""
+    """Tied; untied and sparse; stages and microbatches as symbols against a list of stages."""
     random = Random(name)
     f = ls.forecast(
         ls.load_model(name), ls.load_hardware("a100"), 64, 8, batch=24, chunk=24, fusion="flash"
     )
     closed = equal_stages(f, sym.devices, sym.microbatches)
-    for stages in (1, 2, 3, 7, 16):
+    for stages in (1, 2, 7):
         pieces = random.choice([1, 2, 3, 6, 12])
         numbers = {sym.devices: stages, sym.microbatches: pieces, sym.past: random.randint(1, 500)}
         exact = {symbol: Integer(value) for symbol, value in numbers.items()}
