@@ -1,4 +1,4 @@
-"""What several rewrites that split a model ask: a device's sizes, and what shared experts are like."""
+"""What rewrites that split a model ask: a device's sizes, what shared experts are like."""
 
 from typing import Any
 
