@@ -39,7 +39,8 @@ class Footprint(Passes):
         costs = [entry.operator.cost(self.precision) for entry in trace]
         live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
         stream = self.precision.activation_bytes(self.local_batch * new * self.stream_width)
-        parts.append(Part(name="activations", value=Maximum(*live) + stream))
+        held = self._here("activations") * (Maximum(*live) + stream)
+        parts.append(Part(name="activations", value=held))
         expr = Add(*(part.value for part in parts))
         return Result(name="capacity", unit="byte", expr=expr, parts=tuple(parts))
 

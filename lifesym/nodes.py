@@ -27,7 +27,7 @@ class _Extremum(Function):
 
     @classmethod
     def eval(cls, *args: Expr) -> Expr | None:
-        """Fold numbers and multiples of one nonnegative expression; leave the rest alone."""
+        """Fold numbers, multiples of one nonnegative expression, sums that differ by a number."""
         flat: list[Expr] = []
         for arg in args:
             flat.extend(arg.args if isinstance(arg, cls) else (arg,))
@@ -49,8 +49,12 @@ class _Extremum(Function):
                 del best[S.One]
             elif cls.sign < 0 and all(other.is_nonnegative for other in others):
                 best = {S.One: constant}
-        distinct = {c * rest for rest, c in best.items()} | set(apart)
-        kept = sorted(distinct, key=default_sort_key)
+        ends: dict[Expr, Expr] = {}
+        for arg in (*(c * rest for rest, c in best.items()), *apart):
+            constant, rest = arg.as_coeff_Add()
+            if rest not in ends or cls.sign * (constant - ends[rest]) > 0:
+                ends[rest] = constant
+        kept = sorted((c + rest for rest, c in ends.items()), key=default_sort_key)
         if len(kept) == 1:
             return kept[0]
         return None if tuple(kept) == args else cls(*kept)

@@ -111,8 +111,17 @@ def test_activations_in_another_memory(data: Data, here: Here) -> None:
     )
     assert fast["ttft_s"] < plain["ttft_s"] < slow["ttft_s"]
     assert fast["memory_bytes"] == plain["memory_bytes"]
+    assert plain["capacity_bytes"]["activations"] > fast["capacity_bytes"]["activations"] == 0
     small = ("--offload-kv", "1", "--offload-bandwidth", "1e9", "--offload-capacity", "1e6")
     assert "offload: what it serves is" in here(*BASE, *small)[2]
+
+
+def test_the_slowest_of_several_links_counts(data: Data) -> None:
+    shared = ("--tensor-parallel", "2")
+    slow = data(*shared, "--link-bandwidth", "1e8", "--link-latency", "1e-3")
+    fast = data(*shared, "--link-bandwidth", "1e10", "--link-latency", "1e-4")
+    both = data(*shared, "--links", "1e10:1e-4,1e8:1e-3")
+    assert fast["tpot_s"] < slow["tpot_s"] == both["tpot_s"]
 
 
 def test_tables_name_every_section(here: Here) -> None:
@@ -140,6 +149,9 @@ def test_tables_name_every_section(here: Here) -> None:
         (["--pipeline", "2", "--shares", "1.5,-0.5"], "add up to 1"),
         (["--pipeline", "2", "--stages-on", "v100,a100"], "leave out --pipeline"),
         (["--all-reduce", "ring"], "--all-reduce needs --tensor-parallel"),
+        (["--links", "1e9"], "not a list of BANDWIDTH:LATENCY"),
+        (["--links", "0:1"], "link_bandwidth"),
+        (["--links", "1:0", "--link-latency", "1"], "leave out those of a single one"),
         (["--draft-tokens", "4"], "--draft-tokens needs --draft"),
         (["--stages-on", "v100", "--compare", "kv=int8"], "--stages-on cannot be compared"),
         (["--offload-capacity", "4"], "--offload-capacity needs a share"),

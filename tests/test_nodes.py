@@ -42,7 +42,8 @@ def test_folding_never_changes_a_value(coefficients: list[Rational], value: Rati
     """Multiples of a positive symbol, of a real one, and constants, of either sign."""
     for symbol, number in ((a, value), (x, value), (x, -value)):
         terms = [k * symbol for k in coefficients]
-        for args in (terms, [*terms, Integer(0)], [*terms, b], [*terms, coefficients[0]]):
+        moved = [*terms, *(term + k for term, k in zip(terms, coefficients, strict=True))]
+        for args in (terms, [*terms, Integer(0)], [*terms, b], [*terms, coefficients[0]], moved):
             known = {symbol: number, b: Rational(7, 3)}
             exact = [Integer(0) + arg.xreplace(known) for arg in map(sympy.sympify, args)]
             assert Maximum(*args).xreplace(known) == max(exact)
@@ -57,6 +58,8 @@ def test_folding_rules() -> None:
     assert Maximum(-1, a, b) == Maximum(a, b)
     assert Minimum(0, a) == 0
     assert Maximum(0, -a).args == (0, -a)
+    assert Maximum(x - 1, x + 2, b) == Maximum(x + 2, b)
+    assert Minimum(a + b, a + b - 3) == a + b - 3
     assert Maximum(2 * x, 3 * x).args == (2 * x, 3 * x), "the sign of x is not known"
     assert Maximum(0, x).args == (0, x)
     assert Maximum(a, a) == Maximum(a) == a

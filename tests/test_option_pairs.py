@@ -15,7 +15,14 @@ from lifesym.operators import Routing
 from lifesym.serving import speculate
 from lifesym.specs import names
 from lifesym.trace import Entry, ForwardPass, Trace
-from lifesym.transforms import Bottleneck, CachePolicy, Fusion, Lora, TensorParallel
+from lifesym.transforms import (
+    Bottleneck,
+    CachePolicy,
+    Fusion,
+    Lora,
+    SequenceParallel,
+    TensorParallel,
+)
 
 DECODERS = [
     name
@@ -264,6 +271,16 @@ def test_a_shared_cache_is_that_of_layers_that_reuse_one(share: int) -> None:
     native = emitted([(6 // share, own), (6 - 6 // share, borrower)])
     assert policy.cost() == native.cost()
     assert policy.cache_elements(Integer(35)) == native.cache_elements(Integer(35))
+
+
+def test_devices_of_sequence_parallelism_share_the_tokens_of_adapters() -> None:
+    plain = Bottleneck(width=8)(ls.load_model("tinyllama-1.1b").forward(2, 8, 0))
+    split = SequenceParallel(devices=2)(TensorParallel(devices=2)(plain))
+    for part in ("down", "act", "up", "residual"):
+        whole, mine = (t.filter(name=f"mlp_down_adapter_{part}").cost() for t in (plain, split))
+        assert 2 * mine.flops == whole.flops
+        assert 2 * mine.activation_read_bytes == whole.activation_read_bytes
+        assert mine.weight_bytes == whole.weight_bytes
 
 
 def test_layers_that_share_a_cache_are_whole() -> None:

@@ -62,6 +62,17 @@ def test_a_budget_beyond_the_context_keeps_everything() -> None:
     assert expand((plain.tpot.mean.expr - kept.tpot.mean.expr).doit()) == 0
 
 
+@pytest.mark.parametrize("spare", [0, 7])
+def test_a_budget_beyond_the_context_is_the_plain_formula(spare: int) -> None:
+    """In symbols: the whole context or more, and pages of one token."""
+    plain = ls.forecast(MODEL, HARDWARE, batch=sym.batch)
+    for policy in (CachePolicy(budget=sym.prompt + sym.generated + spare), CachePolicy(page=1)):
+        same = ls.forecast(MODEL, HARDWARE, batch=sym.batch, cache=policy)
+        for name in ("ttft", "latency", "memory"):
+            assert expand(getattr(plain, name).expr - getattr(same, name).expr) == 0, name
+        assert expand(plain.tpot.mean.expr - same.tpot.mean.expr) == 0
+
+
 REWRITES: dict[str, Callable[[Trace], Trace]] = {
     "LoRA": Lora(rank=4),
     "adapters": Bottleneck(width=8),

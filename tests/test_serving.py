@@ -139,8 +139,9 @@ def test_tiled_attention_with_weights_of_its_own_is_mixed() -> None:
 
 
 def test_steps_of_recurrent_models_beside_prompts() -> None:
-    f = forecast("mamba-130m", chunk=20)
-    assert float(piggyback(f, 3).ttft) > float(f.ttft)
+    chunked = forecast("mamba-130m", chunk=20)
+    assert float(piggyback(chunked, 3).ttft) > float(chunked.ttft)
+    f = forecast("mamba-130m")
     step = steady_state(f, 5).step.terms
     prompts = f.trace(f.prompt, 0, batch=5).cost_at(f.precision).matmul_flops
     decode = 8 * f.trace(1, 64, batch=5).cost_at(f.precision).matmul_flops
@@ -268,6 +269,21 @@ def test_steady_states_do_all_the_work() -> None:
     rates = [float(steady_state(f, n).throughput) for n in (1, 4, 16)]
     assert rates == sorted(rates)
     assert state.requests.expr == state.throughput.expr / 9
+
+
+def test_chunked_prompts_of_a_steady_state() -> None:
+    """64 tokens in chunks of 20 and 9 generated: 12 steps a request, 8 of them of decoding."""
+    f = forecast(chunk=20)
+    state = steady_state(f, 6)
+    step = Add(*(term.cost.matmul_flops for term in state.step.terms))
+    cuts = [(20, 0, "none"), (20, 20, "none"), (20, 40, "none"), (4, 60, "last")]
+    passes = [f.trace(new, past, logits, batch=6) for new, past, logits in cuts]
+    passes += [f.trace(1, 64 + i, batch=6) for i in range(8)]
+    work = Add(*(trace.cost_at(f.precision).matmul_flops for trace in passes))
+    assert expand(12 * step - work) == 0
+    assert state.throughput.expr == 6 * Rational(9, 12) / state.step.expr
+    whole = replace(f, chunk=Integer(64))
+    assert steady_state(whole, 6).step.expr == steady_state(forecast(), 6).step.expr
 
 
 def test_two_pools_on_one_device_are_one_device() -> None:

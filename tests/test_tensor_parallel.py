@@ -131,7 +131,7 @@ def test_one_device_does_everything() -> None:
         ("mamba-130m", 5, "mamba_mixer: inner = 1536 cannot be split over 5 devices"),
         ("codestral-mamba-7b", 3, "mamba2_mixer: heads = 128 cannot be split over 3 devices"),
         ("qwen3-next-80b-a3b", 32, "attention: heads = 16 cannot be split over 32 devices"),
-        ("rwkv-4-430m", 2, "no tensor parallelism of layers of this kind"),
+        ("rwkv-4-430m", 3, "time_mix:key: out_features = 1024 cannot be split over 3 devices"),
     ],
 )
 def test_what_cannot_be_split_is_named(name: str, devices: int, message: str) -> None:

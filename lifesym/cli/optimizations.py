@@ -63,6 +63,12 @@ LinkBandwidth = Annotated[
 LinkLatency = Annotated[
     float | None, _text("--link-latency", "S", "Seconds of a message to another device.", DEVICE)
 ]
+Links = Annotated[
+    str | None,
+    _text(
+        "--links", "B:S,...", "Bandwidth and latency of links of which the slowest counts.", DEVICE
+    ),
+]
 Slots = Annotated[
     int | None, size_option("--slots", "Continuous batching in so many slots.", SERVING)
 ]

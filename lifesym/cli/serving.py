@@ -46,6 +46,7 @@ def speculated(setting: "Setting", target: "Forecast") -> dict[str, float]:
     """A speculative step at the context in the middle of the generation."""
     from lifesym.serving import speculate  # noqa: PLC0415 (SymPy only where a command needs it)
 
+    target.generates()
     tokens, acceptance = setting.options["draft_tokens"], setting.options["acceptance"]
     spec = speculate(
         target,

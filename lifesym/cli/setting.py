@@ -34,7 +34,7 @@ _REFINE = {
 }
 """Options that say nothing without one of some others."""
 _ASIDE = frozenset(
-    {"model", "on", "prompt", "generate", "json", "compare", "typical"}
+    {"model", "on", "prompt", "generate", "json", "compare", "typical", "links"}
     | {*_NUMBERS, *_QUESTIONS, *_REFINE}
 )
 """Arguments of the command that are no options of a forecast."""
@@ -85,7 +85,9 @@ class Setting:
 
         given = {n: self.options[n] for n in _NUMBERS if self.options[n] is not None}
         device = load_hardware(name)
-        return (typical(device) if self.options["typical"] else device).with_(**given)
+        changed = (typical(device) if self.options["typical"] else device).with_(**given)
+        links = self.options["links"]
+        return changed if links is None else changed.with_links(*_links(links))
 
     def forecast(self, hardware: "Hardware | None" = None, **changes: Any) -> "Forecast":
         """The forecast, on another device or with other options."""
@@ -117,8 +119,25 @@ class Setting:
         for name, needed in _REFINE.items():
             if name in given and given.isdisjoint(needed):
                 raise SpecError(f"{_spelt(name)} needs {' or '.join(map(_spelt, needed))}")
+        if "links" in given and not given.isdisjoint({"link_bandwidth", "link_latency"}):
+            raise SpecError(
+                "--links have bandwidths and latencies: leave out those of a single one"
+            )
         if {"pipeline", "stages_on"} <= given:
             raise SpecError("--stages-on has a stage a device: leave out --pipeline")
+
+
+def _links(text: str) -> list[tuple[float, float]]:
+    """Pairs of a bandwidth and a latency, such as ``1e9:0.005,2e8:0``."""
+    from lifesym.errors import SpecError  # noqa: PLC0415
+
+    try:
+        pairs = [[float(number) for number in part.split(":")] for part in text.split(",")]
+    except ValueError:
+        pairs = [[]]
+    if any(len(pair) != 2 for pair in pairs):
+        raise SpecError(f"--links: {text!r} is not a list of BANDWIDTH:LATENCY")
+    return [(rate, latency) for rate, latency in pairs]
 
 
 def _spelt(name: str) -> str:

@@ -1,10 +1,11 @@
 r"""Many requests on one device: cached prefixes, and steps that prefill and decode together.
 
 In a steady state of continuous batching with n slots every request is S prompt tokens and G
-generated ones, and takes G steps: its prefill gives the first token, G - 1 decode steps the others.
-So a step generates one token in each slot: on average n/G slots compute a prompt in it, and
-n (G - 1)/G decode. Source: Orca, OSDI 2022, section 3; prefix caching: SGLang, arXiv 2312.07104,
-section 3.
+generated ones. Its prefill of c chunks (one, unless the forecast is chunked) takes c steps and
+gives the first token, the others take G - 1 decode steps: c + G - 1 in all. So on average a step
+computes chunks of prompts in n c/(c + G - 1) slots, decodes in the others, and gives
+n G/(c + G - 1) tokens.
+Source: Orca, OSDI 2022, section 3; prefix caching: SGLang, arXiv 2312.07104, section 3.
 """
 
 from dataclasses import dataclass, replace
@@ -12,6 +13,7 @@ from functools import cached_property
 
 from sympy import Dummy, Expr, S
 
+from lifesym.chunks import Chunks
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
 from lifesym.nodes import CeilDiv
@@ -19,6 +21,7 @@ from lifesym.results import Part, Result
 from lifesym.roofline import total
 from lifesym.serving.mixed import Group, mixed_trace
 from lifesym.symbols import Number, Size, exact, size
+from lifesym.trace import Logits
 
 
 def with_prefix(forecast: Forecast, prefix: Size) -> Forecast:
@@ -53,30 +56,42 @@ def expected_ttft(forecast: Forecast, prefix: Size, hit_rate: Number) -> Result:
 class SteadyState:
     """Continuous batching of equal requests in ``slots`` slots, of all replicas, never empty.
 
-    Each step computes ``slots / generate`` prompts on average, in the place of requests that are
-    finished, and decodes a token of every other slot at the mean context. Batches and contexts
-    enter by their means, which is exact for formulas affine in them.
+    Each step computes a chunk, or the prompt, in some slots and decodes a token in every other one.
+    Batches and contexts enter by their means, which is exact for formulas affine in them.
     """
 
     forecast: Forecast
     slots: Expr
 
+    @property
+    def chunks(self) -> Chunks:
+        """How a prompt is cut; a forecast without chunks has one."""
+        f = self.forecast
+        return Chunks(prompt=f.prompt, chunk=f.prompt if f.chunk is None else f.chunk)
+
+    @property
+    def steps(self) -> Expr:
+        """Steps that a request takes."""
+        return self.chunks.before + self.forecast.generate
+
     @cached_property
     def step(self) -> Result:
         """The mean time of a step."""
-        f = self.forecast
-        slots = CeilDiv(self.slots, f.replicas)
-        begun = slots / f.generate
-        means = {
-            Dummy("context", positive=True): f.past + f.prompt + (f.generate - 2) / 2,
-            Dummy("prompts", positive=True): begun,
-            Dummy("decodes", positive=True): slots - begun,
-        }
-        context, prompts, decodes = means  # sizes are whole numbers; means come in afterwards
-        groups = [
-            Group(batch=decodes, new=1, past=context),
-            Group(batch=prompts, new=f.prompt, past=f.past),
-        ]
+        f, cut = self.forecast, self.chunks
+        each = CeilDiv(self.slots, f.replicas) / self.steps  # sequences in any one of their steps
+        context = f.past + f.prompt + (f.generate - 2) / 2
+        shapes: list[tuple[Expr, Expr, Expr, Logits]]
+        shapes = [(each * (f.generate - 1), S.One, context, "last")]
+        if not cut.before.is_zero:
+            middle = f.past + cut.chunk * (cut.before - 1) / 2
+            shapes.append((each * cut.before, cut.chunk, middle, "none"))
+        shapes.append((each, cut.last, f.past + cut.offset, "last"))
+        means: dict[Expr, Expr] = {}  # sizes are whole numbers; means come in afterwards
+        groups = []
+        for batch, new, past, logits in shapes:
+            sequences, cached = Dummy("sequences", positive=True), Dummy("cached", positive=True)
+            means |= {sequences: batch, cached: past}
+            groups.append(Group(batch=sequences, new=new, past=cached, logits=logits))
         open_terms = f.timed(mixed_trace(f, groups))
         terms = tuple(term.map(lambda expr: expr.xreplace(means)) for term in open_terms)
         return Result(name="step of continuous batching", unit="s", expr=total(terms), terms=terms)
@@ -84,7 +99,8 @@ class SteadyState:
     @cached_property
     def throughput(self) -> Result:
         """Generated tokens a second over all slots."""
-        return Result(name="throughput", unit="token/s", expr=self.slots / self.step.expr)
+        expr = self.slots * self.forecast.generate / self.steps / self.step.expr
+        return Result(name="throughput", unit="token/s", expr=expr)
 
     @cached_property
     def requests(self) -> Result:

@@ -1,8 +1,9 @@
 """Sequence parallelism: the devices of tensor parallelism also split what they would repeat.
 
-Between the split projections each device norms and adds its own share of the tokens. An
-all-reduce becomes a reduce-scatter after the block and an all-gather before the next one: the
-same bytes, n times less elementwise work on the device that has most of it.
+Between the split projections each device norms and adds its own share of the tokens, and runs
+bottleneck adapters on it. An all-reduce becomes a reduce-scatter after the block and an all-gather
+before the next one: the same bytes, n times less elementwise work on the device that has most of
+it.
 Source: Korthikanti et al., arXiv 2205.05198, section 4.2.2.
 """
 
@@ -12,7 +13,7 @@ from dataclasses import dataclass, replace
 from sympy import Expr, S
 
 from lifesym.nodes import CeilDiv
-from lifesym.operators import Collective, Norm, Residual, Scale
+from lifesym.operators import Activation, Collective, Linear, Norm, Residual, Scale
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 
@@ -44,6 +45,10 @@ def _rows(entry: Entry, n: Expr) -> Iterator[Entry]:
             half = Collective(pattern=pattern, elements=operator.elements, devices=n)
             name = entry.name.replace("all_reduce", pattern)
             yield replace(mark, name=name, operator=half)
+    elif "_adapter_" in entry.name and isinstance(operator, Linear):
+        yield replace(mark, operator=replace(operator, tokens=CeilDiv(operator.tokens, n)))
+    elif "_adapter_" in entry.name and isinstance(operator, Activation):
+        yield replace(mark, operator=replace(operator, elements=CeilDiv(operator.elements, n)))
     elif outside and isinstance(operator, Norm):
         yield replace(mark, operator=replace(operator, rows=CeilDiv(operator.rows, n)))
     elif outside and isinstance(operator, Residual | Scale):

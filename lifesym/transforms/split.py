@@ -1,4 +1,4 @@
-"""Sizes of one of several devices that split an operator."""
+"""What rewrites that split a model ask: a device's sizes, what shared experts are like."""
 
 from typing import Any
 
@@ -6,7 +6,8 @@ from sympy import Expr, S, sympify
 
 from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum
-from lifesym.operators import Operator
+from lifesym.operators import Activation, Linear, Operator
+from lifesym.trace import Trace
 
 
 def share(operator: Operator, field: str, n: Expr, name: str) -> Expr:
@@ -32,3 +33,27 @@ def kept(operator: Operator, field: str, n: Expr, name: str) -> Expr:
     if whole.is_Integer and n.is_Integer and whole % n != 0 and n % whole != 0:
         raise SymbolError(f"{name}: {field} = {whole} and {n} devices do not divide")
     return whole if whole.is_zero else Maximum(S.One, whole / n)
+
+
+def shared_experts(trace: Trace) -> dict[int, str]:
+    """What the operators of shared experts, which share one name, are like in a plain MLP.
+
+    Projections before the activation are split by outputs and the one after it by inputs; a gate
+    of the sum, one output a token, is repeated.
+    """
+    sides: dict[int, str] = {}
+    before, activated, last = "", False, ""
+    for i, entry in enumerate(trace):
+        if not entry.name.startswith("moe_shared"):
+            continue
+        if entry.section != before:
+            before, activated, last = entry.section, False, ""
+        suffix = entry.name.removeprefix("moe_shared")
+        if suffix:
+            sides[i] = last + suffix
+        elif isinstance(entry.operator, Linear):
+            last = "mlp_up" if not activated else "mlp_down" if last == "mlp_up" else "moe_shared"
+            sides[i] = last
+        elif isinstance(entry.operator, Activation) and not activated:
+            sides[i], activated = "mlp_act", True
+    return sides

@@ -7,7 +7,8 @@ values is never split: with fewer of them than devices each device has one, with
 its norm and its cache. The vocabulary is split, rounded up: the embedding is summed up by an
 all-reduce, the logits are joined by an all-gather. Whatever is not named here is repeated on every
 device: norms, residual sums, routers, adapters after a block. Recurrent mixers are split by
-channels or heads (`lifesym.transforms.mixers`).
+channels or heads (`lifesym.transforms.mixers`); RWKV's time mixing by channels, its channel mixing
+as an MLP of which the token shift and the receptance are repeated.
 Sources: Shoeybi et al., Megatron-LM, arXiv 1909.08053, section 3; keys and values of grouped
 queries: Pope et al., 2211.05102, section 3.3.
 """
@@ -17,9 +18,9 @@ from dataclasses import dataclass, replace
 
 from sympy import Expr, S, sympify
 
-from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, Maximum
 from lifesym.operators import (
+    WKV,
     Activation,
     Alibi,
     AttentionScores,
@@ -38,23 +39,30 @@ from lifesym.operators import (
     Rotary,
     Scale,
     Softmax,
-    TokenShift,
 )
 from lifesym.operators.collective import Algorithm
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 from lifesym.transforms.fusion import unfused
 from lifesym.transforms.mixers import mixers
-from lifesym.transforms.split import kept, share
+from lifesym.transforms.split import kept, share, shared_experts
 
-_COLUMNS = frozenset({"attn_q", "attn_q_b", "attn_kv_b", "mlp_gate", "mlp_up", "mlp_gate_up_fused"})
+_COLUMNS = frozenset(
+    {
+        *("attn_q", "attn_q_b", "attn_kv_b", "mlp_gate", "mlp_up", "mlp_gate_up_fused"),
+        *("time_mix:key", "time_mix:value", "time_mix:receptance", "channel_mix:key"),
+    }
+)
 """Projections split by outputs."""
 _KEYS_VALUES = frozenset({"attn_k", "attn_v"})
 """Projections split by outputs as far as there are heads."""
-_ROWS = frozenset({"attn_o", "mlp_down"})
+_ROWS = frozenset({"attn_o", "mlp_down", "time_mix:output", "channel_mix:value"})
 """Projections split by inputs, after which the devices' partial sums are added up."""
 _ELEMENTS = frozenset(
-    {"mlp_act", "mlp_sparse", "attn_gate", "attn_softcap", "attn_bias", "attn_q_scale"}
+    {
+        *("mlp_act", "mlp_sparse", "attn_gate", "attn_softcap", "attn_bias", "attn_q_scale"),
+        *("time_mix:gate", "channel_mix:act"),
+    }
 )
 """Elementwise operators of what is split."""
 
@@ -66,6 +74,7 @@ _SPLIT: tuple[tuple[type[Operator] | tuple[type[Operator], ...], tuple[str, ...]
     ((Alibi, Ranking), ("elements",)),
     (Rotary, ("heads", "kv_heads")),
     (Experts, ("intermediate",)),
+    (WKV, ("channels",)),
 )
 
 
@@ -85,8 +94,8 @@ class TensorParallel:
         """The trace of one of the devices.
 
         Raises:
-            SymbolError: heads or the intermediate size do not divide, a trace that is fused
-                already, or layers that shift tokens (RWKV).
+            SymbolError: heads, channels or the intermediate size do not divide, or a trace that is
+                fused already.
         """
         n = size(self.devices, "devices")
         if n is S.One:
@@ -96,13 +105,11 @@ class TensorParallel:
         for core in cores.values():
             share(core, "heads", n, "attention")
             kept(core, "kv_heads", n, "attention")
-        shared, recurrent = _shared_experts(trace), mixers(trace, n)
+        shared, recurrent = shared_experts(trace), mixers(trace, n)
         rows: list[Entry] = []
         before: Entry | None = None
         for i, entry in enumerate(trace):
             mixer = recurrent.get(entry.section)
-            if isinstance(entry.operator, TokenShift):
-                raise SymbolError(f"no tensor parallelism of layers of this kind ({entry.path})")
             if mixer is not None and entry.name.startswith(mixer.label):
                 operator, summed = mixer.part(entry, before)
                 split = replace(entry, operator=operator, origin="tensor parallel")
@@ -222,27 +229,3 @@ class _Part:
 
     def _share(self, operator: Operator, field: str, name: str) -> Expr:
         return share(operator, field, self.n, name)
-
-
-def _shared_experts(trace: Trace) -> dict[int, str]:
-    """What the operators of shared experts, which share one name, are like in a plain MLP.
-
-    Projections before the activation are split by outputs and the one after it by inputs; a gate
-    of the sum, one output a token, is repeated.
-    """
-    sides: dict[int, str] = {}
-    before, activated, last = "", False, ""
-    for i, entry in enumerate(trace):
-        if not entry.name.startswith("moe_shared"):
-            continue
-        if entry.section != before:
-            before, activated, last = entry.section, False, ""
-        suffix = entry.name.removeprefix("moe_shared")
-        if suffix:
-            sides[i] = last + suffix
-        elif isinstance(entry.operator, Linear):
-            last = "mlp_up" if not activated else "mlp_down" if last == "mlp_up" else "moe_shared"
-            sides[i] = last
-        elif isinstance(entry.operator, Activation) and not activated:
-            sides[i], activated = "mlp_act", True
-    return sides
