@@ -11,6 +11,7 @@ from lifesym import symbols as sym
 from lifesym.analysis import approximate, design, device_point, largest_share, pareto
 from lifesym.analysis.enclosure import enclose
 from lifesym.nodes import CeilDiv, Maximum, Minimum
+from lifesym.sums import SumMax
 
 V100 = ls.load_hardware("v100")
 DEVICE = device_point(V100, V100.default_format)
@@ -170,23 +171,38 @@ BOXES = {
         3,
     ),
     "experts": ("mixtral-8x7b", {"batch": (1, 64), "past": (0, 4096)}, {"dispatch_time": 5e-6}, 2),
+    "mean with windows": (
+        "gpt-oss-20b",
+        {"batch": (1, 64), "prompt": (16, 4096), "generated": (16, 512)},
+        {"dispatch_time": 5e-6},
+        2,
+    ),
+    "mean with lines that cross": (
+        "deepseek-v2-lite",
+        {"batch": (1, 64), "prompt": (16, 4096), "generated": (16, 512)},
+        {"dispatch_time": 5e-6},
+        3,
+    ),
 }
 
 
 @pytest.mark.parametrize("case", BOXES)
 def test_approximation_bounds_hold_and_are_tight(case: str) -> None:
     name, box, extra, keep = BOXES[case]
-    f = ls.forecast(ls.load_model(name), ls.Hardware.symbolic(), batch=sym.batch)
+    f = ls.forecast(ls.load_model(name), ls.Hardware.symbolic(), batch=sym.batch, mla="expand")
     values = {
         s: v
         for s, v in {**DEVICE, **{sym.resolve(k): v for k, v in extra.items()}}.items()
         if s.name not in box
     }
-    short = approximate(f.tpot, box, values, keep=keep)
+    result = f.tpot.mean if "generated" in box else f.tpot
+    short = approximate(result, box, values, keep=keep)
     assert len(short.kept) == keep
     assert short.dropped
     assert short.error.gap <= 0.10
-    full, brief = (sym.bind(expr, values) for expr in (f.tpot.expr, short.expr))
+    assert short.error.complete
+    assert short.error.boxes < 5000
+    full, brief = (sym.bind(expr, values) for expr in (result.expr, short.expr))
     # the lower bound is reached: exactly, at a point of the box
     at = {s: sym.exact(v) for s, v in short.error.at.items()}
     worst = 1 - brief.xreplace(at) / full.xreplace(at)
@@ -227,6 +243,7 @@ def test_enclosures_enclose() -> None:
         8 * (1 - Rational(3, 4) ** x) + y,
         (x + y) ** Rational(1, 2) / 3,
         Maximum(x, 2 * y, Integer(9)) * (x + 1) ** -2,
+        SumMax(Integer(9), x * y, x, y**2 + 3, Rational(5)),
     ]
     for expr in formulas:
         for _ in range(40):
