@@ -391,3 +391,37 @@ def test_the_largest_chunk_needs_no_range() -> None:
     assert found.answer <= 80
     assert found.next_misses is not None
     assert found.achieved <= found.target < found.next_misses
+
+
+def test_the_best_value_that_is_named_is_the_best() -> None:
+    """Also a limit of quotients that both grow, a chunk inside the range, a mean of no steps."""
+    tps = ls.forecast(ls.load_model("llama-2-7b"), V100, 1000, 128, batch=sym.batch).tps
+    far = float(sym.bind(tps.expr, {"batch": 10**9}))
+    with pytest.raises(ls.InfeasibleError, match=rf"at most {far:g}, even as batch grows"):
+        design(tps, "batch", at_least=1.001 * far)
+    ttft = ls.forecast(ls.load_model("llama-2-7b"), V100, 3000, chunk=sym.chunk).ttft
+    times = {n: sym.bind(ttft.expr, {"chunk": n}) for n in range(300, 700)}
+    best = min(times, key=lambda n: times[n])
+    with pytest.raises(ls.InfeasibleError, match=f"at chunk = {best}, of which"):
+        design(ttft, "chunk", at_most=times[best] * Rational(99, 100), between=(300, 699))
+    tps = ls.forecast(ls.load_model("gpt-oss-20b"), V100, 1000, sym.generated).tps
+    with pytest.raises(ls.InfeasibleError, match="at most [1-9].*at generated = 2"):
+        design(tps, "generated", at_least=10**6)
+
+
+def test_a_target_that_a_whole_batch_meets_exactly_is_met_there() -> None:
+    """The batch is an exponent: the zero is a bracket, unless a whole number in it is the zero."""
+    tpot = ls.forecast(ls.load_model("qwen3-30b-a3b"), V100, batch=sym.batch).tpot
+    at = {sym.past: Integer(700)}
+    found = design(tpot, "batch", at, at_most=sym.bind(tpot.expr, {**at, "batch": 140}))
+    assert found.answer == found.solution == found.feasible[-1].high == 140
+    assert found.next_misses is not None
+    assert found.next_misses > found.target == found.achieved
+
+
+def test_designs_of_prefills_of_experts_end_at_once() -> None:
+    """Tokens are an exponent, their square is in attention: quadratic, with irrational roots."""
+    ttft = ls.forecast(ls.load_model("mixtral-8x7b"), V100, sym.prompt).ttft
+    found = design(ttft, "prompt", at_most=1)
+    assert found.next_misses is not None
+    assert found.achieved <= 1 < found.next_misses

@@ -32,8 +32,7 @@ def times(a: Array, b: Array, c: Array, d: Array) -> tuple[Array, Array]:
     """The product of the intervals [a, b] and [c, d], outwards."""
     if np.all(a >= 0) and np.all(c >= 0):
         with np.errstate(invalid="ignore", over="ignore"):  # 0 times an unbounded end is 0
-            low, high = (np.nan_to_num(end, nan=0.0, posinf=np.inf) for end in (a * c, b * d))
-        return np.maximum(outwards(low, -1), 0.0), outwards(high, 1)
+            return np.fmax(outwards(a * c, -1), 0.0), np.fmax(outwards(b * d, 1), 0.0)
     with np.errstate(invalid="ignore", over="ignore"):
         corners = np.stack(np.broadcast_arrays(a * c, a * d, b * c, b * d))
     corners = np.where(np.isnan(corners), 0.0, corners)  # 0 times an unbounded end
