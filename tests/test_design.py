@@ -11,6 +11,7 @@ from lifesym import symbols as sym
 from lifesym.analysis import approximate, design, device_point, largest_share, pareto
 from lifesym.analysis.enclosure import enclose
 from lifesym.nodes import CeilDiv, Maximum, Minimum
+from lifesym.sums import SumMax
 
 V100 = ls.load_hardware("v100")
 DEVICE = device_point(V100, V100.default_format)
@@ -117,7 +118,7 @@ def test_infeasible_targets_say_why_and_by_which_term() -> None:
     with pytest.raises(ls.InfeasibleError, match=r"at batch = 1, of which mlp_.*'s memory time"):
         design(F.tpot, "batch", {**DEVICE, "past": 1000}, at_most=0.003)
     # 1360 token/s is the best that the batch can do, at a kink inside the range
-    with pytest.raises(ls.InfeasibleError, match=r"it is at most 1[0-9]{3}\.?\d*, at batch"):
+    with pytest.raises(ls.InfeasibleError, match=r"it is at most 1[0-9]{3}\.?\d*, even as batch grows"):
         design(F.tps, "batch", {**DEVICE, "prompt": 1000, "generated": 100}, at_least=50000)
     with pytest.raises(ls.InfeasibleError, match="no batch"):  # real solutions, but no whole one
         design((sym.batch - Rational(5, 2)) ** 2, "batch", at_most=Rational(1, 5))
@@ -170,23 +171,38 @@ BOXES = {
         3,
     ),
     "experts": ("mixtral-8x7b", {"batch": (1, 64), "past": (0, 4096)}, {"dispatch_time": 5e-6}, 2),
+    "mean with windows": (
+        "gpt-oss-20b",
+        {"batch": (1, 64), "prompt": (16, 4096), "generated": (16, 512)},
+        {"dispatch_time": 5e-6},
+        2,
+    ),
+    "mean with lines that cross": (
+        "deepseek-v2-lite",
+        {"batch": (1, 64), "prompt": (16, 4096), "generated": (16, 512)},
+        {"dispatch_time": 5e-6},
+        3,
+    ),
 }
 
 
 @pytest.mark.parametrize("case", BOXES)
 def test_approximation_bounds_hold_and_are_tight(case: str) -> None:
     name, box, extra, keep = BOXES[case]
-    f = ls.forecast(ls.load_model(name), ls.Hardware.symbolic(), batch=sym.batch)
+    f = ls.forecast(ls.load_model(name), ls.Hardware.symbolic(), batch=sym.batch, mla="expand")
     values = {
         s: v
         for s, v in {**DEVICE, **{sym.resolve(k): v for k, v in extra.items()}}.items()
         if s.name not in box
     }
-    short = approximate(f.tpot, box, values, keep=keep)
+    result = f.tpot.mean if "generated" in box else f.tpot
+    short = approximate(result, box, values, keep=keep)
     assert len(short.kept) == keep
     assert short.dropped
     assert short.error.gap <= 0.10
-    full, brief = (sym.bind(expr, values) for expr in (f.tpot.expr, short.expr))
+    assert short.error.complete
+    assert short.error.boxes < 5000
+    full, brief = (sym.bind(expr, values) for expr in (result.expr, short.expr))
     # the lower bound is reached: exactly, at a point of the box
     at = {s: sym.exact(v) for s, v in short.error.at.items()}
     worst = 1 - brief.xreplace(at) / full.xreplace(at)
@@ -227,6 +243,7 @@ def test_enclosures_enclose() -> None:
         8 * (1 - Rational(3, 4) ** x) + y,
         (x + y) ** Rational(1, 2) / 3,
         Maximum(x, 2 * y, Integer(9)) * (x + 1) ** -2,
+        SumMax(Integer(9), x * y, x, y**2 + 3, Rational(5)),
     ]
     for expr in formulas:
         for _ in range(40):
@@ -374,3 +391,37 @@ def test_the_largest_chunk_needs_no_range() -> None:
     assert found.answer <= 80
     assert found.next_misses is not None
     assert found.achieved <= found.target < found.next_misses
+
+
+def test_the_best_value_that_is_named_is_the_best() -> None:
+    """Also a limit of quotients that both grow, a chunk inside the range, a mean of no steps."""
+    tps = ls.forecast(ls.load_model("llama-2-7b"), V100, 1000, 128, batch=sym.batch).tps
+    far = float(sym.bind(tps.expr, {"batch": 10**9}))
+    with pytest.raises(ls.InfeasibleError, match=rf"at most {far:g}, even as batch grows"):
+        design(tps, "batch", at_least=1.001 * far)
+    ttft = ls.forecast(ls.load_model("llama-2-7b"), V100, 3000, chunk=sym.chunk).ttft
+    times = {n: sym.bind(ttft.expr, {"chunk": n}) for n in range(300, 700)}
+    best = min(times, key=lambda n: times[n])
+    with pytest.raises(ls.InfeasibleError, match=f"at chunk = {best}, of which"):
+        design(ttft, "chunk", at_most=times[best] * Rational(99, 100), between=(300, 699))
+    tps = ls.forecast(ls.load_model("gpt-oss-20b"), V100, 1000, sym.generated).tps
+    with pytest.raises(ls.InfeasibleError, match="at most [1-9].*at generated = 2"):
+        design(tps, "generated", at_least=10**6)
+
+
+def test_a_target_that_a_whole_batch_meets_exactly_is_met_there() -> None:
+    """The batch is an exponent: the zero is a bracket, unless a whole number in it is the zero."""
+    tpot = ls.forecast(ls.load_model("qwen3-30b-a3b"), V100, batch=sym.batch).tpot
+    at = {sym.past: Integer(700)}
+    found = design(tpot, "batch", at, at_most=sym.bind(tpot.expr, {**at, "batch": 140}))
+    assert found.answer == found.solution == found.feasible[-1].high == 140
+    assert found.next_misses is not None
+    assert found.next_misses > found.target == found.achieved
+
+
+def test_designs_of_prefills_of_experts_end_at_once() -> None:
+    """Tokens are an exponent, their square is in attention: quadratic, with irrational roots."""
+    ttft = ls.forecast(ls.load_model("mixtral-8x7b"), V100, sym.prompt).ttft
+    found = design(ttft, "prompt", at_most=1)
+    assert found.next_misses is not None
+    assert found.achieved <= 1 < found.next_misses

@@ -7,11 +7,12 @@ from lifesym.analysis.branches import branch_at
 from lifesym.analysis.equality import Verdict, same
 from lifesym.analysis.front import pareto
 from lifesym.analysis.inverse import Design, design
+from lifesym.analysis.maps import RegimeMap, regime_map
 from lifesym.analysis.meeting import Meeting, crossover, meeting_points, ridge_points
 from lifesym.analysis.naming import Folded, let, unfold
 from lifesym.analysis.normal import Step, Tidy, tidy
 from lifesym.analysis.questions import device_point, part
-from lifesym.analysis.regime import Regime, RegimeMap, Stretch, regime_at, regime_map, regimes
+from lifesym.analysis.regime import Regime, Stretch, regime_at, regimes
 from lifesym.analysis.regions import Branch, Condition
 from lifesym.analysis.sensitivity import (
     Elasticities,

@@ -1,11 +1,12 @@
 """A shorter formula with a certified error: terms that never matter over a box are dropped."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import Add, Dummy, Expr, S, Symbol
 
 from lifesym.analysis.bounds import Box, NotPositiveError, ShareBound, largest_share
+from lifesym.analysis.per_step import counted_from_zero, per_step
 from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
 from lifesym.analysis.regime import Range, span
 from lifesym.errors import SymbolError
@@ -86,25 +87,31 @@ def approximate(
     checked = {symbol: span(symbol, ends) for symbol, ends in ranges.items()}
     values = point_of(quantity, at or {}, free=checked)
     terms = terms_over(formula(quantity), checked, values)
-    numeric = {term: term.xreplace(values) for term in terms}
-    whole = Add(*numeric.values())
-    shares = {
-        term: largest_share(numeric[term], whole - numeric[term], checked, gap=_COARSE).upper
-        for term in terms
+    shifts = counted_from_zero(terms, checked)
+    numeric = {term: per_step(term.xreplace(values).xreplace(shifts)) for term in terms}
+    shifted = {
+        symbol: (low - 1, high - 1) if symbol in shifts else (low, high)
+        for symbol, (low, high) in checked.items()
     }
+
+    def bounded(out: Sequence[Expr], within: float) -> ShareBound:
+        dropped = set(out)
+        rest = Add(*(numeric[term] for term in terms if term not in dropped))
+        bound = largest_share(Add(*(numeric[term] for term in out)), rest, shifted, gap=within)
+        at = {symbol: value + 1.0 * (symbol in shifts) for symbol, value in bound.at.items()}
+        return replace(bound, at=at)
+
+    shares = {term: bounded([term], _COARSE).upper for term in terms}
     ranked = sorted(terms, key=lambda term: -shares[term])
     total = len(ranked)
-
-    def cost(dropped: Sequence[Expr], within: float) -> ShareBound:
-        out = Add(*(numeric[term] for term in dropped))
-        return largest_share(out, whole - out, checked, gap=within)
 
     if keep is not None:
         count = min(keep, total)
     elif share is not None:
         count = sum(shares[term] >= share for term in ranked)
     else:
-        count = next(n for n in range(1, total + 1) if cost(ranked[n:], gap).upper <= (error or 0))
+        most = error or 0
+        count = next(n for n in range(1, total + 1) if bounded(ranked[n:], gap).upper <= most)
     if count < 1:
         raise SymbolError(f"{title(quantity)} would have no term left: lower the share")
     kept, dropped = tuple(ranked[:count]), tuple(ranked[count:])
@@ -112,7 +119,7 @@ def approximate(
         expr=Add(*kept),
         kept=kept,
         dropped=dropped,
-        error=cost(dropped, gap),
+        error=bounded(dropped, gap),
         box=checked,
         shares=shares,
     )

@@ -22,6 +22,7 @@ Array: TypeAlias = np.ndarray[Any, Any]
 Box: TypeAlias = Mapping[Symbol, tuple[Expr, Expr]]
 
 _ROUND = 8192  # boxes enclosed at once
+_STEEP = 4  # an elasticity that is unbounded, at a kink, must not keep the others from being cut
 
 
 class NotPositiveError(SymbolError):
@@ -219,7 +220,8 @@ def _split(low: Array, high: Array, least: Array, most: Array) -> tuple[Array, A
     """
     with np.errstate(divide="ignore", invalid="ignore"):
         width = np.where(low > 0, np.log(high / low), np.where(high > low, 50.0, 0.0))
-    influence = np.nan_to_num(np.maximum(np.abs(least), np.abs(most)) * width, nan=0.0)
+    steepest = np.fmin(np.maximum(np.abs(least), np.abs(most)), _STEEP)
+    influence = np.nan_to_num(steepest * width, nan=0.0)
     influence = np.where(high > low, influence + 1e-300, -1.0)
     axis = influence.argmax(axis=0)
     column = np.arange(low.shape[1])

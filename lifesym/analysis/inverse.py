@@ -5,21 +5,21 @@ which the solution lies gives it as a formula too. Sizes are then rounded to the
 still meets the target, and the next one is checked to miss it.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from sympy import Expr, Integer, Pow, S, Symbol, ceiling, floor, oo
 
-from lifesym.analysis.branches import branch_at
-from lifesym.analysis.line import pieces, rounded
-from lifesym.analysis.meeting import scan, solved, zeros
-from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
-from lifesym.analysis.regime import Range, operators, span
+from lifesym.analysis.line import rounded
+from lifesym.analysis.meeting import solved, zeros
+from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of
+from lifesym.analysis.reasons import value_at, why_not
+from lifesym.analysis.regime import Range, span
 from lifesym.analysis.roots import between as gap
-from lifesym.analysis.roots import roots
 from lifesym.analysis.signs import sign_at
+from lifesym.analysis.whole import scan
 from lifesym.errors import InfeasibleError, SymbolError
 from lifesym.symbols import TABLE, Number, exact
 
@@ -112,7 +112,7 @@ def design(
     else:
         kept = list(feasible)
     if not kept:
-        raise InfeasibleError(_why(quantity, symbol, target, sign, values, (low, high)))
+        raise InfeasibleError(why_not(quantity, symbol, target, sign, values, (low, high)))
     chosen = want or ("least" if kept[-1].high == high and kept[0].low != low else "most")
     solution = kept[0].low if chosen == "least" else kept[-1].high
     if solution is oo or (solution == high == _FAR and between is None):
@@ -125,7 +125,9 @@ def design(
         answer = ceiling(solution) if chosen == "least" else floor(solution)
         # The middle of a bracket can lie on the other side of a whole number than the root.
         near = [answer + step, answer, answer - step]
-        met = (n for n in near if low <= n <= high and sign * (_at(expr, symbol, n) - target) <= 0)
+        met = (
+            n for n in near if low <= n <= high and sign * (value_at(expr, symbol, n) - target) <= 0
+        )
         answer = next(met, answer)
     outside = not whole or not low <= answer + step <= high
     return Design(
@@ -135,8 +137,8 @@ def design(
         answer=answer,
         solution=solution,
         formula=solved(formula(quantity), target, symbol, solution, values),
-        achieved=_at(expr, symbol, answer),
-        next_misses=None if outside else _at(expr, symbol, answer + step),
+        achieved=value_at(expr, symbol, answer),
+        next_misses=None if outside else value_at(expr, symbol, answer + step),
         feasible=feasible,
     )
 
@@ -159,13 +161,6 @@ def _range(symbol: Symbol, between: Range | None, expr: Expr) -> tuple[Expr, Exp
         return low, Integer(row.maximum)
     searched = rounded(expr, symbol) or any(power.exp.has(symbol) for power in expr.atoms(Pow))
     return low, _FAR if searched and row.kind in ("size", "bits") else oo
-
-
-def _at(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
-    at = {symbol: value}
-    if not value.is_Rational:
-        expr = branch_at(expr, at).expr  # a maximum of roots stays as it is written
-    return expr.xreplace(at).doit()
 
 
 def _solved(
@@ -200,60 +195,3 @@ def _scanned(
         if not good and start is not None:
             yield Interval(low=Integer(first + start), high=Integer(first + i - 1))
             start = None
-
-
-def _why(
-    quantity: Quantity,
-    symbol: Symbol,
-    target: Expr,
-    sign: int,
-    values: Mapping[Symbol, Expr],
-    ends: tuple[Expr, Expr],
-) -> str:
-    """The best that the symbol can do, and the operator that takes most of it."""
-    expr = formula(quantity).xreplace(dict(values))
-    reached = dict(_candidates(expr, symbol, *ends))
-    best = min(reached, key=lambda value: sign * reached[value])
-    word = TABLE[symbol].word
-    where = f"even as {word} grows without limit" if best is oo else f"at {word} = {float(best):g}"
-    side = "least" if sign > 0 else "most"
-    message = (
-        f"no {word} brings {title(quantity)} to {float(target):g}: "
-        f"it is at {side} {float(reached[best]):g}, {where}"
-    )
-    if not getattr(quantity, "terms", ()) or sign < 0:
-        return message
-    parts = {}
-    for name, term in operators(quantity):
-        times = {"compute": term.compute, "memory": term.memory}
-        times |= {"dispatch": term.dispatch, "network": term.network}
-        for resource, time in times.items():
-            parts[name, resource] = limit(time.xreplace(dict(values)), symbol, best)
-    name, resource = max(parts, key=lambda key: parts[key])
-    return f"{message}, of which {name}'s {resource} time is {float(parts[name, resource]):g}"
-
-
-def _candidates(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[tuple[Expr, Expr]]:
-    """Where the smallest or largest value of a formula can be, with the value there."""
-    inside: list[Expr] = []
-    if not rounded(expr, symbol):
-        for piece in pieces(expr, symbol, low, high):
-            inside.append(piece.low)
-            turning = roots(piece.expr.diff(symbol), symbol, piece.low, piece.high)
-            inside += [root.value for root in turning]
-    for value in dict.fromkeys([low, *inside, high]):
-        number = limit(expr, symbol, value)
-        if number.is_number and number.is_finite:
-            yield value, number
-
-
-def limit(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
-    """The value of a formula of one symbol at a number, or as the symbol grows without limit."""
-    if value.is_zero and any(
-        power.base.has(symbol) and power.exp.is_negative for power in expr.atoms(Pow)
-    ):
-        return oo  # a rate of zero: infinite times cannot even be compared with each other
-    if value is not oo:
-        return _at(expr, symbol, value)
-    inverse = expr.xreplace({symbol: 1 / symbol}).xreplace({symbol: S.Zero}).doit()
-    return oo if inverse.has(S.ComplexInfinity, S.NaN) else inverse

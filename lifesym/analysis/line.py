@@ -19,7 +19,7 @@ from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum, Minimum
 from lifesym.sums import Crossing, Inside, SumMax
 
-_MOST_STEPS = 4096
+_MOST_STEPS = 128
 
 
 @dataclass(frozen=True, kw_only=True)

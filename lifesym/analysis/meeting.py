@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
 
-from sympy import Expr, Integer, Poly, Symbol, cancel, fraction, lambdify, oo, sqrt
+from sympy import Expr, Integer, Poly, Symbol, cancel, fraction, sqrt
 
 from lifesym.analysis.branches import KINKED, branch_at
 from lifesym.analysis.line import pieces, rounded
@@ -13,10 +13,9 @@ from lifesym.analysis.regime import Range, operators, span
 from lifesym.analysis.roots import Root, distinct, roots
 from lifesym.analysis.roots import between as gap
 from lifesym.analysis.signs import is_zero, sign_at
+from lifesym.analysis.whole import scan
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, resolve
-
-_LONGEST_SCAN = 2**22
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,31 +212,3 @@ def _scanned(one: Expr, two: Expr, symbol: Symbol, low: Expr, high: Expr) -> Ite
                 formula=None,
                 smaller=_smaller(gaps[left], gaps[right]),
             )
-
-
-def scan(one: Expr, two: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[int, list[int]]:
-    """The first whole value of a range, and the sign of the difference at it and all after it.
-
-    Signs come from double precision, and from exact arithmetic wherever the two are close and on
-    both sides of every change.
-
-    Raises:
-        SymbolError: the range is infinite or too long.
-    """
-    import numpy as np  # noqa: PLC0415 (only where arrays are needed)
-
-    if high is oo or high - low > _LONGEST_SCAN:
-        raise SymbolError(
-            "formulas with rounded quotients are compared at every whole value: "
-            f"give a range of at most {_LONGEST_SCAN} values"
-        )
-    start, stop = int(low.ceiling()), int(high.floor())
-    values = np.arange(start, stop + 1, dtype=float)
-    call = lambdify([symbol], [one, two], "numpy", cse=True)
-    first, second = (np.broadcast_to(part, values.shape) for part in call(values))
-    signs = np.sign(first - second).astype(int)
-    close = np.abs(first - second) <= 1e-9 * np.maximum(np.abs(first), np.abs(second))
-    changes = np.flatnonzero(np.diff(signs))
-    for i in {*np.flatnonzero(close).tolist(), *changes.tolist(), *(changes + 1).tolist()}:
-        signs[i] = sign_at(one - two, {symbol: Integer(start + i)})
-    return start, signs.tolist()

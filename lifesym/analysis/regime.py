@@ -2,15 +2,14 @@
 
 At a point a regime is a formula without maxima and the inequalities of the region in which it
 equals the full one exactly. Along a line the regimes come in order with exact boundaries; over two
-symbols they make a map.
+symbols they make a map (`lifesym.analysis.maps`).
 """
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from itertools import pairwise
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from itertools import combinations, pairwise
 
-from sympy import Expr, Symbol, lambdify
+from sympy import Expr, Symbol
 
 from lifesym.analysis.branches import branch_at
 from lifesym.analysis.line import flats, pieces
@@ -23,11 +22,7 @@ from lifesym.errors import SymbolError
 from lifesym.roofline import Term
 from lifesym.symbols import TABLE, Number, exact
 
-if TYPE_CHECKING:
-    import numpy as np
-
 RESOURCES = ("compute", "memory", "dispatch", "network")
-Bounds = Mapping[str, str]
 Range = tuple[Number, Number]
 
 
@@ -65,25 +60,6 @@ class Stretch:
     exact: bool = True
 
 
-@dataclass(frozen=True, kw_only=True, eq=False)
-class RegimeMap:
-    """Regimes over a grid of two symbols, in double precision.
-
-    Attributes:
-        over: the symbols of the columns and of the rows.
-        x: the columns' values.
-        y: the rows' values.
-        ids: the number of each cell's regime; shape (rows, columns).
-        regimes: the operators' bounds of each regime, most cells first.
-    """
-
-    over: tuple[Symbol, Symbol]
-    x: "np.ndarray[Any, Any]"
-    y: "np.ndarray[Any, Any]"
-    ids: "np.ndarray[Any, Any]"
-    regimes: tuple[Bounds, ...] = field(repr=False)
-
-
 def operators(quantity: Derived) -> Iterator[tuple[str, Term]]:
     """The terms with a name each: the operator's, with its section where several share it.
 
@@ -111,11 +87,7 @@ def regime_at(quantity: Derived, at: Values) -> Regime:
         SymbolError: an unknown name, a value out of range, or one missing.
     """
     values = point_of(quantity, at)
-    branch = branch_at(formula(quantity), values)
-    bounds = {name: _bound(term, values) for name, term in operators(quantity)}
-    return Regime(
-        expr=branch.expr, conditions=branch.conditions, choices=branch.choices, bounds=bounds
-    )
+    return _regime(formula(quantity), dict(_times(quantity, {})), values)
 
 
 def regimes(
@@ -137,7 +109,8 @@ def regimes(
     low, high = span(symbol, between)
     values = point_of(quantity, at or {}, free=[symbol])
     expr = formula(quantity).xreplace(values)
-    contests = dict.fromkeys(_line_contests(quantity, values))
+    times = dict(_times(quantity, values))
+    contests = dict.fromkeys(_contests(times))
     cuts: dict[Expr, bool] = {}
     for flat in flats([expr, *contests], symbol, low, high):
         cuts.setdefault(flat.low, flat.exact)
@@ -151,7 +124,7 @@ def regimes(
     ends = distinct([low, high, *cuts])
     found: list[Stretch] = []
     for left, right in pairwise(ends):
-        regime = regime_at(quantity, values | {symbol: middle(left, right)})
+        regime = _regime(formula(quantity), times, values | {symbol: middle(left, right)})
         before = found[-1].regime if found else regime
         changes = tuple(
             (name, before.bounds[name], bound)
@@ -167,61 +140,6 @@ def regimes(
             )
         )
     return tuple(found)
-
-
-def regime_map(
-    quantity: Derived,
-    over: Sequence[str | Symbol],
-    x: "Sequence[float] | np.ndarray[Any, Any]",
-    y: "Sequence[float] | np.ndarray[Any, Any]",
-    at: Values | None = None,
-) -> RegimeMap:
-    """The regime of every cell of a grid.
-
-    Args:
-        quantity: a time with its operators.
-        over: the symbols of the columns and of the rows.
-        x: the columns' values, ascending.
-        y: the rows' values, ascending.
-        at: the values of the other symbols.
-
-    Raises:
-        SymbolError: as `regimes`, not two different symbols, or values that do not ascend.
-    """
-    import numpy as np  # noqa: PLC0415 (only where arrays are needed)
-
-    pair = tuple(symbol_of(quantity, name) for name in over)
-    if len(set(pair)) != 2:
-        raise SymbolError("a regime map has two different symbols")
-    for symbol, grid in zip(pair, (x, y), strict=True):
-        steps = np.diff(np.asarray(grid, float))
-        if not (steps > 0).all():
-            raise SymbolError(f"the values of {TABLE[symbol].word} must ascend")
-        span(symbol, (float(grid[0]), float(grid[-1])))
-    values = point_of(quantity, at or {}, free=pair)
-    named = list(operators(quantity))
-    flat = [getattr(term, name).xreplace(values) for _, term in named for name in RESOURCES]
-    call = lambdify(pair, flat, "numpy", cse=True)
-    columns, rows = np.meshgrid(np.asarray(x, float), np.asarray(y, float))
-    times = np.stack([np.broadcast_to(part, columns.shape) for part in call(columns, rows)])
-    codes = times.reshape(len(named), len(RESOURCES), *columns.shape).argmax(axis=1)
-    kinds, ids, counts = np.unique(
-        codes.reshape(len(named), -1), axis=1, return_inverse=True, return_counts=True
-    )
-    order = np.argsort(-counts, kind="stable")
-    rank = np.empty_like(order)
-    rank[order] = np.arange(len(order))
-    bounds = tuple(
-        {name: RESOURCES[code] for (name, _), code in zip(named, kinds[:, i], strict=True)}
-        for i in order
-    )
-    return RegimeMap(
-        over=(pair[0], pair[1]),
-        x=np.asarray(x, float),
-        y=np.asarray(y, float),
-        ids=rank[ids].reshape(columns.shape),
-        regimes=bounds,
-    )
 
 
 def span(symbol: Symbol, between: Range) -> tuple[Expr, Expr]:
@@ -241,16 +159,29 @@ def span(symbol: Symbol, between: Range) -> tuple[Expr, Expr]:
     return low, high
 
 
-def _line_contests(quantity: Derived, values: Mapping[Symbol, Expr]) -> Iterator[Expr]:
+def _times(
+    quantity: Derived, values: Mapping[Symbol, Expr]
+) -> Iterator[tuple[str, dict[str, Expr]]]:
+    """What each resource takes of each operator's time, where some values are known."""
+    for name, term in operators(quantity):
+        yield name, {part: getattr(term, part).xreplace(dict(values)) for part in RESOURCES}
+
+
+def _contests(times: Mapping[str, Mapping[str, Expr]]) -> Iterator[Expr]:
     """What changes sign where what an operator is bound by changes."""
-    for _, term in operators(quantity):
-        times = [getattr(term, name).xreplace(dict(values)) for name in RESOURCES]
-        for i, first in enumerate(times):
-            for second in times[:i]:
-                if first != 0 and second != 0:
-                    yield first - second
+    for parts in times.values():
+        for first, second in combinations([part for part in parts.values() if part != 0], 2):
+            yield first - second
 
 
-def _bound(term: Term, values: Mapping[Symbol, Expr]) -> str:
-    times = {name: number_at(getattr(term, name), values).doit() for name in RESOURCES}
-    return max(times, key=lambda name: times[name])
+def _regime(
+    expr: Expr, times: Mapping[str, Mapping[str, Expr]], values: Mapping[Symbol, Expr]
+) -> Regime:
+    branch = branch_at(expr, values)
+    bounds = {}
+    for name, parts in times.items():
+        numbers = {part: number_at(time, values).doit() for part, time in parts.items()}
+        bounds[name] = max(numbers, key=lambda part: numbers[part])
+    return Regime(
+        expr=branch.expr, conditions=branch.conditions, choices=branch.choices, bounds=bounds
+    )

@@ -18,6 +18,7 @@ from sympy import (
     Rational,
     Symbol,
     ceiling,
+    floor,
     fraction,
     lambdify,
     oo,
@@ -158,4 +159,7 @@ def _bisected(sign: Callable[[Expr], int], low: Expr, high: Expr, first: int) ->
         if at == 0:
             return Root(value=middle, low=middle, high=middle)
         low, high = (middle, high) if at == first else (low, middle)
+    whole = Rational(floor(high))
+    if whole >= low and sign(whole) == 0:
+        return Root(value=whole, low=whole, high=whole)
     return Root(value=(low + high) / 2, low=low, high=high)

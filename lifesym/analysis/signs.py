@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
 
-from sympy import Add, Dummy, Expr, Float, Mul, Pow, Rational, S, Symbol
+from sympy import Add, Dummy, Expr, Mul, Pow, Rational, S, Symbol
 
 Point = Mapping[Symbol, Expr]
 
@@ -81,7 +81,7 @@ def _powers(expr: Expr, values: Point) -> dict[Expr, Expr]:
         if exponent.is_number and not (exponent.is_Integer and abs(exponent) <= _LONG):
             base = power.base.xreplace(dict(values))
             if base.is_number:
-                found[power] = Float(base, _DIGITS) ** Float(exponent, _DIGITS)
+                found[power] = base.evalf(_DIGITS) ** exponent.evalf(_DIGITS)
     return found
 
 

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from sympy import Expr, Integer, S, Symbol, oo
 
 from lifesym import symbols as sym
-from lifesym.analysis.inverse import limit
 from lifesym.analysis.questions import Derived, Quantity, Values, formula, point_of, symbol_of
+from lifesym.analysis.reasons import limit
 from lifesym.analysis.regime import operators
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, Number, exact, ordered

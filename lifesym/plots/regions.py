@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lifesym.analysis.regime import RegimeMap
+from lifesym.analysis.maps import RegimeMap
 from lifesym.plots.shapes import short
 from lifesym.plots.style import COLOURS, RESOURCE_COLOURS, axis_scale, figure, log_if_wide
 

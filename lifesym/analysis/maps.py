@@ -1,0 +1,91 @@
+"""Regimes over a grid of two symbols: in double precision, where single cells do not matter."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from sympy import Symbol, lambdify
+
+from lifesym.analysis.questions import Derived, Values, point_of, symbol_of
+from lifesym.analysis.regime import RESOURCES, operators, span
+from lifesym.errors import SymbolError
+from lifesym.symbols import TABLE
+
+if TYPE_CHECKING:
+    import numpy as np
+
+Bounds = Mapping[str, str]
+
+
+@dataclass(frozen=True, kw_only=True, eq=False)
+class RegimeMap:
+    """Regimes over a grid of two symbols, in double precision.
+
+    Attributes:
+        over: the symbols of the columns and of the rows.
+        x: the columns' values.
+        y: the rows' values.
+        ids: the number of each cell's regime; shape (rows, columns).
+        regimes: the operators' bounds of each regime, most cells first.
+    """
+
+    over: tuple[Symbol, Symbol]
+    x: "np.ndarray[Any, Any]"
+    y: "np.ndarray[Any, Any]"
+    ids: "np.ndarray[Any, Any]"
+    regimes: tuple[Bounds, ...] = field(repr=False)
+
+
+def regime_map(
+    quantity: Derived,
+    over: Sequence[str | Symbol],
+    x: "Sequence[float] | np.ndarray[Any, Any]",
+    y: "Sequence[float] | np.ndarray[Any, Any]",
+    at: Values | None = None,
+) -> RegimeMap:
+    """The regime of every cell of a grid.
+
+    Args:
+        quantity: a time with its operators.
+        over: the symbols of the columns and of the rows.
+        x: the columns' values, ascending.
+        y: the rows' values, ascending.
+        at: the values of the other symbols.
+
+    Raises:
+        SymbolError: as `regimes`, not two different symbols, or values that do not ascend.
+    """
+    import numpy as np  # noqa: PLC0415 (only where arrays are needed)
+
+    pair = tuple(symbol_of(quantity, name) for name in over)
+    if len(set(pair)) != 2:
+        raise SymbolError("a regime map has two different symbols")
+    for symbol, grid in zip(pair, (x, y), strict=True):
+        steps = np.diff(np.asarray(grid, float))
+        if not (steps > 0).all():
+            raise SymbolError(f"the values of {TABLE[symbol].word} must ascend")
+        span(symbol, (float(grid[0]), float(grid[-1])))
+    values = point_of(quantity, at or {}, free=pair)
+    named = list(operators(quantity))
+    flat = [getattr(term, name).xreplace(values) for _, term in named for name in RESOURCES]
+    call = lambdify(pair, flat, "numpy", cse=True)
+    columns, rows = np.meshgrid(np.asarray(x, float), np.asarray(y, float))
+    times = np.stack([np.broadcast_to(part, columns.shape) for part in call(columns, rows)])
+    codes = times.reshape(len(named), len(RESOURCES), *columns.shape).argmax(axis=1)
+    kinds, ids, counts = np.unique(
+        codes.reshape(len(named), -1), axis=1, return_inverse=True, return_counts=True
+    )
+    order = np.argsort(-counts, kind="stable")
+    rank = np.empty_like(order)
+    rank[order] = np.arange(len(order))
+    bounds = tuple(
+        {name: RESOURCES[code] for (name, _), code in zip(named, kinds[:, i], strict=True)}
+        for i in order
+    )
+    return RegimeMap(
+        over=(pair[0], pair[1]),
+        x=np.asarray(x, float),
+        y=np.asarray(y, float),
+        ids=rank[ids].reshape(columns.shape),
+        regimes=bounds,
+    )
