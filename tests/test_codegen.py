@@ -6,6 +6,7 @@ import subprocess
 import warnings
 from fractions import Fraction
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sympy import Integer, Rational, Symbol, log
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.codegen import native
+from lifesym.codegen.layout import layout
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.ranges import FLOAT, ErrorBound, error_bound
 from lifesym.errors import SymbolError
@@ -187,6 +189,39 @@ def test_shapes_broadcast_and_scalars_stay_scalars() -> None:
     assert np.array_equal(threads(long, 3), ls.compile(expr, list(box), target="native")(long, 3))
 
 
+def views(low: int) -> list[Any]:
+    """Numbers in many layouts that broadcast with one another."""
+    block = np.random.default_rng(low).integers(low, 99, (4, 3, 5)).astype(float)
+    record = np.zeros((4, 3, 5), dtype=[("skip", "f4"), ("kept", "f8")])
+    record["kept"] = block
+    plain = [block, block[0], block[0, 0], block[:, :1], block[..., :1], block[:1, :, :1]]
+    odd = [
+        block[::-1],
+        block[..., ::-1],
+        np.asfortranarray(block),
+        block.transpose(2, 1, 0)[:4, :, :1],
+    ]
+    other = [block.astype(np.int32), block.astype(">f8"), record["kept"], np.float32(low + 2)]
+    return [*plain, *odd, *other, np.broadcast_to(block[:1, :, :1], block.shape), low + 1]
+
+
+def test_native_code_reads_any_layout() -> None:
+    """Steps of zero, negative, unaligned and foreign ones give what NumPy gives."""
+    expr = sym.past * sym.batch**2 + Maximum(sym.past, 7 * sym.batch)
+    plain = ls.compile(expr, ["past", "batch"])
+    function = ls.compile(expr, ["past", "batch"], target="native")
+    threads = ls.compile(expr, ["past", "batch"], target="native", threads=3)
+    for past, batch in product(views(0), views(1)):
+        for run_ in (function, threads):
+            found, true = run_(past, batch), plain(past, batch)
+            assert found.shape == true.shape
+            assert np.array_equal(found, true)
+    row, column = np.arange(5.0), np.arange(3.0)[:, None]
+    seen = layout([row, column, 2.0])
+    assert (seen.outer, seen.length, seen.steps) == ((3,), 5, ((0, 1, 0),))
+    assert all(np.shares_memory(a, b) for a, b in zip(seen.arrays, (row, column), strict=False))
+
+
 TRAPS = [
     (FloorDiv(sym.prompt, Integer(49)), 49, 1),
     (CeilDiv(sym.prompt, Integer(75)), 525, 7),
@@ -285,6 +320,21 @@ def test_bounds_count_a_choice_that_rounding_turns(tmp_path: Path) -> None:
     assert np.max(np.abs(out / np.array(true) - 1)) <= bound.value
 
 
+def test_bounds_of_doubles_count_every_rounding() -> None:
+    """A constant's, a product's and a sum's, each of half a unit in the last place."""
+    expr = 423703 * sym.past * sym.batch / 1000 + Rational(2, 3)
+    box = {sym.past: (1, 4000), sym.batch: (1, 64)}
+    bound = error_bound(lower([expr], list(box)), box)
+    function = ls.compile(expr, list(box), target="python")
+    errors = [
+        abs(Fraction(function(past, batch)) / Fraction(int(true.p), int(true.q)) - 1)
+        for past in range(1, 4000, 97)
+        for batch in range(1, 64, 7)
+        for true in [expr.xreplace({sym.past: Integer(past), sym.batch: Integer(batch)})]
+    ]
+    assert 2.2e-16 < max(errors) <= bound.value < 4e-16
+
+
 def test_bounds_of_rounded_quotients_of_wide_integers() -> None:
     expr, box = CeilDiv(sym.prompt, Integer(3)), {sym.prompt: (2.0**29, 2.0**30)}
     bound = error_bound(lower([expr], list(box)), box, FLOAT)
@@ -352,6 +402,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"name": "HUGE_VAL"}, "reserved word"),
     ({"name": "arguments"}, "reserved word"),
     ({"name": "M_PI"}, "reserved word"),
+    ({"name": "printf"}, "reserved word"),
+    ({"name": 5}, "not a plain identifier"),
+    ({"args": "past"}, "args is a list of symbols or names"),
     ({"args": [5, "batch"]}, "a symbol or its name, not 5"),
     ({"ranges": {"past": (5, 1)}}, "two finite numbers in order"),
     ({"ranges": {"past": (5, 1, 2)}}, "a range is two numbers"),
@@ -392,8 +445,13 @@ def test_bad_calls_are_refused() -> None:
     for target in ("numpy", "native"):
         plain = ls.compile(expr, list(box), target=target)
         assert np.array_equal(plain(objects, 1), plain([1, 2], 1))
-        with pytest.raises(SymbolError, match="past must be numbers"):
-            plain("many", 1)
+        for value in ("many", "5", None, 1j, 10**400, [[1], [2, 3]], np.ma.array([1], mask=True)):
+            with pytest.raises(SymbolError, match="past must be numbers"):
+                plain(value, 1)
+        with pytest.raises(SymbolError, match=r"do not broadcast: past \(3,\), batch \(2,\)"):
+            plain(np.ones(3), np.ones(2))
+    with pytest.raises(SymbolError, match="no formula"):
+        ls.compile([], [])
     with pytest.raises(SymbolError, match="one formula at a time"):
         ls.compile([expr, expr], list(box), target="table", ranges=box)
     with pytest.raises(SymbolError, match="only expressions"):
@@ -430,6 +488,30 @@ def test_a_checked_build_refuses_arguments_outside_the_box(tmp_path: Path) -> No
     out = called(tmp_path, header, [[5, 9000, -1], [1, 1, 1]])
     assert out[0] > 0
     assert np.isnan(out[1:]).all()
+
+
+def test_texts_with_ranges_check_them() -> None:
+    expr, box = formula("dense TPOT")
+    python = ls.compile(expr, list(box), target="python", ranges=box)
+    assert python(8000, 64) > 0
+    for past in (8001, -1, float("nan")):
+        with pytest.raises(ValueError, match="past must be between 0 and 8000"):
+            python(past, 1)
+    text = ls.compile(expr, list(box), target="js", ranges=box)
+    assert 'throw new RangeError("batch must be between 1 and 64")' in text
+    assert "RangeError" not in ls.compile(expr, list(box), target="js")
+
+
+@needs_gcc
+def test_comments_cannot_break_the_code(tmp_path: Path) -> None:
+    doc = "of specs/*.toml */ int x; ??/\nsecond \\ line\\"
+    python = ls.compile(sym.past + 1, ["past"], target="python", doc=doc + '""" \\x')
+    assert python(1) == 2
+    for options in ({"target": "c"}, {"target": "table"}):
+        made = ls.compile(sym.past + 1, ["past"], ranges={"past": (0, 9)}, doc=doc, **options)
+        header, real = (made, "double") if isinstance(made, str) else (made.source(), "float")
+        (tmp_path / real).mkdir()
+        assert called(tmp_path / real, header, [[1]], real) == [2]
 
 
 @needs_gcc
