@@ -49,8 +49,9 @@ def turned_size(c: LlamaConfig, factor: float) -> int | None:
     Raises:
         SpecError: an odd number, with which some of the classes make a head longer.
     """
+    elements = int(head_size(c) * factor)
+    refuse(elements % 2 != 0, f"key 'partial_rotary_factor': {factor} rotates {elements}, no pairs")
     size = rotated(head_size(c), factor)
-    refuse(size % 2 != 0, f"key 'partial_rotary_factor': {factor} rotates {size}, no pairs")
     return None if size == head_size(c) else size
 
 
