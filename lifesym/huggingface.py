@@ -138,11 +138,16 @@ def _as_written(message: str, written: Mapping[str, Any], family: Family) -> str
 
 def _refuse_windows(data: Mapping[str, Any], family: Family, where: str) -> None:
     """A window in a family that has none: its cache would be shorter than what is counted."""
-    if "sliding_window" in _fields(family) | set(family.ignored.split()):
-        return
-    if data.get("sliding_window") and data.get("use_sliding_window", True):
-        kind = data["model_type"]
-        raise SpecError(f"{where}: key 'sliding_window': a window is not modelled for {kind!r}")
+    read = _fields(family) | set(family.ignored.split())
+    types = data.get("layer_types")
+    windowed = {
+        "sliding_window": data.get("sliding_window") and data.get("use_sliding_window", True),
+        "layer_types": isinstance(types, list) and any(kind != "full_attention" for kind in types),
+    }
+    for key, given in windowed.items():
+        if given and key not in read:
+            kind = data["model_type"]
+            raise SpecError(f"{where}: key {key!r}: a window is not modelled for {kind!r}")
 
 
 def _report_unknown(data: Mapping[str, Any], family: Family, where: str, strict: bool) -> None:
