@@ -141,10 +141,15 @@ def _refuse_unread(data: Mapping[str, Any], family: Family, where: str) -> None:
     kind = data["model_type"]
     if data.get("per_layer_config") and "per_layer_config" not in _fields(family):
         raise SpecError(f"{where}: key 'per_layer_config': not modelled for {kind!r}")
-    if "sliding_window" in _fields(family) | set(family.ignored.split()):
-        return
-    if data.get("sliding_window") and data.get("use_sliding_window", True):
-        raise SpecError(f"{where}: key 'sliding_window': a window is not modelled for {kind!r}")
+    read = _fields(family) | set(family.ignored.split())
+    types = data.get("layer_types")
+    windowed = {
+        "sliding_window": data.get("sliding_window") and data.get("use_sliding_window", True),
+        "layer_types": isinstance(types, list) and any(each != "full_attention" for each in types),
+    }
+    for key, given in windowed.items():
+        if given and key not in read:
+            raise SpecError(f"{where}: key {key!r}: a window is not modelled for {kind!r}")
 
 
 def _report_unknown(data: Mapping[str, Any], family: Family, where: str, strict: bool) -> None:

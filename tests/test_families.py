@@ -288,6 +288,7 @@ REFUSED: list[tuple[Json, str]] = [
     (GEMMA2 | {"sliding_window": None}, "key 'sliding_window': Expected `int`, got `null`"),
     (GEMMA3 | {"head_dim": None}, "key 'head_dim': Expected `int`, got `null`"),
     (LLAMA | {"head_dim": 17}, "key 'head_dim': 17 is odd: rotary positions turn pairs"),
+    (LLAMA | {"layer_types": ALTERNATE}, "key 'layer_types': a window is not modelled for 'llama'"),
     (GPTJ | {"rotary_dim": 3}, "3 is odd: rotary positions turn pairs"),
     (V3 | {"qk_rope_head_dim": 5}, "5 is odd: rotary positions turn pairs"),
     ({"model_type": "mllama", "text_config": LLAMA}, "key 'model_type': 'mllama' around a 'text_c"),

@@ -217,13 +217,13 @@ def test_as_many_key_heads_as_heads_is_multi_head_attention() -> None:
 
 @given(data=st.data())
 def test_a_window_beyond_the_context_is_full_attention(data: st.DataObject) -> None:
-    new, past = data.draw(st.integers(1, 60)), data.draw(st.integers(0, 60))
+    new, past = data.draw(st.integers(2, 60)), data.draw(st.integers(0, 60))
     mistral = GROUPED | {"model_type": "mistral"}
     causal = data.draw(st.sampled_from(["full", "exact"]))
     full = cost_of(mistral, new=new, past=past, causal=causal)
     wide = mistral | {"sliding_window": past + new + data.draw(st.integers(0, 9))}
     assert cost_of(wide, new=new, past=past, causal=causal) == full
-    narrow = mistral | {"sliding_window": data.draw(st.integers(1, past + new))}
+    narrow = mistral | {"sliding_window": data.draw(st.integers(2, past + new))}
     windowed = cost_of(narrow, new=new, past=past, causal=causal)
     assert expand(full["matmul_flops"] - windowed["matmul_flops"]).as_coeff_Mul()[0] >= 0
 
@@ -302,7 +302,7 @@ def test_exact_causal_chunks_add_up_to_one_prefill(
 ) -> None:
     """With the triangle counted, cutting a prompt changes no matrix FLOP: windows too."""
     family = data.draw(st.sampled_from(["mistral", "gemma2", "gpt2", "qwen2"]))
-    window = data.draw(st.integers(1, 90))
+    window = data.draw(st.integers(2, 90))
     config = {
         "gpt2": {"n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 512},
         "gemma2": GROUPED | {"sliding_window": window},
@@ -323,7 +323,7 @@ def test_exact_causal_chunks_add_up_to_one_prefill(
     assert whole.matmul_flops <= model.forward(2, done, 0).cost().matmul_flops
 
 
-@given(steps=st.integers(1, 20), past=st.integers(0, 30), window=st.integers(1, 40))
+@given(steps=st.integers(1, 20), past=st.integers(0, 30), window=st.integers(2, 40))
 def test_decode_steps_add_up_to_an_exact_prefill(steps: int, past: int, window: int) -> None:
     """Token by token or at once: the same scores."""
     config = GROUPED | {"model_type": "mistral", "sliding_window": window}
