@@ -1,4 +1,4 @@
-"""What a model is made of, in words: its token mixers, feed-forward blocks and caches, by section."""
+"""What a model is made of, in words: its mixers, feed-forward blocks and caches, by section."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
