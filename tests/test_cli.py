@@ -379,7 +379,7 @@ def test_specs_of_a_family_says_what_its_layers_are(run: CommandLine) -> None:
     assert shown["feed-forward"] == ["layers: 8 of 40 experts, softmax"]
     shown = json.loads(run("specs", "llama4", "--json").stdout)
     assert shown["sections"] == "embed, 36 chunked_layers, 12 full_layers, head"
-    assert [line.split(": ")[0] for line in shown["attention"]] == ["chunked_layers", "full_layers"]
+    assert [line.split(": ")[0] for line in shown["mixers"]] == ["chunked_layers", "full_layers"]
     assert shown["cache"][0] == "chunked_layers: keys and values of the last 8191 tokens"
 
 

@@ -430,6 +430,19 @@ def test_unknown_models_have_a_hint() -> None:
         ls.Model.symbolic("lama")
 
 
+def test_layers_that_share_caches_compute_only_what_is_wanted() -> None:
+    model = ls.load_model("gemma-4-e2b")
+
+    def work(new: int, logits: str, name: str) -> int:
+        trace = model.forward(1, new, 0, logits=logits)
+        return int(trace.filter(section="shared_full_layers", name=name).cost().matmul_flops)
+
+    one = work(1, "all", "attn_q")
+    assert work(100, "last", "attn_q") == one
+    assert work(100, "all", "attn_q") == work(100, "none", "attn_q") == 100 * one
+    assert work(100, "last", "attn_qk") == 100 * work(1, "all", "attn_qk")  # it sees all tokens
+
+
 def test_lifting_takes_values_away() -> None:
     model = ls.load_model("llama-2-7b")
     lifted = model.lift("layers", "hidden")

@@ -37,7 +37,7 @@ def _plain(value: Any) -> str:
 
 def _all() -> dict[str, Any]:
     from lifesym.devices import load_hardware  # noqa: PLC0415
-    from lifesym.families import FAMILIES  # noqa: PLC0415 (SymPy only where a command needs it)
+    from lifesym.families import FAMILIES, MODEL_TYPES  # noqa: PLC0415 (imports SymPy)
     from lifesym.formats import known_formats  # noqa: PLC0415
     from lifesym.specs import names, read_json, root  # noqa: PLC0415
 
@@ -57,7 +57,7 @@ def _all() -> dict[str, Any]:
             "sources": dict(device.sources),
         }
     formats = {name: float(kind.bits_per_value) for name, kind in known_formats().items()}
-    families = {name: family.example for name, family in sorted(FAMILIES.items())}
+    families = {kind: FAMILIES[name].example for kind, name in sorted(MODEL_TYPES.items())}
     return {"models": models, "hardware": devices, "formats": formats, "families": families}
 
 

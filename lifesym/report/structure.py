@@ -1,4 +1,4 @@
-"""What a model is made of, in words: its attention, feed-forward blocks and caches, by section."""
+"""What a model is made of, in words: its mixers, feed-forward blocks and caches, by section."""
 
 from collections.abc import Iterator
 from dataclasses import fields, is_dataclass
@@ -29,11 +29,11 @@ _RECURRENT = {
 
 
 def structure(model: Model) -> dict[str, list[str]]:
-    """Descriptions of all layers, by what they describe: attention, feed-forward and cache.
+    """Descriptions of all layers, by what they describe: mixers, feed-forward and cache.
 
     >>> from lifesym.huggingface import load_model
-    >>> structure(load_model("gemma-2-2b"))["attention"][1]
-    'full_layers: grouped queries, rotary positions, soft cap'
+    >>> structure(load_model("gemma-2-2b"))["mixers"][1]
+    'full_layers: attention, grouped queries, rotary positions, soft cap'
     """
     parts: dict[str, dict[str, dict[str, None]]] = {}
     for section in model.bound:
@@ -72,13 +72,13 @@ def _walk(node: Any) -> Iterator[Any]:
 
 def _described(node: Any) -> Iterator[tuple[str, str]]:
     if isinstance(node, Attention):
-        yield "attention", _attention(node)
+        yield "mixers", _attention(node)
         yield "cache", _cache(node)
     elif isinstance(node, LatentAttention):
-        yield "attention", "multi-head latent attention (expand, decompressed or absorbed)"
+        yield "mixers", "multi-head latent attention (expand, decompressed or absorbed)"
         yield "cache", "a latent and a shared key of every token"
     elif isinstance(node, CrossAttention):
-        yield "attention", "to the encoder's output"
+        yield "mixers", "attention to the encoder's output"
         yield "cache", "keys and values of the encoder's output"
     elif isinstance(node, MoE):
         yield "feed-forward", _experts(node)
@@ -88,7 +88,7 @@ def _described(node: Any) -> Iterator[tuple[str, str]]:
         yield "feed-forward", _mlp(node)
     for block, name in _RECURRENT.items():
         if isinstance(node, block):
-            yield "attention", f"{name} instead of attention"
+            yield "mixers", name
             yield "cache", "a state of constant size"
 
 
@@ -111,7 +111,7 @@ def _attention(node: Attention) -> str:
         (f"chunks of {node.window}", node.chunked),
         (f"window of {node.window}", node.window is not None and not node.chunked),
     )
-    return ", ".join([kind, *(text for text, holds in said if holds)])
+    return ", ".join(["attention", kind, *(text for text, holds in said if holds)])
 
 
 def _cache(node: Attention) -> str:
