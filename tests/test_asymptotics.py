@@ -138,3 +138,13 @@ def test_the_threshold_of_an_exponential_is_quick() -> None:
 def test_growth_that_is_not_known(ask: object, message: str) -> None:
     with pytest.raises(ls.SymbolError, match=message):
         ask()  # type: ignore[operator]
+
+
+def test_a_mean_over_steps_that_all_lie_beyond_the_window_is_bounded() -> None:
+    """No step is left before the window: min(n - 1, max(0, W - prompt)) is 0, and not unknown."""
+    model, device = ls.load_model("mistral-7b-v0.1"), ls.load_hardware("v100")
+    mean = ls.forecast(model, device, sym.prompt, sym.generated).tpot.mean
+    found = leading(mean, "prompt")
+    assert found.degree == 0
+    at = {sym.generated: Integer(128)}
+    assert found.expr.xreplace(at) == mean.expr.xreplace({**at, sym.prompt: Integer(10**6)})

@@ -117,10 +117,8 @@ def test_infeasible_targets_say_why_and_by_which_term() -> None:
     assert "compute time is" in str(caught.value)
     with pytest.raises(ls.InfeasibleError, match=r"at batch = 1, of which mlp_.*'s memory time"):
         design(F.tpot, "batch", {**DEVICE, "past": 1000}, at_most=0.003)
-    # 1360 token/s is the best that the batch can do, at a kink inside the range
-    with pytest.raises(
-        ls.InfeasibleError, match=r"it is at most 1[0-9]{3}\.?\d*, even as batch grows"
-    ):
+    # 1360 token/s is what ever larger batches come close to
+    with pytest.raises(ls.InfeasibleError, match=r"it is at most 1360\.\d*, even as batch grows"):
         design(F.tps, "batch", {**DEVICE, "prompt": 1000, "generated": 100}, at_least=50000)
     with pytest.raises(ls.InfeasibleError, match="no batch"):  # real solutions, but no whole one
         design((sym.batch - Rational(5, 2)) ** 2, "batch", at_most=Rational(1, 5))
@@ -407,7 +405,7 @@ def test_the_best_value_that_is_named_is_the_best() -> None:
     with pytest.raises(ls.InfeasibleError, match=f"at chunk = {best}, of which"):
         design(ttft, "chunk", at_most=times[best] * Rational(99, 100), between=(300, 699))
     tps = ls.forecast(ls.load_model("gpt-oss-20b"), V100, 1000, sym.generated).tps
-    with pytest.raises(ls.InfeasibleError, match="at most [1-9].*at generated = 2"):
+    with pytest.raises(ls.InfeasibleError, match=r"at most [1-9].*at generated = 2"):
         design(tps, "generated", at_least=10**6)
 
 

@@ -6,7 +6,7 @@ from fractions import Fraction
 
 import pytest
 from exact_values import Exact
-from sympy import Dummy, Expr, Integer, Rational, Symbol
+from sympy import Dummy, Expr, Integer, Rational, Sum, Symbol
 
 import lifesym as ls
 from lifesym import symbols as sym
@@ -18,6 +18,7 @@ from lifesym.analysis import (
     if_free,
     local_elasticities,
     monte_carlo,
+    regime_at,
     same,
     second_order,
     shares,
@@ -315,3 +316,26 @@ def test_draws_that_nothing_can_have_are_refused(
         monte_carlo(f.tpot, at, deviations, distribution=distribution)  # type: ignore[arg-type]
     small = monte_carlo(f.tpot, at, {"bandwidth": 1e11}, samples=500, distribution="uniform")
     assert small.mean == pytest.approx(float(sym.bind(f.tpot.expr, at)), rel=0.05)
+
+
+def test_a_sum_without_a_closed_form_is_written_out() -> None:
+    """Its formula holds for one number of steps, which has no elasticity; the others do."""
+    f = ls.forecast(
+        ls.load_model("mistral-7b-v0.1"), ls.Hardware.symbolic(), causal="exact", chunk=512
+    )
+    assert f.ttft.expr.atoms(Sum)
+    v100 = ls.load_hardware("v100")
+    at = device_point(v100, v100.default_format) | {sym.prompt: Integer(5000)}
+    rows = {row.symbol: row.value for row in local_elasticities(f.ttft, at)}
+    assert sym.prompt not in rows
+    step = Rational(1, 10**9)
+    level, up, down = (
+        f.ttft.expr.xreplace({**at, sym.peak: at[sym.peak] * (1 + side * step)}).doit()
+        for side in (0, 1, -1)
+    )
+    assert float((up - down) / (2 * step * level)) == pytest.approx(float(rows[sym.peak]), rel=1e-9)
+    with pytest.raises(ls.SymbolError, match="no elasticity in prompt"):
+        local_elasticities(f.ttft, at, ["prompt"])
+    regime = regime_at(f.ttft, at)
+    assert regime.expr.xreplace(at) == level
+    assert not regime.holds({**at, sym.prompt: Integer(5000 + 512)})

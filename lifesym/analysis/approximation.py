@@ -13,6 +13,7 @@ from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum
 
 _COARSE = 0.2
+_FEW, _BOXES = 10_000, 200_000  # to rank the terms, and to certify an error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,14 +95,15 @@ def approximate(
         for symbol, (low, high) in checked.items()
     }
 
-    def bounded(out: Sequence[Expr], within: float) -> ShareBound:
+    def bounded(out: Sequence[Expr], within: float, budget: int = _BOXES) -> ShareBound:
         dropped = set(out)
         rest = Add(*(numeric[term] for term in terms if term not in dropped))
-        bound = largest_share(Add(*(numeric[term] for term in out)), rest, shifted, gap=within)
+        short = Add(*(numeric[term] for term in out))
+        bound = largest_share(short, rest, shifted, gap=within, budget=budget)
         at = {symbol: value + 1.0 * (symbol in shifts) for symbol, value in bound.at.items()}
         return replace(bound, at=at)
 
-    shares = {term: bounded([term], _COARSE).upper for term in terms}
+    shares = {term: bounded([term], _COARSE, _FEW).upper for term in terms}
     ranked = sorted(terms, key=lambda term: -shares[term])
     total = len(ranked)
 

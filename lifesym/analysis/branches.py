@@ -36,7 +36,7 @@ def branch_at(expr: Expr, values: Mapping[Symbol, Expr], toward: Direction | Non
             first argument in the node's order.
 
     Raises:
-        SymbolError: a sum without a closed form whose range is not a number.
+        SymbolError: a sum without a closed form whose range is not a number, or is too long.
 
     >>> from lifesym.symbols import batch, past
     >>> branch = branch_at(2 + Maximum(3 * batch, past), {batch: S(1), past: S(8)})
@@ -71,7 +71,7 @@ class _Resolver:
         if isinstance(expr, SumMax):
             return self._sum_of_maxima(expr)
         if isinstance(expr, Sum):
-            return self.resolve(unrolled(expr, self.values))
+            return self._written_out(expr)
         if isinstance(expr, Maximum | Minimum):
             return self._extremum(expr, 1 if isinstance(expr, Maximum) else -1)
         args = tuple(self.resolve(arg) for arg in expr.args)
@@ -80,6 +80,16 @@ class _Resolver:
         if isinstance(expr, CeilDiv | FloorDiv):
             return self._step(expr.func(*args))
         return expr.func(*args)
+
+    def _written_out(self, expr: Sum) -> Expr:
+        """A sum without a closed form, step by step: it holds for this number of steps alone."""
+        for end in expr.limits[0][1:]:
+            resolved = self.resolve(end)
+            if resolved.free_symbols:
+                count = self._at(resolved)
+                self._require(Condition(left=resolved, right=count))
+                self._require(Condition(left=count, right=resolved))
+        return self.resolve(unrolled(expr, self.values))
 
     def _step(self, node: Expr) -> Expr:
         """The whole number that a rounded quotient is, as long as it is."""
@@ -199,14 +209,14 @@ def unrolled(expr: Sum, values: Mapping[Symbol, Expr]) -> Expr:
     """A sum without a closed form written out, where its range is a number.
 
     Raises:
-        SymbolError: the range depends on a symbol, or is too long.
+        SymbolError: the range depends on a symbol without a value, or is too long.
     """
     (variable, low, high) = expr.limits[0]
     low, high = low.xreplace(dict(values)), high.xreplace(dict(values))
-    free = (expr.limits[0][1].free_symbols | expr.limits[0][2].free_symbols) - {variable}
-    if free or not (low.is_Integer and high.is_Integer):
-        names = ", ".join(sorted(symbol.name for symbol in free))
-        raise SymbolError(f"a sum has no closed form: bind {names} in the forecast itself")
+    if not (low.is_Integer and high.is_Integer):
+        free = low.free_symbols | high.free_symbols
+        names = ", ".join(sorted(symbol.name for symbol in free)) or "whole numbers"
+        raise SymbolError(f"a sum has no closed form: its range needs {names} as a number")
     if high - low >= _LONGEST_SUM:
         raise SymbolError(f"a sum of {high - low + 1} steps has no closed form")
     steps = range(int(low), int(high) + 1)

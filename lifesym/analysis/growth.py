@@ -26,7 +26,15 @@ def growth(expr: Expr, symbol: Symbol) -> Growth:
     Raises:
         SymbolError: leading terms that cancel, or a node whose growth is not known.
     """
-    degree, coefficient = _lead(_settled(expr, symbol), symbol)
+    steps = {
+        one: Dummy(nonnegative=True) + 1
+        for node in expr.atoms(Add)
+        for number, one in [node.as_coeff_Add()]
+        if number == -1 and one.is_Symbol and one != symbol
+    }
+    degree, coefficient = _lead(_settled(expr.xreplace(steps), symbol), symbol)
+    counts = {count - 1: one - 1 for one, count in steps.items()}  # of steps: none is negative
+    coefficient = coefficient.xreplace(counts)
     if coefficient.has(_PART):
         raise SymbolError(f"the growth in {symbol.name} is not known: a remainder comes and goes")
     return degree, coefficient

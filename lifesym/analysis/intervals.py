@@ -30,13 +30,16 @@ def outwards(value: Array | float, side: int) -> Array:
 
 def times(a: Array, b: Array, c: Array, d: Array) -> tuple[Array, Array]:
     """The product of the intervals [a, b] and [c, d], outwards."""
-    if np.all(a >= 0) and np.all(c >= 0):
-        with np.errstate(invalid="ignore", over="ignore"):  # 0 times an unbounded end is 0
-            return np.fmax(outwards(a * c, -1), 0.0), np.fmax(outwards(b * d, 1), 0.0)
-    with np.errstate(invalid="ignore", over="ignore"):
-        corners = np.stack(np.broadcast_arrays(a * c, a * d, b * c, b * d))
-    corners = np.where(np.isnan(corners), 0.0, corners)  # 0 times an unbounded end
-    return outwards(corners.min(axis=0), -1), outwards(corners.max(axis=0), 1)
+    zero = ((a == 0) & (b == 0)) | ((c == 0) & (d == 0))  # exactly, or any share would be unbounded
+    with np.errstate(invalid="ignore", over="ignore"):  # 0 times an unbounded end is 0
+        if np.all(a >= 0) and np.all(c >= 0):
+            low = np.fmax(outwards(a * c, -1), 0.0)
+            high = np.fmax(outwards(b * d, 1), 0.0)
+        else:
+            corners = np.stack(np.broadcast_arrays(a * c, a * d, b * c, b * d))
+            corners = np.where(np.isnan(corners), 0.0, corners)
+            low, high = outwards(corners.min(axis=0), -1), outwards(corners.max(axis=0), 1)
+    return np.where(zero, 0.0, low), np.where(zero, 0.0, high)
 
 
 def product(x: Enclosure, y: Enclosure) -> Enclosure:

@@ -11,10 +11,10 @@ and the jump between them has no elasticity.
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
-from sympy import Dummy, Expr, Symbol
+from sympy import Dummy, Expr, Sum, Symbol
 
 from lifesym.analysis.branches import STEPPED, branch_at
-from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
+from lifesym.analysis.questions import Quantity, Values, formula, listed, point_of, symbol_of, title
 from lifesym.analysis.regions import Branch
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, ordered
@@ -135,11 +135,13 @@ def local_elasticities(
 ) -> tuple[Elasticity, ...]:
     """Exact elasticities at a point, one-sided where branches tie, largest first.
 
+    Symbols in the range of a sum without a closed form have none, and are left out.
+
     Raises:
-        SymbolError: a symbol that the formula does not have, a value missing or out of range, or
-            a formula that is zero at the point.
+        SymbolError: a symbol that the formula does not have, or that has no elasticity, a value
+            missing or out of range, or a formula that is zero at the point.
     """
-    expr, chosen = formula(quantity), _chosen(quantity, of)
+    expr, chosen = formula(quantity), _movable(quantity, of)
     values = point_of(quantity, at)
     branch = branch_at(expr, values)
     level = branch.expr.xreplace(values)
@@ -170,7 +172,7 @@ def second_order(
     Raises:
         SymbolError: as `local_elasticities`, or a point at a tie, where T has a kink.
     """
-    expr, chosen = formula(quantity), _chosen(quantity, of)
+    expr, chosen = formula(quantity), _movable(quantity, of)
     values = point_of(quantity, at)
     branch = branch_at(expr, values)
     if any(choice.node.has(*chosen) for choice in branch.tied):
@@ -188,6 +190,17 @@ def second_order(
             mixed = (y * first[x].diff(y)).xreplace(values) / level
             result[x, y] = mixed - number[x] * number[y]
     return result
+
+
+def _movable(quantity: Quantity, of: Symbols | None) -> list[Symbol]:
+    """The chosen symbols, without those that count the steps of a sum without a closed form."""
+    ends = [end for node in formula(quantity).atoms(Sum) for end in node.limits[0][1:]]
+    counts = set().union(*(end.free_symbols for end in ends))
+    chosen = _chosen(quantity, of)
+    if of is not None and counts.intersection(chosen):
+        words = listed(counts.intersection(chosen))
+        raise SymbolError(f"a sum over {words} has no closed form: no elasticity in {words}")
+    return [symbol for symbol in chosen if symbol not in counts]
 
 
 def _chosen(quantity: Quantity, of: Symbols | None) -> list[Symbol]:

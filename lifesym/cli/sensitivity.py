@@ -99,7 +99,7 @@ def sensitivity(
         others = [asked(model, name, metric, **options) for name in listed(devices)]
         draw(chart, [question, *others], plot, swing)
     from lifesym.analysis import if_free, local_elasticities, regime_at, shares  # noqa: PLC0415 (SymPy)
-    from lifesym.symbols import TABLE  # noqa: PLC0415
+    from lifesym.symbols import TABLE, ordered  # noqa: PLC0415
 
     quantity, point = question.quantity, question.point
     value = quantity.expr.xreplace(point).doit()
@@ -139,3 +139,7 @@ def sensitivity(
     zeros = [row.word for row in ranked if row.largest == 0]
     if zeros:
         note(f"no effect here: {', '.join(zeros)}")
+    unmoved = ordered(quantity.expr.free_symbols - {row.symbol for row in ranked})
+    if unmoved:
+        words = ", ".join(TABLE[symbol].word for symbol in unmoved)
+        note(f"no elasticity, in the range of a sum without a closed form: {words}")
