@@ -149,28 +149,32 @@ def test_command_line_writes_netcdf_and_csv(run: CommandLine, tmp_path: Path) ->
     assert (tmp_path / "out.csv").read_text().startswith("model,hardware,weights,")
 
 
-def test_command_line_sweeps_options_and_writes_in_pieces(
+def test_chunks_are_written_in_pieces(
     run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Options of every kind are axes, and chunks give the same files as all at once."""
     base = ["sweep", "gpt2", "--on", "v100", "--prompt", "1,64,999", "--chunk", "16,100"]
     base += ["--lora", "8", "--tensor-parallel", "1,2", "--fusion", "flash", "--metrics", "ttft"]
-    monkeypatch.setattr(sweeps, "_ROWS", 7)
-    for name in ("all.nc", "all.csv"):
-        assert run(*base, "-o", str(tmp_path / name)).returncode == 0
-    chunked = run(*base, "--chunks", "2", "-o", str(tmp_path / "some.csv"))
-    assert chunked.returncode == 0
-    assert run(*base, "--chunks", "2", "-o", str(tmp_path / "some.nc")).returncode == 0
-    assert (tmp_path / "some.csv").read_text() == (tmp_path / "all.csv").read_text()
-    data = xr.load_dataset(tmp_path / "all.nc", engine="h5netcdf")
-    xr.testing.assert_identical(data, xr.load_dataset(tmp_path / "some.nc", engine="h5netcdf"))
-    point = data.sel(fusion="flash", lora=8, tensor_parallel=2, prompt=999, chunk=100)
-    f = ls.forecast(
-        *(ls.load_model("gpt2"), ls.load_hardware("v100")),
-        **{"prompt": 999, "chunk": 100, "lora": 8, "tensor_parallel": 2, "fusion": "flash"},
-    )
-    assert float(point.ttft.squeeze()) == pytest.approx(float(f.ttft), rel=1e-12)
-    assert len((tmp_path / "all.csv").read_text().splitlines()) == 1 + data.ttft.size
+    chunked = run(*base, "--chunks", "2", "-o", str(tmp_path / "chunked.nc"))
+    assert chunked.returncode == 0, chunked.stderr
+    found = xr.load_dataset(tmp_path / "chunked.nc", engine="h5netcdf").squeeze(drop=True)
+
+    def build(tensor_parallel: int) -> ls.Forecast:
+        options: Any = {"chunk": sym.chunk, "lora": 8, "fusion": "flash"}
+        model, device = ls.load_model("gpt2"), ls.load_hardware("v100")
+        return ls.forecast(model, device, tensor_parallel=tensor_parallel, **options)
+
+    axes = {"tensor_parallel": [1, 2], "prompt": [1, 64, 999], "chunk": [16, 100]}
+    whole, lazy = (ls.sweep(build, axes, ["ttft"], chunks=chunks) for chunks in (None, 2))
+    assert np.allclose(found.ttft.transpose(*axes), whole.ttft, rtol=1e-14, atol=0)
+    monkeypatch.setattr(sweeps, "_ROWS", 5)
+    for name, data in (("whole", whole), ("lazy", lazy)):
+        sweeps.write(data, tmp_path / f"{name}.csv")
+    assert (tmp_path / "whole.csv").read_text() == (tmp_path / "lazy.csv").read_text()
+    assert len((tmp_path / "whole.csv").read_text().splitlines()) == 1 + whole.ttft.size
+    point = float(whole.ttft.sel(tensor_parallel=2, prompt=999, chunk=100))
+    f = build(2).ttft.bind({"prompt": 999, "chunk": 100})
+    assert point == pytest.approx(float(f), rel=1e-12)
 
 
 def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> None:
