@@ -351,6 +351,9 @@ BAD: list[tuple[dict[str, Any], str]] = [
     ({"name": "HUGE_VAL"}, "reserved word"),
     ({"name": "arguments"}, "reserved word"),
     ({"name": "M_PI"}, "reserved word"),
+    ({"name": "printf"}, "reserved word"),
+    ({"name": 5}, "not a plain identifier"),
+    ({"args": "past"}, "args is a list of symbols or names"),
     ({"args": [5, "batch"]}, "a symbol or its name, not 5"),
     ({"ranges": {"past": (5, 1)}}, "two finite numbers in order"),
     ({"ranges": {"past": (5, 1, 2)}}, "a range is two numbers"),
@@ -391,8 +394,13 @@ def test_bad_calls_are_refused() -> None:
     for target in ("numpy", "native"):
         plain = ls.compile(expr, list(box), target=target)
         assert np.array_equal(plain(objects, 1), plain([1, 2], 1))
-        with pytest.raises(SymbolError, match="past must be numbers"):
-            plain("many", 1)
+        for value in ("many", "5", None, 1j, 10**400, [[1], [2, 3]], np.ma.array([1], mask=True)):
+            with pytest.raises(SymbolError, match="past must be numbers"):
+                plain(value, 1)
+        with pytest.raises(SymbolError, match=r"do not broadcast: past \(3,\), batch \(2,\)"):
+            plain(np.ones(3), np.ones(2))
+    with pytest.raises(SymbolError, match="no formula"):
+        ls.compile([], [])
     with pytest.raises(SymbolError, match="one formula at a time"):
         ls.compile([expr, expr], list(box), target="table", ranges=box)
     with pytest.raises(SymbolError, match="only expressions"):
@@ -429,6 +437,30 @@ def test_a_checked_build_refuses_arguments_outside_the_box(tmp_path: Path) -> No
     out = called(tmp_path, header, [[5, 9000, -1], [1, 1, 1]])
     assert out[0] > 0
     assert np.isnan(out[1:]).all()
+
+
+def test_texts_with_ranges_check_them() -> None:
+    expr, box = formula("dense TPOT")
+    python = ls.compile(expr, list(box), target="python", ranges=box)
+    assert python(8000, 64) > 0
+    for past in (8001, -1, float("nan")):
+        with pytest.raises(ValueError, match="past must be between 0 and 8000"):
+            python(past, 1)
+    text = ls.compile(expr, list(box), target="js", ranges=box)
+    assert 'throw new RangeError("batch must be between 1 and 64")' in text
+    assert "RangeError" not in ls.compile(expr, list(box), target="js")
+
+
+@needs_gcc
+def test_comments_cannot_break_the_code(tmp_path: Path) -> None:
+    doc = "of specs/*.toml */ int x; ??/\nsecond \\ line\\"
+    python = ls.compile(sym.past + 1, ["past"], target="python", doc=doc + '""" \\x')
+    assert python(1) == 2
+    for options in ({"target": "c"}, {"target": "table"}):
+        made = ls.compile(sym.past + 1, ["past"], ranges={"past": (0, 9)}, doc=doc, **options)
+        header, real = (made, "double") if isinstance(made, str) else (made.source(), "float")
+        (tmp_path / real).mkdir()
+        assert called(tmp_path / real, header, [[1]], real) == [2]
 
 
 @needs_gcc

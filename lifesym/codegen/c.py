@@ -1,6 +1,7 @@
 """C99: a header for embedded use."""
 
 import re
+from collections.abc import Sequence
 
 from sympy import Symbol
 
@@ -19,7 +20,11 @@ def identifier(name: str, what: str) -> str:
     Raises:
         SymbolError: not a C identifier, a reserved word, or one of the emitter's own names.
     """
-    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name) or re.fullmatch(r"t\d+", name):
+    if (
+        not isinstance(name, str)
+        or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name)
+        or re.fullmatch(r"t\d+", name)
+    ):
         raise SymbolError(f"{what} {name!r} is not a plain identifier of at most 31 characters")
     if reserved(name):
         raise SymbolError(f"{what} {name!r} is a reserved word of a target language")
@@ -44,7 +49,7 @@ def header(
     program, bound = fitted(program, box, kind)
     text = write(program, names, language)
     real, guard = kind.name, f"LIFESYM_{name.upper()}_H"
-    comment = [
+    lines = [
         *doc,
         f"{bound} for arguments in these ranges.",
         f"With {name.upper()}_CHECKED defined, arguments outside them give a quiet NaN.",
@@ -59,7 +64,7 @@ def header(
         f"#define {guard}",
         "#include <math.h>",
         "",
-        *_comment(comment),
+        *comment(lines),
         f"static inline {real} {name}({', '.join(f'const {real} {each}' for each in names)})",
         "{",
         f"#ifdef {name.upper()}_CHECKED",
@@ -102,6 +107,9 @@ def _real(value: float, single: bool) -> str:
     return f"{text}F" if single else text
 
 
-def _comment(lines: list[str]) -> list[str]:
-    clean = [line.replace("*/", "* /") for line in lines]
-    return ["/*", *(f" * {line}".rstrip() for line in clean), " */"]
+def comment(lines: Sequence[str]) -> list[str]:
+    """Lines as a block comment of C or JavaScript: no line ends it, or looks like another."""
+    clean = [each for line in lines for each in line.splitlines()]
+    for sign in ("*/", "/*", "??"):
+        clean = [" ".join(sign).join(line.split(sign)) for line in clean]
+    return ["/*", *(f" * {line}".rstrip().rstrip("\\") for line in clean), " */"]

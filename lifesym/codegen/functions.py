@@ -50,6 +50,7 @@ class Compiled:
         arguments = self._arguments(values, named)
         for symbol, value in zip(self.program.args, arguments, strict=True):
             self._check(symbol, value)
+        _broadcast(self.names, arguments)
         if self.threads:
             results = native.evaluate(self.program, arguments, self.threads)
         else:
@@ -75,7 +76,7 @@ class Compiled:
     @property
     def source(self) -> str:
         """A stand-alone module for NumPy arrays that broadcast."""
-        doc = "\n    ".join(self.doc).replace('"""', "'''")
+        doc = python.docstring(self.doc)
         return python.numpy_source(self.program, self.name, list(self.names), doc)
 
     def _check(self, symbol: Symbol, value: Any) -> None:
@@ -94,15 +95,28 @@ class Compiled:
         return f"<{kind} function {self.name}({', '.join(self.names)})>\n{legend}"
 
 
-def _numbers(name: str, value: Any) -> Any:
-    """A value as NumPy takes it; arrays of other objects become doubles."""
-    array = np.asarray(value)
-    if array.dtype.kind in "fiub":
-        return value
+def _broadcast(names: Sequence[str], values: Sequence[Any]) -> None:
+    shapes = [np.shape(value) for value in values]
     try:
-        return array.astype(np.float64)
-    except (TypeError, ValueError):
-        raise SymbolError(f"{name} must be numbers, not {value!r}") from None
+        np.broadcast_shapes(*shapes)
+    except ValueError:
+        given = ", ".join(f"{n} {shape}" for n, shape in zip(names, shapes, strict=True))
+        raise SymbolError(f"shapes that do not broadcast: {given}") from None
+
+
+def _numbers(name: str, value: Any) -> Any:
+    """A value as NumPy takes it; arrays of exact numbers become doubles."""
+    try:
+        array = np.asarray(value)
+        if array.dtype.kind in "fiub" and not isinstance(value, np.ma.MaskedArray):
+            return value
+        if array.dtype.kind == "O" and all(hasattr(each, "__float__") for each in array.flat):
+            return array.astype(np.float64)
+    except (TypeError, ValueError, OverflowError):
+        pass
+    shown = " ".join(repr(value).split())
+    shown = shown if len(shown) < 60 else f"{shown[:57]}..."
+    raise SymbolError(f"{name} must be numbers of the size of a double, not {shown}")
 
 
 def compile(
@@ -146,6 +160,8 @@ def compile(
         target, table, gradient=gradient, precision=precision, several=several, threads=threads
     )
     exprs = [inputs.expression(each) for each in (expr if several else [expr])]
+    if not exprs:
+        raise SymbolError("there is no formula to compile")
     symbols = inputs.arguments(args, exprs)
     names = [c.identifier(symbol.name, "argument") for symbol in symbols]
     c.identifier(name, "function name")
@@ -181,7 +197,15 @@ def _doc(
 def _python(
     program: Program, name: str, names: list[str], doc: list[str], box: Any, precision: str
 ) -> Callable[..., Any]:
-    return python.function(program, name, names, "\n    ".join(doc).replace('"""', "'''"))
+    return python.function(
+        program, name, names, python.docstring(doc), _bounds(names, program, box)
+    )
+
+
+def _bounds(names: list[str], program: Program, box: Any) -> list[tuple[str, float, float]]:
+    """The arguments that have a range, with their ends."""
+    pairs = zip(names, program.args, strict=True)
+    return [(name, *box[symbol]) for name, symbol in pairs if symbol in box]
 
 
 def _c(
@@ -195,10 +219,13 @@ def _js(
 ) -> str:
     text = write(program, names, JAVASCRIPT)
     lines = [
-        "/**",
-        *(f" * {line.replace('*/', '* /')}" for line in doc),
-        " */",
+        *c.comment(doc),
         f"export function {name}({', '.join(names)}) {{",
+        *(
+            f"  if (!({each} >= {low!r} && {each} <= {high!r})) "
+            f'throw new RangeError("{each} must be between {low:g} and {high:g}");'
+            for each, low, high in _bounds(names, program, box)
+        ),
         *(f"  {line}" for line in text.statements),
         f"  return {text.results[0]};",
         "}",

@@ -1,7 +1,7 @@
 """What a caller of `compile` gives, checked: expressions, arguments, ranges, options."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from sympy import Expr, Symbol
@@ -27,6 +27,8 @@ def arguments(args: Sequence[str | Symbol], exprs: list[Expr]) -> tuple[Symbol, 
     Raises:
         SymbolError: no name or symbol, one that is given twice, or that no formula depends on.
     """
+    if isinstance(args, str | Symbol) or not isinstance(args, Iterable):
+        raise SymbolError(f"args is a list of symbols or names, not {args!r}")
     symbols = tuple(_symbol(arg) for arg in args)
     if len(set(symbols)) != len(symbols):
         raise SymbolError(f"an argument is given twice: {', '.join(s.name for s in symbols)}")

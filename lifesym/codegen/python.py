@@ -1,16 +1,28 @@
 """Stand-alone Python: plain arithmetic with no imports but `math`, or NumPy's functions."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lifesym.codegen.program import Program
 from lifesym.codegen.text import NUMPY, PYTHON, write
 
+Bounds = Sequence[tuple[str, float, float]]
+"""Arguments that are checked, with their smallest and largest values."""
 
-def source(program: Program, name: str, names: list[str], doc: str) -> str:
-    """The text of a module with one function."""
+
+def docstring(lines: Sequence[str]) -> str:
+    """Lines as the inside of a docstring."""
+    return "\n    ".join(lines).replace("\\", "\\\\").replace('"""', "'''")
+
+
+def source(program: Program, name: str, names: list[str], doc: str, bounds: Bounds) -> str:
+    """The text of a module with one function; arguments outside their bounds are refused."""
     text = write(program, names, PYTHON)
-    body = [f'    """{doc}"""', *(f"    {line}" for line in text.statements)]
+    body = [f'    """{doc}"""']
+    for each, low, high in bounds:
+        body.append(f"    if not {low!r} <= {each} <= {high!r}:")
+        body.append(f'        raise ValueError("{each} must be between {low:g} and {high:g}")')
+    body += [f"    {line}" for line in text.statements]
     results = ", ".join(text.results)
     lines = [f"def {name}({', '.join(names)}):", *body, f"    return {results}"]
     code = "\n".join(lines) + "\n"
@@ -32,9 +44,11 @@ def numpy_source(program: Program, name: str, names: list[str], doc: str) -> str
     return "\n".join(lines) + "\n"
 
 
-def function(program: Program, name: str, names: list[str], doc: str) -> Callable[..., Any]:
+def function(
+    program: Program, name: str, names: list[str], doc: str, bounds: Bounds
+) -> Callable[..., Any]:
     """The function itself, its text as ``source``."""
-    text = source(program, name, names, doc)
+    text = source(program, name, names, doc, bounds)
     scope: dict[str, Any] = {}
     exec(compile(text, f"<{name}>", "exec"), scope)  # noqa: S102 (our own text, checked names)
     made: Callable[..., Any] = scope[name]

@@ -20,8 +20,22 @@ _MATH = """
     scalb j0 j1 jn y0 y1 yn exp10 pow10 sincos signgam fpclassify isfinite isinf isnan isnormal
     signbit isgreater isgreaterequal isless islessequal islessgreater isunordered float_t double_t
 """
-KEYWORDS = frozenset(_WORDS.split())
-"""Of C and C++, Python, and strict JavaScript."""
+_LIBRARY = """
+    abort atexit atof atoi atol atoll bsearch calloc div exit free getenv labs ldiv llabs lldiv
+    malloc mblen mbstowcs mbtowc qsort rand realloc srand strtod strtof strtol strtold strtoll
+    strtoul strtoull system wcstombs wctomb clearerr fclose feof ferror fflush fgetc fgetpos fgets
+    fopen fprintf fputc fputs fread freopen fscanf fseek fsetpos ftell fwrite getc getchar gets
+    perror printf putc putchar puts remove rename rewind scanf setbuf setvbuf snprintf sprintf
+    sscanf tmpfile tmpnam ungetc vfprintf vfscanf vprintf vscanf vsnprintf vsprintf vsscanf memchr
+    memcmp memcpy memmove memset strcat strchr strcmp strcoll strcpy strcspn strerror strlen
+    strncat strncmp strncpy strpbrk strrchr strspn strstr strtok strxfrm asctime clock ctime
+    difftime gmtime localtime mktime strftime time raise signal longjmp setjmp isalnum isalpha
+    isblank iscntrl isdigit isgraph islower isprint ispunct isspace isupper isxdigit tolower toupper
+    setlocale localeconv assert errno stdin stdout stderr index rindex read write open close alloca
+    I print len
+"""
+KEYWORDS = frozenset(_WORDS.split()) | frozenset(_LIBRARY.split())
+"""Of C and C++ with C's library, Python, and strict JavaScript."""
 _MACROS = ("HUGE_VAL", "M_", "FP_", "MATH_", "LIFESYM_")
 _FUNCTIONS = frozenset(_MATH.split())
 

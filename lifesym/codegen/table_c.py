@@ -4,6 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lifesym.codegen.c import comment
 from lifesym.codegen.table_error import FRACTION, fixed_error, fixed_shift
 from lifesym.errors import SymbolError
 
@@ -57,15 +58,14 @@ def fixed_source(table: "Table") -> str:
 
 def _head(table: "Table", kind: str, more: list[str]) -> list[str]:
     error = table.error + (fixed_error(table) if kind == "fixed" else 0.0)
-    comment = [
+    lines = [
         *table.doc,
         f"Table of {table.entries} numbers; relative error at most {error:.3g}, proved.",
         "Arguments outside their ranges are moved to the nearest end.",
         *more,
     ]
     guard = f"LIFESYM_{table.name.upper()}_TABLE_H"
-    text = ["/*", *(f" * {line}" for line in comment), " */"]
-    return [f"#ifndef {guard}", f"#define {guard}", *text]
+    return [f"#ifndef {guard}", f"#define {guard}", *comment(lines)]
 
 
 def _array(name: str, kind: str, numbers: list[str]) -> list[str]:

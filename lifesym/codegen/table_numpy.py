@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
+from lifesym.codegen.python import docstring
 from lifesym.codegen.table_error import float_error
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ def numpy_source(table: "Table") -> str:
         "",
         "",
         f"def {table.name}({', '.join(names)}):",
-        '    """' + "\n    ".join(doc).replace('"""', "'''") + '"""',
+        f'    """{docstring(doc)}"""',
         "    cells, shares = [], []",
         f"    for knots, x in zip(_KNOTS, ({', '.join(names)},)):",
         "        x = np.asarray(x, dtype=np.float64)",
