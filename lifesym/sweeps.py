@@ -6,6 +6,9 @@ until it is asked for: the arrays are Dask's, so the same call runs on as many p
 as its scheduler has, with as much memory as a chunk takes.
 """
 
+import errno
+import os
+import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from inspect import signature
@@ -118,10 +121,16 @@ def write(dataset: "Dataset", path: Path) -> None:
     A sweep in chunks is computed while it is written: it may be larger than memory.
 
     Raises:
-        OSError: the file cannot be written.
+        OSError: the file cannot be written, or the disk has no room for it.
     """
     if path.suffix != ".csv":
-        dataset.to_netcdf(path, engine="h5netcdf")
+        folder = path.resolve().parent
+        if folder.is_dir() and shutil.disk_usage(folder).free < dataset.nbytes:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        try:
+            dataset.to_netcdf(path, engine="h5netcdf")
+        except RuntimeError as problem:  # HDF5's own, when it cannot close the file
+            raise OSError(errno.EIO, str(problem)) from None
         return
     with path.open("w", encoding="utf-8", newline="") as file:
         for i, piece in enumerate(_pieces(dataset)):

@@ -177,6 +177,19 @@ def test_chunks_are_written_in_pieces(
     assert point == pytest.approx(float(f), rel=1e-12)
 
 
+def test_a_full_disk_is_one_line(run: CommandLine, monkeypatch: pytest.MonkeyPatch) -> None:
+    export = ["export", "gpt2", "--on", "v100", "--args", "past", "--to", "js", "-o", "/dev/full"]
+    result = run(*export)
+    assert (result.returncode, result.stdout) == (2, "")
+    assert result.stderr == "lifesym: error: /dev/full: No space left on device\n"
+    f = ls.forecast(ls.load_model("gpt2"), ls.load_hardware("v100"), generate=9)
+    data = ls.sweep(f, {"prompt": [1, 2]}, ["ttft"])
+    usage = sweeps.shutil.disk_usage("/")._replace(free=7)
+    monkeypatch.setattr(sweeps.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(OSError, match="No space left"):
+        sweeps.write(data, Path("sweep.nc"))
+
+
 def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> None:
     base = ["export", "tinyllama-1.1b", "--on", "v100", "--args", "past,batch"]
     ranges = ["--range", "past=0:2048", "--range", "batch=1:8"]

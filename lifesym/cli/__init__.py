@@ -4,6 +4,7 @@ Bad input ends with one line on standard error and exit status 2. Nothing heavy 
 a command runs, so that ``--help`` answers at once.
 """
 
+import errno
 import os
 import sys
 import warnings
@@ -73,6 +74,11 @@ def main() -> None:
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(0)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _fail(f"standard output: {error.strerror}")
     except typer.exceptions.TyperException as error:
         if not hasattr(error, "format_message"):
             raise

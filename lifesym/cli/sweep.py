@@ -1,5 +1,6 @@
 """``lifesym sweep``: a labelled dataset."""
 
+import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated, Any
@@ -90,7 +91,8 @@ def sweep(
         try:
             write(data, output)
         except OSError as problem:
-            raise SpecError(f"{output}: {problem.strerror or problem}") from None
+            why = os.strerror(problem.errno) if problem.errno else problem
+            raise SpecError(f"{output}: {why}") from None
     note(f"wrote {output} ({' x '.join(map(str, data.sizes.values()))} points)")
 
 
