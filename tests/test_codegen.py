@@ -285,6 +285,21 @@ def test_bounds_count_a_choice_that_rounding_turns(tmp_path: Path) -> None:
     assert np.max(np.abs(out / np.array(true) - 1)) <= bound.value
 
 
+def test_bounds_of_doubles_count_every_rounding() -> None:
+    """A constant's, a product's and a sum's, each of half a unit in the last place."""
+    expr = 423703 * sym.past * sym.batch / 1000 + Rational(2, 3)
+    box = {sym.past: (1, 4000), sym.batch: (1, 64)}
+    bound = error_bound(lower([expr], list(box)), box)
+    function = ls.compile(expr, list(box), target="python")
+    errors = [
+        abs(Fraction(function(past, batch)) / Fraction(int(true.p), int(true.q)) - 1)
+        for past in range(1, 4000, 97)
+        for batch in range(1, 64, 7)
+        for true in [expr.xreplace({sym.past: Integer(past), sym.batch: Integer(batch)})]
+    ]
+    assert 2.2e-16 < max(errors) <= bound.value < 4e-16
+
+
 def test_bounds_of_rounded_quotients_of_wide_integers() -> None:
     expr, box = CeilDiv(sym.prompt, Integer(3)), {sym.prompt: (2.0**29, 2.0**30)}
     bound = error_bound(lower([expr], list(box)), box, FLOAT)

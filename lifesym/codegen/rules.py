@@ -99,7 +99,10 @@ def _mul(parts: Sequence[Range], kind: Arithmetic) -> Range:
     a, b = parts
     corners = [x * y for x in (a.low, a.high) for y in (b.low, b.high)]
     error = a.size * b.error + b.size * a.error + a.error * b.error
-    relative = (1 + a.relative) * (1 + b.relative) - 1
+    # not (1 + a)(1 + b) - 1, which loses errors of the size of a double's own rounding
+    relative = a.relative + b.relative
+    if math.isfinite(relative):
+        relative += a.relative * b.relative
     return Range(min(corners), max(corners), error, relative, a.least * b.least)
 
 
