@@ -41,7 +41,10 @@ class Crossing(Function):
     def fdiff(self, argindex: int = 1) -> Expr:
         """Zero, for an integer-valued step; where every value is negative it follows n.
 
-        A sum that uses it is continuous across the crossing.
+        A sum that uses it is continuous across the crossing: the slope that it lacks would
+        multiply the difference of the two lines there. At counts n that are not whole the sum is
+        its closed form's continuation, split at a whole index; its slope in n is then that of
+        the series after the crossing.
         """
         if argindex != 3:
             return S.Zero

@@ -6,6 +6,7 @@ import subprocess
 import warnings
 from fractions import Fraction
 from functools import cache
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from sympy import Integer, Rational, Symbol, log
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.codegen import native
+from lifesym.codegen.layout import layout
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.ranges import FLOAT, ErrorBound, error_bound
 from lifesym.errors import SymbolError
@@ -185,6 +187,39 @@ def test_shapes_broadcast_and_scalars_stay_scalars() -> None:
     threads = ls.compile(expr, list(box), target="native", threads=2)
     long = np.arange(100_001.0)
     assert np.array_equal(threads(long, 3), ls.compile(expr, list(box), target="native")(long, 3))
+
+
+def views(low: int) -> list[Any]:
+    """Numbers in many layouts that broadcast with one another."""
+    block = np.random.default_rng(low).integers(low, 99, (4, 3, 5)).astype(float)
+    record = np.zeros((4, 3, 5), dtype=[("skip", "f4"), ("kept", "f8")])
+    record["kept"] = block
+    plain = [block, block[0], block[0, 0], block[:, :1], block[..., :1], block[:1, :, :1]]
+    odd = [
+        block[::-1],
+        block[..., ::-1],
+        np.asfortranarray(block),
+        block.transpose(2, 1, 0)[:4, :, :1],
+    ]
+    other = [block.astype(np.int32), block.astype(">f8"), record["kept"], np.float32(low + 2)]
+    return [*plain, *odd, *other, np.broadcast_to(block[:1, :, :1], block.shape), low + 1]
+
+
+def test_native_code_reads_any_layout() -> None:
+    """Steps of zero, negative, unaligned and foreign ones give what NumPy gives."""
+    expr = sym.past * sym.batch**2 + Maximum(sym.past, 7 * sym.batch)
+    plain = ls.compile(expr, ["past", "batch"])
+    function = ls.compile(expr, ["past", "batch"], target="native")
+    threads = ls.compile(expr, ["past", "batch"], target="native", threads=3)
+    for past, batch in product(views(0), views(1)):
+        for run_ in (function, threads):
+            found, true = run_(past, batch), plain(past, batch)
+            assert found.shape == true.shape
+            assert np.array_equal(found, true)
+    row, column = np.arange(5.0), np.arange(3.0)[:, None]
+    seen = layout([row, column, 2.0])
+    assert (seen.outer, seen.length, seen.steps) == ((3,), 5, ((0, 1, 0),))
+    assert all(np.shares_memory(a, b) for a, b in zip(seen.arrays, (row, column), strict=False))
 
 
 TRAPS = [
