@@ -219,7 +219,8 @@ def _js(
 ) -> str:
     text = write(program, names, JAVASCRIPT)
     lines = [
-        *c.comment(doc),
+        "/**",
+        *c.comment(doc)[1:],
         f"export function {name}({', '.join(names)}) {{",
         *(
             f"  if (!({each} >= {low!r} && {each} <= {high!r})) "
