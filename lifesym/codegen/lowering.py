@@ -4,26 +4,12 @@ Polynomials are nested (Horner); integer powers are products; maxima, rounded qu
 sums become a handful of kinds of operations.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from fractions import Fraction
 
-from sympy import (
-    Add,
-    Derivative,
-    Expr,
-    Mul,
-    Poly,
-    Pow,
-    Rational,
-    S,
-    Sum,
-    Symbol,
-    horner,
-    igcd,
-    ilcm,
-    log,
-)
+from sympy import Add, Derivative, Expr, Mul, Poly, Pow, S, Sum, Symbol, log
 
+from lifesym.codegen.polynomials import nested, scalable, whole
 from lifesym.codegen.program import COMMUTATIVE, Op, Program, pruned
 from lifesym.codegen.reciprocals import shared
 from lifesym.errors import SymbolError
@@ -98,7 +84,7 @@ class _Builder:
             return self._chain(kind, parts)
         if isinstance(expr, CeilDiv | FloorDiv):
             kind = "ceil" if isinstance(expr, CeilDiv) else "floor"
-            return self._put(Op(kind, tuple(self.lower(arg) for arg in _whole(expr.args))))
+            return self._put(Op(kind, tuple(self.lower(arg) for arg in whole(expr.args))))
         if isinstance(expr, Crossing):
             return self._crossing(*parts)
         if isinstance(expr, Active):
@@ -120,15 +106,15 @@ class _Builder:
         return self._put(Op("sum", reads, body=body.program((result,))))
 
     def _sum(self, expr: Expr) -> int:
-        nested = _nested(expr)
-        if not isinstance(nested, Add):
-            return self.lower(nested)
-        parts = sorted(self.lower(arg) for arg in nested.args)
+        made = nested(expr)
+        if not isinstance(made, Add):
+            return self.lower(made)
+        parts = sorted(self.lower(arg) for arg in made.args)
         return self._chain("add", parts)
 
     def _product(self, expr: Expr) -> int:
         count, node = expr.as_coeff_Mul()
-        if isinstance(node, Maximum | Minimum) and count > 0 and all(map(_scalable, node.args)):
+        if isinstance(node, Maximum | Minimum) and count > 0 and all(map(scalable, node.args)):
             return self.lower(node.func(*(count * arg for arg in node.args)))
         above, below = [], []
         coefficient = S.One
@@ -255,38 +241,3 @@ class _Body(_Builder):
         if fixed.is_Rational:
             return super()._product(expr)
         return self._pair("mul", self.lower(fixed), self.lower(moving))
-
-
-def _nested(expr: Expr) -> Expr:
-    """A polynomial in Horner's form; other sums as they are."""
-    free = sorted(expr.free_symbols, key=lambda s: s.name)
-    polynomial = free and all(_monomial(arg) for arg in expr.args)
-    return horner(expr, *free) if polynomial and len(expr.args) > 2 else expr
-
-
-def _whole(parts: Sequence[Expr]) -> list[Expr]:
-    """Both sides of a quotient in lowest terms: fractions and huge numbers are no exact doubles."""
-    terms = [Add.make_args(part) for part in parts]
-    denominators = [term.as_coeff_Mul()[0].q for side in terms for term in side]
-    common = ilcm(1, *denominators)
-    numerators = [int(common * term.as_coeff_Mul()[0]) for side in terms for term in side]
-    factor = Rational(common, igcd(*numerators))
-    if factor == 1:
-        return list(parts)
-    return [Add(*(factor * term for term in side)) for side in terms]
-
-
-def _scalable(expr: Expr) -> bool:
-    """Whether a factor costs nothing: every term has a number that takes it."""
-    return all(term.as_coeff_Mul()[0] != 1 for term in Add.make_args(expr))
-
-
-def _monomial(expr: Expr) -> bool:
-    """A rational times nonnegative integer powers of symbols."""
-    factors: Iterator[Expr] = iter(expr.args if isinstance(expr, Mul) else (expr,))
-    for factor in factors:
-        base, exponent = factor.as_base_exp()
-        whole = exponent.is_Integer and exponent >= 1
-        if not (factor.is_Rational or (base.is_Symbol and whole)):
-            return False
-    return True
