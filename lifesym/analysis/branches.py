@@ -118,13 +118,16 @@ class _Resolver:
 
         What they branch into elsewhere does not matter as long as they are no larger.
         """
-        args = node.args
-        numbers = [self._at(arg) for arg in args]
+        args = beside = node.args
+        if self.toward is not None:  # beyond a step the arguments have jumped: compare them there
+            aside = _Resolver(self.values, self.toward)
+            beside = tuple(aside.resolve(arg) for arg in args)
+        numbers = [self._at(arg) for arg in beside]
 
         def ahead(i: int, j: int) -> int:
             if numbers[i].is_Rational and numbers[j].is_Rational:
                 return sign * sign_at(numbers[i] - numbers[j], {})
-            return sign * compare(args[i], args[j], self.values)
+            return sign * compare(beside[i], beside[j], self.values)
 
         best = 0
         for i in range(1, len(args)):
@@ -132,8 +135,7 @@ class _Resolver:
                 best = i
         equal = [i for i in range(len(args)) if i == best or not ahead(i, best)]
         if len(equal) > 1 and self.toward is not None:
-            aside = _Resolver(self.values, self.toward)
-            best = max(equal, key=lambda i: sign * self._rise(aside.resolve(args[i])))
+            best = max(equal, key=lambda i: sign * self._rise(beside[i]))
         taken = self.resolve(args[best])
         for other in args[:best] + args[best + 1 :]:
             pair = (taken, other) if sign > 0 else (other, taken)
