@@ -106,27 +106,27 @@ def test_mean_steps_equal_the_loop(kind: str) -> None:
             assert closed.xreplace(numbers | workload).doit() == expected, (numbers, workload)
 
 
-def test_ties_of_a_chunked_prompt() -> None:
-    """Rates at which some chunk's compute and memory times are equal."""
+@pytest.mark.parametrize("kind", CONFIGS)
+def test_ties_of_a_chunked_prompt(kind: str) -> None:
+    """Rates at which some chunk's compute and memory times are equal; remainders included."""
     random = Random(3)
-    closed = core(forecast("full", True).ttft.terms)
-    for _ in range(200):
-        chunk, count = random.randint(1, 6), random.randint(2, 6)
-        at = {sym.new: Integer(chunk), sym.past: Integer(chunk * random.randrange(count))}
-        ones = {sym.peak: S.One, sym.vector_peak: S.One, sym.bandwidth: S.One}
-        f = forecast("full", False)
-        terms = f.timed(f.trace(sym.new, sym.past, logits="none"))
-        term = next(term for term in terms if term.name == "attn_qk")
-        compute, memory = (part.xreplace(ones | at) for part in (term.compute, term.memory))
-        tie = {sym.peak: compute, sym.vector_peak: compute, sym.bandwidth: memory}
-        expected = sum(
-            chunk_time("full").xreplace(
-                tie | {sym.new: Integer(chunk), sym.past: Integer(chunk * i)}
-            )
-            for i in range(count)
-        )
-        workload = {sym.prompt: Integer(chunk * count), sym.chunk: Integer(chunk)}
-        assert closed.xreplace(tie | workload).doit() == expected
+    closed, one = Exact(core(forecast(kind, True).ttft.terms)), Exact(chunk_time(kind))
+    f = forecast(kind, False)
+    terms = f.timed(f.trace(sym.new, sym.past, logits="none"))
+    term = next(term for term in terms if term.name == "attn_qk")
+    compute, memory = Exact(term.compute), Exact(term.memory)
+    ones = {sym.peak: 1, sym.vector_peak: 1, sym.bandwidth: 1}
+    for _ in range(CASES):
+        chunk = random.randint(1, 6)
+        passes = chunks(random.randint(chunk + 1, 6 * chunk), chunk)
+        new, past = random.choice(passes)
+        at = {sym.new: new, sym.past: past}
+        busy = compute(ones | at)
+        tie = {sym.peak: busy, sym.vector_peak: busy, sym.bandwidth: memory(ones | at)}
+        assert compute(tie | at) == memory(tie | at)
+        expected = sum(one({**tie, sym.new: n, sym.past: p}) for n, p in passes)
+        prompt = sum(n for n, _ in passes)
+        assert closed({**tie, sym.prompt: prompt, sym.chunk: chunk}) == expected
 
 
 @pytest.mark.parametrize("kind", CONFIGS)
