@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from sympy import Expr
+from sympy import Expr, sympify
 
 from lifesym.blocks.base import Emitted
 from lifesym.blocks.recurrent import RecurrentBlock
@@ -28,7 +28,7 @@ class Mamba2(RecurrentBlock):
         conv_bias: bias of the convolution.
         bias: bias of the input projection, and of the output's unless given.
         out_bias: bias of the output projection.
-        norm: the output is normalized.
+        norm: the output is normalized, by groups.
         scaled: what the input projection gives is multiplied by constants.
     """
 
@@ -81,7 +81,9 @@ class Mamba2(RecurrentBlock):
         gate = Activation(elements=tokens * inner, function="silu", gated=True)
         yield "mamba2_mixer:mixer", gate
         if self.norm:
-            yield "mamba2_mixer:mixer", Norm(rows=tokens, features=inner)
+            of_group: Expr = sympify(inner) / self.groups
+            by_group = Norm(rows=tokens * self.groups, features=of_group, sets=self.groups)
+            yield "mamba2_mixer:mixer", by_group
         biased = self.bias if self.out_bias is None else self.out_bias
         yield (
             "mamba2_mixer:out_proj",

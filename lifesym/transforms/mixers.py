@@ -5,8 +5,8 @@ from other devices. Of n devices each has
 
 - Mamba: $1/n$ of the channels. Time steps, B and C are products over all channels: the devices'
   partial sums are added up by an all-reduce, and each device has all of B and C.
-- Mamba-2: $1/n$ of the heads, with at least one whole group, whose B and C its heads share. The
-  norm of the output is over all channels: its sums of squares are added up.
+- Mamba-2: $1/n$ of the heads, with B and C of at least one group. The norm of the output is over
+  a group's channels: where several devices share a group, its sums of squares are added up.
 - gated delta net: $1/n$ of the key heads and of the value heads; norms are those of heads.
 
 The projections in are split by columns, the one out of the mixer by rows and summed up.
@@ -18,8 +18,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sympy import Expr, sympify
+from sympy import Expr, S, sympify
 
+from lifesym.nodes import Maximum
 from lifesym.operators import (
     Activation,
     CausalConv,
@@ -71,6 +72,12 @@ class Mixer:
         return self.mine, None
 
     @property
+    def sharing(self) -> Expr:
+        """Devices that have one group's heads together, and sum up its norm."""
+        groups = sympify(self.scan.groups) if isinstance(self.scan, DualScan) else S.One
+        return Maximum(S.One, self.n / groups)
+
+    @property
     def _channels(self) -> Expr:
         """Channels of the convolution on a device."""
         scan = self.mine
@@ -99,8 +106,11 @@ class Mixer:
     def _norm(self, norm: Norm) -> tuple[Operator, Expr | None]:
         if isinstance(self.scan, DeltaRule):
             return replace(norm, rows=sympify(norm.rows) / self.n), None
-        if isinstance(self.scan, DualScan):
-            return replace(norm, features=sympify(norm.features) / self.n), sympify(norm.rows)
+        if isinstance(self.scan, DualScan) and isinstance(self.mine, DualScan):
+            groups, mine = sympify(self.scan.groups), sympify(self.mine.groups)
+            rows, channels = norm.rows / groups * mine, norm.features * groups / self.n
+            part = replace(norm, rows=rows, features=channels / mine, sets=mine)
+            return part, None if self.sharing is S.One else rows
         return norm, None
 
 

@@ -42,7 +42,7 @@ def _rows(entry: Entry, n: Expr) -> Iterator[Entry]:
     outside = entry.name.endswith(_SPLIT) and entry.name not in _WHOLE
     if isinstance(operator, Collective) and operator.pattern == "all_reduce":
         for pattern in ("reduce_scatter", "all_gather"):
-            half = Collective(pattern=pattern, elements=operator.elements, devices=n)
+            half = replace(operator, pattern=pattern, algorithm="ring")
             name = entry.name.replace("all_reduce", pattern)
             yield replace(mark, name=name, operator=half)
     elif "_adapter_" in entry.name and isinstance(operator, Linear):

@@ -113,7 +113,8 @@ class TensorParallel:
             if mixer is not None and entry.name.startswith(mixer.label):
                 operator, summed = mixer.part(entry, before)
                 split = replace(entry, operator=operator, origin="tensor parallel")
-                rows += [split, *self._summed(split, summed, n)]
+                among = mixer.sharing if isinstance(operator, Norm) else n
+                rows += [split, *self._summed(split, summed, among)]
             else:
                 part = _Part(n=n, core=cores.get(entry.section), side=shared.get(i, ""))
                 rows.extend(self._rows(entry, part))
