@@ -115,6 +115,26 @@ def test_fusion_comes_last(rewrite: str, fusion: str) -> None:
         REWRITES[rewrite](REWRITES[fusion](trace()))
 
 
+TWICE: dict[str, Callable[[Trace], Trace]] = {
+    "choice of cached tokens": CachePolicy(keep=Rational(1, 2)),
+    "another form": CachePolicy(rank=8),
+    "tensor parallelism": TensorParallel(devices=2),
+    "sequence parallelism": SequenceParallel(devices=2),
+    "expert parallelism": ExpertParallel(devices=2),
+}
+
+
+@pytest.mark.parametrize("between", ["nothing", "tensor"])
+@pytest.mark.parametrize("what", TWICE)
+def test_a_second_rewrite_of_a_kind_is_refused(what: str, between: str) -> None:
+    """It does not add up with the first: half of the tokens, twice, is not half of them."""
+    once = TWICE[what](ls.load_model("mixtral-8x7b").forward(3, 5, 100))
+    if between == "tensor" and what != "tensor parallelism":
+        once = TWICE["tensor parallelism"](once)
+    with pytest.raises(SymbolError, match=f"{what}.* already"):
+        TWICE[what](once)
+
+
 WORK = ("matmul_flops", "vector_flops")
 LESS = ("tensor", "budget", "cache form")
 

@@ -41,6 +41,10 @@ from lifesym.operators.attention import share_of
 from lifesym.symbols import Number, Size, exact, size
 from lifesym.trace import Entry, Trace
 from lifesym.transforms.fusion import unfused
+from lifesym.transforms.split import once
+
+TOKENS, FORM = "a choice of cached tokens", "another form of the cache"
+"""What a policy decides; policies that decide different things may follow one another."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,8 +71,8 @@ class CachePolicy:
         """The trace under the policy.
 
         Raises:
-            SymbolError: a value out of range, a trace that is fused already or has no attention to
-                a cache, or a low-rank or shared cache of latents.
+            SymbolError: a value out of range, a trace that is fused or decided upon already, or
+                has no attention to a cache, or a low-rank or shared cache of latents.
         """
         keep = exact(self.keep, "keep")
         if keep.is_number and not 0 < keep <= 1:
@@ -80,6 +84,8 @@ class CachePolicy:
         if self == CachePolicy():
             return trace
         unfused(trace, "a cache policy")
+        for aspect in self._aspects():
+            once(trace, aspect)
         if not any(isinstance(entry.operator, KVAppend) for entry in trace):
             raise SymbolError("a cache policy: the model keeps no keys and values")
         latent = any(entry.name == "attn_kv_a" for entry in trace)
@@ -93,6 +99,13 @@ class CachePolicy:
         kept = share_of(past, exact(self.keep))
         return kept if self.budget is None else Minimum(kept, self.budget)
 
+    def _aspects(self) -> list[str]:
+        """What it decides."""
+        limited = self.budget is not None or self.page is not None
+        tokens = limited or self.scored or exact(self.keep) != 1
+        form = self.rank is not None or self.share != 1
+        return [*([TOKENS] if tokens else []), *([FORM] if form else [])]
+
     def _rows(self, entry: Entry, core: AttentionScores | None) -> Iterator[Entry]:
         operator = entry.operator
         base, _, adapter = entry.name.partition("_lora_")
@@ -103,7 +116,8 @@ class CachePolicy:
         elif isinstance(operator, Softmax | Alibi) or entry.name in ("attn_softcap", "attn_bias"):
             yield self._scores(entry, core)
         elif isinstance(operator, KVAppend):
-            yield self._by_owners(replace(entry, operator=self._append(operator)))
+            origin = ", ".join(filter(None, (entry.origin, *self._aspects())))
+            yield self._by_owners(replace(entry, operator=self._append(operator), origin=origin))
         elif base in ("attn_k", "attn_v"):
             yield self._projection(entry, core, adapter)
         elif entry.name.removesuffix("_all_reduce") in ("attn_k_norm", "attn_v_norm"):
@@ -131,7 +145,7 @@ class CachePolicy:
         read = keys if self.page is None else self.page * CeilDiv(keys, self.page)
         head_dim = core.head_dim if self.rank is None else self.rank
         changed = replace(entry, operator=replace(core, keys=read, pairs=pairs, head_dim=head_dim))
-        extra = replace(entry, name="kv_low_rank", origin="cache policy")
+        extra = replace(entry, name="kv_low_rank", origin=FORM)
         square = HeadLinear(
             tokens=core.batch * core.new,
             heads=core.heads,

@@ -16,6 +16,9 @@ from lifesym.nodes import CeilDiv
 from lifesym.operators import Activation, Collective, Linear, Norm, Residual, Scale
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
+from lifesym.transforms.split import once
+
+ORIGIN = "sequence parallelism"
 
 _SPLIT = ("_norm", "_residual", "_scale")
 _WHOLE = frozenset({"attn_q_norm", "attn_k_norm", "attn_v_norm", "logits_scale"})
@@ -29,16 +32,21 @@ class SequenceParallel:
     devices: Size
 
     def __call__(self, trace: Trace) -> Trace:
-        """The trace of one of the devices."""
+        """The trace of one of the devices.
+
+        Raises:
+            SymbolError: the trace is split so already.
+        """
         n = size(self.devices, "devices")
         if n is S.One:
             return trace
+        once(trace, ORIGIN)
         return Trace(tuple(row for entry in trace for row in _rows(entry, n)))
 
 
 def _rows(entry: Entry, n: Expr) -> Iterator[Entry]:
     operator = entry.operator
-    mark = replace(entry, origin="sequence parallel")
+    mark = replace(entry, origin=ORIGIN)
     outside = entry.name.endswith(_SPLIT) and entry.name not in _WHOLE
     if isinstance(operator, Collective) and operator.pattern == "all_reduce":
         for pattern in ("reduce_scatter", "all_gather"):

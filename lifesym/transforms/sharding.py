@@ -17,7 +17,9 @@ from lifesym.errors import SymbolError
 from lifesym.operators import Collective, Experts, Operator
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
-from lifesym.transforms.split import share
+from lifesym.transforms.split import once, share
+
+ORIGIN = "expert parallelism"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +35,12 @@ class ExpertParallel:
         device computes as many choices as its own tokens make, on ``E/n`` experts.
 
         Raises:
-            SymbolError: the experts do not divide, or there are none.
+            SymbolError: the experts do not divide, are spread already, or there are none.
         """
         n = size(self.devices, "devices")
         if n is S.One:
             return trace
+        once(trace, ORIGIN)
         if not any(isinstance(entry.operator, Experts) for entry in trace):
             raise SymbolError("expert parallelism: the model has no experts")
         return Trace(tuple(row for entry in trace for row in self._rows(entry, n)))
@@ -50,7 +53,7 @@ class ExpertParallel:
         share(operator, "experts", n, entry.name)
         copies = operator.tokens * operator.active * operator.hidden
         exchange = Collective(pattern="all_to_all", elements=copies, devices=n)
-        mark = replace(entry, origin="expert parallel")
+        mark = replace(entry, origin=ORIGIN)
         yield replace(mark, name="moe_dispatch", operator=exchange)
         yield replace(mark, operator=ShardedExperts(**_same(operator), devices=n))
         yield replace(mark, name="moe_combine", operator=exchange)

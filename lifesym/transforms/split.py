@@ -10,6 +10,16 @@ from lifesym.operators import Activation, Linear, Operator
 from lifesym.trace import Trace
 
 
+def once(trace: Trace, origin: str) -> None:
+    """Refuse a second rewrite of a kind, which does not add up with the first.
+
+    Raises:
+        SymbolError: the trace has rows of such an origin.
+    """
+    if any(origin in entry.origin for entry in trace):
+        raise SymbolError(f"the trace has {origin} already, which a second one does not add to")
+
+
 def share(operator: Operator, field: str, n: Expr, name: str) -> Expr:
     """A device's part of a size.
 

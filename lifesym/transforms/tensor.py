@@ -45,7 +45,9 @@ from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 from lifesym.transforms.fusion import unfused
 from lifesym.transforms.mixers import mixers
-from lifesym.transforms.split import kept, share, shared_experts
+from lifesym.transforms.split import kept, once, share, shared_experts
+
+ORIGIN = "tensor parallelism"
 
 _COLUMNS = frozenset(
     {
@@ -95,12 +97,13 @@ class TensorParallel:
 
         Raises:
             SymbolError: heads, channels or the intermediate size do not divide, or a trace that is
-                fused already.
+                fused or split already.
         """
         n = size(self.devices, "devices")
         if n is S.One:
             return trace
         unfused(trace, "tensor parallelism")
+        once(trace, ORIGIN)
         cores = {e.section: e.operator for e in trace if isinstance(e.operator, AttentionScores)}
         for core in cores.values():
             share(core, "heads", n, "attention")
@@ -112,7 +115,7 @@ class TensorParallel:
             mixer = recurrent.get(entry.section)
             if mixer is not None and entry.name.startswith(mixer.label):
                 operator, summed = mixer.part(entry, before)
-                split = replace(entry, operator=operator, origin="tensor parallel")
+                split = replace(entry, operator=operator, origin=entry.origin or ORIGIN)
                 among = mixer.sharing if isinstance(operator, Norm) else n
                 rows += [split, *self._summed(split, summed, among)]
             else:
@@ -131,7 +134,7 @@ class TensorParallel:
 
     def _rows(self, entry: Entry, part: "_Part") -> Iterator[Entry]:
         n, operator = part.n, entry.operator
-        split = replace(entry, operator=part.of(entry), origin="tensor parallel")
+        split = replace(entry, operator=part.of(entry), origin=entry.origin or ORIGIN)
         yield split
         summed: Expr | None = None
         if part.name(entry) in _ROWS and isinstance(operator, Linear):
