@@ -11,6 +11,7 @@ import pytest
 from command_line import CommandLine
 
 import lifesym as ls
+from lifesym.serving import pipeline, speculate
 
 COUNT_KEYS = {
     "matmul_flops",
@@ -270,6 +271,35 @@ def test_compare_puts_options_side_by_side(
     assert "base" in table.stdout
 
 
+def test_compare_has_pipelines_and_speculation(run: CommandLine) -> None:
+    """With the numbers of their own forecasts; TPOT is the mean of every step's."""
+    base = ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "33"]
+    base += ["--batch", "4", "--json"]
+    sets = ["pipeline=4,microbatches=2", "draft=tinyllama-1.1b,draft-tokens=3"]
+    rows = json.loads(run(*base, *(o for s in sets for o in ("--compare", s))).stdout)["compared"]
+    piped = json.loads(run(*base, "--pipeline", "4", "--microbatches", "2").stdout)["pipeline"]
+    drafted = run(*base, "--draft", "tinyllama-1.1b", "--draft-tokens", "3")
+    for row, alone in zip(
+        rows[1:], (piped, json.loads(drafted.stdout)["speculative"]), strict=True
+    ):
+        for key in ("ttft_s", "tpot_s", "memory_bytes"):
+            assert row[key] == alone[key]
+        assert row["tps"] == pytest.approx(4 / alone["tpot_s"])
+        assert row["latency_s"] == pytest.approx(alone["ttft_s"] + 32 * alone["tpot_s"])
+    target, draft = (
+        ls.forecast(ls.load_model(name), ls.load_hardware("v100"), 512, 33, batch=4)
+        for name in ("llama-2-7b", "tinyllama-1.1b")
+    )
+    for step, row in (
+        (pipeline(target, 4, 2).tpot, rows[1]),
+        (speculate(target, draft, 3, 0.8).tpot, rows[2]),
+    ):
+        steps = [float(step.bind({"past": 512 + i})) for i in range(32)]
+        assert row["tpot_s"] == pytest.approx(sum(steps) / 32, rel=1e-12)
+    steady = json.loads(run("forecast", "mamba-130m", *base[2:], "--pipeline", "1").stdout)
+    assert steady["pipeline"]["tpot_s"] == steady["tpot_s"]
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [
@@ -284,8 +314,10 @@ def test_compare_puts_options_side_by_side(
         (["--pipeline", "2", "--microbatches", "3", "--batch", "4"], "not cut into 3"),
         (["--pipeline", "64"], "64 stages are more than the 32 layers"),
         (["--microbatches", "2"], "--microbatches needs --pipeline"),
-        (["--pipeline", "2", "--compare", "kv=int8"], "--pipeline cannot be compared"),
-        (["--draft", "self", "--compare", "kv=int8"], "--draft cannot be compared"),
+        (["--slots", "2", "--compare", "kv=int8"], "--slots cannot be compared"),
+        (["--pipeline", "2", "--compare", "draft=self"], "are not forecast together"),
+        (["--compare", "pipeline=0"], "pipeline must be a whole number above 0, not '0'"),
+        (["--compare", "microbatches=2"], "--microbatches needs --pipeline"),
         (["--acceptance", "0.5"], "--acceptance needs --draft"),
         (["--sequence-parallel"], "--sequence-parallel needs --tensor-parallel"),
         (["--offload-bandwidth", "1e9"], "--offload-bandwidth needs a share"),

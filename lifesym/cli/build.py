@@ -19,6 +19,13 @@ def _whole(text: str) -> int:
     return int(text)
 
 
+def _positive(text: str) -> int:
+    number = _whole(text) if text.strip("0") else 0
+    if number == 0:
+        raise ValueError("a whole number above 0")
+    return number
+
+
 def _switch(text: str) -> bool:
     known = {"yes": True, "no": False}
     if text not in known:
@@ -58,6 +65,11 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "sequence-parallel": _switch,
     "expert-parallel": _whole,
     "data-parallel": _whole,
+    "pipeline": _positive,
+    "microbatches": _positive,
+    "draft": str,
+    "draft-tokens": _positive,
+    "acceptance": _fraction,
     "offload-weights": _fraction,
     "offload-experts": _fraction,
     "offload-kv": _fraction,

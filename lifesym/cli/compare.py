@@ -2,13 +2,13 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lifesym.cli.build import Chosen, build, parse_set
+from lifesym.cli.build import parse_set
 from lifesym.cli.output import print_json, table, whole
+from lifesym.cli.pipeline import pipelined
+from lifesym.cli.serving import speculated
 
 if TYPE_CHECKING:
-    from lifesym.hardware import Hardware
-    from lifesym.inference import Forecast
-    from lifesym.model import Model
+    from lifesym.cli.setting import Setting
 
 _MEASURES = (
     ("ttft_s", "TTFT", "s"),
@@ -19,20 +19,15 @@ _MEASURES = (
 )
 
 
-def compare(
-    model: "Model",
-    hardware: "Hardware",
-    workload: tuple[int, int],
-    base: Chosen,
-    sets: list[str],
-    *,
-    json: bool,
-) -> None:
-    """The base options, then each set on top of them, with ratios to the base."""
-    rows = [_measures("base", build(model, hardware, *workload, base))]
-    for text in sets:
-        forecast = build(model, hardware, *workload, {**base, **parse_set(text)})
-        rows.append(_measures(text, forecast))
+def compare(setting: "Setting", sets: list[str], *, json: bool) -> None:
+    """The base options, then each set on top of them, with ratios to the base.
+
+    Raises:
+        LifesymError: a set that cannot be read or forecast.
+    """
+    model, hardware = setting.model, setting.hardware
+    rows = [_measures("base", setting)]
+    rows += [_measures(text, setting.with_(parse_set(text))) for text in sets]
     if json:
         print_json({"model": model.name, "hardware": hardware.name, "compared": rows})
         return
@@ -50,14 +45,31 @@ def compare(
     table(f"{model.name} on {hardware.name}", header, body, right=len(_MEASURES))
 
 
-def _measures(options: str, forecast: "Forecast") -> dict[str, Any]:
+def _measures(options: str, setting: "Setting") -> dict[str, Any]:
+    """Those of the forecast; of its pipeline or speculation, where there is one."""
+    setting.check()
+    forecast = setting.forecast()
+    if setting.options["draft"] is not None:
+        found = speculated(setting, forecast)
+    elif setting.options["pipeline"] is not None or setting.options["stages_on"] is not None:
+        found = pipelined(setting, forecast)
+    else:
+        return {
+            "options": options,
+            "ttft_s": float(forecast.ttft),
+            "tpot_s": float(forecast.tpot),
+            "tps": float(forecast.tps),
+            "latency_s": float(forecast.latency),
+            "memory_bytes": whole(forecast.memory.expr),
+        }
+    ttft, tpot = found["ttft_s"], found["tpot_s"]
     return {
         "options": options,
-        "ttft_s": float(forecast.ttft),
-        "tpot_s": float(forecast.tpot),
-        "tps": float(forecast.tps),
-        "latency_s": float(forecast.latency),
-        "memory_bytes": whole(forecast.memory.expr),
+        "ttft_s": ttft,
+        "tpot_s": tpot,
+        "tps": float(forecast.batch) / tpot,
+        "latency_s": ttft + float(forecast.generate - 1) * tpot,
+        "memory_bytes": found["memory_bytes"],
     }
 
 

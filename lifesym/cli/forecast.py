@@ -179,8 +179,7 @@ def forecast(
     setting.check()
     hardware = setting.hardware
     if compare:
-        workload = prompt, generate
-        print_comparison(setting.model, hardware, workload, setting.base, compare, json=json)
+        print_comparison(setting, compare, json=json)
         return
     result = setting.forecast()
     data = summary(result) | served(setting, result)

@@ -4,6 +4,7 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from lifesym.cli.output import whole
+from lifesym.cli.steps import mean_step
 
 if TYPE_CHECKING:
     from lifesym.cli.setting import Setting
@@ -11,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def pipelined(setting: "Setting", forecast: "Forecast") -> dict[str, Any]:
-    """The pipeline's times at the context in the middle of the generation, and its memory.
+    """The pipeline's times, TPOT as the mean over the generation, and its memory.
 
     Raises:
         LifesymError: as `lifesym.serving.pipeline`, or more stages than layers.
@@ -29,10 +30,9 @@ def pipelined(setting: "Setting", forecast: "Forecast") -> dict[str, Any]:
         raise SpecError(f"{len(stages)} stages are more than the {layers} layers of the model")
     shares = _shares(options["shares"], stages)
     piped = pipeline(stages, microbatches=options["microbatches"] or 1, shares=shares)
-    middle = {"past": forecast.past + forecast.prompt + forecast.generate // 2}
     return {
         "ttft_s": float(piped.ttft),
-        "tpot_s": float(piped.tpot.bind(middle)),
+        "tpot_s": mean_step(piped.tpot, forecast),
         "bubble": float(piped.bubble),
         "memory_bytes": whole(piped.memory.expr),
         "shares": [float(share) for share in piped.shares],

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from lifesym.cli.output import whole
 from lifesym.cli.pipeline import pipelined
+from lifesym.cli.steps import mean_step
 
 if TYPE_CHECKING:
     from lifesym.cli.setting import Setting
@@ -43,7 +44,7 @@ def served(setting: "Setting", forecast: "Forecast") -> dict[str, Any]:
 
 
 def speculated(setting: "Setting", target: "Forecast") -> dict[str, float]:
-    """A speculative step at the context in the middle of the generation."""
+    """A speculative step and its time per token, as means over the generation."""
     from lifesym.serving import speculate  # noqa: PLC0415 (SymPy only where a command needs it)
 
     target.generates()
@@ -54,12 +55,13 @@ def speculated(setting: "Setting", target: "Forecast") -> dict[str, float]:
         4 if tokens is None else tokens,
         0.8 if acceptance is None else acceptance,
     )
-    middle = {"past": target.past + target.prompt + target.generate // 2}
+    step = mean_step(spec.step, target)
+    tpot = step / float(spec.expected)
     return {
         "tokens_per_step": float(spec.expected),
-        "step_s": float(spec.step.bind(middle)),
-        "tpot_s": float(spec.tpot.bind(middle)),
-        "speedup": float(spec.speedup.bind(middle)),
+        "step_s": step,
+        "tpot_s": tpot,
+        "speedup": float(target.tpot) / tpot,
         "ttft_s": float(spec.ttft),
         "memory_bytes": whole(spec.memory.expr),
     }

@@ -22,6 +22,8 @@ _QUESTIONS = (
     *("decode_on", "price"),
 )
 """What asks for more than one forecast says."""
+_COMPARED = ("pipeline", "stages_on", "draft")
+"""Those that give the measures of a comparison in place of the forecast's."""
 _REFINE = {
     "microbatches": ("pipeline", "stages_on"),
     "shares": ("pipeline", "stages_on"),
@@ -89,6 +91,10 @@ class Setting:
         links = self.options["links"]
         return changed if links is None else changed.with_links(*_links(links))
 
+    def with_(self, changes: Mapping[str, Any]) -> "Setting":
+        """The same with some arguments changed."""
+        return Setting({**self.options, **changes})
+
     def forecast(self, hardware: "Hardware | None" = None, **changes: Any) -> "Forecast":
         """The forecast, on another device or with other options."""
         workload = self.options["prompt"], self.options["generate"]
@@ -114,7 +120,7 @@ class Setting:
 
         given = {name for name, value in self.options.items() if value is not None}
         for name in _QUESTIONS:
-            if self.options["compare"] and name in given:
+            if self.options["compare"] and name in given and name not in _COMPARED:
                 raise SpecError(f"{_spelt(name)} cannot be compared: leave out --compare")
         for name, needed in _REFINE.items():
             if name in given and given.isdisjoint(needed):
@@ -123,6 +129,8 @@ class Setting:
             raise SpecError(
                 "--links have bandwidths and latencies: leave out those of a single one"
             )
+        if self.options["compare"] and "draft" in given and not given.isdisjoint(_COMPARED[:2]):
+            raise SpecError("a pipeline and a draft are not forecast together: compare one of them")
         if {"pipeline", "stages_on"} <= given:
             raise SpecError("--stages-on has a stage a device: leave out --pipeline")
 
