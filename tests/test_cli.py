@@ -296,6 +296,10 @@ def test_compare_has_pipelines_and_speculation(run: CommandLine) -> None:
     ):
         steps = [float(step.bind({"past": 512 + i})) for i in range(32)]
         assert row["tpot_s"] == pytest.approx(sum(steps) / 32, rel=1e-12)
+    encoder = ["forecast", "bert-base", "--on", "v100", "--prompt", "64", "--generate", "0"]
+    compared = run(*encoder, "--compare", "weights=int8", "--json")
+    assert [row["tps"] for row in json.loads(compared.stdout)["compared"]] == [None, None]
+    assert "none" in run(*encoder, "--compare", "weights=int8").stdout
     steady = json.loads(run("forecast", "mamba-130m", *base[2:], "--pipeline", "1").stdout)
     assert steady["pipeline"]["tpot_s"] == steady["tpot_s"]
 

@@ -36,7 +36,9 @@ def compare(setting: "Setting", sets: list[str], *, json: bool) -> None:
     body = [
         [_folded(row["options"])]
         + [
-            f"{quantity(row[key], unit)}\n{row[key] / rows[0][key]:.2f}x"
+            "none"
+            if row[key] is None
+            else f"{quantity(row[key], unit)}\n{row[key] / rows[0][key]:.2f}x"
             for key, _, unit in _MEASURES
         ]
         for row in rows
@@ -46,7 +48,10 @@ def compare(setting: "Setting", sets: list[str], *, json: bool) -> None:
 
 
 def _measures(options: str, setting: "Setting") -> dict[str, Any]:
-    """Those of the forecast; of its pipeline or speculation, where there is one."""
+    """Those of the forecast; of its pipeline or speculation, where there is one.
+
+    An encoder has no TPOT and no TPS.
+    """
     setting.check()
     forecast = setting.forecast()
     if setting.options["draft"] is not None:
@@ -54,11 +59,12 @@ def _measures(options: str, setting: "Setting") -> dict[str, Any]:
     elif setting.options["pipeline"] is not None or setting.options["stages_on"] is not None:
         found = pipelined(setting, forecast)
     else:
+        decodes = forecast.generate != 0
         return {
             "options": options,
             "ttft_s": float(forecast.ttft),
-            "tpot_s": float(forecast.tpot),
-            "tps": float(forecast.tps),
+            "tpot_s": float(forecast.tpot) if decodes else None,
+            "tps": float(forecast.tps) if decodes else None,
             "latency_s": float(forecast.latency),
             "memory_bytes": whole(forecast.memory.expr),
         }

@@ -75,7 +75,7 @@ class Mixer:
     def sharing(self) -> Expr:
         """Devices that have one group's heads together, and sum up its norm."""
         groups = sympify(self.scan.groups) if isinstance(self.scan, DualScan) else S.One
-        return Maximum(S.One, self.n / groups)
+        return self.n if groups is S.One else Maximum(S.One, self.n / groups)
 
     @property
     def _channels(self) -> Expr:
