@@ -11,7 +11,7 @@ from sympy import Add, Expr, Integer, S
 
 from lifesym import symbols as sym
 from lifesym.cost import Cost, bytes_of
-from lifesym.errors import SpecError, nearest
+from lifesym.errors import SpecError, nearest, one_of
 from lifesym.specs import convert, read_toml, root
 from lifesym.symbols import Number, Size, exact
 
@@ -169,9 +169,13 @@ def symbolic_format(role: str, bits: Number | None = None) -> Format:
 
     >>> symbolic_format("kv").bits_per_value
     kv_bits
+
+    Raises:
+        SymbolError: another role.
     """
-    symbol = {"weight": sym.weight_bits, "activation": sym.activation_bits, "kv": sym.kv_bits}[role]
-    return Format(name="symbolic", bits=symbol if bits is None else exact(bits), native=True)
+    known = {"weight": sym.weight_bits, "activation": sym.activation_bits, "kv": sym.kv_bits}
+    one_of(role, known, "role")
+    return Format(name="symbolic", bits=known[role] if bits is None else exact(bits), native=True)
 
 
 UNQUANTIZED = frozenset({"vector", "adapter", "low_rank"})
