@@ -64,7 +64,7 @@ def test_unknown_formats_have_a_hint() -> None:
         load_format("int4-g129")
     with pytest.raises(SpecError, match="a number format is a name or a Format, not 4"):
         load_format(4)  # type: ignore[arg-type]
-    with pytest.raises(SymbolError, match="role must be one of .* did you mean 'weight'"):
+    with pytest.raises(SymbolError, match=r"role must be one of .* did you mean 'weight'"):
         symbolic_format("weights")
 
 
