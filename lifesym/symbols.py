@@ -217,6 +217,15 @@ budget = row("budget", r"T_{\max}", "tokens", "cached tokens kept by eviction")
 page = row("page", "p", "tokens", "tokens of a cache page")
 devices = row("devices", "n", "devices", "devices that share a model")
 microbatches = row("microbatches", r"n_{\mu}", "microbatches", "pieces of a pipelined batch")
+device_share = row(
+    "device_share",
+    r"\sigma_{\mathrm{dev}}",
+    "1",
+    "share of the work on one of two different devices",
+    kind="ratio",
+    minimum=0,
+    maximum=1,
+)
 draft = row("draft", r"\gamma", "tokens", "drafted tokens a speculative step", minimum=0)
 acceptance = row(
     "acceptance",

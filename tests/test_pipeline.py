@@ -133,6 +133,13 @@ def test_stages_on_different_devices() -> None:
     )
     times = pipeline([slow, fast], shares=shares).prefill
     assert len(times) == 2
+    part = sym.device_share
+    in_symbols = pipeline([slow, fast], shares=[part, 1 - part])
+    for share in (Rational(1, 3), shares[0], S.One):
+        numbers = pipeline([slow, fast], shares=[share, 1 - share])
+        for measure in MEASURES:
+            bound = getattr(in_symbols, measure).bind({part: share})
+            assert bound == getattr(numbers, measure).expr.doit()
     assert isinstance(shared_time([sym.dispatch_time, sym.link_latency], [1, 2]), Maximum)
 
 
