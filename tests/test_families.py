@@ -384,6 +384,7 @@ PUBLISHED = {
     "seed-oss-36b": 36_151_104_512,
     "smollm3-3b": 3_075_098_624,
     "tiny-aya": 3_349_227_520,
+    "codestral-mamba-7b": 7_285_403_648,
 }
 """Parameters as published on the models' pages or counted there from the checkpoint."""
 
