@@ -76,11 +76,15 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
 
 
 def example(family: str) -> Model:
-    """The model that stands for a family's structure in `Model.symbolic`."""
-    if family not in FAMILIES:
-        known = ", ".join(sorted(FAMILIES))
-        raise SpecError(f"unknown family {family!r}{nearest(family, FAMILIES)} (known: {known})")
-    return load_model(FAMILIES[family].example)
+    """The model that stands for the structure of a family or of its kin in `Model.symbolic`.
+
+    Kin have no example of their own: the family's is read as a config of their type.
+    """
+    if family not in MODEL_TYPES:
+        known = ", ".join(sorted(MODEL_TYPES))
+        raise SpecError(f"unknown family {family!r}{nearest(family, MODEL_TYPES)} (known: {known})")
+    config = read_json(find("models", FAMILIES[MODEL_TYPES[family]].example, ".json", "model"))
+    return read_config(config if family in FAMILIES else config | {"model_type": family})
 
 
 def _refuse_odd_rotations(model: Model) -> None:

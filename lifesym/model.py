@@ -75,7 +75,7 @@ class Model:
 
     @classmethod
     def symbolic(cls, family: str) -> "Model":
-        """The model of a family with every dimension a symbol.
+        """The model of a family, or of its kin, with every dimension a symbol.
 
         >>> Model.symbolic("llama").parameters.free_symbols >= {resolve("hidden")}
         True

@@ -11,6 +11,7 @@ from typing import Any
 from sympy import Add, Expr, Function, Mul, Poly, S, Sum, Symbol
 
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.plateaus import plateaus
 from lifesym.symbols import index
 
 
@@ -199,8 +200,9 @@ def sum_over(expr: Expr, count: Expr) -> Expr:
     r"""The closed form of $\sum_{i=0}^{n-1} f(i)$ with `symbols.index` as i.
 
     Terms that are polynomial in i become Faulhaber's polynomials, maxima of two affine lines
-    become `SumMax`, and minima such as a sliding window split the range where they bind. What
-    remains (three lines in one maximum, two different windows in one maximum) is a `Sum`.
+    become `SumMax`, and minima such as a sliding window split the range where they bind, as do
+    rounded quotients at their steps where the range is a number (see `plateaus`). What remains
+    (three lines in one maximum, two different windows in one maximum) is a `Sum`.
 
     >>> from lifesym.symbols import generated, prompt
     >>> sum_over(prompt + index, generated)
@@ -215,6 +217,9 @@ def sum_over(expr: Expr, count: Expr) -> Expr:
     constant, dependent = expr.as_independent(index, as_Add=False)
     if constant is not S.One:
         return Mul(constant, sum_over(dependent, count))
+    flat = plateaus(expr, count)
+    if flat is not None:
+        return Add(*(sum_over(piece, length) for piece, length in flat))
     minima = _dependent(expr, Minimum)
     if minima:
         return _split(expr, minima, count)

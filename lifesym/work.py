@@ -48,9 +48,9 @@ def bottleneck(terms: tuple[Term, ...]) -> Bound:
         if term.time.free_symbols:
             left = ", ".join(row.word for row in legend(term.time))
             raise SymbolError(f"the bottleneck depends on {left}: give numbers")
-        compute, memory = term.compute.doit(), term.memory.doit()
-        larger: Bound = "compute" if compute >= memory else "memory"
-        spent[larger] += term.time - term.dispatch - term.network
-        spent["dispatch"] += term.dispatch
-        spent["network"] += term.network
+        number = term.map(lambda expr: expr.doit())  # a sum left open costs a lot to compare
+        larger: Bound = "compute" if number.compute >= number.memory else "memory"
+        spent[larger] += number.time - number.dispatch - number.network
+        spent["dispatch"] += number.dispatch
+        spent["network"] += number.network
     return max(spent, key=lambda bound: spent[bound])

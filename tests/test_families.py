@@ -291,6 +291,8 @@ REFUSED: list[tuple[Json, str]] = [
     (LLAMA | {"layer_types": ALTERNATE}, "key 'layer_types': a window is not modelled for 'llama'"),
     (GPTJ | {"rotary_dim": 3}, "3 is odd: rotary positions turn pairs"),
     (V3 | {"qk_rope_head_dim": 5}, "5 is odd: rotary positions turn pairs"),
+    (BASE | {"model_type": "hunyuan_v1_dense", "use_cla": True}, "key 'use_cla': layers that"),
+    (BASE | {"model_type": "hunyuan_v1_dense", "use_qk_norm": False}, "'use_qk_norm': false"),
     ({"model_type": "mllama", "text_config": LLAMA}, "key 'model_type': 'mllama' around a 'text_c"),
     ({"model_type": "llama", "text_config": LLAMA}, "'llama' around a 'text_config' is not"),
     ({"text_config": LLAMA}, "key 'model_type': None around a 'text_config' is not modelled"),
@@ -379,6 +381,10 @@ PUBLISHED = {
     "opt-6.7b": 6_658_473_984,
     "bloom-176b": 176_247_271_424,
     "falcon-7b": 6_921_720_704,
+    "seed-oss-36b": 36_151_104_512,
+    "smollm3-3b": 3_075_098_624,
+    "tiny-aya": 3_349_227_520,
+    "codestral-mamba-7b": 7_285_403_648,
 }
 """Parameters as published on the models' pages or counted there from the checkpoint."""
 
@@ -428,6 +434,8 @@ def test_unknown_models_have_a_hint() -> None:
         ls.load_model("llama-2-7")
     with pytest.raises(SpecError, match="unknown family 'lama'"):
         ls.Model.symbolic("lama")
+    with pytest.raises(SpecError, match="unknown family 'olmo33'; did you mean 'olmo3'"):
+        ls.Model.symbolic("olmo33")
 
 
 def test_layers_that_share_caches_compute_only_what_is_wanted() -> None:
@@ -458,6 +466,16 @@ def test_symbolic_models_bind_to_their_example(family: str) -> None:
     symbolic = ls.Model.symbolic(family)
     assert symbolic.parameters.free_symbols
     assert symbolic.parameters.xreplace(dict(example.values)) == example.parameters
+
+
+def test_kin_have_symbolic_models_of_their_own_structure() -> None:
+    olmo3, glm4 = ls.Model.symbolic("olmo3"), ls.Model.symbolic("glm4")
+    assert (olmo3.name, olmo3.family) == ("olmo3", "olmo3")
+    window = ls.symbols.window
+    assert window in olmo3.kv_bytes(ls.symbols.past).free_symbols
+    assert window not in ls.Model.symbolic("olmo2").kv_bytes(ls.symbols.past).free_symbols
+    more = glm4.parameters - ls.Model.symbolic("glm").parameters  # the gains of two norms a layer
+    assert more.expand() == 2 * ls.symbols.layers * ls.symbols.hidden
 
 
 def test_every_config_of_the_database_loads_without_a_warning() -> None:

@@ -161,3 +161,20 @@ def test_pages_and_chunks_keep_their_steps() -> None:
     """Rounded quotients of the index have no polynomial form and stay exact sums."""
     for node in (CeilDiv(a + index, Integer(7)), FloorDiv(a + index, Integer(7))):
         assert agrees(node, 20, {a: Integer(3)})
+
+
+@pytest.mark.parametrize("count", [1, 7, 40, 131])
+def test_rounded_quotients_split_a_range_of_known_length(count: int) -> None:
+    pages, chunks = CeilDiv(3 * index + 5, Integer(16)), FloorDiv(index + 29, Integer(32))
+    left = index + 29 - 32 * chunks
+    for expr in (
+        pages**2 * index,
+        Maximum(left, 3 * pages + Integer(1)),
+        Minimum(index, Integer(50)) * chunks + left**2,
+    ):
+        closed = sum_over(expr, Integer(count))
+        assert closed == loop(expr, count, {})  # no `Sum` left to evaluate
+    many = FloorDiv(5 * index, Integer(2))
+    assert sum_over(many, Integer(count)).doit() == loop(many, count, {})
+    nested = FloorDiv(chunks + index, Integer(3))
+    assert sum_over(nested, Integer(count)).doit() == loop(nested, count, {})

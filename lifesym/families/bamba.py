@@ -180,7 +180,9 @@ _FALCON = """
 """
 
 FAMILIES = {
-    "bamba": Family(BambaConfig, bamba, "bamba-9b", ignored=_IGNORED + " z_loss_coefficient"),
+    "bamba": Family(
+        BambaConfig, bamba, "bamba-9b", ignored=_IGNORED + " attn_rotary_emb z_loss_coefficient"
+    ),
     "falcon_h1": Family(
         FalconH1Config, falcon_h1, "falcon-h1-7b", ignored=_IGNORED + _SCALES + _FALCON
     ),

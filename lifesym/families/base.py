@@ -27,6 +27,7 @@ SUBCONFIGS = frozenset({"vision_config", "audio_config", "text_config"})
 
 _HARMLESS = """
     activation_dropout apply_residual_connection_post_layernorm bias_dropout_fusion output_past
+    unsloth_version
     cache_implementation
     output_router_logits router_aux_loss_coef router_jitter_noise norm_topk_prob
     architectures attention_dropout attention_probs_dropout_prob attention_softmax_in_fp32

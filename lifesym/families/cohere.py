@@ -68,7 +68,12 @@ def cohere2(c: Cohere2Config, name: str) -> Model:
     return stacked(c, name, layer, ends, kinds=kinds, window=c.sliding_window)
 
 
+_COHERE2 = """
+    logit_scale order_of_interleaved_layers position_embedding_type rotary_pct
+    use_embedding_sharing use_gated_activation use_parallel_block use_parallel_embedding
+"""
+
 FAMILIES = {
     "cohere": Family(CohereConfig, cohere, "command-r", ignored="logit_scale"),
-    "cohere2": Family(Cohere2Config, cohere2, "tiny-aya", ignored="logit_scale rotary_pct"),
+    "cohere2": Family(Cohere2Config, cohere2, "tiny-aya", ignored=_COHERE2),
 }

@@ -131,7 +131,7 @@ def gemma3(c: Gemma3Config, name: str) -> Model:
 
 # ``hidden_act`` is what early files held: the class reads ``hidden_activation`` alone.
 FAMILIES = {
-    "gemma2": Family(GemmaConfig, gemma2, "gemma-2-9b", ignored="hidden_act"),
+    "gemma2": Family(GemmaConfig, gemma2, "gemma-2-9b", ignored="hidden_act sliding_window_size"),
     "gemma3_text": Family(Gemma3Config, gemma3, "gemma-3-1b", ignored="hidden_act"),
 }
 FAMILIES["gemma3"] = FAMILIES["gemma3_text"]

@@ -154,7 +154,7 @@ def granite_hybrid(c: GraniteHybridConfig, name: str) -> Model:
 _IGNORED = "attention_multiplier embedding_multiplier logits_scaling residual_multiplier"
 
 FAMILIES = {
-    "granite": Family(BiasedConfig, granite, "granite-3.1-2b", ignored=_IGNORED),
+    "granite": Family(BiasedConfig, granite, "granite-3.1-8b", ignored=_IGNORED),
     "granitemoe": Family(
         GraniteMoeConfig,
         granitemoe,

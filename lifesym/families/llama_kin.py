@@ -56,7 +56,10 @@ class SeedConfig(BiasedConfig, kw_only=True):
 
 
 class HunyuanConfig(LlamaConfig, kw_only=True):
-    """Normalized queries and keys."""
+    """Normalized queries and keys; files say whether layers share caches, which the class lacks."""
+
+    use_cla: bool = False
+    use_qk_norm: bool = True
 
 
 class HeliumConfig(BiasedConfig, kw_only=True):
@@ -119,6 +122,8 @@ def ernie(c: ErnieConfig, name: str) -> Model:
 
 def hunyuan(c: HunyuanConfig, name: str) -> Model:
     """Hunyuan, dense: queries and keys are normalized over each head."""
+    refuse(c.use_cla, "key 'use_cla': layers that share caches are not modelled for Hunyuan")
+    refuse(not c.use_qk_norm, "key 'use_qk_norm': false is not modelled for Hunyuan")
     return _like_llama(c, name, _biases(c) | {"qk_norm": "head"}, {})
 
 
@@ -135,11 +140,17 @@ def helium(c: HeliumConfig, name: str) -> Model:
     return _like_llama(c, name, {"qkv_bias": c.attention_bias}, {"bias": c.mlp_bias})
 
 
+_HUNYUAN = """
+    add_classification_head attention_head_dim cla_share_factor class_num dense_list eod_token_id
+    im_end_id im_newline_id im_start_id mask_init_id mlp_bias norm_type org_vocab_size pad_id
+    pool_type text_end_id text_start_id use_rotary_pos_emb
+"""
+
 FAMILIES = {
     "gemma": Family(GemmaConfig, gemma, "gemma-2b", ignored="hidden_activation"),
     "smollm3": Family(SmolLm3Config, smollm3, "smollm3-3b", ignored="max_window_layers"),
     "ernie4_5": Family(ErnieConfig, ernie, "ernie-4.5-0.3b"),
-    "hunyuan_v1_dense": Family(HunyuanConfig, hunyuan, "hunyuan-4b", ignored="eod_token_id"),
+    "hunyuan_v1_dense": Family(HunyuanConfig, hunyuan, "hunyuan-4b", ignored=_HUNYUAN),
     "seed_oss": Family(SeedConfig, seed, "seed-oss-36b", ignored="residual_dropout"),
-    "helium": Family(HeliumConfig, helium, "helium-1-2b"),
+    "helium": Family(HeliumConfig, helium, "helium-1-preview-2b"),
 }
