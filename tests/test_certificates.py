@@ -79,6 +79,29 @@ def test_a_budget_is_kept_and_what_it_left_open_is_said() -> None:
         assert numeric[0].xreplace(at) / whole.xreplace(at) <= fine.upper
 
 
+def test_bounds_close_where_two_variables_meet_at_a_kink() -> None:
+    """Steps before the end of a window: the share is largest where P + n is the window."""
+    n, p, b = sym.generated, sym.prompt, sym.batch
+    before = Maximum(0, 4096 - p) / n
+    part = b * p * Minimum(1, before)
+    rest = 400_000 + 8_000 * b * Maximum(0, 1 - before)
+    box = {
+        b: (Integer(1), Integer(64)),
+        p: (Integer(16), Integer(8000)),
+        n: (Integer(1), Integer(999)),
+    }
+    found = largest_share(part, rest, box, budget=4000)
+    assert found.complete
+    assert found.gap <= 0.05
+    best = Rational(64 * 4095, 64 * 4095 + 400_000)  # one step, the last one before the end
+    assert found.lower <= best <= found.upper
+    rng = random.Random(4)
+    for _ in range(300):
+        at = {n: Integer(rng.randint(1, 9)), p: Integer(rng.randint(4000, 4200)), b: Integer(64)}
+        top, bottom = part.xreplace(at), rest.xreplace(at)
+        assert top / (top + bottom) <= found.upper
+
+
 @pytest.mark.parametrize(
     ("options", "message"),
     [

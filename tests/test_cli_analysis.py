@@ -263,3 +263,15 @@ def test_regimes_of_a_map_name_the_operators(run: CommandLine) -> None:
     shown = run("regimes", "llama-2-7b", "--on", "v100", "--over", "batch,past", "--to", "300")
     assert "compute: " in shown.stdout
     assert "attn_q" in shown.stdout
+
+
+def test_a_range_that_is_not_given_has_few_steps(run: CommandLine) -> None:
+    """Of a chunked prefill: the plain range would have hundreds."""
+    command = ["regimes", "llama-2-7b", "--on", "v100", "--metric", "ttft", "--prompt", "4000"]
+    prompts = run(*command, "--chunk", "2048", "--over", "prompt", "--json")
+    rows = json.loads(prompts.stdout)["regimes"]
+    assert (rows[0]["from"], rows[-1]["to"]) == (1, 16 * 2048)
+    assert "prompt goes from 1 to 32768 here" in prompts.stderr
+    given = run(*command, "--chunk", "16", "--over", "prompt", "--to", "60")
+    assert given.stderr == ""
+    assert "(step)" in given.stdout

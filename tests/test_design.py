@@ -10,7 +10,7 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis import approximate, design, device_point, largest_share, pareto
 from lifesym.analysis.enclosure import enclose
-from lifesym.nodes import CeilDiv, Maximum, Minimum
+from lifesym.nodes import Active, CeilDiv, Maximum, Minimum
 from lifesym.sums import SumMax
 
 V100 = ls.load_hardware("v100")
@@ -145,7 +145,9 @@ def test_infeasible_targets_say_why_and_by_which_term() -> None:
         (lambda: approximate(F.tpot, {"past": (1, 9)}, DEVICE, keep=1, share=0.1), "one of share"),
         (lambda: approximate(F.tpot, {"past": (9, 1)}, DEVICE, keep=1), "nothing lies"),
         (
-            lambda: approximate(CeilDiv(sym.past, 7), {"past": (1, 9)}, share=0.2),
+            lambda: approximate(
+                Active(sym.past, sym.batch), {"past": (1, 9)}, {"batch": 2}, keep=1
+            ),
             "no interval bounds",
         ),
         (lambda: pareto({"a": (1, 2), "b": (1,)}), "same objectives"),
@@ -257,6 +259,25 @@ def test_enclosures_enclose() -> None:
                 for i, s in enumerate((x, y)):
                     slope = (s * expr.diff(s) / expr).xreplace(at).evalf(30)
                     assert box.least[i, 0] <= slope <= box.most[i, 0]
+
+
+def test_shares_with_steps_are_certified() -> None:
+    """Rounded quotients jump: the bound holds beside the steps, too."""
+    x, page = sym.past, sym.page
+    part, rest = 200 * CeilDiv(x, page), x + 10
+    box = {x: (Integer(1), Integer(4000)), page: (Integer(16), Integer(999))}
+    found = largest_share(part, rest, box)
+    assert found.complete
+    assert found.gap <= 0.05
+    rng = random.Random(8)
+    for _ in range(500):
+        at = {
+            x: Integer(rng.randint(1, 4000)),
+            page: Integer(rng.choice([16, rng.randint(16, 999)])),
+        }
+        assert part.xreplace(at) / (part + rest).xreplace(at) <= found.upper
+    exact = {symbol: sym.exact(value) for symbol, value in found.at.items()}
+    assert part.xreplace(exact) / (part + rest).xreplace(exact) >= found.lower
 
 
 def test_a_share_that_peaks_inside_the_box() -> None:

@@ -90,6 +90,34 @@ def test_a_mean_over_a_generation_has_a_region_too() -> None:
         assert not branch.expr.atoms(Maximum, Minimum)
 
 
+def test_what_is_multiplied_by_zero_bounds_no_region() -> None:
+    """Beyond a window that is not reached nothing is computed, whatever would bind it."""
+    beyond = sym.past - Minimum(sym.past, sym.window)
+    expr = sym.past + beyond * Maximum(sym.batch, sym.hidden)
+    at = {sym.past: Integer(5), sym.window: Integer(9), sym.batch: Integer(1)}
+    branch = branch_at(expr, at | {sym.hidden: Integer(2)})
+    assert branch.expr == sym.past
+    assert [str(condition) for condition in branch.conditions] == ["window >= past"]
+    numbers = branch_at(SumMax(Minimum(sym.past, 3) - 3, sym.batch, 1, sym.hidden, 0), at)
+    assert numbers.expr == 0
+    assert [str(condition) for condition in numbers.conditions] == ["past >= 3"]
+
+
+def test_regions_of_chunked_windows_are_no_smaller_than_the_formula() -> None:
+    result = forecast("gemma-2-2b", chunk=512).ttft
+    values = near_a_boundary(random.Random(6)) | {sym.prompt: Integer(2508)}
+    del values[sym.past]
+    regime = regime_at(result, values)
+    assert all(condition.margin.free_symbols for condition in regime.conditions)
+    rng = random.Random(7)
+    for _ in range(20):
+        other = near_a_boundary(rng)
+        key = rng.choice(sorted(set(other) - {sym.past}, key=str))
+        moved = values | {key: other[key]}
+        same = result.expr.xreplace(moved).doit() == regime.expr.xreplace(moved).doit()
+        assert regime.holds(moved) == same
+
+
 @pytest.mark.parametrize("over", ["batch", "past"])
 def test_the_regimes_of_a_line_are_exact_and_complete(over: str) -> None:
     result = forecast("llama-2-7b").tpot

@@ -197,6 +197,13 @@ def test_shares_add_up_and_the_tornado_is_exact(llama: ls.Forecast) -> None:
     assert next(bar for bar in bars if bar.symbol == sym.compute_efficiency).high == Rational(7, 8)
 
 
+def test_a_tornado_takes_whole_sizes(llama: ls.Forecast) -> None:
+    bars = tornado(llama.tpot, drawn(random.Random(10)) | {sym.batch: 1, sym.past: 25}, 0.1)
+    ends = {bar.symbol: (bar.low, bar.high) for bar in bars}
+    assert ends[sym.batch] == (1, 2)
+    assert ends[sym.past] == (22, 28)
+
+
 def test_amdahl_limits(llama: ls.Forecast) -> None:
     values = drawn(random.Random(11))
     free = {one.symbol: one for one in if_free(llama.tpot, values)}

@@ -65,8 +65,8 @@ def approximate(
 
     Raises:
         SymbolError: not exactly one of share, keep and error; an empty range, an unknown symbol or
-            a value missing; a formula with rounding, which has no interval bounds; or a term that
-            is negative somewhere in the box, or cannot be shown not to be.
+            a value missing; a node that has no interval bounds; or a term that is
+            negative somewhere in the box, or cannot be shown not to be.
 
     >>> from lifesym import symbols as sym
     >>> short = approximate(100 * sym.hidden + sym.past, {"past": (0, 20)}, {"hidden": 1}, keep=1)

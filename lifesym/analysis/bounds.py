@@ -10,19 +10,18 @@ positive, is an error.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
 from sympy import Expr, Rational, Symbol
 
+from lifesym.analysis.boxes import Array, Boxes, halves, steepest
 from lifesym.analysis.enclosure import enclose
 from lifesym.errors import SymbolError
 
-Array: TypeAlias = np.ndarray[Any, Any]
 Box: TypeAlias = Mapping[Symbol, tuple[Expr, Expr]]
 
 _ROUND = 8192  # boxes enclosed at once
-_STEEP = 4  # an elasticity that is unbounded, at a kink, must not keep the others from being cut
 
 
 class NotPositiveError(SymbolError):
@@ -85,7 +84,7 @@ def largest_share(
     high = np.array([[_up(box[symbol][1])] for symbol in variables]).reshape(len(variables), 1)
     lower, at, used = 0.0, low[:, 0], 0
     settled = 0.0  # the largest upper bound of a box that needs no more work
-    waiting = _Boxes(low, high, np.ones(1))
+    waiting = Boxes(low, high, np.ones(1))
     while True:
         low, high, waiting = waiting.take(min(_ROUND, budget - used))
         used += low.shape[1]
@@ -96,8 +95,12 @@ def largest_share(
         goal = max(lower / (1 - gap), stop_below)
         keep = (bounds > goal) & (low < high).any(axis=0)
         settled = max(settled, float(bounds[~keep].max(initial=0.0)))
-        low, high = _collapse(low[:, keep], high[:, keep], least[:, keep], most[:, keep])
-        waiting = waiting.with_halves(low, high, bounds[keep], least[:, keep], most[:, keep])
+        least, most = least[:, keep], most[:, keep]
+        low, high = _collapse(low[:, keep], high[:, keep], least, most)
+        axes = steepest(low, high, least, most)
+        unsure = ~(np.isfinite(least) & np.isfinite(most)).all(axis=0)
+        axes[unsure] = _tried(part, rest, variables, low[:, unsure], high[:, unsure], axes[unsure])
+        waiting = waiting.with_halves(low, high, bounds[keep], axes)
         done, waiting = waiting.above(goal)
         settled = max(settled, done)
         if not waiting.bounds.size or lower > stop_above or used >= budget:
@@ -109,39 +112,6 @@ def largest_share(
     upper = min(max(upper, lower), 1.0)
     complete = not waiting.bounds.size or lower > stop_above
     return ShareBound(lower=lower, upper=upper, at=point, boxes=used, complete=complete)
-
-
-@dataclass(frozen=True)
-class _Boxes:
-    """Boxes that wait to be enclosed, each with the upper bound of the box it was cut from."""
-
-    low: Array
-    high: Array
-    bounds: Array
-
-    def take(self, most: int) -> tuple[Array, Array, "_Boxes"]:
-        """Those with the largest bounds, and the others."""
-        order = np.argsort(-self.bounds, kind="stable")
-        first, later = order[:most], order[most:]
-        rest = _Boxes(self.low[:, later], self.high[:, later], self.bounds[later])
-        return self.low[:, first], self.high[:, first], rest
-
-    def with_halves(
-        self, low: Array, high: Array, bounds: Array, least: Array, most: Array
-    ) -> "_Boxes":
-        """With more boxes, each cut in two."""
-        lows, highs, parents = _split(low, high, least, most)
-        return _Boxes(
-            np.concatenate([self.low, lows], axis=1),
-            np.concatenate([self.high, highs], axis=1),
-            np.concatenate([self.bounds, bounds[parents]]),
-        )
-
-    def above(self, goal: float) -> tuple[float, "_Boxes"]:
-        """The largest bound that is not above the goal, and the boxes whose bounds are."""
-        keep = self.bounds > goal
-        rest = _Boxes(self.low[:, keep], self.high[:, keep], self.bounds[keep])
-        return float(self.bounds[~keep].max(initial=0.0)), rest
 
 
 def _shares(
@@ -207,33 +177,29 @@ def _reached(
     return float(shares[best]), points[:, best]
 
 
+def _tried(
+    part: Expr, rest: Expr, variables: tuple[Symbol, ...], low: Array, high: Array, axes: Array
+) -> Array:
+    """For each box the axis whose two halves have the lowest bounds; the given one of equals.
+
+    At a kink an elasticity is unbounded and tells nothing about which variable to cut.
+    """
+    best, chosen = np.full(axes.shape, np.inf), axes
+    for axis in range(len(variables)) if axes.size else ():
+        first, second = (
+            _shares(part, rest, variables, *half)[0] for half in halves(low, high, axis)
+        )
+        both = np.where(axes == axis, 1 - 1e-9, 1.0) * (first + second)
+        both = np.where(low[axis] < high[axis], both, np.inf)
+        chosen = np.where(both < best, axis, chosen)
+        best = np.minimum(best, both)
+    return chosen
+
+
 def _collapse(low: Array, high: Array, least: Array, most: Array) -> tuple[Array, Array]:
     """Monotone variables are put to the end at which the share is largest."""
     rising, falling = least >= 0, (most <= 0) & (least < 0)
     return np.where(rising, high, low), np.where(falling, low, high)
-
-
-def _split(low: Array, high: Array, least: Array, most: Array) -> tuple[Array, Array, Array]:
-    """Each box in two, along the variable that can move the share most, and whose halves they are.
-
-    A box that is a point stays one.
-    """
-    with np.errstate(divide="ignore", invalid="ignore"):
-        width = np.where(low > 0, np.log(high / low), np.where(high > low, 50.0, 0.0))
-    steepest = np.fmin(np.maximum(np.abs(least), np.abs(most)), _STEEP)
-    influence = np.nan_to_num(steepest * width, nan=0.0)
-    influence = np.where(high > low, influence + 1e-300, -1.0)
-    axis = influence.argmax(axis=0)
-    column = np.arange(low.shape[1])
-    a, b = low[axis, column], high[axis, column]
-    cut = np.where((a > 0) & (b > 4 * a), np.sqrt(a) * np.sqrt(b), (a + b) / 2)
-    point = ~(b > a)
-    lower_high, upper_low = high.copy(), low.copy()
-    lower_high[axis, column] = np.where(point, b, cut)
-    upper_low[axis, column] = np.where(point, a, cut)
-    lows = np.concatenate([low, upper_low[:, ~point]], axis=1)
-    highs = np.concatenate([lower_high, high[:, ~point]], axis=1)
-    return lows, highs, np.concatenate([column, column[~point]])
 
 
 def _down(value: Expr) -> float:

@@ -10,7 +10,7 @@ number, and stays it until the quotient passes the next one.
 from collections.abc import Iterator, Mapping
 from typing import Literal, TypeAlias, cast
 
-from sympy import Add, Expr, Function, Integer, S, Sum, Symbol
+from sympy import Add, Expr, Function, Integer, Mul, S, Sum, Symbol
 
 from lifesym.analysis.regions import Branch, Choice, Condition
 from lifesym.analysis.signs import compare, number_at, sign_at
@@ -74,12 +74,22 @@ class _Resolver:
             return self._written_out(expr)
         if isinstance(expr, Maximum | Minimum):
             return self._extremum(expr, 1 if isinstance(expr, Maximum) else -1)
+        if isinstance(expr, Mul) and self._vanishes(expr):
+            return S.Zero
         args = tuple(self.resolve(arg) for arg in expr.args)
         if isinstance(expr, Crossing):
             return self._index(expr, *args)
         if isinstance(expr, CeilDiv | FloorDiv):
             return self._step(expr.func(*args))
         return expr.func(*args)
+
+    def _vanishes(self, product: Expr) -> bool:
+        """Whether a factor is zero all over the region, so that the others' branches are not it.
+
+        As of the chunks beyond a window in a prompt that ends before: what binds them is no matter.
+        """
+        bent = [arg for arg in product.args if arg.has(*KINKED, *STEPPED)]
+        return len(bent) > 1 and any(self._at(arg) == 0 and self.resolve(arg) == 0 for arg in bent)
 
     def _written_out(self, expr: Sum) -> Expr:
         """A sum without a closed form, step by step: it holds for this number of steps alone."""
@@ -145,6 +155,8 @@ class _Resolver:
 
     def _sum_of_maxima(self, expr: SumMax) -> Expr:
         """One line where it is the larger at both ends of the sum, else both with their index."""
+        if self.resolve(expr.args[0]) == 0:
+            return S.Zero
         node = SumMax(*(self.resolve(arg) for arg in expr.args))
         if not isinstance(node, SumMax):
             return self.resolve(node)
@@ -196,7 +208,10 @@ class _Resolver:
         return Crossing(rises[0], (rises[1] - rises[0]) / (self._at(n) - 1), self._at(n))
 
     def _require(self, condition: Condition) -> None:
-        self.conditions[condition] = None
+        if (
+            condition.left.free_symbols or condition.right.free_symbols
+        ):  # true everywhere, as it is true here
+            self.conditions[condition] = None
 
     def _rise(self, expr: Expr) -> Expr:
         """The slope of a resolved argument in the direction asked for."""

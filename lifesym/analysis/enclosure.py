@@ -11,7 +11,7 @@ sections 6.2 and 6.4 (mean value form, monotonicity); the use of logarithmic coo
 """
 
 import numpy as np
-from sympy import Add, Expr, Mul, Pow, Symbol, log
+from sympy import Add, Expr, Mul, Pow, Rational, Symbol, log
 
 from lifesym.analysis.intervals import (
     ULPS,
@@ -21,12 +21,13 @@ from lifesym.analysis.intervals import (
     outwards,
     power,
     product,
+    rounded,
     sum_of_maxima,
     times,
     total,
 )
 from lifesym.errors import SymbolError
-from lifesym.nodes import Maximum, Minimum
+from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.sums import SumMax
 
 
@@ -40,7 +41,7 @@ def enclose(expr: Expr, variables: tuple[Symbol, ...], low: Array, high: Array) 
         high: their upper corners.
 
     Raises:
-        SymbolError: another symbol, or a node that has no enclosure (a rounded quotient, a sum).
+        SymbolError: another symbol, or a node that has no enclosure (a sum).
     """
     return _Walk(variables, low, high).enclose(expr)
 
@@ -78,6 +79,10 @@ class _Walk:
             return extremum([self.enclose(arg) for arg in expr.args], isinstance(expr, Maximum))
         if isinstance(expr, SumMax):
             return sum_of_maxima(*(self.enclose(arg) for arg in expr.args))
+        if isinstance(expr, CeilDiv | FloorDiv):
+            top, bottom = (self.enclose(arg) for arg in expr.args)
+            quotient = product(top, power(bottom, Rational(-1)))
+            return rounded(quotient, isinstance(expr, CeilDiv))
         raise SymbolError(
             f"no interval bounds are known for {expr.func.__name__}: bind its symbols"
         )

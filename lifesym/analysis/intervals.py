@@ -149,6 +149,15 @@ def extremum(parts: list[Enclosure], largest: bool) -> Enclosure:
     return Enclosure(low, high, least, most)
 
 
+def rounded(quotient: Enclosure, up: bool) -> Enclosure:
+    """Of a quotient rounded to a whole number: its steps go the way that the quotient goes."""
+    low, high = (np.ceil if up else np.floor)(np.stack([quotient.low, quotient.high]))
+    level = low == high
+    least = np.where(level | (quotient.least >= 0), 0.0, -np.inf)
+    most = np.where(level | (quotient.most <= 0), 0.0, np.inf)
+    return Enclosure(low, high, least, most)
+
+
 def sum_of_maxima(
     count: Enclosure, start: Enclosure, step: Enclosure, other: Enclosure, pace: Enclosure
 ) -> Enclosure:

@@ -95,6 +95,34 @@ def pieces(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Piece, ..
     return tuple(_joined(found))
 
 
+def cut_short(
+    exprs: Iterable[Expr], symbol: Symbol, low: Expr, high: Expr, steps: int | None = None
+) -> tuple[Expr, Expr]:
+    """The range, its end with the many steps moved until there are no more than so many.
+
+    They are as many as can be cut at, unless fewer are asked for.
+
+    >>> from lifesym.nodes import CeilDiv
+    >>> from lifesym.symbols import chunk, prompt
+    >>> cut_short([CeilDiv(prompt, 512)], prompt, S(1), S(131072))
+    (1, 65536)
+    >>> cut_short([CeilDiv(4096, chunk)], chunk, S(1), S(65536))
+    (32, 65536)
+    """
+    for node in _quotients(exprs, symbol):
+        quotient = node.args[0] / node.args[1]
+        first, last = (quotient.xreplace({symbol: end}) for end in (low, high))
+        if not (first.is_finite and last.is_finite):
+            continue
+        most = ceiling(min(first, last)) + (steps or _MOST_STEPS) - 1
+        beyond = roots(quotient - most, symbol, low, high)
+        if beyond and first < last:
+            high = floor(beyond[0].value)
+        elif beyond:
+            low = ceiling(beyond[-1].value)
+    return low, high
+
+
 def flats(exprs: Iterable[Expr], symbol: Symbol, low: Expr, high: Expr) -> Iterator[Flat]:
     """The stretches on which none of the formulas' rounded quotients steps, in order.
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sympy import Expr, Integer, S, Symbol, oo
+from sympy import Expr, Integer, S, Symbol, ceiling, floor, oo
 
 from lifesym import symbols as sym
 from lifesym.analysis.questions import Derived, Quantity, Values, formula, point_of, symbol_of
@@ -72,7 +72,7 @@ def tornado(
         quantity: a result or an expression.
         at: the point.
         ranges: the ends for each symbol, or one fraction by which every symbol of the formula goes
-            down and up (clipped to its range).
+            down and up (clipped to its range; sizes to the whole numbers at or beyond that).
 
     Raises:
         SymbolError: a symbol that the formula does not have, or a value missing or out of range.
@@ -84,10 +84,7 @@ def tornado(
         part = exact(ranges, "the fraction")
         if not 0 < part < 1:
             raise SymbolError(f"the fraction must be above 0 and below 1, not {ranges}")
-        ends = {
-            symbol: tuple(_clipped(symbol, value * factor) for factor in (1 - part, 1 + part))
-            for symbol, value in values.items()
-        }
+        ends = {symbol: _around(symbol, value, part) for symbol, value in values.items()}
     now = expr.xreplace(values).doit()
     bars = []
     for symbol, pair in ends.items():
@@ -130,6 +127,14 @@ def if_free(quantity: Quantity, at: Values) -> tuple[Freed, ...]:
         speedup = oo if left == 0 else now / left
         found.append(Freed(symbol=symbol, value=best, left=left, speedup=speedup))
     return tuple(sorted(found, key=lambda one: -one.speedup))
+
+
+def _around(symbol: Symbol, value: Expr, part: Expr) -> tuple[Expr, Expr]:
+    """The value less and plus a part of it: there is no batch of 1.1, so sizes are whole."""
+    low, high = value * (1 - part), value * (1 + part)
+    if TABLE[symbol].kind == "size":
+        low, high = floor(low), ceiling(high)
+    return _clipped(symbol, low), _clipped(symbol, high)
 
 
 def _clipped(symbol: Symbol, value: Expr) -> Expr:

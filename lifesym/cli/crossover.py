@@ -191,7 +191,7 @@ def _compare(
     from lifesym.symbols import resolve  # noqa: PLC0415 (SymPy)
 
     symbol = resolve(over)
-    ends = question.range_of(symbol, low, high)
+    ends = question.line_of(symbol, low, high, [bound(*side[1:], symbol) for side in sides])
     found = meetings(sides, symbol, ends)
     if plot is not None:
         from lifesym.plots import save, two_curves  # noqa: PLC0415 (Matplotlib)

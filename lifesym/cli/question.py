@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lifesym.cli.options import DEVICE, WORKLOAD, choice, size_option
+from lifesym.cli.output import note
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
@@ -117,6 +118,35 @@ class Asked:
             least = around / _AROUND if least is None or here else least
             most = most if most is not None else around * _AROUND
         return (least if low is None else low), (most if high is None else high)
+
+    def line_of(
+        self,
+        symbol: "Symbol",
+        low: float | None,
+        high: float | None,
+        sides: "Iterable[Expr]",
+        steps: int | None = None,
+    ) -> "tuple[Expr | float, Expr | float]":
+        """As `range_of`; an end that was not given is moved if rounded quotients step too often.
+
+        Args:
+            symbol: the symbol that varies.
+            low: the lower end, if one was given.
+            high: the upper end, if one was given.
+            sides: the formulas, in the symbol alone.
+            steps: the most steps, where fewer are wanted.
+        """
+        from lifesym.analysis.line import cut_short  # noqa: PLC0415 (SymPy)
+        from lifesym.symbols import TABLE, exact  # noqa: PLC0415
+
+        ends = self.range_of(symbol, low, high)
+        word = TABLE[symbol].word
+        whole = exact(ends[0], word), exact(ends[1], word)
+        cut = cut_short(sides, symbol, *whole, steps) if whole[0] < whole[1] else whole
+        first, last = (cut[0] if low is None else ends[0]), (cut[1] if high is None else ends[1])
+        if (first, last) != ends:
+            note(f"{word} goes from {first} to {last} here, as it takes many steps beyond")
+        return first, last
 
 
 def listed(text: str) -> list[str]:

@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from lifesym.analysis import Stretch
 
 _CELLS = 200
+_STEPS = 16  # of a rounded quotient, unless a range is given: each takes some rows of the table
 WIDE = 50  # the ratio of ends from which an axis is logarithmic, as in lifesym.plots.style
 
 
@@ -120,8 +121,9 @@ def stretches(
     from lifesym.analysis.questions import symbol_of  # noqa: PLC0415
 
     symbol = symbol_of(question.quantity, over)
-    ends = question.range_of(symbol, low, high)
     others = {other: value for other, value in question.point.items() if other != symbol}
+    expr = question.quantity.expr.xreplace(others)
+    ends = question.line_of(symbol, low, high, [expr], steps=_STEPS)
     return symbol, along(question.quantity, symbol, ends, others)
 
 
@@ -144,12 +146,12 @@ def _line(
         ]
         print_json(question.head(symbol) | {"over": symbol.name, "regimes": rows})
         return
-    body = []
+    body: list[list[str]] = []
     for one in found:
         counts = [len(one.regime.operators(r)) for r in ("compute", "memory", "dispatch")]
         changes = "; ".join(f"{name} {a} → {b}" for name, a, b in one.changes)
         ends = [f"{float(one.low):.6g}", f"{float(one.high):.6g}"]
-        body.append([changes or "(start)", *ends, *map(str, counts)])
+        body.append([changes or ("(step)" if body else "(start)"), *ends, *map(str, counts)])
     header = ["change", "from", "to", "compute", "memory", "dispatch"]
     table(f"{question.title}: operators bound by each, over {over}", header, body, right=5)
 
