@@ -43,6 +43,7 @@ LATENT: Json = BASE | {
 }
 V2 = LATENT | {"model_type": "deepseek_v2"}
 V3 = LATENT | {"model_type": "deepseek_v3"}
+PHIMOE = BASE | {"model_type": "phimoe", "num_local_experts": 4, "num_experts_per_tok": 2}
 KIMI = LATENT | {"model_type": "kimi_k2", "q_lora_rank": None, "n_shared_experts": 1}
 GLM = LATENT | {"model_type": "glm4_moe_lite"}
 GEMMA2 = GROUPED | {"model_type": "gemma2", "head_dim": 8, "sliding_window": 16}
@@ -290,6 +291,10 @@ REFUSED: list[tuple[Json, str]] = [
     (LLAMA | {"head_dim": 17}, "key 'head_dim': 17 is odd: rotary positions turn pairs"),
     (LLAMA | {"layer_types": ALTERNATE}, "key 'layer_types': a window is not modelled for 'llama'"),
     (GPTJ | {"rotary_dim": 3}, "3 is odd: rotary positions turn pairs"),
+    (V2 | {"num_key_value_heads": 4}, "key 'num_key_value_heads': 4, but latent attention has one"),
+    (GLM | {"num_attention_heads": 40}, "key 'num_key_value_heads': 20, but latent attention"),
+    (PHIMOE, "missing required field `num_key_value_heads`"),
+    (GEMMA4 | {"global_head_dim": 7}, "key 'global_head_dim': 7 is odd"),
     (V3 | {"qk_rope_head_dim": 5}, "5 is odd: rotary positions turn pairs"),
     ({"model_type": "mllama", "text_config": LLAMA}, "key 'model_type': 'mllama' around a 'text_c"),
     ({"model_type": "llama", "text_config": LLAMA}, "'llama' around a 'text_config' is not"),

@@ -47,7 +47,12 @@ class Heads(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def full_rotary(c: Gemma4Config, head_dim: int) -> int:
-    """Rotated elements of a head in full layers."""
+    """Rotated elements of a head in full layers: a part, of angles that are zero elsewhere.
+
+    Raises:
+        SpecError: the head itself has no pairs, as the code turns all of it.
+    """
+    refuse(head_dim % 2 == 1, f"key 'global_head_dim': {head_dim} is odd, and not turned in pairs")
     if c.rope_parameters is None:
         return rotated(head_dim, 0.25)
     rope = c.rope_parameters.get("full_attention", {})
