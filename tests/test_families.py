@@ -407,7 +407,7 @@ def test_a_config_file_is_named_after_its_folder(tmp_path: Path) -> None:
         ("{", "not JSON"),
         ("[]", "must hold a JSON object, not list"),
         ('{"model_type": "llama", "model_type": "gpt2"}', "key 'model_type' is given twice"),
-        ('{"x": NaN}', "NaN is not a number"),
+        ('{"x": NaN}', "'x': nan is not a number"),
         ("[" * 100_000, "nested too deeply"),
         ('{"x": ' + "9" * 5000 + "}", "a number too long"),
     ],
