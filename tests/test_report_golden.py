@@ -132,6 +132,7 @@ def test_everything_of_a_symbolic_family_fits_the_page(family: str, tmp_path: Pa
     )
     assert too_wide(source, tmp_path) == []
     narrow = equation(forecast.tpot, "latex", width=345)
+    narrow += operator_table(forecast.tpot.terms, "latex", width=345)
     head = source[: source.index(r"\section*")].replace("margin=2cm", "textwidth=345pt")
     assert too_wide(head + narrow + r"\end{document}", tmp_path) == []
 
