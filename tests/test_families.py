@@ -262,6 +262,11 @@ REFUSED: list[tuple[Json, str]] = [
         "key 'num_kv_heads': 3 does not divide num_attention_heads = 8",
     ),
     (FALCON | {"multi_query": False, "num_kv_heads": 2}, "key 'num_kv_heads': without multi_query"),
+    (
+        FALCON | {"new_decoder_architecture": True, "num_ln_in_parallel_attn": 3},
+        "key 'num_ln_in_parallel_attn': 3 is not 1 or 2",
+    ),
+    (GEMMA4 | {"per_layer_config": None}, "key 'per_layer_config': Expected `object`, got `null`"),
     (FALCON | {"num_ln_in_parallel_attn": 2}, "key 'num_ln_in_parallel_attn': 2 needs new_dec"),
     (GEMMA2 | {"use_bidirectional_attention": True}, "key 'use_bidirectional_attention'"),
     (GEMMA2 | {"num_key_value_heads": 3}, "key 'num_key_value_heads': 3 does not divide"),
