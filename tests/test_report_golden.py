@@ -15,7 +15,7 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.printing import latex, legend
 from lifesym.report import document, equation, legend_table, operator_table
-from lifesym.report.breaking import broken
+from lifesym.report.breaking import broken, width_of
 from lifesym.report.equations import rows
 from lifesym.symbols import TABLE
 
@@ -147,6 +147,14 @@ def test_broken_lines_are_the_formula(family: str) -> None:
             lines = broken(printed, room)
             assert all(line.count("{") == line.count("}") for line in lines)
             assert signs(" ".join(lines)) == signs(printed)
+
+
+def test_a_factor_after_a_long_fence_has_its_own_line() -> None:
+    """A windowed model's latency: counts of steps that are as long as what they multiply."""
+    model = ls.load_model("mistral-7b-v0.1")
+    result = ls.forecast(model, ls.Hardware.symbolic(), batch=sym.batch).latency
+    for row in rows(result):
+        assert max(map(width_of, broken(latex(row.value), 250))) <= 250
 
 
 def signs(text: str) -> list[str]:
