@@ -458,8 +458,12 @@ def test_lifting_takes_values_away() -> None:
     lifted = model.lift("layers", "hidden")
     assert {symbol.name for symbol in lifted.parameters.free_symbols} == {"layers", "hidden"}
     assert lifted.parameters.xreplace(dict(model.values)) == model.parameters
-    with pytest.raises(ValueError, match=r"llama-2-7b has no dimension 'window' to lift"):
-        model.lift("window")
+    assert lifted.lift("hidden") == lifted
+    for family in ("llama", "deepseek_v3"):
+        assert ls.Model.symbolic(family).lift("hidden", "layers") == ls.Model.symbolic(family)
+    for each in (model, ls.Model.symbolic("llama")):
+        with pytest.raises(ValueError, match=r" has no dimension 'window' to lift"):
+            each.lift("window")
 
 
 @pytest.mark.parametrize("family", FAMILIES)
