@@ -1,5 +1,6 @@
 """The one family of errors that bad input raises."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
@@ -35,10 +36,22 @@ def one_of(word: object, known: Iterable[str], what: str) -> None:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint ``; did you mean 'x'?`` for a misspelt name, or an empty string.
 
+    Case and the signs between words do not count, and a name of several of whose words one is
+    known is taken for it.
+
     >>> nearest("v10", ["v100", "a100"])
+    "; did you mean 'v100'?"
+    >>> nearest("Tesla V100", ["v100", "a100"])
     "; did you mean 'v100'?"
     >>> nearest("zzz", ["v100"])
     ''
     """
-    close = get_close_matches(name, list(known), n=1, cutoff=0.5)
-    return f"; did you mean {close[0]!r}?" if close else ""
+    plain = {_plain(each): each for each in known}
+    asked = _plain(name)
+    words = [word for word in asked.split("-") if word in plain]
+    close = words[-1:] or get_close_matches(asked, list(plain), n=1, cutoff=0.5)
+    return f"; did you mean {plain[close[0]]!r}?" if close else ""
+
+
+def _plain(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())

@@ -17,7 +17,8 @@ from sympy import Expr, sympify
 from lifesym.blocks import Attention, Block, LatentAttention
 from lifesym.errors import SpecError, nearest
 from lifesym.families import FAMILIES, MODEL_TYPES
-from lifesym.families.base import ALIASES, HARMLESS, SUBCONFIGS, Family
+from lifesym.families.base import Family
+from lifesym.families.keys import ALIASES, HARMLESS, SUBCONFIGS
 from lifesym.model import Model
 from lifesym.multimodal import unnest
 from lifesym.specs import convert, find, read_json

@@ -6,7 +6,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
-from sympy import Add, Expr, S, Symbol, sympify
+from sympy import Add, Basic, Expr, S, Symbol, sympify
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, Emitted
@@ -89,14 +89,14 @@ class Model:
         return replace(model, name=family, values={}, context_limit=None)
 
     def lift(self, *names: str | Symbol) -> Self:
-        """Turn the named dimensions back into symbols.
+        """Turn the named dimensions back into symbols; those that are symbols already stay so.
 
         Raises:
             SymbolError: a name that is not one of the model's dimensions.
         """
         symbols = {resolve(name) for name in names}
-        for symbol in symbols - set(self.values):
-            known = [each.name for each in self.values]
+        for symbol in symbols - set(self.values) - _symbols(self.sections):
+            known = sorted(each.name for each in {*self.values, *_symbols(self.sections)})
             raise SymbolError(
                 f"{self.name} has no dimension {symbol.name!r} to lift"
                 f"{nearest(symbol.name, known)} (it has {', '.join(known)})"
@@ -260,3 +260,11 @@ def _bind(node: Any, values: Mapping[Symbol, Expr]) -> Any:
         bound = {f.name: _bind(getattr(node, f.name), values) for f in fields(node) if f.init}
         return type(node)(**bound)
     return node
+
+
+def _symbols(part: object) -> set[Basic]:
+    """The symbols that the sizes in sections, blocks and what they hold are made of."""
+    if isinstance(part, Basic):
+        return set(part.free_symbols)
+    held = part if isinstance(part, tuple) else getattr(part, "__dict__", {}).values()
+    return {symbol for each in held for symbol in _symbols(each)}

@@ -5,9 +5,11 @@ Every failure is a `SpecError` of one line that names the file, the key and what
 
 import json
 import tomllib
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from decimal import Decimal
 from functools import cache
+from math import isfinite
 from pathlib import Path
 from typing import Any, TypeVar, get_args
 
@@ -78,18 +80,18 @@ def read_json(path: Path) -> dict[str, Any]:
         SpecError: unreadable, not JSON, or not an object.
     """
 
-    def unique(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-        keys = [key for key, _ in pairs]
-        for key in keys:
-            if keys.count(key) > 1:
-                raise SpecError(f"{path}: key {key!r} is given twice")
-        return dict(pairs)
-
-    def constant(word: str) -> Any:
-        raise SpecError(f"{path}: {word} is not a number that a config can hold")
+    def checked(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        made = dict(pairs)
+        if len(made) < len(pairs):
+            twice = next(key for key, times in Counter(k for k, _ in pairs).items() if times > 1)
+            raise SpecError(f"{path}: key {twice!r} is given twice")
+        for key, value in pairs:
+            for number in _infinite(value):
+                raise SpecError(f"{path}: key {key!r}: {number} is not a number that it can hold")
+        return made
 
     try:
-        data = json.loads(read_text(path), object_pairs_hook=unique, parse_constant=constant)
+        data = json.loads(read_text(path), object_pairs_hook=checked)
     except json.JSONDecodeError as error:
         raise SpecError(f"{path}: not JSON ({error.msg}, line {error.lineno})") from None
     except RecursionError:
@@ -101,6 +103,15 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(data, dict):
         raise SpecError(f"{path}: must hold a JSON object, not {type(data).__name__}")
     return data
+
+
+def _infinite(value: object) -> Iterator[float]:
+    """Numbers of a value or list that are not finite: NaN, infinities, or too large for a float."""
+    if isinstance(value, list):
+        for part in value:
+            yield from _infinite(part)
+    elif isinstance(value, float) and not isfinite(value):
+        yield value
 
 
 def read_toml(path: Path) -> dict[str, Any]:

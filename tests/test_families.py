@@ -43,6 +43,7 @@ LATENT: Json = BASE | {
 }
 V2 = LATENT | {"model_type": "deepseek_v2"}
 V3 = LATENT | {"model_type": "deepseek_v3"}
+PHIMOE = BASE | {"model_type": "phimoe", "num_local_experts": 4, "num_experts_per_tok": 2}
 KIMI = LATENT | {"model_type": "kimi_k2", "q_lora_rank": None, "n_shared_experts": 1}
 GLM = LATENT | {"model_type": "glm4_moe_lite"}
 GEMMA2 = GROUPED | {"model_type": "gemma2", "head_dim": 8, "sliding_window": 16}
@@ -261,6 +262,11 @@ REFUSED: list[tuple[Json, str]] = [
         "key 'num_kv_heads': 3 does not divide num_attention_heads = 8",
     ),
     (FALCON | {"multi_query": False, "num_kv_heads": 2}, "key 'num_kv_heads': without multi_query"),
+    (
+        FALCON | {"new_decoder_architecture": True, "num_ln_in_parallel_attn": 3},
+        "key 'num_ln_in_parallel_attn': 3 is not 1 or 2",
+    ),
+    (GEMMA4 | {"per_layer_config": None}, "key 'per_layer_config': Expected `object`, got `null`"),
     (FALCON | {"num_ln_in_parallel_attn": 2}, "key 'num_ln_in_parallel_attn': 2 needs new_dec"),
     (GEMMA2 | {"use_bidirectional_attention": True}, "key 'use_bidirectional_attention'"),
     (GEMMA2 | {"num_key_value_heads": 3}, "key 'num_key_value_heads': 3 does not divide"),
@@ -290,6 +296,10 @@ REFUSED: list[tuple[Json, str]] = [
     (LLAMA | {"head_dim": 17}, "key 'head_dim': 17 is odd: rotary positions turn pairs"),
     (LLAMA | {"layer_types": ALTERNATE}, "key 'layer_types': a window is not modelled for 'llama'"),
     (GPTJ | {"rotary_dim": 3}, "3 is odd: rotary positions turn pairs"),
+    (V2 | {"num_key_value_heads": 4}, "key 'num_key_value_heads': 4, but latent attention has one"),
+    (GLM | {"num_attention_heads": 40}, "key 'num_key_value_heads': 20, but latent attention"),
+    (PHIMOE, "missing required field `num_key_value_heads`"),
+    (GEMMA4 | {"global_head_dim": 7}, "key 'global_head_dim': 7 is odd"),
     (V3 | {"qk_rope_head_dim": 5}, "5 is odd: rotary positions turn pairs"),
     (BASE | {"model_type": "hunyuan_v1_dense", "use_cla": True}, "key 'use_cla': layers that"),
     (BASE | {"model_type": "hunyuan_v1_dense", "use_qk_norm": False}, "'use_qk_norm': false"),
@@ -408,7 +418,7 @@ def test_a_config_file_is_named_after_its_folder(tmp_path: Path) -> None:
         ("{", "not JSON"),
         ("[]", "must hold a JSON object, not list"),
         ('{"model_type": "llama", "model_type": "gpt2"}', "key 'model_type' is given twice"),
-        ('{"x": NaN}', "NaN is not a number"),
+        ('{"x": NaN}', "'x': nan is not a number"),
         ("[" * 100_000, "nested too deeply"),
         ('{"x": ' + "9" * 5000 + "}", "a number too long"),
     ],
@@ -456,8 +466,12 @@ def test_lifting_takes_values_away() -> None:
     lifted = model.lift("layers", "hidden")
     assert {symbol.name for symbol in lifted.parameters.free_symbols} == {"layers", "hidden"}
     assert lifted.parameters.xreplace(dict(model.values)) == model.parameters
-    with pytest.raises(ValueError, match=r"llama-2-7b has no dimension 'window' to lift"):
-        model.lift("window")
+    assert lifted.lift("hidden") == lifted
+    for family in ("llama", "deepseek_v3"):
+        assert ls.Model.symbolic(family).lift("hidden", "layers") == ls.Model.symbolic(family)
+    for each in (model, ls.Model.symbolic("llama")):
+        with pytest.raises(ValueError, match=r" has no dimension 'window' to lift"):
+            each.lift("window")
 
 
 @pytest.mark.parametrize("family", FAMILIES)

@@ -15,7 +15,7 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.printing import latex, legend
 from lifesym.report import document, equation, legend_table, operator_table
-from lifesym.report.breaking import broken
+from lifesym.report.breaking import broken, width_of
 from lifesym.report.equations import rows
 from lifesym.symbols import TABLE
 
@@ -132,6 +132,7 @@ def test_everything_of_a_symbolic_family_fits_the_page(family: str, tmp_path: Pa
     )
     assert too_wide(source, tmp_path) == []
     narrow = equation(forecast.tpot, "latex", width=345)
+    narrow += operator_table(forecast.tpot.terms, "latex", width=345)
     head = source[: source.index(r"\section*")].replace("margin=2cm", "textwidth=345pt")
     assert too_wide(head + narrow + r"\end{document}", tmp_path) == []
 
@@ -146,6 +147,14 @@ def test_broken_lines_are_the_formula(family: str) -> None:
             lines = broken(printed, room)
             assert all(line.count("{") == line.count("}") for line in lines)
             assert signs(" ".join(lines)) == signs(printed)
+
+
+def test_a_factor_after_a_long_fence_has_its_own_line() -> None:
+    """A windowed model's latency: counts of steps that are as long as what they multiply."""
+    model = ls.load_model("mistral-7b-v0.1")
+    result = ls.forecast(model, ls.Hardware.symbolic(), batch=sym.batch).latency
+    for row in rows(result):
+        assert max(map(width_of, broken(latex(row.value), 250))) <= 250
 
 
 def signs(text: str) -> list[str]:

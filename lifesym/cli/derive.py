@@ -21,6 +21,7 @@ from lifesym.cli.options import (
     size_option,
 )
 from lifesym.cli.output import print_json
+from lifesym.errors import SpecError
 
 if TYPE_CHECKING:
     from lifesym.cost import Cost
@@ -74,6 +75,12 @@ def derive(
         Literal["text", "latex", "markdown", "json"],
         choice("--format", "How to print it.", WORKLOAD),
     ] = "text",
+    width: Annotated[
+        int | None,
+        typer.Option(
+            metavar="POINTS", min=100, help="Of a line in LaTeX and Markdown: 345 is an article's."
+        ),
+    ] = None,
 ) -> None:
     """Derive the closed form of a metric, with a legend of its symbols.
 
@@ -88,13 +95,15 @@ def derive(
     from lifesym import symbols as sym  # noqa: PLC0415
     from lifesym.forecasting import choose_precision  # noqa: PLC0415
 
+    if width is not None and format not in ("latex", "markdown"):
+        raise SpecError(f"--width does nothing to --format {format}")
     loaded = ls.Model.symbolic(model) if symbolic else ls.load_model(model)
     loaded = loaded.lift(*(name.strip() for name in lift.split(",") if name.strip()))
     hardware = ls.Hardware.symbolic() if on == "symbolic" else ls.load_hardware(on)
     if "decoder" not in loaded.kind and metric in (*_COSTS, "parameters"):
         formats = choose_precision(hardware, weights, activations, kv)
         passed = loaded.forward(sym.batch if batch is None else batch, sym.new)
-        _print(_pass_result(loaded, passed.cost_at(formats), metric), metric, format)
+        _print(_pass_result(loaded, passed.cost_at(formats), metric), metric, format, width)
         return
     derived = ls.forecast(
         loaded,
@@ -112,7 +121,7 @@ def derive(
         causal=causal,
         routing=routing,
     )
-    _print(_result(derived, metric), metric, format)
+    _print(_result(derived, metric), metric, format, width)
 
 
 def _pass_result(model: "Model", cost: "Cost", metric: Metric) -> "Result":
@@ -150,8 +159,9 @@ def _result(derived: "Forecast", metric: Metric) -> "Result":
     return Result(name=metric, unit="byte", expr=expr)
 
 
-def _print(result: "Result", metric: str, fmt: Any) -> None:
+def _print(result: "Result", metric: str, fmt: Any, width: int | None) -> None:
     from lifesym.report import equation, function_table, legend_table  # noqa: PLC0415
+    from lifesym.report.breaking import TEXT_WIDTH  # noqa: PLC0415
 
     rows = result.legend()
     if fmt == "json":
@@ -168,7 +178,7 @@ def _print(result: "Result", metric: str, fmt: Any) -> None:
         data = {"metric": metric, "unit": result.unit, "expr": str(result.expr)}
         print_json(data | {"latex": result.latex(), "legend": legend})
         return
-    typer.echo(equation(result, fmt))
+    typer.echo(equation(result, fmt, width or TEXT_WIDTH))
     if rows:
         typer.echo("\n" + legend_table(rows, fmt))
     functions = function_table(result.expr) if fmt == "text" else ""

@@ -34,6 +34,7 @@ class DeepseekConfig(Config, kw_only=True):
     vocab_size: Count
     n_routed_experts: Count
     num_experts_per_tok: Count
+    num_key_value_heads: Count | None = None
     kv_lora_rank: Count
     qk_nope_head_dim: Count
     qk_rope_head_dim: Count
@@ -64,6 +65,7 @@ class DeepseekV2Config(KimiConfig, kw_only=True):
 class DeepseekV3Config(KimiConfig, kw_only=True):
     """Three dense layers unless told otherwise."""
 
+    num_key_value_heads: Count | None = 128
     q_lora_rank: Count | None = 1536
     n_shared_experts: Few | None = 1
     first_k_dense_replace: Few = 3
@@ -72,6 +74,7 @@ class DeepseekV3Config(KimiConfig, kw_only=True):
 class GlmConfig(DeepseekConfig, kw_only=True):
     """Dense layers are listed, or else it is the first one, whatever the config says besides."""
 
+    num_key_value_heads: Count = 20
     q_lora_rank: Count | None = 768
     n_shared_experts: Few | None = 1
     mlp_layer_types: list[Literal["dense", "sparse"]] | None = None
@@ -95,6 +98,13 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
     """
     refuse(c.moe_layer_freq != 1, "key 'moe_layer_freq': only 1 is modelled")
     refuse(c.mlp_bias, "key 'mlp_bias': true is not modelled")
+    heads = c.num_attention_heads
+    kv_heads = c.num_key_value_heads or heads
+    refuse(  # the classes repeat heads as if they were grouped, and then fail
+        heads // kv_heads > 1,
+        f"key 'num_key_value_heads': {kv_heads}, but latent attention has one for each of the"
+        f" {heads} heads",
+    )
     refuse(
         c.num_experts_per_tok > c.n_routed_experts,
         f"key 'num_experts_per_tok': {c.num_experts_per_tok} of {c.n_routed_experts} experts",
@@ -130,7 +140,7 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
     sections, counts = expert_sections(dense, *layers)
     sizes = numbers(
         hidden=c.hidden_size,
-        heads=c.num_attention_heads,
+        heads=heads,
         q_rank=c.q_lora_rank,
         kv_rank=c.kv_lora_rank,
         nope_dim=c.qk_nope_head_dim,
@@ -148,7 +158,7 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
 
 
 _IGNORED = """
-    aux_loss_alpha ep_size head_dim n_group norm_topk_prob num_key_value_heads
+    aux_loss_alpha ep_size head_dim n_group norm_topk_prob
     num_nextn_predict_layers qk_head_dim rope_interleave routed_scaling_factor scoring_func seq_aux
     topk_group topk_method
 """

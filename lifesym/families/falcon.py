@@ -42,6 +42,10 @@ def falcon(c: FalconConfig, name: str) -> Model:
     heads = c.num_attention_heads
     if c.new_decoder_architecture:
         kv_heads = c.num_kv_heads or heads
+        refuse(
+            c.num_ln_in_parallel_attn not in (None, 1, 2),
+            f"key 'num_ln_in_parallel_attn': {c.num_ln_in_parallel_attn} is not 1 or 2",
+        )
     else:
         kv_heads = 1 if c.multi_query else c.num_kv_heads or heads
         refuse(

@@ -3,6 +3,7 @@
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from lifesym.families.base import Config, Count, Whole, layer_kinds, refuse, rotated
 
@@ -26,7 +27,7 @@ class Gemma4Config(Config, kw_only=True):
     sliding_window: Count = 512
     layer_types: list[str] | None = None
     rope_parameters: dict[str, Any] | None = None
-    per_layer_config: dict[str, dict[str, Any]] | None = None
+    per_layer_config: dict[str, dict[str, Any]] | UnsetType = UNSET
     hidden_size_per_layer_input: Whole = 256
     vocab_size_per_layer_input: Count = 262144
     num_kv_shared_layers: Whole = 0
@@ -47,7 +48,12 @@ class Heads(msgspec.Struct, kw_only=True, frozen=True):
 
 
 def full_rotary(c: Gemma4Config, head_dim: int) -> int:
-    """Rotated elements of a head in full layers."""
+    """Rotated elements of a head in full layers: a part, of angles that are zero elsewhere.
+
+    Raises:
+        SpecError: the head itself has no pairs, as the code turns all of it.
+    """
+    refuse(head_dim % 2 == 1, f"key 'global_head_dim': {head_dim} is odd, and not turned in pairs")
     if c.rope_parameters is None:
         return rotated(head_dim, 0.25)
     rope = c.rope_parameters.get("full_attention", {})
@@ -71,7 +77,7 @@ def heads_of(c: Gemma4Config, kinds: list[bool]) -> dict[bool, Heads]:
     of full layers are not read. Positions are one table a kind, so a kind is alike throughout.
     """
     usual = Heads(head_dim=c.head_dim, num_key_value_heads=c.num_key_value_heads)
-    if c.per_layer_config is None:
+    if c.per_layer_config is UNSET:
         full_kv = c.num_global_key_value_heads if c.attention_k_eq_v else None
         full = Heads(
             head_dim=c.global_head_dim, num_key_value_heads=full_kv or c.num_key_value_heads

@@ -133,7 +133,11 @@ def _opened(row: _Row, room: float) -> list[str]:
     widest = max(range(len(row.pieces)), key=lambda i: row.pieces[i].width)
     piece = row.pieces[widest]
     before = "".join(each.text for each in row.pieces[:widest])
-    after = "".join(each.text for each in row.pieces[widest + 1 :])
+    rest = widest + 1
+    while rest < len(row.pieces) and row.pieces[rest].text.startswith(("^", "_")):
+        rest += 1  # a script stays where it is
+    scripts = "".join(each.text for each in row.pieces[widest + 1 : rest])
+    tail = _Row(row.pieces[rest:])
     if isinstance(piece, _Fraction):
         body, opening, closing = piece.numerator, "", ""
         if len(body.split("+", "-")) > 1:
@@ -147,8 +151,12 @@ def _opened(row: _Row, room: float) -> list[str]:
         factors = row.split("\\,")
         return list(_filled(factors, room)) if len(factors) > 1 else [row.text.strip()]
     inner = [f"\\quad {line}" for line in _lines(body, room - INDENT - _FENCE)]
-    inner[-1] += f" {closing}{after}".rstrip()
-    return [before.strip(), *inner]
+    inner[-1] += f" {closing}{scripts}".rstrip()
+    if not tail.pieces or width_of(inner[-1]) + tail.width <= room:
+        inner[-1] += tail.text.rstrip()
+        return [before.strip(), *inner]
+    following, *more = _lines(tail, room)
+    return [before.strip(), *inner, _continued(following), *more]
 
 
 def _parsed(text: str) -> _Row:

@@ -20,13 +20,17 @@ Cell = str | tuple[Expr, str]
 
 
 def operator_table(
-    source: Sequence[Term] | Trace, fmt: Format = "markdown", precision: Precision | None = None
+    source: Sequence[Term] | Trace,
+    fmt: Format = "markdown",
+    precision: Precision | None = None,
+    width: float = TEXT_WIDTH,
 ) -> str:
     """A row an operator: count, operations, bytes, and times where terms are given.
 
     Numbers are printed with units and expressions in the notation of the table. A trace is priced
     at ``precision`` (bf16 throughout unless given). In LaTeX, expressions are too wide for columns
-    of their own: a table with any is a ``longtable`` with one quantity a line, zeros left out.
+    of their own: a table with any is a ``longtable`` with one quantity a line, zeros left out,
+    and expressions broken into lines so that it is at most ``width`` points wide.
     """
     if isinstance(source, Trace):
         units = {"count": "", "operations": "FLOP", "bytes": "byte"}
@@ -43,7 +47,7 @@ def operator_table(
             body.append([term.section, term.name, *work, *times])
     cells = (cell for row in body for cell in row)
     if fmt == "latex" and any(not isinstance(cell, str) and cell[0].free_symbols for cell in cells):
-        return _long(header[2:], body)
+        return _long(header[2:], body, width - _MARGIN)
     shown = [[_cell(cell, fmt) for cell in row] for row in body]
     return layout(header, shown, fmt, right=len(header) - 2)
 
@@ -153,7 +157,7 @@ _STRUT = r"\rule[-2.9ex]{0pt}{7ex}"
 """Height of a line with a fraction: rows of a table touch otherwise."""
 
 
-def _long(quantities: Sequence[str], body: Sequence[Sequence[Cell]]) -> str:
+def _long(quantities: Sequence[str], body: Sequence[Sequence[Cell]], room: float) -> str:
     """A long table: a heading for each section, operators, and a line for each quantity of one."""
     lines = ["\\begin{longtable}[l]{@{}lll@{}}", "\\toprule"]
     lines += ["operator & quantity & expression \\\\", "\\midrule", "\\endhead"]
@@ -166,16 +170,15 @@ def _long(quantities: Sequence[str], body: Sequence[Sequence[Cell]]) -> str:
         label = _cell(name, "latex")
         for word, cell in zip(quantities, cells, strict=True):
             if isinstance(cell, str) or cell[0] != 0:
-                lines.append(f"{label} & {word} & {_stacked(cell)} \\\\")
+                lines.append(f"{label} & {word} & {_stacked(cell, room)} \\\\")
                 label = ""
     return "\n".join([*lines, "\\end{longtable}"])
 
 
-def _stacked(cell: Cell) -> str:
-    """A cell whose expression may take several lines."""
+def _stacked(cell: Cell, room: float) -> str:
+    """A cell whose expression takes several lines where it is wider than the room."""
     if isinstance(cell, str) or cell[0].is_number:
         return _cell(cell, "latex")
-    room = TEXT_WIDTH - _MARGIN
     parts = [
         f"\\displaystyle {part}{_STRUT if 'frac' in part else ''}"
         for part in broken(latex(cell[0]), room)
