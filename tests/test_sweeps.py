@@ -220,6 +220,7 @@ def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> Non
         "export", "gpt2", "--on", "v100", "--args", "prompt,chunk", "--metric", "ttft", "--to", "js"
     )
     assert "function ttft(prompt, chunk)" in chunked.stdout
+    assert "ttft of gpt2 on NVIDIA V100 SXM2 16GB, in s, with batch 1." in chunked.stdout
     symbolic = run("export", "gpt2", "--on", "symbolic", "--args", "past", "--to", "js")
     assert "depends on" in symbolic.stderr
     assert symbolic.returncode == 2
