@@ -16,6 +16,8 @@ from sympy import Expr, Integer
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.codegen.grid import sample
+from lifesym.codegen.intervals import bounds
+from lifesym.codegen.program import Op, Program
 from lifesym.codegen.proof import Slopes, proof
 from lifesym.codegen.ranges import Box
 from lifesym.codegen.table_error import fixed_error, fixed_shift
@@ -153,6 +155,25 @@ def test_jumps_are_within_the_certificate_at_every_whole_number(k: int, error: f
     every = np.arange(ends[0], ends[1] + 1)
     found = np.abs(table(every) / ls.compile(expr, ["prompt"])(every) - 1).max()
     assert found <= table.error <= error
+
+
+def test_intervals_of_products_and_quotients_are_their_corners() -> None:
+    """Whatever is known of the signs: nothing is left out, and nothing but rounding is added."""
+    rng = np.random.default_rng(5)
+    one, other = np.sort(rng.uniform(-3, 3, (2, 2, 500)), axis=1)
+    for signs in ((1, 1), (1, 0), (0, 1), (0, 0)):
+        ends = [abs(x) if s else x for x, s in zip((one, other), signs, strict=True)]
+        (a, b), (c, d) = (np.sort(x, axis=0) for x in ends)
+        for kind in ("mul", "div") if signs[1] else ("mul",):
+            args = [Op("arg", value=i) for i in (0, 1)]
+            program = Program((sym.past, sym.batch), (*args, Op(kind, (0, 1))), (2,))
+            ((low, high),) = bounds(program, [a, c], [b, d])
+            corners = [x * y if kind == "mul" else x / y for x in (a, b) for y in (c, d)]
+            least, most = np.min(corners, axis=0), np.max(corners, axis=0)
+            assert np.all(low <= least)
+            assert np.allclose(low, least, rtol=1e-15, atol=0)
+            assert np.all(high >= most)
+            assert np.allclose(high, most, rtol=1e-15, atol=0)
 
 
 def test_slopes_do_not_prove_what_jumps() -> None:
