@@ -190,6 +190,13 @@ def test_a_full_disk_is_one_line(run: CommandLine, monkeypatch: pytest.MonkeyPat
         sweeps.write(data, Path("sweep.nc"))
 
 
+def test_help_shows_ranges_as_they_are_typed(run: CommandLine) -> None:
+    """Not as emoji, which Rich makes of a letter between two colons."""
+    shown = run("sweep", "--help").stdout
+    assert "1:4096:50 is 50 values" in " ".join(shown.split())
+    assert max(shown) < "\N{NEGATIVE SQUARED LATIN CAPITAL LETTER A}"
+
+
 def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> None:
     base = ["export", "tinyllama-1.1b", "--on", "v100", "--args", "past,batch"]
     ranges = ["--range", "past=0:2048", "--range", "batch=1:8"]
