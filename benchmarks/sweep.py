@@ -72,18 +72,21 @@ def main() -> None:
     points = side**3
     f, data = dataset(side)
     rng = np.random.default_rng(0)
-    index = rng.integers(0, side, (3, 200))
+    index = rng.integers(0, side, (3, 20))
     plain = ls.compile(f.tpot, [sym.past, sym.batch, sym.bandwidth])
     axes = [data[name].values for name in ("past", "batch", "bandwidth")]
-    for i, j, k in index.T[:20]:
+    for i, j, k in index.T:
         lazy = float(data.step[i, j, k].compute())
         assert abs(lazy / float(plain(axes[0][i], axes[1][j], axes[2][k])) - 1) < 1e-12
     print(f"{points:,} points; a sample of chunks equals plain values")
-    runs = {workers: timed(workers, side) for workers in (1, 2)}
+    # They take turns, and the shorter of two counts: other programs slow now one, now the other.
+    tried = [(workers, timed(workers, side)) for workers in (1, 2, 1, 2)]
+    runs = {w: min((r for k, r in tried if k == w), key=lambda r: r.seconds) for w in (1, 2)}
     one, two = runs[1], runs[2]
-    assert abs(one.mean / two.mean - 1) < 1e-12
+    assert all(abs(run.mean / one.mean - 1) < 1e-12 for _, run in tried)
     for workers, run in runs.items():
-        speed, memory = points / run.seconds / 1e6, run.peak / 2**20
+        speed = points / run.seconds / 1e6
+        memory = max(each.peak for k, each in tried if k == workers) / 2**20
         print(
             f"{workers} workers  {run.seconds:6.1f} s   {speed:7.1f} M points/s   "
             f"busiest core {run.busiest:5.1f} s   {memory:.0f} MiB"

@@ -38,7 +38,7 @@ def library(folder: Path, functions: dict[str, Function]) -> Any:
 
 def run(made: Any, name: str, columns: Any, real: str) -> np.ndarray:
     """What a function of a library gives at some points."""
-    kind = {"double": np.float64, "float": np.float32}[real]
+    kind = {"double": np.float64, "float": np.float32, "uint32_t": np.uint32}[real]
     arrays = [np.ascontiguousarray(column, kind) for column in columns]
     out = np.empty(arrays[0].size, kind)
     addresses = [array.ctypes.data for array in (*arrays, out)]

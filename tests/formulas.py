@@ -101,15 +101,17 @@ def points(name: str) -> tuple[np.ndarray, ...]:
 
 @cache
 def exact(name: str) -> tuple[np.ndarray, np.ndarray]:
-    """The exact values, by a walk over the expression itself, as sums of two doubles.
+    """The exact values at the points of a formula."""
+    expr, box = formula(name)
+    return exactly(expr, dict(zip(box, points(name), strict=True)))
+
+
+def exactly(expr: Expr, at: dict[Symbol, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Exact values at whole numbers, by a walk over the expression, as sums of two doubles.
 
     The first is the nearest double, the second what is left: together they are off by 2**-106.
     """
-    expr, box = formula(name)
-    values = {
-        s: (np.array([int(n) for n in column], dtype=object), 1)
-        for s, column in zip(box, points(name), strict=True)
-    }
+    values = {s: (np.array([int(n) for n in column], dtype=object), 1) for s, column in at.items()}
     above, below = _walk(expr, values, {})
     above, below = np.broadcast_arrays(above, np.asarray(below, dtype=object))
     nearest = np.array([n / d for n, d in zip(above, below, strict=True)])

@@ -190,6 +190,13 @@ def test_a_full_disk_is_one_line(run: CommandLine, monkeypatch: pytest.MonkeyPat
         sweeps.write(data, Path("sweep.nc"))
 
 
+def test_help_shows_ranges_as_they_are_typed(run: CommandLine) -> None:
+    """Not as emoji, which Rich makes of a letter between two colons."""
+    shown = run("sweep", "--help").stdout
+    assert "1:4096:50 is 50 values" in " ".join(shown.split())
+    assert max(shown) < "\N{NEGATIVE SQUARED LATIN CAPITAL LETTER A}"
+
+
 def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> None:
     base = ["export", "tinyllama-1.1b", "--on", "v100", "--args", "past,batch"]
     ranges = ["--range", "past=0:2048", "--range", "batch=1:8"]
@@ -220,6 +227,7 @@ def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> Non
         "export", "gpt2", "--on", "v100", "--args", "prompt,chunk", "--metric", "ttft", "--to", "js"
     )
     assert "function ttft(prompt, chunk)" in chunked.stdout
+    assert "ttft of gpt2 on NVIDIA V100 SXM2 16GB, in s, with batch 1." in chunked.stdout
     symbolic = run("export", "gpt2", "--on", "symbolic", "--args", "past", "--to", "js")
     assert "depends on" in symbolic.stderr
     assert symbolic.returncode == 2

@@ -73,13 +73,15 @@ def export(
     given.setdefault("chunk", chunk)
     forecast = ls.forecast(ls.load_model(model), hardware, **given)
     step = metric == "tpot" and "past" in free
-    expr = METRICS["step" if step else metric](forecast).expr
+    result = METRICS["step" if step else metric](forecast)
     ranges = {key: _pair(value) for key, value in map(_named, range_ or [])}
     units = dict(map(_named, unit or []))
     if units and to not in _TABLES:
         raise SymbolError(f"units are of tables, not of {to}")
-    doc = f"{metric} of {forecast.model.name} on {hardware.name}, in SI units."
-    text = _text(ls, expr, symbols, to, name or metric, ranges, units, error, doc)
+    doc = f"{metric} of {forecast.model.name} on {hardware.name}, in {result.unit}"
+    chosen = [f"{key} {value}" for key, value in given.items() if value and key not in free]
+    doc += f", with {', '.join(chosen)}." if chosen else "."
+    text = _text(ls, result, symbols, to, name or metric, ranges, units, error, doc)
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -92,7 +94,7 @@ def export(
 
 def _text(
     ls: Any,
-    expr: Any,
+    result: Any,
     symbols: Any,
     to: To,
     name: str,
@@ -103,14 +105,14 @@ def _text(
 ) -> str:
     common: dict[str, Any] = {"name": name, "ranges": ranges, "doc": doc}
     if to in _TABLES:
-        table = ls.compile(expr, symbols, target="table", units=units, error=error, **common)
+        table = ls.compile(result, symbols, target="table", units=units, error=error, **common)
         return str(table.source(_TABLES[to]))
     if to in ("c", "float"):
         precision = "double" if to == "c" else "float"
-        return str(ls.compile(expr, symbols, target="c", precision=precision, **common))
+        return str(ls.compile(result, symbols, target="c", precision=precision, **common))
     if to == "js":
-        return str(ls.compile(expr, symbols, target="js", **common))
-    function = ls.compile(expr, symbols, target=to, **common)
+        return str(ls.compile(result, symbols, target="js", **common))
+    function = ls.compile(result, symbols, target=to, **common)
     return str(function.source)
 
 

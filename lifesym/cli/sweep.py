@@ -44,8 +44,8 @@ def sweep(
 ) -> None:
     """Forecast over devices, formats and ranges of sizes; write NetCDF or CSV.
 
-    MODEL may be several names, separated by commas. A:B:N is N values from A to B, rounded to
-    whole numbers. With --chunks the file is written while it is computed: it may be larger than
+    MODEL may be several names, separated by commas. 1:4096:50 is 50 values from 1 to 4096, rounded
+    to whole numbers. With --chunks the file is written while it is computed: it may be larger than
     memory, and the points may be computed by the workers of a Dask scheduler.
     """
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)

@@ -7,6 +7,7 @@ from typing import Any
 from sympy import Expr, Symbol
 
 from lifesym.errors import SymbolError, nearest
+from lifesym.results import Result
 from lifesym.symbols import TABLE, inside, resolve
 
 Ranges = Mapping[str | Symbol, tuple[float, float]]
@@ -19,6 +20,13 @@ def expression(quantity: Any) -> Expr:
     if not isinstance(expr, Expr):
         raise SymbolError(f"only expressions and results can be compiled, not {quantity!r}")
     return expr
+
+
+def meaning(quantity: Any) -> str:
+    """What a result is, with its unit; nothing of an expression or of several."""
+    if not isinstance(quantity, Result):
+        return ""
+    return f"{quantity.name}, in {quantity.unit}."
 
 
 def arguments(args: Sequence[str | Symbol], exprs: list[Expr]) -> tuple[Symbol, ...]:

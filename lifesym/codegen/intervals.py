@@ -36,12 +36,14 @@ def bounds(program: Program, lows: Sequence[Array], highs: Sequence[Array]) -> l
             value = np.float64(float(op.value or 0))
             found.append((np.nextafter(value, -np.inf), np.nextafter(value, np.inf)))
         else:
-            parts, known = [found[r] for r in op.reads], all(positive[r] for r in op.reads)
-            if known and op.kind in ("mul", "div"):
-                made = _positive_hull(op, *parts)
+            parts, signs = [found[r] for r in op.reads], [positive[r] for r in op.reads]
+            if op.kind == "mul" and any(signs):
+                made = _product(parts, signs)
+            elif op.kind == "div" and signs[1]:
+                made = _quotient(parts, positive=signs[0])
             else:
                 made = _apply(op, parts)
-            found.append(_widened(*made, known and op.kind in _KEEP))
+            found.append(_widened(*made, all(signs) and op.kind in _KEEP))
         positive.append(bool(np.min(found[i][0], initial=np.inf) >= 0))
         for r in op.reads:
             if last[r] == i and r not in program.outputs:
@@ -86,14 +88,22 @@ def _apply(op: Op, parts: list[Interval]) -> Interval:
     return rounding(low), rounding(high)
 
 
-def _positive_hull(op: Op, one: Interval, other: Interval) -> Interval:
-    """A product or quotient of what is not negative."""
-    (a, b), (c, d) = one, other
-    if op.kind == "mul":
+def _product(parts: list[Interval], positive: list[bool]) -> Interval:
+    """A product of two of which one is not negative: half of the corners, and often a quarter."""
+    (a, b), (c, d) = parts if positive[0] else reversed(parts)
+    if all(positive):
         return a * c, b * d
+    return np.minimum(a * c, b * c), np.maximum(a * d, b * d)
+
+
+def _quotient(parts: list[Interval], *, positive: bool) -> Interval:
+    """A quotient by what is not negative; what is divided may be known not to be either."""
+    (a, b), (c, d) = parts
     if np.any(c <= 0):
         raise SymbolError("a divisor can be zero in this box")
-    return a / d, b / c
+    if positive:
+        return a / d, b / c
+    return np.minimum(a / c, a / d), np.maximum(b / c, b / d)
 
 
 def _cross(a: Array, b: Array, c: Array, d: Array) -> Interval:

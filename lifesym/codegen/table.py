@@ -87,7 +87,7 @@ def build(
     box: Box,
     *,
     name: str,
-    doc: str = "",
+    doc: tuple[str, ...] = (),
     error: float = 0.01,
     units: Mapping[str | Symbol, float] | None = None,
 ) -> Table:
@@ -98,7 +98,7 @@ def build(
         symbols: its arguments.
         box: the range of each.
         name: of the function.
-        doc: a line on where the formula is from.
+        doc: lines on where the formula is from.
         error: the largest relative error allowed.
         units: units in which arguments are given, such as ``{"bandwidth": 1e9}``.
 
@@ -129,7 +129,7 @@ def build(
     bound = float(proved.errors(grid).max())
     if not bound <= goal:
         raise SymbolError("the error cannot be reached: the formula jumps, or is too steep")
-    lines = tuple(line for line in (doc, *_legend(symbols, box, scale)) if line)
+    lines = (*doc, *_legend(symbols, box, scale))
     made = Table(name, symbols, grid, bound, error, scale, lines)
     made = replace(made, error=bound + float_error(made))
     if made.error > error:
