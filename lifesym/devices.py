@@ -187,6 +187,7 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
     }
     return Hardware(
         name=spec.name,
+        file=where,
         kind=spec.kind,
         matrix=peaks["matrix"],
         vector=peaks["vector"],

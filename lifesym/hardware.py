@@ -37,6 +37,8 @@ class Hardware:
         byte_energy: energy of a byte moved, beyond static power.
         static_power: power drawn while running; a spec's TDP, which bounds energy from above.
         multiprocessors: blocks of a matrix product computed at once, if known.
+        sources: where the figures are from, by key.
+        file: the spec's file, which errors name; empty for a device that was built otherwise.
     """
 
     name: str
@@ -56,6 +58,7 @@ class Hardware:
     static_power: Expr | None = None
     multiprocessors: Expr | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
+    file: str = field(default="", compare=False, repr=False)
 
     @classmethod
     def symbolic(cls) -> Self:
@@ -137,8 +140,9 @@ class Hardware:
         for engine in (self.matrix, self.vector):
             if compute.data_type in engine:
                 return engine[compute.data_type]
+        key = f"{self.file}: key 'peak.matrix.{compute.data_type}': " if self.file else ""
         raise SpecError(
-            f"{self.name} has no peak for {compute.data_type} (it has {self._types()}): "
+            f"{key}{self.name} has no peak for {compute.data_type} (it has {self._types()}): "
             "choose another format for the weights or activations"
         )
 

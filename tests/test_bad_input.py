@@ -181,7 +181,10 @@ FORECAST = ["forecast", "llama-2-7b", "--prompt", "8", "--generate", "2", "--on"
         (["specs", "llama-2-8b"], ["llama-2-8b"]),
         ([*FORECAST, "v10"], ["v10", "did you mean 'v100'"]),
         ([*FORECAST, "v100", "--weights", "bf16"], ["no peak for bf16", "fp16"]),
-        ([*FORECAST, "v100", "--activations", "fp8"], ["no peak for fp8"]),
+        (
+            [*FORECAST, "v100", "--activations", "fp8"],
+            ["v100-sxm2-16gb.toml: key 'peak.matrix.fp8'", "no peak for fp8"],
+        ),
         ([*FORECAST, "v100", "--memory-efficiency", "1.5"], ["memory_efficiency"]),
         ([*FORECAST, "v100", "--dispatch-time", "-1"], ["dispatch_time"]),
         ([*FORECAST, "v100", "--dispatch-time", "nan"], ["dispatch_time"]),
