@@ -36,8 +36,8 @@ def one_of(word: object, known: Iterable[str], what: str) -> None:
 def nearest(name: str, known: Iterable[str]) -> str:
     """A hint ``; did you mean 'x'?`` for a misspelt name, or an empty string.
 
-    Case and the signs between words do not count, and a name of several of whose words one is
-    known is taken for it.
+    Case and the signs between words do not count; where no name is close, a word of it that is a
+    name is taken for it.
 
     >>> nearest("v10", ["v100", "a100"])
     "; did you mean 'v100'?"
@@ -49,7 +49,11 @@ def nearest(name: str, known: Iterable[str]) -> str:
     plain = {_plain(each): each for each in known}
     asked = _plain(name)
     words = [word for word in asked.split("-") if word in plain]
-    close = words[-1:] or get_close_matches(asked, list(plain), n=1, cutoff=0.5)
+    close = (
+        get_close_matches(asked, list(plain), n=1, cutoff=0.8)
+        or words[-1:]
+        or get_close_matches(asked, list(plain), n=1, cutoff=0.5)
+    )
     return f"; did you mean {plain[close[0]]!r}?" if close else ""
 
 
