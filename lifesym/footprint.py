@@ -2,7 +2,7 @@
 
 from functools import cached_property
 
-from sympy import Add, Expr, S
+from sympy import Add, Expr
 
 from lifesym.levels import Level
 from lifesym.nodes import Maximum, Minimum
@@ -46,7 +46,7 @@ class Footprint(Passes):
 
     @cached_property
     def _weights(self) -> dict[str, Expr]:
-        return self.held(self.trace(S.One, S.Zero))
+        return self.held(self.one_token)
 
     def held(self, trace: Trace) -> dict[str, Expr]:
         """Bytes of a trace's weights by role that the device's own memory holds."""
@@ -60,7 +60,7 @@ class Footprint(Passes):
     def level_bytes(self, level: Level) -> Expr:
         """Bytes of weights and cache that another memory holds at the end."""
         held = level.share("kv") * self._whole_cache
-        for role, count in self.trace(S.One, S.Zero).weight_roles().items():
+        for role, count in self.one_token.weight_roles().items():
             share = level.share("experts" if role == "experts" else "weights")
             held += share * self.precision.weight_bytes(count, role)
         return held
@@ -83,7 +83,7 @@ class Footprint(Passes):
 
         An encoder-decoder also keeps keys and values of the encoder's output.
         """
-        trace = self.trace(S.One, S.Zero)
+        trace = self.one_token
         growing = self.precision.kv_bytes(self.local_batch * trace.cache_elements(tokens))
         if self.model.kind == "encoder-decoder":
             return growing + self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)

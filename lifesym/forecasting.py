@@ -179,7 +179,7 @@ def _check_roles(made: Forecast) -> None:
     skewed = bool(routing.probabilities) or routing.imbalance != 1
     if not asked and not skewed:
         return
-    known = made.trace(1, 0).weight_roles()
+    known = made.one_token.weight_roles()
     for role in sorted(asked - set(known)):
         raise SymbolError(
             f"{made.model.name} has no weights of role {role!r} (it has {', '.join(known)})"
@@ -189,7 +189,7 @@ def _check_roles(made: Forecast) -> None:
 
 
 def _check_level(made: Forecast, level: Level) -> None:
-    sparse = level.experts == 0 or "experts" in made.trace(1, 0).weight_roles()
+    sparse = level.experts == 0 or "experts" in made.one_token.weight_roles()
     if not sparse:
         raise SymbolError(f"{level.name}: {made.model.name} has no experts to offload")
     if level.capacity is None:

@@ -19,7 +19,7 @@ from lifesym.families.base import (
     rotated,
 )
 from lifesym.families.hybrid import attention, pruned
-from lifesym.families.mamba import Kernel, groups
+from lifesym.families.mamba import Kernel, groups, scan_heads
 from lifesym.families.mixed import mixed_sections
 from lifesym.families.moe import pre_norm_layer
 from lifesym.model import Model, Section
@@ -81,14 +81,7 @@ def head_scan(c: HeadScanConfig, inner: int | None = None, **options: Any) -> Ma
         head_dim not in ("auto", wide // heads),
         f"key 'mamba_d_head': {head_dim} should be {wide // heads}",
     )
-    return Mamba2(
-        hidden=sym.hidden,
-        heads=sym.scan_heads,
-        head_dim=sym.scan_dim,
-        groups=sym.scan_groups,
-        state=sym.state_size,
-        kernel=sym.conv_kernel,
-        chunk=sym.scan_chunk,
+    return scan_heads(
         activation=activation(c.hidden_act),
         conv_bias=c.mamba_conv_bias,
         bias=c.mamba_proj_bias,

@@ -1,6 +1,6 @@
 """Pure state-space models: mamba, falcon_mamba, mamba2. Their cost does not depend on the past."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
 
@@ -20,6 +20,20 @@ from lifesym.model import Model, Section
 
 Kernel = Annotated[int, msgspec.Meta(ge=2, le=2**10)]
 """Taps of a convolution: with one there is nothing to convolve."""
+
+
+def scan_heads(**options: Any) -> Mamba2:
+    """The mixer of Mamba-2 with every size a symbol."""
+    return Mamba2(
+        hidden=sym.hidden,
+        heads=sym.scan_heads,
+        head_dim=sym.scan_dim,
+        groups=sym.scan_groups,
+        state=sym.state_size,
+        kernel=sym.conv_kernel,
+        chunk=sym.scan_chunk,
+        **options,
+    )
 
 
 class StateSpaceConfig(Config, kw_only=True):
@@ -113,14 +127,7 @@ def mamba2(c: Mamba2Config, name: str) -> Model:
         f"keys 'num_heads', 'head_dim': {c.num_heads} x {c.head_dim} and 'intermediate_size'"
         f" must be expand x hidden_size = {wide}",
     )
-    mixer = Mamba2(
-        hidden=sym.hidden,
-        heads=sym.scan_heads,
-        head_dim=sym.scan_dim,
-        groups=sym.scan_groups,
-        state=sym.state_size,
-        kernel=sym.conv_kernel,
-        chunk=sym.scan_chunk,
+    mixer = scan_heads(
         activation=activation(c.hidden_act),
         conv_bias=c.use_conv_bias,
         bias=c.use_bias,

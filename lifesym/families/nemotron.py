@@ -3,7 +3,7 @@
 from sympy import Expr, Symbol
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Block, DecoderLayer, Mamba2, MoE, NormSpec
+from lifesym.blocks import MLP, Block, DecoderLayer, MoE, NormSpec
 from lifesym.families.base import (
     Config,
     Count,
@@ -16,7 +16,7 @@ from lifesym.families.base import (
     refuse,
 )
 from lifesym.families.hybrid import attention, pruned
-from lifesym.families.mamba import Kernel, groups
+from lifesym.families.mamba import Kernel, groups, scan_heads
 from lifesym.model import Model, Section
 
 
@@ -110,14 +110,7 @@ def _check(c: NemotronHConfig) -> None:
 def _mixers(c: NemotronHConfig) -> dict[str, tuple[str, Symbol | None, Block]]:
     """By kind: the section's label, the symbol of its layers (None: the rest), and the block."""
     function = activation(c.mlp_hidden_act)
-    mamba = Mamba2(
-        hidden=sym.hidden,
-        heads=sym.scan_heads,
-        head_dim=sym.scan_dim,
-        groups=sym.scan_groups,
-        state=sym.state_size,
-        kernel=sym.conv_kernel,
-        chunk=sym.scan_chunk,
+    mamba = scan_heads(
         activation=activation(c.mamba_hidden_act),
         conv_bias=c.use_conv_bias,
         bias=c.use_bias,

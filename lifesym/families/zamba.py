@@ -6,7 +6,6 @@ from lifesym.blocks import (
     Attention,
     DecoderLayer,
     Link,
-    Mamba2,
     NormSpec,
     SharedTransformer,
 )
@@ -21,7 +20,7 @@ from lifesym.families.base import (
     numbers,
     refuse,
 )
-from lifesym.families.mamba import Kernel, groups
+from lifesym.families.mamba import Kernel, groups, scan_heads
 from lifesym.model import Model, Section
 
 
@@ -115,14 +114,7 @@ def zamba2(c: Zamba2Config, name: str) -> Model:
     refuse(adapters and kv_heads != heads, "key 'num_key_value_heads': adapters need all heads")
     head_dim, scan_dim = _head_dims(c)
     norm = NormSpec(features=sym.hidden)
-    mixer = Mamba2(
-        hidden=sym.hidden,
-        heads=sym.scan_heads,
-        head_dim=sym.scan_dim,
-        groups=sym.scan_groups,
-        state=sym.state_size,
-        kernel=sym.conv_kernel,
-        chunk=sym.scan_chunk,
+    mixer = scan_heads(
         bias=c.add_bias_linear,
     )
     layer = DecoderLayer(hidden=sym.hidden, mixer=mixer, mlp=None, mixer_norm=norm)

@@ -111,7 +111,7 @@ class Pipeline:
         return tuple(times)
 
     def _held(self, f: Forecast, share: Expr, ends: dict[str, bool]) -> Expr:
-        sections = f.trace(S.One, S.Zero).group_by("section")
+        sections = f.one_token.group_by("section")
         held = share * self.microbatches * f.cache_bytes
         for label, trace in sections.items():
             held += _part(label, share, ends) * Add(*f.held(trace).values())
@@ -125,7 +125,7 @@ def _part(section: str, share: Expr, ends: dict[str, bool]) -> Expr:
 
 def tied_copy(f: Forecast) -> Expr:
     """Bytes of the embedding's matrix where a tied head is without the embedding."""
-    heads = (e.operator for e in f.trace(S.One, S.Zero) if isinstance(e.operator, LMHead))
+    heads = (e.operator for e in f.one_token if isinstance(e.operator, LMHead))
     counts = (head.hidden * head.vocab for head in heads if head.tied)
     return Add(*(f.held_bytes("tied_embedding", count) for count in counts))
 

@@ -63,7 +63,7 @@ class EqualStages:
     def memory(self) -> Result:
         """Bytes on the stage that holds most: its layers, their cache, and an end of the model."""
         f = self.forecast
-        sections = f.trace(S.One, S.Zero).group_by("section")
+        sections = f.one_token.group_by("section")
         held = {label: Add(*f.held(trace).values()) for label, trace in sections.items()}
         embed, head = held.pop("embed", S.Zero), held.pop("head", S.Zero)
         layers = (Add(*held.values()) + self.microbatches * f.cache_bytes) / self.stages
