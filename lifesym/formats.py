@@ -1,19 +1,54 @@
 """Number formats, and the precision of a forward pass: which role is stored in which format."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from typing import Self
 
 import msgspec
-from sympy import Add, Expr, Integer, S
+from sympy import Add, Expr, Integer, S, sympify
 
 from lifesym import symbols as sym
 from lifesym.cost import Cost, bytes_of
 from lifesym.errors import SpecError, nearest, one_of
+from lifesym.nodes import CeilDiv
 from lifesym.specs import convert, read_toml, root
 from lifesym.symbols import Number, Size, exact
+
+
+@dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """Learned values of one shape: matrices with one row an output, tables, or vectors.
+
+    Attributes:
+        role: what they are for: an operator's name, ``embedding``, ``vector`` ...
+        rows: outputs of a matrix, entries of a table; 1 for vectors.
+        columns: inputs of a matrix: values in a row, one after the other in memory.
+        count: how many there are of the shape.
+        part: ``gate``, ``up`` or ``down`` where a role has several matrices.
+    """
+
+    role: str
+    rows: Expr
+    columns: Expr
+    count: Expr = S.One
+    part: str = ""
+
+    @property
+    def elements(self) -> Expr:
+        """All of their values."""
+        return self.count * self.rows * self.columns
+
+    def times(self, count: Size) -> "Matrix":
+        """So many times as many of them."""
+        return replace(self, count=self.count * count)
+
+
+def vectors(elements: Size, role: str = "vector") -> tuple[Matrix, ...]:
+    """So many learned values in vectors; none where there are none."""
+    number = sympify(elements)
+    return () if number.is_zero else (Matrix(role=role, rows=S.One, columns=number),)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +56,9 @@ class Format:
     r"""How a number is stored: its bits, and the scale and zero point of its group.
 
     $b = \mathit{bits} + (\mathit{scale\_bits} + \mathit{zero\_bits}) / \mathit{group\_size}$
+
+    Scales that belong to rows or blocks of a matrix are counted where the matrix is known
+    (`bits_of`): $b\,n + \mathit{scale\_bits} \lceil r / r_b \rceil \lceil c / c_b \rceil$.
 
     Attributes:
         name: the name in ``specs/formats.toml``, or of your own.
@@ -30,6 +68,12 @@ class Format:
         zero_bits: bits of a group's zero point; 0 for symmetric formats.
         compute: the data type whose peak counts where activations have the format; the format's
             own name unless given.
+        block: rows and columns of a matrix that share a scale, None for all of them: ``(1, None)``
+            is a scale an output, ``(None, None)`` one a matrix; without it scales are those of
+            groups.
+        multiple: a row must be a multiple of so many values, or is stored in ``narrow``.
+        narrow: the format of rows that are not.
+        parts: formats of shares of the layers, in mixes that differ by layer.
         roles: other formats for single weight roles, in mixes such as Q4_K_M.
         native: hardware computes with it as stored; others are dequantized first, unless the
             activations have the same format.
@@ -42,6 +86,10 @@ class Format:
     zero_bits: Expr = S.Zero
     native: bool = False
     compute: str = ""
+    block: tuple[int | None, int | None] | None = None
+    multiple: int = 1
+    narrow: "Format | None" = None
+    parts: tuple[tuple[Expr, "Format"], ...] = ()
     roles: tuple[tuple[str, "Format"], ...] = ()
 
     def __post_init__(self) -> None:
@@ -64,6 +112,37 @@ class Format:
         if self.group_size.is_zero:
             return self.bits
         return self.bits + (self.scale_bits + self.zero_bits) / self.group_size
+
+    def bits_of(self, matrix: Matrix) -> Expr:
+        """Stored bits of matrices, the scales of their rows or blocks included.
+
+        >>> fp8 = Format(name="fp8", bits=8, scale_bits=32, block=(128, 128))
+        >>> fp8.bits_of(Matrix(role="attn_kv_a", rows=Integer(576), columns=Integer(7168)))
+        33040384
+        """
+        if self.parts:
+            return Add(*(share * part.bits_of(matrix) for share, part in self.parts))
+        if (narrow := self._narrowed(matrix)) is not None:
+            return narrow.bits_of(matrix)
+        bits = matrix.elements * self.bits_per_value
+        if self.block is None:
+            return bits
+        shape = zip((matrix.rows, matrix.columns), self.block, strict=True)
+        blocks = [S.One if size is None else CeilDiv(n, Integer(size)) for n, size in shape]
+        return bits + self.scale_bits * matrix.count * blocks[0] * blocks[1]
+
+    def dequant_ops_of(self, matrix: Matrix) -> Expr:
+        """Operations that turn the stored values of matrices into computed ones."""
+        if self.parts:
+            return Add(*(share * part.dequant_ops_of(matrix) for share, part in self.parts))
+        if (narrow := self._narrowed(matrix)) is not None:
+            return narrow.dequant_ops_of(matrix)
+        return matrix.elements * self.dequant_ops_per_value
+
+    def _narrowed(self, matrix: Matrix) -> "Format | None":
+        """What rows of another length than the format's are stored in; symbols are multiples."""
+        odd = matrix.columns.is_Integer and matrix.columns % self.multiple != 0
+        return self.narrow if odd else None
 
     @property
     def dequant_ops_per_value(self) -> Expr:
@@ -224,36 +303,43 @@ class Precision:
             weights=load_format(weights), activations=load_format(activations), kv=load_format(kv)
         )
 
-    def weight_format(self, role: str) -> Format:
+    def weight_format(self, role: str, part: str = "") -> Format:
         """The format of a weight; vectors and adapters stay unquantized, as all tools keep them."""
         overrides = dict(self.weights.roles) | dict(self.roles)
-        for name in (role, _LIKE.get(role)):
+        names = (f"{role}_{part}", role) if part else (role,)
+        for name in (*names, _LIKE.get(role)):
             if name in overrides:
                 return overrides[name]
         if self.weights.native or role not in UNQUANTIZED:
             return self.weights
         return self.activations
 
-    def weight_bytes(self, elements: Size, role: str) -> Expr:
-        """Bytes of so many weights of a role."""
-        return bytes_of(elements, self.weight_format(role).bits_per_value)
+    def weight_bytes(self, matrix: Matrix) -> Expr:
+        """Bytes of matrices in the format of their role."""
+        return bytes_of(S.One, self.weight_format(matrix.role, matrix.part).bits_of(matrix))
 
-    def dequant_ops(self, elements: Size, role: str) -> Expr:
-        """Operations to dequantize so many weights of a role; 0 where it is the compute format."""
-        stored = self.weight_format(role)
-        return S.Zero if stored == self.activations else elements * stored.dequant_ops_per_value
+    def dequant_ops(self, matrix: Matrix) -> Expr:
+        """Operations to dequantize matrices; 0 where their format is the compute format."""
+        stored = self.weight_format(matrix.role, matrix.part)
+        return S.Zero if stored == self.activations else stored.dequant_ops_of(matrix)
 
-    def read_weights(self, counts: Mapping[str, Expr]) -> Cost:
-        """The cost of reading weights, given by role, and of dequantizing them."""
-        total = Cost()
-        for role, count in counts.items():
-            ops = self.dequant_ops(count, role)
-            total += Cost(weight_bytes=self.weight_bytes(count, role), dequant_ops=ops)
+    def read_weights(self, matrices: Iterable[Matrix]) -> Cost:
+        """The cost of reading weights, and of dequantizing them.
+
+        What is dequantized by kernels of its own has one for all the matrices of a role.
+        """
+        total, apart = Cost(), set()
+        for matrix in matrices:
+            ops = self.dequant_ops(matrix)
+            total += Cost(weight_bytes=self.weight_bytes(matrix), dequant_ops=ops)
             if self.unfused_dequant and not ops.is_zero:
-                moved = self.activation_bytes(count)
+                moved = self.activation_bytes(matrix.elements)
                 total += Cost(
-                    activation_write_bytes=moved, activation_read_bytes=moved, dispatches=S.One
+                    activation_write_bytes=moved,
+                    activation_read_bytes=moved,
+                    dispatches=S.Zero if matrix.role in apart else S.One,
                 )
+                apart.add(matrix.role)
         return total
 
     def read_keys(self, elements: Size, *, cached: bool) -> Cost:

@@ -12,8 +12,9 @@ from lifesym import symbols as sym
 from lifesym.blocks import Block, Emitted
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
-from lifesym.formats import Format, Precision, load_format
+from lifesym.formats import Format, Matrix, Precision, load_format
 from lifesym.operators import HeadLinear, Linear, Routing
+from lifesym.operators.base import by_role
 from lifesym.operators.experts import RoutingKind
 from lifesym.symbols import Size, resolve, size
 from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
@@ -206,12 +207,12 @@ class Model:
     @cached_property
     def weight_roles(self) -> dict[str, Expr]:
         """Learned values by role (see `Trace.weight_roles`), the LM head's included."""
-        return self.roles_of("none" if self.kind == "bare encoder" else "all")
+        return by_role(self.matrices("none" if self.kind == "bare encoder" else "all"))
 
-    def roles_of(self, logits: Logits) -> dict[str, Expr]:
-        """Learned values by role of what a pass with such logits runs."""
+    def matrices(self, logits: Logits = "all") -> tuple[Matrix, ...]:
+        """Learned values by shape and role of what a pass with such logits runs."""
         step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)
-        return self._trace(step).weight_roles()
+        return self._trace(step).matrices()
 
     @property
     def parameters(self) -> Expr:
@@ -221,9 +222,8 @@ class Model:
     def weight_bytes(self, weights: str | Format = "bf16") -> Expr:
         """Bytes of all the weights in a format, tied and shared ones counted once."""
         precision = Precision.of(weights=weights)
-        return Add(
-            *(precision.weight_bytes(count, role) for role, count in self.weight_roles.items())
-        )
+        logits: Logits = "none" if self.kind == "bare encoder" else "all"
+        return Add(*(precision.weight_bytes(matrix) for matrix in self.matrices(logits)))
 
     def kv_bytes(
         self, tokens: Size, kv: str | Format = "bf16", batch: Size = 1, mla: MLA = "absorbed"

@@ -76,8 +76,8 @@ def count(
     cost = trace.cost_at(precision)
     totals = {name: whole(getattr(cost, name)) for name in _FIELDS}
     bare = "decoder" not in loaded.kind and logits == "none"
-    roles = loaded.roles_of("none") if bare else loaded.weight_roles
-    totals["parameters"] = sum(whole(count) for count in roles.values())
+    held = loaded.matrices("none" if bare else "all")
+    totals["parameters"] = sum(whole(matrix.elements) for matrix in held)
     totals["kv_bytes_per_token"] = whole(loaded.kv_bytes_per_token(precision.kv, mla))
     groups = trace.group_by("name")
     costs = {name: part.cost_at(precision) for name, part in groups.items()}

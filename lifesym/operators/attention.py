@@ -11,7 +11,7 @@ from typing import ClassVar, Self
 from sympy import Expr, Integer, S, sympify
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision, vectors
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Number, Size, exact
@@ -144,9 +144,9 @@ class Softmax(Operator):
     monotone: ClassVar[dict[str, Direction]] = {"elements": "+", "sinks": "+"}
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """The sinks."""
-        return {"vector": self.sinks}
+        return vectors(self.sinks)
 
     @property
     def parameters(self) -> Expr:
@@ -161,7 +161,7 @@ class Softmax(Operator):
             activation_read_bytes=traffic,
             activation_write_bytes=traffic,
             dispatches=Integer(1),
-        ) + precision.read_weights(self.weight_roles)
+        ) + precision.read_weights(self.matrices)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,7 +6,7 @@ from typing import ClassVar
 from sympy import Expr, Integer, S
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision, vectors
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
@@ -32,6 +32,7 @@ class Linear(Operator):
     out_features: Size
     bias: bool = False
     role: str = "linear"
+    part: str = ""
 
     family: ClassVar[str] = "linear"
     counted: ClassVar[str] = "2 FLOPs a multiply-add; bias one addition an output"
@@ -43,10 +44,12 @@ class Linear(Operator):
     }
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """The matrix under its role, the bias as ``vector``."""
-        roles = {self.role: self.in_features * self.out_features}
-        return roles | ({"vector": self.out_features} if self.bias else {})
+        matrix = Matrix(
+            role=self.role, part=self.part, rows=self.out_features, columns=self.in_features
+        )
+        return (matrix, *vectors(self.out_features if self.bias else 0))
 
     @property
     def parameters(self) -> Expr:
@@ -62,7 +65,7 @@ class Linear(Operator):
             activation_read_bytes=precision.activation_bytes(self.tokens * self.in_features),
             activation_write_bytes=precision.activation_bytes(self.tokens * self.out_features),
             dispatches=Integer(1),
-        ) + precision.read_weights(self.weight_roles)
+        ) + precision.read_weights(self.matrices)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -130,11 +133,10 @@ class LMHead(Operator):
     }
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """The matrix unless it is the embedding's, the bias, and what is spare."""
-        roles = {} if self.tied else {"lm_head": self.hidden * self.vocab}
-        vectors = (self.vocab if self.bias else S.Zero) + self.spare
-        return roles if vectors == 0 else roles | {"vector": vectors}
+        own = () if self.tied else (Matrix(role="lm_head", rows=self.vocab, columns=self.hidden),)
+        return (*own, *vectors((self.vocab if self.bias else S.Zero) + self.spare))
 
     @property
     def parameters(self) -> Expr:
@@ -184,9 +186,16 @@ class HeadLinear(Operator):
     }
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """The heads' matrices under their role."""
-        return {self.role: self.heads * self.in_features * self.out_features}
+        return (
+            Matrix(
+                role=self.role,
+                rows=self.out_features,
+                columns=self.in_features,
+                count=self.heads,
+            ),
+        )
 
     @property
     def parameters(self) -> Expr:
@@ -201,4 +210,4 @@ class HeadLinear(Operator):
             activation_read_bytes=precision.activation_bytes(rows * self.in_features),
             activation_write_bytes=precision.activation_bytes(rows * self.out_features),
             dispatches=Integer(1),
-        ) + precision.read_weights(self.weight_roles)
+        ) + precision.read_weights(self.matrices)

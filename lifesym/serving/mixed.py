@@ -9,7 +9,7 @@ prefill).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import add
@@ -20,7 +20,7 @@ from sympy import Add, Expr, S, sympify
 from lifesym import symbols as sym
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision
 from lifesym.inference import Forecast
 from lifesym.nodes import CeilDiv, Minimum
 from lifesym.operators import CausalConv, Operator
@@ -66,9 +66,9 @@ class Apart(Operator):
     monotone: ClassVar[dict[str, Direction]] = {}
 
     @property
-    def weight_roles(self) -> Mapping[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """The operator's, once."""
-        return self.parts[0].weight_roles
+        return self.parts[0].matrices
 
     @property
     def parameters(self) -> Expr:

@@ -7,11 +7,9 @@ Source: Hu et al., arXiv 2106.09685, section 4.1; batched adapters: S-LoRA, arXi
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sympy import Expr
-
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision
 from lifesym.operators import Linear
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
@@ -90,9 +88,9 @@ class AdapterLinear(Linear):
     accumulate: bool = False
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """Every copy's matrix: all are held, and each is read once."""
-        return {role: self.copies * count for role, count in super().weight_roles.items()}
+        return tuple(matrix.times(self.copies) for matrix in super().matrices)
 
     def cost(self, precision: Precision) -> Cost:
         """The product of every token with one of the matrices, and the sum."""
