@@ -206,6 +206,23 @@ def _shared(kinds: str | list[str], formats: Mapping[str, Format]) -> Format:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """The formats in which a model's files hold its weights, and say that it is run.
+
+    Attributes:
+        weights: of the weights, with other formats for single roles.
+        kv: of the KV cache, where the files say so.
+        compute: the data type that products are computed in, where it is not the activations'.
+        source: the file and key that say so, for the first line of an answer.
+    """
+
+    weights: Format
+    kv: Format | None = None
+    compute: Format | None = None
+    source: str = "the config"
+
+
 def shared_exponent(
     mantissa_bits: Number, exponent_bits: Number, group_size: Number, compute: str = "int8"
 ) -> Format:

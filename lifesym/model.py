@@ -12,7 +12,7 @@ from lifesym import symbols as sym
 from lifesym.blocks import Block, Emitted
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
-from lifesym.formats import Format, Matrix, Precision, load_format
+from lifesym.formats import Format, Matrix, Precision, Stored, load_format
 from lifesym.operators import HeadLinear, Linear, Routing
 from lifesym.operators.base import by_role
 from lifesym.operators.experts import RoutingKind
@@ -52,6 +52,7 @@ class Model:
         sections: blocks with their counts, in order.
         values: the value of every symbol that is not free.
         kind: what it is run as; an encoder computes whole sequences and keeps no cache.
+        stored: the formats of its files, where they say so.
         context_limit: rows of a learned position table: no longer sequence can be computed.
     """
 
@@ -61,6 +62,7 @@ class Model:
     values: Mapping[Symbol, int | Expr]
     context_limit: Size | None = None
     kind: Literal["decoder", "encoder", "bare encoder", "encoder-decoder"] = "decoder"
+    stored: Stored | None = None
 
     @classmethod
     def from_hf(cls, config: Mapping[str, Any] | str | Path, *, strict: bool = False) -> "Model":
