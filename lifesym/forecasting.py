@@ -18,6 +18,7 @@ from lifesym.nodes import Maximum
 from lifesym.operators import Routing
 from lifesym.operators.collective import Algorithm
 from lifesym.operators.experts import RoutingKind
+from lifesym.quantizer import fitted
 from lifesym.roofline import Overlap
 from lifesym.symbols import Size, exact, size
 from lifesym.trace import MLA, Causal
@@ -144,7 +145,7 @@ def forecast(
         model=model,
         hardware=hardware,
         precision=replace(
-            choose_precision(hardware, weights, activations, kv),
+            fitted(choose_precision(hardware, weights, activations, kv), model),
             roles={role: load_format(kind) for role, kind in (roles or {}).items()},
             unfused_dequant=unfused_dequant,
         ),

@@ -16,6 +16,7 @@ from lifesym.formats import Format, Matrix, Precision, Stored, load_format
 from lifesym.operators import HeadLinear, Linear, Routing
 from lifesym.operators.base import by_role
 from lifesym.operators.experts import RoutingKind
+from lifesym.quantizer import resolve as resolve_mix
 from lifesym.symbols import Size, resolve, size
 from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
 
@@ -209,12 +210,18 @@ class Model:
     @cached_property
     def weight_roles(self) -> dict[str, Expr]:
         """Learned values by role (see `Trace.weight_roles`), the LM head's included."""
-        return by_role(self.matrices("none" if self.kind == "bare encoder" else "all"))
+        return by_role(self.whole.matrices())
 
     def matrices(self, logits: Logits = "all") -> tuple[Matrix, ...]:
         """Learned values by shape and role of what a pass with such logits runs."""
         step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)
         return self._trace(step).matrices()
+
+    @cached_property
+    def whole(self) -> Trace:
+        """The operators of one token after none: every weight of the model is in one of them."""
+        logits: Logits = "none" if self.kind == "bare encoder" else "all"
+        return self._trace(ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits))
 
     @property
     def parameters(self) -> Expr:
@@ -222,10 +229,12 @@ class Model:
         return Add(*self.weight_roles.values())
 
     def weight_bytes(self, weights: str | Format = "bf16") -> Expr:
-        """Bytes of all the weights in a format, tied and shared ones counted once."""
-        precision = Precision.of(weights=weights)
-        logits: Logits = "none" if self.kind == "bare encoder" else "all"
-        return Add(*(precision.weight_bytes(matrix) for matrix in self.matrices(logits)))
+        """Bytes of all the weights in a format, tied and shared ones counted once.
+
+        A mix of a GGUF file is resolved for this model (see `lifesym.quantizer`).
+        """
+        precision = Precision.of(weights=resolve_mix(weights, self))
+        return Add(*(precision.weight_bytes(matrix) for matrix in self.whole.matrices()))
 
     def kv_bytes(
         self, tokens: Size, kv: str | Format = "bf16", batch: Size = 1, mla: MLA = "absorbed"

@@ -63,10 +63,11 @@ def count(
     """
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym.formats import Precision  # noqa: PLC0415
+    from lifesym.quantizer import fitted  # noqa: PLC0415
 
     given = ("bf16" if name is None else name for name in (weights, activations, kv))
-    precision = Precision.of(*given)
     loaded = ls.load_model(model)
+    precision = fitted(Precision.of(*given), loaded)
     if source is not None:
         loaded = loaded.with_source(source)
     elif loaded.kind == "encoder-decoder" and ls.symbols.source not in loaded.values:
