@@ -8,11 +8,13 @@ from hypothesis import given, note, settings
 from hypothesis import strategies as st
 from simulator import asked
 from simulator.configs import READERS, shape_of
+from simulator.clock import Machine
 from simulator.draws import Case, cases
 from simulator.families import MAKERS, configs
 from simulator.kernels import FIELDS
+from simulator.formats import Precision
 from simulator.options import Group, Options, RefusedError
-from simulator.passes import run
+from simulator.symbols import Symbols, symbols_of
 from simulator.workload import Load, Simulation
 from strategies import DENSE
 
@@ -21,6 +23,20 @@ from lifesym.errors import LifesymError
 
 PASSES = [(2, 5, "all"), (3, 9, "none")]
 """Passes that no forecast has, beside the prompt's and the first step's."""
+ONE = Fraction(1)
+NO_MACHINE = Machine(
+    matrix={},
+    vector={},
+    bandwidth=ONE,
+    compute_efficiency=ONE,
+    memory_efficiency=ONE,
+    dispatch_time=ONE,
+    links=(),
+    flop_energy=ONE,
+    byte_energy=ONE,
+    static_power=ONE,
+)
+"""For passes that are counted and not timed."""
 
 
 def answer(case: Case) -> ls.Forecast | None:
@@ -77,3 +93,67 @@ def test_forecasts_equal_the_simulator(case: Case) -> None:
 @settings(max_examples=3000, derandomize=False)
 def test_many_forecasts_equal_the_simulator(case: Case) -> None:
     check(case)
+
+
+FAMILIES = sorted(READERS)
+
+
+def test_every_family_is_drawn_and_walked() -> None:
+    """All dense families, and a mixture of experts of every kind."""
+    assert set(MAKERS) == set(READERS) > set(DENSE)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+@given(data=st.data())
+@settings(max_examples=30)
+def test_plain_passes_equal_the_walk(family: str, data: st.DataObject) -> None:
+    """Without options: every cost field of a pass, parameters and cache of any config."""
+    config = data.draw(configs(family))
+    batch, new = data.draw(st.integers(1, 3)), data.draw(st.integers(1, 40))
+    past = data.draw(st.sampled_from([0, 1, 17, 90]))
+    logits = data.draw(st.sampled_from(["all", "last", "none"]))
+    options = Options(precision=Precision(kv="fp32"))
+    load = Load(batch, new, 1, past)
+    s = Simulation(shape_of(config), NO_MACHINE, options, load)
+    model = ls.Model.from_hf(config, strict=True)
+    assert model.family == family
+    cost = model.forward(batch=batch, new=new, past=past, logits=logits).cost(kv="fp32")
+    found = {name: asked.fraction(getattr(cost, name)) for name in FIELDS}
+    same(found, s.cost(Group(batch, new, past, logits)), "a pass")
+    assert model.parameters == sum(n for _, _, n in s.still.held)
+    elements = sum(held(past + new) for _, held in s.still.caches)
+    assert model.kv_bytes(past + new, batch=batch) == 2 * batch * elements
+    first = sum(held(1) for _, held in s.still.caches)
+    assert model.kv_bytes_per_token() == 2 * first
+
+
+def compare_symbols(case: Case, left: Symbols) -> None:
+    """The same forecast with some numbers left as symbols, bound afterwards."""
+    note(case)
+    if answer(case) is None:
+        return
+    changes, values = left
+    f = asked.forecast(case, **changes)
+    generates = case.simulation.load.generate > 1
+    exprs = asked.results(f, generates)
+    found = {name: asked.bound(expr, values) for name, expr in exprs.items()}
+    same(found, case.simulation.results(), f"with symbols {sorted(map(str, values))}")
+
+
+@st.composite
+def symbolic_cases(draw: st.DrawFn) -> tuple[Case, Symbols]:
+    case = draw(cases())
+    return case, draw(symbols_of(case))
+
+
+@given(both=symbolic_cases())
+@settings(max_examples=30)
+def test_symbols_bound_afterwards_equal_the_simulator(both: tuple[Case, Symbols]) -> None:
+    compare_symbols(*both)
+
+
+@pytest.mark.fuzz
+@given(both=symbolic_cases())
+@settings(max_examples=1500, derandomize=False)
+def test_many_symbols_bound_afterwards_equal_the_simulator(both: tuple[Case, Symbols]) -> None:
+    compare_symbols(*both)
