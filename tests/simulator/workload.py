@@ -104,9 +104,10 @@ class Simulation:
                 found[role] = found.get(role, Fraction(0)) + held
         return found
 
-    def cache(self, tokens: int) -> Fraction:
+    def cache(self, tokens: int, where: Where | None = None) -> Fraction:
         """Bytes of all sequences' caches at so many tokens, in any memory."""
-        elements = sum((held(tokens) for _, held in self.still.caches), Fraction(0))
+        caches = [held for place, held in self.still.caches if where is None or where(place)]
+        elements = sum((held(tokens) for held in caches), Fraction(0))
         return self.batch * self.options.precision.cache_bytes(elements)
 
     def here(self, kind: str) -> Fraction:
