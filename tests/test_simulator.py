@@ -13,7 +13,7 @@ from simulator.draws import Case, cases
 from simulator.families import MAKERS, configs
 from simulator.kernels import FIELDS
 from simulator.formats import Precision
-from simulator.options import Group, Options, RefusedError
+from simulator.options import Group, Lora, Options, Policy, RefusedError
 from simulator.symbols import Symbols, symbols_of
 from simulator.workload import Load, Simulation
 from strategies import DENSE
@@ -23,20 +23,19 @@ from lifesym.errors import LifesymError
 
 PASSES = [(2, 5, "all"), (3, 9, "none")]
 """Passes that no forecast has, beside the prompt's and the first step's."""
-ONE = Fraction(1)
-NO_MACHINE = Machine(
-    matrix={},
-    vector={},
-    bandwidth=ONE,
-    compute_efficiency=ONE,
-    memory_efficiency=ONE,
-    dispatch_time=ONE,
-    links=(),
-    flop_energy=ONE,
-    byte_energy=ONE,
-    static_power=ONE,
+MACHINE = Machine(
+    matrix={"bf16": Fraction(1000)},
+    vector={"fp32": Fraction(90)},
+    bandwidth=Fraction(300),
+    compute_efficiency=Fraction(1, 2),
+    memory_efficiency=Fraction(3, 4),
+    dispatch_time=Fraction(1, 3),
+    links=((Fraction(70), Fraction(1, 7)),),
+    flop_energy=Fraction(2),
+    byte_energy=Fraction(3),
+    static_power=Fraction(5),
 )
-"""For passes that are counted and not timed."""
+"""A device on which small models' operators are bound by either side."""
 
 
 def answer(case: Case) -> ls.Forecast | None:
@@ -88,6 +87,82 @@ def test_forecasts_equal_the_simulator(case: Case) -> None:
     check(case)
 
 
+SIZES = {
+    "vocab_size": 32,
+    "hidden_size": 16,
+    "intermediate_size": 24,
+    "num_hidden_layers": 3,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "head_dim": 4,
+}
+LATENTS = {
+    "q_lora_rank": None,
+    "kv_lora_rank": 6,
+    "qk_nope_head_dim": 4,
+    "qk_rope_head_dim": 2,
+    "v_head_dim": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "moe_intermediate_size": 8,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+    "num_key_value_heads": 4,
+}
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "num_local_experts": 4}
+MODELS: dict[str, dict[str, object]] = {
+    "llama": {"model_type": "llama"},
+    "windows": {"model_type": "mistral", "sliding_window": 5},
+    "some windows": {"model_type": "gemma3_text", "sliding_window": 5, "sliding_window_pattern": 3},
+    "joint": {"model_type": "phi3", "sliding_window": None},
+    "chunks": {
+        **{"model_type": "llama4_text", "attention_chunk_size": 5, "intermediate_size_mlp": 8},
+        **{"num_local_experts": 2, "no_rope_layer_interval": 3},
+    },
+    "latents": {"model_type": "deepseek_v2", **LATENTS},
+    "no experts": {"model_type": "deepseek_v2", **LATENTS, "first_k_dense_replace": 3},
+    "norm of all heads": {"model_type": "olmoe", **EXPERTS, "num_hidden_layers": 1},
+    "sinks": {"model_type": "gpt_oss", **EXPERTS, "sliding_window": 5},
+}
+SMALL = {name: {**SIZES, **keys} for name, keys in MODELS.items()}
+BUDGET, HALF = Policy(budget=2), Policy(keep=Fraction(1, 2))
+MEETINGS: list[tuple[str, Options]] = [
+    ("windows", Options(policy=HALF)),
+    ("windows", Options(policy=Policy(keep=Fraction(2, 5), budget=3, page=2))),
+    ("some windows", Options(policy=HALF, chunk=3)),
+    ("latents", Options(mla="expand", policy=BUDGET)),
+    ("latents", Options(mla="expand", policy=Policy(keep=Fraction(1, 3), page=4))),
+    ("latents", Options(mla="expand", rules=("layer",), policy=BUDGET)),
+    ("latents", Options(mla="expand", rules=("flash",), tile=2)),
+    ("latents", Options(precision=Precision(weights="int8", unfused_dequant=True))),
+    ("llama", Options(rules=("activation",), lora=Lora(rank=2, targets=("mlp_up",)))),
+    ("llama", Options(rules=("gate_up", "activation"), lora=Lora(rank=2, targets=("mlp_gate",)))),
+    ("joint", Options(rules=("activation",), lora=Lora(rank=2, targets=("mlp_gate_up_fused",)))),
+    ("joint", Options(lora=Lora(rank=2, targets=("attn_qkv_fused",)), policy=Policy(share=2))),
+    ("windows", Options(causal="exact", policy=BUDGET)),
+    ("some windows", Options(causal="exact", policy=HALF, chunk=3)),
+    ("llama", Options(causal="exact", policy=BUDGET, chunk=4)),
+    ("chunks", Options(causal="exact", policy=BUDGET)),
+    ("chunks", Options(causal="exact", policy=HALF, chunk=3)),
+    ("chunks", Options(tensor=2, sequence=True)),
+    ("some windows", Options(tensor=4)),
+    ("norm of all heads", Options(tensor=2)),
+    ("norm of all heads", Options(tensor=4)),
+    ("llama", Options(rules=("qkv",), policy=Policy(share=2))),
+    ("no experts", Options()),
+    ("sinks", Options(rules=("flash",), tile=2)),
+]
+"""Options that meet in what they change, each pair with a model that shows it."""
+LOADS = [Load(1, 12, 6, 0), Load(2, 7, 3, 9)]
+
+
+@pytest.mark.parametrize("load", LOADS, ids=str)
+@pytest.mark.parametrize(("model", "options"), MEETINGS, ids=str)
+def test_options_that_meet(model: str, options: Options, load: Load) -> None:
+    simulation = Simulation(shape_of(SMALL[model]), MACHINE, options, load)
+    check(Case(SMALL[model], simulation))
+
+
 @pytest.mark.fuzz
 @given(case=cases())
 @settings(max_examples=3000, derandomize=False)
@@ -114,7 +189,7 @@ def test_plain_passes_equal_the_walk(family: str, data: st.DataObject) -> None:
     logits = data.draw(st.sampled_from(["all", "last", "none"]))
     options = Options(precision=Precision(kv="fp32"))
     load = Load(batch, new, 1, past)
-    s = Simulation(shape_of(config), NO_MACHINE, options, load)
+    s = Simulation(shape_of(config), MACHINE, options, load)
     model = ls.Model.from_hf(config, strict=True)
     assert model.family == family
     cost = model.forward(batch=batch, new=new, past=past, logits=logits).cost(kv="fp32")
