@@ -5,11 +5,11 @@ from dataclasses import asdict, replace
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulator import asked, serving
-from simulator.draws import Case, cases, configs, machines
 from simulator.configs import READERS, shape_of
+from simulator.draws import Case, cases, configs, machines
 from simulator.options import Group, Options
 from simulator.workload import Simulation
 from sympy import Expr, Integer
@@ -167,7 +167,6 @@ FORMS: dict[str, Callable[[ls.Forecast, Simulation, Draw], None]] = {
 
 
 def check(form: str, case: Case, draw: Draw) -> None:
-    note(case)
     f = answer(case)
     if f is not None:
         FORMS[form](f, case.simulation, draw)

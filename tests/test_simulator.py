@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from fractions import Fraction
 
 import pytest
-from hypothesis import given, note, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from simulator import asked
-from simulator.configs import READERS, shape_of
 from simulator.clock import Machine
+from simulator.configs import READERS, shape_of
 from simulator.draws import Case, cases
 from simulator.families import MAKERS, configs
-from simulator.kernels import FIELDS
 from simulator.formats import Precision
+from simulator.kernels import FIELDS
 from simulator.options import Group, Lora, Options, Policy, RefusedError
-from simulator.symbols import Symbols, symbols_of
+from simulator.symbols import Symbols, all_symbols_of, symbols_of
 from simulator.workload import Load, Simulation
 from strategies import DENSE
 
@@ -38,12 +38,18 @@ MACHINE = Machine(
 """A device on which small models' operators are bound by either side."""
 
 
+def said(o: Options) -> str:
+    """The options that are not as usual."""
+    usual = Options()
+    changed = (n for n in vars(o) if getattr(o, n) != getattr(usual, n))
+    return ", ".join(f"{n}={getattr(o, n)}" for n in changed) or "none"
+
+
 def answer(case: Case) -> ls.Forecast | None:
     """The library's forecast; None if both refuse the case. Neither may refuse it alone."""
     try:
         case.simulation.step(case.simulation.start)
-    except RefusedError as error:
-        note(f"refused: {error}")
+    except RefusedError:
         with pytest.raises(LifesymError):
             _ = asked.forecast(case).tpot.first.expr
         return None
@@ -68,7 +74,6 @@ def compare_costs(case: Case, f: ls.Forecast) -> None:
 
 def check(case: Case) -> None:
     """Every cost field of passes, then every quantity of the forecast."""
-    note(case)
     f = answer(case)
     if f is None:
         return
@@ -79,6 +84,18 @@ def check(case: Case) -> None:
         for name, expr in asked.results(f, case.simulation.load.generate > 1).items()
     }
     same(found, expected, "the forecast")
+
+
+def compare_symbols(case: Case, left: Symbols) -> None:
+    """The same forecast with some numbers left as symbols, bound afterwards."""
+    if answer(case) is None:
+        return
+    changes, values = left
+    f = asked.forecast(case, **changes)
+    generates = case.simulation.load.generate > 1
+    exprs = asked.results(f, generates)
+    found = {name: asked.bound(expr, values) for name, expr in exprs.items()}
+    same(found, case.simulation.results(), f"with symbols {sorted(map(str, values))}")
 
 
 @given(case=cases())
@@ -109,7 +126,6 @@ LATENTS = {
     "first_k_dense_replace": 1,
     "num_key_value_heads": 4,
 }
-EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2, "num_local_experts": 4}
 MODELS: dict[str, dict[str, object]] = {
     "llama": {"model_type": "llama"},
     "windows": {"model_type": "mistral", "sliding_window": 5},
@@ -121,8 +137,14 @@ MODELS: dict[str, dict[str, object]] = {
     },
     "latents": {"model_type": "deepseek_v2", **LATENTS},
     "no experts": {"model_type": "deepseek_v2", **LATENTS, "first_k_dense_replace": 3},
-    "norm of all heads": {"model_type": "olmoe", **EXPERTS, "num_hidden_layers": 1},
-    "sinks": {"model_type": "gpt_oss", **EXPERTS, "sliding_window": 5},
+    "norm of all heads": {
+        **{"model_type": "olmoe", "num_experts": 4, "num_experts_per_tok": 2},
+        "num_hidden_layers": 1,
+    },
+    "sinks": {
+        **{"model_type": "gpt_oss", "num_local_experts": 4, "num_experts_per_tok": 2},
+        "sliding_window": 5,
+    },
 }
 SMALL = {name: {**SIZES, **keys} for name, keys in MODELS.items()}
 BUDGET, HALF = Policy(budget=2), Policy(keep=Fraction(1, 2))
@@ -156,11 +178,21 @@ MEETINGS: list[tuple[str, Options]] = [
 LOADS = [Load(1, 12, 6, 0), Load(2, 7, 3, 9)]
 
 
-@pytest.mark.parametrize("load", LOADS, ids=str)
-@pytest.mark.parametrize(("model", "options"), MEETINGS, ids=str)
-def test_options_that_meet(model: str, options: Options, load: Load) -> None:
-    simulation = Simulation(shape_of(SMALL[model]), MACHINE, options, load)
+@pytest.mark.parametrize(
+    ("model", "options"), MEETINGS, ids=[f"{model}, {said(o)}" for model, o in MEETINGS]
+)
+def test_options_that_meet(model: str, options: Options) -> None:
+    simulation = Simulation(shape_of(SMALL[model]), MACHINE, options, LOADS[0])
     check(Case(SMALL[model], simulation))
+
+
+@pytest.mark.parametrize(
+    ("model", "options"), MEETINGS, ids=[f"{model}, {said(o)}" for model, o in MEETINGS]
+)
+def test_symbols_of_options_that_meet(model: str, options: Options) -> None:
+    """The load, devices and what a policy is made of are symbols until the end."""
+    case = Case(SMALL[model], Simulation(shape_of(SMALL[model]), MACHINE, options, LOADS[1]))
+    compare_symbols(case, all_symbols_of(case))
 
 
 @pytest.mark.fuzz
@@ -200,19 +232,6 @@ def test_plain_passes_equal_the_walk(family: str, data: st.DataObject) -> None:
     assert model.kv_bytes(past + new, batch=batch) == 2 * batch * elements
     first = sum(held(1) for _, held in s.still.caches)
     assert model.kv_bytes_per_token() == 2 * first
-
-
-def compare_symbols(case: Case, left: Symbols) -> None:
-    """The same forecast with some numbers left as symbols, bound afterwards."""
-    note(case)
-    if answer(case) is None:
-        return
-    changes, values = left
-    f = asked.forecast(case, **changes)
-    generates = case.simulation.load.generate > 1
-    exprs = asked.results(f, generates)
-    found = {name: asked.bound(expr, values) for name, expr in exprs.items()}
-    same(found, case.simulation.results(), f"with symbols {sorted(map(str, values))}")
 
 
 @st.composite

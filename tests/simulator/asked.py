@@ -4,15 +4,15 @@ from collections.abc import Mapping
 from fractions import Fraction
 from typing import Any
 
-from simulator.clock import Machine
-from simulator.draws import Case
-from simulator.options import Options
 from sympy import Expr, Rational, Symbol
 
 import lifesym as ls
 from lifesym.levels import Level
 from lifesym.operators import Routing
 from lifesym.transforms import Bottleneck, CachePolicy, Lora
+from simulator.clock import Machine
+from simulator.draws import Case
+from simulator.options import Options
 
 
 def rational(number: Fraction | int) -> Rational:

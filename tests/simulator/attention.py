@@ -225,9 +225,7 @@ def latent(walk: Walk, layer: Layer, sizes: Latent, x: Tensor) -> Tensor:
         low = walk.norm("attn_q_a_norm", low, features=sizes.queries)
         queries = project("attn_q_b", low, sizes.queries, heads * key, False)
     project("attn_kv_a", x, hidden, sizes.rank + sizes.rotated, sizes.bias)
-    latents = walk.norm(
-        "attn_kv_a_norm", Tensor(walk.tokens * sizes.rank), features=sizes.rank
-    )
+    latents = walk.norm("attn_kv_a_norm", Tensor(walk.tokens * sizes.rank), features=sizes.rank)
     rope(walk, heads + 1, sizes.rotated)
     convention = {"absorbed": _absorbed, "expand": _expanded, "decompressed": _decompressed}
     result = convention[walk.options.mla](walk, layer, sizes, heads, queries, latents)

@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 
-from simulator.formats import Precision
 from simulator.kernels import Cost, Kernel, added
 from simulator.options import Level, Options
 

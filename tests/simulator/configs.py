@@ -45,7 +45,9 @@ def _stack(c: Json, window: Callable[[int], int | None], **layer: Any) -> tuple[
     return tuple(Layer(window=window(i), **layer) for i in range(c["num_hidden_layers"]))
 
 
-def _listed(c: Json, window: int | None, usual: Callable[[int], bool]) -> Callable[[int], int | None]:
+def _listed(
+    c: Json, window: int | None, usual: Callable[[int], bool]
+) -> Callable[[int], int | None]:
     """The window where ``layer_types`` says so, or by the family's rule where it is not there."""
     kinds = c.get("layer_types")
     if kinds:
@@ -113,9 +115,7 @@ def mixtral(c: Json) -> Shape:
     routed = Experts(
         count=c["num_local_experts"], chosen=c["num_experts_per_tok"], wide=c["intermediate_size"]
     )
-    slides = _stack(
-        c, lambda _: c.get("sliding_window"), rotary=sizes["head_dim"], experts=True
-    )
+    slides = _stack(c, lambda _: c.get("sliding_window"), rotary=sizes["head_dim"], experts=True)
     return Shape(**sizes, experts=routed, layers=slides)
 
 
@@ -139,9 +139,7 @@ def gpt_oss(c: Json) -> Shape:
     )
     slides = _listed(c, c.get("sliding_window", 128), lambda i: i % 2 == 0)
     layers = _stack(c, slides, rotary=sizes["head_dim"], experts=True)
-    return Shape(
-        **sizes, qkv_bias=bias, out_bias=bias, sinks=True, experts=routed, layers=layers
-    )
+    return Shape(**sizes, qkv_bias=bias, out_bias=bias, sinks=True, experts=routed, layers=layers)
 
 
 def qwen_moe(c: Json) -> Shape:

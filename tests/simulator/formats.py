@@ -57,9 +57,7 @@ def formats() -> Mapping[str, Format]:
             (role, known[kind] if isinstance(kind, str) else _shared(kind, known))
             for role, kind in mix["roles"].items()
         )
-        known[name] = Format(
-            name, base.bits, base.native, base.operations, base.computed_as, roles
-        )
+        known[name] = Format(name, base.bits, base.native, base.operations, base.computed_as, roles)
     return known
 
 

@@ -185,9 +185,7 @@ class Walk:
             if t.name in chosen:
                 thin = {"role": "adapter", "copies": lora.adapters}
                 down = self.linear(f"{t.name}_lora_a", t.source, t.inputs, lora.rank, **thin)
-                self.linear(
-                    f"{t.name}_lora_b", down, lora.rank, t.outputs, onto=t.result, **thin
-                )
+                self.linear(f"{t.name}_lora_b", down, lora.rank, t.outputs, onto=t.result, **thin)
 
     def after(self, name: str, source: Tensor) -> Tensor:
         """A bottleneck adapter after a block, where there is one."""
