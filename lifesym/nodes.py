@@ -9,7 +9,7 @@ LaTeX, NumPy, C and Python. `relax` gives the smooth formula that an optimiser n
 from functools import reduce
 from typing import Any, ClassVar
 
-from sympy import Expr, Function, Rational, S
+from sympy import Add, Expr, Function, Integer, Rational, S, log
 from sympy.core.sorting import default_sort_key
 
 Printer = Any
@@ -265,6 +265,53 @@ class FloorDiv(_IntegerDivision):
     """
 
     up = False
+
+
+class CeilLog2(Function):
+    r"""The binary logarithm rounded up, $\lceil \log_2 n \rceil$: rounds of a tree of n devices.
+
+    >>> from lifesym.symbols import devices
+    >>> from sympy import Integer
+    >>> [CeilLog2(Integer(n)) for n in (1, 2, 3, 8, 9)], CeilLog2(devices).relax()
+    ([0, 1, 2, 3, 4], log(devices)/log(2))
+    """
+
+    nargs = 1
+    largest: ClassVar[int] = 24
+    """`closed_form` is exact for whole numbers up to this power of two."""
+
+    @classmethod
+    def eval(cls, n: Expr) -> Expr | None:
+        """A whole number's, from its binary digits."""
+        return Integer((int(n) - 1).bit_length()) if n.is_Integer and n > 0 else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """The slope of the logarithm: the steps themselves have no useful slope."""
+        return 1 / (self.args[0] * log(2))
+
+    def relax(self) -> Expr:
+        """The logarithm without rounding."""
+        return log(self.args[0], 2)
+
+    def closed_form(self) -> Expr:
+        """The number of powers of two below a whole number, as minima and maxima."""
+        powers = (Integer(2**i) for i in range(self.largest))
+        return Add(*(Minimum(S.One, Maximum(S.Zero, self.args[0] - power)) for power in powers))
+
+    def _eval_is_integer(self) -> bool:
+        return True
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        return True if (self.args[0] - 1).is_nonnegative else None
+
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
+        power = f"^{{{exp}}}" if exp else ""
+        return rf"\left\lceil \log_{{2}} {{{printer._print(self.args[0])}}} \right\rceil{power}"
+
+    def _numpycode(self, printer: Printer) -> str:
+        logarithm = printer._module_format("numpy.log2")
+        ceiling = printer._module_format("numpy.ceil")
+        return f"{ceiling}({logarithm}({printer._print(self.args[0])}))"
 
 
 def relax(expr: Expr) -> Expr:

@@ -13,7 +13,7 @@ from lifesym.codegen.polynomials import nested, scalable, whole
 from lifesym.codegen.program import COMMUTATIVE, Op, Program, pruned
 from lifesym.codegen.reciprocals import shared
 from lifesym.errors import SymbolError
-from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.nodes import Active, CeilDiv, CeilLog2, FloorDiv, Maximum, Minimum
 from lifesym.sums import Crossing, SumMax
 from lifesym.symbols import TABLE
 
@@ -61,7 +61,7 @@ class _Builder:
             return self._const(Fraction(int(expr.p), int(expr.q)))
         if expr.is_Float:
             return self._const(Fraction(str(expr)))
-        if isinstance(expr, SumMax):
+        if isinstance(expr, SumMax | CeilLog2):
             return self.lower(expr.closed_form())
         if isinstance(expr, Sum):
             return self._loop(expr)

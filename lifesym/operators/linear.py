@@ -1,6 +1,6 @@
 """Matrix products with learned weights."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from sympy import Expr, Integer, S
@@ -69,7 +69,8 @@ class Linear(Operator):
 class LatentExpand(Linear):
     r"""Cached latents to the keys and values of every head, as intermediates.
 
-    FLOPs and weights are `Linear`'s. The input comes from the cache, and beside each latent of
+    FLOPs and weights are `Linear`'s. The input comes from the cache, ``read`` tokens of it (whole
+    pages) if not just those that are expanded, and beside each latent of
     ``in_features`` the ``rope_dim`` rotated elements of the key that all heads share; these pass
     through to the keys that are written.
 
@@ -82,19 +83,20 @@ class LatentExpand(Linear):
     """
 
     rope_dim: Size = 0
+    read: Size | None = None
 
     reference: ClassVar[str] = "DeepSeek-V2, arXiv 2405.04434, section 2.1"
     monotone: ClassVar[dict[str, Direction]] = {**Linear.monotone, "rope_dim": "+"}
 
     def cost(self, precision: Precision) -> Cost:
         """A dense product that reads the cache instead of activations."""
-        plain = super().cost(precision)
-        passed = precision.activation_bytes(self.tokens * self.rope_dim)
-        return replace(
-            plain,
-            activation_read_bytes=S.Zero,
-            activation_write_bytes=plain.activation_write_bytes + passed,
-        ) + precision.read_cache(self.tokens * (self.in_features + self.rope_dim))
+        read = self.tokens if self.read is None else self.read
+        moved = Cost(
+            activation_read_bytes=-precision.activation_bytes(self.tokens * self.in_features),
+            activation_write_bytes=precision.activation_bytes(self.tokens * self.rope_dim),
+        )
+        cached = precision.read_cache(read * (self.in_features + self.rope_dim))
+        return super().cost(precision) + moved + cached
 
 
 @dataclass(frozen=True, kw_only=True)

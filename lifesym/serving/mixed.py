@@ -15,7 +15,7 @@ from functools import reduce
 from operator import add
 from typing import Any, ClassVar
 
-from sympy import Add, Expr, S
+from sympy import Add, Expr, S, sympify
 
 from lifesym import symbols as sym
 from lifesym.cost import Cost
@@ -31,6 +31,7 @@ from lifesym.results import Result
 from lifesym.roofline import total
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Logits, Trace
+from lifesym.transforms import SequenceParallel
 
 _ADDED = ("tokens", "rows", "elements", "batch")
 """The size that grows with a pass, in operators of which nothing else differs between groups."""
@@ -85,11 +86,11 @@ def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
     Raises:
         SymbolError: no group, or an operator with weights of which the groups' cannot be added up.
     """
-    traces = [
-        forecast.trace(group.new, group.past, group.logits, batch=group.batch) for group in groups
-    ]
-    if not traces:
+    groups = list(groups)
+    if not groups:
         raise SymbolError("a mixed pass needs at least one group")
+    tokens = [sympify(group.batch) * group.new for group in groups]
+    traces = [_trace(forecast, group, Add(*tokens[:i])) for i, group in enumerate(groups)]
     rows: dict[tuple[str, int], list[Entry]] = {}
     for trace in traces:
         seen: Counter[str] = Counter()
@@ -102,6 +103,17 @@ def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
             for same in rows.values()
         )
     )
+
+
+def _trace(forecast: Forecast, group: Group, before: Expr) -> Trace:
+    """The trace of a group, after so many tokens of others which devices share with its own."""
+    among = before / (sympify(group.batch) * group.new)
+    rewrites = tuple(
+        replace(rewrite, before=among) if isinstance(rewrite, SequenceParallel) else rewrite
+        for rewrite in forecast.rewrites
+    )
+    part = replace(forecast, rewrites=rewrites)
+    return part.trace(group.new, group.past, group.logits, batch=group.batch)
 
 
 def mixed_step(forecast: Forecast, groups: Iterable[Group]) -> Result:
