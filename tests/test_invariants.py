@@ -2,24 +2,41 @@
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from simulator import asked
 from simulator.draws import Case, cases
-from simulator.options import Policy
+from simulator.options import Options, Policy
+from simulator.symbols import all_symbols_of
 from sympy import Add, Expr, Integer, Symbol, expand
-from test_simulator import answer
+from test_simulator import MEETINGS, MET, answer, met
 
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.cost import FIELDS, Cost
 
-POINTS = [
-    {sym.batch: Integer(b), sym.new: Integer(n), sym.past: Integer(t)}
-    for b, n, t in [(1, 1, 0), (2, 1, 1), (1, 3, 0), (3, 7, 2), (1, 2, 29), (2, 40, 100), (1, 9, 7)]
+PASSES = [
+    (1, 1, 0),
+    (2, 1, 1),
+    (1, 3, 0),
+    (3, 7, 2),
+    (1, 2, 29),
+    (2, 40, 100),
+    (1, 9, 7),
+    (2, 2, 15),
 ]
-"""Passes at which what is not proved is computed; windows and budgets lie between them."""
-Data = st.DataObject
+POLICIES = [(1, 1), (4, 16), (50, 3)]
+POINTS = [
+    {
+        **{sym.batch: Integer(batch), sym.new: Integer(new), sym.past: Integer(past)},
+        **{sym.budget: Integer(budget), sym.page: Integer(page)},
+    }
+    for batch, new, past in PASSES
+    for budget, page in POLICIES
+]
+"""Sizes at which what is not proved is computed; windows and budgets lie between them."""
+Values = dict[Symbol, Expr]
 
 
 def given_options(case: Case, **changes: object) -> Case:
@@ -43,26 +60,40 @@ def proved(expr: Expr) -> bool:
     return all(factor.is_nonnegative and rest.is_nonnegative for factor, rest in parts)
 
 
-def negative_at(expr: Expr) -> dict[Symbol, Expr] | None:
-    """A pass at which a cost is below zero, if one of the points is."""
+def negative_at(expr: Expr, values: Values | None = None) -> Values | None:
+    """Sizes at which a cost is below zero, if it is at one of the points."""
     if proved(expr):
         return None
-    return next((at for at in POINTS if expr.xreplace(at).doit() < 0), None)
+    fixed = values or {}
+    return next((at for at in POINTS if expr.xreplace({**fixed, **at}).doit() < 0), None)
 
 
 def check_signs(case: Case) -> None:
-    f = answer(case)
-    if f is None:
+    """Of every operator in a pass of any size, under a policy of any size."""
+    if answer(case) is None:
         return
+    changes, values = all_symbols_of(case)
+    f = asked.forecast(case, **changes)
     for entry in f.trace(sym.new, sym.past, "all", batch=sym.batch):
         for name, expr in entry.operator.cost(f.precision).items():
-            assert negative_at(expr) is None, f"{entry.path}.{name} = {expr}"
+            assert negative_at(expr, values) is None, f"{entry.path}.{name} = {expr}"
 
 
 @given(case=cases())
-@settings(max_examples=25)
+@settings(max_examples=15)
 def test_no_operator_has_a_negative_cost(case: Case) -> None:
-    """For any pass: its size is a symbol in the trace."""
+    check_signs(case)
+
+
+@pytest.mark.parametrize(("model", "options"), MEETINGS, ids=MET)
+def test_no_operator_is_negative_where_options_meet(model: str, options: Options) -> None:
+    check_signs(met(model, options))
+
+
+@pytest.mark.fuzz
+@given(case=cases())
+@settings(max_examples=1000, derandomize=False)
+def test_no_operator_of_many_has_a_negative_cost(case: Case) -> None:
     check_signs(case)
 
 

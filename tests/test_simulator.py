@@ -128,6 +128,7 @@ LATENTS = {
 }
 MODELS: dict[str, dict[str, object]] = {
     "llama": {"model_type": "llama"},
+    "narrow": {"model_type": "llama", "intermediate_size": 4},
     "windows": {"model_type": "mistral", "sliding_window": 5},
     "some windows": {"model_type": "gemma3_text", "sliding_window": 5, "sliding_window_pattern": 3},
     "joint": {"model_type": "phi3", "sliding_window": None},
@@ -159,6 +160,7 @@ MEETINGS: list[tuple[str, Options]] = [
     ("latents", Options(precision=Precision(weights="int8", unfused_dequant=True))),
     ("llama", Options(rules=("activation",), lora=Lora(rank=2, targets=("mlp_up",)))),
     ("llama", Options(rules=("gate_up", "activation"), lora=Lora(rank=2, targets=("mlp_gate",)))),
+    ("narrow", Options(rules=("activation",), lora=Lora(rank=2, targets=("mlp_up",)))),
     ("joint", Options(rules=("activation",), lora=Lora(rank=2, targets=("mlp_gate_up_fused",)))),
     ("joint", Options(lora=Lora(rank=2, targets=("attn_qkv_fused",)), policy=Policy(share=2))),
     ("windows", Options(causal="exact", policy=BUDGET)),
@@ -178,20 +180,23 @@ MEETINGS: list[tuple[str, Options]] = [
 LOADS = [Load(1, 12, 6, 0), Load(2, 7, 3, 9)]
 
 
-@pytest.mark.parametrize(
-    ("model", "options"), MEETINGS, ids=[f"{model}, {said(o)}" for model, o in MEETINGS]
-)
+MET = [f"{model}, {said(options)}" for model, options in MEETINGS]
+
+
+def met(model: str, options: Options, load: Load = LOADS[0]) -> Case:
+    """A case of a small model."""
+    return Case(SMALL[model], Simulation(shape_of(SMALL[model]), MACHINE, options, load))
+
+
+@pytest.mark.parametrize(("model", "options"), MEETINGS, ids=MET)
 def test_options_that_meet(model: str, options: Options) -> None:
-    simulation = Simulation(shape_of(SMALL[model]), MACHINE, options, LOADS[0])
-    check(Case(SMALL[model], simulation))
+    check(met(model, options))
 
 
-@pytest.mark.parametrize(
-    ("model", "options"), MEETINGS, ids=[f"{model}, {said(o)}" for model, o in MEETINGS]
-)
+@pytest.mark.parametrize(("model", "options"), MEETINGS, ids=MET)
 def test_symbols_of_options_that_meet(model: str, options: Options) -> None:
     """The load, devices and what a policy is made of are symbols until the end."""
-    case = Case(SMALL[model], Simulation(shape_of(SMALL[model]), MACHINE, options, LOADS[1]))
+    case = met(model, options, LOADS[1])
     compare_symbols(case, all_symbols_of(case))
 
 
