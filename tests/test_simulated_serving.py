@@ -77,6 +77,20 @@ def speculation(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
     )
 
 
+def self_speculation(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
+    """Of models whose layers are all of a kind, which is the module's."""
+    if len(set(s.shape.layers)) > 1 or s.shape.norm != "rms":
+        return
+    tokens = draw.draw(st.sampled_from([0, 1, 2, 4]))
+    found = served.speculate(f, None, tokens, asked.rational(Fraction(1, 2)))
+    expected = serving.SelfSpeculation(s, tokens)
+    equal(
+        {"step": found.step.expr, "ttft": found.ttft.expr, "memory": found.memory.expr},
+        {"step": expected.step(s.start), "ttft": expected.ttft(), "memory": expected.memory()},
+        s.start,
+    )
+
+
 def decodes_in_a_prefill(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
     decodes, context = draw.draw(st.integers(0, 3)), draw.draw(st.sampled_from([1, 6, 15]))
     found = served.piggyback(f, decodes, context)
@@ -158,6 +172,7 @@ FORMS: dict[str, Callable[[ls.Forecast, Simulation, Draw], None]] = {
     "mixed passes": mixed_passes,
     "unequal contexts": unequal_contexts,
     "speculation": speculation,
+    "self-speculation": self_speculation,
     "decodes in a prefill": decodes_in_a_prefill,
     "steady state": steady_state,
     "pipelines": pipelines,

@@ -41,6 +41,24 @@ def run(shape: Shape, options: Options, groups: Sequence[Group]) -> Pass:
     return Pass(kernels, walk.held, walk.caches)
 
 
+def run_module(shape: Shape, options: Options, groups: Sequence[Group]) -> Pass:
+    """A prediction module: norms of two streams, a projection of both, a layer, the head.
+
+    The layer is like the model's last one, with a cache of its own; the head is the model's.
+    """
+    walk = Walk(shape, options, groups, place="layer")
+    hidden = shape.hidden
+    both = walk.norm(
+        "mtp_norm", Tensor(2 * walk.tokens * hidden), rows=2 * walk.tokens, kind="rms", split=False
+    )
+    x = walk.linear("mtp_proj", both, 2 * hidden, hidden)
+    x = run_layer(walk, shape.layers[-1], x, owner=True)
+    held = list(walk.held)
+    walk.place = "head"
+    head(walk, x)
+    return Pass(fused(walk.kernels, options.rules, options.tile), held, walk.caches)
+
+
 def embed(walk: Walk) -> Tensor:
     """Look-up and what follows it; a device holds its rows of the table."""
     s, n, tokens = walk.shape, walk.options.tensor, walk.tokens

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
-from simulator.clock import Machine
+from simulator.clock import Machine, time_of
 from simulator.options import Group
+from simulator.passes import run_module
 from simulator.shapes import up
 from simulator.workload import Simulation, Where
 
@@ -67,6 +68,42 @@ class Speculation:
         """A quantity of both models; of the target's alone where nothing is drafted."""
         models = [self.target, *([self.draft] if self.tokens else [])]
         return sum((getattr(model, quantity) for model in models), Fraction(0))
+
+
+@dataclass(frozen=True)
+class SelfSpeculation:
+    """A model that drafts with a prediction module of its own."""
+
+    target: Simulation
+    tokens: int
+
+    def module(self, *groups: Group) -> Fraction:
+        s = self.target
+        kernels = run_module(s.shape, s.options, groups).kernels
+        return time_of(kernels, s.machine, s.options)
+
+    def step(self, context: int) -> Fraction:
+        s, steps = self.target, range(self.tokens)
+        drafted = sum((self.module(s.step_group(context + i)) for i in steps), Fraction(0))
+        return drafted + s.time(Group(s.batch, self.tokens + 1, context, "all"))
+
+    def ttft(self) -> Fraction:
+        """The module's cache is filled by the same chunks."""
+        filled = [self.module(piece) for piece in self.target.pieces()] if self.tokens else []
+        return sum(filled, self.target.ttft)
+
+    def memory(self) -> Fraction:
+        """Of the module everything but the head, and its cache."""
+        s = self.target
+        if not self.tokens:
+            return s.memory
+        still = run_module(s.shape, s.options, [Group(1, 1, 0)])
+        held = s.memory
+        for _, role, n in still.held:
+            here = s.here("experts" if role == "experts" else "weights")
+            held += here * s.options.precision.weight_bytes(role, n)
+        elements = sum((kept(s.end) for _, kept in still.caches), Fraction(0))
+        return held + s.here("kv") * s.batch * s.options.precision.cache_bytes(elements)
 
 
 def transfer(s: Simulation) -> Fraction:
