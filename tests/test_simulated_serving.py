@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from simulator import asked, serving
 from simulator.configs import READERS, shape_of
 from simulator.draws import Case, cases, configs, machines
-from simulator.options import Group, Options
+from simulator.options import Group, Level, Options, Policy
 from simulator.workload import Simulation
 from sympy import Expr, Integer
-from test_simulator import answer, same
+from test_simulator import answer, met, said, same
 
 import lifesym as ls
 from lifesym import serving as served
@@ -38,6 +38,10 @@ def mixed_passes(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
         st.sampled_from(["last", "last", "none", "all"]),
     )
     groups = draw.draw(st.lists(group, min_size=1, max_size=4))
+    compare_mixed(f, s, groups)
+
+
+def compare_mixed(f: ls.Forecast, s: Simulation, groups: list[Group]) -> None:
     asked_for = [served.Group(**asdict(g)) for g in groups]
     equal({"mixed": served.mixed_step(f, asked_for).expr}, {"mixed": s.time(*groups)})
 
@@ -81,7 +85,10 @@ def self_speculation(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
     """Of models whose layers are all of a kind, which is the module's."""
     if len(set(s.shape.layers)) > 1 or s.shape.norm != "rms":
         return
-    tokens = draw.draw(st.sampled_from([0, 1, 2, 4]))
+    compare_module(f, s, draw.draw(st.sampled_from([0, 1, 2, 4])))
+
+
+def compare_module(f: ls.Forecast, s: Simulation, tokens: int) -> None:
     found = served.speculate(f, None, tokens, asked.rational(Fraction(1, 2)))
     expected = serving.SelfSpeculation(s, tokens)
     equal(
@@ -192,6 +199,47 @@ def check(form: str, case: Case, draw: Draw) -> None:
 @settings(max_examples=8)
 def test_served_forms_equal_the_simulator(form: str, case: Case, data: Draw) -> None:
     check(form, case, data)
+
+
+HALF_THE_CACHE = Level(name="host", bandwidth=Fraction(70), kv=Fraction(1, 2))
+DRAFTING: list[tuple[str, Options]] = [
+    ("llama", Options()),
+    ("llama", Options(rules=("layer",), tensor=2)),
+    ("llama", Options(policy=Policy(share=2))),
+    ("joint", Options(policy=Policy(share=3, budget=3))),
+    ("llama", Options(levels=(HALF_THE_CACHE,))),
+    ("no experts", Options()),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "options"), DRAFTING, ids=[f"{model}, {said(o)}" for model, o in DRAFTING]
+)
+def test_a_model_that_drafts_for_itself(model: str, options: Options) -> None:
+    """One layer with a cache of its own, where the model's layers share, or lie elsewhere."""
+    case = met(model, options)
+    compare_module(asked.forecast(case), case.simulation, 2)
+
+
+TOGETHER = [Group(2, 5, 3, "none"), Group(3, 1, 9), Group(1, 7, 0)]
+MIXED: list[tuple[str, Options]] = [
+    *(("latents", Options(mla=kind)) for kind in ("absorbed", "expand", "decompressed")),
+    ("latents", Options(mla="expand", policy=Policy(budget=2, page=4))),
+    ("latents", Options(mla="expand", policy=Policy(keep=Fraction(1, 3)), rules=("layer",))),
+    ("some windows", Options(tensor=4, sequence=True)),
+    ("sinks", Options(rules=("flash",), tile=2)),
+    ("sinks", Options(rules=("flash",), policy=Policy(budget=3, page=2, scored=True))),
+    ("chunks", Options(causal="exact", policy=Policy(keep=Fraction(1, 2)))),
+    ("norm of all heads", Options(expert_devices=2, tensor=2, sequence=True)),
+]
+
+
+@pytest.mark.parametrize(
+    ("model", "options"), MIXED, ids=[f"{model}, {said(o)}" for model, o in MIXED]
+)
+def test_chunks_and_decodes_in_one_pass(model: str, options: Options) -> None:
+    case = met(model, options)
+    compare_mixed(asked.forecast(case), case.simulation, TOGETHER)
 
 
 @pytest.mark.fuzz
