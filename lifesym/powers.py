@@ -9,7 +9,7 @@ comparisons take it exactly.
 from collections.abc import Mapping
 from typing import Any
 
-from sympy import Expr, Function, Pow, Rational, Symbol
+from sympy import Expr, Float, Function, Pow, Rational, Symbol
 
 _LONGEST = 128
 """The largest exponent of a power that is written out."""
@@ -91,6 +91,13 @@ def written(expr: Expr) -> Expr:
     """An expression with its long powers written out."""
     long = {power: power.doit() for power in expr.atoms(LongPower)}
     return expr.xreplace(long) if long else expr
+
+
+def doubles(expr: Expr) -> Expr:
+    """An expression for arithmetic in doubles: the code of longer numbers could not be printed."""
+    long = (n for n in expr.atoms(Rational) if max(abs(n.p), n.q).bit_length() > _BITS)
+    rounded = {number: Float(number, 17) for number in long}
+    return expr.xreplace(rounded) if rounded else expr
 
 
 def sign(number: Expr) -> int:

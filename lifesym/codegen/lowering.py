@@ -14,6 +14,7 @@ from lifesym.codegen.program import COMMUTATIVE, Op, Program, pruned
 from lifesym.codegen.reciprocals import shared
 from lifesym.errors import SymbolError
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.powers import written
 from lifesym.sums import Crossing, SumMax
 from lifesym.symbols import TABLE
 
@@ -28,7 +29,7 @@ def lower(exprs: Sequence[Expr], args: Sequence[Symbol]) -> Program:
         SymbolError: an expression has a symbol that is no argument, or a part that no target has.
     """
     builder = _Builder(tuple(args))
-    outputs = tuple(builder.lower(expr) for expr in exprs)
+    outputs = tuple(builder.lower(written(expr)) for expr in exprs)
     return builder.program(outputs)
 
 
