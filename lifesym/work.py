@@ -56,5 +56,8 @@ def bottleneck(terms: tuple[Term, ...]) -> Bound:
         spent[larger] += number.time - number.dispatch - number.network
         spent["dispatch"] += number.dispatch
         spent["network"] += number.network
-    order = cmp_to_key(lambda one, other: sign(spent[one] - spent[other]))
-    return max(spent, key=order)
+
+    def order(one: Bound, other: Bound) -> int:
+        return sign(spent[one] - spent[other])
+
+    return max(spent, key=cmp_to_key(order))

@@ -21,6 +21,7 @@ from lifesym.analysis.roots import between as gap
 from lifesym.analysis.signs import sign_at
 from lifesym.analysis.whole import scan
 from lifesym.errors import InfeasibleError, SymbolError
+from lifesym.powers import written
 from lifesym.symbols import TABLE, Number, exact
 
 Want = Literal["least", "most"]
@@ -101,7 +102,7 @@ def design(
     if (at_most is None) == (at_least is None):
         raise SymbolError("give one target: at_most or at_least")
     sign = 1 if at_most is not None else -1
-    target = exact(at_most if at_most is not None else at_least, "the target")
+    target = written(exact(at_most if at_most is not None else at_least, "the target"))
     values = point_of(quantity, at or {}, free=[symbol])
     expr = plain(quantity).xreplace(values)
     low, high = _range(symbol, between, expr)

@@ -165,10 +165,8 @@ def _times(
 ) -> Iterator[tuple[str, dict[str, Expr]]]:
     """What each resource takes of each operator's time, where some values are known."""
     for name, term in operators(quantity):
-        yield (
-            name,
-            {part: written(getattr(term, part)).xreplace(dict(values)) for part in RESOURCES},
-        )
+        parts = {part: written(getattr(term, part)) for part in RESOURCES}
+        yield name, {part: time.xreplace(dict(values)) for part, time in parts.items()}
 
 
 def _contests(times: Mapping[str, Mapping[str, Expr]]) -> Iterator[Expr]:
