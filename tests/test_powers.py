@@ -15,6 +15,7 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis.equality import same
 from lifesym.analysis.questions import device_point
+from lifesym.formats import load_format
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.operators import Routing
 from lifesym.powers import LongPower, doubles, replaced, sign, written
@@ -123,7 +124,7 @@ def test_questions_of_a_closed_formula_have_the_answers_of_the_one_written_out()
     model, device = ls.load_model("mixtral-8x7b"), ls.load_hardware("h100")
     closed = ls.forecast(model, ls.Hardware.symbolic(), 1000, 16, 1).ttft
     assert closed.expr.has(LongPower)
-    point = device_point(device, ls.load_format("bf16")) | {sym.dispatch_time: Integer(0)}
+    point = device_point(device, load_format("bf16")) | {sym.dispatch_time: Integer(0)}
     plain = written(closed.expr)
     assert ls.local_elasticities(closed, point) == ls.local_elasticities(plain, point)
     target = written(closed.expr.xreplace(point)) * Rational(11, 10)
@@ -163,7 +164,7 @@ def test_derive_prints_what_can_be_read(run: CommandLine, form: str, prompt: int
         "regimes {m} --on h100 --prompt {p} --generate 16 --metric ttft --over bandwidth",
         "regimes {m} --on h100 --prompt {p} --generate 16 --metric ttft --over bandwidth,peak",
         "crossover {m} --on h100 --prompt {p} --generate 16 --metric ttft --over bandwidth",
-        "design {m} --on h100 --prompt {p} --generate 9 --over bandwidth --metric ttft --at-most 90",
+        "design {m} --on h100 --prompt {p} --generate 9 --over bandwidth --metric ttft --at-most 9",
     ],
 )
 def test_commands_take_long_prompts_of_expert_models(run: CommandLine, command: str) -> None:

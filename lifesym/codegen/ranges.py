@@ -18,7 +18,7 @@ from itertools import pairwise, product
 from sympy import Symbol
 
 from lifesym.codegen.program import Op, Program
-from lifesym.codegen.rules import RULES, Arithmetic, Range
+from lifesym.codegen.rules import RULES, Arithmetic, Range, remainder
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
 
@@ -123,7 +123,12 @@ def _range(op: Op, found: list[Range], given: Sequence[Range], kind: Arithmetic)
     if op.kind == "const":
         return _constant(Fraction(op.value or 0), kind)
     parts = [found[r] for r in op.reads]
-    made = _summed(op.body, parts, kind) if op.body else RULES[op.kind](parts, kind)
+    if op.body:
+        made = _summed(op.body, parts, kind)
+    elif op.kind == "rest":
+        made = remainder(parts, int(op.value or 0), kind)
+    else:
+        made = RULES[op.kind](parts, kind)
     if op.kind == "pick" and not op.value:
         made = _switched(made, parts)
     low, high = made.low - abs(made.low) * _OUT, made.high + abs(made.high) * _OUT
