@@ -43,7 +43,7 @@ def remainders(expr: Expr) -> tuple[Expr, dict[Symbol, Remainder]]:
     quotients = sorted(expr.atoms(CeilDiv, FloorDiv), key=str)
     for quotient in quotients:
         number, symbol = quotient.args[0].as_coeff_Add()
-        if not symbol.is_Symbol or quotient.args[1].has(symbol):
+        if not (symbol.is_Symbol or symbol == 0) or quotient.args[1].has(symbol):
             continue
         named = _Namer(quotient, symbol, number)
         after = named.walk(expr)
@@ -62,7 +62,10 @@ class _Namer:
         self.name, self.count = Dummy("rest", positive=True), Dummy("count", positive=True)
         top, bottom = quotient.args
         count = self.count - 1 if up else self.count
-        self.top = self.name - number + (bottom * count).expand()
+        if top.is_number:  # its multiple of the divisor is then the number less the remainder
+            self.rule = {self.count: (top - self.name) / bottom + self.count - count}
+        else:
+            self.rule = {symbol: self.name - number + (bottom * count).expand()}
         taken = bottom * (quotient - 1 if up else quotient)
         self.remainder = Remainder(top, taken, bottom, 1 if up else 0)
         self.seen: dict[Expr, Expr] = {}
@@ -78,20 +81,26 @@ class _Namer:
     def _named(self, expr: Add) -> Expr:
         """A sum with the remainder in it, if that takes differences out of it."""
         masked = [arg.xreplace({self.quotient: self.count}) for arg in expr.args]
-        mine = [arg for arg in masked if arg.has(self.symbol, self.count) and self._plain(arg)]
+        mine = [arg for arg in masked if self._plain(arg)]
         if not any(arg.has(self.count) for arg in mine):
             return expr
         others = [arg for arg in masked if arg not in mine]
         constants = [arg for arg in others if not arg.has(Function)]
         others = [arg for arg in others if arg not in constants]
         before = Add(*mine, *constants).expand()
-        after = before.xreplace({self.symbol: self.top}).expand()
+        after = before.xreplace(self.rule).expand()
         if _differences(after) >= _differences(before):
             return expr
         return Add(*others, after).xreplace({self.count: self.quotient})
 
     def _plain(self, expr: Expr) -> bool:
-        return not expr.has(Function) and bool(expr.is_polynomial(self.symbol, self.count))
+        """Whether a term can have the remainder in it; with a number on top, its divisor too."""
+        if expr.has(Function) or not expr.has(*self.rule, self.count):
+            return False
+        if self.symbol.is_Symbol:
+            return bool(expr.is_polynomial(self.symbol, self.count))
+        bottom = self.quotient.args[1]
+        return bool(expr.xreplace(self.rule).expand().is_polynomial(bottom))
 
 
 def _differences(expr: Expr) -> int:
