@@ -43,10 +43,10 @@ def summary(result: "Forecast") -> dict[str, Any]:
 
 def _terms(terms: "tuple[Term, ...]") -> list[dict[str, Any]]:
     rows = []
-    total = sum(float(term.time.doit()) for term in terms)
+    total = sum(float(term.time.doit(powers=False)) for term in terms)
     for term in terms:
         seconds = {
-            f"{name}_s": float(getattr(term, name).doit())
+            f"{name}_s": float(getattr(term, name).doit(powers=False))
             for name in ("compute", "memory", "dispatch", "network", "time")
         }
         share = seconds["time_s"] / total if total else 0.0
