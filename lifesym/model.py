@@ -16,7 +16,7 @@ from lifesym.formats import Format, Matrix, Precision, Stored, load_format
 from lifesym.operators import HeadLinear, Linear, Routing
 from lifesym.operators.base import by_role
 from lifesym.operators.experts import RoutingKind
-from lifesym.quantizer import resolve as resolve_mix
+from lifesym.gguf_mixes import resolve as resolve_mix
 from lifesym.symbols import Size, resolve, size
 from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
 
@@ -228,12 +228,15 @@ class Model:
         """Learned values of the model, tied and shared ones counted once."""
         return Add(*self.weight_roles.values())
 
-    def weight_bytes(self, weights: str | Format = "bf16") -> Expr:
-        """Bytes of all the weights in a format, tied and shared ones counted once.
+    def weight_bytes(self, weights: str | Format | None = None) -> Expr:
+        """Bytes of all the weights, tied and shared ones counted once.
 
-        A mix of a GGUF file is resolved for this model (see `lifesym.quantizer`).
+        They are in the formats of the model's files unless one is given, in bf16 if those say none.
+        A mix of a GGUF file is resolved for the model (see `lifesym.gguf_mixes`).
         """
-        precision = Precision.of(weights=resolve_mix(weights, self))
+        held = "bf16" if self.stored is None else self.stored.weights
+        chosen = resolve_mix(held if weights is None else weights, self)
+        precision = Precision.of(weights=chosen)
         return Add(*(precision.weight_bytes(matrix) for matrix in self.whole.matrices()))
 
     def kv_bytes(
