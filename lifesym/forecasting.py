@@ -9,6 +9,7 @@ from sympy import S
 from lifesym import symbols as sym
 from lifesym.errors import SpecError, SymbolError, one_of
 from lifesym.formats import Format, Precision, Stored, load_format
+from lifesym.gguf_mixes import fitted
 from lifesym.hardware import Hardware
 from lifesym.inference import Forecast
 from lifesym.levels import Level
@@ -18,7 +19,6 @@ from lifesym.nodes import Maximum
 from lifesym.operators import Routing
 from lifesym.operators.collective import Algorithm
 from lifesym.operators.experts import RoutingKind
-from lifesym.gguf_mixes import fitted
 from lifesym.roofline import Overlap
 from lifesym.symbols import Size, exact, size
 from lifesym.trace import MLA, Causal

@@ -13,10 +13,10 @@ from lifesym.blocks import Block, Emitted
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Matrix, Precision, Stored, load_format
+from lifesym.gguf_mixes import resolve as resolve_mix
 from lifesym.operators import HeadLinear, Linear, Routing
 from lifesym.operators.base import by_role
 from lifesym.operators.experts import RoutingKind
-from lifesym.gguf_mixes import resolve as resolve_mix
 from lifesym.symbols import Size, resolve, size
 from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
 
