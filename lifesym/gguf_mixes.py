@@ -410,15 +410,17 @@ def resolve(weights: str | Format, model: "Model") -> Format:
         return stored
     formats = known_formats()
     given = dict(formats[stored.name].roles)
-    own = {role: kind for role, kind in stored.roles if given.get(role) != kind}
     tensors = _tensors(model, entries)
     chosen = _chosen(stored.name, tensors, _facts(model, tensors))
-    roles = {
-        tensor.key: _mixed(chosen[tensor.key], formats)
-        for tensor in tensors
-        if tensor.matrix.role not in own
+    found = {tensor.key: tensor.matrix.role for tensor in tensors}
+    roles = {key: _mixed(chosen[key], formats) for key in found}
+    own = {
+        role: kind
+        for role, kind in stored.roles
+        if given.get(role) != kind and roles.get(role) != kind
     }
-    return replace(stored, roles=tuple((roles | own).items()))
+    kept = {key: kind for key, kind in roles.items() if found[key] not in own}
+    return replace(stored, roles=tuple((kept | own).items()))
 
 
 def fitted(precision: Precision, model: "Model") -> Precision:
