@@ -374,16 +374,21 @@ def _chosen(name: str, tensors: list[_Tensor], f: _Facts) -> dict[str, dict[str,
 
 def _mixed(kinds: Mapping[str, list[Expr]], formats: Mapping[str, Format]) -> Format:
     """One type, or several with their exact shares of the elements."""
-    if len(kinds) == 1:
-        return formats[next(iter(kinds))]
-    sums = {kind: Add(*elements) for kind, elements in kinds.items()}
+    sums = {formats[kind]: Add(*elements) for kind, elements in kinds.items()}
     total = Add(*sums.values())
     if not all((part / total).is_Rational for part in sums.values()):
-        sums = {kind: S(len(elements)) for kind, elements in kinds.items()}
+        sums = {formats[kind]: S(len(elements)) for kind, elements in kinds.items()}
         total = Add(*sums.values())
-    parts = tuple((part / total, formats[kind]) for kind, part in sums.items())
+    return by_elements(sums, total)
+
+
+def by_elements(kinds: Mapping[Format, Expr], total: Expr) -> Format:
+    """The format of so many values, of which some are stored in each of several formats."""
+    if len(kinds) == 1 and total in kinds.values():
+        return next(iter(kinds))
+    parts = tuple((count / total, kind) for kind, count in kinds.items())
     return Format(
-        name="+".join(kinds),
+        name="+".join(kind.name for kind in kinds),
         bits=Add(*(share * part.bits_per_value for share, part in parts)),
         parts=parts,
     )
