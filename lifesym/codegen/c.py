@@ -6,12 +6,16 @@ from collections.abc import Sequence
 from sympy import Symbol
 
 from lifesym.codegen.program import Program
-from lifesym.codegen.ranges import DOUBLE, FLOAT, Box
+from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, ErrorBound
 from lifesym.codegen.reserved import reserved
 from lifesym.codegen.scaling import fitted
 from lifesym.codegen.text import C_DOUBLE, C_FLOAT, write
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
+
+_USEFUL = 0.01
+"""The largest part of a result that a stated bound of its error may be."""
+_MANY = 100.0
 
 
 def identifier(name: str, what: str) -> str:
@@ -52,6 +56,7 @@ def header(
     missing = [symbol for symbol in program.args if symbol not in box]
     if not missing or single:  # a constant may leave single precision: nothing is left unproved
         program, proved = fitted(program, box, kind)
+        _check(proved, kind.name)
         bound = f"{proved} for arguments in these ranges"
     else:
         words = ", ".join(TABLE[symbol].word for symbol in missing)
@@ -88,6 +93,22 @@ def header(
         "#endif",
     ]
     return "\n".join(body) + "\n"
+
+
+def _check(bound: ErrorBound, name: str) -> None:
+    """Refuse a bound that says nothing.
+
+    Raises:
+        SymbolError: it is more than a hundredth of the result somewhere.
+    """
+    if bound.share <= _USEFUL:
+        return
+    size = f"{100 * bound.share:.3g} %" if bound.share < _MANY else "many times the size"
+    other = "give none, for a function without a bound" if name == "double" else "take double"
+    raise SymbolError(
+        f"the bound of the arithmetic's error in {name}, {bound.value:.2g}, is {size} of the "
+        f"result somewhere in these ranges: narrow them, or {other}"
+    )
 
 
 def describe(symbols: tuple[Symbol, ...], names: list[str], box: Box) -> list[str]:
