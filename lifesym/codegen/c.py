@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 
 from sympy import Symbol
 
@@ -62,7 +63,7 @@ def header(
         words = ", ".join(TABLE[symbol].word for symbol in missing)
         bound = f"No bound of the arithmetic's error is proved without a range of {words}"
     text = write(program, names, language)
-    real, guard = kind.name, f"LIFESYM_{name.upper()}_H"
+    real = kind.name
     lines = [
         *doc,
         f"{bound}.",
@@ -75,8 +76,6 @@ def header(
         if symbol in box
     ]
     body = [
-        f"#ifndef {guard}",
-        f"#define {guard}",
         "#include <math.h>",
         "",
         *comment(lines),
@@ -89,10 +88,19 @@ def header(
         *(f"    (void){each};" for each in _unused(program, names)),
         f"    return {text.results[0]};",
         "}",
-        "",
-        "#endif",
     ]
-    return "\n".join(body) + "\n"
+    return guarded(name, body)
+
+
+def guarded(name: str, body: Sequence[str]) -> str:
+    """A header that may be included again, with a guard of its own.
+
+    It is made of the text: of two headers with a function of one name neither vanishes silently,
+    but the compiler refuses the second definition.
+    """
+    text = "\n".join(body)
+    guard = f"LIFESYM_{name.upper()}_{sha256(text.encode()).hexdigest()[:12].upper()}_H"
+    return f"#ifndef {guard}\n#define {guard}\n{text}\n\n#endif\n"
 
 
 def _check(bound: ErrorBound, name: str) -> None:
