@@ -13,6 +13,8 @@ from lifesym.cli.output import note
 Metric = Literal["ttft", "tpot", "tps", "latency", "memory", "energy"]
 To = Literal["c", "float", "table", "fixed", "numpy-table", "python", "numpy", "js"]
 
+_IN_C = ("c", "float", "table", "fixed")
+"""Where functions of several files share one space of names."""
 _LONGEST = 31
 """Letters of a name that every C99 compiler tells apart."""
 _TABLES = {"table": "float", "fixed": "fixed", "numpy-table": "numpy"}
@@ -30,7 +32,7 @@ def export(
         Path | None, typer.Option("--output", "-o", help="File; standard output unless given.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the function; METRIC_MODEL unless given.")
+        str | None, typer.Option(help="Of the function; METRIC, in C METRIC_MODEL, unless given.")
     ] = None,
     range_: Annotated[
         list[str] | None,
@@ -85,7 +87,8 @@ def export(
     doc = f"{metric} of {forecast.model.name} on {hardware.name}, in {result.unit}"
     chosen = [f"{key} {value}" for key, value in given.items() if value and key not in free]
     doc += f", with {', '.join(chosen)}." if chosen else "."
-    called = name or _name(metric, forecast.model.name)
+    default = _name(metric, forecast.model.name) if to in _IN_C else metric
+    called = name or default
     text = _text(ls, result, symbols, to, called, ranges, units, error, doc)
     if output is None:
         typer.echo(text, nl=False)
