@@ -159,7 +159,8 @@ def _merged(parts: list[Operator]) -> Operator:
         if all(_alike(first, other, grows) for other in others):
             added = {name: Add(*(getattr(part, name) for part in parts)) for name in grows}
             return replace(first, **added)
-    if isinstance(first, Fused) and len(first.parts) > 1:
+    kernels = [part for part in parts if isinstance(part, Fused) and len(part.parts) > 1]
+    if any(kernel.rereads != 1 for kernel in kernels):
         parts = [_reread_inside(part) for part in parts]
         first, *others = parts
     if isinstance(first, Fused) and all(_same_parts(first, other) for other in others):
@@ -174,8 +175,6 @@ def _merged(parts: list[Operator]) -> Operator:
 
 def _reread_inside(kernel: Any) -> Any:
     """A kernel whose tiles read the cache again, as one in which the parts that read it say so."""
-    if kernel.rereads == 1:
-        return kernel
     again = {"unread": 0, "unwritten": 0, "rereads": kernel.rereads}
     inner = (
         Fused(parts=(part,), **again)
