@@ -13,6 +13,7 @@ from sympy import Expr, S, sympify
 
 from lifesym import symbols as sym
 from lifesym.blocks.convolution import ConvUnit, Shape
+from lifesym.checks import checked
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.errors import SymbolError
 from lifesym.formats import Format, Precision
@@ -69,6 +70,7 @@ class ConvNet:
         return Result(name="time of a pass", unit="s", expr=total(terms), terms=terms)
 
 
+@checked
 def unet(
     height: Size = sym.height,
     width: Size = sym.width,

@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from sympy import Expr, S, Symbol
 
 from lifesym import symbols as sym
+from lifesym.checks import checked_fields
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, load_format
 from lifesym.symbols import Number
@@ -16,6 +17,7 @@ DEFAULT_TYPES = ("bf16", "fp16", "fp32")
 """The compute type when none is asked for: the first with a peak not below fp32's."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
     """A device; every rate in SI units (FLOP/s, byte/s, s, J, W).

@@ -15,6 +15,7 @@ import msgspec
 from sympy import Expr, sympify
 
 from lifesym.blocks import Attention, Block, LatentAttention
+from lifesym.checks import checked
 from lifesym.errors import SpecError, nearest
 from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.families.base import Family
@@ -28,6 +29,7 @@ class ConfigWarning(UserWarning):
     """Keys of a config that lifesym does not know and did not use."""
 
 
+@checked
 def load_model(name_or_path: str | Path, *, strict: bool = False) -> Model:
     """The model of a name in ``specs/models``, or of the path of any ``config.json``.
 
@@ -38,6 +40,11 @@ def load_model(name_or_path: str | Path, *, strict: bool = False) -> Model:
         SpecError: an unknown name, or a config that cannot be used (see `Model.from_hf`).
     """
     return read_config(find("models", name_or_path, ".json", "model"), strict=strict)
+
+
+def as_model(model: Model | str | Path) -> Model:
+    """A model as it is, or that of a name or path (see `load_model`)."""
+    return model if isinstance(model, Model) else load_model(model)
 
 
 def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False) -> Model:

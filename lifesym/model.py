@@ -10,6 +10,7 @@ from sympy import Add, Basic, Expr, S, Symbol, sympify
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, Emitted
+from lifesym.checks import checked_fields
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Precision, load_format
@@ -38,6 +39,7 @@ class Section:
     last: bool = False
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A stack of sections whose sizes are symbols, with the values they have in one config.

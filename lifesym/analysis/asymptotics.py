@@ -12,6 +12,7 @@ from lifesym.analysis.growth import growth
 from lifesym.analysis.inverse import meeting
 from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of
 from lifesym.analysis.regime import span
+from lifesym.checks import checked
 from lifesym.errors import InfeasibleError
 from lifesym.symbols import TABLE, Number, exact
 
@@ -48,6 +49,7 @@ class Asymptote:
         return self.coefficient if self.degree == 0 else S.Zero
 
 
+@checked
 def leading(quantity: Quantity, over: str | Symbol) -> Asymptote:
     """The leading term as a symbol grows without limit.
 
@@ -68,6 +70,7 @@ def leading(quantity: Quantity, over: str | Symbol) -> Asymptote:
     return Asymptote(symbol=symbol, degree=degree, coefficient=coefficient)
 
 
+@checked
 def threshold(
     quantity: Quantity,
     over: str | Symbol,

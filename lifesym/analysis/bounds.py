@@ -17,6 +17,7 @@ from sympy import Expr, Rational, Symbol
 
 from lifesym.analysis.boxes import Array, Boxes, halves, steepest
 from lifesym.analysis.enclosure import enclose
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 
 Box: TypeAlias = Mapping[Symbol, tuple[Expr, Expr]]
@@ -52,6 +53,7 @@ class ShareBound:
         return 0.0 if self.upper == 0 else (self.upper - self.lower) / self.upper
 
 
+@checked
 def largest_share(
     part: Expr,
     rest: Expr,

@@ -3,11 +3,13 @@
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 
 Option = TypeVar("Option", bound=Hashable)
 
 
+@checked
 def pareto(
     options: Mapping[Option, Sequence[Any]] | Iterable[Option],
     objectives: Callable[[Option], Sequence[Any]] | None = None,

@@ -20,6 +20,7 @@ from lifesym.analysis.regime import Range, span
 from lifesym.analysis.roots import between as gap
 from lifesym.analysis.signs import sign_at
 from lifesym.analysis.whole import scan
+from lifesym.checks import checked
 from lifesym.errors import InfeasibleError, SymbolError
 from lifesym.symbols import TABLE, Number, exact
 
@@ -64,6 +65,7 @@ class Design:
     feasible: tuple[Interval, ...]
 
 
+@checked
 def design(
     quantity: Quantity,
     over: str | Symbol,

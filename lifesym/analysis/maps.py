@@ -8,6 +8,7 @@ from sympy import Symbol, lambdify
 
 from lifesym.analysis.questions import Derived, Values, point_of, symbol_of
 from lifesym.analysis.regime import RESOURCES, operators, span
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
 
@@ -36,6 +37,7 @@ class RegimeMap:
     regimes: tuple[Bounds, ...] = field(repr=False)
 
 
+@checked
 def regime_map(
     quantity: Derived,
     over: Sequence[str | Symbol],

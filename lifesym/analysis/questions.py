@@ -1,13 +1,16 @@
 """What every question shares: the formula it is asked of, and the point it is asked at."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from sympy import Add, Expr, Symbol
 
 from lifesym import symbols as sym
+from lifesym.checks import checked
+from lifesym.devices import as_hardware
 from lifesym.errors import SymbolError
-from lifesym.formats import Format
+from lifesym.formats import Format, load_format
 from lifesym.hardware import Hardware
 from lifesym.roofline import Term
 from lifesym.symbols import Number, ordered, resolve
@@ -89,6 +92,7 @@ def point_of(quantity: Quantity, at: Values, free: Iterable[Symbol] = ()) -> dic
     return values
 
 
+@checked
 def part(quantity: Derived, which: str | Sequence[str] | Callable[[Term], bool]) -> Expr:
     """The summed time of some operators of a result.
 
@@ -111,15 +115,19 @@ def part(quantity: Derived, which: str | Sequence[str] | Callable[[Term], bool])
     return Add(*chosen)
 
 
-def device_point(hardware: Hardware, compute: Format) -> dict[Symbol, Expr]:
+@checked
+def device_point(hardware: Hardware | str | Path, compute: Format | str) -> dict[Symbol, Expr]:
     """The numbers of a device, as values for the symbols of `Hardware.symbolic`.
 
+    Device and format may be given by name.
+
     Raises:
-        SpecError: the device has no peak for the format.
+        SpecError: an unknown name, or the device has no peak for the format.
     """
+    device, computed = as_hardware(hardware), load_format(compute)
     numbers = {
-        sym.peak: hardware.matrix_peak(compute),
-        sym.vector_peak: hardware.vector_peak(compute),
+        sym.peak: device.matrix_peak(computed),
+        sym.vector_peak: device.vector_peak(computed),
     }
     for name in (
         "bandwidth",
@@ -132,7 +140,7 @@ def device_point(hardware: Hardware, compute: Format) -> dict[Symbol, Expr]:
         "byte_energy",
         "static_power",
     ):
-        value = getattr(hardware, name)
+        value = getattr(device, name)
         if value is not None:
             numbers[getattr(sym, name)] = value
     return numbers

@@ -18,6 +18,7 @@ from lifesym.analysis.regions import Branch
 from lifesym.analysis.roots import between as middle
 from lifesym.analysis.roots import distinct, roots
 from lifesym.analysis.signs import number_at
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.roofline import Term
 from lifesym.symbols import TABLE, Number, exact
@@ -80,6 +81,7 @@ def operators(quantity: Derived) -> Iterator[tuple[str, Term]]:
         yield (name if used[name] == 1 else f"{name}#{used[name]}"), term
 
 
+@checked
 def regime_at(quantity: Derived, at: Values) -> Regime:
     """The regime of a point.
 
@@ -90,6 +92,7 @@ def regime_at(quantity: Derived, at: Values) -> Regime:
     return _regime(formula(quantity), dict(_times(quantity, {})), values)
 
 
+@checked
 def regimes(
     quantity: Derived, over: str | Symbol, between: Range, at: Values | None = None
 ) -> tuple[Stretch, ...]:

@@ -9,7 +9,9 @@ from sympy import Expr, S, Symbol, lambdify, sqrt
 from lifesym.analysis.questions import Quantity, Values, formula, listed, point_of, symbol_of, title
 from lifesym.analysis.regime import Range, span
 from lifesym.analysis.sensitivity import local_elasticities
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
+from lifesym.extras import needed
 from lifesym.symbols import TABLE, Number, exact
 
 if TYPE_CHECKING:
@@ -61,6 +63,7 @@ class GlobalIndices:
     total_interval: dict[Symbol, float]
 
 
+@checked
 def delta_method(
     quantity: Quantity, at: Values, deviations: Mapping[str | Symbol, Number]
 ) -> Spread:
@@ -93,6 +96,7 @@ def delta_method(
     )
 
 
+@checked
 def monte_carlo(
     quantity: Quantity,
     at: Values,
@@ -147,6 +151,7 @@ def monte_carlo(
     )
 
 
+@checked
 def sobol(
     quantity: Quantity,
     ranges: Mapping[str | Symbol, Range],
@@ -168,15 +173,12 @@ def sobol(
         seed: of the sequence.
 
     Raises:
-        SymbolError: an unknown symbol, an empty range, a value missing, or SALib is not installed.
+        SymbolError: an unknown symbol, an empty range, or a value missing.
+        LifesymError: SALib is not installed.
     """
     import numpy as np  # noqa: PLC0415 (only where arrays are needed)
 
-    try:
-        from SALib.analyze import sobol as analysis  # noqa: PLC0415 (an extra)
-        from SALib.sample import sobol as sampling  # noqa: PLC0415
-    except ImportError:
-        raise SymbolError("global indices need SALib: pip install 'lifesym[gsa]'") from None
+    analysis, sampling = needed("SALib.analyze.sobol"), needed("SALib.sample.sobol")
     if samples < 2 or samples & (samples - 1):
         raise SymbolError(f"samples must be a power of two, not {samples}")
     chosen = {symbol_of(quantity, name): ends for name, ends in ranges.items()}

@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from sympy import Symbol
 
+from lifesym.checks import checked
 from lifesym.codegen import blocked, c, inputs, native, python
 from lifesym.codegen.inputs import Ranges
 from lifesym.codegen.lowering import lower
@@ -119,6 +120,7 @@ def _numbers(name: str, value: Any) -> Any:
     raise SymbolError(f"{name} must be numbers of the size of a double, not {shown}")
 
 
+@checked
 def compile(
     expr: Any,
     args: Sequence[str | Symbol],

@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lifesym.checks import checked
 from lifesym.plots.style import COLOURS, grid_of_axes
 
 if TYPE_CHECKING:
@@ -13,6 +14,7 @@ NAMED = 7
 """Kinds of software told apart in a legend; the rest share the last marker."""
 
 
+@checked
 def accuracy(found: Mapping[str, tuple[Sequence[Any], Any]]) -> "Figure":
     """For each phase, forecast against measured, and below it the error over the tokens.
 

@@ -9,6 +9,7 @@ from lifesym.analysis.inverse import Design
 from lifesym.analysis.meeting import Meeting
 from lifesym.analysis.questions import Derived, Quantity, Values, formula, point_of, symbol_of
 from lifesym.analysis.regime import Stretch, operators
+from lifesym.checks import checked
 from lifesym.plots.style import (
     COLOURS,
     HATCHES,
@@ -29,6 +30,7 @@ _COLUMNS = 3
 _TOGETHER = 1.12  # points of a roofline closer than this, in ratio, share a marker
 
 
+@checked
 def roofline(quantity: Derived, at: Values, *, peak: float, bandwidth: float) -> "Figure":
     """Operators under the roofline of a device: attained FLOP/s over arithmetic intensity.
 
@@ -92,6 +94,7 @@ def roofline(quantity: Derived, at: Values, *, peak: float, bandwidth: float) ->
     return made
 
 
+@checked
 def stacked_time(
     quantity: Derived,
     over: str | Symbol,
@@ -161,6 +164,7 @@ def stacked_time(
     return made
 
 
+@checked
 def against_target(
     quantity: Quantity, answer: Design, at: Values, unit: str, name: str
 ) -> "Figure":
@@ -205,6 +209,7 @@ def against_target(
     return made
 
 
+@checked
 def two_curves(
     curves: Mapping[str, Expr],
     symbol: Symbol,

@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
+from lifesym.checks import checked, checked_fields
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
 from lifesym.formats import Precision
@@ -36,6 +37,7 @@ _ADDED = ("tokens", "rows", "elements", "batch")
 """The size that grows with a pass, in operators of which nothing else differs between groups."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Sequences of one shape.
@@ -104,6 +106,7 @@ def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
     )
 
 
+@checked
 def mixed_step(forecast: Forecast, groups: Iterable[Group]) -> Result:
     """The time of one pass over several groups.
 
@@ -114,6 +117,7 @@ def mixed_step(forecast: Forecast, groups: Iterable[Group]) -> Result:
     return Result(name="time of a mixed pass", unit="s", expr=total(terms), terms=terms)
 
 
+@checked
 def step_at_contexts(forecast: Forecast, contexts: Size | Sequence[int]) -> Result:
     """A decode step of sequences of unequal contexts.
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from sympy import Expr
 
+from lifesym.checks import checked_fields
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
 from lifesym.formats import Precision
@@ -25,6 +26,7 @@ _GROUPS = (frozenset({"attn_q", "attn_k", "attn_v"}), frozenset({"mlp_gate", "ml
 """Projections of one input, which may be fused: adapters come after the last of them."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Lora:
     """Which projections have adapters, and how many different ones a batch uses.

@@ -18,6 +18,7 @@ from dataclasses import dataclass, replace
 
 from sympy import Expr, S, sympify
 
+from lifesym.checks import checked_fields
 from lifesym.nodes import CeilDiv, Maximum
 from lifesym.operators import (
     WKV,
@@ -80,6 +81,7 @@ _SPLIT: tuple[tuple[type[Operator] | tuple[type[Operator], ...], tuple[str, ...]
 )
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class TensorParallel:
     """Split every layer over ``devices``, with all-reduces after attention and after the MLP.
