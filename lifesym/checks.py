@@ -85,7 +85,7 @@ def _check(where: str, parameter: Parameter, value: Any) -> None:
         if _fits(given, kind):
             continue
         place = where.removesuffix(".__init__")
-        raise SymbolError(f"{place}: {name} must be {_said(kind)}, not {_shown(given)}")
+        raise SymbolError(f"{place}: {name} must be {_said(kind)}, not {shown(given)}")
 
 
 def _fits(value: Any, kind: Any) -> bool:
@@ -95,6 +95,8 @@ def _fits(value: Any, kind: Any) -> bool:
         return True
     if kind is None:
         return value is None
+    if isinstance(kind, str):  # in quotes, as its module is slow to import: known by its name
+        return not kind.isidentifier() or kind in (one.__name__ for one in type(value).__mro__)
     if getattr(kind, "_is_protocol", False):  # `formula` and `operators` ask what is there
         return True
     if isclass(kind) and origin is None:
@@ -124,7 +126,7 @@ def _fits(value: Any, kind: Any) -> bool:
 def _is_a(value: Any, kind: type) -> bool:
     """Whether a value is of a class; a truth value is no number, and a float may be an integer."""
     if kind is int:
-        return hasattr(value, "__index__") and not isinstance(value, bool)
+        return hasattr(value, "__index__") and not isinstance(value, bool | type)
     if kind is float:
         return isinstance(value, Real | Decimal) and not isinstance(value, bool)
     return isinstance(value, kind)
@@ -159,7 +161,7 @@ def _said(kind: Any) -> str:
         return f"{len(inner)} values{_each(inner[0])}"
     if isclass(origin) and issubclass(origin, Iterable):
         return f"a list{_each(inner[0])}"
-    name = getattr(kind, "__name__", str(kind))
+    name = str(getattr(kind, "__name__", kind))
     return _WORDS.get(name, f"{_article(name)} {name}")
 
 
@@ -172,10 +174,12 @@ def _article(name: str) -> str:
     return "an" if name[0] in "AEIOUaeiou" else "a"
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
     """A value in a message: itself where that is short, else its kind."""
     plain = (NoneType, bool, int, float, str, bytes, list, tuple, dict, set, Decimal)
     if isinstance(value, plain):
         return _SHORT.repr(value)
-    name = value.__name__ if isclass(value) else type(value).__name__
-    return f"the class {name}" if isclass(value) else f"{_article(name)} {name}"
+    if isclass(value):
+        return f"the class {value.__name__}"
+    name = type(value).__name__
+    return f"{_article(name)} {name}"

@@ -129,6 +129,18 @@ def exact(value: Number, what: str = "value") -> Expr:
     return Rational(number.numerator, number.denominator)
 
 
+def constant(value: Number, what: str) -> Expr:
+    """The same of a value that must be a number: no symbol is left in it.
+
+    Raises:
+        SymbolError: as `exact`, or a symbol.
+    """
+    number = exact(value, what)
+    if not number.is_number:
+        raise SymbolError(f"{what} must be a number, not {number}")
+    return number
+
+
 def _check_digits(written: DecimalTuple, what: str) -> None:
     """Refuse a decimal that would be a fraction of more digits than any float has."""
     after, before = -int(written.exponent), len(written.digits) + int(written.exponent)

@@ -14,7 +14,7 @@ from lifesym.analysis.questions import Quantity, Values, formula, point_of, symb
 from lifesym.analysis.regime import span
 from lifesym.checks import checked
 from lifesym.errors import InfeasibleError
-from lifesym.symbols import TABLE, Number, exact
+from lifesym.symbols import TABLE, Number, constant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,7 +104,7 @@ def threshold(
         return S(TABLE[symbol].minimum or 0)
     low = TABLE[symbol].minimum or S(1) / up_to
     starts = []
-    error = exact(within, "within")
+    error = constant(within, "within")
     for sign in (-1, 1):
         found = meeting(ratio, 1 + sign * error, sign, symbol, *span(symbol, (low, up_to)))
         last = found[-1] if found else None

@@ -76,11 +76,15 @@ def largest_share(
         budget: the most boxes to enclose; the gap is then wider than asked for, and says so.
 
     Raises:
-        SymbolError: a node that has no enclosure, or a part or a rest that is negative somewhere,
-            or cannot be shown not to be within the budget.
+        SymbolError: a budget below 1, an empty box, a node that has no enclosure, or a part or a
+            rest that is negative somewhere, or cannot be shown not to be within the budget.
     """
+    if budget < 1:
+        raise SymbolError(f"budget must be at least 1, not {budget}")
     if part == 0:
         return ShareBound(lower=0.0, upper=0.0, at={}, boxes=0)
+    if not box:
+        raise SymbolError("the box is empty: give the range of a symbol")
     variables = tuple(box)
     low = np.array([[_down(box[symbol][0])] for symbol in variables]).reshape(len(variables), 1)
     high = np.array([[_up(box[symbol][1])] for symbol in variables]).reshape(len(variables), 1)

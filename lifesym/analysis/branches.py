@@ -12,6 +12,7 @@ from typing import Literal, TypeAlias, cast
 
 from sympy import Add, Expr, Function, Integer, Mul, S, Sum, Symbol
 
+from lifesym.analysis.questions import listed
 from lifesym.analysis.regions import Branch, Choice, Condition
 from lifesym.analysis.signs import compare, number_at, sign_at
 from lifesym.checks import checked
@@ -38,13 +39,16 @@ def branch_at(expr: Expr, values: Mapping[Symbol, Expr], toward: Direction | Non
             first argument in the node's order.
 
     Raises:
-        SymbolError: a sum without a closed form whose range is not a number, or is too long.
+        SymbolError: a value missing, or a sum without a closed form whose range is not a number,
+            or is too long.
 
     >>> from lifesym.symbols import batch, past
     >>> branch = branch_at(2 + Maximum(3 * batch, past), {batch: S(1), past: S(8)})
     >>> branch.expr, str(branch.conditions[0])
     (past + 2, 'past >= 3*batch')
     """
+    if missing := expr.free_symbols - set(values):
+        raise SymbolError(f"the formula also depends on {listed(missing)}: give numbers")
     return _Resolver(dict(values), toward).branch(expr)
 
 

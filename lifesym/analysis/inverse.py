@@ -22,7 +22,7 @@ from lifesym.analysis.signs import sign_at
 from lifesym.analysis.whole import scan
 from lifesym.checks import checked
 from lifesym.errors import InfeasibleError, SymbolError
-from lifesym.symbols import TABLE, Number, exact
+from lifesym.symbols import TABLE, Number, constant
 
 Want = Literal["least", "most"]
 _FAR = Integer(2**20)  # where a search begins and no formula says where it ends
@@ -103,7 +103,7 @@ def design(
     if (at_most is None) == (at_least is None):
         raise SymbolError("give one target: at_most or at_least")
     sign = 1 if at_most is not None else -1
-    target = exact(at_most if at_most is not None else at_least, "the target")
+    target = constant(at_most if at_most is not None else at_least, "the target")
     values = point_of(quantity, at or {}, free=[symbol])
     expr = formula(quantity).xreplace(values)
     low, high = _range(symbol, between, expr)

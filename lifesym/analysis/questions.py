@@ -2,18 +2,21 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from sympy import Add, Expr, Symbol
 
 from lifesym import symbols as sym
-from lifesym.checks import checked
+from lifesym.checks import checked, shown
 from lifesym.devices import as_hardware
 from lifesym.errors import SymbolError
 from lifesym.formats import Format, load_format
 from lifesym.hardware import Hardware
 from lifesym.roofline import Term
 from lifesym.symbols import Number, ordered, resolve
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @runtime_checkable
@@ -38,10 +41,25 @@ def formula(quantity: Quantity) -> Expr:
     """
     expr = getattr(quantity, "expr", quantity)
     if not isinstance(expr, Expr):
-        raise SymbolError(f"expected a result or a SymPy expression, not {quantity!r}")
+        raise SymbolError(f"expected a result or a SymPy expression, not {shown(quantity)}")
     for symbol in expr.free_symbols:
         resolve(symbol)
     return expr
+
+
+def terms_of(quantity: Derived) -> tuple[Term, ...]:
+    """The operators' terms of a time.
+
+    Raises:
+        SymbolError: no terms: a bare expression, or a result that is not a time.
+    """
+    terms: tuple[Term, ...] = getattr(quantity, "terms", ())
+    if not terms:
+        name = getattr(quantity, "name", "a formula")
+        raise SymbolError(
+            f"{name} has no table of operators: ask about TTFT, TPOT or the mean TPOT"
+        )
+    return terms
 
 
 def title(quantity: Quantity) -> str:
@@ -92,6 +110,26 @@ def point_of(quantity: Quantity, at: Values, free: Iterable[Symbol] = ()) -> dic
     return values
 
 
+def floats(symbol: Symbol, values: "Sequence[float] | np.ndarray[Any, Any]") -> Any:
+    """The values of an axis as an array.
+
+    Raises:
+        SymbolError: not a list of finite numbers, or an empty one.
+    """
+    import numpy as np  # noqa: PLC0415 (only where arrays are needed)
+
+    try:
+        array = np.asarray(values, float)
+    except (TypeError, ValueError):
+        array = np.zeros(0)
+    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
+        raise SymbolError(
+            f"the values of {sym.TABLE[symbol].word} must be a list of finite numbers,"
+            f" not {shown(values)}"
+        )
+    return array
+
+
 @checked
 def part(quantity: Derived, which: str | Sequence[str] | Callable[[Term], bool]) -> Expr:
     """The summed time of some operators of a result.
@@ -102,15 +140,16 @@ def part(quantity: Derived, which: str | Sequence[str] | Callable[[Term], bool])
             rule that is asked of each term.
 
     Raises:
-        SymbolError: no operator matches.
+        SymbolError: no table of operators, or none of them matches.
     """
+    terms = terms_of(quantity)
     if callable(which):
-        chosen = [term.time for term in quantity.terms if which(term)]
+        chosen = [term.time for term in terms if which(term)]
     else:
         starts = (which,) if isinstance(which, str) else tuple(which)
-        chosen = [term.time for term in quantity.terms if term.name.startswith(starts)]
+        chosen = [term.time for term in terms if term.name.startswith(starts)]
     if not chosen:
-        names = ", ".join(dict.fromkeys(term.name for term in quantity.terms))
+        names = ", ".join(dict.fromkeys(term.name for term in terms))
         raise SymbolError(f"{quantity.name} has no operator {which!r} (it has {names})")
     return Add(*chosen)
 

@@ -12,7 +12,7 @@ from lifesym.analysis.sensitivity import local_elasticities
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.extras import needed
-from lifesym.symbols import TABLE, Number, exact
+from lifesym.symbols import TABLE, Number, constant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -124,6 +124,7 @@ def monte_carlo(
 
     if distribution not in ("lognormal", "uniform"):
         raise SymbolError(f"distribution must be lognormal or uniform, not {distribution!r}")
+    _check_seed(seed)
     if samples < 2:
         raise SymbolError(f"samples must be at least 2, not {samples}")
     chosen = {symbol: float(sd) for symbol, sd in _checked(quantity, deviations).items()}
@@ -179,6 +180,7 @@ def sobol(
     import numpy as np  # noqa: PLC0415 (only where arrays are needed)
 
     analysis, sampling = needed("SALib.analyze.sobol"), needed("SALib.sample.sobol")
+    _check_seed(seed)
     if samples < 2 or samples & (samples - 1):
         raise SymbolError(f"samples must be a power of two, not {samples}")
     chosen = {symbol_of(quantity, name): ends for name, ends in ranges.items()}
@@ -201,9 +203,16 @@ def sobol(
     )
 
 
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise SymbolError(f"seed must be at least 0, not {seed}")
+
+
 def _checked(quantity: Quantity, deviations: Mapping[str | Symbol, Number]) -> dict[Symbol, Expr]:
-    """The deviations as exact numbers, none negative."""
-    chosen = {symbol_of(quantity, name): exact(sd, str(name)) for name, sd in deviations.items()}
+    """The deviations as exact numbers, at least one and none negative."""
+    if not deviations:
+        raise SymbolError("deviations is empty: name a symbol that is uncertain")
+    chosen = {symbol_of(quantity, name): constant(sd, str(name)) for name, sd in deviations.items()}
     for symbol, deviation in chosen.items():
         if not deviation >= 0:
             raise SymbolError(f"the deviation of {TABLE[symbol].word} is negative: {deviation}")

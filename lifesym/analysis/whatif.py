@@ -11,7 +11,7 @@ from lifesym.analysis.reasons import limit
 from lifesym.analysis.regime import operators
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
-from lifesym.symbols import TABLE, Number, exact, ordered
+from lifesym.symbols import TABLE, Number, constant, ordered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +84,7 @@ def tornado(
     if isinstance(ranges, Mapping):
         ends = {symbol_of(quantity, name): pair for name, pair in ranges.items()}
     else:
-        part = exact(ranges, "the fraction")
+        part = constant(ranges, "the fraction")
         if not 0 < part < 1:
             raise SymbolError(f"the fraction must be above 0 and below 1, not {ranges}")
         ends = {symbol: _around(symbol, value, part) for symbol, value in values.items()}

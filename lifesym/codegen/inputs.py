@@ -6,6 +6,7 @@ from typing import Any
 
 from sympy import Expr, Symbol
 
+from lifesym.checks import shown
 from lifesym.errors import SymbolError, nearest
 from lifesym.results import Result
 from lifesym.symbols import TABLE, inside, resolve
@@ -18,7 +19,7 @@ def expression(quantity: Any) -> Expr:
     """The expression of a result, or an expression itself."""
     expr = getattr(quantity, "expr", quantity)
     if not isinstance(expr, Expr):
-        raise SymbolError(f"only expressions and results can be compiled, not {quantity!r}")
+        raise SymbolError(f"only expressions and results can be compiled, not {shown(quantity)}")
     return expr
 
 
@@ -36,7 +37,7 @@ def arguments(args: Sequence[str | Symbol], exprs: list[Expr]) -> tuple[Symbol, 
         SymbolError: no name or symbol, one that is given twice, or that no formula depends on.
     """
     if isinstance(args, str | Symbol) or not isinstance(args, Iterable):
-        raise SymbolError(f"args is a list of symbols or names, not {args!r}")
+        raise SymbolError(f"args is a list of symbols or names, not {shown(args)}")
     symbols = tuple(_symbol(arg) for arg in args)
     if len(set(symbols)) != len(symbols):
         raise SymbolError(f"an argument is given twice: {', '.join(s.name for s in symbols)}")

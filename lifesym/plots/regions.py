@@ -102,9 +102,9 @@ def _mesh(
 
 def _unchanged(regimes: Sequence[Mapping[str, str]]) -> set[str]:
     """The operators that are bound by the same resource in all of several regimes."""
-    first = regimes[0]
-    if len(regimes) == 1:
+    if len(regimes) < 2:
         return set()
+    first = regimes[0]
     return {name for name in first if all(bounds[name] == first[name] for bounds in regimes)}
 
 
