@@ -7,6 +7,7 @@ one before, and the way back with the encoder's outputs joined in.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
 from sympy import Expr, S, sympify
@@ -15,6 +16,7 @@ from lifesym import symbols as sym
 from lifesym.blocks.convolution import ConvUnit, Shape
 from lifesym.checks import checked
 from lifesym.cost import FLOPS_PER_MAC, Cost
+from lifesym.devices import as_hardware
 from lifesym.errors import SymbolError
 from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware
@@ -49,13 +51,15 @@ class ConvNet:
         """Multiply-adds of a pass."""
         return self.cost().matmul_flops / FLOPS_PER_MAC
 
+    @checked
     def cost(self, weights: str | Format = "bf16", activations: str | Format = "bf16") -> Cost:
         """Operations and bytes of a pass."""
         return self.trace.cost(weights, activations)
 
+    @checked
     def time(
         self,
-        hardware: Hardware,
+        hardware: Hardware | str | Path,
         weights: str | Format = "bf16",
         activations: str | Format = "bf16",
         overlap: Overlap = "operator",
@@ -63,10 +67,10 @@ class ConvNet:
         """The time of a pass on a device (see `lifesym.roofline`).
 
         Raises:
-            SpecError: an unknown format, or one the device has no peak for.
+            SpecError: an unknown name or format, or one the device has no peak for.
         """
         precision = Precision.of(weights, activations)
-        terms = time_terms(self.trace, hardware, precision, overlap)
+        terms = time_terms(self.trace, as_hardware(hardware), precision, overlap)
         return Result(name="time of a pass", unit="s", expr=total(terms), terms=terms)
 
 

@@ -4,6 +4,7 @@ from functools import cached_property
 
 from sympy import Add, Expr
 
+from lifesym.checks import checked
 from lifesym.levels import Level
 from lifesym.nodes import Maximum, Minimum
 from lifesym.passes import Passes
@@ -48,15 +49,18 @@ class Footprint(Passes):
     def _weights(self) -> dict[str, Expr]:
         return self.held(self.one_token)
 
+    @checked
     def held(self, trace: Trace) -> dict[str, Expr]:
         """Bytes of a trace's weights by role that the device's own memory holds."""
         return {role: self.held_bytes(role, n) for role, n in trace.weight_roles().items()}
 
+    @checked
     def held_bytes(self, role: str, count: Expr) -> Expr:
         """Bytes of so many weights of a role that the device's own memory holds."""
         here = self._here("experts" if role == "experts" else "weights")
         return here * self.precision.weight_bytes(count, role)
 
+    @checked
     def level_bytes(self, level: Level) -> Expr:
         """Bytes of weights and cache that another memory holds at the end."""
         held = level.share("kv") * self._whole_cache
@@ -78,6 +82,7 @@ class Footprint(Passes):
     def _whole_cache(self) -> Expr:
         return self.cached(self.past + self.prompt + self.generate)
 
+    @checked
     def cached(self, tokens: Expr) -> Expr:
         """Bytes of keys, values and states of every sequence at so many tokens, in any memory.
 

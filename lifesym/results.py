@@ -7,7 +7,7 @@ from functools import cached_property
 from sympy import Expr, Symbol
 
 from lifesym import symbols as sym
-from lifesym.checks import checked_fields
+from lifesym.checks import checked, checked_fields
 from lifesym.chunks import scaled, summed
 from lifesym.errors import SymbolError
 from lifesym.printing import latex, legend
@@ -56,6 +56,7 @@ class Result:
         """The rows of the notation table that the expression uses."""
         return legend(self.expr)
 
+    @checked
     def bind(self, values: Mapping[str | Symbol, Number]) -> Expr:
         """The expression with symbols replaced, names and ranges checked.
 

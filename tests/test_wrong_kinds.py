@@ -197,13 +197,9 @@ def called(made: Callable[..., Any], given: Mapping[str, Any]) -> Any:
     return made(*shape.args, **shape.kwargs)
 
 
-@pytest.mark.parametrize("name", PUBLIC)
-@pytest.mark.filterwarnings("ignore")
-def test_every_argument_of_every_public_function(name: str, good: dict[str, Any]) -> None:
-    made = PUBLIC[name]
-    given = arguments(name, made, good)
-    called(made, given)  # what follows is refused for the one argument that is changed
-    failures = []
+def failures(made: Callable[..., Any], given: Mapping[str, Any], good: Mapping[str, Any]) -> str:
+    """What is raised that is no refusal of one line, where single arguments are changed."""
+    found = []
     for parameter in inspect.signature(made).parameters.values():
         if parameter.kind is parameter.VAR_KEYWORD:
             continue
@@ -218,9 +214,40 @@ def test_every_argument_of_every_public_function(name: str, good: dict[str, Any]
                 assert "\n" not in text, text
                 assert len(text) < 1000, text
             except Exception as problem:  # noqa: BLE001 (whatever it is, it is a failure)
-                failures.append(f"{parameter.name}={value!r:.60}: {problem!r:.200}")
+                found.append(f"{parameter.name}={value!r:.60}: {problem!r:.200}")
             plt.close("all")
-    assert not failures, f"{len(failures)} of {name}: " + "; ".join(failures[:40])
+    return "; ".join(found)
+
+
+@pytest.mark.parametrize("name", PUBLIC)
+@pytest.mark.filterwarnings("ignore")
+def test_every_argument_of_every_public_function(name: str, good: dict[str, Any]) -> None:
+    made = PUBLIC[name]
+    given = arguments(name, made, good)
+    called(made, given)  # what follows is refused for the one argument that is changed
+    assert not failures(made, given, good)
+
+
+@pytest.mark.parametrize("name", ["model", "hardware", "forecast", "tpot", "net", "compiled"])
+@pytest.mark.filterwarnings("ignore")
+def test_every_argument_of_every_public_method(name: str, good: dict[str, Any]) -> None:
+    own = {
+        "tpot": good["forecast"].tpot,
+        "net": ls.unet(32, 32),
+        "compiled": ls.compile(good["quantity"], ["batch", "past"]),
+    }
+    thing = own.get(name, good.get(name))
+    names = [each for each in dir(type(thing)) if not each.startswith("_")]
+    for each in names:
+        method = getattr(type(thing), each)
+        if not (inspect.isfunction(method) or inspect.ismethod(method)):
+            continue
+        bound = getattr(thing, each)
+        needed = [
+            p.name for p in inspect.signature(bound).parameters.values() if p.default is p.empty
+        ]
+        samples = {word: wrong(good)[0] for word in needed}
+        assert not failures(bound, samples, good), each
 
 
 def test_the_database_is_where_names_are_found() -> None:
