@@ -10,11 +10,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal
 
-from sympy import Expr, S, sympify
+from sympy import Expr, S
 
 from lifesym import symbols as sym
 from lifesym.blocks.convolution import ConvUnit, Shape
-from lifesym.checks import checked
+from lifesym.checks import checked, shown
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.devices import as_hardware
 from lifesym.errors import SymbolError
@@ -74,7 +74,6 @@ class ConvNet:
         return Result(name="time of a pass", unit="s", expr=total(terms), terms=terms)
 
 
-@checked
 def unet(
     height: Size = sym.height,
     width: Size = sym.width,
@@ -115,19 +114,19 @@ def unet(
             size, a depth multiplier of full convolutions, or an unknown upsampling.
     """
     if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
-        raise SymbolError(f"levels must be an integer of at least 1, not {levels}")
+        raise SymbolError(f"levels must be an integer of at least 1, not {shown(levels)}")
     size(depth_multiplier, "depth_multiplier")
     if depth_multiplier != 1 and not separable:
         raise SymbolError("depth_multiplier goes with separable convolutions only")
     if upsampling not in ("transposed", "bilinear", "nearest"):
-        raise SymbolError(f"upsampling: transposed, bilinear or nearest, not {upsampling!r}")
+        raise SymbolError(f"upsampling: transposed, bilinear or nearest, not {shown(upsampling)}")
     for name, side in (("height", height), ("width", width)):
-        if sympify(side).is_Integer and side % 2**levels:
+        if size(side, name).is_Integer and side % 2**levels:
             raise SymbolError(f"{name} = {side} is not a multiple of 2**levels = {2**levels}")
     base = size(channels, "channels") * exact(width_multiplier, "width_multiplier")
     if base.is_number and not (base.is_Integer and base > 0):
         raise SymbolError(f"channels times width_multiplier must be a size, not {base}")
-    if sympify(width_multiplier).is_nonpositive:
+    if exact(width_multiplier).is_nonpositive:
         raise SymbolError(f"width_multiplier must be above 0, not {width_multiplier}")
     unit = ConvUnit(channels=base, separable=separable, multiplier=depth_multiplier, norm=norm)
     image = Shape(

@@ -89,7 +89,6 @@ class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
     multiprocessors: _Multiprocessors | None = None
 
 
-@checked
 def load_hardware(name_or_path: str | Path) -> Hardware:
     """The device of a name or alias in ``specs/hardware``, or of the path of a TOML file.
 

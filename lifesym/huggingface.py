@@ -15,7 +15,6 @@ import msgspec
 from sympy import Expr, sympify
 
 from lifesym.blocks import Attention, Block, LatentAttention
-from lifesym.checks import checked
 from lifesym.errors import SpecError, nearest
 from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.families.base import Family
@@ -29,7 +28,6 @@ class ConfigWarning(UserWarning):
     """Keys of a config that lifesym does not know and did not use."""
 
 
-@checked
 def load_model(name_or_path: str | Path, *, strict: bool = False) -> Model:
     """The model of a name in ``specs/models``, or of the path of any ``config.json``.
 

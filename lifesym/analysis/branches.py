@@ -12,7 +12,6 @@ from typing import Literal, TypeAlias, cast
 
 from sympy import Add, Expr, Function, Integer, Mul, S, Sum, Symbol
 
-from lifesym.analysis.questions import listed
 from lifesym.analysis.regions import Branch, Choice, Condition
 from lifesym.analysis.signs import compare, number_at, sign_at
 from lifesym.checks import checked
@@ -47,8 +46,6 @@ def branch_at(expr: Expr, values: Mapping[Symbol, Expr], toward: Direction | Non
     >>> branch.expr, str(branch.conditions[0])
     (past + 2, 'past >= 3*batch')
     """
-    if missing := expr.free_symbols - set(values):
-        raise SymbolError(f"the formula also depends on {listed(missing)}: give numbers")
     return _Resolver(dict(values), toward).branch(expr)
 
 

@@ -12,6 +12,8 @@ from math import prod
 
 from sympy import Add, Dummy, Expr, Mul, Pow, Rational, S, Symbol
 
+from lifesym.errors import SymbolError
+
 Point = Mapping[Symbol, Expr]
 
 _LONG = 1024
@@ -93,6 +95,9 @@ def _with_symbols_above(expr: Expr) -> tuple[Pow, ...]:
 def _sign(number: Expr) -> int:
     """Of a number; irrational ones are evaluated to 30 digits first."""
     if not number.is_Rational:
+        if number.free_symbols:
+            left = ", ".join(sorted(map(str, number.free_symbols)))
+            raise SymbolError(f"the formula also depends on {left}: give numbers")
         rough = number.evalf(30)
         number = S.Zero if abs(rough) < _NOTHING and is_zero(number) else rough
     return int(bool(number.is_positive)) - int(bool(number.is_negative))
