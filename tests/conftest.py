@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine, run_apart, run_here
+from selection import mark_fast
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -13,24 +14,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
 
 
-SLOW: frozenset[str] = frozenset()
-"""Tests of which even one case takes longer than a second or so: none of theirs is fast."""
-
-
 @pytest.hookimpl(tryfirst=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark what README's command runs: the first case of each test, a doctest of each module.
-
-    Real models and long random searches are for CI alone, as is what `SLOW` lists.
-    """
-    seen = set()
-    for item in items:
-        function = item.nodeid.partition("[")[0]
-        kind = str(item.path) if isinstance(item, pytest.DoctestItem) else function
-        apart = any(item.get_closest_marker(name) for name in ("oracle", "fuzz"))
-        if kind not in seen and not apart and function.removeprefix("tests/") not in SLOW:
-            item.add_marker(pytest.mark.fast)
-        seen.add(kind)
+    mark_fast(items)
 
 
 @pytest.fixture
