@@ -4,6 +4,7 @@ from functools import cached_property
 
 from sympy import Add, Expr
 
+from lifesym.checks import checked
 from lifesym.formats import Matrix
 from lifesym.levels import Level
 from lifesym.nodes import Maximum, Minimum
@@ -49,6 +50,7 @@ class Footprint(Passes):
     def _weights(self) -> dict[str, Expr]:
         return self.held(self.one_token)
 
+    @checked
     def held(self, trace: Trace) -> dict[str, Expr]:
         """Bytes of a trace's weights by role that the device's own memory holds."""
         roles: dict[str, list[Expr]] = {}
@@ -60,6 +62,7 @@ class Footprint(Passes):
         """Bytes of matrices that the device's own memory holds."""
         return self.here(_served_as(matrix)) * self.precision.weight_bytes(matrix)
 
+    @checked
     def level_bytes(self, level: Level) -> Expr:
         """Bytes of weights and cache that another memory holds at the end."""
         held = level.share("kv") * self._whole_cache
@@ -80,6 +83,7 @@ class Footprint(Passes):
     def _whole_cache(self) -> Expr:
         return self.cached(self.past + self.prompt + self.generate)
 
+    @checked
     def cached(self, tokens: Expr) -> Expr:
         """Bytes of keys, values and states of every sequence at so many tokens, in any memory.
 

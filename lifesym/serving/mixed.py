@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from sympy import Add, Expr, S, sympify
 
 from lifesym import symbols as sym
+from lifesym.checks import checked, checked_fields
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
 from lifesym.formats import Matrix, Precision
@@ -37,6 +38,7 @@ _ADDED = (("tokens",), ("rows",), ("elements",), ("batch",), ("tokens", "read"))
 """The sizes that grow with a pass, in operators of which nothing else differs between groups."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Sequences of one shape.
@@ -116,6 +118,7 @@ def _trace(forecast: Forecast, group: Group, before: Expr) -> Trace:
     return part.trace(group.new, group.past, group.logits, batch=group.batch)
 
 
+@checked
 def mixed_step(forecast: Forecast, groups: Iterable[Group]) -> Result:
     """The time of one pass over several groups.
 
@@ -126,6 +129,7 @@ def mixed_step(forecast: Forecast, groups: Iterable[Group]) -> Result:
     return Result(name="time of a mixed pass", unit="s", expr=total(terms), terms=terms)
 
 
+@checked
 def step_at_contexts(forecast: Forecast, contexts: Size | Sequence[int]) -> Result:
     """A decode step of sequences of unequal contexts.
 

@@ -19,6 +19,7 @@ from functools import cached_property
 from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
+from lifesym.checks import checked
 from lifesym.chunks import Chunks
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
@@ -31,6 +32,7 @@ from lifesym.trace import Entry, Logits, Trace
 from lifesym.transforms import CachePolicy, Fusion
 
 
+@checked
 def expected_tokens(draft: Size = sym.draft, acceptance: Number = sym.acceptance) -> Expr:
     r"""Tokens that a speculative step gives on average.
 
@@ -151,6 +153,7 @@ class Speculation:
         return Result(name="speedup", unit="1", expr=expr)
 
 
+@checked
 def speculate(
     target: Forecast,
     draft: Forecast | None = None,
