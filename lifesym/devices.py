@@ -10,6 +10,7 @@ from typing import Any, Literal
 import msgspec
 from sympy import Expr, S
 
+from lifesym.checks import checked
 from lifesym.errors import SpecError, SymbolError, nearest
 from lifesym.hardware import Hardware
 from lifesym.specs import convert, find, names, read_toml, root
@@ -106,6 +107,11 @@ def load_hardware(name_or_path: str | Path) -> Hardware:
     return _build(convert(_extended(read_toml(path), str(where)), _HardwareSpec, where), str(where))
 
 
+def as_hardware(hardware: Hardware | str | Path) -> Hardware:
+    """A device as it is, or that of a name or path (see `load_hardware`)."""
+    return hardware if isinstance(hardware, Hardware) else load_hardware(hardware)
+
+
 def _extended(table: dict[str, Any], where: str) -> dict[str, Any]:
     """The table over that of the device it extends: an overlay such as a calibration's."""
     if "extends" not in table:
@@ -120,20 +126,22 @@ def _extended(table: dict[str, Any], where: str) -> dict[str, Any]:
     return {**read_toml(root() / "hardware" / f"{base}.toml"), "aliases": [], **table}
 
 
-def typical(hardware: Hardware) -> Hardware:
+@checked
+def typical(hardware: Hardware | str | Path) -> Hardware:
     """The device with its class's usual efficiencies and dispatch time where it has none.
 
     They are fits to published measurements (``specs/efficiencies.toml``): far from exact for any
     one device, and nearer than its peaks.
 
-    >>> typical(load_hardware("rtx-4090")).memory_efficiency
+    >>> typical("rtx-4090").memory_efficiency
     89/100
     """
-    table = read_toml(root() / "efficiencies.toml").get(hardware.kind)
+    device = as_hardware(hardware)
+    table = read_toml(root() / "efficiencies.toml").get(device.kind)
     if table is None:
-        return hardware
-    usual = convert(table, _Typical, f"efficiencies.toml: {hardware.kind}")
-    measured = {"efficiency", "dispatch"} & set(hardware.sources)
+        return device
+    usual = convert(table, _Typical, f"efficiencies.toml: {device.kind}")
+    measured = {"efficiency", "dispatch"} & set(device.sources)
     changes: dict[str, Any] = {}
     if "efficiency" not in measured:
         changes["memory_efficiency"] = exact(usual.memory)
@@ -141,7 +149,7 @@ def typical(hardware: Hardware) -> Hardware:
     if "dispatch" not in measured and usual.dispatch is not None:
         changes["dispatch_time"] = exact(usual.dispatch)
     source = f"usual for a device of its class: {usual.source}"
-    return replace(hardware, **changes, sources={**hardware.sources, "typical": source})
+    return replace(device, **changes, sources={**device.sources, "typical": source})
 
 
 def database_name(name: str) -> str:

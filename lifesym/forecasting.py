@@ -2,15 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import get_args
+from pathlib import Path
 
 from sympy import S
 
 from lifesym import symbols as sym
-from lifesym.errors import SpecError, SymbolError, one_of
+from lifesym.checks import checked
+from lifesym.devices import as_hardware
+from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, Precision, Stored, load_format
 from lifesym.gguf_mixes import fitted
 from lifesym.hardware import Hardware
+from lifesym.huggingface import as_model
 from lifesym.inference import Forecast
 from lifesym.levels import Level
 from lifesym.levels import check as check_levels
@@ -34,9 +37,10 @@ from lifesym.transforms import (
 from lifesym.transforms.fusion import Rule
 
 
+@checked
 def forecast(
-    model: Model,
-    hardware: Hardware,
+    model: Model | str | Path,
+    hardware: Hardware | str | Path,
     prompt: Size = sym.prompt,
     generate: Size = sym.generated,
     batch: Size = 1,
@@ -67,8 +71,8 @@ def forecast(
     """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
 
     Args:
-        model: the model.
-        hardware: the device.
+        model: the model, or its name or path (see `lifesym.load_model`).
+        hardware: the device, or its name or path (see `lifesym.load_hardware`).
         prompt: prompt tokens of each sequence; for an encoder-decoder whose source has no fixed
             length they are the source, and its decoder starts with one token.
         generate: tokens generated a sequence; the first one comes from the prefill. None of an
@@ -101,18 +105,12 @@ def forecast(
         levels: other memories and what they serve (see `lifesym.levels`).
 
     Raises:
-        SpecError: an unknown format, or one the device has no peak for.
+        SpecError: an unknown name, format, or one the device has no peak for.
         SymbolError: a size that is not a valid integer, an unknown option, one that the model has
             nothing for, more tokens than the model has positions for, or a memory too small for
             what it serves.
     """
-    for name, word, known in (
-        ("overlap", overlap, Overlap),
-        ("mla", mla, MLA),
-        ("causal", causal, Causal),
-        ("all_reduce", all_reduce, Algorithm),
-    ):
-        one_of(word, get_args(known), name)
+    model, hardware = as_model(model), as_hardware(hardware)
     if "decoder" not in model.kind:
         if generate not in (0, sym.generated) or cache is not None or chunk is not None:
             raise SpecError(

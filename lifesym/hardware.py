@@ -7,6 +7,7 @@ from typing import Any, Literal, Self
 from sympy import Expr, S, Symbol
 
 from lifesym import symbols as sym
+from lifesym.checks import checked, checked_fields
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, load_format
 from lifesym.symbols import Number
@@ -16,6 +17,7 @@ DEFAULT_TYPES = ("bf16", "fp16", "fp32")
 """The compute type when none is asked for: the first with a peak not below fp32's."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
     """A device; every rate in SI units (FLOP/s, byte/s, s, J, W).
@@ -83,6 +85,7 @@ class Hardware:
             static_power=sym.static_power,
         )
 
+    @checked
     def with_(self, **numbers: Number) -> Self:
         """The same device with other numbers, such as ``compute_efficiency=Fraction(7, 10)``.
 
@@ -94,6 +97,7 @@ class Hardware:
         }
         return replace(self, **checked)
 
+    @checked
     def with_links(self, *links: tuple[Number, Number]) -> Self:
         """The same device behind several links, each a bandwidth and a latency.
 
@@ -131,6 +135,7 @@ class Hardware:
             "choose the activations' format"
         )
 
+    @checked
     def matrix_peak(self, compute: Format) -> Expr:
         """The peak for matrix products in a format; vector units do them where nothing else can.
 
@@ -146,6 +151,7 @@ class Hardware:
             "choose another format for the weights or activations"
         )
 
+    @checked
     def vector_peak(self, compute: Format) -> Expr:
         """The peak for elementwise work: fp32 on the vector units where they are specified."""
         for name in ("fp32", compute.data_type, *self.vector):

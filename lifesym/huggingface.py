@@ -41,6 +41,11 @@ def load_model(name_or_path: str | Path, *, strict: bool = False) -> Model:
     return read_config(find("models", name_or_path, ".json", "model"), strict=strict)
 
 
+def as_model(model: Model | str | Path) -> Model:
+    """A model as it is, or that of a name or path (see `load_model`)."""
+    return model if isinstance(model, Model) else load_model(model)
+
+
 def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False) -> Model:
     """The model of a config given as a mapping or a path (see `Model.from_hf`)."""
     if isinstance(config, str | Path):

@@ -10,6 +10,7 @@ from sympy import Add, Basic, Expr, S, Symbol, sympify
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, Emitted
+from lifesym.checks import checked, checked_fields
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Matrix, Precision, Stored, load_format
@@ -40,6 +41,7 @@ class Section:
     last: bool = False
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A stack of sections whose sizes are symbols, with the values they have in one config.
@@ -78,6 +80,7 @@ class Model:
         return read_config(config, strict=strict)
 
     @classmethod
+    @checked
     def symbolic(cls, family: str) -> "Model":
         """The model of a family, or of its kin, with every dimension a symbol.
 
@@ -92,6 +95,7 @@ class Model:
         model = example(family)
         return replace(model, name=family, values={}, context_limit=None)
 
+    @checked
     def lift(self, *names: str | Symbol) -> Self:
         """Turn the named dimensions back into symbols; those that are symbols already stay so.
 
@@ -108,10 +112,12 @@ class Model:
         kept = {s: v for s, v in self.values.items() if s not in symbols}
         return replace(self, values=kept)
 
+    @checked
     def limited(self, positions: Size) -> Self:
         """The same model with a hard limit of positions."""
         return replace(self, context_limit=positions)
 
+    @checked
     def with_source(self, tokens: Size) -> Self:
         """The same model with so many encoder positions.
 
@@ -122,6 +128,7 @@ class Model:
             raise SymbolError(f"{self.name} has no encoder whose length can be chosen")
         return replace(self, values={**self.values, sym.source: size(tokens, "source")})
 
+    @checked
     def encoder(self, *, bare: bool = False) -> Self:
         """The same model as an encoder; ``bare`` without its masked-LM head."""
         return replace(self, kind="bare encoder" if bare else "encoder")
@@ -132,6 +139,7 @@ class Model:
         values = {symbol: sympify(value) for symbol, value in self.values.items()}
         return tuple(_bind(section, values) for section in self.sections)
 
+    @checked
     def forward(
         self,
         batch: Size = 1,
@@ -195,6 +203,7 @@ class Model:
             return step
         return replace(step, new=sympify(self.values.get(sym.source, sym.source)), past=S.Zero)
 
+    @checked
     def check_length(self, length: Expr) -> None:
         """Refuse sequences of more tokens than the model has positions for, where both are known.
 
@@ -228,6 +237,7 @@ class Model:
         """Learned values of the model, tied and shared ones counted once."""
         return Add(*self.weight_roles.values())
 
+    @checked
     def weight_bytes(self, weights: str | Format | None = None) -> Expr:
         """Bytes of all the weights, tied and shared ones counted once.
 
@@ -239,6 +249,7 @@ class Model:
         precision = Precision.of(weights=chosen)
         return Add(*(precision.weight_bytes(matrix) for matrix in self.whole.matrices()))
 
+    @checked
     def kv_bytes(
         self, tokens: Size, kv: str | Format = "bf16", batch: Size = 1, mla: MLA = "absorbed"
     ) -> Expr:
@@ -249,6 +260,7 @@ class Model:
         state = Add(*(part.count * part.block.fixed_bytes(stored) for part in self.bound))
         return bytes_of(batch * elements, stored.bits_per_value) + batch * state
 
+    @checked
     def kv_bytes_per_token(self, kv: str | Format = "bf16", mla: MLA = "absorbed") -> Expr:
         """Bytes that one more token of a sequence adds to the cache, below every window."""
         elements = Add(*(part.count * part.block.per_token(mla) for part in self.bound))

@@ -13,8 +13,12 @@ from sympy import Integer, Rational, lambdify
 
 import lifesym as ls
 from lifesym import symbols as sym
+from lifesym.analysis.branches import branch_at
 from lifesym.analysis.equality import same
+from lifesym.analysis.inverse import design
+from lifesym.analysis.maps import regime_map
 from lifesym.analysis.questions import device_point
+from lifesym.analysis.sensitivity import local_elasticities
 from lifesym.formats import load_format
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.operators import Routing
@@ -126,17 +130,17 @@ def test_questions_of_a_closed_formula_have_the_answers_of_the_one_written_out()
     assert closed.expr.has(LongPower)
     point = device_point(device, load_format("bf16")) | {sym.dispatch_time: Integer(0)}
     plain = written(closed.expr)
-    assert ls.local_elasticities(closed, point) == ls.local_elasticities(plain, point)
+    assert local_elasticities(closed, point) == local_elasticities(plain, point)
     target = written(closed.expr.xreplace(point)) * Rational(11, 10)
     one, two = (
-        ls.design(each, "bandwidth", point, at_most=target, between=(10**9, 10**14))
+        design(each, "bandwidth", point, at_most=target, between=(10**9, 10**14))
         for each in (closed, plain)
     )
     assert one.solution == two.solution
     assert one.achieved == target
-    assert not DIGITS.search(str(ls.branch_at(closed.expr, point).conditions))
+    assert not DIGITS.search(str(branch_at(closed.expr, point).conditions))
     grid = np.geomspace(1e11, 1e13, 5)
-    found = ls.regime_map(closed, ("bandwidth", "peak"), grid, grid * 100, point)
+    found = regime_map(closed, ("bandwidth", "peak"), grid, grid * 100, point)
     assert found.ids.shape == (5, 5)
 
 

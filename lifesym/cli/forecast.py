@@ -72,11 +72,11 @@ from lifesym.cli.options import (
     Weights,
     size_option,
 )
-from lifesym.cli.output import note, print_json
+from lifesym.cli.output import print_json
 from lifesym.cli.routing import Imbalance, Probabilities
 from lifesym.cli.serving import served
 from lifesym.cli.setting import Setting
-from lifesym.cli.summary import print_summary, summary
+from lifesym.cli.summary import print_summary, summary, warn_if_too_large
 
 Typical = Annotated[
     bool,
@@ -184,11 +184,7 @@ def forecast(
     result = setting.forecast()
     data = summary(result) | served(setting, result)
     held = data.get("pipeline", data.get("speculative", data))["memory_bytes"]
-    if hardware.capacity is not None and held > hardware.capacity:
-        note(
-            f"warning: {held / 1e9:.1f} GB do not fit in the "
-            f"{float(hardware.capacity) / 1e9:g} GB of {hardware.name}"
-        )
+    warn_if_too_large(held, hardware)
     if json:
         print_json(data)
     else:

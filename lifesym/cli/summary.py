@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lifesym.cli.output import table, whole
+from lifesym.cli.output import note, table, whole
 
 if TYPE_CHECKING:
     from lifesym.hardware import Hardware
@@ -39,6 +39,15 @@ def summary(result: "Forecast") -> dict[str, Any]:
             "decode": _terms(result.tpot.mean.terms) if decodes else [],
         },
     }
+
+
+def warn_if_too_large(held: int, hardware: "Hardware", where: str = "") -> None:
+    """Say that a device's memory does not hold so many bytes, where it does not."""
+    if hardware.capacity is not None and held > hardware.capacity:
+        note(
+            f"warning: {where}{held / 1e9:.1f} GB do not fit in the "
+            f"{float(hardware.capacity) / 1e9:g} GB of {hardware.name}"
+        )
 
 
 def _terms(terms: "tuple[Term, ...]") -> list[dict[str, Any]]:

@@ -129,12 +129,11 @@ def _values(name: str, text: str, least: int = 1) -> list[int]:
 def _client(address: str | None) -> Any:
     if address is None:
         return nullcontext()
-    from distributed import Client  # noqa: PLC0415 (an extra)
-
     from lifesym.errors import SpecError  # noqa: PLC0415
+    from lifesym.extras import needed  # noqa: PLC0415
 
+    connect = needed("distributed").Client
     try:
-        connect: Any = Client
         return connect(address, timeout=10)
     except (OSError, TimeoutError, ValueError) as problem:
         raise SpecError(f"no Dask scheduler at {address}: {problem}") from None

@@ -27,9 +27,6 @@ from lifesym.symbols import TABLE
 _OUT = 1e-15
 _PIECES = 64
 """Boxes that a box is cut into, more or less."""
-_USELESS = 0.01
-"""The part of a result from which on a bound of its error says nothing."""
-_HUGE = 1e4
 
 Box = Mapping[Symbol, tuple[float, float]]
 
@@ -57,10 +54,18 @@ def _walked(program: Program, given: Sequence[Range], kind: Arithmetic) -> list[
 
 @dataclass(frozen=True)
 class ErrorBound:
-    """How far the first output can be off: relative to it, or in its unit where it can be zero."""
+    """How far the first output can be off: relative to it, or in its unit where it can be zero.
+
+    Attributes:
+        value: the bound.
+        relative: whether it is relative.
+        share: the largest part of the result that it is anywhere: proved where it is relative,
+            else by results at points all over the box.
+    """
 
     value: float
     relative: bool
+    share: float = 0.0
 
     def __str__(self) -> str:
         kind = "Relative" if self.relative else "Absolute"
@@ -88,18 +93,7 @@ def error_bound(program: Program, box: Box, kind: Arithmetic = DOUBLE) -> ErrorB
     bound = _bound(results)
     if lost and bound.value > 2 * _bound(unlimited).value:
         raise SymbolError(f"a value of {max(lost):.3g} is too small for {kind.name}")
-    if worst > _USELESS:
-        better = "" if kind.name == "double" else ", or take double precision"
-        raise SymbolError(
-            f"the bound of the arithmetic's error in {kind.name}, {bound.value:.2g}, is "
-            f"{_percent(worst)} of the result somewhere in these ranges: narrow them, bind an "
-            f"argument{better}"
-        )
-    return bound
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.3g} %" if share < _HUGE else "many times the size"
+    return replace(bound, share=worst)
 
 
 def _share(program: Program, piece: Box, result: Range) -> float:

@@ -164,7 +164,7 @@ def remainder(parts: Sequence[Range], least: int, kind: Arithmetic) -> Range:
     top, taken, bottom = parts
     if top.error == taken.error == bottom.error == 0 and max(top.size, taken.size) <= kind.whole:
         low = max(float(least), top.low - taken.high)
-        high = min(bottom.high - 1 + least, top.high - taken.low)
+        high = min(bottom.high - 1 + least, top.high if top.low >= least else math.inf)
         return Range(low, max(low, high), 0.0, 0.0, 1.0)
     error = top.error + taken.error + bottom.size + kind.roundoff * 1.01 * (top.size + taken.size)
     return Range(0.0, bottom.high, error, math.inf)

@@ -16,6 +16,7 @@ from functools import cached_property
 
 from sympy import Add, Expr, S
 
+from lifesym.checks import checked
 from lifesym.inference import Forecast
 from lifesym.nodes import Maximum, Minimum
 from lifesym.results import Result
@@ -93,6 +94,7 @@ class EqualStages:
         return layers + embed + head + (self.stages - 1) * sent, layers / self.stages + ends
 
 
+@checked
 def equal_stages(forecast: Forecast, stages: Size, microbatches: Size = 1) -> EqualStages:
     """Cut a model into equal stages, as many as a number or a symbol says.
 
