@@ -14,9 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from sympy import Add, Expr
 
 from lifesym.errors import SpecError, nearest
+from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.formats import Format, Stored
 from lifesym.gguf_header import Header, Tensor, read_header
 from lifesym.gguf_mixes import by_elements
@@ -374,7 +376,10 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], Header]:
             "num_key_value_heads": keys.get("attention.head_count_kv", heads),
             "head_dim": keys.head_dim,
         }
-    return config | extra(keys), header
+    config |= extra(keys)
+    read = FAMILIES[MODEL_TYPES[config["model_type"]]]
+    named = {field.encode_name for field in msgspec.structs.fields(read.config)} | set(read.aliases)
+    return {key: value for key, value in config.items() if key in named}, header
 
 
 def with_tensors(model: Model, header: Header) -> Model:

@@ -67,8 +67,9 @@ def count(
 
     loaded = ls.load_model(model)
     stored = "bf16" if loaded.stored is None else loaded.stored.weights
-    asked = Precision.of(weights or stored, activations or "bf16", kv or "bf16")
-    precision = fitted(asked, loaded)
+    given = zip((weights, activations, kv), (stored, "bf16", "bf16"), strict=True)
+    asked = (default if name is None else name for name, default in given)
+    precision = fitted(Precision.of(*asked), loaded)
     if source is not None:
         loaded = loaded.with_source(source)
     elif loaded.kind == "encoder-decoder" and ls.symbols.source not in loaded.values:
