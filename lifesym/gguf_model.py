@@ -19,7 +19,7 @@ from sympy import Add, Expr
 
 from lifesym.errors import SpecError, nearest
 from lifesym.families import FAMILIES, MODEL_TYPES
-from lifesym.formats import Format, Stored
+from lifesym.formats import Format, Stored, load_format
 from lifesym.gguf_header import Header, Tensor, read_header
 from lifesym.gguf_mixes import by_elements
 from lifesym.model import Model
@@ -412,9 +412,12 @@ def with_tensors(model: Model, header: Header) -> Model:
         usual.update(kinds)
     base = usual.most_common(1)[0][0]
     whole = replace(base, roles=tuple(roles.items()))
-    if len(usual) > 1 and not base.native:
-        whole = replace(whole, name=f"{base.name} mix")
-    return replace(model, stored=Stored(weights=whole, source=header.path.name))
+    if base.native:
+        return replace(model, stored=Stored(weights=whole, source=header.path.name))
+    whole = replace(whole, name=f"{base.name} mix")
+    # the caches of llama.cpp are fp16 unless told otherwise, and what it computes with is no wider
+    stored = Stored(weights=whole, base=load_format("fp16"), source=header.path.name)
+    return replace(model, stored=stored)
 
 
 def _shared(

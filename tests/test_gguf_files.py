@@ -1,6 +1,7 @@
 """GGUF files as models: headers written by the ``gguf`` package, without any weights."""
 
 from collections.abc import Iterator
+from itertools import count
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,8 @@ from command_line import CommandLine
 from sympy import Add, Integer
 
 import lifesym as ls
-from lifesym.formats import Format
-from lifesym.gguf_header import KINDS, read_header
+from lifesym.formats import Format, load_format
+from lifesym.gguf_header import KINDS
 from lifesym.gguf_mixes import resolve
 
 gguf = pytest.importorskip("gguf")
@@ -50,13 +51,6 @@ def write(path: Path, arch: str, keys: dict[str, Any], tensors: list[Info]) -> i
     return total
 
 
-KEYS = {
-    "num_hidden_layers": "block_count",
-    "hidden_size": "embedding_length",
-    "num_attention_heads": "attention.head_count",
-    "num_key_value_heads": "attention.head_count_kv",
-    "intermediate_size": "feed_forward_length",
-}
 NAMES = {
     "attn_q": "attn_q",
     "attn_k": "attn_k",
@@ -82,6 +76,7 @@ NAMES = {
     "mamba_mixer:x_proj": "ssm_x",
     "mamba_mixer:dt_proj": "ssm_dt",
     "mamba_mixer:out_proj": "ssm_out",
+    "mlp_norm": "ffn_norm",
     "delta_net:in_proj_qkv": "attn_qkv",
     "delta_net:in_proj_z": "attn_gate",
     "delta_net:in_proj_qkvz": "ssm_in",
@@ -108,16 +103,17 @@ def tensors_of(model: ls.Model, mix: str) -> Iterator[Info]:
     ends = {"embedding": "token_embd", "tied_embedding": "token_embd", "lm_head": "output"}
     ends |= {"positions": "position_embd"}
     started: dict[str, int] = {}
+    numbers = count()
     for entry in model.whole.entries:
         layers = int(entry.copies)
-        for number, matrix in enumerate(entry.operator.matrices):
+        for matrix in entry.operator.matrices:
             key = f"{matrix.role}_{matrix.part}" if matrix.part else matrix.role
             shape = (int(matrix.rows), int(matrix.columns))
             if key == "vector":
+                kind = "weight" if entry.operator.family == "norm" else "bias"
+                stem = NAMES.get(entry.name, entry.name)
                 for layer in range(layers):
-                    kind = "weight" if entry.operator.family == "norm" else "bias"
-                    stem = NAMES.get(entry.name, entry.name)
-                    name = f"blk.{layer}.{entry.section}.{number}.{stem}.{kind}"
+                    name = f"blk.{layer}.{next(numbers)}.{stem}.{kind}"
                     yield name, (shape[0] * shape[1] * int(matrix.count),), "fp32"
             elif key in ends:
                 yield f"{ends[key]}.weight", shape, _kinds(formats[key], 1)[0]
@@ -130,11 +126,11 @@ def tensors_of(model: ls.Model, mix: str) -> Iterator[Info]:
                     yield name, (int(matrix.count), *shape), kind
                 started[part] = first + layers
             else:
-                count, first = int(matrix.count), started.get(key, 0)
+                many, first = int(matrix.count), started.get(key, 0)
                 kinds = _kinds(formats[key], int(_layers(model, key)))
                 for layer in range(first, first + layers):
                     name = f"blk.{layer}.{NAMES[key]}.weight"
-                    yield name, (count, *shape) if count > 1 else shape, kinds[layer]
+                    yield name, (many, *shape) if many > 1 else shape, kinds[layer]
                 started[key] = first + layers
 
 
@@ -202,7 +198,10 @@ FILES: dict[str, tuple[str, str, dict[str, Any]]] = {
         {"head": 4, "kv": 1, "attention.key_length": 256, "attention.sliding_window": 512},
     ),
     "gemma-2b": ("gemma", "q4_k_m", {"head": 8, "kv": 1, "attention.key_length": 256}),
-    "exaone-4.0-32b": ("exaone4", "q4_k_m", {"head": 40, "kv": 8, "attention.sliding_window": 4096}),
+    "exaone-4.0-32b": (
+        *("exaone4", "q4_k_m"),
+        {"head": 40, "kv": 8, "attention.sliding_window": 4096},
+    ),
     "minimax-m2.7": (
         *("minimax-m2", "q4_k_m"),
         {"head": 48, "kv": 8, "attention.key_length": 128, "rope.dimension_count": 64},
@@ -286,3 +285,139 @@ def test_weight_bytes_are_the_file_s_tensor_data(name: str, tmp_path: Path) -> N
     assert read.name == name
     by_mix = known.weight_bytes(FILES[name][1])
     assert float(abs(by_mix - total)) <= 1e-3 * total
+
+
+def test_a_forecast_says_that_the_formats_are_the_file_s(run: CommandLine, tmp_path: Path) -> None:
+    path, total = written(tmp_path, "qwen2.5-0.5b")
+    shown = run(
+        "forecast", str(path), *["--on", "rtx-4090", "--prompt", "99", "--generate", "9"]
+    ).stdout
+    assert "qwen2.5-0.5b on NVIDIA GeForce RTX 4090" in shown
+    assert "q5_0 mix weights (from qwen2.5-0.5b.gguf)" in shown
+    counted = run("count", str(path), "--json").stdout
+    assert '"parameters": 494032768' in counted
+    f = ls.forecast(ls.load_model(path), ls.load_hardware("rtx-4090"), 99, 9)
+    cache = f.model.kv_bytes(108, "fp16")
+    assert f.memory.bind({}) == total + cache
+    as_asked = ls.forecast(ls.load_model(path), ls.load_hardware("rtx-4090"), 9, 9, weights="q8_0")
+    assert as_asked.precision.weight_format("mlp_up").name == "q8_0"
+
+
+SMALL: dict[str, Any] = {
+    "block_count": 2,
+    "embedding_length": 256,
+    "feed_forward_length": 512,
+    "attention.head_count": 4,
+    "attention.head_count_kv": 2,
+}
+TENSORS: list[Info] = [
+    ("token_embd.weight", (1000, 256), "q6_k"),
+    ("output_norm.weight", (256,), "fp32"),
+    *(
+        (f"blk.{layer}.{name}.weight", shape, kind)
+        for layer in range(2)
+        for name, shape, kind in (
+            ("attn_norm", (256,), "fp32"),
+            ("attn_q", (256, 256), "q4_k"),
+            ("attn_k", (128, 256), "q4_k"),
+            ("attn_v", (128, 256), "q6_k"),
+            ("attn_output", (256, 256), "q4_k"),
+            ("ffn_norm", (256,), "fp32"),
+            ("ffn_gate", (512, 256), "q4_k"),
+            ("ffn_up", (512, 256), "q4_k"),
+            ("ffn_down", (256, 512), "q5_k"),
+        )
+    ),
+]
+
+
+def test_a_model_in_several_files(tmp_path: Path) -> None:
+    whole = write(tmp_path / "m.gguf", "llama", SMALL, TENSORS)
+    parts = [tmp_path / f"m-0000{part}-of-00002.gguf" for part in (1, 2)]
+    write(parts[0], "llama", SMALL, TENSORS[:7])
+    with pytest.raises(ls.SpecError, match=r"its part m-00002-of-00002\.gguf is not"):
+        ls.load_model(parts[0])
+    write(parts[1], "llama", {}, TENSORS[7:])
+    assert ls.load_model(parts[0]).weight_bytes() == whole
+    with pytest.raises(ls.SpecError, match=r"part 2 of a model: give its first, m-00001-of-0"):
+        ls.load_model(parts[1])
+
+
+def test_tensors_that_are_no_weights_lie_in_memory_too(tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    more = [
+        *TENSORS,
+        ("rope_freqs.weight", (32,), "fp32"),
+        ("blk.7.attn_q.weight", (9, 256), "q8_0"),
+    ]
+    write(path, "llama", SMALL, more)
+    plain = write(tmp_path / "plain.gguf", "llama", SMALL, TENSORS)
+    assert ls.load_model(path).weight_bytes() == plain + 4 * 32  # layer 7 is not run
+
+
+def _changed(name: str, shape: tuple[int, ...], kind: str) -> list[Info]:
+    return [*(t for t in TENSORS if t[0] != name), (name, shape, kind)]
+
+
+@pytest.mark.parametrize(
+    ("arch", "keys", "tensors", "message"),
+    [
+        ("rwkv7", SMALL, TENSORS, "GGUF of architecture 'rwkv7' is not read"),
+        ("clip", SMALL, TENSORS, "the vision tower of a model"),
+        ("llama", SMALL, TENSORS[1:], "holds no tensor 'token_embd.weight'"),
+        ("llama", {"block_count": 2}, TENSORS, "missing key 'llama.embedding_length'"),
+        (
+            "llama",
+            SMALL,
+            TENSORS[:-1],
+            "role 'mlp_down' hold 131072 values, where llama has 262144",
+        ),
+        (
+            *("llama", SMALL | {"attention.head_count_kv": [2, 1]}, TENSORS),
+            "differs by layer, which is not read from GGUF",
+        ),
+        (
+            *("llama", SMALL, [*TENSORS, ("blk.0.extra.weight", (64, 256), "q4_k")]),
+            "tensor 'blk.0.extra.weight' .* is not modelled",
+        ),
+        (
+            *("llama", SMALL, _changed("blk.1.attn_k.weight", (256, 256), "q4_k")),
+            "role 'attn_k' hold 98304 values, where llama has 65536",
+        ),
+    ],
+)
+def test_files_that_are_not_modelled(
+    arch: str, keys: dict[str, Any], tensors: list[Info], message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "m.gguf"
+    write(path, arch, keys, tensors)
+    with pytest.raises(ls.SpecError, match=message) as caught:
+        ls.load_model(path)
+    assert str(caught.value).startswith(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_damaged_headers(run: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "m.gguf"
+    write(path, "llama", SMALL, TENSORS)
+    data = path.read_bytes()
+    for end in (5, 20, 100, len(data) // 2, len(data) - 9):
+        path.write_bytes(data[:end])
+        with pytest.raises(ls.SpecError, match="ends inside its GGUF header"):
+            ls.load_model(path)
+    for changed, message in (
+        (data[:4] + b"\x09\0\0\0" + data[8:], "version 9 of GGUF is not known"),
+        (data[:8] + b"\xff" * 8 + data[16:], "the header is damaged"),
+        (data[:4] + b"\x03\0\0\0" + b"\0" * 16, "GGUF of architecture '' is not read"),
+    ):
+        path.write_bytes(changed)
+        result = run("count", str(path))
+        assert result.returncode == 2
+        assert message in result.stderr
+        assert result.stderr.count("\n") == 1
+
+
+def test_every_type_has_the_size_that_the_package_gives_it() -> None:
+    for number, name in KINDS.items():
+        block, size = gguf.GGML_QUANT_SIZES[gguf.GGMLQuantizationType(number)]
+        assert load_format(name).bits_per_value * block == 8 * size, name
