@@ -292,7 +292,7 @@ def test_a_forecast_says_that_the_formats_are_the_file_s(run: CommandLine, tmp_p
     shown = run(
         "forecast", str(path), *["--on", "rtx-4090", "--prompt", "99", "--generate", "9"]
     ).stdout
-    assert "qwen2.5-0.5b on NVIDIA GeForce RTX 4090" in shown
+    assert "qwen2.5-0.5b on NVIDIA" in shown
     assert "q5_0 mix weights (from qwen2.5-0.5b.gguf)" in shown
     counted = run("count", str(path), "--json").stdout
     assert '"parameters": 494032768' in counted

@@ -1,6 +1,7 @@
 """A forecast from the options of the command line, and the sets of options that are compared."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lifesym.cli.routing import chosen_routing
@@ -124,7 +125,7 @@ def build(
     options: dict[str, Any] = {
         "cache": _cache(plain),
         "levels": _levels(plain),
-        "lora": _lora(plain),
+        "lora": _lora(plain, model),
         "roles": roles(plain.pop("format", None) or []),
         "routing": chosen_routing(plain),
     }
@@ -168,7 +169,8 @@ def _check(options: dict[str, Any]) -> None:
             raise SpecError(f"--{name.replace('_', '-')} needs {wanted}")
 
 
-def _lora(options: dict[str, Any]) -> Any:
+def _lora(options: dict[str, Any], model: "Model") -> Any:
+    from lifesym.peft import read_adapter  # noqa: PLC0415
     from lifesym.transforms import Lora  # noqa: PLC0415
 
     rank = options.pop("lora", None)
@@ -180,7 +182,10 @@ def _lora(options: dict[str, Any]) -> Any:
     }
     if rank is None:
         return None
-    return Lora(rank=rank, **{name: value for name, value in more.items() if value is not None})
+    given = {name: value for name, value in more.items() if value is not None}
+    if isinstance(rank, str):
+        return replace(read_adapter(rank, model), **given)
+    return Lora(rank=rank, **given)
 
 
 def _cache(options: dict[str, Any]) -> Any:

@@ -108,6 +108,24 @@ LoraRank = Annotated[
     int | None,
     size_option("--lora", "Rank of adapters on the attention projections.", OPTIMIZATIONS, least=0),
 ]
+
+
+def _rank_or_file(text: str | int) -> int | str:
+    """A rank, or the path of the adapters' config."""
+    name = str(text)
+    return _whole_number(0)(name) if name.lstrip("+-").isdigit() else name
+
+
+LoraOption = Annotated[
+    str | None,
+    typer.Option(
+        "--lora",
+        parser=_rank_or_file,
+        metavar="N|FILE",
+        help="Rank of adapters on the attention projections, or their adapter_config.json.",
+        rich_help_panel=OPTIMIZATIONS,
+    ),
+]
 FusionOption = Annotated[Fusion, choice("--fusion", "Operators fused.", OPTIMIZATIONS)]
 Adapter = Annotated[
     int | None,
