@@ -11,6 +11,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lifesym.checkpoint import with_checkpoint
 from lifesym.errors import SpecError, nearest
 from lifesym.gguf_header import MAGIC
 from lifesym.gguf_model import read_gguf, with_tensors
@@ -82,7 +83,7 @@ def _open_folder(folder: Path, strict: bool) -> Model:
         beside = folder / QUANTIZED
         if beside.is_file() and data.get("quantization_config") is None:
             data["quantization_config"] = read_json(beside)
-        return _read(data, config, name, strict)
+        return with_checkpoint(_read(data, config, name, strict), folder)
     files = sorted(path for path in folder.iterdir() if path.is_file())
     models = [p for p in files if p.suffix == ".gguf" and not p.name.startswith("mmproj")]
     firsts = [p for p in models if not re.search(r"-(?!00001)\d{5}-of-\d{5}\.gguf$", p.name)]

@@ -51,7 +51,16 @@ def test_all_linear_layers(tmp_path: Path) -> None:
 
 def test_the_command_takes_a_rank_or_a_file(run: CommandLine, tmp_path: Path) -> None:
     path = put(tmp_path, target_modules=["q_proj", "k_proj", "v_proj", "o_proj"])
-    options = "llama-3.1-8b --on h100-sxm-80gb --prompt 9 --generate 2 --json".split()
+    options = [
+        "llama-3.1-8b",
+        "--on",
+        "h100-sxm-80gb",
+        "--prompt",
+        "9",
+        "--generate",
+        "2",
+        "--json",
+    ]
     by_file = json.loads(run("forecast", *options, "--lora", str(path)).stdout)
     by_rank = json.loads(run("forecast", *options, "--lora", "16").stdout)
     assert by_file["tpot_s"] == by_rank["tpot_s"]
