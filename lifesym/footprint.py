@@ -5,6 +5,7 @@ from functools import cached_property
 from sympy import Add, Expr
 
 from lifesym.checks import checked
+from lifesym.formats import Matrix
 from lifesym.levels import Level
 from lifesym.nodes import Maximum, Minimum
 from lifesym.passes import Passes
@@ -40,7 +41,7 @@ class Footprint(Passes):
         costs = [entry.operator.cost(self.precision) for entry in trace]
         live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
         stream = self.precision.activation_bytes(self.local_batch * new * self.stream_width)
-        held = self._here("activations") * (Maximum(*live) + stream)
+        held = self.here("activations") * (Maximum(*live) + stream)
         parts.append(Part(name="activations", value=held))
         expr = Add(*(part.value for part in parts))
         return Result(name="capacity", unit="byte", expr=expr, parts=tuple(parts))
@@ -52,31 +53,32 @@ class Footprint(Passes):
     @checked
     def held(self, trace: Trace) -> dict[str, Expr]:
         """Bytes of a trace's weights by role that the device's own memory holds."""
-        return {role: self.held_bytes(role, n) for role, n in trace.weight_roles().items()}
+        roles: dict[str, list[Expr]] = {}
+        for matrix in trace.matrices():
+            roles.setdefault(matrix.role, []).append(self.held_bytes(matrix))
+        return {role: Add(*held) for role, held in roles.items()}
 
     @checked
-    def held_bytes(self, role: str, count: Expr) -> Expr:
-        """Bytes of so many weights of a role that the device's own memory holds."""
-        here = self._here("experts" if role == "experts" else "weights")
-        return here * self.precision.weight_bytes(count, role)
+    def held_bytes(self, matrix: Matrix) -> Expr:
+        """Bytes of matrices that the device's own memory holds."""
+        return self.here(_served_as(matrix)) * self.precision.weight_bytes(matrix)
 
     @checked
     def level_bytes(self, level: Level) -> Expr:
         """Bytes of weights and cache that another memory holds at the end."""
         held = level.share("kv") * self._whole_cache
-        for role, count in self.one_token.weight_roles().items():
-            share = level.share("experts" if role == "experts" else "weights")
-            held += share * self.precision.weight_bytes(count, role)
+        for matrix in self.one_token.matrices():
+            held += level.share(_served_as(matrix)) * self.precision.weight_bytes(matrix)
         return held
 
-    def _here(self, role: str) -> Expr:
+    def here(self, role: str) -> Expr:
         """The share of what the device's own memory holds; other levels hold the rest."""
         return 1 - Add(*(level.share(role) for level in self.levels))
 
     @property
     def cache_bytes(self) -> Expr:
         """Bytes of the KV cache and states at the end that the device's own memory holds."""
-        return self._here("kv") * self._whole_cache
+        return self.here("kv") * self._whole_cache
 
     @cached_property
     def _whole_cache(self) -> Expr:
@@ -93,3 +95,8 @@ class Footprint(Passes):
         if self.model.kind == "encoder-decoder":
             return growing + self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
         return growing + self.local_batch * trace.state_bytes(self.precision)
+
+
+def _served_as(matrix: Matrix) -> str:
+    """The role of weights by which memories are shared."""
+    return "experts" if matrix.role == "experts" else "weights"

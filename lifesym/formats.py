@@ -1,13 +1,13 @@
 """Number formats, and the precision of a forward pass: which role is stored in which format."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
 from typing import Self
 
 import msgspec
-from sympy import Add, Expr, Integer, S
+from sympy import Add, Expr, Integer, S, sympify
 
 from lifesym import symbols as sym
 from lifesym.cost import Cost, bytes_of
@@ -17,10 +17,50 @@ from lifesym.symbols import Number, Size, exact
 
 
 @dataclass(frozen=True, kw_only=True)
+class Matrix:
+    """Learned values of one shape: matrices with one row an output, tables, or vectors.
+
+    Attributes:
+        role: what they are for: an operator's name, ``embedding``, ``vector`` ...
+        rows: outputs of a matrix, entries of a table; 1 for vectors.
+        columns: inputs of a matrix: values in a row, one after the other in memory.
+        count: how many there are of the shape.
+        part: ``gate``, ``up`` or ``down`` where a role has several matrices.
+    """
+
+    role: str
+    rows: Expr
+    columns: Expr
+    count: Expr = S.One
+    part: str = ""
+
+    @property
+    def elements(self) -> Expr:
+        """All of their values."""
+        return self.count * self.rows * self.columns
+
+    def times(self, count: Size) -> "Matrix":
+        """So many times as many of them."""
+        return replace(self, count=self.count * count)
+
+
+def vectors(elements: Size, role: str = "vector") -> tuple[Matrix, ...]:
+    """So many learned values in vectors; none where there are none."""
+    number = sympify(elements)
+    return () if number.is_zero else (Matrix(role=role, rows=S.One, columns=number),)
+
+
+_NUMBERS = ("bits", "group_size", "scale_bits", "zero_bits", "row_bits", "matrix_bits")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Format:
     r"""How a number is stored: its bits, and the scale and zero point of its group.
 
     $b = \mathit{bits} + (\mathit{scale\_bits} + \mathit{zero\_bits}) / \mathit{group\_size}$
+
+    Scales of rows and of whole matrices are counted where the matrix is known (`bits_of`); those
+    of blocks are those of groups as large, of which a part counts as its share.
 
     Attributes:
         name: the name in ``specs/formats.toml``, or of your own.
@@ -30,6 +70,11 @@ class Format:
         zero_bits: bits of a group's zero point; 0 for symmetric formats.
         compute: the data type whose peak counts where activations have the format; the format's
             own name unless given.
+        row_bits: bits of the scale that each output of a matrix has, beside those of groups.
+        matrix_bits: bits of the scales of a whole matrix.
+        multiple: a row must be a multiple of so many values, or is stored in ``narrow``.
+        narrow: the format of rows that are not.
+        parts: formats of shares of the layers, in mixes that differ by layer.
         roles: other formats for single weight roles, in mixes such as Q4_K_M.
         native: hardware computes with it as stored; others are dequantized first, unless the
             activations have the same format.
@@ -42,11 +87,16 @@ class Format:
     zero_bits: Expr = S.Zero
     native: bool = False
     compute: str = ""
+    row_bits: Expr = S.Zero
+    matrix_bits: Expr = S.Zero
+    multiple: int = 1
+    narrow: "Format | None" = None
+    parts: tuple[tuple[Expr, "Format"], ...] = ()
     roles: tuple[tuple[str, "Format"], ...] = ()
 
     def __post_init__(self) -> None:
         """Make every number exact."""
-        for name in ("bits", "group_size", "scale_bits", "zero_bits"):
+        for name in _NUMBERS:
             object.__setattr__(self, name, exact(getattr(self, name), f"{self.name}.{name}"))
 
     @property
@@ -64,6 +114,33 @@ class Format:
         if self.group_size.is_zero:
             return self.bits
         return self.bits + (self.scale_bits + self.zero_bits) / self.group_size
+
+    def bits_of(self, matrix: Matrix) -> Expr:
+        """Stored bits of matrices, the scales of their rows included.
+
+        >>> fp8 = Format(name="fp8", bits=8, row_bits=16)
+        >>> fp8.bits_of(Matrix(role="attn_q", rows=Integer(64), columns=Integer(100)))
+        52224
+        """
+        if self.parts:
+            return Add(*(share * part.bits_of(matrix) for share, part in self.parts))
+        if (narrow := self._narrowed(matrix)) is not None:
+            return narrow.bits_of(matrix)
+        scales = matrix.count * (matrix.rows * self.row_bits + self.matrix_bits)
+        return matrix.elements * self.bits_per_value + scales
+
+    def dequant_ops_of(self, matrix: Matrix) -> Expr:
+        """Operations that turn the stored values of matrices into computed ones."""
+        if self.parts:
+            return Add(*(share * part.dequant_ops_of(matrix) for share, part in self.parts))
+        if (narrow := self._narrowed(matrix)) is not None:
+            return narrow.dequant_ops_of(matrix)
+        return matrix.elements * self.dequant_ops_per_value
+
+    def _narrowed(self, matrix: Matrix) -> "Format | None":
+        """What rows of another length than the format's are stored in; symbols are multiples."""
+        odd = matrix.columns.is_Integer and matrix.columns % self.multiple != 0
+        return self.narrow if odd else None
 
     @property
     def dequant_ops_per_value(self) -> Expr:
@@ -127,6 +204,25 @@ def _shared(kinds: str | list[str], formats: Mapping[str, Format]) -> Format:
     )
 
 
+@dataclass(frozen=True, kw_only=True)
+class Stored:
+    """The formats in which a model's files hold its weights, and say that it is run.
+
+    Attributes:
+        weights: of the weights, with other formats for single roles.
+        kv: of the KV cache, where the files say so.
+        compute: the data type that products are computed in, where it is not the activations'.
+        base: the 16- or 32-bit float of what is not quantized, and of the activations.
+        source: the file that says so, for the first line of an answer.
+    """
+
+    weights: Format
+    kv: Format | None = None
+    compute: Format | None = None
+    base: Format | None = None
+    source: str = "the config"
+
+
 def shared_exponent(
     mantissa_bits: Number, exponent_bits: Number, group_size: Number, compute: str = "int8"
 ) -> Format:
@@ -178,6 +274,8 @@ def symbolic_format(role: str, bits: Number | None = None) -> Format:
     return Format(name="symbolic", bits=known[role] if bits is None else exact(bits), native=True)
 
 
+_FLOAT_BITS = 16
+"""Numbers of fewer bits are quantized."""
 UNQUANTIZED = frozenset({"vector", "adapter", "low_rank"})
 """Weight roles in the activations' format where the weights are quantized, unless it is given.
 
@@ -200,6 +298,9 @@ class Precision:
             ``lm_head``, ``experts``, ``router``, ``vector``, ``adapter`` and ``low_rank``.
         unfused_dequant: weights are dequantized by a kernel of its own, which writes them in the
             activations' format for the product to read.
+        compute: what products with quantized weights are computed in, where activations are
+            quantized on the way to them; None: the activations' format.
+        origins: who chose the formats of weights, activations and cache, for people to read.
     """
 
     weights: Format
@@ -207,6 +308,8 @@ class Precision:
     kv: Format
     roles: Mapping[str, Format] = field(default_factory=dict)
     unfused_dequant: bool = False
+    compute: Format | None = None
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -224,36 +327,53 @@ class Precision:
             weights=load_format(weights), activations=load_format(activations), kv=load_format(kv)
         )
 
-    def weight_format(self, role: str) -> Format:
+    def weight_format(self, role: str, part: str = "") -> Format:
         """The format of a weight; vectors and adapters stay unquantized, as all tools keep them."""
         overrides = dict(self.weights.roles) | dict(self.roles)
-        for name in (role, _LIKE.get(role)):
+        names = (f"{role}_{part}", role) if part else (role,)
+        for name in (*names, _LIKE.get(role)):
             if name in overrides:
                 return overrides[name]
         if self.weights.native or role not in UNQUANTIZED:
             return self.weights
         return self.activations
 
-    def weight_bytes(self, elements: Size, role: str) -> Expr:
-        """Bytes of so many weights of a role."""
-        return bytes_of(elements, self.weight_format(role).bits_per_value)
+    def computed_in(self, matrices: Iterable[Matrix]) -> Format:
+        """The format whose peak counts for products with some weights."""
+        if self.compute is None:
+            return self.activations
+        stored = (self.weight_format(m.role, m.part) for m in matrices if m.role != "vector")
+        quantized = any(fmt.bits.is_number and fmt.bits < _FLOAT_BITS for fmt in stored)
+        return self.compute if quantized else self.activations
 
-    def dequant_ops(self, elements: Size, role: str) -> Expr:
-        """Operations to dequantize so many weights of a role; 0 where it is the compute format."""
-        stored = self.weight_format(role)
-        return S.Zero if stored == self.activations else elements * stored.dequant_ops_per_value
+    def weight_bytes(self, matrix: Matrix) -> Expr:
+        """Bytes of matrices in the format of their role."""
+        return bytes_of(S.One, self.weight_format(matrix.role, matrix.part).bits_of(matrix))
 
-    def read_weights(self, counts: Mapping[str, Expr]) -> Cost:
-        """The cost of reading weights, given by role, and of dequantizing them."""
-        total = Cost()
-        for role, count in counts.items():
-            ops = self.dequant_ops(count, role)
-            total += Cost(weight_bytes=self.weight_bytes(count, role), dequant_ops=ops)
+    def dequant_ops(self, matrix: Matrix) -> Expr:
+        """Operations to dequantize matrices; 0 where their format is the compute format."""
+        stored = self.weight_format(matrix.role, matrix.part)
+        computed = self.compute is not None and stored.data_type == self.compute.data_type
+        as_stored = computed or stored == self.activations
+        return S.Zero if as_stored else stored.dequant_ops_of(matrix)
+
+    def read_weights(self, matrices: Iterable[Matrix]) -> Cost:
+        """The cost of reading weights, and of dequantizing them.
+
+        What is dequantized by kernels of its own has one for all the matrices of a role.
+        """
+        total, apart = Cost(), set()
+        for matrix in matrices:
+            ops = self.dequant_ops(matrix)
+            total += Cost(weight_bytes=self.weight_bytes(matrix), dequant_ops=ops)
             if self.unfused_dequant and not ops.is_zero:
-                moved = self.activation_bytes(count)
+                moved = self.activation_bytes(matrix.elements)
                 total += Cost(
-                    activation_write_bytes=moved, activation_read_bytes=moved, dispatches=S.One
+                    activation_write_bytes=moved,
+                    activation_read_bytes=moved,
+                    dispatches=S.Zero if matrix.role in apart else S.One,
                 )
+                apart.add(matrix.role)
         return total
 
     def read_keys(self, elements: Size, *, cached: bool) -> Cost:

@@ -13,8 +13,9 @@ from lifesym.blocks import Block, Emitted
 from lifesym.checks import checked, checked_fields
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
-from lifesym.formats import Format, Precision, load_format
+from lifesym.formats import Format, Matrix, Precision, Stored, load_format
 from lifesym.operators import HeadLinear, Linear, Routing
+from lifesym.operators.base import by_role
 from lifesym.operators.experts import RoutingKind
 from lifesym.symbols import Size, resolve, size
 from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
@@ -53,6 +54,7 @@ class Model:
         sections: blocks with their counts, in order.
         values: the value of every symbol that is not free.
         kind: what it is run as; an encoder computes whole sequences and keeps no cache.
+        stored: the formats of its files, where they say so.
         context_limit: rows of a learned position table: no longer sequence can be computed.
     """
 
@@ -62,6 +64,7 @@ class Model:
     values: Mapping[Symbol, int | Expr]
     context_limit: Size | None = None
     kind: Literal["decoder", "encoder", "bare encoder", "encoder-decoder"] = "decoder"
+    stored: Stored | None = None
 
     @classmethod
     def from_hf(cls, config: Mapping[str, Any] | str | Path, *, strict: bool = False) -> "Model":
@@ -215,13 +218,13 @@ class Model:
     @cached_property
     def weight_roles(self) -> dict[str, Expr]:
         """Learned values by role (see `Trace.weight_roles`), the LM head's included."""
-        return self.roles_of("none" if self.kind == "bare encoder" else "all")
+        return by_role(self.matrices("none" if self.kind == "bare encoder" else "all"))
 
     @checked
-    def roles_of(self, logits: Logits) -> dict[str, Expr]:
-        """Learned values by role of what a pass with such logits runs."""
+    def matrices(self, logits: Logits = "all") -> tuple[Matrix, ...]:
+        """Learned values by shape and role of what a pass with such logits runs."""
         step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)
-        return self._trace(step).weight_roles()
+        return self._trace(step).matrices()
 
     @property
     def parameters(self) -> Expr:
@@ -229,12 +232,15 @@ class Model:
         return Add(*self.weight_roles.values())
 
     @checked
-    def weight_bytes(self, weights: str | Format = "bf16") -> Expr:
-        """Bytes of all the weights in a format, tied and shared ones counted once."""
-        precision = Precision.of(weights=weights)
-        return Add(
-            *(precision.weight_bytes(count, role) for role, count in self.weight_roles.items())
-        )
+    def weight_bytes(self, weights: str | Format | None = None) -> Expr:
+        """Bytes of all the weights, tied and shared ones counted once.
+
+        They are in the formats of the model's files unless one is given, in bf16 if those say none.
+        """
+        held = "bf16" if self.stored is None else self.stored.weights
+        precision = Precision.of(weights=held if weights is None else weights)
+        logits: Logits = "none" if self.kind == "bare encoder" else "all"
+        return Add(*(precision.weight_bytes(matrix) for matrix in self.matrices(logits)))
 
     @checked
     def kv_bytes(

@@ -9,8 +9,10 @@ LaTeX, NumPy, C and Python. `relax` gives the smooth formula that an optimiser n
 from functools import reduce
 from typing import Any, ClassVar
 
-from sympy import Expr, Function, Rational, S
+from sympy import Add, Expr, Function, Integer, Rational, S, log
 from sympy.core.sorting import default_sort_key
+
+from lifesym.powers import is_long, sign, written
 
 Printer = Any
 
@@ -31,6 +33,8 @@ class _Extremum(Function):
         flat: list[Expr] = []
         for arg in args:
             flat.extend(arg.args if isinstance(arg, cls) else (arg,))
+        if any(is_long(arg) for arg in flat):
+            flat = cls._numbers_folded(flat)
         best: dict[Expr, Expr] = {}
         apart: list[Expr] = []  # further multiples of what may be negative
         for arg in flat:
@@ -58,6 +62,13 @@ class _Extremum(Function):
         if len(kept) == 1:
             return kept[0]
         return None if tuple(kept) == args else cls(*kept)
+
+    @classmethod
+    def _numbers_folded(cls, args: list[Expr]) -> list[Expr]:
+        """The arguments with one number: of those with long powers SymPy compares none."""
+        numbers = [arg for arg in args if arg.is_Rational or is_long(arg)]
+        best = reduce(lambda a, b: b if cls.sign * sign(b - a) > 0 else a, numbers)
+        return [best, *(arg for arg in args if arg not in numbers)]
 
     def fdiff(self, argindex: int = 1) -> Expr:
         """1 for the active branch and 0 for the others (see `Active`)."""
@@ -149,9 +160,8 @@ class Active(Function):
         """A number when every argument is one."""
         if not all(arg.is_number for arg in (first, *others)):
             return None
-        if any(other > first for other in others):
-            return S.Zero
-        return Rational(1, 1 + sum(other == first for other in others))
+        ahead = [sign(first - other) for other in others]
+        return S.Zero if min(ahead, default=1) < 0 else Rational(1, 1 + ahead.count(0))
 
     def fdiff(self, argindex: int = 1) -> Expr:
         """Zero: the function is constant on both sides of a tie."""
@@ -201,7 +211,7 @@ class _IntegerDivision(Function):
             return None
         if b.is_zero:
             raise ZeroDivisionError(f"{cls.__name__}({a}, 0)")
-        return (a / b).ceiling() if cls.up else (a / b).floor()
+        return whole(a / b, up=cls.up)
 
     def fdiff(self, argindex: int = 1) -> Expr:
         """The slope of the relaxed quotient a/b: the steps themselves have no useful slope."""
@@ -265,6 +275,59 @@ class FloorDiv(_IntegerDivision):
     """
 
     up = False
+
+
+class CeilLog2(Function):
+    r"""The binary logarithm rounded up, $\lceil \log_2 n \rceil$: rounds of a tree of n devices.
+
+    >>> from lifesym.symbols import devices
+    >>> from sympy import Integer
+    >>> [CeilLog2(Integer(n)) for n in (1, 2, 3, 8, 9)], CeilLog2(devices).relax()
+    ([0, 1, 2, 3, 4], log(devices)/log(2))
+    """
+
+    nargs = 1
+    largest: ClassVar[int] = 24
+    """`closed_form` is exact for whole numbers up to this power of two."""
+
+    @classmethod
+    def eval(cls, n: Expr) -> Expr | None:
+        """A whole number's, from its binary digits."""
+        return Integer((int(n) - 1).bit_length()) if n.is_Integer and n > 0 else None
+
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """The slope of the logarithm: the steps themselves have no useful slope."""
+        return 1 / (self.args[0] * log(2))
+
+    def relax(self) -> Expr:
+        """The logarithm without rounding."""
+        return log(self.args[0], 2)
+
+    def closed_form(self) -> Expr:
+        """The number of powers of two below a whole number, as minima and maxima."""
+        powers = (Integer(2**i) for i in range(self.largest))
+        return Add(*(Minimum(S.One, Maximum(S.Zero, self.args[0] - power)) for power in powers))
+
+    def _eval_is_integer(self) -> bool:
+        return True
+
+    def _eval_is_nonnegative(self) -> bool | None:
+        return True if (self.args[0] - 1).is_nonnegative else None
+
+    def _latex(self, printer: Printer, exp: str | None = None) -> str:
+        power = f"^{{{exp}}}" if exp else ""
+        return rf"\left\lceil \log_{{2}} {{{printer._print(self.args[0])}}} \right\rceil{power}"
+
+    def _numpycode(self, printer: Printer) -> str:
+        logarithm = printer._module_format("numpy.log2")
+        ceiling = printer._module_format("numpy.ceil")
+        return f"{ceiling}({logarithm}({printer._print(self.args[0])}))"
+
+
+def whole(number: Expr, *, up: bool) -> Expr:
+    """A number rounded up or down to a whole one, exactly."""
+    number = written(number)
+    return number.ceiling() if up else number.floor()
 
 
 def relax(expr: Expr) -> Expr:

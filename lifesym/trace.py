@@ -7,8 +7,9 @@ from typing import Any, Literal, Self
 from sympy import Add, Expr
 
 from lifesym.cost import FIELDS, Cost
-from lifesym.formats import Format, Precision
+from lifesym.formats import Format, Matrix, Precision
 from lifesym.operators import KVAppend, Operator, Routing
+from lifesym.operators.base import by_role
 from lifesym.operators.fused import Fused
 
 Logits = Literal["last", "all", "none"]
@@ -166,13 +167,17 @@ class Trace:
             groups.setdefault(getattr(source, key), []).append(entry)
         return {label: type(self)(tuple(rows)) for label, rows in groups.items()}
 
+    def matrices(self) -> tuple[Matrix, ...]:
+        """Learned values by shape and role, of all the layers."""
+        return tuple(
+            matrix.times(entry.copies)
+            for entry in self.entries
+            for matrix in entry.operator.matrices
+        )
+
     def weight_roles(self) -> dict[str, Expr]:
         """Learned values by role: an operator's name, ``embedding``, ``lm_head``, ``vector`` ..."""
-        roles: dict[str, list[Expr]] = {}
-        for entry in self.entries:
-            for role, count in entry.operator.weight_roles.items():
-                roles.setdefault(role, []).append(entry.copies * count)
-        return {role: Add(*counts) for role, counts in roles.items()}
+        return by_role(self.matrices())
 
     def cache_elements(self, tokens: Expr) -> Expr:
         """Cached elements of one sequence of so many tokens, from what each layer appends."""

@@ -8,8 +8,9 @@ from collections.abc import Callable
 from fractions import Fraction
 
 import pytest
-from sympy import Integer, Rational, cancel, log
+from sympy import Integer, Rational, cancel
 
+import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.formats import Precision
 from lifesym.operators import Collective
@@ -231,23 +232,36 @@ def test_halves_of_a_ring_and_exchanges(n: int) -> None:
     assert {Fraction(sent, n) for sent in net.sent} == {Fraction(int(share.p), int(share.q))}
 
 
-def test_textbook_costs() -> None:
-    """Thakur et al., section 4: alpha and beta terms of each."""
-    n, m = sym.devices, sym.hidden
+@pytest.mark.parametrize(("n", "rounds"), [(2, 1), (4, 2), (64, 6)])
+def test_textbook_costs(n: int, rounds: int) -> None:
+    """Thakur et al., section 4: alpha and beta terms of each, of a power of two devices."""
+    m, share = sym.hidden, Rational(n - 1, n)
     expected = {
-        ("all_reduce", "ring"): (2 * (n - 1), 2 * m * (n - 1) / n),
-        ("all_reduce", "halving_doubling"): (2 * log(n, 2), 2 * m * (n - 1) / n),
-        ("all_reduce", "tree"): (2 * log(n, 2), 2 * m * log(n, 2)),
-        ("all_gather", "ring"): (n - 1, m * (n - 1) / n),
-        ("reduce_scatter", "ring"): (n - 1, m * (n - 1) / n),
-        ("all_to_all", "ring"): (n - 1, m * (n - 1) / n),
-        ("point_to_point", "ring"): (Integer(1), m),
+        ("all_reduce", "ring"): (2 * (n - 1), 2 * m * share),
+        ("all_reduce", "halving_doubling"): (2 * rounds, 2 * m * share),
+        ("all_reduce", "tree"): (2 * rounds, 2 * m * rounds),
+        ("all_gather", "ring"): (n - 1, m * share),
+        ("reduce_scatter", "ring"): (n - 1, m * share),
+        ("all_to_all", "ring"): (n - 1, m * share),
+        ("point_to_point", "ring"): (1, m),
     }
     for (pattern, algorithm), (messages, moved) in expected.items():
-        operator = Collective(pattern=pattern, elements=m, devices=n, algorithm=algorithm)
-        cost = operator.cost(Precision.of("bf16", "int8"))
-        assert cancel(cost.messages - messages) == 0
-        assert cancel(cost.network_bytes - moved) == 0
+        operator = Collective(pattern=pattern, elements=m, devices=sym.devices, algorithm=algorithm)
+        cost, at = operator.cost(Precision.of("bf16", "int8")), {sym.devices: Integer(n)}
+        assert cost.messages.xreplace(at) == messages
+        assert cost.network_bytes.xreplace(at) == moved
+
+
+@pytest.mark.parametrize("algorithm", ["ring", "tree", "halving_doubling"])
+def test_a_number_of_devices_that_is_a_symbol_is_any_number(algorithm: str) -> None:
+    """Rounds of a tree are whole numbers, whether the devices are counted or a symbol."""
+    cost = {"pattern": "all_reduce", "elements": 1, "algorithm": algorithm}
+    symbolic = Collective(devices=sym.devices, **cost).traffic()
+    compiled = [ls.compile(expr, ["devices"], target="python") for expr in symbolic]
+    for n in range(1, 70):
+        numbers = Collective(devices=n, **cost).traffic()
+        assert tuple(expr.xreplace({sym.devices: Integer(n)}) for expr in symbolic) == numbers
+        assert [one(n) for one in compiled] == pytest.approx([float(one) for one in numbers])
 
 
 def test_an_all_reduce_is_its_two_halves() -> None:

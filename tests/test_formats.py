@@ -12,11 +12,13 @@ from lifesym.cost import bytes_of
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import (
     Format,
+    Matrix,
     Precision,
     known_formats,
     load_format,
     shared_exponent,
     symbolic_format,
+    vectors,
 )
 from lifesym.operators import Linear, LMHead
 
@@ -111,18 +113,20 @@ def test_single_roles_have_their_own_format() -> None:
 
 def test_what_is_computed_in_its_own_format_is_not_dequantized() -> None:
     same = Precision.of("int8", "int8", "int8")
-    assert same.dequant_ops(Integer(10), "linear") == same.kv_dequant_ops(Integer(10)) == 0
+    ten = Matrix(role="linear", rows=Integer(2), columns=Integer(5))
+    assert same.dequant_ops(ten) == same.kv_dequant_ops(Integer(10)) == 0
     mixed = Precision.of("int8", "bf16", "int8")
-    assert mixed.dequant_ops(Integer(10), "linear") == mixed.kv_dequant_ops(Integer(10)) == 10
+    assert mixed.dequant_ops(ten) == mixed.kv_dequant_ops(Integer(10)) == 10
 
 
 @pytest.mark.parametrize("role", ["adapter", "low_rank", "vector"])
 def test_adapters_of_quantized_models_stay_in_16_bits(role: str) -> None:
     precision = Precision.of("int4-g128", "bf16")
-    assert precision.weight_bytes(Integer(100), role) == 200
-    assert precision.dequant_ops(Integer(100), role) == 0
+    (hundred,) = vectors(100, role)
+    assert precision.weight_bytes(hundred) == 200
+    assert precision.dequant_ops(hundred) == 0
     small = replace(precision, roles={role: load_format("int4")})
-    assert small.weight_bytes(Integer(100), role) == 50
+    assert small.weight_bytes(hundred) == 50
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,9 @@ def test_a_window_one_token_too_long(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_parameters_off_by_one_row(monkeypatch: pytest.MonkeyPatch) -> None:
-    roles = property(lambda self: {self.role: (self.rows + 1) * self.features})
-    monkeypatch.setattr(Embedding, "weight_roles", roles)
+    right = Embedding.matrices.fget
+    longer = property(
+        lambda self: tuple(dataclasses.replace(m, rows=m.rows + 1) for m in right(self))
+    )
+    monkeypatch.setattr(Embedding, "matrices", longer)
     assert kinds(DENSE_MODEL) == {"parameters"}

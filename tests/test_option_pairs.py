@@ -177,13 +177,13 @@ def test_fusion_changes_no_memory(name: str, fusion: str) -> None:
     assert forecast(name, fusion=fusion).memory.expr == forecast(name).memory.expr
 
 
-def test_only_projections_that_run_as_often_are_fused() -> None:
-    """Of two layers that share a cache one has keys and values: these are fused, not all three."""
+def test_projections_are_fused_in_the_layers_that_have_them() -> None:
+    """Of two layers that share a cache one has keys and values, in one kernel with its queries."""
     shared = CachePolicy(share=2)(ls.load_model("tinyllama-1.1b").forward(1, 4, 10))
     fused = Fusion(rules=("qkv",))(shared)
     for field in ("matmul_flops", "weight_bytes"):
         assert getattr(fused.cost(), field) == getattr(shared.cost(), field)
-    assert shared.cost().dispatches - fused.cost().dispatches == 11
+    assert shared.cost().dispatches - fused.cost().dispatches == 11 * 2  # of 22 layers
     with pytest.raises(SymbolError, match="layers that share a cache"):
         Fusion(rules=("layer",))(shared)
 
@@ -329,3 +329,161 @@ def test_an_option_that_would_do_nothing_is_refused(
 def test_several_adapters_cannot_be_merged() -> None:
     with pytest.raises(SymbolError, match="2 LoRA adapters cannot be merged"):
         Lora(rank=8, adapters=2, merged=True)
+
+
+def pairs_left(
+    new: int, past: int, kept: int, window: int | None = None, chunk: int | None = None
+) -> int:
+    """Pairs of a causal mask, one by one, where of the past in reach the last tokens are kept."""
+    reach = past if window is None and chunk is None else min(past, (window or chunk or 0) - 1)
+    cached = set(range(past - min(kept, reach), past))
+    seen = 0
+    for query in range(past, past + new):
+        first = 0 if window is None else query - window + 1
+        first = first if chunk is None else query - query % chunk
+        seen += sum(key >= first for key in cached | set(range(past, query + 1)))
+    return seen
+
+
+@pytest.mark.parametrize(("new", "past"), [(1, 0), (1, 9), (4, 3), (7, 20), (12, 5)])
+@pytest.mark.parametrize("budget", [1, 3, 5, 30])
+@pytest.mark.parametrize("shape", [{}, {"window": 6}, {"window": 6, "chunked": True}])
+def test_exact_counts_of_a_budget_are_those_of_the_mask(
+    new: int, past: int, budget: int, shape: dict[str, int]
+) -> None:
+    """What a causal mask leaves of the tokens kept and of the new ones, counted one by one."""
+    block = Attention(hidden=8, heads=2, kv_heads=1, head_dim=4, **shape)
+    step = ForwardPass(
+        batch=Integer(1), new=Integer(new), past=Integer(past), causal="exact", mla="absorbed"
+    )
+    one = Integer(1)
+    entries = [
+        Entry(section="layers", name=name, count=one, operator=operator, copies=one)
+        for name, operator in _named(block.operators(step))
+    ]
+    mask = {"chunk" if "chunked" in shape else "window": shape.get("window")}
+    trace = CachePolicy(budget=budget)(Trace(tuple(entries)))
+    expected = pairs_left(new, past, budget, **mask)
+    for name in ("attn_qk", "attn_av"):
+        (entry,) = trace.filter(name=name)
+        assert entry.operator.pairs == expected
+
+
+def test_a_small_budget_of_long_prompts_counts_what_new_tokens_see_of_each_other() -> None:
+    """512 new tokens alone have 512 * 513 / 2 pairs; 16 kept ones are seen by all within 4,096."""
+    trace = CachePolicy(budget=16)(
+        ls.load_model("mistral-7b-v0.1").forward(1, 512, 8000, causal="exact")
+    )
+    (scores,) = trace.filter(name="attn_qk")
+    assert scores.operator.pairs == 512 * 16 + 512 * 513 // 2
+    chunked = CachePolicy(budget=16)(
+        ls.load_model("llama-4-scout").forward(1, 512, 16384, causal="exact")
+    )
+    counted = {e.operator.pairs for e in chunked.filter(name="attn_qk")}
+    # chunks of 8,192 tokens: the past ends with one, and layers without chunks see all that is kept
+    assert counted == {512 * 513 // 2, 512 * 16 + 512 * 513 // 2}
+
+
+def test_a_kept_share_holds_what_a_step_reads() -> None:
+    """Half of the 4,095 tokens that a window of 4,096 has before the new one, in 32 layers."""
+    f = forecast(
+        "mistral-7b-v0.1", prompt=32768, generate=1, cache=CachePolicy(keep=Rational(1, 2))
+    )
+    token, kept = 32 * 2 * 8 * 128 * 2, 2048
+    assert f.cache_bytes == kept * token
+    (scores,) = f.trace(1, 32768).filter(name="attn_qk")
+    assert scores.operator.keys == kept + 1
+
+
+@pytest.mark.parametrize(("page", "read"), [(None, 65), (16, 80)])
+def test_only_latents_that_are_kept_are_expanded(page: int | None, read: int) -> None:
+    """27 layers: 64 kept latents of 512 and the new one, to 16 heads of 128 + 128 elements."""
+    policy = CachePolicy(budget=64, page=page)
+    trace = policy(ls.load_model("deepseek-v2-lite").forward(1, 1, 100_000, mla="expand"))
+    cost = trace.filter(name="attn_kv_b").cost()
+    assert cost.matmul_flops == 27 * 65 * 2 * 512 * 16 * 256
+    assert cost.kv_read_bytes == 27 * read * (512 + 64) * 2
+
+
+def test_dequantized_matrices_of_expanded_latents_are_written_and_read() -> None:
+    """A kernel of its own writes the 16-bit matrix, and the product reads it: 2 bytes twice."""
+    precision = ls.forecast(
+        ls.load_model("deepseek-v2-lite"),
+        ls.load_hardware("a100"),
+        weights="int4-g128",
+        activations="bf16",
+        unfused_dequant=True,
+    ).precision
+    trace = ls.load_model("deepseek-v2-lite").forward(1, 1, 10, mla="expand")
+    fused = replace(precision, unfused_dequant=False)
+    part = trace.filter(name="attn_kv_b")
+    apart, together = part.cost_at(precision), part.cost_at(fused)
+    matrix = 27 * 512 * 16 * 256
+    assert apart.activation_read_bytes - together.activation_read_bytes == 2 * matrix
+    assert apart.activation_write_bytes - together.activation_write_bytes == 2 * matrix
+    assert apart.dispatches - together.dispatches == 27
+
+
+def test_an_adapter_stands_between_a_projection_and_its_activation() -> None:
+    """The activation is not in the projection's epilogue, and runs once in a kernel of its own."""
+    model = ls.load_model("llama-2-7b")
+    adapted = Lora(rank=8, targets=("mlp_up",))(model.forward(1, 8, 0))
+    fused = Fusion(rules=("activation",))(adapted)
+    assert fused == adapted
+    beside = Lora(rank=8, targets=("attn_q",))(model.forward(1, 8, 0))
+    assert [e.name for e in Fusion(rules=("activation",))(beside)].count("mlp_up_act") == 1
+
+
+@pytest.mark.parametrize(
+    ("name", "mla"), [("deepseek-v2-lite", "expand"), ("bert-base", "absorbed")]
+)
+def test_a_tile_is_refused_where_no_cache_is_read(name: str, mla: str) -> None:
+    trace = ls.load_model(name).forward(1, 8, 0, mla=mla)
+    with pytest.raises(SymbolError, match="are not cached; leave out tile"):
+        Fusion(rules="flash", tile=4)(trace)
+
+
+@pytest.mark.parametrize(
+    ("name", "devices"),
+    [("gemma-3-1b", (2, 4)), ("olmoe-1b-7b", (2, 4)), ("olmo-2-1b", (2,)), ("falcon-h1-3b", (2,))],
+)
+def test_a_number_of_devices_may_be_a_symbol(name: str, devices: tuple[int, ...]) -> None:
+    """Key heads fewer than devices, norms over all heads: messages and bytes are the same."""
+    trace = ls.load_model(name).forward(1, 1, 100)
+    symbolic = TensorParallel(devices=sym.devices)(trace).cost()
+    for n in devices:
+        number = TensorParallel(devices=n)(trace).cost()
+        for field, value in symbolic.items():
+            bound = value.xreplace({sym.devices: Integer(n)})
+            assert bound == getattr(number, field), (n, field)
+
+
+@pytest.mark.parametrize("n", [2, 4])
+def test_short_convolutions_are_split_by_channels(n: int) -> None:
+    """LFM2-2.6B: a projection to 3 x 2,048 columns, a convolution and a projection back."""
+    trace = ls.load_model("lfm2-2.6b").forward(1, 7, 0)
+    part = TensorParallel(devices=n)(trace)
+    conv = [e for e in trace if e.name.startswith("short_conv")]
+    mine = [e for e in part if e.name.startswith("short_conv") and "reduce" not in e.name]
+    for whole, one in zip(conv, mine, strict=True):
+        flops = whole.operator.cost(ls.formats.Precision.of()).flops
+        assert one.operator.cost(ls.formats.Precision.of()).flops == flops / n
+    sums = part.filter(name="short_conv:out_proj_all_reduce")
+    assert [e.operator.elements for e in sums] == [7 * e.operator.out_features for e in conv[-1:]]
+
+
+def test_devices_share_what_scales_their_heads_and_columns() -> None:
+    """Falcon-H1 multiplies keys, gates and the scan's inputs by constants: a device its own."""
+    trace = ls.load_model("falcon-h1-3b").forward(1, 3, 0)
+    part = TensorParallel(devices=2)(trace)
+    for name, share in (("attn_k_scale", 2), ("mlp_gate_scale", 2), ("mixer_scale", 1)):
+        whole = [e.operator.elements for e in trace.filter(name=name)]
+        assert [e.operator.elements for e in part.filter(name=name)] == [w / share for w in whole]
+    kinds = [type(e.operator).__name__ for e in part if e.name == "mamba2_mixer:mixer"]
+    assert kinds == [type(e.operator).__name__ for e in trace if e.name == "mamba2_mixer:mixer"]
+
+
+def test_what_devices_would_share_in_an_unknown_way_is_refused() -> None:
+    trace = ls.load_model("t5-small").forward(1, 1, 0)
+    with pytest.raises(SymbolError, match="how devices would share 'cross_norm' is not known"):
+        TensorParallel(devices=2)(trace)

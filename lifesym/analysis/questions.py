@@ -1,6 +1,7 @@
 """What every question shares: the formula it is asked of, and the point it is asked at."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -12,6 +13,7 @@ from lifesym.devices import as_hardware
 from lifesym.errors import SymbolError
 from lifesym.formats import Format, load_format
 from lifesym.hardware import Hardware
+from lifesym.powers import written
 from lifesym.roofline import Term
 from lifesym.symbols import Number, ordered, resolve
 
@@ -60,6 +62,14 @@ def terms_of(quantity: Derived) -> tuple[Term, ...]:
             f"{name} has no table of operators: ask about TTFT, TPOT or the mean TPOT"
         )
     return terms
+
+
+def plain(quantity: Quantity) -> Expr:
+    """The expression with its long powers written out, as solving and ranking need it."""
+    return _written(formula(quantity))
+
+
+_written = lru_cache(maxsize=256)(written)
 
 
 def title(quantity: Quantity) -> str:

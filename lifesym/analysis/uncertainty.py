@@ -12,6 +12,7 @@ from lifesym.analysis.sensitivity import local_elasticities
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.extras import needed
+from lifesym.powers import doubles
 from lifesym.symbols import TABLE, Number, constant
 
 if TYPE_CHECKING:
@@ -245,5 +246,5 @@ def _evaluated(
     numeric = formula(quantity).xreplace(fixed).doit()
     if missing := numeric.free_symbols - set(symbols):
         raise SymbolError(f"{title(quantity)} also depends on {listed(missing)}")
-    call = lambdify(list(symbols), numeric, "numpy", cse=True)
+    call = lambdify(list(symbols), doubles(numeric), "numpy", cse=True)
     return np.broadcast_to(call(*columns), columns.shape[1:])

@@ -6,7 +6,7 @@ from typing import Literal
 from sympy import Expr, S, sympify
 
 from lifesym.blocks.base import Block, Emitted
-from lifesym.nodes import FloorDiv, Maximum, Minimum
+from lifesym.nodes import FloorDiv, Minimum
 from lifesym.operators import (
     Activation,
     Alibi,
@@ -20,6 +20,7 @@ from lifesym.operators import (
     Scale,
     Softmax,
 )
+from lifesym.operators.attention import CachedPast, seen_in_window
 from lifesym.symbols import Size
 from lifesym.trace import MLA, ForwardPass
 
@@ -88,11 +89,7 @@ class Attention(Block):
         if self.bidirectional:
             return new, new * new
         fresh = new if step.earlier is None else step.earlier
-        before = past + new - fresh
-        if self.window is None or before.is_zero:
-            keys = new + past
-        else:
-            keys = fresh + Minimum(before, self.window - 1)
+        keys = fresh + self._in_reach(past + new - fresh)
         if step.causal == "full":
             return keys, new * keys
         if self.window is None:
@@ -100,9 +97,27 @@ class Attention(Block):
         if self.chunked:
             before = _seen_in_chunks(past, self.window)
             return keys, _seen_in_chunks(past + new, self.window) - before
-        rising = Minimum(new, Maximum(S.Zero, self.window - past))
-        pairs = rising * past + rising * (rising + 1) / 2 + (new - rising) * self.window
-        return keys, pairs
+        return keys, seen_in_window(new, past, self.window)
+
+    def cached_past(self, step: ForwardPass) -> CachedPast | None:
+        """What the pass finds in the cache; None where nothing is cached."""
+        if self.bidirectional:
+            return None
+        fresh = S.Zero if step.earlier is None else step.earlier - step.new
+        masked = step.causal == "exact"
+        return CachedPast(
+            tokens=self._in_reach(step.past - fresh),
+            window=self.window if masked else None,
+            before=step.past,
+            fresh=fresh,
+            chunked=self.chunked,
+        )
+
+    def _in_reach(self, cached: Expr) -> Expr:
+        """Tokens of so many in the cache that the window lets a new token see."""
+        if self.window is None or cached.is_zero:
+            return cached
+        return Minimum(cached, self.window - 1)
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Projections, positions, cache, core and output projection."""
@@ -145,10 +160,10 @@ class Attention(Block):
             yield "attn_q_scale", Scale(elements=tokens * width)
         if not (self.bidirectional or self.reuses):
             per_head = 2 * self.head_dim
-            limit = None if self.window is None else self.window - 1
+            reach = None if self.window is None else self.window - 1
             yield (
                 "kv_append",
-                KVAppend(tokens=tokens, heads=self.kv_heads, elements=per_head, limit=limit),
+                KVAppend(tokens=tokens, heads=self.kv_heads, elements=per_head, reach=reach),
             )
         yield from self._core(step)
         if self.gated:
@@ -186,6 +201,7 @@ class Attention(Block):
             "keys": keys,
             "pairs": pairs,
             "cached": not self.bidirectional,
+            "past": self.cached_past(step),
         }
         yield "attn_qk", AttentionScores(**shape)
         if self.softcap:

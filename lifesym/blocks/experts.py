@@ -1,6 +1,6 @@
 """The mixture-of-experts block: router, chosen experts, shared experts."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sympy import Expr
 
@@ -87,7 +87,9 @@ class MoE(Block):
             gated=self.gated,
             bias=self.shared_bias,
         )
-        for _, operator in shared.over(tokens):
+        for name, operator in shared.over(tokens):
+            if isinstance(operator, Linear):
+                operator = replace(operator, part=name.removeprefix("mlp_"))  # noqa: PLW2901
             yield "moe_shared", operator
         if self.shared_gate:
             yield "moe_shared", Linear(tokens=tokens, in_features=self.hidden, out_features=1)

@@ -110,6 +110,7 @@ class LatentAttention(Block):
             "keys": keys,
             "pairs": pairs,
             "cached": not again,
+            "past": self._plain().cached_past(step),
         }
         rotated = self.rope_dim if again else 0  # one rotated key for all heads, or one a head
         own = self.nope_dim + self.rope_dim - rotated
@@ -132,13 +133,14 @@ class LatentAttention(Block):
             "attn_kv_b",
             HeadLinear(**per_head, in_features=self.nope_dim, out_features=self.kv_rank),
         )
-        shape = {
+        shape: dict[str, Any] = {
             "batch": step.batch,
             "heads": self.heads,
             "kv_heads": 1,
             "new": step.new,
             "keys": keys,
             "pairs": pairs,
+            "past": self._plain().cached_past(step),
         }
         yield "attn_qk", AttentionScores(**shape, head_dim=self.kv_rank + self.rope_dim)
         yield "attn_softmax", Softmax(elements=step.batch * self.heads * pairs)

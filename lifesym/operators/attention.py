@@ -11,10 +11,54 @@ from typing import ClassVar, Self
 from sympy import Expr, Integer, S, sympify
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
-from lifesym.formats import Precision
-from lifesym.nodes import CeilDiv, Minimum
+from lifesym.formats import Matrix, Precision, vectors
+from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Number, Size, exact
+
+
+@dataclass(frozen=True, kw_only=True)
+class CachedPast:
+    """What a pass finds in the cache of a layer, and what of it its exact causal mask leaves.
+
+    Attributes:
+        tokens: cached tokens of a sequence that the pass reads.
+        window: a token sees so many tokens, its own included; None where every new token sees all
+            that is read: without a window, or where the whole rectangle is counted.
+        before: tokens in front of the first query.
+        fresh: those of them that the pass adds itself, where only later tokens have queries.
+        chunked: the window does not slide: a token sees those of its own chunk.
+    """
+
+    tokens: Expr
+    window: Size | None = None
+    before: Expr = S.Zero
+    fresh: Expr = S.Zero
+    chunked: bool = False
+
+    def unseen(self, new: Size, kept: Expr) -> Expr:
+        """Pairs of one head that ``new`` queries lose where the last ``kept`` tokens are left.
+
+        >>> CachedPast(tokens=Integer(100)).unseen(2, Integer(60))
+        80
+        >>> window = CachedPast(tokens=Integer(3), window=4, before=Integer(3))
+        >>> window.unseen(2, Integer(1))  # 2 + 3 tokens in place of 4 + 4
+        3
+        """
+        if self.window is None:
+            return new * (self.tokens - kept)
+        if self.chunked:
+            begun = self.before - self.window * FloorDiv(self.before, sympify(self.window))
+            queries = Minimum(sympify(new), self.window - begun)
+            return queries * Maximum(S.Zero, begun - self.fresh - kept)
+        left = seen_in_window(new, kept + self.fresh, self.window)
+        return seen_in_window(new, self.before, self.window) - left
+
+
+def seen_in_window(new: Size, past: Expr, window: Size) -> Expr:
+    """Pairs under a causal mask with a window: the sum of min(past + j, window) for j to new."""
+    rising = Minimum(sympify(new), Maximum(S.Zero, window - past))
+    return rising * past + rising * (rising + 1) / 2 + (new - rising) * window
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -25,6 +69,7 @@ class AttentionScores(Operator):
     multiplication a score (the scale; the mask's addition is in `Softmax`). Reads Q as
     activations and the keys of all ``keys`` positions from the cache; writes the scores.
     (encoders keep no cache: ``cached=False`` reads them as activations).
+    ``past`` says which keys and pairs are those of cached tokens (a cache policy asks it).
     With grouped queries the keys of ``kv_heads`` heads are read once, not once a query head;
     ``shared`` more elements of a key are the same for all heads.
 
@@ -44,6 +89,7 @@ class AttentionScores(Operator):
     keys: Size
     pairs: Size
     cached: bool = True
+    past: CachedPast | None = None
     shared: Size = 0
 
     family: ClassVar[str] = "attention"
@@ -98,9 +144,9 @@ class Softmax(Operator):
     monotone: ClassVar[dict[str, Direction]] = {"elements": "+", "sinks": "+"}
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """The sinks."""
-        return {"vector": self.sinks}
+        return vectors(self.sinks)
 
     @property
     def parameters(self) -> Expr:
@@ -115,7 +161,7 @@ class Softmax(Operator):
             activation_read_bytes=traffic,
             activation_write_bytes=traffic,
             dispatches=Integer(1),
-        ) + precision.read_weights(self.weight_roles)
+        ) + precision.read_weights(self.matrices)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,6 +189,7 @@ class AttentionValues(Operator):
     keys: Size
     pairs: Size
     cached: bool = True
+    past: CachedPast | None = None
     in_keys: bool = False
 
     family: ClassVar[str] = "attention"
@@ -175,8 +222,9 @@ class KVAppend(Operator):
 
     ``elements`` is what one token of one sequence adds a head, $2 \cdot head\_dim$ for ordinary
     attention with ``heads = kv_heads``; a latent is one head. Storing a format that is not native
-    costs two operations an element (scale and round). The cache keeps ``limit`` tokens of a
-    sequence, a share ``keep`` of them, in whole pages of ``page`` tokens; or else all of them.
+    costs two operations an element (scale and round). The cache of a sequence holds the last
+    ``reach`` tokens, a share ``keep`` of these, at most ``budget``, in whole pages of ``page``
+    tokens; or else all of them.
 
     >>> from lifesym import symbols as sym
     >>> op = KVAppend(tokens=sym.batch, elements=2 * sym.kv_heads * sym.head_dim)
@@ -187,8 +235,9 @@ class KVAppend(Operator):
     tokens: Size
     elements: Size
     heads: Size = 1
-    limit: Size | None = None
+    reach: Size | None = None
     keep: Number = 1
+    budget: Size | None = None
     page: Size | None = None
 
     family: ClassVar[str] = "kv_cache"
@@ -198,9 +247,10 @@ class KVAppend(Operator):
 
     def held(self, tokens: Expr) -> Expr:
         """Cached elements of one sequence of so many tokens."""
-        kept = share_of(tokens, exact(self.keep))
-        if self.limit is not None:
-            kept = Minimum(kept, self.limit)
+        in_reach = tokens if self.reach is None else Minimum(tokens, self.reach)
+        kept = share_of(in_reach, exact(self.keep))
+        if self.budget is not None:
+            kept = Minimum(kept, self.budget)
         if self.page is not None:
             kept = self.page * CeilDiv(kept, self.page)
         return kept * self.heads * self.elements

@@ -1,14 +1,14 @@
 """What every operator is: sizes in, cost out; no phase, no hardware."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
-from sympy import Expr, S
+from sympy import Add, Expr, S
 
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision
 from lifesym.symbols import Size, size
 
 Direction = Literal["+", "-", "0"]
@@ -42,9 +42,14 @@ class Operator:
         return S.Zero
 
     @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """The learned values by shape and role, for formats that differ by them."""
+        return ()
+
+    @property
     def weight_roles(self) -> Mapping[str, Expr]:
-        """The learned values by role, for formats that differ by role."""
-        return {}
+        """The learned values by role."""
+        return by_role(self.matrices)
 
     def state_bytes(self, precision: Precision) -> Expr:
         """Bytes of a state of constant size that one sequence keeps here."""
@@ -57,6 +62,14 @@ class Operator:
     def cost(self, precision: Precision) -> Cost:
         """Operations, bytes by role and dispatches of one execution."""
         raise NotImplementedError
+
+
+def by_role(matrices: Iterable[Matrix]) -> dict[str, Expr]:
+    """How many learned values each role has."""
+    roles: dict[str, list[Expr]] = {}
+    for matrix in matrices:
+        roles.setdefault(matrix.role, []).append(matrix.elements)
+    return {role: Add(*elements) for role, elements in roles.items()}
 
 
 def require(condition: bool, message: str) -> None:

@@ -20,19 +20,19 @@ all-to-all, the device's own part). A tree counts its critical path, through the
 halving-doubling where n is no power of two: $p = 2^{\lfloor \log_2 n \rfloor}$ devices go through
 it. Before, each of the others exchanges halves with one of them and sends it the half that it
 summed up; after, it is sent the result: $2\log_2 p + 3$ messages of $2m(p-1)/p + 2m$ bytes in all,
-the only case in which more devices may cost less. Logarithms of a symbol are not rounded, which is
-exact for powers of two. Sources: Thakur et al., IJHPCA 19(1), 2005, section 4; Rabenseifner, ICCS
-2004, section 3.
+the only case in which more devices may cost less. Sources: Thakur et al., IJHPCA 19(1), 2005,
+section 4; Rabenseifner, ICCS 2004, section 3.
 """
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal, get_args
 
-from sympy import Expr, Integer, S, log, sympify
+from sympy import Expr, S, sympify
 
 from lifesym.cost import Cost
 from lifesym.errors import one_of
 from lifesym.formats import Precision
+from lifesym.nodes import CeilLog2, Minimum
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
@@ -76,7 +76,7 @@ class Collective(Operator):
             return 2 * (n - 1), 2 * (n - 1) / n
         if self.algorithm == "halving_doubling":
             return _halving_doubling(n)
-        rounds = Integer((int(n) - 1).bit_length()) if n.is_Integer else log(n, 2)
+        rounds = CeilLog2(n)
         return 2 * rounds, 2 * rounds
 
     def cost(self, precision: Precision) -> Cost:
@@ -89,9 +89,7 @@ class Collective(Operator):
 
 def _halving_doubling(n: Expr) -> tuple[Expr, Expr]:
     """Messages and tensors sent: among a power of two, with three more steps for the rest."""
-    if not n.is_Integer:
-        return 2 * log(n, 2), 2 * (n - 1) / n
-    rounds = int(n).bit_length() - 1
-    power = Integer(2**rounds)
-    extra = 0 if n == power else 1
-    return Integer(2 * rounds + 3 * extra), 2 * (power - 1) / power + 2 * extra
+    rounds = CeilLog2(n + 1) - 1
+    power = 2**rounds
+    extra = Minimum(S.One, n - power)
+    return 2 * rounds + 3 * extra, 2 * (power - 1) / power + 2 * extra

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal, Self
 from sympy import Expr, S, sympify
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision, vectors
 from lifesym.nodes import CeilDiv, FloorDiv
 from lifesym.operators.base import Direction, require
 from lifesym.operators.elementwise import Elementwise
@@ -66,9 +66,9 @@ class Image(Elementwise):
         return self.batch * self.height * self.width
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """Filters are weights like any other."""
-        return {"convolution": self.parameters}
+        return vectors(self.parameters, "convolution")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,9 +217,9 @@ class Conv1d(Elementwise):
         return self.out_channels * filters
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """Filters are weights like any other."""
-        return {"convolution": self.parameters}
+        return vectors(self.parameters, "convolution")
 
     def cost(self, precision: Precision) -> Cost:
         """Reads the input and the filters once, writes the output."""

@@ -12,7 +12,7 @@ from typing import ClassVar
 from sympy import Expr, Integer
 
 from lifesym.cost import Cost
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision, vectors
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
@@ -30,12 +30,12 @@ class Elementwise(Operator):
             activation_read_bytes=precision.activation_bytes(reads),
             activation_write_bytes=precision.activation_bytes(writes),
             dispatches=Integer(1),
-        ) + precision.read_weights(self.weight_roles)
+        ) + precision.read_weights(self.matrices)
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """All learned values are vectors."""
-        return {"vector": self.parameters}
+        return vectors(self.parameters)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,12 @@
 """Look-up tables: tokens, learned positions, token types."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from sympy import Expr, Integer, S
 
 from lifesym.cost import Cost
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
@@ -36,9 +36,9 @@ class Embedding(Operator):
     monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "rows": "0", "features": "+"}
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """The table under its role."""
-        return {self.role: self.rows * self.features}
+        return (Matrix(role=self.role, rows=self.rows, columns=self.features),)
 
     @property
     def parameters(self) -> Expr:
@@ -54,4 +54,4 @@ class Embedding(Operator):
             activation_read_bytes=moved if self.added else S.Zero,
             activation_write_bytes=moved,
             dispatches=Integer(1),
-        ) + precision.read_weights({self.role: elements})
+        ) + precision.read_weights([replace(self.matrices[0], rows=self.tokens)])

@@ -4,7 +4,7 @@ FLOPs are those of exactly ``active`` experts a token. Weight traffic is that of
 experts that the tokens of a pass choose, each read once.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import ClassVar, Literal, get_args
 
@@ -12,9 +12,10 @@ from sympy import Add, Expr, Integer, S
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.errors import one_of
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision, vectors
 from lifesym.operators.activation import ACTIVATION_OPS
 from lifesym.operators.base import Direction, Operator, require
+from lifesym.powers import LongPower
 from lifesym.symbols import Number, Size, exact
 
 RoutingKind = Literal["uniform", "all", "active", "skewed"]
@@ -64,6 +65,8 @@ class Routing:
         experts*(1 - (-active_experts/experts + 1)**batch)
         >>> Routing().distinct(Integer(8), Integer(2), Integer(2))
         7/2
+        >>> Routing().distinct(Integer(256), Integer(8), Integer(4096))
+        256 - 256*(31/32)**4096
 
         Raises:
             SymbolError: probabilities that do not match the experts or do not add up to k.
@@ -73,14 +76,14 @@ class Routing:
         if self.kind == "active" or tokens is S.One or experts == active:
             return active
         if self.kind == "uniform":
-            return experts * (1 - (1 - active / experts) ** tokens)
+            return experts * (1 - LongPower(1 - active / experts, tokens))
         require(
             experts == len(self.probabilities),
             f"{len(self.probabilities)} routing probabilities for {experts} experts",
         )
         chances = [exact(p) for p in self.probabilities]
         require(Add(*chances) == active, f"routing probabilities must add up to {active}")
-        return Add(*(1 - (1 - p) ** tokens for p in chances))
+        return Add(*(1 - LongPower(1 - p, tokens) for p in chances))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,16 +160,17 @@ class Experts(Operator):
         return 3 if self.gated else 2
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """All experts' matrices as ``experts``, biases as ``vector``."""
         return self._weights(self.experts)
 
-    def _weights(self, experts: Expr) -> dict[str, Expr]:
-        roles = {"experts": experts * self._matrices * self.hidden * self.intermediate}
-        if self.bias:
-            biases = (self._matrices - 1) * self.intermediate + self.hidden
-            roles["vector"] = experts * biases
-        return roles
+    def _weights(self, experts: Expr) -> tuple[Matrix, ...]:
+        shape = {"role": "experts", "count": experts}
+        wide = Matrix(**shape, part="up", rows=self.intermediate, columns=self.hidden)
+        down = Matrix(**shape, part="down", rows=self.hidden, columns=self.intermediate)
+        gate = (replace(wide, part="gate"),) if self.gated else ()
+        biases = (self._matrices - 1) * self.intermediate + self.hidden
+        return (*gate, wide, down, *vectors(experts * biases if self.bias else 0))
 
     @property
     def parameters(self) -> Expr:
@@ -179,7 +183,8 @@ class Experts(Operator):
 
     def expert_bytes(self, precision: Precision) -> Expr:
         """The matrices of the distinct experts."""
-        return precision.weight_bytes(self._weights(self.read())["experts"], "experts")
+        read = (m for m in self._weights(self.read()) if m.role == "experts")
+        return Add(*(precision.weight_bytes(matrix) for matrix in read))
 
     def cost(self, precision: Precision) -> Cost:
         """Exactly k experts a token; the distinct ones' weights are read once."""

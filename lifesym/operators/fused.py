@@ -8,7 +8,7 @@ from typing import ClassVar
 from sympy import Add, Expr, Integer, S
 
 from lifesym.cost import BITS_PER_BYTE, Cost
-from lifesym.formats import Format, Precision
+from lifesym.formats import Format, Matrix, Precision
 from lifesym.operators.attention import KVAppend
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
@@ -43,13 +43,9 @@ class Fused(Operator):
     monotone: ClassVar[dict[str, Direction]] = {"unread": "-", "unwritten": "-", "rereads": "+"}
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
-        """The parts' learned values by role."""
-        roles: dict[str, list[Expr]] = {}
-        for part in self.parts:
-            for role, count in part.weight_roles.items():
-                roles.setdefault(role, []).append(count)
-        return {role: Add(*counts) for role, counts in roles.items()}
+    def matrices(self) -> tuple[Matrix, ...]:
+        """The parts' learned values."""
+        return tuple(matrix for part in self.parts for matrix in part.matrices)
 
     @property
     def parameters(self) -> Expr:

@@ -1,12 +1,12 @@
 """Matrix products with learned weights."""
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import ClassVar
 
 from sympy import Expr, Integer, S
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision, vectors
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
@@ -32,6 +32,7 @@ class Linear(Operator):
     out_features: Size
     bias: bool = False
     role: str = "linear"
+    part: str = ""
 
     family: ClassVar[str] = "linear"
     counted: ClassVar[str] = "2 FLOPs a multiply-add; bias one addition an output"
@@ -43,10 +44,12 @@ class Linear(Operator):
     }
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """The matrix under its role, the bias as ``vector``."""
-        roles = {self.role: self.in_features * self.out_features}
-        return roles | ({"vector": self.out_features} if self.bias else {})
+        matrix = Matrix(
+            role=self.role, part=self.part, rows=self.out_features, columns=self.in_features
+        )
+        return (matrix, *vectors(self.out_features if self.bias else 0))
 
     @property
     def parameters(self) -> Expr:
@@ -62,14 +65,15 @@ class Linear(Operator):
             activation_read_bytes=precision.activation_bytes(self.tokens * self.in_features),
             activation_write_bytes=precision.activation_bytes(self.tokens * self.out_features),
             dispatches=Integer(1),
-        ) + precision.read_weights(self.weight_roles)
+        ) + precision.read_weights(self.matrices)
 
 
 @dataclass(frozen=True, kw_only=True)
 class LatentExpand(Linear):
     r"""Cached latents to the keys and values of every head, as intermediates.
 
-    FLOPs and weights are `Linear`'s. The input comes from the cache, and beside each latent of
+    FLOPs and weights are `Linear`'s. The input comes from the cache, ``read`` tokens of it (whole
+    pages) if not just those that are expanded, and beside each latent of
     ``in_features`` the ``rope_dim`` rotated elements of the key that all heads share; these pass
     through to the keys that are written.
 
@@ -82,19 +86,20 @@ class LatentExpand(Linear):
     """
 
     rope_dim: Size = 0
+    read: Size | None = None
 
     reference: ClassVar[str] = "DeepSeek-V2, arXiv 2405.04434, section 2.1"
     monotone: ClassVar[dict[str, Direction]] = {**Linear.monotone, "rope_dim": "+"}
 
     def cost(self, precision: Precision) -> Cost:
         """A dense product that reads the cache instead of activations."""
-        plain = super().cost(precision)
-        passed = precision.activation_bytes(self.tokens * self.rope_dim)
-        return replace(
-            plain,
-            activation_read_bytes=S.Zero,
-            activation_write_bytes=plain.activation_write_bytes + passed,
-        ) + precision.read_cache(self.tokens * (self.in_features + self.rope_dim))
+        read = self.tokens if self.read is None else self.read
+        moved = Cost(
+            activation_read_bytes=-precision.activation_bytes(self.tokens * self.in_features),
+            activation_write_bytes=precision.activation_bytes(self.tokens * self.rope_dim),
+        )
+        cached = precision.read_cache(read * (self.in_features + self.rope_dim))
+        return super().cost(precision) + moved + cached
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -128,11 +133,10 @@ class LMHead(Operator):
     }
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """The matrix unless it is the embedding's, the bias, and what is spare."""
-        roles = {} if self.tied else {"lm_head": self.hidden * self.vocab}
-        vectors = (self.vocab if self.bias else S.Zero) + self.spare
-        return roles if vectors == 0 else roles | {"vector": vectors}
+        own = () if self.tied else (Matrix(role="lm_head", rows=self.vocab, columns=self.hidden),)
+        return (*own, *vectors((self.vocab if self.bias else S.Zero) + self.spare))
 
     @property
     def parameters(self) -> Expr:
@@ -182,9 +186,16 @@ class HeadLinear(Operator):
     }
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """The heads' matrices under their role."""
-        return {self.role: self.heads * self.in_features * self.out_features}
+        return (
+            Matrix(
+                role=self.role,
+                rows=self.out_features,
+                columns=self.in_features,
+                count=self.heads,
+            ),
+        )
 
     @property
     def parameters(self) -> Expr:
@@ -199,4 +210,4 @@ class HeadLinear(Operator):
             activation_read_bytes=precision.activation_bytes(rows * self.in_features),
             activation_write_bytes=precision.activation_bytes(rows * self.out_features),
             dispatches=Integer(1),
-        ) + precision.read_weights(self.weight_roles)
+        ) + precision.read_weights(self.matrices)

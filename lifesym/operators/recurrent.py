@@ -10,7 +10,7 @@ from typing import ClassVar
 from sympy import Expr, Integer, S
 
 from lifesym.cost import FLOPS_PER_MAC, Cost, bytes_of
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision, vectors
 from lifesym.nodes import Maximum, Minimum
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
@@ -43,9 +43,9 @@ class Recurrent(Operator):
         raise NotImplementedError
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """All learned values are small and stay unquantized."""
-        return {"vector": self.parameters}
+        return vectors(self.parameters)
 
     def state_bytes(self, precision: Precision) -> Expr:
         """In 32 bits an element."""
@@ -70,7 +70,7 @@ class Recurrent(Operator):
                 dispatches=Integer(1),
             )
             + self.state_traffic(precision)
-            + precision.read_weights(self.weight_roles)
+            + precision.read_weights(self.matrices)
         )
 
 

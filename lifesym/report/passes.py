@@ -62,8 +62,7 @@ def measures(
 ) -> Values:
     """Each of `COLUMNS` of a trace, in memory so many cached tokens of so many sequences."""
     cost = trace.cost_at(precision)
-    roles = trace.weight_roles().items()
-    weights = Add(*(precision.weight_bytes(count, role) for role, count in roles))
+    weights = Add(*(precision.weight_bytes(matrix) for matrix in trace.matrices()))
     cache = precision.kv_bytes(batch * trace.cache_elements(tokens))
     return (
         cost.flops,

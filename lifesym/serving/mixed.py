@@ -9,22 +9,22 @@ prefill).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import add
 from typing import Any, ClassVar
 
-from sympy import Add, Expr, S
+from sympy import Add, Expr, S, sympify
 
 from lifesym import symbols as sym
 from lifesym.checks import checked, checked_fields
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision
 from lifesym.inference import Forecast
 from lifesym.nodes import CeilDiv, Minimum
-from lifesym.operators import CausalConv, Operator
+from lifesym.operators import AttentionScores, AttentionValues, CausalConv, Operator
 from lifesym.operators.base import Direction
 from lifesym.operators.fused import Fused
 from lifesym.operators.recurrent import Recurrent
@@ -32,9 +32,10 @@ from lifesym.results import Result
 from lifesym.roofline import total
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Logits, Trace
+from lifesym.transforms import SequenceParallel
 
-_ADDED = ("tokens", "rows", "elements", "batch")
-"""The size that grows with a pass, in operators of which nothing else differs between groups."""
+_ADDED = (("tokens",), ("rows",), ("elements",), ("batch",), ("tokens", "read"))
+"""The sizes that grow with a pass, in operators of which nothing else differs between groups."""
 
 
 @checked_fields
@@ -67,9 +68,9 @@ class Apart(Operator):
     monotone: ClassVar[dict[str, Direction]] = {}
 
     @property
-    def weight_roles(self) -> Mapping[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """The operator's, once."""
-        return self.parts[0].weight_roles
+        return self.parts[0].matrices
 
     @property
     def parameters(self) -> Expr:
@@ -87,11 +88,11 @@ def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
     Raises:
         SymbolError: no group, or an operator with weights of which the groups' cannot be added up.
     """
-    traces = [
-        forecast.trace(group.new, group.past, group.logits, batch=group.batch) for group in groups
-    ]
-    if not traces:
+    groups = list(groups)
+    if not groups:
         raise SymbolError("a mixed pass needs at least one group")
+    tokens = [sympify(group.batch) * group.new for group in groups]
+    traces = [_trace(forecast, group, Add(*tokens[:i])) for i, group in enumerate(groups)]
     rows: dict[tuple[str, int], list[Entry]] = {}
     for trace in traces:
         seen: Counter[str] = Counter()
@@ -104,6 +105,17 @@ def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
             for same in rows.values()
         )
     )
+
+
+def _trace(forecast: Forecast, group: Group, before: Expr) -> Trace:
+    """The trace of a group, after so many tokens of others which devices share with its own."""
+    among = before / (sympify(group.batch) * group.new)
+    rewrites = tuple(
+        replace(rewrite, before=among) if isinstance(rewrite, SequenceParallel) else rewrite
+        for rewrite in forecast.rewrites
+    )
+    part = replace(forecast, rewrites=rewrites)
+    return part.trace(group.new, group.past, group.logits, batch=group.batch)
 
 
 @checked
@@ -147,10 +159,14 @@ def _merged(parts: list[Operator]) -> Operator:
     if not others:
         return first
     names = {item.name for item in fields(first)}
-    for grows in (name for name in _ADDED if name in names):
+    for grows in (together for together in _ADDED if names.issuperset(together)):
         if all(_alike(first, other, grows) for other in others):
-            added: Expr = Add(*(getattr(part, grows) for part in parts))
-            return replace(first, **{grows: added})
+            added = {name: Add(*(getattr(part, name) for part in parts)) for name in grows}
+            return replace(first, **added)
+    kernels = [part for part in parts if isinstance(part, Fused) and len(part.parts) > 1]
+    if any(kernel.rereads != 1 for kernel in kernels):
+        parts = [_reread_inside(part) for part in parts]
+        first, *others = parts
     if isinstance(first, Fused) and all(_same_parts(first, other) for other in others):
         return _merged_fused(parts)
     weighs = any(part.parameters != 0 for part in parts)
@@ -159,6 +175,18 @@ def _merged(parts: list[Operator]) -> Operator:
     if weighs:
         raise SymbolError(f"{type(first).__name__} cannot be shared by sequences of two shapes")
     return Fused(parts=tuple(parts), unread=0, unwritten=0)
+
+
+def _reread_inside(kernel: Any) -> Any:
+    """A kernel whose tiles read the cache again, as one in which the parts that read it say so."""
+    again = {"unread": 0, "unwritten": 0, "rereads": kernel.rereads}
+    inner = (
+        Fused(parts=(part,), **again)
+        if isinstance(part, AttentionScores | AttentionValues)
+        else part
+        for part in kernel.parts
+    )
+    return replace(kernel, parts=tuple(inner), rereads=1)
 
 
 def _plain(part: Operator) -> Operator:
@@ -174,7 +202,7 @@ def _by_shape(parts: list[Operator]) -> list[Operator]:
         return parts
     shapes: list[list[Any]] = []
     for part in parts:
-        like = next((group for group in shapes if _alike(group[0], part, "batch")), None)
+        like = next((group for group in shapes if _alike(group[0], part, ("batch",))), None)
         if like is None:
             shapes.append([part])
         else:
@@ -182,10 +210,10 @@ def _by_shape(parts: list[Operator]) -> list[Operator]:
     return [replace(group[0], batch=Add(*(part.batch for part in group))) for group in shapes]
 
 
-def _alike(first: Operator, other: Operator, grows: str) -> bool:
+def _alike(first: Operator, other: Operator, grows: tuple[str, ...]) -> bool:
     if type(first) is not type(other):
         return False
-    return replace(first, **{grows: getattr(other, grows)}) == other
+    return replace(first, **{name: getattr(other, name) for name in grows}) == other
 
 
 def _same_parts(first: Fused, other: Operator) -> bool:

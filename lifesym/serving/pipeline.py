@@ -20,6 +20,7 @@ from sympy import Add, Expr, S
 
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
+from lifesym.formats import Matrix
 from lifesym.inference import Forecast
 from lifesym.nodes import Maximum
 from lifesym.operators import LMHead
@@ -127,8 +128,12 @@ def _part(section: str, share: Expr, ends: dict[str, bool]) -> Expr:
 def tied_copy(f: Forecast) -> Expr:
     """Bytes of the embedding's matrix where a tied head is without the embedding."""
     heads = (e.operator for e in f.one_token if isinstance(e.operator, LMHead))
-    counts = (head.hidden * head.vocab for head in heads if head.tied)
-    return Add(*(f.held_bytes("tied_embedding", count) for count in counts))
+    tables = (
+        Matrix(role="tied_embedding", rows=head.vocab, columns=head.hidden)
+        for head in heads
+        if head.tied
+    )
+    return Add(*(f.held_bytes(table) for table in tables))
 
 
 def hop(f: Forecast, new: Expr) -> Expr:

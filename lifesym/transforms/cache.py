@@ -13,9 +13,11 @@ option                    effect
 
 A pass attends to what is kept of the past and to all of its new tokens; so a prompt computed in
 one pass is attended in full and evicted afterwards (as SnapKV and H2O do), while a chunked prompt
-meets only what earlier chunks left (as StreamingLLM does). Sources: StreamingLLM, arXiv
-2309.17453, section 3.2; H2O, 2306.14048, section 4; Palu, 2407.21118, section 3; YOCO,
-2405.05254; PagedAttention, 2309.06180, section 4.
+meets only what earlier chunks left (as StreamingLLM does). In layers with a window the share and
+the budget are those of the tokens in the window; where exact causal counts ask which of them a
+query still sees, the kept tokens are the most recent ones, of which it sees most. Sources:
+StreamingLLM, arXiv 2309.17453, section 3.2; H2O, 2306.14048, section 4; Palu, 2407.21118, section
+3; YOCO, 2405.05254; PagedAttention, 2309.06180, section 4.
 """
 
 from collections.abc import Iterator
@@ -33,6 +35,7 @@ from lifesym.operators import (
     AttentionValues,
     HeadLinear,
     KVAppend,
+    LatentExpand,
     Operator,
     Ranking,
     Rotary,
@@ -115,6 +118,8 @@ class CachePolicy:
             yield entry
         elif isinstance(operator, AttentionScores | AttentionValues):
             yield from self._attention(entry, operator)
+        elif isinstance(operator, LatentExpand):
+            yield self._expansion(entry, operator, core)
         elif isinstance(operator, Softmax | Alibi) or entry.name in ("attn_softcap", "attn_bias"):
             yield self._scores(entry, core)
         elif isinstance(operator, KVAppend):
@@ -132,11 +137,17 @@ class CachePolicy:
         else:
             yield entry
 
-    def _attended(self, core: Any) -> tuple[Expr, Expr]:
+    def _attended(self, core: AttentionScores | AttentionValues) -> tuple[Expr, Expr]:
         """Keys and pairs that are left."""
-        past = core.keys - core.new
-        dropped = past - self.kept(past)
-        return core.keys - dropped, core.pairs - core.new * dropped
+        keys, pairs = sympify(core.keys), sympify(core.pairs)
+        if core.past is None:
+            return keys, pairs
+        kept = self.kept(core.past.tokens)
+        return keys - core.past.tokens + kept, pairs - core.past.unseen(core.new, kept)
+
+    def _read(self, keys: Expr) -> Expr:
+        """Keys that are read: those of whole pages."""
+        return keys if self.page is None else self.page * CeilDiv(keys, self.page)
 
     def _scores(self, entry: Entry, core: AttentionScores) -> Entry:
         elements = core.batch * core.heads * self._attended(core)[1]
@@ -144,8 +155,8 @@ class CachePolicy:
 
     def _attention(self, entry: Entry, core: AttentionScores | AttentionValues) -> Iterator[Entry]:
         keys, pairs = self._attended(core)
-        read = keys if self.page is None else self.page * CeilDiv(keys, self.page)
         head_dim = core.head_dim if self.rank is None else self.rank
+        read = self._read(keys)
         changed = replace(entry, operator=replace(core, keys=read, pairs=pairs, head_dim=head_dim))
         extra = replace(entry, name="kv_low_rank", origin=FORM)
         square = HeadLinear(
@@ -169,13 +180,19 @@ class CachePolicy:
                 up = replace(square, in_features=self.rank)
                 yield replace(extra, operator=up)
 
+    def _expansion(self, entry: Entry, operator: LatentExpand, core: AttentionScores) -> Entry:
+        """Latents that are kept are expanded; they are read in whole pages."""
+        keys, _ = self._attended(core)
+        tokens, read = core.batch * keys, core.batch * self._read(keys)
+        return replace(entry, operator=replace(operator, tokens=tokens, read=read))
+
     def _append(self, operator: KVAppend) -> KVAppend:
         """What is held: pages of the kept tokens, in the rank."""
         return replace(
             operator,
             elements=operator.elements if self.rank is None else 2 * self.rank,
-            limit=_tighter(operator.limit, self.budget),
             keep=exact(self.keep),
+            budget=self.budget,
             page=self.page,
         )
 
@@ -215,9 +232,3 @@ class CachePolicy:
             alone = replace(operator, out_features=queries)
             name = entry.name.replace("attn_qkv_fused", "attn_q")
             yield replace(self._by_borrowers(entry, alone), name=name)
-
-
-def _tighter(limit: Size | None, budget: Size | None) -> Size | None:
-    if limit is None or budget is None:
-        return budget if limit is None else limit
-    return Minimum(limit, budget)

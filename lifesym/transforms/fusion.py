@@ -6,16 +6,18 @@ rule                      what one fused kernel does
 ``flash``                 scores, soft cap, bias, ranking, softmax, values: no score traffic
 ``qkv``                   the three projections read their input once
 ``gate_up``               the gate and up projections read their input once
-``activation``            the activation runs in the epilogue of the up projection
+``activation``            the activation runs in the epilogue of the up projection; not where
+                          adapters stand between the two
 ``norm``                  a residual sum is normalized before it leaves the kernel
 ``layer``                 a whole layer: only its input, output, weights and cache move
 ========================  ==========================================================
 
 No rule changes operations or weight bytes. FlashAttention reads keys and values once a tile of
-queries (``tile``; once, with a tile that holds all of them).
+queries (``tile``; once, with a tile that holds all of them). Keys and values that are not cached
+(an encoder's, expanded latents) are counted as read once: a tile is refused there.
 """
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from typing import Literal, get_args
@@ -24,7 +26,7 @@ from sympy import Add, Expr
 
 from lifesym.checks import checked, checked_fields
 from lifesym.errors import SymbolError, one_of
-from lifesym.nodes import CeilDiv
+from lifesym.nodes import CeilDiv, Minimum
 from lifesym.operators import AttentionScores, AttentionValues, Linear, Operator, Ranking
 from lifesym.operators.fused import Fused, chain, elements_read, elements_written, prologue
 from lifesym.symbols import Size, size
@@ -90,14 +92,14 @@ def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) ->
     """Apply fusion rules, or a named set of them (`FUSIONS`), to a trace.
 
     Raises:
-        SymbolError: an unknown rule or set, a tile without a rule that has one, or whole layers of
-            which some share a cache.
+        SymbolError: an unknown rule or set, a tile without a rule that has one or where keys are
+            not cached, or whole layers of which some share a cache.
     """
     apply: dict[Rule, Callable[[Trace], Trace]] = {
         "flash": lambda t: _runs(t, _CORE, "attn_core", lambda ops: _flash(ops, tile)),
         "qkv": lambda t: _runs(t, ("attn_q", "attn_k", "attn_v"), "attn_qkv_fused", _side_by_side),
         "gate_up": lambda t: _runs(t, _GATE_UP, "mlp_gate_up_fused", _side_by_side),
-        "activation": lambda t: _runs(t, _ACTIVATION, "mlp_up_act", _epilogue),
+        "activation": lambda t: _runs(t, _ACTIVATION, "mlp_up_act", _epilogue, ends="mlp_act"),
         "norm": _add_norms,
         "layer": _layers,
     }
@@ -115,19 +117,50 @@ def _runs(
     names: Sequence[str],
     name: str,
     build: Callable[[tuple[Operator, ...]], Operator],
+    ends: str = "",
 ) -> Trace:
-    """Replace each run of neighbours with these names by one operator."""
+    """Replace each run of neighbours with these names, the last one's ``ends``, by one operator.
+
+    Where layers share a cache, some of the run are in fewer layers than the rest: there all of it
+    is one kernel, and in the other layers what is in every layer.
+    """
     rows: list[Entry] = []
-    for (_, _, inside), run in groupby(trace, key=lambda e: (e.section, e.count, e.name in names)):
+    for (_, inside), run in groupby(trace, key=lambda e: (e.section, e.name in names)):
         entries = list(run)
-        if inside and len(entries) > 1:
-            entries = [_fused(entries, name, build(tuple(e.operator for e in entries)))]
-        rows.extend(entries)
+        if inside and len(entries) > 1 and ends in ("", entries[-1].name):
+            rows += (_kernel(part, name, build) for part in _by_layers(entries))
+        else:
+            rows += entries
     return Trace(tuple(rows))
+
+
+def _kernel(
+    entries: Sequence[Entry], name: str, build: Callable[[tuple[Operator, ...]], Operator]
+) -> Entry:
+    if len(entries) == 1:
+        return entries[0]
+    return _fused(entries, name, build(tuple(e.operator for e in entries)))
+
+
+def _by_layers(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """What runs together in one layer; the last of them are in as many layers as any, or fewer."""
+    whole, part = entries[0], entries[-1]
+    if whole.count == part.count:
+        yield entries
+        return
+    copies = Minimum(whole.copies, part.count)
+    yield [replace(e, count=part.count, copies=copies) for e in entries]
+    others = {"count": whole.count - part.count, "copies": whole.copies - copies}
+    yield [replace(e, **others) for e in entries if e.count == whole.count]
 
 
 def _flash(parts: tuple[Operator, ...], tile: Size | None) -> Fused:
     scores = next(part for part in parts if isinstance(part, AttentionScores))
+    if tile is not None and not scores.cached:
+        raise SymbolError(
+            "a tile is one of queries that read the KV cache: keys and values of encoders and of "
+            "expanded latents (mla='expand') are not cached; leave out tile"
+        )
     core = chain(_keys_once(parts), rereads=1 if tile is None else CeilDiv(scores.new, tile))
     ranked = Add(*(elements_read(part) for part in parts if isinstance(part, Ranking)))
     return replace(core, unread=core.unread + ranked)

@@ -7,12 +7,10 @@ Source: Hu et al., arXiv 2106.09685, section 4.1; batched adapters: S-LoRA, arXi
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sympy import Expr
-
 from lifesym.checks import checked_fields
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision
 from lifesym.operators import Linear
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
@@ -75,7 +73,8 @@ class Lora:
                 rows += waiting
                 waiting = []
             rows.append(entry)
-            if entry.name in targets:
+            # of a joint projection, layers that use another's cache have the queries' part alone
+            if entry.name in targets or getattr(entry.operator, "role", "") in targets:
                 waiting += _adapters(entry, self)
         return Trace((*rows, *waiting))
 
@@ -92,9 +91,9 @@ class AdapterLinear(Linear):
     accumulate: bool = False
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """Every copy's matrix: all are held, and each is read once."""
-        return {role: self.copies * count for role, count in super().weight_roles.items()}
+        return tuple(matrix.times(self.copies) for matrix in super().matrices)
 
     def cost(self, precision: Precision) -> Cost:
         """The product of every token with one of the matrices, and the sum."""

@@ -8,6 +8,7 @@ from other devices. Of n devices each has
 - Mamba-2: $1/n$ of the heads, with B and C of at least one group. The norm of the output is over
   a group's channels: where several devices share a group, its sums of squares are added up.
 - gated delta net: $1/n$ of the key heads and of the value heads; norms are those of heads.
+- short convolution: $1/n$ of the channels; its two gates are elementwise.
 
 The projections in are split by columns, the one out of the mixer by rows and summed up.
 Sources: the layers of vLLM (``mamba_mixer``, ``mamba_mixer2``, the gated delta net of Qwen3-Next)
@@ -20,6 +21,7 @@ from typing import Any
 
 from sympy import Expr, S, sympify
 
+from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum
 from lifesym.operators import (
     Activation,
@@ -29,6 +31,8 @@ from lifesym.operators import (
     Linear,
     Norm,
     Operator,
+    Residual,
+    Scale,
     SelectiveScan,
 )
 from lifesym.trace import Entry
@@ -43,15 +47,15 @@ class Mixer:
 
     Attributes:
         label: what the names of its operators begin with.
-        scan: its scan.
+        scan: its scan; a short convolution has none.
         mine: one device's part of the scan.
         conv: its convolution.
         n: devices.
     """
 
     label: str
-    scan: Scan
-    mine: Scan
+    scan: Scan | None
+    mine: Scan | None
     conv: CausalConv
     n: Expr
 
@@ -69,6 +73,14 @@ class Mixer:
             return replace(operator, elements=kept), None
         if isinstance(operator, Norm):
             return self._norm(operator)
+        if isinstance(operator, Scale) and before is not None:
+            projected: Any = before.operator
+            part = self._linear(before, projected)[0].out_features / projected.out_features
+            return replace(operator, elements=operator.elements * part), None
+        if isinstance(operator, Residual):
+            return replace(operator, elements=operator.elements / self.n), None
+        if self.mine is None or type(operator) is not type(self.scan):
+            raise SymbolError(f"{entry.path}: how devices would share it is not known")
         return self.mine, None
 
     @property
@@ -81,13 +93,15 @@ class Mixer:
     def _channels(self) -> Expr:
         """Channels of the convolution on a device."""
         scan = self.mine
+        if scan is None:
+            return share(self.conv, "channels", self.n, self.label.rstrip(":"))
         if isinstance(scan, SelectiveScan):
             return sympify(scan.inner)
         if isinstance(scan, DualScan):
             return scan.heads * scan.head_dim + 2 * scan.groups * scan.state
         return 2 * scan.key_heads * scan.key_dim + scan.heads * scan.value_dim
 
-    def _linear(self, entry: Entry, operator: Linear) -> tuple[Operator, Expr | None]:
+    def _linear(self, entry: Entry, operator: Any) -> tuple[Any, Expr | None]:
         """A projection's part; a low-rank adapter follows the projection it adapts."""
         base, _, adapter = entry.name.removeprefix(self.label).partition("_lora_")
         rows = base in ("out_proj", "x_proj")
@@ -129,8 +143,8 @@ def mixers(trace: Iterable[Entry], n: Expr) -> dict[str, Mixer]:
             convs[entry.section] = entry.name.partition(":")[0], entry.operator
     found = {}
     for section, (name, conv) in convs.items():
-        scan = scans[section]
-        mine = _split(scan, n, name)
+        scan = scans.get(section)
+        mine = None if scan is None else _split(scan, n, name)
         found[section] = Mixer(label=f"{name}:", scan=scan, mine=mine, conv=conv, n=n)
     return found
 

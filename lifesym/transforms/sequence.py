@@ -10,11 +10,11 @@ Source: Korthikanti et al., arXiv 2205.05198, section 4.2.2.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from sympy import Expr, S
+from sympy import Expr, S, sympify
 
 from lifesym.checks import checked_fields
 from lifesym.nodes import CeilDiv
-from lifesym.operators import Activation, Collective, Linear, Norm, Residual, Scale
+from lifesym.operators import Activation, Collective, Linear, Norm, Operator, Residual, Scale
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 from lifesym.transforms.split import once
@@ -22,16 +22,24 @@ from lifesym.transforms.split import once
 ORIGIN = "sequence parallelism"
 
 _SPLIT = ("_norm", "_residual", "_scale")
-_WHOLE = frozenset({"attn_q_norm", "attn_k_norm", "attn_v_norm", "logits_scale"})
+_WHOLE = frozenset({"attn_q_norm", "attn_k_norm", "attn_v_norm", "attn_q_scale", "logits_scale"})
 """What works on heads or logits, which tensor parallelism has split already."""
 
 
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
 class SequenceParallel:
-    """Split norms and residual sums over the tokens; after `TensorParallel` of as many devices."""
+    """Split norms and residual sums over the tokens; after `TensorParallel` of as many devices.
+
+    Attributes:
+        devices: how many.
+        before: tokens of other sequences that the same pass counts in front of these, for each
+            token of the trace: devices share the tokens of the whole pass, and what the busiest
+            one has of them is counted where it adds to what is counted already.
+    """
 
     devices: Size
+    before: Expr = S.Zero
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace of one of the devices.
@@ -43,25 +51,30 @@ class SequenceParallel:
         if n is S.One:
             return trace
         once(trace, ORIGIN)
-        return Trace(tuple(row for entry in trace for row in _rows(entry, n)))
+        return Trace(tuple(row for entry in trace for row in self._rows(entry, n)))
 
+    def _rows(self, entry: Entry, n: Expr) -> Iterator[Entry]:
+        operator = entry.operator
+        mark = replace(entry, origin=ORIGIN)
+        outside = entry.name.endswith(_SPLIT) and entry.name not in _WHOLE
+        if isinstance(operator, Collective) and operator.pattern == "all_reduce":
+            for pattern in ("reduce_scatter", "all_gather"):
+                half = replace(operator, pattern=pattern, algorithm="ring")
+                name = entry.name.replace("all_reduce", pattern)
+                yield replace(mark, name=name, operator=half)
+        elif "_adapter_" in entry.name and isinstance(operator, Linear):
+            yield replace(mark, operator=self._share(operator, "tokens"))
+        elif "_adapter_" in entry.name and isinstance(operator, Activation):
+            yield replace(mark, operator=self._share(operator, "elements"))
+        elif outside and isinstance(operator, Norm):
+            yield replace(mark, operator=self._share(operator, "rows"))
+        elif outside and isinstance(operator, Residual | Scale):
+            yield replace(mark, operator=self._share(operator, "elements"))
+        else:
+            yield entry
 
-def _rows(entry: Entry, n: Expr) -> Iterator[Entry]:
-    operator = entry.operator
-    mark = replace(entry, origin=ORIGIN)
-    outside = entry.name.endswith(_SPLIT) and entry.name not in _WHOLE
-    if isinstance(operator, Collective) and operator.pattern == "all_reduce":
-        for pattern in ("reduce_scatter", "all_gather"):
-            half = replace(operator, pattern=pattern, algorithm="ring")
-            name = entry.name.replace("all_reduce", pattern)
-            yield replace(mark, name=name, operator=half)
-    elif "_adapter_" in entry.name and isinstance(operator, Linear):
-        yield replace(mark, operator=replace(operator, tokens=CeilDiv(operator.tokens, n)))
-    elif "_adapter_" in entry.name and isinstance(operator, Activation):
-        yield replace(mark, operator=replace(operator, elements=CeilDiv(operator.elements, n)))
-    elif outside and isinstance(operator, Norm):
-        yield replace(mark, operator=replace(operator, rows=CeilDiv(operator.rows, n)))
-    elif outside and isinstance(operator, Residual | Scale):
-        yield replace(mark, operator=replace(operator, elements=CeilDiv(operator.elements, n)))
-    else:
-        yield entry
+    def _share(self, operator: Operator, field: str) -> Operator:
+        """The part of the device that has most tokens."""
+        n, own = sympify(self.devices), getattr(operator, field)
+        before = own * self.before
+        return replace(operator, **{field: CeilDiv(before + own, n) - CeilDiv(before, n)})

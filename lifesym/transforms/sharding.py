@@ -15,6 +15,7 @@ from sympy import Expr, S
 
 from lifesym.checks import checked_fields
 from lifesym.errors import SymbolError
+from lifesym.formats import Matrix
 from lifesym.operators import Collective, Experts, Operator
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
@@ -68,7 +69,7 @@ class ShardedExperts(Experts):
     devices: Size
 
     @property
-    def weight_roles(self) -> dict[str, Expr]:
+    def matrices(self) -> tuple[Matrix, ...]:
         """A device's share of the experts."""
         return self._weights(self.experts / self.devices)
 

@@ -42,7 +42,7 @@ def kept(operator: Operator, field: str, n: Expr, name: str) -> Expr:
     whole: Any = sympify(getattr(operator, field))
     if whole.is_Integer and n.is_Integer and whole % n != 0 and n % whole != 0:
         raise SymbolError(f"{name}: {field} = {whole} and {n} devices do not divide")
-    return whole if whole.is_zero else Maximum(S.One, whole / n)
+    return whole if whole in (S.Zero, S.One) else Maximum(S.One, whole / n)
 
 
 def shared_experts(trace: Trace) -> dict[int, str]:
