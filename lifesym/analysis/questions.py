@@ -49,6 +49,14 @@ def formula(quantity: Quantity) -> Expr:
     return expr
 
 
+def plain(quantity: Quantity) -> Expr:
+    """The expression with its long powers written out, as solving and ranking need it."""
+    return _written(formula(quantity))
+
+
+_written = lru_cache(maxsize=256)(written)
+
+
 def terms_of(quantity: Derived) -> tuple[Term, ...]:
     """The operators' terms of a time.
 
@@ -62,14 +70,6 @@ def terms_of(quantity: Derived) -> tuple[Term, ...]:
             f"{name} has no table of operators: ask about TTFT, TPOT or the mean TPOT"
         )
     return terms
-
-
-def plain(quantity: Quantity) -> Expr:
-    """The expression with its long powers written out, as solving and ranking need it."""
-    return _written(formula(quantity))
-
-
-_written = lru_cache(maxsize=256)(written)
 
 
 def title(quantity: Quantity) -> str:
