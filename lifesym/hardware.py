@@ -162,8 +162,8 @@ class Hardware:
     def matrix_peak(self, compute: Format) -> Expr:
         """The peak for matrix products in a format; vector units do them where nothing else can.
 
-        Vector units compute with 16-bit floats as such or in fp32, whichever is faster. Where it
-        is not known what the matrix engine does, they stand in for it in every format.
+        Without a matrix engine they compute with 16-bit floats as such or in fp32, whichever is
+        faster. Where it is not known what the engine does, they stand in for it in every format.
 
         Raises:
             SpecError: no peak for that data type.
@@ -185,10 +185,10 @@ class Hardware:
         if name in self.matrix:
             return self.matrix[name]
         types = {name}
-        if name in FLOATS:
-            types.add("fp32")
-        elif not self.matrix_known:
+        if not self.matrix_known:
             types |= {"fp32", *DEFAULT_TYPES}
+        elif not self.matrix and name in FLOATS:
+            types.add("fp32")
         known = [self.vector[each] for each in types if each in self.vector]
         return Maximum(*known) if known else S.Zero
 

@@ -188,13 +188,13 @@ def _number(value: object, where: str) -> Expr:
         raise SpecError(str(error)) from None
 
 
-def shown_bytes(number: Expr) -> str:
+def shown_bytes(number: Expr | int) -> str:
     """Bytes of memory as its maker writes them: whole GiB as such, else in GB.
 
     >>> shown_bytes(Integer(24 * 2**30)), shown_bytes(Integer(141 * 10**9))
     ('24 GiB', '141 GB')
     """
-    gib = number / 2**30
-    if gib.is_Integer or (8 * gib).is_Integer:
+    gib = exact(number) / 2**30
+    if (8 * gib).is_Integer:
         return f"{float(gib):g} GiB"
     return f"{float(number) / 1e9:g} GB"

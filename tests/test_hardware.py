@@ -65,6 +65,100 @@ def test_figures_are_in_si_units(name: str) -> None:
         assert 10**8 <= hardware.capacity <= 10**13
 
 
+@pytest.mark.parametrize("name", DEVICES)
+def test_memory_is_of_whole_gibibytes(name: str) -> None:
+    """Memory chips have a power of two of bytes: what a maker calls 24 GB are 24 GiB."""
+    capacity = ls.load_hardware(name).capacity
+    assert capacity is None or (capacity / 2**30).is_Integer
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_every_device_says_what_its_matrix_engine_is(name: str) -> None:
+    hardware = ls.load_hardware(name)
+    assert hardware.sources["peak.matrix"]
+    assert hardware.default_format.name in ("bf16", "fp16")
+    assert bool(hardware.notes) == (not hardware.matrix_known)
+    if hardware.matrix:  # 16-bit products are no slower on it than on the vector units
+        peak = hardware.matrix_peak(hardware.default_format)
+        assert all(peak >= hardware.vector[t] for t in ("fp32", "fp16") if t in hardware.vector)
+
+
+@pytest.mark.parametrize(
+    ("name", "types"),
+    [
+        # NVIDIA DGX Spark data sheet: 1 PFLOP of fp4 with sparsity; a quarter of the half in fp16
+        ("dgx-spark", {"bf16": 125, "fp8": 250, "fp4": 500}),
+        # GA102 white paper: 512 operations a cycle and SM with fp32 accumulation, 2,048 of int8
+        ("rtx-3080-ti", {"fp16": 68.2, "int8": 272.8}),
+        ("rtx-3070-mobile", {"fp16": 31.9, "int8": 127.8}),
+        # Jetson AGX Orin technical brief: 170 TOPS of int8 with sparsity on the GPU
+        ("jetson-agx-orin", {"fp16": 42.6, "int8": 85.2}),
+        # GPUOpen: 1,024 and 512 fp16 operations a cycle and compute unit of RDNA 4 and 3
+        ("rx-9070-xt", {"fp16": 194.6, "int8": 389.3}),
+        ("rx-7900-xtx", {"fp16": 122.8, "int8": 122.8}),
+        ("strix-halo", {"fp16": 59.4}),
+        # Intel, Architecture Day 2021: 2,048 (Xe-HPG), 4,096 (Xe-HPC) fp16 operations a Xe-core
+        ("arc-a770", {"fp16": 157.2, "int8": 314.5}),
+        ("intel-max-1550", {"bf16": 838.8, "int8": 1677.7}),
+        ("intel-max-1100", {"bf16": 355.5}),
+        # Hot Chips 2024: Gaudi 3, SN40L
+        ("gaudi-2", {"bf16": 432, "fp8": 865}),
+        ("gaudi-3", {"bf16": 1835, "fp8": 1835}),
+        ("sn40l", {"bf16": 638}),
+    ],
+)
+def test_dense_matrix_peaks(name: str, types: dict[str, float]) -> None:
+    hardware = ls.load_hardware(name)
+    assert hardware.bounded
+    for kind, tera in types.items():
+        assert hardware.matrix[kind] == Rational(str(tera)) * 10**12
+
+
+def test_two_cards_of_one_name() -> None:
+    """NVIDIA's product brief and data sheet: 250 W and 400 W; measurements are of the SXM card."""
+    pcie, sxm = ls.load_hardware("a100-pcie-40gb"), ls.load_hardware("a100-sxm-40gb")
+    assert (pcie.static_power, sxm.static_power) == (250, 400)
+    assert pcie.matrix == sxm.matrix
+    assert ls.load_hardware("a100-40gb") == sxm
+
+
+MEASURED_ON_GB10 = [
+    # 0xBakeer/inference-atlas pull request 141: prefill of 10,130 tokens in 1.620 s
+    ("qwen3.5-35b-a3b", 10130, 1.620),
+    # spark-bench-reproducers: 2,048 tokens of a 27B model in NVFP4 in 0.618 s
+    ("qwen3.5-27b", 2048, 0.618),
+]
+
+
+@pytest.mark.parametrize(("model", "prompt", "seconds"), MEASURED_ON_GB10)
+def test_tensor_cores_bound_what_was_measured_on_them(
+    model: str, prompt: int, seconds: float
+) -> None:
+    forecast = ls.forecast(
+        ls.load_model(model),
+        ls.load_hardware("dgx-spark"),
+        prompt=prompt,
+        generate=1,
+        weights="nvfp4",
+        activations="fp8",
+        kv="bf16",
+        causal="exact",
+        fusion="layer",
+    )
+    assert 0 < forecast.ttft.expr < seconds
+
+
+def test_the_documented_file_loads(tmp_path: Path) -> None:
+    page = (root().parent / "docs" / "devices.md").read_text(encoding="utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    hardware = ls.load_hardware(written(tmp_path, example))
+    assert (hardware.capacity, hardware.bandwidth) == (24 * 2**30, 1008 * 10**9)
+    refused = example.replace('"1,008 GB/s"', "900")
+    with pytest.raises(SpecError, match="900 B/s is too small for a device; did you mean '900 GB/"):
+        ls.load_hardware(written(tmp_path, refused))
+    assert "900 B/s is too small for a device; did you mean '900 GB/s'?" in page
+
+
 def test_names_and_aliases_are_unique() -> None:
     listed: list[str] = list(DEVICES)
     for name in DEVICES:

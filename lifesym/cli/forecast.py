@@ -173,7 +173,9 @@ def forecast(
 ) -> None:
     """Forecast TTFT, TPOT, TPS, latency, memory and energy on a device.
 
-    Without efficiencies the device runs at its peaks: a bound on its speed.
+    Without efficiencies the device runs at its peaks. With --causal exact, --fusion layer and the
+    type that its kernels multiply in that is a bound on its speed; by default it is the time of
+    unfused kernels over the whole square of scores, which others can beat.
     """
     setting = Setting(dict(locals()))
     setting.check()
@@ -185,9 +187,12 @@ def forecast(
     data = summary(result) | served(setting, result)
     held = data.get("pipeline", data.get("speculative", data))["memory_bytes"]
     if hardware.capacity is not None and held > hardware.capacity:
+        from lifesym.units import shown_bytes  # noqa: PLC0415 (imports SymPy)
+
+        whole = float(hardware.capacity) / 1e9
         note(
-            f"warning: {held / 1e9:.1f} GB do not fit in the "
-            f"{float(hardware.capacity) / 1e9:g} GB of {hardware.name}"
+            f"warning: {held / 1e9:.1f} GB do not fit in the {shown_bytes(hardware.capacity)} "
+            f"({whole:.1f} GB) of {hardware.name}"
         )
     if json:
         print_json(data)
