@@ -44,9 +44,12 @@ def summary(result: "Forecast") -> dict[str, Any]:
 def warn_if_too_large(held: int, hardware: "Hardware", where: str = "") -> None:
     """Say that a device's memory does not hold so many bytes, where it does not."""
     if hardware.capacity is not None and held > hardware.capacity:
+        from lifesym.units import shown_bytes  # noqa: PLC0415 (imports SymPy)
+
+        whole = float(hardware.capacity) / 1e9
         note(
             f"warning: {where}{held / 1e9:.1f} GB do not fit in the "
-            f"{float(hardware.capacity) / 1e9:g} GB of {hardware.name}"
+            f"{shown_bytes(hardware.capacity)} ({whole:.1f} GB) of {hardware.name}"
         )
 
 
