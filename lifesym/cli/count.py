@@ -66,7 +66,11 @@ def count(
 
     loaded = ls.load_model(model)
     stored = "bf16" if loaded.stored is None else loaded.stored.weights
-    precision = Precision.of(weights or stored, activations or "bf16", kv or "bf16")
+    precision = Precision.of(
+        stored if weights is None else weights,
+        "bf16" if activations is None else activations,
+        "bf16" if kv is None else kv,
+    )
     if source is not None:
         loaded = loaded.with_source(source)
     elif loaded.kind == "encoder-decoder" and ls.symbols.source not in loaded.values:

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lifesym.cli.output import note, table, whole
+from lifesym.cli.output import line, note, table, whole
 
 if TYPE_CHECKING:
     from lifesym.hardware import Hardware
@@ -109,7 +109,7 @@ def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
             rows.append([(word if unit else name).replace("_", " "), shown, title])
     words = {"weights": "weights", "activations": "activations", "kv": "KV"}
     origins = data["origins"]
-    print(", ".join(f"{data[key]} {word} ({origins[key]})" for key, word in words.items()))
+    line(", ".join(f"{data[key]} {word} ({origins[key]})" for key, word in words.items()))
     table(f"{data['model']} on {data['hardware']}", ["", "forecast", ""], rows)
     for phase in ("prefill", "decode") if decodes else ("prefill",):
         _print_terms(phase, data["terms"][phase])
