@@ -58,6 +58,7 @@ class Footprint(Passes):
             roles.setdefault(matrix.role, []).append(self.held_bytes(matrix))
         return {role: Add(*held) for role, held in roles.items()}
 
+    @checked
     def held_bytes(self, matrix: Matrix) -> Expr:
         """Bytes of matrices that the device's own memory holds."""
         return self.here(_served_as(matrix)) * self.precision.weight_bytes(matrix)

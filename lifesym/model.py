@@ -221,6 +221,7 @@ class Model:
         """Learned values by role (see `Trace.weight_roles`), the LM head's included."""
         return by_role(self.whole.matrices())
 
+    @checked
     def matrices(self, logits: Logits = "all") -> tuple[Matrix, ...]:
         """Learned values by shape and role of what a pass with such logits runs."""
         step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)

@@ -372,7 +372,7 @@ def test_forecast_warns_when_it_does_not_fit(run: CommandLine) -> None:
         "--json",
     ]
     result = run(*command)
-    assert "do not fit in the 16 GB" in result.stderr
+    assert "do not fit in the 16 GiB (17.2 GB) of" in result.stderr
     assert result.stderr.count("\n") == 1
     json.loads(result.stdout)
 

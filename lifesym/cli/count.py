@@ -67,9 +67,12 @@ def count(
 
     loaded = ls.load_model(model)
     stored = "bf16" if loaded.stored is None else loaded.stored.weights
-    given = zip((weights, activations, kv), (stored, "bf16", "bf16"), strict=True)
-    asked = (default if name is None else name for name, default in given)
-    precision = fitted(Precision.of(*asked), loaded)
+    asked = Precision.of(
+        stored if weights is None else weights,
+        "bf16" if activations is None else activations,
+        "bf16" if kv is None else kv,
+    )
+    precision = fitted(asked, loaded)
     if source is not None:
         loaded = loaded.with_source(source)
     elif loaded.kind == "encoder-decoder" and ls.symbols.source not in loaded.values:

@@ -173,7 +173,9 @@ def forecast(
 ) -> None:
     """Forecast TTFT, TPOT, TPS, latency, memory and energy on a device.
 
-    Without efficiencies the device runs at its peaks: a bound on its speed.
+    Without efficiencies the device runs at its peaks. With --causal exact, --fusion layer and the
+    type that its kernels multiply in that is a bound on its speed; by default it is the time of
+    unfused kernels over the whole square of scores, which others can beat.
     """
     setting = Setting(dict(locals()))
     setting.check()

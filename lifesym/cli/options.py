@@ -76,7 +76,11 @@ show_version = Annotated[
     bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
 ]
 ModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A name in the database, or a config.json.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A name in the database, a config.json, a folder with one, or a GGUF file.",
+    ),
 ]
 HardwareName = Annotated[
     str,

@@ -27,6 +27,14 @@ def note(message: str) -> None:
     sys.stderr.write(f"lifesym: {message}\n")
 
 
+def line(text: str) -> None:
+    """A line of text, broken where the terminal ends."""
+    from rich.console import Console  # noqa: PLC0415 (slow to import)
+    from rich.text import Text  # noqa: PLC0415
+
+    Console().print(Text(text))
+
+
 def table(title: str, header: Sequence[str], body: Sequence[Sequence[str]], right: int = 0) -> None:
     """A Rich table; the last ``right`` columns are aligned to the right."""
     from rich.console import Console  # noqa: PLC0415 (slow to import)

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lifesym.cli.output import note, table, whole
+from lifesym.cli.output import line, note, table, whole
 
 if TYPE_CHECKING:
     from lifesym.hardware import Hardware
@@ -44,9 +44,12 @@ def summary(result: "Forecast") -> dict[str, Any]:
 def warn_if_too_large(held: int, hardware: "Hardware", where: str = "") -> None:
     """Say that a device's memory does not hold so many bytes, where it does not."""
     if hardware.capacity is not None and held > hardware.capacity:
+        from lifesym.units import shown_bytes  # noqa: PLC0415 (imports SymPy)
+
+        whole = float(hardware.capacity) / 1e9
         note(
             f"warning: {where}{held / 1e9:.1f} GB do not fit in the "
-            f"{float(hardware.capacity) / 1e9:g} GB of {hardware.name}"
+            f"{shown_bytes(hardware.capacity)} ({whole:.1f} GB) of {hardware.name}"
         )
 
 
@@ -106,7 +109,7 @@ def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
             rows.append([(word if unit else name).replace("_", " "), shown, title])
     words = {"weights": "weights", "activations": "activations", "kv": "KV"}
     origins = data["origins"]
-    print(", ".join(f"{data[key]} {word} ({origins[key]})" for key, word in words.items()))
+    line(", ".join(f"{data[key]} {word} ({origins[key]})" for key, word in words.items()))
     table(f"{data['model']} on {data['hardware']}", ["", "forecast", ""], rows)
     for phase in ("prefill", "decode") if decodes else ("prefill",):
         _print_terms(phase, data["terms"][phase])
