@@ -32,6 +32,8 @@ _LONGEST_LIST = 4096
 """Longer lists are vocabularies, of which only the length counts."""
 _MOST = 1_000_000
 """Keys, tensors, and characters of a name: a header with more is no header."""
+_LONGEST_SKIP = 2**40
+"""Bytes of a list."""
 _SPLIT = re.compile(r"-(\d{5})-of-(\d{5})\.gguf$")
 
 
@@ -152,6 +154,8 @@ class _Reader:
             return self.text()
         if kind == _ARRAY:
             inner, length = self.number("I"), self.number("Q")
+            if inner == _ARRAY:
+                raise SpecError(f"{self.path}: a list of lists in its header is not known")
             return self.list(inner, length)
         if kind not in _SCALARS:
             raise SpecError(f"{self.path}: a key of type {kind} is not known")
@@ -159,13 +163,18 @@ class _Reader:
 
     def list(self, inner: int, length: int) -> list[Any] | None:
         if inner in _SCALARS and length > _LONGEST_LIST:
-            self.file.seek(length * struct.calcsize(_SCALARS[inner]), 1)
+            self.skip(length * struct.calcsize(_SCALARS[inner]))
             return None
         if inner == _STRING and length > _LONGEST_LIST:
             for _ in range(length):
-                self.file.seek(self.number("Q"), 1)
+                self.skip(self.number("Q"))
             return None
         return [self.value(inner) for _ in range(length)]
+
+    def skip(self, size: int) -> None:
+        if size > _LONGEST_SKIP:
+            raise SpecError(f"{self.path}: a list of {size} bytes cannot be: the header is damaged")
+        self.file.seek(size, 1)
 
     def tensor(self) -> Tensor:
         name = self.text()

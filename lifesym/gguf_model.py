@@ -361,6 +361,9 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], Header]:
     table = keys.shape("token_embd.weight")
     if table is None or len(table) != 2:
         raise SpecError(f"{path}: holds no tensor 'token_embd.weight', so no model")
+    blocks = {place[1] for t in header.tensors if (place := _PLACE.match(t.name)) is not None}
+    if keys.layers > len(blocks):
+        raise SpecError(f"{path}: key '{name}.block_count': the file has {len(blocks)} layers")
     config = {
         "model_type": family,
         "hidden_size": keys.need("embedding_length"),
