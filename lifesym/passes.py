@@ -15,6 +15,7 @@ from lifesym.nodes import CeilDiv
 from lifesym.operators import Routing
 from lifesym.roofline import Overlap, Term, time_terms
 from lifesym.symbols import Size, exact
+from lifesym.tower import Seen
 from lifesym.trace import MLA, Causal, Logits, Trace
 
 Rewrite = Callable[[Trace], Trace]
@@ -40,6 +41,8 @@ class Passes:
     levels: tuple[Level, ...] = ()
     replicas: Expr = S.One
     devices: Expr = S.One
+    seen: tuple[Seen, ...] = ()
+    tower_rewrites: tuple[Rewrite, ...] = ()
 
     @property
     def stream_width(self) -> Expr:
@@ -75,8 +78,28 @@ class Passes:
 
     @cached_property
     def one_token(self) -> Trace:
-        """The trace of a token with nothing cached: weights and caches are the same in any pass."""
-        return self.trace(S.One, S.Zero)
+        """The trace of a token with nothing cached, and of every tower.
+
+        Weights and caches are the same in any pass.
+        """
+        towers = (self.model.tower_trace(tower) for tower in self.model.towers)
+        parts = (self.trace(S.One, S.Zero), *towers)
+        return Trace(tuple(entry for part in parts for entry in part))
+
+    @cached_property
+    def tower_traces(self) -> tuple[Trace, ...]:
+        """The trace of each tower that sees something: it runs once, before the prompt's pass.
+
+        Every device has the towers whole; of the rewrites only fusion changes them.
+        """
+        traces = []
+        for part in self.seen:
+            images = self.local_batch * part.images
+            trace = self.model.tower_trace(part.tower, images, part.grid)
+            for rewrite in self.tower_rewrites:
+                trace = rewrite(trace)
+            traces.append(trace)
+        return tuple(traces)
 
     def timed(self, trace: Trace) -> tuple[Term, ...]:
         """The terms of a trace's time on the device."""

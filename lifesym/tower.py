@@ -13,9 +13,12 @@ from sympy import Expr, Integer, Symbol
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block
-from lifesym.symbols import Size
+from lifesym.errors import SymbolError
+from lifesym.symbols import Size, size
 
 Label = Literal["vision", "audio"]
+MOST_PIXELS = 2**20
+"""Pixels of an image's longest side."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,6 +87,58 @@ class Tower:
     size: tuple[int, int] | None = None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What a tower is given with every prompt.
+
+    Attributes:
+        tower: the tower.
+        images: how many images.
+        grid: what each of them becomes.
+    """
+
+    tower: Tower
+    images: Expr
+    grid: Grid
+
+
+def see(
+    name: str, towers: tuple[Tower, ...], images: Size, pixels: int | tuple[int, int] | None
+) -> tuple[Seen, ...]:
+    """What the towers of a model are given with so many images of that size; nothing of none.
+
+    Raises:
+        SymbolError: not a number of images, no tower that sees them, or a size that is missing,
+            not a size, or given without images.
+    """
+    number = size(images, "images", minimum=0)
+    if number.is_zero:
+        if pixels is not None:
+            raise SymbolError("image_size needs images")
+        return ()
+    tower = next((each for each in towers if each.label == "vision"), None)
+    if tower is None:
+        raise SymbolError(f"{name} has no vision tower that is modelled: it sees no images")
+    shape = tower.size if pixels is None else pixels
+    if shape is None:
+        raise SymbolError(f"{name} sees images of any size: give image_size")
+    height, width = (shape, shape) if isinstance(shape, int) else shape
+    sides = [size(side, "image_size") for side in (height, width)]
+    if not all(side.is_Integer and side <= MOST_PIXELS for side in sides):
+        raise SymbolError(f"image_size must be whole numbers up to {MOST_PIXELS}")
+    return (Seen(tower=tower, images=number, grid=tower.rule(int(sides[0]), int(sides[1]))),)
+
+
 def is_tower(section: str) -> bool:
     """Whether a section of a trace is a tower's."""
     return section.startswith(("vision ", "audio "))
+
+
+def told(seen: Seen) -> str:
+    """What an answer says of images: how many tokens of the prompt they are."""
+    grid = seen.grid
+    crops = f"{grid.crops} crops of " if grid.crops > 1 else ""
+    return (
+        f"the prompt has {seen.images} x {grid.tokens} image tokens beside the text"
+        f" ({crops}{grid.rows} x {grid.columns} patches an image)"
+    )
