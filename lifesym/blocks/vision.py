@@ -1,14 +1,14 @@
 """The blocks of vision towers: patches to vectors, windows of them, and what makes tokens."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
+from typing import Any
 
-from sympy import Expr, sympify
+from sympy import Expr, S, sympify
 
 from lifesym import symbols as sym
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
-from lifesym.blocks.mlp import MLP
 from lifesym.nodes import FloorDiv
 from lifesym.operators import (
     Activation,
@@ -55,7 +55,7 @@ class PatchEmbed(Block):
                 tokens=patches, in_features=self.features, out_features=self.hidden, bias=self.bias
             ),
         )
-        table = {"features": self.hidden}
+        table: dict[str, Any] = {"features": self.hidden}
         if self.class_token:
             yield "class_token", Embedding(tokens=step.batch, rows=1, role="class_token", **table)
         if self.positions is not None:
@@ -176,12 +176,16 @@ class AttentionPool(Block):
     hidden: Size
     heads: Size
     norm: NormSpec
-    mlp: MLP
+    mlp: Block
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Projections, the core, the MLP and the sum."""
         one, tokens = step.batch, step.tokens
-        square = {"in_features": self.hidden, "out_features": self.hidden, "bias": True}
+        square: dict[str, Any] = {
+            "in_features": self.hidden,
+            "out_features": self.hidden,
+            "bias": True,
+        }
         probe = Embedding(tokens=one, rows=1, features=self.hidden, role="pool_probe")
         yield "pool_probe", probe
         for name, rows in (("pool_q", one), ("pool_k", tokens), ("pool_v", tokens)):
@@ -201,5 +205,5 @@ class AttentionPool(Block):
         yield "pool_av", AttentionValues(**shape)
         yield "pool_o", Linear(tokens=one, **square)
         yield "pool_norm", self.norm.over(one)
-        yield from self.mlp.over(one)
+        yield from self.mlp.operators(replace(step, new=S.One))
         yield "pool_residual", Residual(elements=one * self.hidden)

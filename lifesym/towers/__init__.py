@@ -42,7 +42,7 @@ def with_towers(model: Model, data: Mapping[str, Any], where: str) -> Model:
     """The model with the towers of its whole config, and a note for each that is left out.
 
     Raises:
-        SpecError: a tower's key is invalid, or has a value that is not modelled.
+        SpecError: a key of a tower has the wrong type.
     """
     kind = data["model_type"]
     towers: list[Tower] = []
@@ -55,24 +55,24 @@ def with_towers(model: Model, data: Mapping[str, Any], where: str) -> Model:
         multimodal = kind in WRAPPERS and label == usual and key not in data
         if given is None and not multimodal:
             continue
-        short = "memory and TTFT are the language model's alone, and more may not fit"
         if given is None:
-            notes.append(f"no {key!r} in the config, so no {label} tower: {short}")
+            notes.append(_short(f"no {key!r} in the config, so no {label} tower"))
         elif not isinstance(given, Mapping):
             raise SpecError(f"{where}: key {key!r} must be an object")
         elif kind not in known:
-            notes.append(f"the {label} tower of {kind!r} is not modelled: {short}")
+            notes.append(_short(f"the {label} tower of {kind!r} is not modelled"))
         else:
-            towers += _built(known[kind], whole)
+            try:
+                towers += known[kind](whole)
+            except SpecError as error:
+                if str(error).startswith(where):
+                    raise  # a key of a wrong type, not one that is not modelled
+                notes.append(_short(f"the {label} tower is left out ({error})"))
     if not towers and not notes:
         return model
     return replace(model, towers=tuple(towers), notes=(*model.notes, *notes))
 
 
-def _built(build: Build, whole: Whole) -> tuple[Tower, ...]:
-    try:
-        return build(whole)
-    except SpecError as error:
-        told = str(error)
-        named = told if told.startswith(whole.where) else f"{whole.where}: {told}"
-        raise SpecError(named) from None
+def _short(why: str) -> str:
+    """What is said where a tower is missing."""
+    return f"{why}: memory and TTFT are the language model's alone, and the whole may not fit"

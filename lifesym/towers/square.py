@@ -88,7 +88,7 @@ def siglip(c: Vision) -> tuple[Stage, ...]:
         Stage(label="layers", count=c.num_hidden_layers, block=layer, positions=PATCHES),
         Stage(label="norm", count=1, block=Closing(norm=norm), positions=PATCHES),
     )
-    if not c.vision_use_head:
+    if layer.mlp is None or not c.vision_use_head:
         return stages
     pool = AttentionPool(
         hidden=c.hidden_size, heads=c.num_attention_heads, norm=norm, mlp=layer.mlp
