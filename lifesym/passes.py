@@ -1,7 +1,7 @@
 """One forward pass under every option of a forecast: its trace, and the terms of its time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sympy import Expr, S
@@ -90,7 +90,8 @@ class Passes:
     def tower_traces(self) -> tuple[Trace, ...]:
         """The trace of each tower that sees something: it runs once, before the prompt's pass.
 
-        Every device has the towers whole; of the rewrites only fusion changes them.
+        Every device has the towers whole; of the rewrites only fusion changes them. Their
+        operators are named apart from the language model's.
         """
         traces = []
         for part in self.seen:
@@ -98,7 +99,9 @@ class Passes:
             trace = self.model.tower_trace(part.tower, images, part.grid)
             for rewrite in self.tower_rewrites:
                 trace = rewrite(trace)
-            traces.append(trace)
+            label = part.tower.label
+            named = (replace(entry, name=f"{label}_{entry.name}") for entry in trace)
+            traces.append(Trace(tuple(named)))
         return tuple(traces)
 
     def timed(self, trace: Trace) -> tuple[Term, ...]:

@@ -89,7 +89,7 @@ class Resized:
         """As ``smart_resize``: halves are rounded to even, and the square roots are exact."""
         too_long(height, width, 200)
         unit = self.patch * self.merge
-        rows, columns = (max(1, round(Fraction(n, unit))) for n in (height, width))
+        rows, columns = (round(Fraction(n, unit)) for n in (height, width))
         if rows * columns * unit**2 > self.most:
             rows = max(1, root_down(height * self.most, width * unit**2))
             columns = max(1, root_down(width * self.most, height * unit**2))
