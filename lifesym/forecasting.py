@@ -65,6 +65,7 @@ def forecast(
     levels: Iterable[Level] = (),
     images: Size = 0,
     image_size: int | tuple[int, int] | None = None,
+    audio: Size = 0,
 ) -> Forecast:
     """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
 
@@ -104,6 +105,8 @@ def forecast(
             are added to ``prompt``, which is the text's alone.
         image_size: rows and columns of an image's pixels, or the side of a square one; the size
             that the tower was made for, where it has one.
+        audio: pieces of audio in each prompt, as long as the audio tower takes at once (30 s of
+            Whisper's encoder); their tokens are added to ``prompt`` in the same way.
 
     Raises:
         SpecError: an unknown format, or one the device has no peak for.
@@ -131,9 +134,12 @@ def forecast(
             raise SpecError(f"{model.name} has an encoder: of the rewrites only LoRA is modelled")
         if sym.source not in model.values:
             model, prompt = model.with_source(prompt), 1
-    seen = see(model.name, model.towers, images, image_size)
+    seen = (
+        *see(model.name, model.towers, "vision", images, image_size),
+        *see(model.name, model.towers, "audio", audio),
+    )
     if seen:
-        prompt = size(prompt, "prompt") + Add(*(part.images * part.grid.tokens for part in seen))
+        prompt = size(prompt, "prompt") + Add(*(part.pieces * part.grid.tokens for part in seen))
         model = replace(model, notes=(*model.notes, *map(told, seen)))
     if sequence_parallel and all_reduce != "ring":
         raise SymbolError("sequence parallelism has ring collectives: leave out all_reduce")

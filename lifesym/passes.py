@@ -95,8 +95,8 @@ class Passes:
         """
         traces = []
         for part in self.seen:
-            images = self.local_batch * part.images
-            trace = self.model.tower_trace(part.tower, images, part.grid)
+            pieces = self.local_batch * part.pieces
+            trace = self.model.tower_trace(part.tower, pieces, part.grid)
             for rewrite in self.tower_rewrites:
                 trace = rewrite(trace)
             label = part.tower.label

@@ -93,32 +93,37 @@ class Seen:
 
     Attributes:
         tower: the tower.
-        images: how many images.
+        pieces: how many images, or pieces of audio.
         grid: what each of them becomes.
     """
 
     tower: Tower
-    images: Expr
+    pieces: Expr
     grid: Grid
 
 
 def see(
-    name: str, towers: tuple[Tower, ...], images: Size, pixels: int | tuple[int, int] | None
+    name: str,
+    towers: tuple[Tower, ...],
+    label: Label,
+    pieces: Size,
+    pixels: int | tuple[int, int] | None = None,
 ) -> tuple[Seen, ...]:
-    """What the towers of a model are given with so many images of that size; nothing of none.
+    """What a model's tower is given with so many images or pieces of audio; nothing of none.
 
     Raises:
-        SymbolError: not a number of images, no tower that sees them, or a size that is missing,
+        SymbolError: not a number of them, no tower for them, or an image's size that is missing,
             not a size, or given without images.
     """
-    number = size(images, "images", minimum=0)
+    what = {"vision": "images", "audio": "audio"}[label]
+    number = size(pieces, what, minimum=0)
     if number.is_zero:
         if pixels is not None:
             raise SymbolError("image_size needs images")
         return ()
-    tower = next((each for each in towers if each.label == "vision"), None)
+    tower = next((each for each in towers if each.label == label), None)
     if tower is None:
-        raise SymbolError(f"{name} has no vision tower that is modelled: it sees no images")
+        raise SymbolError(f"{name} has no {label} tower that is modelled: leave out {what}")
     shape = tower.size if pixels is None else pixels
     if shape is None:
         raise SymbolError(f"{name} sees images of any size: give image_size")
@@ -126,7 +131,7 @@ def see(
     sides = [size(side, "image_size") for side in (height, width)]
     if not all(side.is_Integer and side <= MOST_PIXELS for side in sides):
         raise SymbolError(f"image_size must be whole numbers up to {MOST_PIXELS}")
-    return (Seen(tower=tower, images=number, grid=tower.rule(int(sides[0]), int(sides[1]))),)
+    return (Seen(tower=tower, pieces=number, grid=tower.rule(int(sides[0]), int(sides[1]))),)
 
 
 def is_tower(section: str) -> bool:
@@ -135,10 +140,9 @@ def is_tower(section: str) -> bool:
 
 
 def told(seen: Seen) -> str:
-    """What an answer says of images: how many tokens of the prompt they are."""
-    grid = seen.grid
+    """What an answer says of images and audio: how many tokens of the prompt they are."""
+    grid, label = seen.grid, seen.tower.label
+    each = {"vision": "image", "audio": "audio"}[label]
     crops = f"{grid.crops} crops of " if grid.crops > 1 else ""
-    return (
-        f"the prompt has {seen.images} x {grid.tokens} image tokens beside the text"
-        f" ({crops}{grid.rows} x {grid.columns} patches an image)"
-    )
+    shape = f" ({crops}{grid.rows} x {grid.columns} patches an image)" if label == "vision" else ""
+    return f"the prompt has {seen.pieces} x {grid.tokens} {each} tokens beside the text{shape}"

@@ -331,7 +331,7 @@ def test_a_pipeline_has_the_tower_on_its_first_stage(h100: ls.Hardware) -> None:
         (SMALL, {"images": 1, "image_size": 2**21}, "whole numbers up to"),
         (SMALL, {"images": 1, "image_size": 0}, "image_size must be an integer of at least 1"),
         (SMALL, {"images": -1}, "images must be an integer of at least 0"),
-        ("llama-3.1-8b", {"images": 1}, "has no vision tower that is modelled"),
+        ("llama-3.1-8b", {"images": 1}, "has no vision tower that is modelled: leave out images"),
     ],
 )
 def test_what_cannot_be_seen_is_refused(
@@ -342,6 +342,34 @@ def test_what_cannot_be_seen_is_refused(
 
 
 TEXT = LLAVA["text_config"]
+VOXTRAL: Json = {
+    "model_type": "voxtral",
+    "audio_config": {"hidden_size": 1280, "intermediate_size": 5120, "num_hidden_layers": 32},
+    "text_config": {
+        "model_type": "llama",
+        "hidden_size": 3072,
+        "intermediate_size": 8192,
+        "num_hidden_layers": 30,
+        "num_attention_heads": 32,
+        "num_key_value_heads": 8,
+        "head_dim": 128,
+        "vocab_size": 131072,
+        "tie_word_embeddings": True,
+    },
+}
+
+
+def test_audio_is_heard(h100: ls.Hardware) -> None:
+    """Voxtral has 12.5 tokens a second of audio (arXiv 2507.13264, section 2.2): 375 of 30 s."""
+    model = ls.Model.from_hf(VOXTRAL)
+    heard = ls.forecast(model, h100, 20, 4, audio=2)
+    assert heard.prompt == 20 + 2 * 375
+    assert {term.section.partition(" ")[0] for term in heard.ttft.terms[:6]} == {"audio"}
+    assert any("2 x 375 audio tokens" in note for note in heard.model.notes)
+    with pytest.raises(ls.LifesymError, match="no vision tower that is modelled: leave out images"):
+        ls.forecast(model, h100, 20, 4, images=1)
+
+
 NOTED: list[tuple[Json, str]] = [
     ({"model_type": "idefics3", "text_config": TEXT}, "no 'vision_config' in the config"),
     (

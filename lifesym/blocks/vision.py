@@ -142,22 +142,21 @@ class Projector(Block):
 
 @dataclass(frozen=True, kw_only=True)
 class PatchPool(Block):
-    """The mean of each square of patches, which is one position after it.
+    """The mean of neighbouring patches, which are one position after it.
 
     Attributes:
         hidden: size of a patch's vector.
-        kernel: rows and columns of patches in a square.
+        joined: patches that make one.
         norm: norm of the means.
     """
 
     hidden: Size
-    kernel: Size
+    joined: Size
     norm: NormSpec | None = None
 
     def operators(self, step: ForwardPass) -> Emitted:
         """One sum an element for each patch after the first, and the norm."""
-        patches = self.kernel * self.kernel
-        yield "pool", Residual(elements=step.tokens * self.hidden, inputs=patches)
+        yield "pool", Residual(elements=step.tokens * self.hidden, inputs=self.joined)
         if self.norm:
             yield "pool_norm", self.norm.over(step.tokens)
 

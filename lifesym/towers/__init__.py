@@ -9,6 +9,7 @@ from lifesym.errors import SpecError
 from lifesym.model import Model
 from lifesym.multimodal import WRAPPERS
 from lifesym.tower import Tower
+from lifesym.towers.audio import qwen2_audio, voxtral
 from lifesym.towers.base import Whole
 from lifesym.towers.gemma4 import gemma4
 from lifesym.towers.pixtral import mistral3
@@ -32,7 +33,7 @@ VISION: dict[str, Build] = {
     "qwen3_5_moe": qwen3_5,
 }
 """Towers of images by the model type of the whole config."""
-AUDIO: dict[str, Build] = {}
+AUDIO: dict[str, Build] = {"qwen2_audio": qwen2_audio, "voxtral": voxtral}
 """Towers of audio."""
 HEARING = frozenset({"audioflamingo3", "qwen2_audio", "voxtral"})
 """Multimodal types that have a tower of audio and none of images."""

@@ -91,7 +91,7 @@ def gemma4(whole: Whole) -> tuple[Tower, ...]:
         features=3 * c.patch_size**2, hidden=c.hidden_size, positions=2 * c.position_embedding_size
     )
     after = PATCHES / c.pooling_kernel_size**2
-    pool = PatchPool(hidden=c.hidden_size, kernel=c.pooling_kernel_size)
+    pool = PatchPool(hidden=c.hidden_size, joined=c.pooling_kernel_size**2)
     project = Projector(
         widths=(c.hidden_size, whole.hidden),
         norm=NormSpec(features=c.hidden_size, affine=False),

@@ -162,7 +162,8 @@ def gemma3(whole: Whole) -> tuple[Tower, ...]:
         f"key 'mm_tokens_per_image': {tokens} x {tokens} do not divide {c.grid} x {c.grid} patches",
     )
     kernel = c.grid // tokens
-    pool = PatchPool(hidden=c.hidden_size, kernel=kernel, norm=NormSpec(features=c.hidden_size))
+    norm = NormSpec(features=c.hidden_size)
+    pool = PatchPool(hidden=c.hidden_size, joined=kernel**2, norm=norm)
     after = PATCHES / kernel**2
     project = Projector(widths=(c.hidden_size, whole.hidden), bias=False)
     stages = (

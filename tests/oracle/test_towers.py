@@ -211,3 +211,44 @@ def test_towers_equal_the_real_code(family: str, seed: int) -> None:
         patches = grid.rows * grid.columns
         rotary += 2 * images * grid.tokens * patches * config["vision_config"]["hidden_size"]
     assert int(counted) == counter.get_total_flops() - rotary, (config, grid)
+
+
+def whisper(rng: Random) -> Config:
+    """Whisper's encoder in Voxtral's spelling."""
+    usual = sizes(rng) | {"num_mel_bins": 8, "max_source_positions": 24}
+    return usual | {"intermediate_size": usual["hidden_size"] * rng.choice([2, 4])}
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("family", ["qwen2_audio", "voxtral"])
+def test_audio_towers_equal_the_real_code(family: str, seed: int) -> None:
+    rng = Random(f"{family} {seed}")
+    audio = whisper(rng)
+    if family == "qwen2_audio":
+        names = {
+            "hidden_size": "d_model",
+            "intermediate_size": "encoder_ffn_dim",
+            "num_hidden_layers": "encoder_layers",
+            "num_attention_heads": "encoder_attention_heads",
+        }
+        audio = {names.get(key, key): value for key, value in audio.items()}
+    kind = "qwen2" if family == "qwen2_audio" else "llama"
+    config = {"audio_config": audio, "text_config": WIDE | {"model_type": kind}}
+    parsed = transformers.AutoConfig.for_model(family, **config)
+    auto = transformers.AutoModelForMultimodalLM
+    real = auto.from_config(parsed, attn_implementation="eager").eval().requires_grad_(False)
+    tied = {"tie_word_embeddings": real.lm_head.weight is real.get_input_embeddings().weight}
+    text = config["text_config"] | tied
+    model = ls.Model.from_hf({"model_type": family} | tied | config | {"text_config": text})
+    unique = {id(p): p.numel() for p in real.parameters()}
+    assert int(model.parameters) == sum(unique.values()), config
+    (tower,) = model.towers
+    grid = tower.rule(1, 1)
+    with FlopCounterMode(display=False) as counter:
+        base = real.model
+        heard = base.audio_tower(torch.rand(3, 8, 48)).last_hidden_state
+        if family == "voxtral":
+            heard = heard.reshape(-1, audio["intermediate_size"])
+        base.multi_modal_projector(heard)
+    counted = model.tower_trace(tower, 3, grid).cost().matmul_flops
+    assert int(counted) == counter.get_total_flops(), config
