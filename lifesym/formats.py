@@ -281,6 +281,12 @@ UNQUANTIZED = frozenset({"vector", "adapter", "low_rank"})
 
 QLoRA, arXiv 2305.14314, section 3, and S-LoRA, 2311.03285, keep adapters in 16 bits.
 """
+TOWERS = ("vision", "audio")
+"""Roles of towers begin so; the word alone means all of a tower's.
+
+They are in 16 bits or more unless they are given their own: quantizers leave towers as they are,
+and GGUF keeps them in a file of their own.
+"""
 _LIKE = {"tied_embedding": "embedding"}
 """Roles that have the format of another one unless they are given their own."""
 
@@ -331,9 +337,14 @@ class Precision:
         """The format of a weight; vectors and adapters stay unquantized, as all tools keep them."""
         overrides = dict(self.weights.roles) | dict(self.roles)
         names = (f"{role}_{part}", role) if part else (role,)
-        for name in (*names, _LIKE.get(role)):
+        tower = next((label for label in TOWERS if role.startswith(f"{label}_")), None)
+        for name in (*names, _LIKE.get(role), tower):
             if name in overrides:
                 return overrides[name]
+        if tower is not None:
+            kinds = (self.weights, self.activations)
+            wide = (kind for kind in kinds if (kind.bits - 16).is_nonnegative)
+            return next(wide, load_format("bf16"))
         if self.weights.native or role not in UNQUANTIZED:
             return self.weights
         return self.activations

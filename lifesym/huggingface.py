@@ -23,6 +23,7 @@ from lifesym.model import Model
 from lifesym.multimodal import unnest
 from lifesym.quantization import with_stored
 from lifesym.specs import convert, find, read_json
+from lifesym.towers import with_towers
 
 
 class ConfigWarning(UserWarning):
@@ -57,8 +58,7 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
         data, where, name = dict(config), "config", str(config.get("model_type", "model"))
     else:
         raise SpecError(f"a config is a dict or a path, not {type(config).__name__}")
-    whole = data
-    data = unnest(data, where)
+    whole, data = data, unnest(data, where)
     family = data.get("model_type")
     if family is None:
         raise SpecError(f"{where}: missing key 'model_type'")
@@ -80,7 +80,7 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
         _refuse_odd_rotations(model)
     except SpecError as error:
         raise SpecError(f"{where}: {_as_written(str(error), written, chosen)}") from None
-    return with_stored(model, whole, where)
+    return with_stored(with_towers(model, whole, where), whole, where)
 
 
 def example(family: str) -> Model:

@@ -195,6 +195,10 @@ width_multiplier = row(
     kind="ratio",
     minimum=0,
 )
+images = row("images", r"n_{\mathrm{img}}", "images", "images in each prompt", minimum=0)
+crops = row("crops", r"n_{\mathrm{crop}}", "crops", "pieces of an image that a tower sees")
+patch_rows = row("patch_rows", r"H_{\mathrm{p}}", "patches", "rows of patches in a crop")
+patch_columns = row("patch_columns", r"W_{\mathrm{p}}", "patches", "columns of patches in a crop")
 
 # number formats
 weight_bits = row("weight_bits", r"b_{\mathrm{w}}", "bits", "bits of a weight", kind="bits")

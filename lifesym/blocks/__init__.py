@@ -21,12 +21,20 @@ from lifesym.blocks.parallel import ParallelMixers
 from lifesym.blocks.recurrent import DeltaNet, Mamba
 from lifesym.blocks.rwkv import ChannelMix, TimeMix
 from lifesym.blocks.short_conv import ShortConv
+from lifesym.blocks.vision import (
+    AttentionPool,
+    PatchEmbed,
+    PatchPool,
+    Projector,
+    WindowAttention,
+)
 from lifesym.blocks.zamba import Link, SharedTransformer
 
 __all__ = [
     "MLP",
     "AltUpLayer",
     "Attention",
+    "AttentionPool",
     "AudioEmbed",
     "Block",
     "ChannelMix",
@@ -52,8 +60,12 @@ __all__ = [
     "NormSpec",
     "OpenStreams",
     "ParallelMixers",
+    "PatchEmbed",
+    "PatchPool",
+    "Projector",
     "RelativePositions",
     "SharedTransformer",
     "ShortConv",
     "TimeMix",
+    "WindowAttention",
 ]
