@@ -333,6 +333,21 @@ class Precision:
             weights=load_format(weights), activations=load_format(activations), kv=load_format(kv)
         )
 
+    @property
+    def described(self) -> str:
+        """The three formats in words, and who chose them.
+
+        >>> Precision.of("int4-g128").described
+        'int4-g128 weights, bf16 activations, bf16 KV'
+        """
+        named = (
+            ("weights", self.weights, "weights"),
+            ("activations", self.activations, "activations"),
+            ("kv", self.kv, "KV"),
+        )
+        origins = {key: f" ({origin})" for key, origin in self.origins.items()}
+        return ", ".join(f"{fmt.name} {word}{origins.get(key, '')}" for key, fmt, word in named)
+
     def weight_format(self, role: str, part: str = "") -> Format:
         """The format of a weight; vectors and adapters stay unquantized, as all tools keep them."""
         overrides = dict(self.weights.roles) | dict(self.roles)

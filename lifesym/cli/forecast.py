@@ -194,4 +194,4 @@ def forecast(
     if json:
         print_json(data)
     else:
-        print_summary(data, hardware)
+        print_summary(data, result)
