@@ -11,6 +11,7 @@ from lifesym.checks import checked
 from lifesym.devices import as_hardware
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, Precision, Stored, load_format
+from lifesym.gguf_mixes import fitted
 from lifesym.hardware import Hardware
 from lifesym.huggingface import as_model
 from lifesym.inference import Forecast
@@ -161,7 +162,7 @@ def forecast(
         model=model,
         hardware=hardware,
         precision=replace(
-            choose_precision(hardware, weights, activations, kv, model.stored),
+            fitted(choose_precision(hardware, weights, activations, kv, model.stored), model),
             roles={role: load_format(kind) for role, kind in (roles or {}).items()},
             unfused_dequant=unfused_dequant,
         ),

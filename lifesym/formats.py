@@ -255,9 +255,12 @@ def load_format(name: str | Format) -> Format:
     if not isinstance(name, str):
         raise SpecError(f"a number format is a name or a Format, not {name!r}")
     known = known_formats()
-    if name.lower() not in known:
-        raise SpecError(f"unknown number format {name!r}{nearest(name.lower(), known)}")
-    return known[name.lower()]
+    plain = name.lower()
+    # a file may be named with the prefix even where no block type has its name
+    found = known.get(plain) or known.get(plain.removeprefix("gguf-"))
+    if found is None or (found.name != plain and not found.roles):
+        raise SpecError(f"unknown number format {name!r}{nearest(plain, known)}")
+    return found
 
 
 def symbolic_format(role: str, bits: Number | None = None) -> Format:
@@ -350,12 +353,12 @@ class Precision:
 
     def weight_format(self, role: str, part: str = "") -> Format:
         """The format of a weight; vectors and adapters stay unquantized, as all tools keep them."""
-        overrides = dict(self.weights.roles) | dict(self.roles)
         names = (f"{role}_{part}", role) if part else (role,)
         tower = next((label for label in TOWERS if role.startswith(f"{label}_")), None)
-        for name in (*names, _LIKE.get(role), tower):
-            if name in overrides:
-                return overrides[name]
+        for overrides in (self.roles, dict(self.weights.roles)):
+            for name in (*names, _LIKE.get(role), tower):
+                if name in overrides:
+                    return overrides[name]
         if tower is not None:
             kinds = (self.weights, self.activations)
             wide = (kind for kind in kinds if (kind.bits - 16).is_nonnegative)

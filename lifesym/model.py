@@ -14,6 +14,7 @@ from lifesym.checks import checked, checked_fields
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Matrix, Precision, Stored, load_format
+from lifesym.gguf_mixes import resolve as resolve_mix
 from lifesym.operators import Conv1d, Embedding, HeadLinear, Linear, Routing
 from lifesym.operators.base import by_role
 from lifesym.operators.experts import RoutingKind
@@ -223,7 +224,7 @@ class Model:
     @cached_property
     def weight_roles(self) -> dict[str, Expr]:
         """Learned values by role (see `Trace.weight_roles`), the LM head's included."""
-        return by_role(self.matrices("none" if self.kind == "bare encoder" else "all"))
+        return by_role(self.whole.matrices())
 
     @checked
     def matrices(self, logits: Logits = "all") -> tuple[Matrix, ...]:
@@ -253,6 +254,12 @@ class Model:
             ]
         return Trace(tuple(entries))
 
+    @cached_property
+    def whole(self) -> Trace:
+        """The operators of one token after none: every weight of the model is in one of them."""
+        logits: Logits = "none" if self.kind == "bare encoder" else "all"
+        return self._trace(ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits))
+
     @property
     def parameters(self) -> Expr:
         """Learned values of the model, tied and shared ones counted once."""
@@ -263,11 +270,12 @@ class Model:
         """Bytes of all the weights, tied and shared ones counted once.
 
         They are in the formats of the model's files unless one is given, in bf16 if those say none.
+        A mix of a GGUF file is resolved for the model (see `lifesym.gguf_mixes`).
         """
         held = "bf16" if self.stored is None else self.stored.weights
-        precision = Precision.of(weights=held if weights is None else weights)
-        logits: Logits = "none" if self.kind == "bare encoder" else "all"
-        return Add(*(precision.weight_bytes(matrix) for matrix in self.matrices(logits)))
+        chosen = resolve_mix(held if weights is None else weights, self)
+        precision = Precision.of(weights=chosen)
+        return Add(*(precision.weight_bytes(matrix) for matrix in self.whole.matrices()))
 
     @checked
     def kv_bytes(

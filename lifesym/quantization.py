@@ -187,11 +187,15 @@ def _formats(
             yield name, _shared([scheme.chosen(_names(name, i), "Linear") or base for i in where])
 
 
+def module_names(role: str) -> tuple[str, ...]:
+    """What a role's module may be called inside a layer."""
+    tail = _MODULES.get(role, role.rpartition(":")[2])
+    return (tail, *(tail.replace(old, new) for old, new in _SPELLINGS if old in tail))
+
+
 def _names(role: str, layer: int) -> tuple[str, ...]:
     """What a role's module may be called in a layer."""
-    tail = _MODULES.get(role, role.rpartition(":")[2])
-    spelt = [tail, *(tail.replace(old, new) for old, new in _SPELLINGS if old in tail)]
-    return tuple(f"{prefix}.{layer}.{name}" for prefix in _PREFIXES for name in spelt)
+    return tuple(f"{prefix}.{layer}.{name}" for prefix in _PREFIXES for name in module_names(role))
 
 
 def _shared(formats: list[Format]) -> Format:

@@ -53,9 +53,10 @@ def find(kind: str, name: str | Path, suffix: str, what: str, others: Iterable[s
         raise SpecError(f"{name}: is a folder, not a {what} file")
     if path.is_file():
         return path
-    if path.suffix or path.name != str(name):
+    if path.suffix[1:].isalpha() or path.name != str(name):
         raise SpecError(f"{name}: no such file")
-    raise SpecError(f"unknown {what} {str(name)!r}{nearest(str(name), [*others, *names(kind)])}")
+    hint = nearest(str(name).lower(), [*others, *names(kind)])
+    raise SpecError(f"unknown {what} {str(name)!r}{hint}")
 
 
 def read_text(path: Path) -> str:
@@ -67,7 +68,7 @@ def read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SpecError(f"{path}: larger than {MAX_BYTES} bytes, so not a spec file")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise SpecError(f"{path}: not UTF-8 text") from None
     except OSError as error:

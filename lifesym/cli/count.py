@@ -64,11 +64,12 @@ def count(
     """
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym.formats import Precision  # noqa: PLC0415
+    from lifesym.gguf_mixes import fitted  # noqa: PLC0415
 
     loaded = ls.load_model(model)
     held = loaded.stored
     from_config = weights is None and held is not None
-    precision = replace(
+    asked = replace(
         Precision.of(
             (held.weights if held else "bf16") if weights is None else weights,
             "bf16" if activations is None else activations,
@@ -80,6 +81,7 @@ def count(
             "kv": _chosen(kv),
         },
     )
+    precision = fitted(asked, loaded)
     if source is not None:
         loaded = loaded.with_source(source)
     elif loaded.kind == "encoder-decoder" and ls.symbols.source not in loaded.values:

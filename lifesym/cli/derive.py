@@ -94,6 +94,7 @@ def derive(
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym import symbols as sym  # noqa: PLC0415
     from lifesym.forecasting import choose_precision  # noqa: PLC0415
+    from lifesym.gguf_mixes import fitted  # noqa: PLC0415
 
     if width is not None and format not in ("latex", "markdown"):
         raise SpecError(f"--width does nothing to --format {format}")
@@ -101,7 +102,8 @@ def derive(
     loaded = loaded.lift(*(name.strip() for name in lift.split(",") if name.strip()))
     hardware = ls.Hardware.symbolic() if on == "symbolic" else ls.load_hardware(on)
     if "decoder" not in loaded.kind and metric in (*_COSTS, "parameters"):
-        formats = choose_precision(hardware, weights, activations, kv, loaded.stored)
+        chosen = choose_precision(hardware, weights, activations, kv, loaded.stored)
+        formats = fitted(chosen, loaded)
         passed = loaded.forward(sym.batch if batch is None else batch, sym.new)
         _print(_pass_result(loaded, passed.cost_at(formats), metric), metric, format, width)
         return
