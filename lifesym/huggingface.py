@@ -19,6 +19,7 @@ from lifesym.errors import SpecError, nearest
 from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.families.base import Family
 from lifesym.families.keys import ALIASES, HARMLESS, SUBCONFIGS
+from lifesym.families.tasks import run_as
 from lifesym.model import Model
 from lifesym.multimodal import unnest
 from lifesym.specs import convert, find, read_json
@@ -69,7 +70,7 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
     except SpecError as error:
         raise SpecError(_as_written(str(error), written, chosen)) from None
     try:
-        model: Model = chosen.build(parsed, name)
+        model: Model = run_as(chosen.build(parsed, name), data)
         _refuse_odd_rotations(model)
     except SpecError as error:
         raise SpecError(f"{where}: {_as_written(str(error), written, chosen)}") from None

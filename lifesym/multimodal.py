@@ -31,6 +31,8 @@ WRAPPERS: dict[str, str | None] = {
 In transformers 5.24 each builds the language model of its text config as it stands, with a plain
 LM head: nothing of the other towers is in its layers.
 """
+_RUN_AS = ("architectures", "id2label", "num_labels")
+"""Keys of the whole model that say what it is run as."""
 _EITHER = frozenset({"llava", "llava_next_video", "llava_onevision"})
 """Multimodal types whose embeddings are tied if the outer or the inner config says so."""
 
@@ -57,7 +59,8 @@ def unnest(data: dict[str, Any], where: str) -> dict[str, Any]:
     if wanted is not None and text.setdefault("model_type", wanted) != wanted:
         found = text["model_type"]
         raise SpecError(f"{where}: key 'text_config.model_type': {found!r} is not {wanted!r}")
-    return text | _tied(data, inner, where)
+    named = {key: data[key] for key in _RUN_AS if key in data}
+    return text | named | _tied(data, inner, where)
 
 
 def _tied(data: Mapping[str, Any], inner: Mapping[str, Any], where: str) -> dict[str, Any]:

@@ -117,6 +117,7 @@ layer_embedding = row(
 layer_vocab = row(
     "layer_vocab", r"V_{\mathrm{ple}}", "tokens", "rows of the table of embeddings by layer"
 )
+labels = row("labels", r"n_{\mathrm{lab}}", "labels", "labels that a classifier scores")
 source = row("source", r"S_{\mathrm{enc}}", "tokens", "positions of the encoder")
 position_buckets = row(
     "position_buckets", r"n_{\mathrm{rel}}", "buckets", "buckets of relative positions"

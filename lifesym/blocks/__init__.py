@@ -21,6 +21,7 @@ from lifesym.blocks.parallel import ParallelMixers
 from lifesym.blocks.recurrent import DeltaNet, Mamba
 from lifesym.blocks.rwkv import ChannelMix, TimeMix
 from lifesym.blocks.short_conv import ShortConv
+from lifesym.blocks.task import TaskHead
 from lifesym.blocks.zamba import Link, SharedTransformer
 
 __all__ = [
@@ -55,5 +56,6 @@ __all__ = [
     "RelativePositions",
     "SharedTransformer",
     "ShortConv",
+    "TaskHead",
     "TimeMix",
 ]

@@ -103,8 +103,13 @@ def forecast(
     on: HardwareName,
     prompt: Annotated[int, size_option("--prompt", "Prompt tokens of each sequence.")],
     generate: Annotated[
-        int, size_option("--generate", "Tokens generated a sequence; 0 for an encoder.", least=0)
-    ],
+        int | None,
+        size_option(
+            "--generate",
+            "Tokens generated a sequence; none by a model without an LM head.",
+            least=0,
+        ),
+    ] = None,
     batch: Batch = 1,
     past: Past = 0,
     weights: Weights = None,

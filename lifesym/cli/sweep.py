@@ -88,9 +88,10 @@ def sweep(
             ls.load_model(model), ls.load_hardware(hardware), batch=ls.symbols.batch, **options
         )
 
-    longest = ls.symbols.exact(max(axes["prompt"]) + max(axes["generated"]) - 1)
     for name in axes["model"]:
-        ls.load_model(name).check_length(longest)
+        loaded = ls.load_model(name)
+        fed_back = max(axes["generated"]) - 1 if loaded.generates else 0
+        loaded.check_length(ls.symbols.exact(max(axes["prompt"]) + fed_back))
     with _client(scheduler), _progress() as progress:
         data = ls.sweep(made, axes, metrics.split(","), chunks=chunks, progress=progress)
         try:
