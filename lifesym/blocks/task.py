@@ -48,7 +48,5 @@ class TaskHead(Block):
         if self.labels is not None:
             yield (
                 "score",
-                Linear(
-                    tokens=tokens, in_features=width, out_features=self.labels, bias=self.bias
-                ),
+                Linear(tokens=tokens, in_features=width, out_features=self.labels, bias=self.bias),
             )

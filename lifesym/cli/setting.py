@@ -111,7 +111,9 @@ class Setting:
 
     def forecast(self, hardware: "Hardware | None" = None, **changes: Any) -> "Forecast":
         """The forecast, on another device or with other options."""
-        return build(self.model, hardware or self.hardware, *self.workload, {**self.base, **changes})
+        return build(
+            self.model, hardware or self.hardware, *self.workload, {**self.base, **changes}
+        )
 
     def draft(self) -> "Forecast | None":
         """The draft model's forecast; None where the model drafts for itself."""

@@ -14,7 +14,7 @@ from typing import Any
 from sympy import Integer
 
 from lifesym import symbols as sym
-from lifesym.blocks import Embed, EncoderHead, Head, TaskHead
+from lifesym.blocks import Closing, Embed, EncoderHead, Head, TaskHead
 from lifesym.errors import SpecError
 from lifesym.model import Model, Section
 
@@ -135,15 +135,17 @@ def _with(
 
 
 def _replaced(section: Section, labels: Any, head: Mapping[str, Any]) -> Section:
-    """A section with the other head if it has the LM head; a table that is tied to none."""
+    """A section with the other head if it has the LM head; no table is tied to that, nor scaled."""
     block = section.block
     if isinstance(block, Head):
         end = TaskHead(
             hidden=block.hidden, labels=labels, norm=block.norm, projected=block.projected, **head
         )
         return replace(section, block=end)
-    if isinstance(block, EncoderHead):
+    if isinstance(block, EncoderHead | TaskHead):
         return replace(section, block=TaskHead(hidden=block.hidden, labels=labels, **head))
+    if isinstance(block, Closing):
+        return replace(section, block=replace(block, scaled=False))
     if isinstance(block, Embed):
         return replace(section, block=replace(block, tied=False))
     return section
