@@ -40,7 +40,7 @@ class Footprint(Passes):
         costs = [entry.operator.cost(self.precision) for entry in trace]
         live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
         stream = self.precision.activation_bytes(self.local_batch * new * self.stream_width)
-        held = self._here("activations") * (Maximum(*live) + stream)
+        held = self.here("activations") * (Maximum(*live) + stream)
         parts.append(Part(name="activations", value=held))
         expr = Add(*(part.value for part in parts))
         return Result(name="capacity", unit="byte", expr=expr, parts=tuple(parts))
@@ -58,7 +58,7 @@ class Footprint(Passes):
 
     def held_bytes(self, matrix: Matrix) -> Expr:
         """Bytes of matrices that the device's own memory holds."""
-        return self._here(_served_as(matrix)) * self.precision.weight_bytes(matrix)
+        return self.here(_served_as(matrix)) * self.precision.weight_bytes(matrix)
 
     def level_bytes(self, level: Level) -> Expr:
         """Bytes of weights and cache that another memory holds at the end."""
@@ -67,14 +67,14 @@ class Footprint(Passes):
             held += level.share(_served_as(matrix)) * self.precision.weight_bytes(matrix)
         return held
 
-    def _here(self, role: str) -> Expr:
+    def here(self, role: str) -> Expr:
         """The share of what the device's own memory holds; other levels hold the rest."""
         return 1 - Add(*(level.share(role) for level in self.levels))
 
     @property
     def cache_bytes(self) -> Expr:
         """Bytes of the KV cache and states at the end that the device's own memory holds."""
-        return self._here("kv") * self._whole_cache
+        return self.here("kv") * self._whole_cache
 
     @cached_property
     def _whole_cache(self) -> Expr:

@@ -8,7 +8,7 @@ from sympy import S
 
 from lifesym import symbols as sym
 from lifesym.errors import SpecError, SymbolError, one_of
-from lifesym.formats import Format, Precision, load_format
+from lifesym.formats import Format, Precision, Stored, load_format
 from lifesym.hardware import Hardware
 from lifesym.inference import Forecast
 from lifesym.levels import Level
@@ -74,11 +74,12 @@ def forecast(
             encoder, whose forecast is that of one pass over the prompt (``ttft``).
         batch: sequences computed together.
         past: tokens already cached before the prompt.
-        weights: format of the weights; the activations' unless given.
+        weights: format of the weights; that of the model's files unless given, or else the
+            activations'.
         activations: format that is computed in; the weights' if that is a 16- or 32-bit float,
             else the first of bf16, fp16 and fp32 that the device has a peak for.
-        kv: format of the KV cache; the activations' if those are floats of 16 or 32 bits, else
-            the device's default.
+        kv: format of the KV cache; what the model's files say unless given, or else the
+            activations' if those are floats of 16 or 32 bits, or the device's default.
         roles: other formats for single kinds of weights (see `lifesym.formats.Precision`).
         unfused_dequant: weights are dequantized by kernels of their own, through memory.
         overlap: how operators overlap memory and compute (see `lifesym.roofline`).
@@ -146,7 +147,7 @@ def forecast(
         model=model,
         hardware=hardware,
         precision=replace(
-            choose_precision(hardware, weights, activations, kv),
+            choose_precision(hardware, weights, activations, kv, model.stored),
             roles={role: load_format(kind) for role, kind in (roles or {}).items()},
             unfused_dequant=unfused_dequant,
         ),
@@ -210,18 +211,55 @@ def choose_precision(
     weights: str | Format | None,
     activations: str | Format | None,
     kv: str | Format | None,
+    stored: Stored | None = None,
 ) -> Precision:
-    """The formats of a forecast, with the defaults that `forecast` documents."""
-    stored = None if weights is None else load_format(weights)
+    """The formats of a forecast, with the defaults that `forecast` documents.
+
+    16-bit weights of a file are cast where the device computes in the other 16-bit float only.
+    What files say of quantized activations counts where the device has a peak for it.
+    """
+    asked = None if weights is None else load_format(weights)
+    held = None if asked is not None or stored is None else stored
+    base = None if held is None else held.base or held.weights
+    default, origin = hardware.default_format, "device default"
     if activations is not None:
-        computed = load_format(activations)
-    elif stored is not None and stored.native:
-        computed = stored
+        computed, origin = load_format(activations), "option"
+    elif asked is not None and asked.native:
+        computed, origin = asked, "as the weights"
+    elif base is not None and hardware.computes(base):
+        computed, origin = base, _from(held)
     else:
-        computed = hardware.default_format
-    cached = computed if computed.native else hardware.default_format
+        computed = default
+    files = None if held is None else _cast(held, computed, hardware)
+    chosen = asked or (computed if files is None else files)
+    said = stored.kv if stored is not None else None
+    cached = computed if computed.native else default
+    of_cache = "as the activations" if computed.native else "device default"
+    compute = held.compute if held is not None and activations is None else None
     return Precision(
-        weights=stored or computed,
+        weights=chosen,
         activations=computed,
-        kv=cached if kv is None else load_format(kv),
+        kv=(said or cached) if kv is None else load_format(kv),
+        compute=compute if compute is not None and hardware.computes(compute) else None,
+        origins={
+            "weights": "option" if asked else origin if held is None else _from(held),
+            "activations": origin,
+            "kv": "option" if kv is not None else _from(stored) if said else of_cache,
+        },
     )
+
+
+def _from(stored: Stored | None) -> str:
+    return "" if stored is None else f"from {stored.source}"
+
+
+def _cast(stored: Stored, computed: Format, hardware: Hardware) -> Format:
+    """The weights as they are loaded: 16-bit floats that the device lacks in the one it has."""
+    halves = {"bf16", "fp16"}
+
+    def loaded(fmt: Format) -> Format:
+        lacking = {fmt.name, computed.name} <= halves and not hardware.computes(fmt)
+        return computed if lacking else fmt
+
+    roles = tuple((role, loaded(fmt)) for role, fmt in stored.weights.roles)
+    return replace(loaded(stored.weights), roles=roles)

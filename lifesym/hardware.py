@@ -153,6 +153,10 @@ class Hardware:
                 return self.vector[name]
         return self.matrix_peak(compute)
 
+    def computes(self, fmt: Format) -> bool:
+        """Whether it has a peak for the data type of a format."""
+        return fmt.data_type in self.matrix or fmt.data_type in self.vector
+
     def _types(self) -> str:
         return ", ".join(dict.fromkeys([*self.matrix, *self.vector]))
 

@@ -22,6 +22,7 @@ from lifesym.families.keys import ALIASES, HARMLESS, SUBCONFIGS
 from lifesym.families.tasks import run_as
 from lifesym.model import Model
 from lifesym.multimodal import unnest
+from lifesym.quantization import with_stored
 from lifesym.specs import convert, find, read_json
 
 
@@ -52,6 +53,7 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
         data, where, name = dict(config), "config", str(config.get("model_type", "model"))
     else:
         raise SpecError(f"a config is a dict or a path, not {type(config).__name__}")
+    whole = data
     data = unnest(data, where)
     family = data.get("model_type")
     if family is None:
@@ -74,7 +76,7 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
         _refuse_odd_rotations(model)
     except SpecError as error:
         raise SpecError(f"{where}: {_as_written(str(error), written, chosen)}") from None
-    return model
+    return with_stored(model, whole, where)
 
 
 def example(family: str) -> Model:

@@ -238,9 +238,13 @@ class Model:
         """Learned values of the model, tied and shared ones counted once."""
         return Add(*self.weight_roles.values())
 
-    def weight_bytes(self, weights: str | Format = "bf16") -> Expr:
-        """Bytes of all the weights in a format, tied and shared ones counted once."""
-        precision = Precision.of(weights=weights)
+    def weight_bytes(self, weights: str | Format | None = None) -> Expr:
+        """Bytes of all the weights, tied and shared ones counted once.
+
+        They are in the formats of the model's files unless one is given, in bf16 if those say none.
+        """
+        held = "bf16" if self.stored is None else self.stored.weights
+        precision = Precision.of(weights=held if weights is None else weights)
         logits: Logits = "none" if self.kind == "bare encoder" else "all"
         return Add(*(precision.weight_bytes(matrix) for matrix in self.matrices(logits)))
 

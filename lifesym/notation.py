@@ -16,6 +16,7 @@ from typing import Any, Literal, TypeAlias
 from sympy import Dummy, Expr, Integer, Rational, Symbol
 
 from lifesym.errors import SymbolError, nearest
+from lifesym.powers import replaced
 
 Kind = Literal["size", "bits", "rate", "time", "ratio", "energy"]
 Number: TypeAlias = int | float | Fraction | Decimal | Expr
@@ -185,6 +186,8 @@ def inside(symbol: Symbol, number: Any) -> None:
 def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
     """Replace symbols by numbers or expressions, checking names and ranges.
 
+    Powers of thousands of digits stay closed (see `lifesym.powers`).
+
     >>> from lifesym.symbols import batch, hidden
     >>> bind(2 * batch * hidden, {"batch": 8})
     16*hidden
@@ -199,7 +202,7 @@ def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
         if number.is_number:
             inside(symbol, number)
         replacement[symbol] = number
-    return expr.xreplace(replacement)
+    return replaced(expr, replacement)
 
 
 def ordered(symbols: Iterable[Symbol]) -> list[Symbol]:

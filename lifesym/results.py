@@ -108,4 +108,4 @@ def _number(expr: Expr, what: str) -> float:
     if expr.free_symbols:
         left = ", ".join(row.word for row in legend(expr))
         raise SymbolError(f"{what} still depends on {left}: bind them first")
-    return float(expr.doit())
+    return float(expr.doit(powers=False))

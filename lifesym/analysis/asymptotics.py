@@ -10,7 +10,7 @@ from sympy import Expr, S, Symbol, oo
 
 from lifesym.analysis.growth import growth
 from lifesym.analysis.inverse import meeting
-from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of
+from lifesym.analysis.questions import Quantity, Values, formula, plain, point_of, symbol_of
 from lifesym.analysis.regime import span
 from lifesym.errors import InfeasibleError
 from lifesym.symbols import TABLE, Number, exact
@@ -96,7 +96,7 @@ def threshold(
     asymptote = leading(quantity, over)
     symbol = asymptote.symbol
     values = point_of(quantity, at or {}, free=[symbol])
-    ratio = (asymptote.expr / formula(quantity)).xreplace(values)
+    ratio = plain(asymptote.expr / formula(quantity)).xreplace(values)
     if not ratio.has(symbol):
         return S(TABLE[symbol].minimum or 0)
     low = TABLE[symbol].minimum or S(1) / up_to

@@ -9,6 +9,7 @@ from sympy import Symbol, lambdify
 from lifesym.analysis.questions import Derived, Values, point_of, symbol_of
 from lifesym.analysis.regime import RESOURCES, operators, span
 from lifesym.errors import SymbolError
+from lifesym.powers import replaced
 from lifesym.symbols import TABLE
 
 if TYPE_CHECKING:
@@ -67,7 +68,7 @@ def regime_map(
         span(symbol, (float(grid[0]), float(grid[-1])))
     values = point_of(quantity, at or {}, free=pair)
     named = list(operators(quantity))
-    flat = [getattr(term, name).xreplace(values) for _, term in named for name in RESOURCES]
+    flat = [replaced(getattr(term, name), values) for _, term in named for name in RESOURCES]
     call = lambdify(pair, flat, "numpy", cse=True)
     columns, rows = np.meshgrid(np.asarray(x, float), np.asarray(y, float))
     times = np.stack([np.broadcast_to(part, columns.shape) for part in call(columns, rows)])

@@ -8,7 +8,7 @@ from sympy import Expr, Integer, Poly, Symbol, cancel, fraction, sqrt
 
 from lifesym.analysis.branches import KINKED, branch_at
 from lifesym.analysis.line import pieces, rounded
-from lifesym.analysis.questions import Derived, Quantity, Values, formula, listed, point_of
+from lifesym.analysis.questions import Derived, Quantity, Values, formula, listed, plain, point_of
 from lifesym.analysis.regime import Range, operators, span
 from lifesym.analysis.roots import Root, distinct, roots
 from lifesym.analysis.roots import between as gap
@@ -146,7 +146,8 @@ def crossover(
     values = point_of(one, at or {}, free=[symbol])
     values |= point_of(two, at or {}, free=[symbol])
     if rounded(difference.xreplace(values), symbol):
-        return tuple(_scanned(one.xreplace(values), two.xreplace(values), symbol, low, high))
+        first, second = (plain(each).xreplace(values) for each in (one, two))
+        return tuple(_scanned(first, second, symbol, low, high))
     return tuple(
         Meeting(
             symbol=symbol,
@@ -156,7 +157,7 @@ def crossover(
             formula=solved(one, two, symbol, root.value, values),
             smaller=smaller,
         )
-        for root, smaller in zeros(difference.xreplace(values), symbol, low, high)
+        for root, smaller in zeros(plain(difference).xreplace(values), symbol, low, high)
     )
 
 

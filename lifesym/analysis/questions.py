@@ -1,6 +1,7 @@
 """What every question shares: the formula it is asked of, and the point it is asked at."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import lru_cache
 from typing import Protocol, TypeAlias, runtime_checkable
 
 from sympy import Add, Expr, Symbol
@@ -9,6 +10,7 @@ from lifesym import symbols as sym
 from lifesym.errors import SymbolError
 from lifesym.formats import Format
 from lifesym.hardware import Hardware
+from lifesym.powers import written
 from lifesym.roofline import Term
 from lifesym.symbols import Number, ordered, resolve
 
@@ -39,6 +41,14 @@ def formula(quantity: Quantity) -> Expr:
     for symbol in expr.free_symbols:
         resolve(symbol)
     return expr
+
+
+def plain(quantity: Quantity) -> Expr:
+    """The expression with its long powers written out, as solving and ranking need it."""
+    return _written(formula(quantity))
+
+
+_written = lru_cache(maxsize=256)(written)
 
 
 def title(quantity: Quantity) -> str:

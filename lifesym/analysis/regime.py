@@ -13,12 +13,13 @@ from sympy import Expr, Symbol
 
 from lifesym.analysis.branches import branch_at
 from lifesym.analysis.line import flats, pieces
-from lifesym.analysis.questions import Derived, Values, formula, point_of, symbol_of
+from lifesym.analysis.questions import Derived, Values, formula, plain, point_of, symbol_of
 from lifesym.analysis.regions import Branch
 from lifesym.analysis.roots import between as middle
 from lifesym.analysis.roots import distinct, roots
 from lifesym.analysis.signs import number_at
 from lifesym.errors import SymbolError
+from lifesym.powers import written
 from lifesym.roofline import Term
 from lifesym.symbols import TABLE, Number, exact
 
@@ -108,7 +109,7 @@ def regimes(
     symbol = symbol_of(quantity, over)
     low, high = span(symbol, between)
     values = point_of(quantity, at or {}, free=[symbol])
-    expr = formula(quantity).xreplace(values)
+    expr = plain(quantity).xreplace(values)
     times = dict(_times(quantity, values))
     contests = dict.fromkeys(_contests(times))
     cuts: dict[Expr, bool] = {}
@@ -164,7 +165,8 @@ def _times(
 ) -> Iterator[tuple[str, dict[str, Expr]]]:
     """What each resource takes of each operator's time, where some values are known."""
     for name, term in operators(quantity):
-        yield name, {part: getattr(term, part).xreplace(dict(values)) for part in RESOURCES}
+        parts = {part: written(getattr(term, part)) for part in RESOURCES}
+        yield name, {part: time.xreplace(dict(values)) for part, time in parts.items()}
 
 
 def _contests(times: Mapping[str, Mapping[str, Expr]]) -> Iterator[Expr]:

@@ -14,7 +14,16 @@ from dataclasses import dataclass, field
 from sympy import Dummy, Expr, Sum, Symbol
 
 from lifesym.analysis.branches import STEPPED, branch_at
-from lifesym.analysis.questions import Quantity, Values, formula, listed, point_of, symbol_of, title
+from lifesym.analysis.questions import (
+    Quantity,
+    Values,
+    formula,
+    listed,
+    plain,
+    point_of,
+    symbol_of,
+    title,
+)
 from lifesym.analysis.regions import Branch
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, ordered
@@ -141,7 +150,7 @@ def local_elasticities(
         SymbolError: a symbol that the formula does not have, or that has no elasticity, a value
             missing or out of range, or a formula that is zero at the point.
     """
-    expr, chosen = formula(quantity), _movable(quantity, of)
+    expr, chosen = plain(quantity), _movable(quantity, of)
     values = point_of(quantity, at)
     branch = branch_at(expr, values)
     level = branch.expr.xreplace(values)
@@ -172,7 +181,7 @@ def second_order(
     Raises:
         SymbolError: as `local_elasticities`, or a point at a tie, where T has a kink.
     """
-    expr, chosen = formula(quantity), _movable(quantity, of)
+    expr, chosen = plain(quantity), _movable(quantity, of)
     values = point_of(quantity, at)
     branch = branch_at(expr, values)
     if any(choice.node.has(*chosen) for choice in branch.tied):

@@ -12,6 +12,8 @@ from math import prod
 
 from sympy import Add, Dummy, Expr, Mul, Pow, Rational, S, Symbol
 
+from lifesym.powers import written
+
 Point = Mapping[Symbol, Expr]
 
 _LONG = 1024
@@ -23,7 +25,7 @@ _NOTHING = Rational(1, 10**25)
 def number_at(expr: Expr, values: Point) -> Expr:
     """A formula at a point: exact, but to 60 digits where it has a long or an irrational power."""
     powers = _powers(expr, values)
-    return (expr.xreplace(powers) if powers else expr).xreplace(dict(values))
+    return written((expr.xreplace(powers) if powers else expr).xreplace(dict(values)))
 
 
 def compare(first: Expr, second: Expr, values: Point) -> int:
@@ -68,6 +70,7 @@ def sign_at(expr: Expr, values: Point) -> int:
 
 def is_zero(number: Expr) -> bool:
     """Whether a number is zero; square roots cancel exactly."""
+    number = written(number)
     if number.is_Rational:
         return bool(number == 0)
     return bool(number.expand() == 0) or bool(number.is_zero)
@@ -92,6 +95,7 @@ def _with_symbols_above(expr: Expr) -> tuple[Pow, ...]:
 
 def _sign(number: Expr) -> int:
     """Of a number; irrational ones are evaluated to 30 digits first."""
+    number = written(number)
     if not number.is_Rational:
         rough = number.evalf(30)
         number = S.Zero if abs(rough) < _NOTHING and is_zero(number) else rough

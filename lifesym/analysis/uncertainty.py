@@ -10,6 +10,7 @@ from lifesym.analysis.questions import Quantity, Values, formula, listed, point_
 from lifesym.analysis.regime import Range, span
 from lifesym.analysis.sensitivity import local_elasticities
 from lifesym.errors import SymbolError
+from lifesym.powers import doubles
 from lifesym.symbols import TABLE, Number, exact
 
 if TYPE_CHECKING:
@@ -234,5 +235,5 @@ def _evaluated(
     numeric = formula(quantity).xreplace(fixed).doit()
     if missing := numeric.free_symbols - set(symbols):
         raise SymbolError(f"{title(quantity)} also depends on {listed(missing)}")
-    call = lambdify(list(symbols), numeric, "numpy", cse=True)
+    call = lambdify(list(symbols), doubles(numeric), "numpy", cse=True)
     return np.broadcast_to(call(*columns), columns.shape[1:])

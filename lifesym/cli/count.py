@@ -45,9 +45,9 @@ def count(
     logits: Annotated[
         Logits, choice("--logits", "Positions the LM head is applied to.", WORKLOAD)
     ] = "last",
-    weights: Weights = "bf16",
-    activations: Activations = "bf16",
-    kv: Kv = "bf16",
+    weights: Weights = None,
+    activations: Activations = None,
+    kv: Kv = None,
     mla: MlaOption = "absorbed",
     causal: CausalOption = "full",
     routing: RoutingOption = "uniform",
@@ -64,9 +64,9 @@ def count(
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym.formats import Precision  # noqa: PLC0415
 
-    given = ("bf16" if name is None else name for name in (weights, activations, kv))
-    precision = Precision.of(*given)
     loaded = ls.load_model(model)
+    stored = "bf16" if loaded.stored is None else loaded.stored.weights
+    precision = Precision.of(weights or stored, activations or "bf16", kv or "bf16")
     if source is not None:
         loaded = loaded.with_source(source)
     elif loaded.kind == "encoder-decoder" and ls.symbols.source not in loaded.values:

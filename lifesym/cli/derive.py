@@ -101,7 +101,7 @@ def derive(
     loaded = loaded.lift(*(name.strip() for name in lift.split(",") if name.strip()))
     hardware = ls.Hardware.symbolic() if on == "symbolic" else ls.load_hardware(on)
     if "decoder" not in loaded.kind and metric in (*_COSTS, "parameters"):
-        formats = choose_precision(hardware, weights, activations, kv)
+        formats = choose_precision(hardware, weights, activations, kv, loaded.stored)
         passed = loaded.forward(sym.batch if batch is None else batch, sym.new)
         _print(_pass_result(loaded, passed.cost_at(formats), metric), metric, format, width)
         return

@@ -214,7 +214,7 @@ def asked(
     }
     sizes |= {sym.resolve(word): value for word, value in values.items() if value is not None}
     point = {symbol: sym.exact(value) for symbol, value in {**loaded.values, **sizes}.items()}
-    point |= device_point(device, precision.activations)
+    point |= device_point(device, precision.compute or precision.activations)
     return Asked(
         forecast=forecast,
         quantity=quantity,

@@ -20,6 +20,7 @@ def summary(result: "Forecast") -> dict[str, Any]:
         "weights": result.precision.weights.name,
         "activations": result.precision.activations.name,
         "kv": result.precision.kv.name,
+        "origins": dict(result.precision.origins),
         "ttft_s": float(result.ttft),
         "tpot_s": float(result.tpot.mean) if decodes else None,
         "tpot_first_s": float(result.tpot.first) if decodes else None,
@@ -42,10 +43,10 @@ def summary(result: "Forecast") -> dict[str, Any]:
 
 def _terms(terms: "tuple[Term, ...]") -> list[dict[str, Any]]:
     rows = []
-    total = sum(float(term.time.doit()) for term in terms)
+    total = sum(float(term.time.doit(powers=False)) for term in terms)
     for term in terms:
         seconds = {
-            f"{name}_s": float(getattr(term, name).doit())
+            f"{name}_s": float(getattr(term, name).doit(powers=False))
             for name in ("compute", "memory", "dispatch", "network", "time")
         }
         share = seconds["time_s"] / total if total else 0.0
@@ -94,8 +95,10 @@ def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
             unit = {"s": "s", "bytes": "byte"}.get(suffix)
             shown = quantity(value, unit) if unit else _plain(value)
             rows.append([(word if unit else name).replace("_", " "), shown, title])
-    formats = f"{data['weights']} weights, {data['activations']} activations, {data['kv']} KV"
-    table(f"{data['model']} on {data['hardware']} ({formats})", ["", "forecast", ""], rows)
+    words = {"weights": "weights", "activations": "activations", "kv": "KV"}
+    origins = data["origins"]
+    print(", ".join(f"{data[key]} {word} ({origins[key]})" for key, word in words.items()))
+    table(f"{data['model']} on {data['hardware']}", ["", "forecast", ""], rows)
     for phase in ("prefill", "decode") if decodes else ("prefill",):
         _print_terms(phase, data["terms"][phase])
 

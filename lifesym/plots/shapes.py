@@ -18,6 +18,7 @@ from lifesym.plots.style import (
     log_if_wide,
     scale,
 )
+from lifesym.powers import doubles, replaced
 from lifesym.symbols import TABLE, Number, exact, resolve
 
 if TYPE_CHECKING:
@@ -44,7 +45,8 @@ def roofline(quantity: Derived, at: Values, *, peak: float, bandwidth: float) ->
     for name, term in operators(quantity):
         values = _values(at)
         work, moved, time = (
-            float(e.xreplace(values).doit()) for e in (term.cost.flops, term.cost.bytes, term.time)
+            float(replaced(e, values).doit(powers=False))
+            for e in (term.cost.flops, term.cost.bytes, term.time)
         )
         if work and moved and time:
             here = (work / moved, work / time)
@@ -118,7 +120,7 @@ def stacked_time(
     merged: dict[str, Expr] = {}
     for name, term in operators(quantity):
         key = name.split(".")[-1].split("#")[0]
-        merged[key] = merged.get(key, S.Zero) + term.time.xreplace(fixed)
+        merged[key] = merged.get(key, S.Zero) + replaced(term.time, fixed)
     grid = np.asarray(values, float)
     call = lambdify([symbol], list(merged.values()), "numpy", cse=True)
     times = {
@@ -183,7 +185,7 @@ def against_target(
     low = max(middle / 4, least) or 0.0
     high = max(middle * 4, low + 1) if most is None else min(middle * 4, float(most))
     grid = np.linspace(low, high, 300)
-    call = lambdify([symbol], formula(quantity).xreplace(fixed), "numpy")
+    call = lambdify([symbol], replaced(formula(quantity), fixed), "numpy")
     curve = np.broadcast_to(call(grid), grid.shape)
     factor, label = scale(float(max(curve.max(), float(answer.target))), unit)
     across, across_unit = scale(high, TABLE[symbol].unit)
@@ -228,7 +230,7 @@ def two_curves(
         high = min(high, 3 * float(meetings[-1].value))
     wide = low > 0 and high / low > WIDE
     grid = (np.geomspace if wide else np.linspace)(low, high, 400)
-    calls = {name: lambdify([symbol], expr, "numpy") for name, expr in curves.items()}
+    calls = {name: lambdify([symbol], doubles(expr), "numpy") for name, expr in curves.items()}
     values = {name: np.broadcast_to(call(grid), grid.shape) for name, call in calls.items()}
     factor, unit = scale(max(float(curve.max()) for curve in values.values()), quantity.unit)
     across, across_unit = scale(high, TABLE[symbol].unit)

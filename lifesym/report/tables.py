@@ -104,7 +104,7 @@ def _cell(cell: Cell, fmt: Format) -> str:
         return escape(cell, fmt)
     value, unit = cell
     if value.is_number:
-        return escape(quantity(value.doit(), unit), fmt)
+        return escape(quantity(value.doit(powers=False), unit), fmt)
     return str(value) if fmt == "text" else f"${latex(value)}$"
 
 

@@ -23,7 +23,7 @@ from lifesym.errors import SymbolError
 from lifesym.formats import Matrix, Precision
 from lifesym.inference import Forecast
 from lifesym.nodes import CeilDiv, Minimum
-from lifesym.operators import CausalConv, Operator
+from lifesym.operators import AttentionScores, AttentionValues, CausalConv, Operator
 from lifesym.operators.base import Direction
 from lifesym.operators.fused import Fused
 from lifesym.operators.recurrent import Recurrent
@@ -33,8 +33,8 @@ from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Logits, Trace
 from lifesym.transforms import SequenceParallel
 
-_ADDED = ("tokens", "rows", "elements", "batch")
-"""The size that grows with a pass, in operators of which nothing else differs between groups."""
+_ADDED = (("tokens",), ("rows",), ("elements",), ("batch",), ("tokens", "read"))
+"""The sizes that grow with a pass, in operators of which nothing else differs between groups."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,10 +155,13 @@ def _merged(parts: list[Operator]) -> Operator:
     if not others:
         return first
     names = {item.name for item in fields(first)}
-    for grows in (name for name in _ADDED if name in names):
+    for grows in (together for together in _ADDED if names.issuperset(together)):
         if all(_alike(first, other, grows) for other in others):
-            added: Expr = Add(*(getattr(part, grows) for part in parts))
-            return replace(first, **{grows: added})
+            added = {name: Add(*(getattr(part, name) for part in parts)) for name in grows}
+            return replace(first, **added)
+    if isinstance(first, Fused) and len(first.parts) > 1:
+        parts = [_reread_inside(part) for part in parts]
+        first, *others = parts
     if isinstance(first, Fused) and all(_same_parts(first, other) for other in others):
         return _merged_fused(parts)
     weighs = any(part.parameters != 0 for part in parts)
@@ -167,6 +170,20 @@ def _merged(parts: list[Operator]) -> Operator:
     if weighs:
         raise SymbolError(f"{type(first).__name__} cannot be shared by sequences of two shapes")
     return Fused(parts=tuple(parts), unread=0, unwritten=0)
+
+
+def _reread_inside(kernel: Any) -> Any:
+    """A kernel whose tiles read the cache again, as one in which the parts that read it say so."""
+    if kernel.rereads == 1:
+        return kernel
+    again = {"unread": 0, "unwritten": 0, "rereads": kernel.rereads}
+    inner = (
+        Fused(parts=(part,), **again)
+        if isinstance(part, AttentionScores | AttentionValues)
+        else part
+        for part in kernel.parts
+    )
+    return replace(kernel, parts=tuple(inner), rereads=1)
 
 
 def _plain(part: Operator) -> Operator:
@@ -182,7 +199,7 @@ def _by_shape(parts: list[Operator]) -> list[Operator]:
         return parts
     shapes: list[list[Any]] = []
     for part in parts:
-        like = next((group for group in shapes if _alike(group[0], part, "batch")), None)
+        like = next((group for group in shapes if _alike(group[0], part, ("batch",))), None)
         if like is None:
             shapes.append([part])
         else:
@@ -190,10 +207,10 @@ def _by_shape(parts: list[Operator]) -> list[Operator]:
     return [replace(group[0], batch=Add(*(part.batch for part in group))) for group in shapes]
 
 
-def _alike(first: Operator, other: Operator, grows: str) -> bool:
+def _alike(first: Operator, other: Operator, grows: tuple[str, ...]) -> bool:
     if type(first) is not type(other):
         return False
-    return replace(first, **{grows: getattr(other, grows)}) == other
+    return replace(first, **{name: getattr(other, name) for name in grows}) == other
 
 
 def _same_parts(first: Fused, other: Operator) -> bool:

@@ -71,7 +71,8 @@ class Lora:
                 rows += waiting
                 waiting = []
             rows.append(entry)
-            if entry.name in targets:
+            # of a joint projection, layers that use another's cache have the queries' part alone
+            if entry.name in targets or getattr(entry.operator, "role", "") in targets:
                 waiting += _adapters(entry, self)
         return Trace((*rows, *waiting))
 
