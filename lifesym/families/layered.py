@@ -6,7 +6,7 @@ from sympy import Expr
 
 from lifesym import symbols as sym
 from lifesym.blocks import MLP, Attention, DecoderLayer
-from lifesym.families.base import Count, Decoder, Family
+from lifesym.families.base import Count, Decoder, Family, refuse
 from lifesym.families.hybrid import attention
 from lifesym.families.llama import BiasedConfig, LlamaConfig
 from lifesym.families.stacked import LAYER, mlp, stacked, turned, turned_size
@@ -61,6 +61,7 @@ def starcoder2(c: Starcoder2Config, name: str) -> Model:
     """StarCoder 2: biases and a plain MLP."""
     bias = c.use_bias
     windowed = c.sliding_window is not None
+    refuse(c.sliding_window == 1, "key 'sliding_window': a window of 1 is not modelled")
 
     def layer(window: Expr | None) -> DecoderLayer:
         mixer = attention(rotary_dim=sym.head_dim, qkv_bias=bias, out_bias=bias, window=window)
@@ -92,6 +93,7 @@ def stablelm(c: StableLmConfig, name: str) -> Model:
 
 def nemotron(c: NemotronConfig, name: str) -> Model:
     """Nemotron 3 and 4, Minitron: a plain MLP with squared ReLU, partly rotated heads."""
+    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
     bias = c.attention_bias
 
     def layer(_: Expr | None) -> DecoderLayer:
