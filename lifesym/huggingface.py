@@ -20,6 +20,7 @@ from lifesym.errors import SpecError, misspelt
 from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.families.base import Family
 from lifesym.families.defaults import left_out
+from lifesym.families.drafts import drafts_as, unwrapped
 from lifesym.families.keys import ALIASES, HARMLESS, HARMLESS_PATTERN, SUBCONFIGS
 from lifesym.families.tasks import run_as
 from lifesym.model import Model
@@ -57,15 +58,18 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
         data, where, name = dict(config), "config", str(config.get("model_type", "model"))
     else:
         raise SpecError(f"a config is a dict or a path, not {type(config).__name__}")
-    whole = data
+    data = unwrapped(data)
+    whole, draft = data, drafts_as(data, where)
     data, notes = unnest(data, where)
     family = data.get("model_type")
+    if draft is not None:
+        family = "llama"
     if family is None:
         raise SpecError(f"{where}: missing key 'model_type'")
     if not isinstance(family, str) or family not in MODEL_TYPES:
         hint = misspelt(str(family), MODEL_TYPES)
         raise SpecError(f"{where}: unknown model_type {family!r}{hint}{_LISTED}")
-    chosen = FAMILIES[MODEL_TYPES[family]]
+    chosen = draft or FAMILIES[MODEL_TYPES[family]]
     written = data
     data = _rename(data, chosen, where)
     wrapper = whole["model_type"] if whole.get("text_config") is not None else None
@@ -80,7 +84,8 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
     except SpecError as error:
         raise SpecError(_as_written(str(error), written, chosen)) from None
     try:
-        model: Model = run_as(chosen.build(parsed, name), data)
+        model: Model = chosen.build(parsed, name)
+        model = model if draft else run_as(model, data)
         _refuse_odd_rotations(model)
     except SpecError as error:
         raise SpecError(f"{where}: {_as_written(str(error), written, chosen)}") from None

@@ -227,12 +227,28 @@ device_share = row(
     minimum=0,
     maximum=1,
 )
+draft_heads = row("draft_heads", r"n_{\mathrm{draft}}", "heads", "heads that draft side by side")
+draft_vocab = row(
+    "draft_vocab", r"V_{\mathrm{draft}}", "tokens", "tokens that a draft head can propose"
+)
+target_hidden = row(
+    "target_hidden", r"d_{\mathrm{target}}", "elements", "hidden size of a draft head's target"
+)
 draft = row("draft", r"\gamma", "tokens", "drafted tokens a speculative step", minimum=0)
 acceptance = row(
     "acceptance",
     r"\alpha",
     "1",
-    "chance that a drafted token is accepted",
+    "chance that a drafted token is accepted, given that all before it were",
+    kind="ratio",
+    minimum=0,
+    maximum=1,
+)
+accepted_rate = row(
+    "accepted_rate",
+    r"\bar{\alpha}",
+    "1",
+    "accepted tokens over drafted ones",
     kind="ratio",
     minimum=0,
     maximum=1,

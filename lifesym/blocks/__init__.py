@@ -10,6 +10,7 @@ from lifesym.blocks.altup import (
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.blocks.cross import Closing, CrossAttention, LearnedPositions, RelativePositions
+from lifesym.blocks.draft import DraftLayer, JoinedStates, ParallelHead
 from lifesym.blocks.encoder import AudioEmbed, EncoderEmbed, EncoderHead
 from lifesym.blocks.ends import Embed, Head
 from lifesym.blocks.experts import DenseAndExperts, MoE
@@ -37,12 +38,14 @@ __all__ = [
     "DecoderLayer",
     "DeltaNet",
     "DenseAndExperts",
+    "DraftLayer",
     "Embed",
     "EmbeddedLayer",
     "Emitted",
     "EncoderEmbed",
     "EncoderHead",
     "Head",
+    "JoinedStates",
     "LatentAttention",
     "LayerEmbeddings",
     "LearnedPositions",
@@ -52,6 +55,7 @@ __all__ = [
     "MoE",
     "NormSpec",
     "OpenStreams",
+    "ParallelHead",
     "ParallelMixers",
     "RelativePositions",
     "SharedTransformer",
