@@ -22,7 +22,7 @@ from lifesym.families.base import Family
 from lifesym.families.defaults import left_out
 from lifesym.families.drafts import drafts_as, unwrapped
 from lifesym.families.keys import ALIASES, HARMLESS, HARMLESS_PATTERN, SUBCONFIGS
-from lifesym.families.tasks import run_as
+from lifesym.families.tasks import run_as, with_outer_head
 from lifesym.model import Model
 from lifesym.multimodal import unnest
 from lifesym.quantization import with_stored
@@ -85,7 +85,8 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
         raise SpecError(_as_written(str(error), written, chosen)) from None
     try:
         model: Model = chosen.build(parsed, name)
-        model = model if draft else run_as(model, data)
+        if not draft:
+            model = run_as(with_outer_head(model, whole), data)
         _refuse_odd_rotations(model)
     except SpecError as error:
         raise SpecError(f"{where}: {_as_written(str(error), written, chosen)}") from None

@@ -182,6 +182,33 @@ def test_what_was_left_to_a_class_is_said() -> None:
         ls.Model.from_hf({key: value for key, value in LLAMA.items() if key != "hidden_size"})
 
 
+def test_the_head_of_ovis_2_has_the_rows_of_the_outer_config() -> None:
+    config = {"model_type": "ovis2", "tie_word_embeddings": False}
+    config |= {"text_config": LLAMA | {"model_type": "qwen2"}, "hidden_size": 64}
+    tied = ls.Model.from_hf(config | {"tie_word_embeddings": True})
+    assert ls.Model.from_hf(config).parameters == tied.parameters + 151_643 * 64
+    assert ls.Model.from_hf(config | {"vocab_size": 7}).parameters == tied.parameters + 7 * 64
+    with pytest.raises(SpecError, match="are not sizes of a head of 64 columns"):
+        ls.Model.from_hf(config | {"hidden_size": 65})
+
+
+def test_public_cases_of_heads_infinities_and_defaults(tmp_path: Path) -> None:
+    big = {"hidden_size": 2048, "intermediate_size": 8192, "num_hidden_layers": 8}
+    big |= {"num_attention_heads": 16, "num_key_value_heads": 4, "vocab_size": 128000}
+    # vllm-project/vllm issue 8700: a reward model has one score in place of the head
+    one = {"architectures": ["LlamaForSequenceClassification"], "id2label": {"0": "LABEL_0"}}
+    assert read(LLAMA, **big, **one).parameters == 748_720_128
+    mamba = {"model_type": "mamba2", "hidden_size": 1024, "num_hidden_layers": 4, "expand": 2}
+    mamba |= {"vocab_size": 32000, "head_dim": 64, "num_heads": 32, "n_groups": 1}
+    mamba |= {"state_size": 64, "conv_kernel": 4, "chunk_size": 256}
+    mamba |= {"tie_word_embeddings": False, "time_step_limit": [0.0, float("inf")]}
+    path = tmp_path / "config.json"
+    path.write_text(json.dumps(mamba))  # ai-dynamo/dynamo pull 3043: files hold Infinity
+    assert ls.load_model(path).parameters == 91_414_400
+    fuyu = {"model_type": "fuyu", "text_config": {"model_type": "persimmon"}}
+    assert ls.Model.from_hf(fuyu).parameters == 9_397_175_296  # PersimmonForCausalLM's defaults
+
+
 INNER = LLAMA | {"model_type": "mistral", "sliding_window": None, "head_dim": 16}
 TIES = {
     # type, version, outer, inner: tied (transformers 4.57 and 5.24: see `lifesym.multimodal`)

@@ -1,4 +1,4 @@
-"""Decoders with LayerNorms and grouped queries: starcoder2, stablelm, nemotron and phi."""
+"""Decoders with LayerNorms: starcoder2, stablelm, nemotron, phi and persimmon."""
 
 from dataclasses import replace
 
@@ -43,6 +43,14 @@ class PhiConfig(LlamaConfig, kw_only=True):
 
     hidden_act: str = "gelu_new"
     qk_layernorm: bool = False
+    partial_rotary_factor: float = 0.5
+
+
+class PersimmonConfig(LlamaConfig, kw_only=True):
+    """As many key-value heads as heads; half of each is rotated unless told otherwise."""
+
+    hidden_act: str = "relu2"
+    qk_layernorm: bool = True
     partial_rotary_factor: float = 0.5
 
 
@@ -117,7 +125,22 @@ def phi(c: PhiConfig, name: str) -> Model:
     return stacked(c, name, layer, ends, rotary_dim=turned_size(c, c.partial_rotary_factor))
 
 
+def persimmon(c: PersimmonConfig, name: str) -> Model:
+    """Persimmon, and the language model of Fuyu: a fused QKV projection, biases, a plain MLP."""
+    refuse(c.num_key_value_heads is not None, "key 'num_key_value_heads': not one of Persimmon's")
+    mixer = turned(c, c.partial_rotary_factor, fused=True, qkv_bias=True, out_bias=True)
+    if c.qk_layernorm:
+        mixer = replace(mixer, qk_norm="head", qk_norm_kind="layer")
+
+    def layer(_: Expr | None) -> DecoderLayer:
+        return _layer(mixer, mlp(c, gated=False, bias=True))
+
+    ends = Decoder(norm=LAYER, tied=c.tie_word_embeddings)
+    return stacked(c, name, layer, ends, rotary_dim=turned_size(c, c.partial_rotary_factor))
+
+
 FAMILIES = {
+    "persimmon": Family(PersimmonConfig, persimmon, "persimmon-8b"),
     "starcoder2": Family(
         Starcoder2Config,
         starcoder2,

@@ -62,6 +62,30 @@ def run_as(model: Model, config: Mapping[str, Any]) -> Model:
     )
 
 
+def with_outer_head(model: Model, whole: Mapping[str, Any]) -> Model:
+    """Ovis 2, not tied: the rows of its LM head are the outer config's, which has its own default.
+
+    Raises:
+        SpecError: outer and inner hidden size differ, with which the class cannot run.
+    """
+    if whole.get("model_type") != "ovis2" or _tied(model):
+        return model
+    rows, width = whole.get("vocab_size", 151643), whole.get("hidden_size", 1536)
+    inner = model.values[sym.hidden]
+    if width != inner or isinstance(rows, bool) or not isinstance(rows, int) or rows < 1:
+        raise SpecError(
+            f"keys 'hidden_size' and 'vocab_size' beside 'text_config': {width!r} and {rows!r} are"
+            f" not sizes of a head of {inner} columns"
+        )
+    sections = tuple(
+        replace(each, block=replace(each.block, vocab=Integer(rows)))
+        if isinstance(each.block, Head)
+        else each
+        for each in model.sections
+    )
+    return replace(model, sections=sections)
+
+
 def _named(config: Mapping[str, Any]) -> str | None:
     """The first class that a config names."""
     names = config.get("architectures")
