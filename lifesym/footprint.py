@@ -4,6 +4,7 @@ from functools import cached_property
 
 from sympy import Add, Expr
 
+from lifesym.checks import checked
 from lifesym.formats import Matrix
 from lifesym.levels import Level
 from lifesym.nodes import Maximum, Minimum
@@ -31,13 +32,15 @@ class Footprint(Passes):
         """Peak bytes by role: every kind of weights, the KV cache, activations in flight.
 
         Activations are the inputs and outputs of the operator that has most of them in the
-        prefill, or in its chunk that meets most tokens, and the residual stream kept beside them.
+        prefill, or in its chunk that meets most tokens, or in a tower's pass, and the residual
+        stream kept beside them.
         """
         parts = [Part(name=role, value=value) for role, value in self._weights.items()]
         parts.append(Part(name="KV cache", value=self.cache_bytes))
         new = self.prompt if self.chunk is None else Minimum(self.chunk, self.prompt)
         trace = self.trace(new, self.past + self.prompt - new)
-        costs = [entry.operator.cost(self.precision) for entry in trace]
+        passes = (trace, *self.tower_traces)
+        costs = [entry.operator.cost(self.precision) for each in passes for entry in each]
         live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
         stream = self.precision.activation_bytes(self.local_batch * new * self.stream_width)
         held = self.here("activations") * (Maximum(*live) + stream)
@@ -49,6 +52,7 @@ class Footprint(Passes):
     def _weights(self) -> dict[str, Expr]:
         return self.held(self.one_token)
 
+    @checked
     def held(self, trace: Trace) -> dict[str, Expr]:
         """Bytes of a trace's weights by role that the device's own memory holds."""
         roles: dict[str, list[Expr]] = {}
@@ -56,10 +60,12 @@ class Footprint(Passes):
             roles.setdefault(matrix.role, []).append(self.held_bytes(matrix))
         return {role: Add(*held) for role, held in roles.items()}
 
+    @checked
     def held_bytes(self, matrix: Matrix) -> Expr:
         """Bytes of matrices that the device's own memory holds."""
         return self.here(_served_as(matrix)) * self.precision.weight_bytes(matrix)
 
+    @checked
     def level_bytes(self, level: Level) -> Expr:
         """Bytes of weights and cache that another memory holds at the end."""
         held = level.share("kv") * self._whole_cache
@@ -80,6 +86,7 @@ class Footprint(Passes):
     def _whole_cache(self) -> Expr:
         return self.cached(self.past + self.prompt + self.generate)
 
+    @checked
     def cached(self, tokens: Expr) -> Expr:
         """Bytes of keys, values and states of every sequence at so many tokens, in any memory.
 

@@ -2,14 +2,17 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import get_args
+from pathlib import Path
 
-from sympy import S
+from sympy import Add, S
 
 from lifesym import symbols as sym
-from lifesym.errors import SpecError, SymbolError, one_of
+from lifesym.checks import checked
+from lifesym.devices import as_hardware
+from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, Precision, Stored, load_format
 from lifesym.hardware import Hardware
+from lifesym.huggingface import as_model
 from lifesym.inference import Forecast
 from lifesym.levels import Level
 from lifesym.levels import check as check_levels
@@ -20,6 +23,7 @@ from lifesym.operators.collective import Algorithm
 from lifesym.operators.experts import RoutingKind
 from lifesym.roofline import Overlap
 from lifesym.symbols import Size, exact, size
+from lifesym.tower import see, told
 from lifesym.trace import MLA, Causal
 from lifesym.transforms import (
     Bottleneck,
@@ -33,9 +37,10 @@ from lifesym.transforms import (
 from lifesym.transforms.fusion import Rule
 
 
+@checked
 def forecast(
-    model: Model,
-    hardware: Hardware,
+    model: Model | str | Path,
+    hardware: Hardware | str | Path,
     prompt: Size = sym.prompt,
     generate: Size = sym.generated,
     batch: Size = 1,
@@ -62,12 +67,15 @@ def forecast(
     sequence_parallel: bool = False,
     adapter: Bottleneck | Size | None = None,
     levels: Iterable[Level] = (),
+    images: Size = 0,
+    image_size: int | tuple[int, int] | None = None,
+    audio: Size = 0,
 ) -> Forecast:
     """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
 
     Args:
-        model: the model.
-        hardware: the device.
+        model: the model, or its name or path (see `lifesym.load_model`).
+        hardware: the device, or its name or path (see `lifesym.load_hardware`).
         prompt: prompt tokens of each sequence; for an encoder-decoder whose source has no fixed
             length they are the source, and its decoder starts with one token.
         generate: tokens generated a sequence; the first one comes from the prefill. None of an
@@ -98,20 +106,20 @@ def forecast(
         sequence_parallel: the devices of tensor parallelism also split norms and residuals.
         adapter: bottleneck adapters, or their size after both blocks of every layer.
         levels: other memories and what they serve (see `lifesym.levels`).
+        images: images in each prompt: the vision tower sees them in the prefill, and their tokens
+            are added to ``prompt``, which is the text's alone.
+        image_size: rows and columns of an image's pixels, or the side of a square one; the size
+            that the tower was made for, where it has one.
+        audio: pieces of audio in each prompt, as long as the audio tower takes at once (30 s of
+            Whisper's encoder); their tokens are added to ``prompt`` in the same way.
 
     Raises:
-        SpecError: an unknown format, or one the device has no peak for.
+        SpecError: an unknown name, format, or one the device has no peak for.
         SymbolError: a size that is not a valid integer, an unknown option, one that the model has
             nothing for, more tokens than the model has positions for, or a memory too small for
             what it serves.
     """
-    for name, word, known in (
-        ("overlap", overlap, Overlap),
-        ("mla", mla, MLA),
-        ("causal", causal, Causal),
-        ("all_reduce", all_reduce, Algorithm),
-    ):
-        one_of(word, get_args(known), name)
+    model, hardware = as_model(model), as_hardware(hardware)
     if not model.generates:
         if generate not in (0, sym.generated):
             raise SpecError(f"{model.silent} (generate=0)")
@@ -127,6 +135,13 @@ def forecast(
         if sym.source not in model.values:
             source = model.with_source(prompt)
             model, prompt = source, 1 if model.generates else prompt
+    seen = (
+        *see(model.name, model.towers, "vision", images, image_size),
+        *see(model.name, model.towers, "audio", audio),
+    )
+    if seen:
+        prompt = size(prompt, "prompt") + Add(*(part.pieces * part.grid.tokens for part in seen))
+        model = replace(model, notes=(*model.notes, *map(told, seen)))
     if sequence_parallel and all_reduce != "ring":
         raise SymbolError("sequence parallelism has ring collectives: leave out all_reduce")
     placed = tuple(levels)
@@ -143,6 +158,7 @@ def forecast(
     # the last token generated is read by no pass, so it needs no position
     fed_back = Maximum(sizes["generate"] - 1, S.Zero)
     model.check_length(sizes["past"] + sizes["prompt"] + fed_back)
+    fused = Fusion(rules=fusion, tile=tile)
     made = Forecast(
         model=model,
         hardware=hardware,
@@ -164,8 +180,10 @@ def forecast(
             TensorParallel(devices=tensor_parallel, algorithm=all_reduce),
             *((SequenceParallel(devices=tensor_parallel),) if sequence_parallel else ()),
             ExpertParallel(devices=expert_parallel),
-            Fusion(rules=fusion, tile=tile),
+            fused,
         ),
+        seen=seen,
+        tower_rewrites=(fused,),
         levels=placed,
         replicas=size(data_parallel, "data_parallel"),
         devices=size(tensor_parallel, "tensor_parallel") * size(data_parallel, "data_parallel"),
@@ -182,7 +200,8 @@ def _check_roles(made: Forecast) -> None:
     skewed = bool(routing.probabilities) or routing.imbalance != 1
     if not asked and not skewed:
         return
-    known = made.one_token.weight_roles()
+    known = dict.fromkeys(made.one_token.weight_roles())
+    known |= dict.fromkeys(tower.label for tower in made.model.towers)
     for role in sorted(asked - set(known)):
         raise SymbolError(
             f"{made.model.name} has no weights of role {role!r} (it has {', '.join(known)})"

@@ -27,6 +27,7 @@ from lifesym.model import Model
 from lifesym.multimodal import unnest
 from lifesym.quantization import with_stored
 from lifesym.specs import convert, find, finite, read_json
+from lifesym.towers import with_towers
 
 _LISTED = " (`lifesym specs` lists those that are known)"
 
@@ -45,6 +46,11 @@ def load_model(name_or_path: str | Path, *, strict: bool = False) -> Model:
         SpecError: an unknown name, or a config that cannot be used (see `Model.from_hf`).
     """
     return read_config(find("models", name_or_path, ".json", "model"), strict=strict)
+
+
+def as_model(model: Model | str | Path) -> Model:
+    """A model as it is, or that of a name or path (see `load_model`)."""
+    return model if isinstance(model, Model) else load_model(model)
 
 
 def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False) -> Model:
@@ -90,7 +96,7 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
         _refuse_odd_rotations(model)
     except SpecError as error:
         raise SpecError(f"{where}: {_as_written(str(error), written, chosen)}") from None
-    model = replace(model, notes=(*model.notes, *notes, *filled))
+    model = with_towers(replace(model, notes=(*model.notes, *notes, *filled)), whole, where)
     return with_stored(model, whole, where)
 
 

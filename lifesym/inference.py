@@ -9,12 +9,15 @@ contexts ``past + prompt`` to ``past + prompt + G - 2``. So
 - $\mathit{latency} = \mathit{TTFT} + (G - 1)\,\overline{\mathit{TPOT}}$.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
 from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
+from lifesym.checks import checked
 from lifesym.chunks import Chunks, summed
 from lifesym.errors import SpecError
 from lifesym.footprint import Footprint
@@ -30,11 +33,15 @@ class Forecast(Footprint):
 
     @cached_property
     def ttft(self) -> Result:
-        """Time to first token: the prefill of the prompt, with one LM head row a sequence."""
+        """Time to first token: the prefill of the prompt, with one LM head row a sequence.
+
+        The towers' passes over its images come before it.
+        """
         if self.chunk is None:
             terms = self._pass(self.prompt, self.past)
         else:
             terms = self._chunked(Chunks(prompt=self.prompt, chunk=self.chunk))
+        terms = (*self._towers(), *terms)
         return Result(name="TTFT", unit="s", expr=total(terms), terms=terms)
 
     @cached_property
@@ -93,6 +100,7 @@ class Forecast(Footprint):
         expr = Add(*(part.value for part in parts))
         return Result(name="energy", unit="J", expr=expr, parts=parts)
 
+    @checked
     def cost(self, hourly_price: Number = sym.hourly_price) -> Result:
         """Price of a million generated tokens for devices rented by the hour.
 
@@ -105,6 +113,7 @@ class Forecast(Footprint):
         expr = per_second * self.latency.expr / tokens * 10**6
         return Result(name="cost of a million tokens", unit="price", expr=expr)
 
+    @checked
     def bottleneck(self, phase: Literal["prefill", "decode"]) -> Bound:
         """What most of a phase's time is bound by, when everything is a number.
 
@@ -158,6 +167,13 @@ class Forecast(Footprint):
 
     def _pass(self, new: Expr, past: Expr) -> tuple[Term, ...]:
         return self.timed(self.trace(new, past))
+
+    def _towers(self) -> Iterator[Term]:
+        """The terms of the towers' passes; of one that is bound as a whole, under its name."""
+        for part, trace in zip(self.seen, self.tower_traces, strict=True):
+            for term in self.timed(trace):
+                whole = term.section == "pass"
+                yield replace(term, section=f"{part.tower.label} pass") if whole else term
 
     def _chunked(self, chunks: Chunks) -> tuple[Term, ...]:
         """The chunks before the last summed in closed form, and the last with its logits."""

@@ -10,13 +10,15 @@ from sympy import Add, Basic, Expr, S, Symbol, sympify
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, Emitted
+from lifesym.checks import checked, checked_fields
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Matrix, Precision, Stored, load_format
-from lifesym.operators import HeadLinear, Linear, Routing
+from lifesym.operators import Conv1d, Embedding, HeadLinear, Linear, Routing
 from lifesym.operators.base import by_role
 from lifesym.operators.experts import RoutingKind
 from lifesym.symbols import Size, resolve, size
+from lifesym.tower import Grid, Tower
 from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
 
 
@@ -39,6 +41,7 @@ class Section:
     last: bool = False
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A stack of sections whose sizes are symbols, with the values they have in one config.
@@ -54,8 +57,9 @@ class Model:
         kind: what it is run as; an encoder computes whole sequences and keeps no cache.
         stored: the formats of its files, where they say so.
         task: the class that its files name, where that has no LM head; it is run as one pass.
-        notes: what was taken for granted about it, a line each.
         context_limit: rows of a learned position table: no longer sequence can be computed.
+        towers: what makes tokens of images or audio: in memory always, run where there are any.
+        notes: what an answer about the model must say, a line each.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Model:
     kind: Literal["decoder", "encoder", "bare encoder", "encoder-decoder"] = "decoder"
     stored: Stored | None = None
     task: str = ""
+    towers: tuple[Tower, ...] = ()
     notes: tuple[str, ...] = ()
 
     @classmethod
@@ -81,6 +86,7 @@ class Model:
         return read_config(config, strict=strict)
 
     @classmethod
+    @checked
     def symbolic(cls, family: str) -> "Model":
         """The model of a family, or of its kin, with every dimension a symbol.
 
@@ -95,6 +101,7 @@ class Model:
         model = example(family)
         return replace(model, name=family, values={}, context_limit=None)
 
+    @checked
     def lift(self, *names: str | Symbol) -> Self:
         """Turn the named dimensions back into symbols; those that are symbols already stay so.
 
@@ -111,6 +118,7 @@ class Model:
         kept = {s: v for s, v in self.values.items() if s not in symbols}
         return replace(self, values=kept)
 
+    @checked
     def limited(self, positions: Size) -> Self:
         """The same model with a hard limit of positions."""
         return replace(self, context_limit=positions)
@@ -126,6 +134,7 @@ class Model:
         what = f"a {self.task}, which has no LM head" if self.task else "an encoder"
         return f"{self.name} is {what}: it generates no tokens"
 
+    @checked
     def with_source(self, tokens: Size) -> Self:
         """The same model with so many encoder positions.
 
@@ -136,6 +145,7 @@ class Model:
             raise SymbolError(f"{self.name} has no encoder whose length can be chosen")
         return replace(self, values={**self.values, sym.source: size(tokens, "source")})
 
+    @checked
     def encoder(self, *, bare: bool = False) -> Self:
         """The same model as an encoder; ``bare`` without its masked-LM head."""
         return replace(self, kind="bare encoder" if bare else "encoder")
@@ -146,6 +156,7 @@ class Model:
         values = {symbol: sympify(value) for symbol, value in self.values.items()}
         return tuple(_bind(section, values) for section in self.sections)
 
+    @checked
     def forward(
         self,
         batch: Size = 1,
@@ -211,6 +222,7 @@ class Model:
             return step
         return replace(step, new=sympify(self.values.get(sym.source, sym.source)), past=S.Zero)
 
+    @checked
     def check_length(self, length: Expr) -> None:
         """Refuse sequences of more tokens than the model has positions for, where both are known.
 
@@ -228,16 +240,40 @@ class Model:
         """Learned values by role (see `Trace.weight_roles`), the LM head's included."""
         return by_role(self.matrices("none" if self.kind == "bare encoder" else "all"))
 
+    @checked
     def matrices(self, logits: Logits = "all") -> tuple[Matrix, ...]:
-        """Learned values by shape and role of what a pass with such logits runs."""
+        """Learned values by shape and role of what a pass with such logits runs, and of towers."""
         step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)
-        return self._trace(step).matrices()
+        parts = (self._trace(step), *(self.tower_trace(tower) for tower in self.towers))
+        return tuple(matrix for part in parts for matrix in part.matrices())
+
+    def tower_trace(self, tower: Tower, images: Size = 1, grid: Grid | None = None) -> Trace:
+        """The operators of a tower's pass over so many images.
+
+        The sizes that an image decides are symbols without one (see `lifesym.tower.Grid`).
+        """
+        seen = size(images, "images")
+        values = {**self.values, **(grid.values if grid else {})}
+        bound = {symbol: sympify(value) for symbol, value in values.items()}
+        entries = []
+        for stage in (_bind(stage, bound) for stage in tower.stages):
+            step = ForwardPass(
+                batch=seen * stage.sequences, new=sympify(stage.positions), past=S.Zero
+            )
+            count = sympify(stage.count)
+            place = {"section": f"{tower.label} {stage.label}", "count": count, "copies": count}
+            entries += [
+                Entry(name=name, operator=operator, **place)
+                for name, operator in _named(stage.block.operators(step), f"{tower.label}_")
+            ]
+        return Trace(tuple(entries))
 
     @property
     def parameters(self) -> Expr:
         """Learned values of the model, tied and shared ones counted once."""
         return Add(*self.weight_roles.values())
 
+    @checked
     def weight_bytes(self, weights: str | Format | None = None) -> Expr:
         """Bytes of all the weights, tied and shared ones counted once.
 
@@ -248,6 +284,7 @@ class Model:
         logits: Logits = "none" if self.kind == "bare encoder" else "all"
         return Add(*(precision.weight_bytes(matrix) for matrix in self.matrices(logits)))
 
+    @checked
     def kv_bytes(
         self, tokens: Size, kv: str | Format = "bf16", batch: Size = 1, mla: MLA = "absorbed"
     ) -> Expr:
@@ -258,17 +295,23 @@ class Model:
         state = Add(*(part.count * part.block.fixed_bytes(stored) for part in self.bound))
         return bytes_of(batch * elements, stored.bits_per_value) + batch * state
 
+    @checked
     def kv_bytes_per_token(self, kv: str | Format = "bf16", mla: MLA = "absorbed") -> Expr:
         """Bytes that one more token of a sequence adds to the cache, below every window."""
         elements = Add(*(part.count * part.block.per_token(mla) for part in self.bound))
         return bytes_of(elements, load_format(kv).bits_per_value)
 
 
-def _named(emitted: Emitted) -> Emitted:
-    """Weights have the role of their operator's name, unless they have one of their own."""
+def _named(emitted: Emitted, tower: str = "") -> Emitted:
+    """Weights have the role of their operator's name, unless they have one of their own.
+
+    A tower's have its name before it.
+    """
     for name, operator in emitted:
         if isinstance(operator, Linear | HeadLinear) and operator.role == "linear":
-            yield name, replace(operator, role=name)
+            yield name, replace(operator, role=f"{tower}{name}")
+        elif tower and isinstance(operator, Conv1d | Embedding):
+            yield name, replace(operator, role=f"{tower}{operator.role}")
         else:
             yield name, operator
 

@@ -109,4 +109,7 @@ def _tied(
     if key in data:
         return {key: data[key]}, ()
     tied = outer in _TIED
-    return {key: tied}, (f"{key} {str(tied).lower()} (default of the class of {outer})",)
+    usual = outer.startswith("gemma")  # whose text class ties as well
+    told = tied != inner.get(key, usual)
+    note = f"{key} {str(tied).lower()} (default of the class of {outer})"
+    return {key: tied}, (note,) if told else ()

@@ -15,6 +15,7 @@ from typing import Any, Literal, TypeAlias
 
 from sympy import Dummy, Expr, Integer, Rational, Symbol
 
+from lifesym.checks import shown
 from lifesym.errors import SymbolError, nearest
 from lifesym.powers import replaced
 
@@ -98,6 +99,8 @@ def resolve(name: str | Symbol) -> Symbol:
             f"symbol {name.name!r} is not lifesym's: take it from lifesym.symbols"
             f"{nearest(name.name, BY_NAME)}"
         )
+    if not isinstance(name, str):
+        raise SymbolError(f"a symbol is one of lifesym.symbols or its name, not {shown(name)}")
     if name not in BY_NAME:
         raise SymbolError(f"unknown symbol {name!r}{nearest(name, BY_NAME)}")
     return BY_NAME[name]
@@ -124,10 +127,22 @@ def exact(value: Number, what: str = "value") -> Expr:
         return Rational(str(value))
     number = value if isinstance(value, Fraction) else _whole(value)
     if number is None:
-        raise SymbolError(f"{what} must be a number or a SymPy expression, not {value!r}")
+        raise SymbolError(f"{what} must be a number or a SymPy expression, not {shown(value)}")
     if max(abs(number.numerator), number.denominator) >= 10**_DIGITS:
         raise SymbolError(f"{what} has more than {_DIGITS} digits")
     return Rational(number.numerator, number.denominator)
+
+
+def constant(value: Number, what: str) -> Expr:
+    """The same of a value that must be a number: no symbol is left in it.
+
+    Raises:
+        SymbolError: as `exact`, or a symbol.
+    """
+    number = exact(value, what)
+    if not number.is_number:
+        raise SymbolError(f"{what} must be a number, not {number}")
+    return number
 
 
 def _check_digits(written: DecimalTuple, what: str) -> None:
@@ -158,7 +173,7 @@ def size(value: Size, what: str, minimum: int = 1) -> Expr:
     """
     number = value if isinstance(value, Expr) else _whole(value)
     if number is None:
-        raise SymbolError(f"{what} must be an integer or a SymPy expression, not {value!r}")
+        raise SymbolError(f"{what} must be an integer or a SymPy expression, not {shown(value)}")
     expr = number if isinstance(number, Expr) else Integer(number)
     if expr.is_number and not (expr.is_Integer and expr >= minimum):
         raise SymbolError(f"{what} must be an integer of at least {minimum}, not {value}")

@@ -16,6 +16,7 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from lifesym.checks import shown
 from lifesym.errors import SpecError, nearest
 
 MAX_BYTES = 4_000_000
@@ -47,7 +48,7 @@ def find(kind: str, name: str | Path, suffix: str, what: str, others: Iterable[s
         SpecError: neither a name in the database nor an existing file.
     """
     if not isinstance(name, str | Path) or not str(name).strip():
-        raise SpecError(f"a {what} is a name or the path of a file, not {name!r}")
+        raise SpecError(f"a {what} is a name or the path of a file, not {shown(name)}")
     path = Path(name)
     if str(name) in names(kind):
         return root() / kind / f"{name}{suffix}"

@@ -12,6 +12,7 @@ from lifesym.notation import (
     Number,
     Size,
     bind,
+    constant,
     exact,
     index,
     inside,
@@ -28,6 +29,7 @@ __all__ = [
     "Number",
     "Size",
     "bind",
+    "constant",
     "exact",
     "index",
     "inside",
@@ -194,6 +196,10 @@ width_multiplier = row(
     kind="ratio",
     minimum=0,
 )
+images = row("images", r"n_{\mathrm{img}}", "images", "images in each prompt", minimum=0)
+crops = row("crops", r"n_{\mathrm{crop}}", "crops", "pieces of an image that a tower sees")
+patch_rows = row("patch_rows", r"H_{\mathrm{p}}", "patches", "rows of patches in a crop")
+patch_columns = row("patch_columns", r"W_{\mathrm{p}}", "patches", "columns of patches in a crop")
 
 # number formats
 weight_bits = row("weight_bits", r"b_{\mathrm{w}}", "bits", "bits of a weight", kind="bits")

@@ -311,7 +311,7 @@ def test_decodes_in_the_chunks_of_a_prefill_equal_the_loop(model: str) -> None:
             prefill = Group(batch=2, new=new, past=7 + at, logits="last" if last else "none")
             loop += mixed_step(f, [prefill, Group(batch=decodes, past=context + i)]).expr
         assert both.ttft.expr.doit() == loop.doit()
-        assert both.step.expr.doit() == loop / len(starts)
+        assert both.step.expr.doit() == loop.doit() / len(starts)
 
 
 def test_no_decodes_are_the_plain_prefill(symbolic: Forecast) -> None:

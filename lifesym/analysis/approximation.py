@@ -9,6 +9,7 @@ from lifesym.analysis.bounds import Box, NotPositiveError, ShareBound, largest_s
 from lifesym.analysis.per_step import counted_from_zero, per_step
 from lifesym.analysis.questions import Quantity, Values, plain, point_of, symbol_of, title
 from lifesym.analysis.regime import Range, span
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum
 
@@ -39,6 +40,7 @@ class Approximation:
     shares: dict[Expr, float]
 
 
+@checked
 def approximate(
     quantity: Quantity,
     box: Mapping[str | Symbol, Range],

@@ -20,9 +20,10 @@ from lifesym.analysis.regime import Range, span
 from lifesym.analysis.roots import between as gap
 from lifesym.analysis.signs import sign_at
 from lifesym.analysis.whole import scan
+from lifesym.checks import checked
 from lifesym.errors import InfeasibleError, SymbolError
 from lifesym.powers import written
-from lifesym.symbols import TABLE, Number, exact
+from lifesym.symbols import TABLE, Number, constant
 
 Want = Literal["least", "most"]
 _FAR = Integer(2**20)  # where a search begins and no formula says where it ends
@@ -65,6 +66,7 @@ class Design:
     feasible: tuple[Interval, ...]
 
 
+@checked
 def design(
     quantity: Quantity,
     over: str | Symbol,
@@ -102,7 +104,7 @@ def design(
     if (at_most is None) == (at_least is None):
         raise SymbolError("give one target: at_most or at_least")
     sign = 1 if at_most is not None else -1
-    target = written(exact(at_most if at_most is not None else at_least, "the target"))
+    target = written(constant(at_most if at_most is not None else at_least, "the target"))
     values = point_of(quantity, at or {}, free=[symbol])
     expr = plain(quantity).xreplace(values)
     low, high = _range(symbol, between, expr)

@@ -14,6 +14,7 @@ from lifesym.analysis.roots import Root, distinct, roots
 from lifesym.analysis.roots import between as gap
 from lifesym.analysis.signs import is_zero, sign_at
 from lifesym.analysis.whole import scan
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, resolve
 
@@ -44,6 +45,7 @@ class Meeting:
         return bool(self.low == self.high)
 
 
+@checked
 def meeting_points(first: Expr, second: Expr, over: str | Symbol) -> tuple[Expr, ...]:
     r"""The values of a symbol at which two expressions are equal, as formulas.
 
@@ -79,6 +81,7 @@ def meeting_points(first: Expr, second: Expr, over: str | Symbol) -> tuple[Expr,
     raise SymbolError(f"the difference is of degree {len(coefficients) - 1} in {symbol.name}")
 
 
+@checked
 def ridge_points(quantity: Derived, over: str | Symbol) -> dict[str, Expr]:
     """For each operator, where its compute time equals its memory time, as a formula.
 
@@ -105,6 +108,7 @@ def ridge_points(quantity: Derived, over: str | Symbol) -> dict[str, Expr]:
     return found
 
 
+@checked
 def crossover(
     first: Quantity,
     second: Quantity,

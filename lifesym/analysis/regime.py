@@ -13,15 +13,24 @@ from sympy import Expr, Symbol
 
 from lifesym.analysis.branches import branch_at
 from lifesym.analysis.line import flats, pieces
-from lifesym.analysis.questions import Derived, Values, formula, plain, point_of, symbol_of
+from lifesym.analysis.questions import (
+    Derived,
+    Values,
+    formula,
+    plain,
+    point_of,
+    symbol_of,
+    terms_of,
+)
 from lifesym.analysis.regions import Branch
 from lifesym.analysis.roots import between as middle
 from lifesym.analysis.roots import distinct, roots
 from lifesym.analysis.signs import number_at
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.powers import written
 from lifesym.roofline import Term
-from lifesym.symbols import TABLE, Number, exact
+from lifesym.symbols import TABLE, Number, constant
 
 RESOURCES = ("compute", "memory", "dispatch", "network")
 Range = tuple[Number, Number]
@@ -65,14 +74,9 @@ def operators(quantity: Derived) -> Iterator[tuple[str, Term]]:
     """The terms with a name each: the operator's, with its section where several share it.
 
     Raises:
-        SymbolError: no terms: a bare expression, or a result that is not a time.
+        SymbolError: as `terms_of`.
     """
-    terms = getattr(quantity, "terms", ())
-    if not terms:
-        name = getattr(quantity, "name", "a formula")
-        raise SymbolError(
-            f"{name} has no table of operators: ask about TTFT, TPOT or the mean TPOT"
-        )
+    terms = terms_of(quantity)
     names = [term.name for term in terms]
     used: dict[str, int] = {}
     for term in terms:
@@ -81,6 +85,7 @@ def operators(quantity: Derived) -> Iterator[tuple[str, Term]]:
         yield (name if used[name] == 1 else f"{name}#{used[name]}"), term
 
 
+@checked
 def regime_at(quantity: Derived, at: Values) -> Regime:
     """The regime of a point.
 
@@ -91,6 +96,7 @@ def regime_at(quantity: Derived, at: Values) -> Regime:
     return _regime(formula(quantity), dict(_times(quantity, {})), values)
 
 
+@checked
 def regimes(
     quantity: Derived, over: str | Symbol, between: Range, at: Values | None = None
 ) -> tuple[Stretch, ...]:
@@ -147,10 +153,10 @@ def span(symbol: Symbol, between: Range) -> tuple[Expr, Expr]:
     """The ends of a line as exact numbers within the symbol's range.
 
     Raises:
-        SymbolError: an end out of the symbol's range, or nothing between them.
+        SymbolError: an end that is no number or out of the symbol's range, or nothing between them.
     """
     word, row = TABLE[symbol].word, TABLE[symbol]
-    low, high = (exact(end, word) for end in between)
+    low, high = (constant(end, word) for end in between)
     if not low < high:
         raise SymbolError(f"nothing lies between {word} = {low} and {word} = {high}")
     least = row.minimum if row.minimum is not None else 0

@@ -25,6 +25,7 @@ from lifesym.analysis.questions import (
     title,
 )
 from lifesym.analysis.regions import Branch
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, ordered
 
@@ -106,6 +107,7 @@ class Elasticities(Mapping[Symbol, Expr]):
         return local_elasticities(self.expr, values, of=self)
 
 
+@checked
 def gradient(quantity: Quantity, of: Symbols | None = None) -> dict[Symbol, Expr]:
     """Partial derivatives on the active branch, in the quantity's unit over the symbol's.
 
@@ -119,6 +121,7 @@ def gradient(quantity: Quantity, of: Symbols | None = None) -> dict[Symbol, Expr
     return {symbol: held.diff(symbol).xreplace(still) for symbol in _chosen(quantity, of)}
 
 
+@checked
 def elasticities(quantity: Quantity, of: Symbols | None = None) -> Elasticities:
     r"""$\varepsilon_x = (x / T)\,\partial T / \partial x$ for every symbol, as formulas.
 
@@ -139,6 +142,7 @@ def elasticities(quantity: Quantity, of: Symbols | None = None) -> Elasticities:
     return Elasticities(name=title(quantity), expr=expr, values_=values)
 
 
+@checked
 def local_elasticities(
     quantity: Quantity, at: Values, of: Symbols | None = None
 ) -> tuple[Elasticity, ...]:
@@ -171,6 +175,7 @@ def local_elasticities(
     return tuple(sorted(rows, key=lambda row: -row.largest))
 
 
+@checked
 def second_order(
     quantity: Quantity, at: Values, of: Symbols | None = None
 ) -> dict[tuple[Symbol, Symbol], Expr]:

@@ -12,6 +12,7 @@ from math import prod
 
 from sympy import Add, Dummy, Expr, Mul, Pow, Rational, S, Symbol
 
+from lifesym.errors import SymbolError
 from lifesym.powers import written
 
 Point = Mapping[Symbol, Expr]
@@ -97,6 +98,9 @@ def _sign(number: Expr) -> int:
     """Of a number; irrational ones are evaluated to 30 digits first."""
     number = written(number)
     if not number.is_Rational:
+        if number.free_symbols:
+            left = ", ".join(sorted(map(str, number.free_symbols)))
+            raise SymbolError(f"the formula also depends on {left}: give numbers")
         rough = number.evalf(30)
         number = S.Zero if abs(rough) < _NOTHING and is_zero(number) else rough
     return int(bool(number.is_positive)) - int(bool(number.is_negative))

@@ -23,12 +23,20 @@ from lifesym.blocks.recurrent import DeltaNet, Mamba
 from lifesym.blocks.rwkv import ChannelMix, TimeMix
 from lifesym.blocks.short_conv import ShortConv
 from lifesym.blocks.task import TaskHead
+from lifesym.blocks.vision import (
+    AttentionPool,
+    PatchEmbed,
+    PatchPool,
+    Projector,
+    WindowAttention,
+)
 from lifesym.blocks.zamba import Link, SharedTransformer
 
 __all__ = [
     "MLP",
     "AltUpLayer",
     "Attention",
+    "AttentionPool",
     "AudioEmbed",
     "Block",
     "ChannelMix",
@@ -57,9 +65,13 @@ __all__ = [
     "OpenStreams",
     "ParallelHead",
     "ParallelMixers",
+    "PatchEmbed",
+    "PatchPool",
+    "Projector",
     "RelativePositions",
     "SharedTransformer",
     "ShortConv",
     "TaskHead",
     "TimeMix",
+    "WindowAttention",
 ]

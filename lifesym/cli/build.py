@@ -84,6 +84,8 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "routing": str,
     "imbalance": _fraction,
     "causal": str,
+    "images": _whole,
+    "image-size": str,
 }
 """What a compared set may change, spelt as on the command line, and how its text is read."""
 
@@ -125,6 +127,7 @@ def build(
     _check(plain)
     options: dict[str, Any] = {
         "cache": _cache(plain),
+        "image_size": _image_size(plain),
         "levels": _levels(plain),
         "lora": _lora(plain),
         "roles": roles(plain.pop("format", None) or []),
@@ -183,6 +186,20 @@ def _lora(options: dict[str, Any]) -> Any:
     if rank is None:
         return None
     return Lora(rank=rank, **{name: value for name, value in more.items() if value is not None})
+
+
+def _image_size(options: dict[str, Any]) -> tuple[int, int] | None:
+    """Rows and columns of pixels, from ``HxW`` or one number for both."""
+    from lifesym.errors import SpecError  # noqa: PLC0415
+
+    text = options.pop("image_size", None)
+    if text is None:
+        return None
+    rows, by, columns = text.lower().partition("x")
+    try:
+        return _positive(rows), _positive(columns if by else rows)
+    except ValueError:
+        raise SpecError(f"--image-size: {text!r} is not HxW or one number of pixels") from None
 
 
 def _cache(options: dict[str, Any]) -> Any:

@@ -20,7 +20,7 @@ from lifesym.cli.options import (
     choice,
     size_option,
 )
-from lifesym.cli.output import print_json
+from lifesym.cli.output import print_json, say_formats
 from lifesym.errors import SpecError
 
 if TYPE_CHECKING:
@@ -121,6 +121,8 @@ def derive(
         causal=causal,
         routing=routing,
     )
+    if not symbolic:
+        say_formats(derived.precision, derived.model, hardware)
     _print(_result(derived, metric), metric, format, width)
 
 

@@ -47,6 +47,8 @@ from lifesym.cli.options import (
     ExpertParallel,
     FusionOption,
     HardwareName,
+    Images,
+    ImageSize,
     Json,
     Kv,
     KvBudget,
@@ -75,11 +77,11 @@ from lifesym.cli.options import (
     Weights,
     size_option,
 )
-from lifesym.cli.output import note, print_json
+from lifesym.cli.output import print_json
 from lifesym.cli.routing import Imbalance, Probabilities
 from lifesym.cli.serving import served
 from lifesym.cli.setting import Setting
-from lifesym.cli.summary import print_summary, summary
+from lifesym.cli.summary import print_summary, summary, warn_if_too_large
 
 Typical = Annotated[
     bool,
@@ -115,6 +117,8 @@ def forecast(
     ] = None,
     batch: Batch = 1,
     past: Past = 0,
+    images: Images = 0,
+    image_size: ImageSize = None,
     weights: Weights = None,
     activations: Activations = None,
     kv: Kv = None,
@@ -184,7 +188,9 @@ def forecast(
 ) -> None:
     """Forecast TTFT, TPOT, TPS, latency, memory and energy on a device.
 
-    Without efficiencies the device runs at its peaks: a bound on its speed.
+    Without efficiencies the device runs at its peaks. With --causal exact, --fusion layer and the
+    type that its kernels multiply in that is a bound on its speed; by default it is the time of
+    unfused kernels over the whole square of scores, which others can beat.
     """
     setting = Setting(dict(locals()))
     setting.check()
@@ -195,12 +201,8 @@ def forecast(
     result = setting.forecast()
     data = summary(result) | served(setting, result)
     held = data.get("pipeline", data.get("speculative", data))["memory_bytes"]
-    if hardware.capacity is not None and held > hardware.capacity:
-        note(
-            f"warning: {held / 1e9:.1f} GB do not fit in the "
-            f"{float(hardware.capacity) / 1e9:g} GB of {hardware.name}"
-        )
+    warn_if_too_large(held, hardware)
     if json:
         print_json(data)
     else:
-        print_summary(data, hardware)
+        print_summary(data, result)

@@ -91,6 +91,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 Batch = Annotated[int, size_option("--batch", "Sequences computed together.")]
 Past = Annotated[int, size_option("--past", "Tokens already in the cache.", least=0)]
+Images = Annotated[
+    int, size_option("--images", "Images in each prompt, whose tokens are added to it.", least=0)
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size",
+        metavar="HxW",
+        help="Rows and columns of an image's pixels, or the side of a square one.",
+        rich_help_panel=WORKLOAD,
+    ),
+]
 MlaOption = Annotated[MLA, choice("--mla", "Latent attention.", MODELLING, MLA)]
 CausalOption = Annotated[
     Causal, choice("--causal", "Count all scores, or what the mask leaves.", MODELLING)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lifesym.cli.options import DEVICE, WORKLOAD, choice, size_option
-from lifesym.cli.output import note
+from lifesym.cli.output import note, say_formats
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
@@ -215,6 +215,7 @@ def asked(
     sizes |= {sym.resolve(word): value for word, value in values.items() if value is not None}
     point = {symbol: sym.exact(value) for symbol, value in {**loaded.values, **sizes}.items()}
     point |= device_point(device, precision.compute or precision.activations)
+    say_formats(precision, loaded, device)
     return Asked(
         forecast=forecast,
         quantity=quantity,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lifesym.cli.options import ModelName
-from lifesym.cli.output import note
+from lifesym.cli.output import note, say_formats
 
 Values = Annotated[str | None, typer.Option(metavar="A:B:N | A,B,...", help="Values of the axis.")]
 Words = Annotated[str | None, typer.Option(metavar="A,B,...", help="One after another.")]
@@ -81,12 +81,18 @@ def sweep(
             word = name.replace("_", "-")
             axes[_SYMBOLS.get(name, name)] = _values(word, text, 0 if name == "lora" else 1)
 
+    said: set[tuple[str, str]] = set()
+
     def made(model: str, hardware: str, **options: Any) -> Any:
         if chunk is not None:
             options["chunk"] = ls.symbols.chunk
-        return ls.forecast(
+        forecast = ls.forecast(
             ls.load_model(model), ls.load_hardware(hardware), batch=ls.symbols.batch, **options
         )
+        if (model, hardware) not in said:
+            said.add((model, hardware))
+            say_formats(forecast.precision, forecast.model, forecast.hardware)
+        return forecast
 
     for name in axes["model"]:
         loaded = ls.load_model(name)
@@ -130,12 +136,11 @@ def _values(name: str, text: str, least: int = 1) -> list[int]:
 def _client(address: str | None) -> Any:
     if address is None:
         return nullcontext()
-    from distributed import Client  # noqa: PLC0415 (an extra)
-
     from lifesym.errors import SpecError  # noqa: PLC0415
+    from lifesym.extras import needed  # noqa: PLC0415
 
+    connect = needed("distributed").Client
     try:
-        connect: Any = Client
         return connect(address, timeout=10)
     except (OSError, TimeoutError, ValueError) as problem:
         raise SpecError(f"no Dask scheduler at {address}: {problem}") from None

@@ -6,6 +6,7 @@ from hashlib import sha256
 
 from sympy import Symbol
 
+from lifesym.checks import shown
 from lifesym.codegen.program import Program
 from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, ErrorBound
 from lifesym.codegen.reserved import reserved
@@ -30,7 +31,9 @@ def identifier(name: str, what: str) -> str:
         or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name)
         or re.fullmatch(r"t\d+", name)
     ):
-        raise SymbolError(f"{what} {name!r} is not a plain identifier of at most 31 characters")
+        raise SymbolError(
+            f"{what} {shown(name)} is not a plain identifier of at most 31 characters"
+        )
     if reserved(name):
         raise SymbolError(f"{what} {name!r} is a reserved word of a target language")
     return name

@@ -14,6 +14,8 @@ import msgspec
 from lifesym.specs import convert, read_toml, root
 
 Plain = int | bool | str
+_SWITCHED = {"max_window_layers": "use_sliding_window"}
+"""Keys that say nothing without another one."""
 
 
 class _Defaults(msgspec.Struct, forbid_unknown_fields=True, rename={"name": "class"}):
@@ -44,7 +46,11 @@ def left_out(config: Mapping[str, Any], wrapper: str | None) -> tuple[dict[str, 
         if known is None:
             continue
         both = known.flat | (known.nested if wrapper else {})
-        more = {key: value for key, value in both.items() if key not in {*config, *found}}
+        more = {
+            key: value
+            for key, value in both.items()
+            if key not in {*config, *found} and config.get(_SWITCHED.get(key, "model_type"))
+        }
         if more:
             sizes = ", ".join(f"{key} {value}" for key, value in more.items())
             inside = "text_config: " if wrapper else ""

@@ -17,10 +17,12 @@ from itertools import pairwise
 from sympy import Add, Expr, Poly, S, Symbol, real_roots
 
 from lifesym import symbols as sym
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.symbols import Number, Size, exact, size
 
 
+@checked
 def expected_tokens(draft: Size = sym.draft, acceptance: Number = sym.acceptance) -> Expr:
     r"""Tokens that a step gives, of the chance given that all before were accepted.
 
@@ -42,6 +44,7 @@ def expected_tokens(draft: Size = sym.draft, acceptance: Number = sym.acceptance
     return (1 - alpha ** (gamma + 1)) / (1 - alpha)
 
 
+@checked
 def tokens_at_rate(draft: Size = sym.draft, rate: Number = sym.accepted_rate) -> Expr:
     """Tokens that a step gives, of those accepted over those drafted.
 
@@ -54,6 +57,7 @@ def tokens_at_rate(draft: Size = sym.draft, rate: Number = sym.accepted_rate) ->
     return 1 + size(draft, "draft", minimum=0) * _share(rate, "accepted_rate")
 
 
+@checked
 def tokens_at_positions(rates: Sequence[Number]) -> Expr:
     """Tokens that a step gives, of the rates by position: accepted there over steps.
 
@@ -73,6 +77,7 @@ def tokens_at_positions(rates: Sequence[Number]) -> Expr:
     return Add(S.One, *shares)
 
 
+@checked
 def conditional(draft: int, tokens: Number) -> Expr:
     """The chance, given that all before were accepted, at which a step gives so many tokens.
 

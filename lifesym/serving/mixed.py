@@ -18,6 +18,7 @@ from typing import Any, ClassVar
 from sympy import Add, Expr, S, sympify
 
 from lifesym import symbols as sym
+from lifesym.checks import checked, checked_fields
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
 from lifesym.formats import Matrix, Precision
@@ -37,6 +38,7 @@ _ADDED = (("tokens",), ("rows",), ("elements",), ("batch",), ("tokens", "read"))
 """The sizes that grow with a pass, in operators of which nothing else differs between groups."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Sequences of one shape.
@@ -84,8 +86,11 @@ def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
     """The trace of one pass over several groups, under every option of the forecast.
 
     Raises:
-        SymbolError: no group, or an operator with weights of which the groups' cannot be added up.
+        SymbolError: no group, images in the prompts, or an operator with weights of which the
+            groups' cannot be added up.
     """
+    if forecast.seen:
+        raise SymbolError("images: when a tower runs beside passes of several groups is not known")
     groups = list(groups)
     if not groups:
         raise SymbolError("a mixed pass needs at least one group")
@@ -116,6 +121,7 @@ def _trace(forecast: Forecast, group: Group, before: Expr) -> Trace:
     return part.trace(group.new, group.past, group.logits, batch=group.batch)
 
 
+@checked
 def mixed_step(forecast: Forecast, groups: Iterable[Group]) -> Result:
     """The time of one pass over several groups.
 
@@ -126,6 +132,7 @@ def mixed_step(forecast: Forecast, groups: Iterable[Group]) -> Result:
     return Result(name="time of a mixed pass", unit="s", expr=total(terms), terms=terms)
 
 
+@checked
 def step_at_contexts(forecast: Forecast, contexts: Size | Sequence[int]) -> Result:
     """A decode step of sequences of unequal contexts.
 
@@ -159,7 +166,8 @@ def _merged(parts: list[Operator]) -> Operator:
         if all(_alike(first, other, grows) for other in others):
             added = {name: Add(*(getattr(part, name) for part in parts)) for name in grows}
             return replace(first, **added)
-    if isinstance(first, Fused) and len(first.parts) > 1:
+    kernels = [part for part in parts if isinstance(part, Fused) and len(part.parts) > 1]
+    if any(kernel.rereads != 1 for kernel in kernels):
         parts = [_reread_inside(part) for part in parts]
         first, *others = parts
     if isinstance(first, Fused) and all(_same_parts(first, other) for other in others):
@@ -174,8 +182,6 @@ def _merged(parts: list[Operator]) -> Operator:
 
 def _reread_inside(kernel: Any) -> Any:
     """A kernel whose tiles read the cache again, as one in which the parts that read it say so."""
-    if kernel.rereads == 1:
-        return kernel
     again = {"unread": 0, "unwritten": 0, "rereads": kernel.rereads}
     inner = (
         Fused(parts=(part,), **again)

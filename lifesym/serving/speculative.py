@@ -22,6 +22,7 @@ from sympy import Add, Expr, S, sympify
 
 from lifesym import symbols as sym
 from lifesym.blocks import ParallelHead
+from lifesym.checks import checked
 from lifesym.chunks import Chunks
 from lifesym.errors import SymbolError
 from lifesym.families.drafts import ONCE
@@ -138,6 +139,7 @@ class Speculation:
         return Result(name="speedup", unit="1", expr=expr)
 
 
+@checked
 def speculate(
     target: Forecast,
     draft: Forecast | None = None,

@@ -16,12 +16,14 @@ from functools import cached_property
 
 from sympy import Add, Expr, S
 
+from lifesym.checks import checked
 from lifesym.inference import Forecast
 from lifesym.nodes import Maximum, Minimum
 from lifesym.results import Result
 from lifesym.roofline import Term
 from lifesym.serving.pipeline import hop, pieces_of, tied_copy
 from lifesym.symbols import Size, size
+from lifesym.tower import is_tower
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +66,10 @@ class EqualStages:
         """Bytes on the stage that holds most: its layers, their cache, and an end of the model."""
         f = self.forecast
         sections = f.one_token.group_by("section")
-        held = {label: Add(*f.held(trace).values()) for label, trace in sections.items()}
-        embed, head = held.pop("embed", S.Zero), held.pop("head", S.Zero)
+        held = dict.fromkeys(("embed", "head", "layers"), S.Zero)
+        for label, trace in sections.items():
+            held[_place(label)] += Add(*f.held(trace).values())
+        embed, head = held.pop("embed"), held.pop("head")
         layers = (Add(*held.values()) + self.microbatches * f.cache_bytes) / self.stages
         apart = Maximum(embed, head + tied_copy(f))
         expr = layers + self._several * apart + (1 - self._several) * (embed + head)
@@ -84,8 +88,7 @@ class EqualStages:
         """The sum of the stages' times, and the longest of them."""
         seconds = {"embed": S.Zero, "head": S.Zero, "layers": S.Zero}
         for term in terms:
-            where = term.section if term.section in seconds else "layers"
-            seconds[where] += term.time
+            seconds[_place(term.section)] += term.time
         embed, head, layers = seconds.values()
         sent = S.Zero if self.stages is S.One else hop(self.forecast, new)
         ends = self._several * Maximum(embed + sent, head)
@@ -93,6 +96,14 @@ class EqualStages:
         return layers + embed + head + (self.stages - 1) * sent, layers / self.stages + ends
 
 
+def _place(section: str) -> str:
+    """Whether a section is at an end or among the layers; towers are where the embedding is."""
+    if is_tower(section):
+        return "embed"
+    return section if section in ("embed", "head") else "layers"
+
+
+@checked
 def equal_stages(forecast: Forecast, stages: Size, microbatches: Size = 1) -> EqualStages:
     """Cut a model into equal stages, as many as a number or a symbol says.
 
