@@ -19,7 +19,7 @@ from lifesym.cli.options import (
     choice,
     size_option,
 )
-from lifesym.cli.output import print_json, say_formats, table, whole
+from lifesym.cli.output import line, print_json, said_of, table, whole
 from lifesym.cli.routing import Imbalance, Probabilities, chosen_routing
 
 _FIELDS = (
@@ -80,7 +80,6 @@ def count(
             "kv": _chosen(kv),
         },
     )
-    say_formats(precision, loaded)
     if source is not None:
         loaded = loaded.with_source(source)
     elif loaded.kind == "encoder-decoder" and ls.symbols.source not in loaded.values:
@@ -112,6 +111,8 @@ def count(
         ]
         for name, part in costs.items()
     ]
+    for said in said_of(precision, loaded):
+        line(said)
     header = ["operator", "matrix", "elementwise", "weights", "other bytes"]
     table(f"{loaded.name}: one forward pass", header, rows, right=4)
     exact = [[name, f"{value:,}"] for name, value in totals.items()]

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lifesym.cli.options import Activations, Chunk, Kv, ModelName, Weights, size_option
-from lifesym.cli.output import note, say_formats
+from lifesym.cli.output import note, said_of
 
 Metric = Literal["ttft", "tpot", "tps", "latency", "memory", "energy"]
 To = Literal["c", "float", "table", "fixed", "numpy-table", "python", "numpy", "js"]
@@ -80,7 +80,6 @@ def export(
     forecast = ls.forecast(ls.load_model(model), hardware, **given)
     step = metric == "tpot" and "past" in free
     result = METRICS["step" if step else metric](forecast)
-    say_formats(forecast.precision, forecast.model, hardware)
     ranges = {key: _pair(value) for key, value in map(_named, range_ or [])}
     units = dict(map(_named, unit or []))
     if units and to not in _TABLES:
@@ -99,6 +98,8 @@ def export(
     except OSError as problem:
         raise SymbolError(f"{output}: {problem.strerror}") from None
     note(f"wrote {output}")
+    for said in said_of(forecast.precision, forecast.model, hardware):
+        note(said)
 
 
 def _text(

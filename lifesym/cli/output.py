@@ -31,11 +31,9 @@ def note(message: str) -> None:
     sys.stderr.write(f"lifesym: {message}\n")
 
 
-def say_formats(precision: "Precision", *sources: "Model | Hardware") -> None:
-    """Lines on standard error: the formats, who chose them, and what answers must say besides."""
-    note(precision.described)
-    for said in (said for source in sources for said in source.notes):
-        note(said)
+def said_of(precision: "Precision", *sources: "Model | Hardware") -> list[str]:
+    """What an answer must say: the formats, who chose them, and what is not known."""
+    return [precision.described, *(said for source in sources for said in source.notes)]
 
 
 def line(text: str) -> None:

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lifesym.cli.options import ModelName
-from lifesym.cli.output import note, say_formats
+from lifesym.cli.output import note, said_of
 
 Values = Annotated[str | None, typer.Option(metavar="A:B:N | A,B,...", help="Values of the axis.")]
 Words = Annotated[str | None, typer.Option(metavar="A,B,...", help="One after another.")]
@@ -81,7 +81,7 @@ def sweep(
             word = name.replace("_", "-")
             axes[_SYMBOLS.get(name, name)] = _values(word, text, 0 if name == "lora" else 1)
 
-    said: set[tuple[str, str]] = set()
+    said: dict[str, None] = {}
 
     def made(model: str, hardware: str, **options: Any) -> Any:
         if chunk is not None:
@@ -89,9 +89,8 @@ def sweep(
         forecast = ls.forecast(
             ls.load_model(model), ls.load_hardware(hardware), batch=ls.symbols.batch, **options
         )
-        if (model, hardware) not in said:
-            said.add((model, hardware))
-            say_formats(forecast.precision, forecast.model, forecast.hardware)
+        for text in said_of(forecast.precision, forecast.model, forecast.hardware):
+            said.setdefault(f"{forecast.model.name} on {forecast.hardware.name}: {text}")
         return forecast
 
     for name in axes["model"]:
@@ -106,6 +105,8 @@ def sweep(
             why = os.strerror(problem.errno) if problem.errno else problem
             raise SpecError(f"{output}: {why}") from None
     note(f"wrote {output} ({' x '.join(map(str, data.sizes.values()))} points)")
+    for text in said:
+        note(text)
 
 
 def _values(name: str, text: str, least: int = 1) -> list[int]:
