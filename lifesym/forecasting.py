@@ -121,19 +121,21 @@ def forecast(
             what it serves.
     """
     model, hardware = as_model(model), as_hardware(hardware)
-    if "decoder" not in model.kind:
-        if generate not in (0, sym.generated) or cache is not None or chunk is not None:
-            raise SpecError(
-                f"{model.name} is an encoder: it generates no tokens (generate=0), keeps no cache"
-                " and reads its input at once"
-            )
+    if not model.generates:
+        if generate not in (0, sym.generated):
+            raise SpecError(f"{model.silent} (generate=0)")
         generate = 0
+    if "decoder" not in model.kind and (cache is not None or chunk is not None):
+        raise SpecError(
+            f"{model.name} is an encoder: it keeps no cache and reads its input at once"
+        )
     if model.kind == "encoder-decoder":
         plain = fusion == "none" and cache is None and chunk is None
         if not plain or adapter or (tensor_parallel, expert_parallel) != (1, 1):
             raise SpecError(f"{model.name} has an encoder: of the rewrites only LoRA is modelled")
         if sym.source not in model.values:
-            model, prompt = model.with_source(prompt), 1
+            source = model.with_source(prompt)
+            model, prompt = source, 1 if model.generates else prompt
     seen = (
         *see(model.name, model.towers, "vision", images, image_size),
         *see(model.name, model.towers, "audio", audio),
@@ -147,7 +149,7 @@ def forecast(
     check_levels(placed)
     sizes = {
         "prompt": size(prompt, "prompt"),
-        "generate": size(generate, "generate", minimum=1 if "decoder" in model.kind else 0),
+        "generate": size(generate, "generate", minimum=1 if model.generates else 0),
         "batch": size(batch, "batch"),
         "past": size(past, "past", minimum=0),
     }

@@ -137,13 +137,13 @@ class Forecast(Footprint):
         return S.One if steps.is_zero else steps
 
     def generates(self) -> None:
-        """Refuse a question about the tokens of an encoder.
+        """Refuse a question about the tokens of a model that gives none.
 
         Raises:
-            SpecError: the model is one.
+            SpecError: an encoder, or a model without an LM head.
         """
         if self.generate == 0:
-            raise SpecError(f"{self.model.name} is an encoder: it generates no tokens")
+            raise SpecError(self.model.silent)
 
     @cached_property
     def _step(self) -> tuple[Term, ...]:

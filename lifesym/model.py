@@ -57,6 +57,7 @@ class Model:
         values: the value of every symbol that is not free.
         kind: what it is run as; an encoder computes whole sequences and keeps no cache.
         stored: the formats of its files, where they say so.
+        task: the class that its files name, where that has no LM head; it is run as one pass.
         context_limit: rows of a learned position table: no longer sequence can be computed.
         towers: what makes tokens of images or audio: in memory always, run where there are any.
         notes: what an answer about the model must say, a line each.
@@ -69,6 +70,7 @@ class Model:
     context_limit: Size | None = None
     kind: Literal["decoder", "encoder", "bare encoder", "encoder-decoder"] = "decoder"
     stored: Stored | None = None
+    task: str = ""
     towers: tuple[Tower, ...] = ()
     notes: tuple[str, ...] = ()
 
@@ -121,6 +123,17 @@ class Model:
     def limited(self, positions: Size) -> Self:
         """The same model with a hard limit of positions."""
         return replace(self, context_limit=positions)
+
+    @property
+    def generates(self) -> bool:
+        """Whether it gives tokens, one after the other."""
+        return "decoder" in self.kind and not self.task
+
+    @property
+    def silent(self) -> str:
+        """Why it generates no tokens, for errors."""
+        what = f"a {self.task}, which has no LM head" if self.task else "an encoder"
+        return f"{self.name} is {what}: it generates no tokens"
 
     @checked
     def with_source(self, tokens: Size) -> Self:
@@ -184,6 +197,8 @@ class Model:
         return self._trace(step)
 
     def _trace(self, step: ForwardPass) -> Trace:
+        if self.task:  # what is not a head of logits works on every token
+            step = replace(step, logits="all")
         return Trace(
             tuple(
                 Entry(

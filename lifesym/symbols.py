@@ -119,6 +119,7 @@ layer_embedding = row(
 layer_vocab = row(
     "layer_vocab", r"V_{\mathrm{ple}}", "tokens", "rows of the table of embeddings by layer"
 )
+labels = row("labels", r"n_{\mathrm{lab}}", "labels", "labels that a classifier scores")
 source = row("source", r"S_{\mathrm{enc}}", "tokens", "positions of the encoder")
 position_buckets = row(
     "position_buckets", r"n_{\mathrm{rel}}", "buckets", "buckets of relative positions"
@@ -232,12 +233,28 @@ device_share = row(
     minimum=0,
     maximum=1,
 )
+draft_heads = row("draft_heads", r"n_{\mathrm{draft}}", "heads", "heads that draft side by side")
+draft_vocab = row(
+    "draft_vocab", r"V_{\mathrm{draft}}", "tokens", "tokens that a draft head can propose"
+)
+target_hidden = row(
+    "target_hidden", r"d_{\mathrm{target}}", "elements", "hidden size of a draft head's target"
+)
 draft = row("draft", r"\gamma", "tokens", "drafted tokens a speculative step", minimum=0)
 acceptance = row(
     "acceptance",
     r"\alpha",
     "1",
-    "chance that a drafted token is accepted",
+    "chance that a drafted token is accepted, given that all before it were",
+    kind="ratio",
+    minimum=0,
+    maximum=1,
+)
+accepted_rate = row(
+    "accepted_rate",
+    r"\bar{\alpha}",
+    "1",
+    "accepted tokens over drafted ones",
     kind="ratio",
     minimum=0,
     maximum=1,

@@ -76,6 +76,7 @@ LLAVA: Json = {
 }
 MISTRAL: Json = {
     "model_type": "mistral3",
+    "transformers_version": "4.50.0.dev0",  # 5 would tie where no key says so
     "spatial_merge_size": 2,
     "multimodal_projector_bias": False,
     "text_config": {

@@ -71,6 +71,8 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "draft": str,
     "draft-tokens": _positive,
     "acceptance": _fraction,
+    "accepted-rate": _fraction,
+    "tokens-per-step": _fraction,
     "offload-weights": _fraction,
     "offload-experts": _fraction,
     "offload-kv": _fraction,

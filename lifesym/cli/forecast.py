@@ -34,6 +34,7 @@ from lifesym.cli.optimizations import (
 from lifesym.cli.options import (
     DEVICE,
     Acceptance,
+    AcceptedRate,
     Activations,
     Adapter,
     Batch,
@@ -66,11 +67,13 @@ from lifesym.cli.options import (
     OffloadWeights,
     OverlapOption,
     Past,
+    PositionRates,
     Prefix,
     RoutingOption,
     SequenceParallel,
     Stages,
     TensorParallel,
+    TokensPerStep,
     Weights,
     size_option,
 )
@@ -105,8 +108,13 @@ def forecast(
     on: HardwareName,
     prompt: Annotated[int, size_option("--prompt", "Prompt tokens of each sequence.")],
     generate: Annotated[
-        int, size_option("--generate", "Tokens generated a sequence; 0 for an encoder.", least=0)
-    ],
+        int | None,
+        size_option(
+            "--generate",
+            "Tokens generated a sequence; none by a model without an LM head.",
+            least=0,
+        ),
+    ] = None,
     batch: Batch = 1,
     past: Past = 0,
     images: Images = 0,
@@ -149,6 +157,9 @@ def forecast(
     draft: Draft = None,
     draft_tokens: DraftTokens = None,
     acceptance: Acceptance = None,
+    accepted_rate: AcceptedRate = None,
+    position_rates: PositionRates = None,
+    tokens_per_step: TokensPerStep = None,
     typical: Typical = False,
     slots: Slots = None,
     contexts: Contexts = None,

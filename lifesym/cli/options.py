@@ -219,7 +219,32 @@ Acceptance = Annotated[
     float | None,
     typer.Option(
         metavar="X",
-        help="Chance that a drafted token is accepted; 0.8 unless given.",
+        help="Chance that a drafted token is accepted, given that all before it were; 0.8 unless"
+        " given.",
+        rich_help_panel=SPECULATION,
+    ),
+]
+AcceptedRate = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Instead: accepted tokens over drafted ones, as engines print it.",
+        rich_help_panel=SPECULATION,
+    ),
+]
+PositionRates = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X,X,...",
+        help="Instead: share of steps in which the token at each position is accepted.",
+        rich_help_panel=SPECULATION,
+    ),
+]
+TokensPerStep = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Instead: mean tokens of a step, the target's own included.",
         rich_help_panel=SPECULATION,
     ),
 ]

@@ -208,8 +208,10 @@ def asked(
         chosen[option] = symbolic_format(role) if role else sym.resolve(word)
     forecast = ls.forecast(lifted, ls.Hardware.symbolic(), batch=sym.batch, **(chosen | options))
     quantity = forecast.tpot.mean if metric == "tpot_mean" else getattr(forecast, metric)
+    if not loaded.generates:
+        generate = 0
     last = {"ttft": prompt, "tpot": (prompt if past is None else past) + 1}
-    loaded.check_length(sym.exact(last.get(metric, prompt + generate - 1)))
+    loaded.check_length(sym.exact(last.get(metric, prompt + max(generate - 1, 0))))
     sizes = {
         sym.batch: batch,
         sym.prompt: prompt,

@@ -93,9 +93,10 @@ def sweep(
             said.setdefault(f"{forecast.model.name} on {forecast.hardware.name}: {text}")
         return forecast
 
-    longest = ls.symbols.exact(max(axes["prompt"]) + max(axes["generated"]) - 1)
     for name in axes["model"]:
-        ls.load_model(name).check_length(longest)
+        loaded = ls.load_model(name)
+        fed_back = max(axes["generated"]) - 1 if loaded.generates else 0
+        loaded.check_length(ls.symbols.exact(max(axes["prompt"]) + fed_back))
     with _client(scheduler), _progress() as progress:
         data = ls.sweep(made, axes, metrics.split(","), chunks=chunks, progress=progress)
         try:
