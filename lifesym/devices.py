@@ -20,7 +20,7 @@ from lifesym.units import BANDWIDTH, CAPACITY, LINK, PEAK, POWER, TIME, Quantity
 Figure = Any
 """A number in SI units, or text with a unit of a data sheet; `lifesym.units` checks it."""
 WITHOUT_MATRIX_ENGINES = ("cpu",)
-"""Kinds of which a spec that says nothing of a matrix engine has none; others mostly have one."""
+"""Kinds that have no matrix engine (for 16-bit floats) unless the spec says so."""
 
 
 class _Peaks(msgspec.Struct, forbid_unknown_fields=True):
@@ -234,9 +234,9 @@ def _peaks(table: _Peaks | None, where: str) -> dict[str, Expr]:
 
 
 def _matrix_known(spec: _HardwareSpec, where: str) -> bool:
-    """Whether the spec says what the matrix engine does, if only that there is none.
+    """Whether the spec says what the matrix engine does with 16-bit floats, if only nothing.
 
-    A table without a peak says as little as no table: a device of most kinds has an engine.
+    A table without such a peak says as little as no table: engines of most kinds have one.
 
     Raises:
         SpecError: peaks of an engine that is said to be absent or unknown, or such a vector unit.
@@ -244,7 +244,7 @@ def _matrix_known(spec: _HardwareSpec, where: str) -> bool:
     table = spec.peak.matrix
     if spec.peak.vector and spec.peak.vector.engine:
         raise SpecError(f"{where}: key 'peak.vector.engine': is of the table 'peak.matrix'")
-    given = bool(_peaks(table, f"{where}: key 'peak.matrix"))
+    given = _peaks(table, f"{where}: key 'peak.matrix")
     engine = table.engine if table else None
     if engine and given:
         raise SpecError(
@@ -252,7 +252,7 @@ def _matrix_known(spec: _HardwareSpec, where: str) -> bool:
             "leave one out"
         )
     if engine is None:
-        return given or spec.kind in WITHOUT_MATRIX_ENGINES
+        return bool({"fp16", "bf16"} & set(given)) or spec.kind in WITHOUT_MATRIX_ENGINES
     return engine == "none"
 
 

@@ -57,5 +57,49 @@ def nearest(name: str, known: Iterable[str]) -> str:
     return f"; did you mean {plain[close[0]]!r}?" if close else ""
 
 
+def misspelt(name: str, known: Iterable[str]) -> str:
+    """A hint ``; did you mean 'x'?`` for a name that can only be a misspelling of a known one.
+
+    Other digits, another number of words, or other letters at the ends make another name: a model
+    type with a suffix mostly has an arithmetic of its own.
+
+    >>> misspelt("lama", ["llama", "gemma"])
+    "; did you mean 'llama'?"
+    >>> misspelt("glm4v", ["glm4"]), misspelt("deepseek_v32", ["deepseek_v3"])
+    ('', '')
+    """
+    asked = _plain(name)
+    for each in known:
+        plain = _plain(each)
+        if asked.replace("-", "") == plain.replace("-", ""):
+            return f"; did you mean {each!r}?"
+    for each in known:
+        plain = _plain(each)
+        alike = _shape(asked) == _shape(plain) and len(plain) >= _SHORT
+        if alike and _edits(asked, plain) <= (1 if len(plain) < _LONG else 2):
+            return f"; did you mean {each!r}?"
+    return ""
+
+
+_SHORT, _LONG = 5, 9
+"""Letters of a name in which one of them may be wrong, or two."""
+
+
+def _shape(name: str) -> tuple[object, ...]:
+    """What two spellings of one name have in common: digits, and the ends of every word."""
+    return re.findall(r"\d+", name), [(word[:1], word[-1:]) for word in name.split("-")]
+
+
+def _edits(one: str, other: str) -> int:
+    """Letters to insert, leave out or change to make one word of the other."""
+    row = list(range(len(other) + 1))
+    for i, letter in enumerate(one, 1):
+        above, row[0] = row[0], i
+        for j, wanted in enumerate(other, 1):
+            kept = above if letter == wanted else above + 1
+            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, kept)
+    return row[-1]
+
+
 def _plain(name: str) -> str:
     return re.sub(r"[^a-z0-9]+", "-", name.lower())

@@ -32,13 +32,15 @@ class Footprint(Passes):
         """Peak bytes by role: every kind of weights, the KV cache, activations in flight.
 
         Activations are the inputs and outputs of the operator that has most of them in the
-        prefill, or in its chunk that meets most tokens, and the residual stream kept beside them.
+        prefill, or in its chunk that meets most tokens, or in a tower's pass, and the residual
+        stream kept beside them.
         """
         parts = [Part(name=role, value=value) for role, value in self._weights.items()]
         parts.append(Part(name="KV cache", value=self.cache_bytes))
         new = self.prompt if self.chunk is None else Minimum(self.chunk, self.prompt)
         trace = self.trace(new, self.past + self.prompt - new)
-        costs = [entry.operator.cost(self.precision) for entry in trace]
+        passes = (trace, *self.tower_traces)
+        costs = [entry.operator.cost(self.precision) for each in passes for entry in each]
         live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
         stream = self.precision.activation_bytes(self.local_batch * new * self.stream_width)
         held = self.here("activations") * (Maximum(*live) + stream)

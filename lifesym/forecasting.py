@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from pathlib import Path
 
-from sympy import S
+from sympy import Add, S
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
@@ -24,6 +24,7 @@ from lifesym.operators.collective import Algorithm
 from lifesym.operators.experts import RoutingKind
 from lifesym.roofline import Overlap
 from lifesym.symbols import Size, exact, size
+from lifesym.tower import see, told
 from lifesym.trace import MLA, Causal
 from lifesym.transforms import (
     Bottleneck,
@@ -67,6 +68,9 @@ def forecast(
     sequence_parallel: bool = False,
     adapter: Bottleneck | Size | None = None,
     levels: Iterable[Level] = (),
+    images: Size = 0,
+    image_size: int | tuple[int, int] | None = None,
+    audio: Size = 0,
 ) -> Forecast:
     """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
 
@@ -103,6 +107,12 @@ def forecast(
         sequence_parallel: the devices of tensor parallelism also split norms and residuals.
         adapter: bottleneck adapters, or their size after both blocks of every layer.
         levels: other memories and what they serve (see `lifesym.levels`).
+        images: images in each prompt: the vision tower sees them in the prefill, and their tokens
+            are added to ``prompt``, which is the text's alone.
+        image_size: rows and columns of an image's pixels, or the side of a square one; the size
+            that the tower was made for, where it has one.
+        audio: pieces of audio in each prompt, as long as the audio tower takes at once (30 s of
+            Whisper's encoder); their tokens are added to ``prompt`` in the same way.
 
     Raises:
         SpecError: an unknown name, format, or one the device has no peak for.
@@ -111,26 +121,35 @@ def forecast(
             what it serves.
     """
     model, hardware = as_model(model), as_hardware(hardware)
-    if "decoder" not in model.kind:
-        if generate not in (0, sym.generated) or cache is not None or chunk is not None:
-            raise SpecError(
-                f"{model.name} is an encoder: it generates no tokens (generate=0), keeps no cache"
-                " and reads its input at once"
-            )
+    if not model.generates:
+        if generate not in (0, sym.generated):
+            raise SpecError(f"{model.silent} (generate=0)")
         generate = 0
+    if "decoder" not in model.kind and (cache is not None or chunk is not None):
+        raise SpecError(
+            f"{model.name} is an encoder: it keeps no cache and reads its input at once"
+        )
     if model.kind == "encoder-decoder":
         plain = fusion == "none" and cache is None and chunk is None
         if not plain or adapter or (tensor_parallel, expert_parallel) != (1, 1):
             raise SpecError(f"{model.name} has an encoder: of the rewrites only LoRA is modelled")
         if sym.source not in model.values:
-            model, prompt = model.with_source(prompt), 1
+            source = model.with_source(prompt)
+            model, prompt = source, 1 if model.generates else prompt
+    seen = (
+        *see(model.name, model.towers, "vision", images, image_size),
+        *see(model.name, model.towers, "audio", audio),
+    )
+    if seen:
+        prompt = size(prompt, "prompt") + Add(*(part.pieces * part.grid.tokens for part in seen))
+        model = replace(model, notes=(*model.notes, *map(told, seen)))
     if sequence_parallel and all_reduce != "ring":
         raise SymbolError("sequence parallelism has ring collectives: leave out all_reduce")
     placed = tuple(levels)
     check_levels(placed)
     sizes = {
         "prompt": size(prompt, "prompt"),
-        "generate": size(generate, "generate", minimum=1 if "decoder" in model.kind else 0),
+        "generate": size(generate, "generate", minimum=1 if model.generates else 0),
         "batch": size(batch, "batch"),
         "past": size(past, "past", minimum=0),
     }
@@ -140,6 +159,7 @@ def forecast(
     # the last token generated is read by no pass, so it needs no position
     fed_back = Maximum(sizes["generate"] - 1, S.Zero)
     model.check_length(sizes["past"] + sizes["prompt"] + fed_back)
+    fused = Fusion(rules=fusion, tile=tile)
     made = Forecast(
         model=model,
         hardware=hardware,
@@ -161,8 +181,10 @@ def forecast(
             TensorParallel(devices=tensor_parallel, algorithm=all_reduce),
             *((SequenceParallel(devices=tensor_parallel),) if sequence_parallel else ()),
             ExpertParallel(devices=expert_parallel),
-            Fusion(rules=fusion, tile=tile),
+            fused,
         ),
+        seen=seen,
+        tower_rewrites=(fused,),
         levels=placed,
         replicas=size(data_parallel, "data_parallel"),
         devices=size(tensor_parallel, "tensor_parallel") * size(data_parallel, "data_parallel"),
@@ -179,7 +201,8 @@ def _check_roles(made: Forecast) -> None:
     skewed = bool(routing.probabilities) or routing.imbalance != 1
     if not asked and not skewed:
         return
-    known = made.one_token.weight_roles()
+    known = dict.fromkeys(made.one_token.weight_roles())
+    known |= dict.fromkeys(tower.label for tower in made.model.towers)
     for role in sorted(asked - set(known)):
         raise SymbolError(
             f"{made.model.name} has no weights of role {role!r} (it has {', '.join(known)})"

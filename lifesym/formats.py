@@ -284,6 +284,12 @@ UNQUANTIZED = frozenset({"vector", "adapter", "low_rank"})
 
 QLoRA, arXiv 2305.14314, section 3, and S-LoRA, 2311.03285, keep adapters in 16 bits.
 """
+TOWERS = ("vision", "audio")
+"""Roles of towers begin so; the word alone means all of a tower's.
+
+They are in 16 bits or more unless they are given their own: quantizers leave towers as they are,
+and GGUF keeps them in a file of their own.
+"""
 _LIKE = {"tied_embedding": "embedding"}
 """Roles that have the format of another one unless they are given their own."""
 
@@ -330,13 +336,33 @@ class Precision:
             weights=load_format(weights), activations=load_format(activations), kv=load_format(kv)
         )
 
+    @property
+    def described(self) -> str:
+        """The three formats in words, and who chose them.
+
+        >>> Precision.of("int4-g128").described
+        'int4-g128 weights, bf16 activations, bf16 KV'
+        """
+        named = (
+            ("weights", self.weights, "weights"),
+            ("activations", self.activations, "activations"),
+            ("kv", self.kv, "KV"),
+        )
+        origins = {key: f" ({origin})" for key, origin in self.origins.items()}
+        return ", ".join(f"{fmt.name} {word}{origins.get(key, '')}" for key, fmt, word in named)
+
     def weight_format(self, role: str, part: str = "") -> Format:
         """The format of a weight; vectors and adapters stay unquantized, as all tools keep them."""
         names = (f"{role}_{part}", role) if part else (role,)
+        tower = next((label for label in TOWERS if role.startswith(f"{label}_")), None)
         for overrides in (self.roles, dict(self.weights.roles)):
-            for name in (*names, _LIKE.get(role)):
+            for name in (*names, _LIKE.get(role), tower):
                 if name in overrides:
                     return overrides[name]
+        if tower is not None:
+            kinds = (self.weights, self.activations)
+            wide = (kind for kind in kinds if (kind.bits - 16).is_nonnegative)
+            return next(wide, load_format("bf16"))
         if self.weights.native or role not in UNQUANTIZED:
             return self.weights
         return self.activations

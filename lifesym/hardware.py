@@ -17,7 +17,7 @@ DataType = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8", "int4"]
 DEFAULT_TYPES = ("bf16", "fp16")
 """Of these the one with the highest peak is computed in when none is asked for."""
 FLOATS = ("fp16", "bf16", "fp32")
-"""Formats whose values vector units compute with in fp32, whatever else they can do."""
+"""Formats whose values units without 16-bit products compute with in fp32."""
 
 
 @checked_fields
@@ -29,7 +29,7 @@ class Hardware:
         name: what it is called.
         kind: cpu, gpu, igpu, npu, soc, asic, or symbolic.
         matrix: dense peak of the matrix engine by data type; empty where it has none.
-        matrix_known: whether that is so; if not, it may have an engine of unknown peak.
+        matrix_known: whether that is so; if not, the peak of 16-bit floats, at least, is unknown.
         vector: peak of the vector units by data type.
         bandwidth: memory bandwidth.
         capacity: memory capacity in bytes, if known.
@@ -128,9 +128,10 @@ class Hardware:
         """What is not known of the device and matters to a forecast, a sentence each."""
         if self.matrix_known:
             return ()
+        which = " in 16-bit floats" if self.matrix else ""
         return (
-            f"the matrix peak of {self.name} is not known: times are those of its vector units, "
-            "and no bound",
+            f"the matrix peak of {self.name}{which} is not known: times are those of its vector "
+            "units, and no bound",
         )
 
     @property
@@ -158,8 +159,8 @@ class Hardware:
             )
         faster = (own["fp16"] - own["bf16"]).is_positive if len(own) == 2 else False
         best = "bf16" if "bf16" in own and not faster else "fp16"
-        if self.kind == "cpu" and best in self.matrix and "fp32" in self.matrix:
-            faster = (self.matrix["fp32"] - self.matrix[best]).is_positive
+        if self.kind == "cpu" and "fp32" in self.matrix:
+            faster = (self.matrix["fp32"] - self.matrix.get(best, S.Zero)).is_positive
             best = "fp32" if faster else best
         return load_format(best)
 
@@ -167,8 +168,9 @@ class Hardware:
     def matrix_peak(self, compute: Format) -> Expr:
         """The peak for matrix products in a format; vector units do them where nothing else can.
 
-        Without a matrix engine they compute with 16-bit floats as such or in fp32, whichever is
-        faster. Where it is not known what the engine does, they stand in for it in every format.
+        Without a matrix engine for 16-bit floats they are computed with as such or in fp32,
+        whichever is faster. Where it is not known what the engine does, the vector units stand in
+        for it in every format that it has no peak for.
 
         Raises:
             SpecError: no peak for that data type.
@@ -192,9 +194,10 @@ class Hardware:
         types = {name}
         if not self.matrix_known:
             types |= {"fp32", *DEFAULT_TYPES}
-        elif not self.matrix and name in FLOATS:
+        elif name in FLOATS and not any(each in self.matrix for each in DEFAULT_TYPES):
             types.add("fp32")
-        known = [self.vector[each] for each in types if each in self.vector]
+        engines = (self.matrix, self.vector)
+        known = [engine[each] for each in types for engine in engines if each in engine]
         return Maximum(*known) if known else S.Zero
 
     @checked

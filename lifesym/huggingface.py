@@ -8,6 +8,7 @@ refused with ``strict=True``. Nothing is guessed.
 import re
 import warnings
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +16,20 @@ import msgspec
 from sympy import Expr, sympify
 
 from lifesym.blocks import Attention, Block, LatentAttention
-from lifesym.errors import SpecError, nearest
+from lifesym.errors import SpecError, misspelt
 from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.families.base import Family
-from lifesym.families.keys import ALIASES, HARMLESS, SUBCONFIGS
+from lifesym.families.defaults import left_out
+from lifesym.families.drafts import drafts_as, unwrapped
+from lifesym.families.keys import ALIASES, HARMLESS, HARMLESS_PATTERN, SUBCONFIGS
+from lifesym.families.tasks import run_as, with_outer_head
 from lifesym.model import Model
 from lifesym.multimodal import unnest
 from lifesym.quantization import with_stored
-from lifesym.specs import convert, find, read_json
+from lifesym.specs import convert, find, finite, read_json
+from lifesym.towers import with_towers
+
+_LISTED = " (`lifesym specs` lists those that are known)"
 
 
 class ConfigWarning(UserWarning):
@@ -62,30 +69,39 @@ def read_config(
     given = written_out() if callable(written_out) else config
     if not isinstance(given, Mapping):
         raise SpecError(f"a config is a dict or a path, not {type(config).__name__}")
-    data, name = dict(given), str(given.get("model_type", "model"))
-    whole = data
-    data = unnest(data, where)
+    data, name = unwrapped(dict(given)), str(given.get("model_type", "model"))
+    whole, draft = data, drafts_as(data, where)
+    data, notes = unnest(data, where)
     family = data.get("model_type")
+    if draft is not None:
+        family = "llama"
     if family is None:
         raise SpecError(f"{where}: {looks_like(data)}")
     if not isinstance(family, str) or family not in MODEL_TYPES:
-        hint = nearest(str(family), MODEL_TYPES)
-        known = ", ".join(sorted(MODEL_TYPES))
-        raise SpecError(f"{where}: unknown model_type {family!r}{hint} (known: {known})")
-    chosen = FAMILIES[MODEL_TYPES[family]]
+        hint = misspelt(str(family), MODEL_TYPES)
+        raise SpecError(f"{where}: unknown model_type {family!r}{hint}{_LISTED}")
+    chosen = draft or FAMILIES[MODEL_TYPES[family]]
     written = data
     data = _rename(data, chosen, where)
+    wrapper = whole["model_type"] if whole.get("text_config") is not None else None
+    data = _nulls(data, chosen)
+    more, filled = left_out(data, wrapper)
+    data |= more
+    finite(data, (*sorted(_fields(chosen)), "num_labels"), where)
     _refuse_unread(data, chosen, where)
     _report_unknown(data, chosen, where, strict)
     try:
-        parsed = convert(data, chosen.config, where)
+        parsed = convert(data, chosen.config, f"{where}: text_config" if wrapper else where)
     except SpecError as error:
         raise SpecError(_as_written(str(error), written, chosen)) from None
     try:
         model: Model = chosen.build(parsed, name)
+        if not draft:
+            model = run_as(with_outer_head(model, whole), data)
         _refuse_odd_rotations(model)
     except SpecError as error:
         raise SpecError(f"{where}: {_as_written(str(error), written, chosen)}") from None
+    model = with_towers(replace(model, notes=(*model.notes, *notes, *filled)), whole, where)
     return with_stored(model, whole, where)
 
 
@@ -95,8 +111,7 @@ def example(family: str) -> Model:
     Kin have no example of their own: the family's is read as a config of their type.
     """
     if family not in MODEL_TYPES:
-        known = ", ".join(sorted(MODEL_TYPES))
-        raise SpecError(f"unknown family {family!r}{nearest(family, MODEL_TYPES)} (known: {known})")
+        raise SpecError(f"unknown family {family!r}{misspelt(family, MODEL_TYPES)}{_LISTED}")
     config = read_json(find("models", FAMILIES[MODEL_TYPES[family]].example, ".json", "model"))
     return read_config(config if family in FAMILIES else config | {"model_type": family})
 
@@ -146,6 +161,16 @@ def _rename(data: dict[str, Any], family: Family, where: str) -> dict[str, Any]:
     return renamed
 
 
+def _nulls(data: dict[str, Any], family: Family) -> dict[str, Any]:
+    """The config without nulls that the class takes for false, or for nothing."""
+    for key in family.nulls.split():
+        if key in data and data[key] is None:
+            kind = next(f.type for f in msgspec.structs.fields(family.config) if f.name == key)
+            data = {name: value for name, value in data.items() if name != key}
+            data |= {key: False} if kind is bool else {}
+    return data
+
+
 def _as_written(message: str, written: Mapping[str, Any], family: Family) -> str:
     """An error about a key, with the spelling that the file has."""
     for old, new in family.aliases.items():
@@ -172,7 +197,12 @@ def _refuse_unread(data: Mapping[str, Any], family: Family, where: str) -> None:
 
 def _report_unknown(data: Mapping[str, Any], family: Family, where: str, strict: bool) -> None:
     known = _fields(family) | HARMLESS | SUBCONFIGS | set(family.ignored.split())
-    unknown = sorted(key for key in data if key not in known and not key.startswith("_"))
+    unknown = sorted(
+        key
+        for key, value in data.items()
+        if not (key in known or value is None or key.startswith("_"))
+        and not HARMLESS_PATTERN.fullmatch(key)
+    )
     if not unknown:
         return
     message = f"{where}: unknown keys, not used: {', '.join(unknown)}"

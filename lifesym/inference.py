@@ -9,6 +9,8 @@ contexts ``past + prompt`` to ``past + prompt + G - 2``. So
 - $\mathit{latency} = \mathit{TTFT} + (G - 1)\,\overline{\mathit{TPOT}}$.
 """
 
+from collections.abc import Iterator
+from dataclasses import replace
 from functools import cached_property
 from typing import Literal
 
@@ -31,11 +33,15 @@ class Forecast(Footprint):
 
     @cached_property
     def ttft(self) -> Result:
-        """Time to first token: the prefill of the prompt, with one LM head row a sequence."""
+        """Time to first token: the prefill of the prompt, with one LM head row a sequence.
+
+        The towers' passes over its images come before it.
+        """
         if self.chunk is None:
             terms = self._pass(self.prompt, self.past)
         else:
             terms = self._chunked(Chunks(prompt=self.prompt, chunk=self.chunk))
+        terms = (*self._towers(), *terms)
         return Result(name="TTFT", unit="s", expr=total(terms), terms=terms)
 
     @cached_property
@@ -131,13 +137,13 @@ class Forecast(Footprint):
         return S.One if steps.is_zero else steps
 
     def generates(self) -> None:
-        """Refuse a question about the tokens of an encoder.
+        """Refuse a question about the tokens of a model that gives none.
 
         Raises:
-            SpecError: the model is one.
+            SpecError: an encoder, or a model without an LM head.
         """
         if self.generate == 0:
-            raise SpecError(f"{self.model.name} is an encoder: it generates no tokens")
+            raise SpecError(self.model.silent)
 
     @cached_property
     def _step(self) -> tuple[Term, ...]:
@@ -161,6 +167,13 @@ class Forecast(Footprint):
 
     def _pass(self, new: Expr, past: Expr) -> tuple[Term, ...]:
         return self.timed(self.trace(new, past))
+
+    def _towers(self) -> Iterator[Term]:
+        """The terms of the towers' passes; of one that is bound as a whole, under its name."""
+        for part, trace in zip(self.seen, self.tower_traces, strict=True):
+            for term in self.timed(trace):
+                whole = term.section == "pass"
+                yield replace(term, section=f"{part.tower.label} pass") if whole else term
 
     def _chunked(self, chunks: Chunks) -> tuple[Term, ...]:
         """The chunks before the last summed in closed form, and the last with its logits."""

@@ -15,10 +15,11 @@ from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Matrix, Precision, Stored, load_format
 from lifesym.gguf_mixes import resolve as resolve_mix
-from lifesym.operators import HeadLinear, Linear, Routing
+from lifesym.operators import Conv1d, Embedding, HeadLinear, Linear, Routing
 from lifesym.operators.base import by_role
 from lifesym.operators.experts import RoutingKind
 from lifesym.symbols import Size, resolve, size
+from lifesym.tower import Grid, Tower
 from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
 
 
@@ -56,7 +57,10 @@ class Model:
         values: the value of every symbol that is not free.
         kind: what it is run as; an encoder computes whole sequences and keeps no cache.
         stored: the formats of its files, where they say so.
+        task: the class that its files name, where that has no LM head; it is run as one pass.
         context_limit: rows of a learned position table: no longer sequence can be computed.
+        towers: what makes tokens of images or audio: in memory always, run where there are any.
+        notes: what an answer about the model must say, a line each.
     """
 
     name: str
@@ -66,6 +70,9 @@ class Model:
     context_limit: Size | None = None
     kind: Literal["decoder", "encoder", "bare encoder", "encoder-decoder"] = "decoder"
     stored: Stored | None = None
+    task: str = ""
+    towers: tuple[Tower, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @classmethod
     def from_hf(cls, config: Mapping[str, Any] | str | Path, *, strict: bool = False) -> "Model":
@@ -116,6 +123,17 @@ class Model:
     def limited(self, positions: Size) -> Self:
         """The same model with a hard limit of positions."""
         return replace(self, context_limit=positions)
+
+    @property
+    def generates(self) -> bool:
+        """Whether it gives tokens, one after the other."""
+        return "decoder" in self.kind and not self.task
+
+    @property
+    def silent(self) -> str:
+        """Why it generates no tokens, for errors."""
+        what = f"a {self.task}, which has no LM head" if self.task else "an encoder"
+        return f"{self.name} is {what}: it generates no tokens"
 
     @checked
     def with_source(self, tokens: Size) -> Self:
@@ -179,6 +197,8 @@ class Model:
         return self._trace(step)
 
     def _trace(self, step: ForwardPass) -> Trace:
+        if self.task:  # what is not a head of logits works on every token
+            step = replace(step, logits="all")
         return Trace(
             tuple(
                 Entry(
@@ -223,9 +243,31 @@ class Model:
 
     @checked
     def matrices(self, logits: Logits = "all") -> tuple[Matrix, ...]:
-        """Learned values by shape and role of what a pass with such logits runs."""
+        """Learned values by shape and role of what a pass with such logits runs, and of towers."""
         step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)
-        return self._trace(step).matrices()
+        parts = (self._trace(step), *(self.tower_trace(tower) for tower in self.towers))
+        return tuple(matrix for part in parts for matrix in part.matrices())
+
+    def tower_trace(self, tower: Tower, images: Size = 1, grid: Grid | None = None) -> Trace:
+        """The operators of a tower's pass over so many images.
+
+        The sizes that an image decides are symbols without one (see `lifesym.tower.Grid`).
+        """
+        seen = size(images, "images")
+        values = {**self.values, **(grid.values if grid else {})}
+        bound = {symbol: sympify(value) for symbol, value in values.items()}
+        entries = []
+        for stage in (_bind(stage, bound) for stage in tower.stages):
+            step = ForwardPass(
+                batch=seen * stage.sequences, new=sympify(stage.positions), past=S.Zero
+            )
+            count = sympify(stage.count)
+            place = {"section": f"{tower.label} {stage.label}", "count": count, "copies": count}
+            entries += [
+                Entry(name=name, operator=operator, **place)
+                for name, operator in _named(stage.block.operators(step), f"{tower.label}_")
+            ]
+        return Trace(tuple(entries))
 
     @cached_property
     def whole(self) -> Trace:
@@ -268,11 +310,16 @@ class Model:
         return bytes_of(elements, load_format(kv).bits_per_value)
 
 
-def _named(emitted: Emitted) -> Emitted:
-    """Weights have the role of their operator's name, unless they have one of their own."""
+def _named(emitted: Emitted, tower: str = "") -> Emitted:
+    """Weights have the role of their operator's name, unless they have one of their own.
+
+    A tower's have its name before it.
+    """
     for name, operator in emitted:
         if isinstance(operator, Linear | HeadLinear) and operator.role == "linear":
-            yield name, replace(operator, role=name)
+            yield name, replace(operator, role=f"{tower}{name}")
+        elif tower and isinstance(operator, Conv1d | Embedding):
+            yield name, replace(operator, role=f"{tower}{operator.role}")
         else:
             yield name, operator
 

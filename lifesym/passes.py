@@ -1,7 +1,7 @@
 """One forward pass under every option of a forecast: its trace, and the terms of its time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 from sympy import Expr, S
@@ -16,6 +16,7 @@ from lifesym.nodes import CeilDiv
 from lifesym.operators import Routing
 from lifesym.roofline import Overlap, Term, time_terms
 from lifesym.symbols import Size, exact
+from lifesym.tower import Seen
 from lifesym.trace import MLA, Causal, Logits, Trace
 
 Rewrite = Callable[[Trace], Trace]
@@ -41,6 +42,8 @@ class Passes:
     levels: tuple[Level, ...] = ()
     replicas: Expr = S.One
     devices: Expr = S.One
+    seen: tuple[Seen, ...] = ()
+    tower_rewrites: tuple[Rewrite, ...] = ()
 
     @property
     def stream_width(self) -> Expr:
@@ -77,8 +80,31 @@ class Passes:
 
     @cached_property
     def one_token(self) -> Trace:
-        """The trace of a token with nothing cached: weights and caches are the same in any pass."""
-        return self.trace(S.One, S.Zero)
+        """The trace of a token with nothing cached, and of every tower.
+
+        Weights and caches are the same in any pass.
+        """
+        towers = (self.model.tower_trace(tower) for tower in self.model.towers)
+        parts = (self.trace(S.One, S.Zero), *towers)
+        return Trace(tuple(entry for part in parts for entry in part))
+
+    @cached_property
+    def tower_traces(self) -> tuple[Trace, ...]:
+        """The trace of each tower that sees something: it runs once, before the prompt's pass.
+
+        Every device has the towers whole; of the rewrites only fusion changes them. Their
+        operators are named apart from the language model's.
+        """
+        traces = []
+        for part in self.seen:
+            pieces = self.local_batch * part.pieces
+            trace = self.model.tower_trace(part.tower, pieces, part.grid)
+            for rewrite in self.tower_rewrites:
+                trace = rewrite(trace)
+            label = part.tower.label
+            named = (replace(entry, name=f"{label}_{entry.name}") for entry in trace)
+            traces.append(Trace(tuple(named)))
+        return tuple(traces)
 
     @checked
     def timed(self, trace: Trace) -> tuple[Term, ...]:

@@ -4,9 +4,10 @@ Every failure is a `SpecError` of one line that names the file, the key and what
 """
 
 import json
+import re
 import tomllib
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
 from functools import cache
 from math import isfinite
@@ -20,6 +21,8 @@ from lifesym.errors import SpecError, nearest
 
 MAX_BYTES = 4_000_000
 """Spec files are small; a larger file is refused before it is parsed."""
+
+_MISSING = re.compile(r"Object missing required field `(\w+)`")
 
 T = TypeVar("T")
 
@@ -76,7 +79,7 @@ def read_text(path: Path) -> str:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """The object in a JSON file; duplicate keys, NaN and infinities are refused.
+    """The object in a JSON file; duplicate keys are refused. It may hold NaN and infinities.
 
     Raises:
         SpecError: unreadable, not JSON, or not an object.
@@ -87,9 +90,6 @@ def read_json(path: Path) -> dict[str, Any]:
         if len(made) < len(pairs):
             twice = next(key for key, times in Counter(k for k, _ in pairs).items() if times > 1)
             raise SpecError(f"{path}: key {twice!r} is given twice")
-        for key, value in pairs:
-            for number in _infinite(value):
-                raise SpecError(f"{path}: key {key!r}: {number} is not a number that it can hold")
         return made
 
     try:
@@ -107,10 +107,21 @@ def read_json(path: Path) -> dict[str, Any]:
     return data
 
 
+def finite(data: Mapping[str, Any], keys: Iterable[str], where: str | Path) -> None:
+    """Refuse NaN and infinities in the keys that are read, or anywhere inside of them.
+
+    Raises:
+        SpecError: such a number, which Python writes into JSON and reads out of it.
+    """
+    for key in keys:
+        for number in _infinite(data.get(key)):
+            raise SpecError(f"{where}: key {key!r}: {number} is not a number that it can hold")
+
+
 def _infinite(value: object) -> Iterator[float]:
-    """Numbers of a value or list that are not finite: NaN, infinities, or too large for a float."""
-    if isinstance(value, list):
-        for part in value:
+    """Numbers of a value that are not finite: NaN, infinities, or too large for a float."""
+    if isinstance(value, list | dict):
+        for part in value.values() if isinstance(value, dict) else value:
             yield from _infinite(part)
     elif isinstance(value, float) and not isfinite(value):
         yield value
@@ -144,6 +155,9 @@ def convert(data: Any, kind: type[T], where: str | Path) -> T:
     except msgspec.ValidationError as error:
         message, _, at = str(error).partition(" - at ")
         key = at.strip("`").removeprefix("$.") if at else ""
+        if missing := _MISSING.fullmatch(message):
+            inside = f"{key}." if key else ""
+            raise SpecError(f"{where}: missing key {inside + missing[1]!r}") from None
         raise SpecError(f"{where}: {f'key {key!r}: ' if key else ''}{message}") from None
 
 

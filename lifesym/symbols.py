@@ -119,6 +119,7 @@ layer_embedding = row(
 layer_vocab = row(
     "layer_vocab", r"V_{\mathrm{ple}}", "tokens", "rows of the table of embeddings by layer"
 )
+labels = row("labels", r"n_{\mathrm{lab}}", "labels", "labels that a classifier scores")
 source = row("source", r"S_{\mathrm{enc}}", "tokens", "positions of the encoder")
 position_buckets = row(
     "position_buckets", r"n_{\mathrm{rel}}", "buckets", "buckets of relative positions"
@@ -195,6 +196,10 @@ width_multiplier = row(
     kind="ratio",
     minimum=0,
 )
+images = row("images", r"n_{\mathrm{img}}", "images", "images in each prompt", minimum=0)
+crops = row("crops", r"n_{\mathrm{crop}}", "crops", "pieces of an image that a tower sees")
+patch_rows = row("patch_rows", r"H_{\mathrm{p}}", "patches", "rows of patches in a crop")
+patch_columns = row("patch_columns", r"W_{\mathrm{p}}", "patches", "columns of patches in a crop")
 
 # number formats
 weight_bits = row("weight_bits", r"b_{\mathrm{w}}", "bits", "bits of a weight", kind="bits")
@@ -228,12 +233,28 @@ device_share = row(
     minimum=0,
     maximum=1,
 )
+draft_heads = row("draft_heads", r"n_{\mathrm{draft}}", "heads", "heads that draft side by side")
+draft_vocab = row(
+    "draft_vocab", r"V_{\mathrm{draft}}", "tokens", "tokens that a draft head can propose"
+)
+target_hidden = row(
+    "target_hidden", r"d_{\mathrm{target}}", "elements", "hidden size of a draft head's target"
+)
 draft = row("draft", r"\gamma", "tokens", "drafted tokens a speculative step", minimum=0)
 acceptance = row(
     "acceptance",
     r"\alpha",
     "1",
-    "chance that a drafted token is accepted",
+    "chance that a drafted token is accepted, given that all before it were",
+    kind="ratio",
+    minimum=0,
+    maximum=1,
+)
+accepted_rate = row(
+    "accepted_rate",
+    r"\bar{\alpha}",
+    "1",
+    "accepted tokens over drafted ones",
     kind="ratio",
     minimum=0,
     maximum=1,

@@ -59,7 +59,10 @@ CONFIGS = {
     "zero size": (changed(hidden_size=0), ["hidden_size", ">= 1"]),
     "negative size": (changed(vocab_size=-5), ["vocab_size", ">= 1"]),
     "nan": (changed(hidden_size=float("nan")), ["'hidden_size': nan"]),
-    "nan in a list": (changed(rope_parameters={"factors": [[float("nan")]]}), ["'factors': nan"]),
+    "nan in a list": (
+        changed(model_type="mistral", layer_types=[[float("nan")]]),
+        ["'layer_types': nan"],
+    ),
     "too large": (
         changed().replace('"vocab_size": ', '"vocab_size": 1e999, "x": '),
         ["'vocab_size': inf"],

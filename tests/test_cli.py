@@ -282,7 +282,8 @@ def test_compare_warns_of_every_set_that_does_not_fit(run: CommandLine) -> None:
         result = run(*command, "--batch", "32", *options[:6], *extra)
         assert result.returncode == 0
         assert result.stderr.splitlines() == [
-            f"lifesym: warning: {name}: {size} GB do not fit in the 16 GB of NVIDIA V100 SXM2 16GB"
+            f"lifesym: warning: {name}: {size} GB do not fit in the 16 GiB (17.2 GB) "
+            "of NVIDIA V100 SXM2 16GB"
             for name, size in (("base", "24.2"), ("batch=64", "35.0"))
         ]
     drafted = run(*command, "--compare", sets[3])

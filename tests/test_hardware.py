@@ -291,6 +291,10 @@ def test_no_matrix_engine_and_one_that_is_not_known_are_different(tmp_path: Path
         )
         for name in ("fp16", "bf16", "fp8", "int8", "fp32"):  # its vector units stand in
             assert hardware.matrix_peak(load_format(name)) == hardware.vector["fp32"]
+    integers = ls.load_hardware(written(tmp_path, SPEC.replace("fp16 = 312e12", "int8 = 600e12")))
+    assert integers.notes[0].startswith("the matrix peak of Test in 16-bit floats is not known")
+    assert integers.matrix_peak(load_format("int8")) == 600 * 10**12
+    assert integers.matrix_peak(load_format("fp16")) == integers.vector["fp32"]
     cpu = ls.load_hardware(written(tmp_path, silent.replace('"gpu"', '"cpu"')))
     assert (cpu.matrix_known, cpu.notes) == (True, ())
 

@@ -10,6 +10,7 @@ from lifesym.blocks.altup import (
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.blocks.cross import Closing, CrossAttention, LearnedPositions, RelativePositions
+from lifesym.blocks.draft import DraftLayer, JoinedStates, ParallelHead
 from lifesym.blocks.encoder import AudioEmbed, EncoderEmbed, EncoderHead
 from lifesym.blocks.ends import Embed, Head
 from lifesym.blocks.experts import DenseAndExperts, MoE
@@ -21,12 +22,21 @@ from lifesym.blocks.parallel import ParallelMixers
 from lifesym.blocks.recurrent import DeltaNet, Mamba
 from lifesym.blocks.rwkv import ChannelMix, TimeMix
 from lifesym.blocks.short_conv import ShortConv
+from lifesym.blocks.task import TaskHead
+from lifesym.blocks.vision import (
+    AttentionPool,
+    PatchEmbed,
+    PatchPool,
+    Projector,
+    WindowAttention,
+)
 from lifesym.blocks.zamba import Link, SharedTransformer
 
 __all__ = [
     "MLP",
     "AltUpLayer",
     "Attention",
+    "AttentionPool",
     "AudioEmbed",
     "Block",
     "ChannelMix",
@@ -36,12 +46,14 @@ __all__ = [
     "DecoderLayer",
     "DeltaNet",
     "DenseAndExperts",
+    "DraftLayer",
     "Embed",
     "EmbeddedLayer",
     "Emitted",
     "EncoderEmbed",
     "EncoderHead",
     "Head",
+    "JoinedStates",
     "LatentAttention",
     "LayerEmbeddings",
     "LearnedPositions",
@@ -51,9 +63,15 @@ __all__ = [
     "MoE",
     "NormSpec",
     "OpenStreams",
+    "ParallelHead",
     "ParallelMixers",
+    "PatchEmbed",
+    "PatchPool",
+    "Projector",
     "RelativePositions",
     "SharedTransformer",
     "ShortConv",
+    "TaskHead",
     "TimeMix",
+    "WindowAttention",
 ]

@@ -26,6 +26,7 @@ class DecoderLayer(Block):
         cross: attention to an encoder's output, after the mixer; None in most models.
         parallel: mixer and feed-forward block read the same input and are added together.
         scaled: both outputs are multiplied by a constant before they are added.
+        gains: these constants are learned, one an element of the residual stream.
         output_scaled: the layer's output is multiplied by a constant.
     """
 
@@ -39,6 +40,7 @@ class DecoderLayer(Block):
     cross: Block | None = None
     parallel: bool = False
     scaled: bool = False
+    gains: bool = False
     output_scaled: bool = False
 
     def operators(self, step: ForwardPass) -> Emitted:
@@ -52,7 +54,7 @@ class DecoderLayer(Block):
             if self.mixer_post_norm:
                 yield "attn_post_norm", self.mixer_post_norm.over(tokens)
             if self.scaled:
-                yield "attn_scale", Scale(elements=elements)
+                yield "attn_scale", self._scale(elements)
             if not self.parallel:
                 yield "attn_residual", Residual(elements=elements)
         if self.cross:
@@ -67,11 +69,14 @@ class DecoderLayer(Block):
             if self.mlp_post_norm:
                 yield "mlp_post_norm", self.mlp_post_norm.over(tokens)
             if self.scaled:
-                yield "mlp_scale", Scale(elements=elements)
+                yield "mlp_scale", self._scale(elements)
             inputs = 3 if self.parallel else 2
             yield "mlp_residual", Residual(elements=elements, inputs=inputs)
         if self.output_scaled:
             yield "layer_scale", Scale(elements=elements)
+
+    def _scale(self, elements: Expr) -> Scale:
+        return Scale(elements=elements, gains=self.hidden if self.gains else 0)
 
     def per_token(self, mla: MLA = "absorbed") -> Expr:
         """What its mixer adds; a cache of an encoder's output does not grow."""

@@ -71,6 +71,8 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "draft": str,
     "draft-tokens": _positive,
     "acceptance": _fraction,
+    "accepted-rate": _fraction,
+    "tokens-per-step": _fraction,
     "offload-weights": _fraction,
     "offload-experts": _fraction,
     "offload-kv": _fraction,
@@ -83,6 +85,8 @@ OPTIONS: dict[str, Callable[[str], Any]] = {
     "routing": str,
     "imbalance": _fraction,
     "causal": str,
+    "images": _whole,
+    "image-size": str,
 }
 """What a compared set may change, spelt as on the command line, and how its text is read."""
 
@@ -124,6 +128,7 @@ def build(
     _check(plain)
     options: dict[str, Any] = {
         "cache": _cache(plain),
+        "image_size": _image_size(plain),
         "levels": _levels(plain),
         "lora": _lora(plain, model),
         "roles": roles(plain.pop("format", None) or []),
@@ -186,6 +191,20 @@ def _lora(options: dict[str, Any], model: "Model") -> Any:
     if isinstance(rank, str):
         return replace(read_adapter(rank, model), **given)
     return Lora(rank=rank, **given)
+
+
+def _image_size(options: dict[str, Any]) -> tuple[int, int] | None:
+    """Rows and columns of pixels, from ``HxW`` or one number for both."""
+    from lifesym.errors import SpecError  # noqa: PLC0415
+
+    text = options.pop("image_size", None)
+    if text is None:
+        return None
+    rows, by, columns = text.lower().partition("x")
+    try:
+        return _positive(rows), _positive(columns if by else rows)
+    except ValueError:
+        raise SpecError(f"--image-size: {text!r} is not HxW or one number of pixels") from None
 
 
 def _cache(options: dict[str, Any]) -> Any:

@@ -20,7 +20,7 @@ from lifesym.cli.options import (
     choice,
     size_option,
 )
-from lifesym.cli.output import print_json
+from lifesym.cli.output import note, print_json, said_of
 from lifesym.errors import SpecError
 
 if TYPE_CHECKING:
@@ -124,6 +124,9 @@ def derive(
         routing=routing,
     )
     _print(_result(derived, metric), metric, format, width)
+    if format == "text" and not symbolic:
+        for said in said_of(derived.precision, derived.model, hardware):
+            note(said)
 
 
 def _pass_result(model: "Model", cost: "Cost", metric: Metric) -> "Result":

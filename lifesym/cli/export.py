@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lifesym.cli.options import Activations, Chunk, Kv, ModelName, Weights, size_option
-from lifesym.cli.output import note
+from lifesym.cli.output import note, said_of
 
 Metric = Literal["ttft", "tpot", "tps", "latency", "memory", "energy"]
 To = Literal["c", "float", "table", "fixed", "numpy-table", "python", "numpy", "js"]
@@ -98,6 +98,8 @@ def export(
     except OSError as problem:
         raise SymbolError(f"{output}: {problem.strerror}") from None
     note(f"wrote {output}")
+    for said in said_of(forecast.precision, forecast.model, hardware):
+        note(said)
 
 
 def _text(

@@ -34,6 +34,7 @@ from lifesym.cli.optimizations import (
 from lifesym.cli.options import (
     DEVICE,
     Acceptance,
+    AcceptedRate,
     Activations,
     Adapter,
     Batch,
@@ -46,6 +47,8 @@ from lifesym.cli.options import (
     ExpertParallel,
     FusionOption,
     HardwareName,
+    Images,
+    ImageSize,
     Json,
     Kv,
     KvBudget,
@@ -64,11 +67,13 @@ from lifesym.cli.options import (
     OffloadWeights,
     OverlapOption,
     Past,
+    PositionRates,
     Prefix,
     RoutingOption,
     SequenceParallel,
     Stages,
     TensorParallel,
+    TokensPerStep,
     Weights,
     size_option,
 )
@@ -103,10 +108,17 @@ def forecast(
     on: HardwareName,
     prompt: Annotated[int, size_option("--prompt", "Prompt tokens of each sequence.")],
     generate: Annotated[
-        int, size_option("--generate", "Tokens generated a sequence; 0 for an encoder.", least=0)
-    ],
+        int | None,
+        size_option(
+            "--generate",
+            "Tokens generated a sequence; none by a model without an LM head.",
+            least=0,
+        ),
+    ] = None,
     batch: Batch = 1,
     past: Past = 0,
+    images: Images = 0,
+    image_size: ImageSize = None,
     weights: Weights = None,
     activations: Activations = None,
     kv: Kv = None,
@@ -145,6 +157,9 @@ def forecast(
     draft: Draft = None,
     draft_tokens: DraftTokens = None,
     acceptance: Acceptance = None,
+    accepted_rate: AcceptedRate = None,
+    position_rates: PositionRates = None,
+    tokens_per_step: TokensPerStep = None,
     typical: Typical = False,
     slots: Slots = None,
     contexts: Contexts = None,
@@ -190,4 +205,4 @@ def forecast(
     if json:
         print_json(data)
     else:
-        print_summary(data, hardware)
+        print_summary(data, result)

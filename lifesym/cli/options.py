@@ -95,6 +95,18 @@ Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
 
 Batch = Annotated[int, size_option("--batch", "Sequences computed together.")]
 Past = Annotated[int, size_option("--past", "Tokens already in the cache.", least=0)]
+Images = Annotated[
+    int, size_option("--images", "Images in each prompt, whose tokens are added to it.", least=0)
+]
+ImageSize = Annotated[
+    str | None,
+    typer.Option(
+        "--image-size",
+        metavar="HxW",
+        help="Rows and columns of an image's pixels, or the side of a square one.",
+        rich_help_panel=WORKLOAD,
+    ),
+]
 MlaOption = Annotated[MLA, choice("--mla", "Latent attention.", MODELLING, MLA)]
 CausalOption = Annotated[
     Causal, choice("--causal", "Count all scores, or what the mask leaves.", MODELLING)
@@ -207,7 +219,32 @@ Acceptance = Annotated[
     float | None,
     typer.Option(
         metavar="X",
-        help="Chance that a drafted token is accepted; 0.8 unless given.",
+        help="Chance that a drafted token is accepted, given that all before it were; 0.8 unless"
+        " given.",
+        rich_help_panel=SPECULATION,
+    ),
+]
+AcceptedRate = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Instead: accepted tokens over drafted ones, as engines print it.",
+        rich_help_panel=SPECULATION,
+    ),
+]
+PositionRates = Annotated[
+    str | None,
+    typer.Option(
+        metavar="X,X,...",
+        help="Instead: share of steps in which the token at each position is accepted.",
+        rich_help_panel=SPECULATION,
+    ),
+]
+TokensPerStep = Annotated[
+    float | None,
+    typer.Option(
+        metavar="X",
+        help="Instead: mean tokens of a step, the target's own included.",
         rich_help_panel=SPECULATION,
     ),
 ]

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lifesym.cli.options import DEVICE, WORKLOAD, choice, size_option
-from lifesym.cli.output import note
+from lifesym.cli.output import line, note, said_of
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
@@ -61,6 +61,7 @@ class Asked:
     model: str
     device: str
     metric: str
+    said: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -77,6 +78,11 @@ class Asked:
             "chunk": "one prefill" if forecast.chunk is None else f"chunks of {forecast.chunk}",
         }
         return ", ".join([self.label, *(known[name] for name in names if name in known)])
+
+    def print_said(self) -> None:
+        """What the answer must say, a line each."""
+        for text in self.said:
+            line(text)
 
     @property
     def title(self) -> str:
@@ -202,8 +208,10 @@ def asked(
         chosen[option] = symbolic_format(role) if role else sym.resolve(word)
     forecast = ls.forecast(lifted, ls.Hardware.symbolic(), batch=sym.batch, **(chosen | options))
     quantity = forecast.tpot.mean if metric == "tpot_mean" else getattr(forecast, metric)
+    if not loaded.generates:
+        generate = 0
     last = {"ttft": prompt, "tpot": (prompt if past is None else past) + 1}
-    loaded.check_length(sym.exact(last.get(metric, prompt + generate - 1)))
+    loaded.check_length(sym.exact(last.get(metric, prompt + max(generate - 1, 0))))
     sizes = {
         sym.batch: batch,
         sym.prompt: prompt,
@@ -220,6 +228,7 @@ def asked(
         model=loaded.name,
         device=device.name,
         metric=metric,
+        said=tuple(said_of(precision, loaded, device)),
     )
 
 

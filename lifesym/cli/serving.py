@@ -45,20 +45,28 @@ def served(setting: "Setting", forecast: "Forecast") -> dict[str, Any]:
 
 def speculated(setting: "Setting", target: "Forecast") -> dict[str, float]:
     """A speculative step and its time per token, as means over the generation."""
-    from lifesym.serving import speculate  # noqa: PLC0415 (SymPy only where a command needs it)
+    from lifesym.serving import (  # noqa: PLC0415 (SymPy only where a command needs it)
+        conditional,
+        speculate,
+    )
 
     target.generates()
-    tokens, acceptance = setting.options["draft_tokens"], setting.options["acceptance"]
-    spec = speculate(
-        target,
-        setting.draft(),
-        4 if tokens is None else tokens,
-        0.8 if acceptance is None else acceptance,
-    )
+    names = ("acceptance", "accepted_rate", "tokens_per_step")
+    accepted: dict[str, Any] = {
+        name: setting.options[name] for name in names if setting.options[name] is not None
+    }
+    tokens, rates = setting.options["draft_tokens"], setting.options["position_rates"]
+    if rates is not None:
+        accepted["position_rates"] = _rates(rates)
+        tokens = len(accepted["position_rates"]) if tokens is None else tokens
+    tokens = 4 if tokens is None else tokens
+    spec = speculate(target, setting.draft(), tokens, **(accepted or {"acceptance": 0.8}))
     step = mean_step(spec.step, target)
     tpot = step / float(spec.expected)
     return {
         "tokens_per_step": float(spec.expected),
+        "accepted_rate": float((spec.expected - 1) / tokens),
+        "acceptance": float(conditional(tokens, spec.expected)),
         "step_s": step,
         "tpot_s": tpot,
         "speedup": float(target.tpot) / tpot,
@@ -136,6 +144,16 @@ def disaggregated(setting: "Setting", prefill: "Forecast") -> dict[str, float]:
         "latency_s": float(split.end_to_end),
         "prefill_per_decode_device": float(split.ratio),
     }
+
+
+def _rates(text: str) -> list[float]:
+    """Rates by position, such as ``0.8,0.6,0.45``."""
+    from lifesym.errors import SpecError  # noqa: PLC0415
+
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise SpecError(f"--position-rates: {text!r} is not a list of numbers") from None
 
 
 def _contexts(text: str) -> list[int]:

@@ -29,6 +29,9 @@ _REFINE = {
     "shares": ("pipeline", "stages_on"),
     "draft_tokens": ("draft",),
     "acceptance": ("draft",),
+    "accepted_rate": ("draft",),
+    "position_rates": ("draft",),
+    "tokens_per_step": ("draft",),
     "piggyback_context": ("piggyback",),
     "hit_rate": ("prefix",),
     "transfer_bandwidth": ("decode_on",),
@@ -71,6 +74,20 @@ class Setting:
 
         return load_model(self.options["model"])
 
+    @property
+    def workload(self) -> tuple[int, int]:
+        """Prompt and generated tokens; none of the latter where the model gives none.
+
+        Raises:
+            SpecError: a model that generates, and not said how much.
+        """
+        from lifesym.errors import SpecError  # noqa: PLC0415
+
+        prompt, generate = self.options["prompt"], self.options["generate"]
+        if generate is None and self.model.generates:
+            raise SpecError(f"--generate: {self.model.name} generates tokens; say how many")
+        return prompt, generate or 0
+
     @cached_property
     def hardware(self) -> "Hardware":
         """The device."""
@@ -97,8 +114,9 @@ class Setting:
 
     def forecast(self, hardware: "Hardware | None" = None, **changes: Any) -> "Forecast":
         """The forecast, on another device or with other options."""
-        workload = self.options["prompt"], self.options["generate"]
-        return build(self.model, hardware or self.hardware, *workload, {**self.base, **changes})
+        return build(
+            self.model, hardware or self.hardware, *self.workload, {**self.base, **changes}
+        )
 
     def draft(self) -> "Forecast | None":
         """The draft model's forecast; None where the model drafts for itself."""
@@ -107,8 +125,7 @@ class Setting:
         if self.options["draft"] == "self":
             return None
         shared = {name: value for name, value in self.base.items() if name in _DRAFT}
-        workload = self.options["prompt"], self.options["generate"]
-        return build(load_model(self.options["draft"]), self.hardware, *workload, shared)
+        return build(load_model(self.options["draft"]), self.hardware, *self.workload, shared)
 
     def check(self) -> None:
         """Refuse what would be left out without a word.

@@ -21,6 +21,7 @@ def summary(result: "Forecast") -> dict[str, Any]:
         "activations": result.precision.activations.name,
         "kv": result.precision.kv.name,
         "origins": dict(result.precision.origins),
+        "notes": [*result.model.notes, *result.hardware.notes],
         "ttft_s": float(result.ttft),
         "tpot_s": float(result.tpot.mean) if decodes else None,
         "tpot_first_s": float(result.tpot.first) if decodes else None,
@@ -78,7 +79,7 @@ _MORE = {
 }
 
 
-def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
+def print_summary(data: dict[str, Any], result: "Forecast") -> None:
     """The same as tables."""
     from lifesym.report.units import quantity  # noqa: PLC0415
 
@@ -97,7 +98,7 @@ def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
         ]
     rows += [
         ["memory", quantity(data["memory_bytes"], "byte"), "weights, and the cache of all tokens"],
-        ["energy", energy, "at most, from the TDP" if hardware.static_power else ""],
+        ["energy", energy, "at most, from the TDP" if result.hardware.static_power else ""],
     ]
     if "cost_per_million_tokens" in data:
         rows.append(["cost", f"{data['cost_per_million_tokens']:.4g}", "a million tokens"])
@@ -107,9 +108,9 @@ def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
             unit = {"s": "s", "bytes": "byte"}.get(suffix)
             shown = quantity(value, unit) if unit else _plain(value)
             rows.append([(word if unit else name).replace("_", " "), shown, title])
-    words = {"weights": "weights", "activations": "activations", "kv": "KV"}
-    origins = data["origins"]
-    line(", ".join(f"{data[key]} {word} ({origins[key]})" for key, word in words.items()))
+    line(result.precision.described)
+    for said in data["notes"]:
+        line(said)
     table(f"{data['model']} on {data['hardware']}", ["", "forecast", ""], rows)
     for phase in ("prefill", "decode") if decodes else ("prefill",):
         _print_terms(phase, data["terms"][phase])

@@ -46,6 +46,7 @@ class Family(msgspec.Struct, frozen=True):
         aliases: other spellings of keys.
         ignored: keys, separated by spaces, that change nothing in this family.
         kin: other model types whose configs are read in the same way.
+        nulls: keys whose null is false to the class, or not given where they are no switch.
     """
 
     config: type[Config]
@@ -54,6 +55,7 @@ class Family(msgspec.Struct, frozen=True):
     aliases: dict[str, str] = {}
     ignored: str = ""
     kin: tuple[str, ...] = ()
+    nulls: str = ""
 
 
 def activation(name: str, key: str = "hidden_act") -> str:

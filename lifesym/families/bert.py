@@ -1,7 +1,7 @@
 """Encoders: bert, roberta, xlm-roberta, distilbert, and albert, whose layers share their weights.
 
 ``logits="all"`` is the masked-LM model and ``logits="none"`` the bare encoder with its pooler.
-A config whose ``architectures`` name the bare encoder owns the pooler and no masked-LM head.
+A config whose ``architectures`` name another class has its head (see `lifesym.families.tasks`).
 """
 
 from lifesym import symbols as sym
@@ -34,7 +34,6 @@ class BertConfig(Config, kw_only=True):
     is_decoder: bool = False
     add_cross_attention: bool = False
     position_embedding_type: str = "absolute"
-    architectures: list[str] | None = None
 
 
 class AlbertConfig(BertConfig, kw_only=True):
@@ -56,7 +55,6 @@ class DistilBertConfig(Config, kw_only=True):
     max_position_embeddings: Count
     activation: str = "gelu"
     tie_word_embeddings: bool = True
-    architectures: list[str] | None = None
 
 
 def _encoder(
@@ -141,12 +139,7 @@ def _encoder(
         embedding_dim=width,
     )
     model = assemble(name, c.model_type, sections, sizes)
-    return model.limited(c.max_position_embeddings - reserved).encoder(bare=_bare(c.architectures))
-
-
-def _bare(architectures: list[str] | None) -> bool:
-    """Whether the config names the encoder without its masked-LM head."""
-    return bool(architectures) and all(name.endswith("Model") for name in architectures or ())
+    return model.limited(c.max_position_embeddings - reserved).encoder()
 
 
 def bert(c: BertConfig, name: str) -> Model:
@@ -180,7 +173,6 @@ def distilbert(c: DistilBertConfig, name: str) -> Model:
         type_vocab_size=None,
         hidden_act=c.activation,
         tie_word_embeddings=c.tie_word_embeddings,
-        architectures=c.architectures,
     )
     return _encoder(same, name, pooled=False, spare_bias=False)
 

@@ -75,5 +75,6 @@ FAMILIES = {
             "num_experts_per_tok": "moe_k",
         },
         ignored="moe_capacity moe_gate moe_norm_min moe_use_aux_free",
+        nulls="use_bias",
     )
 }

@@ -110,5 +110,6 @@ FAMILIES = {
             "n_head": "num_attention_heads",
             "n_head_kv": "num_kv_heads",
         },
+        nulls="alibi bias multi_query new_decoder_architecture parallel_attn",
     )
 }

@@ -17,7 +17,7 @@ class Gemma4Config(Config, kw_only=True):
     num_attention_heads: Count
     num_key_value_heads: Count
     head_dim: Count = 256
-    global_head_dim: Count = 512
+    global_head_dim: Count | None = 512
     num_global_key_value_heads: Count | None = None
     attention_k_eq_v: bool = False
     vocab_size: Count = 262144
@@ -27,7 +27,7 @@ class Gemma4Config(Config, kw_only=True):
     sliding_window: Count = 512
     layer_types: list[str] | None = None
     rope_parameters: dict[str, Any] | None = None
-    per_layer_config: dict[str, dict[str, Any]] | UnsetType = UNSET
+    per_layer_config: dict[str, dict[str, Any]] | UnsetType | None = UNSET
     hidden_size_per_layer_input: Whole = 256
     vocab_size_per_layer_input: Count = 262144
     num_kv_shared_layers: Whole = 0
@@ -79,12 +79,12 @@ def heads_of(c: Gemma4Config, kinds: list[bool]) -> dict[bool, Heads]:
     usual = Heads(head_dim=c.head_dim, num_key_value_heads=c.num_key_value_heads)
     if c.per_layer_config is UNSET:
         full_kv = c.num_global_key_value_heads if c.attention_k_eq_v else None
-        full = Heads(
-            head_dim=c.global_head_dim, num_key_value_heads=full_kv or c.num_key_value_heads
-        )
+        wide = c.global_head_dim or 0
+        refuse(not wide, "key 'global_head_dim': null is no size without 'per_layer_config'")
+        full = Heads(head_dim=wide, num_key_value_heads=full_kv or c.num_key_value_heads)
         return {True: usual, False: full}
     layers = [usual] * len(kinds)
-    for index, values in c.per_layer_config.items():
+    for index, values in (c.per_layer_config or {}).items():
         where = f"key 'per_layer_config[{index}]'"
         known = index.isdecimal() and int(index) < len(kinds)
         refuse(not known, f"{where}: not one of {len(kinds)} layers")

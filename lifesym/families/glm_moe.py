@@ -7,7 +7,6 @@ from lifesym.families.base import (
     Family,
     activation,
     assemble,
-    per_head,
     refuse,
     rotated,
 )
@@ -20,6 +19,7 @@ from lifesym.families.moe import (
     moe_sizes,
     pre_norm_layer,
     rotary_attention,
+    rounded_head,
 )
 from lifesym.model import Model
 
@@ -40,7 +40,7 @@ class GlmMoeConfig(LlamaConfig, kw_only=True):
 def glm_moe(c: GlmMoeConfig, name: str) -> Model:
     """GLM 4.5 and 4.6: sigmoid routing, biases on queries, keys and values where it says so."""
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    head_dim = c.head_dim or per_head(c.hidden_size, c.num_attention_heads)
+    head_dim = c.head_dim = c.head_dim or rounded_head(c)
     turned = rotated(head_dim, c.partial_rotary_factor)
     partial = turned != head_dim
     function = activation(c.hidden_act)

@@ -20,7 +20,7 @@ from lifesym.families.base import (
 from lifesym.families.hybrid import attention, pruned
 from lifesym.families.llama import BiasedConfig, LlamaConfig
 from lifesym.families.mixed import mixed_sections
-from lifesym.families.moe import moe_sizes, pre_norm_layer
+from lifesym.families.moe import moe_sizes, pre_norm_layer, rounded_head
 from lifesym.model import Model, Section
 
 
@@ -92,6 +92,8 @@ def granite(c: BiasedConfig, name: str) -> Model:
 def granitemoe(c: GraniteMoeConfig, name: str) -> Model:
     """Granite MoE: experts in every layer, with or without (granitemoe) a shared one."""
     shared = 0 if c.model_type == "granitemoe" else c.shared_intermediate_size
+    if c.model_type != "granitemoe":
+        c.head_dim = c.head_dim or rounded_head(c)
     moe = _experts(activation(c.hidden_act), shared=shared > 0)
     sections = (Section(label="layers", count=sym.layers, block=_scaled(_attention(c), moe)),)
     sizes = moe_sizes(

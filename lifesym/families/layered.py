@@ -1,4 +1,4 @@
-"""Decoders with LayerNorms and grouped queries: starcoder2, stablelm, nemotron and phi."""
+"""Decoders with LayerNorms: starcoder2, stablelm, nemotron, phi and persimmon."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ from sympy import Expr
 
 from lifesym import symbols as sym
 from lifesym.blocks import MLP, Attention, DecoderLayer
-from lifesym.families.base import Count, Decoder, Family
+from lifesym.families.base import Count, Decoder, Family, refuse
 from lifesym.families.hybrid import attention
 from lifesym.families.llama import BiasedConfig, LlamaConfig
 from lifesym.families.stacked import LAYER, mlp, stacked, turned, turned_size
@@ -46,6 +46,14 @@ class PhiConfig(LlamaConfig, kw_only=True):
     partial_rotary_factor: float = 0.5
 
 
+class PersimmonConfig(LlamaConfig, kw_only=True):
+    """As many key-value heads as heads; half of each is rotated unless told otherwise."""
+
+    hidden_act: str = "relu2"
+    qk_layernorm: bool = True
+    partial_rotary_factor: float = 0.5
+
+
 def _layer(mixer: Attention, block: MLP, *, parallel: bool = False) -> DecoderLayer:
     return DecoderLayer(
         hidden=sym.hidden,
@@ -61,6 +69,7 @@ def starcoder2(c: Starcoder2Config, name: str) -> Model:
     """StarCoder 2: biases and a plain MLP."""
     bias = c.use_bias
     windowed = c.sliding_window is not None
+    refuse(c.sliding_window == 1, "key 'sliding_window': a window of 1 is not modelled")
 
     def layer(window: Expr | None) -> DecoderLayer:
         mixer = attention(rotary_dim=sym.head_dim, qkv_bias=bias, out_bias=bias, window=window)
@@ -92,6 +101,7 @@ def stablelm(c: StableLmConfig, name: str) -> Model:
 
 def nemotron(c: NemotronConfig, name: str) -> Model:
     """Nemotron 3 and 4, Minitron: a plain MLP with squared ReLU, partly rotated heads."""
+    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
     bias = c.attention_bias
 
     def layer(_: Expr | None) -> DecoderLayer:
@@ -115,7 +125,22 @@ def phi(c: PhiConfig, name: str) -> Model:
     return stacked(c, name, layer, ends, rotary_dim=turned_size(c, c.partial_rotary_factor))
 
 
+def persimmon(c: PersimmonConfig, name: str) -> Model:
+    """Persimmon, and the language model of Fuyu: a fused QKV projection, biases, a plain MLP."""
+    refuse(c.num_key_value_heads is not None, "key 'num_key_value_heads': not one of Persimmon's")
+    mixer = turned(c, c.partial_rotary_factor, fused=True, qkv_bias=True, out_bias=True)
+    if c.qk_layernorm:
+        mixer = replace(mixer, qk_norm="head", qk_norm_kind="layer")
+
+    def layer(_: Expr | None) -> DecoderLayer:
+        return _layer(mixer, mlp(c, gated=False, bias=True))
+
+    ends = Decoder(norm=LAYER, tied=c.tie_word_embeddings)
+    return stacked(c, name, layer, ends, rotary_dim=turned_size(c, c.partial_rotary_factor))
+
+
 FAMILIES = {
+    "persimmon": Family(PersimmonConfig, persimmon, "persimmon-8b"),
     "starcoder2": Family(
         Starcoder2Config,
         starcoder2,

@@ -30,6 +30,8 @@ from lifesym.model import Model
 
 WINDOW = 4096
 """The window of Mistral's and Qwen's classes where a config leaves the key out."""
+ABSENT = 0
+"""A number of key-value heads that is left out, where a null is another thing."""
 DERIVED = 0
 """A head size that is left out: hidden / heads. Many a class calculates with a null, and fails."""
 
@@ -95,14 +97,16 @@ class QwenConfig(LlamaConfig, kw_only=True):
 
 
 class Qwen2Config(QwenConfig, kw_only=True):
-    """A null head size is no size."""
+    """A null head size is no size; a null number of key-value heads is that of heads."""
 
+    num_key_value_heads: Whole | None = ABSENT
     head_dim: Count = DERIVED
 
 
 class Qwen3Config(QwenConfig, kw_only=True):
-    """Heads of 128 unless given; null is no size."""
+    """Heads of 128 unless given; null is no size, and as many key-value heads as heads."""
 
+    num_key_value_heads: Whole | None = ABSENT
     head_dim: Count = 128
 
 
@@ -213,13 +217,13 @@ def _qwen(c: QwenConfig, name: str, *, bias: bool, norm: Literal["none", "head"]
 
 def qwen2(c: Qwen2Config, name: str) -> Model:
     """Qwen 1.5 to 2.5: biases on queries, keys and values."""
-    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
+    refuse(c.num_key_value_heads == ABSENT, "missing key 'num_key_value_heads'")
     return _qwen(c, name, bias=True, norm="none")
 
 
 def qwen3(c: Qwen3Config, name: str) -> Model:
     """Qwen 3: queries and keys are normalized over each head."""
-    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
+    refuse(c.num_key_value_heads == ABSENT, "missing key 'num_key_value_heads'")
     return _qwen(c, name, bias=c.attention_bias, norm="head")
 
 

@@ -124,6 +124,7 @@ def hunyuan(c: HunyuanConfig, name: str) -> Model:
     """Hunyuan, dense: queries and keys are normalized over each head."""
     refuse(c.use_cla, "key 'use_cla': layers that share caches are not modelled for Hunyuan")
     refuse(not c.use_qk_norm, "key 'use_qk_norm': false is not modelled for Hunyuan")
+    refuse(c.head_dim is None, "missing key 'head_dim'")
     return _like_llama(c, name, _biases(c) | {"qk_norm": "head"}, {})
 
 
@@ -149,7 +150,7 @@ _HUNYUAN = """
 FAMILIES = {
     "gemma": Family(GemmaConfig, gemma, "gemma-2b", ignored="hidden_activation"),
     "smollm3": Family(SmolLm3Config, smollm3, "smollm3-3b", ignored="max_window_layers"),
-    "ernie4_5": Family(ErnieConfig, ernie, "ernie-4.5-0.3b"),
+    "ernie4_5": Family(ErnieConfig, ernie, "ernie-4.5-0.3b", nulls="use_bias"),
     "hunyuan_v1_dense": Family(HunyuanConfig, hunyuan, "hunyuan-4b", ignored=_HUNYUAN),
     "seed_oss": Family(SeedConfig, seed, "seed-oss-36b", ignored="residual_dropout"),
     "helium": Family(HeliumConfig, helium, "helium-1-preview-2b"),

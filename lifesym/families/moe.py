@@ -88,6 +88,13 @@ def pre_norm_layer(mixer: Block, mlp: Block) -> DecoderLayer:
     return DecoderLayer(hidden=sym.hidden, mixer=mixer, mlp=mlp, mixer_norm=norm, mlp_norm=norm)
 
 
+def rounded_head(c: LlamaConfig) -> int:
+    """Hidden / heads, rounded down as some classes do that take no remainder for a fault."""
+    size = c.hidden_size // c.num_attention_heads
+    refuse(size == 0, f"key 'hidden_size': {c.hidden_size} is less than num_attention_heads")
+    return size
+
+
 def moe_sizes(
     c: LlamaConfig, *, experts: int, active: int, width: int, **more: int | None
 ) -> Sizes:

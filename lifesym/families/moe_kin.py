@@ -58,6 +58,7 @@ class DbrxAttentionConfig(msgspec.Struct, kw_only=True):
     """The attention's keys."""
 
     kv_n_heads: Count = 1
+    rope_theta: float
     clip_qkv: float | None = None
 
 
@@ -138,6 +139,10 @@ def minimax(c: MinimaxConfig, name: str) -> Model:
     refuse(c.scoring_func != "sigmoid", "key 'scoring_func': only 'sigmoid' is modelled")
     refuse(not c.use_qk_norm, "key 'use_qk_norm': false is not modelled")
     refuse(c.qk_norm_type != "per_layer", "key 'qk_norm_type': only 'per_layer' is modelled")
+    refuse(
+        (c.rotary_dim or 0) > c.head_dim,
+        f"key 'rotary_dim': {c.rotary_dim} is more than head_dim = {c.head_dim}",
+    )
     partial = c.rotary_dim is not None and c.rotary_dim != c.head_dim
     attention = rotary_attention(
         qk_norm="all", rotary_dim=sym.rotary_dim if partial else sym.head_dim
@@ -151,10 +156,11 @@ def minimax(c: MinimaxConfig, name: str) -> Model:
 def dbrx(c: DbrxConfig, name: str) -> Model:
     """DBRX; the clamp of queries, keys and values is not counted."""
     ffn, heads = c.ffn_config, c.n_heads
+    refuse(c.tie_word_embeddings, "key 'tie_word_embeddings': DBRX cannot be tied")
     refuse(ffn.moe_top_k > ffn.moe_num_experts, "key 'ffn_config.moe_top_k': too many experts")
     norm = NormSpec(features=sym.hidden, kind="layer", bias=False)
     layer = pre_norm_layer(rotary_attention(fused=True), _experts(ffn.ffn_act_fn.name))
-    sections = Decoder(norm=norm, tied=c.tie_word_embeddings).around(
+    sections = Decoder(norm=norm, tied=False).around(
         _layers(replace(layer, mixer_norm=norm, mlp_norm=norm))
     )
     sizes = numbers(

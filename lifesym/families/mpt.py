@@ -75,6 +75,7 @@ FAMILIES = {
         mpt,
         "mpt-7b",
         ignored="emb_pdrop embedding_fraction init_device learned_pos_emb logit_scale max_seq_len "
-        "resid_pdrop verbose",
+        "resid_pdrop tokenizer_name init_config verbose",
+        nulls="attn_config",
     ),
 }

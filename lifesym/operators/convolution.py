@@ -201,6 +201,7 @@ class Conv1d(Elementwise):
     kernel: Size
     stride: Size = 1
     bias: bool = False
+    role: str = "convolution"
 
     family: ClassVar[str] = "convolution"
     counted: ClassVar[str] = "2 FLOPs a multiply-add, padding's zeros included; bias 1 an output"
@@ -219,7 +220,7 @@ class Conv1d(Elementwise):
     @property
     def matrices(self) -> tuple[Matrix, ...]:
         """Filters are weights like any other."""
-        return vectors(self.parameters, "convolution")
+        return vectors(self.parameters, self.role)
 
     def cost(self, precision: Precision) -> Cost:
         """Reads the input and the filters once, writes the output."""

@@ -9,7 +9,7 @@ counted.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sympy import Expr, Integer
+from sympy import Expr, Integer, sympify
 
 from lifesym.cost import Cost
 from lifesym.formats import Matrix, Precision, vectors
@@ -69,6 +69,8 @@ class Residual(Elementwise):
 class Scale(Elementwise):
     r"""Multiplication by a constant, or with ``softcap`` $c \tanh(x / c)$: 1 or 3 an element.
 
+    ``gains`` of the constants are learned, one a channel.
+
     >>> from lifesym import symbols as sym
     >>> Scale(elements=sym.batch * sym.vocab, softcap=True).cost(Precision.of()).vector_flops
     3*batch*vocab
@@ -76,10 +78,16 @@ class Scale(Elementwise):
 
     elements: Size
     softcap: bool = False
+    gains: Size = 0
 
     counted: ClassVar[str] = "1 an element; 3 for a soft cap (divide, tanh, multiply)"
     reference: ClassVar[str] = "Gemma 2, arXiv 2408.00118, section 2"
-    monotone: ClassVar[dict[str, Direction]] = {"elements": "+"}
+    monotone: ClassVar[dict[str, Direction]] = {"elements": "+", "gains": "+"}
+
+    @property
+    def parameters(self) -> Expr:
+        """The learned constants."""
+        return sympify(self.gains)
 
     def cost(self, precision: Precision) -> Cost:
         """Reads and writes each element once."""

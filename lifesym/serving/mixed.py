@@ -86,8 +86,11 @@ def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
     """The trace of one pass over several groups, under every option of the forecast.
 
     Raises:
-        SymbolError: no group, or an operator with weights of which the groups' cannot be added up.
+        SymbolError: no group, images in the prompts, or an operator with weights of which the
+            groups' cannot be added up.
     """
+    if forecast.seen:
+        raise SymbolError("images: when a tower runs beside passes of several groups is not known")
     groups = list(groups)
     if not groups:
         raise SymbolError("a mixed pass needs at least one group")

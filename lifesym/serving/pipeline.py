@@ -27,6 +27,7 @@ from lifesym.operators import LMHead
 from lifesym.results import Result
 from lifesym.roofline import Term, link_time
 from lifesym.symbols import Number, Size, exact, size
+from lifesym.tower import is_tower
 
 
 def makespan(stages: Sequence[Expr], microbatches: Expr) -> Expr:
@@ -121,7 +122,12 @@ class Pipeline:
 
 
 def _part(section: str, share: Expr, ends: dict[str, bool]) -> Expr:
-    """The part of a section on a stage: its share of the layers; an end is there or not."""
+    """The part of a section on a stage: its share of the layers; an end is there or not.
+
+    Towers are where the embedding is.
+    """
+    if is_tower(section):
+        section = "embed"
     return S(int(ends[section])) if section in ends else share
 
 

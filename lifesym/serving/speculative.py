@@ -1,59 +1,45 @@
 r"""Speculative decoding: several tokens a step, drafted cheaply and checked at once.
 
 A draft model, or heads of the model itself, proposes $\gamma$ tokens; one pass of the target over
-$\gamma + 1$ tokens checks them. Each is accepted with probability $\alpha$, independently, up to
-the first refusal, and the target adds one of its own. So a step gives
+$\gamma + 1$ tokens checks them. Each is accepted with probability $\alpha$, given that all before
+it were, and the target adds one of its own. So a step gives
 
 $$E = \sum_{i=0}^{\gamma} \alpha^i = \frac{1 - \alpha^{\gamma + 1}}{1 - \alpha}$$
 
-tokens, between 1 ($\alpha = 0$) and $\gamma + 1$. A model that drafts for itself has one prediction
-module, which runs $\gamma$ times a step at growing contexts and keeps a cache of its own, filled by
-a prefill of its own, as a draft model's is.
+tokens, between 1 ($\alpha = 0$) and $\gamma + 1$; `lifesym.serving.acceptance` has the other
+measures of it. Heads that draft side by side run once a step. A model that drafts for itself has
+one prediction module, which runs $\gamma$ times a step at growing contexts and keeps a cache of its
+own, filled by a prefill of its own, as a draft model's is.
 Sources: Leviathan et al., arXiv 2211.17192, Eq. 1 and Theorem 3.8; multi-token prediction:
 Gloeckle et al., 2404.19737, section 2, and DeepSeek-V3, 2412.19437, section 2.2.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sympy import Add, Expr, S
+from sympy import Add, Expr, S, sympify
 
 from lifesym import symbols as sym
+from lifesym.blocks import ParallelHead
 from lifesym.checks import checked
 from lifesym.chunks import Chunks
 from lifesym.errors import SymbolError
+from lifesym.families.drafts import ONCE
 from lifesym.inference import Forecast
 from lifesym.operators import Linear, LMHead, Norm
 from lifesym.results import Result
 from lifesym.roofline import Term, total
+from lifesym.serving.acceptance import (
+    expected_tokens,
+    mean_tokens,
+    tokens_at_positions,
+    tokens_at_rate,
+)
 from lifesym.sums import sum_over
-from lifesym.symbols import Number, Size, exact, index, size
+from lifesym.symbols import Number, Size, index, size
 from lifesym.trace import Entry, Logits, Trace
 from lifesym.transforms import CachePolicy, Fusion
-
-
-@checked
-def expected_tokens(draft: Size = sym.draft, acceptance: Number = sym.acceptance) -> Expr:
-    r"""Tokens that a speculative step gives on average.
-
-    A polynomial in the acceptance for a whole number of drafted tokens, else the closed form,
-    which needs an acceptance other than 1.
-
-    >>> expected_tokens(2)
-    acceptance**2 + acceptance + 1
-
-    Raises:
-        SymbolError: an acceptance outside 0 to 1.
-    """
-    gamma = size(draft, "draft", minimum=0)
-    alpha = exact(acceptance, "acceptance")
-    if alpha.is_number and not 0 <= alpha <= 1:
-        raise SymbolError(f"acceptance must be between 0 and 1, not {acceptance}")
-    if gamma.is_Integer:
-        return Add(*(alpha**i for i in range(int(gamma) + 1)))
-    if alpha is S.One:
-        return gamma + 1
-    return (1 - alpha ** (gamma + 1)) / (1 - alpha)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,18 +50,13 @@ class Speculation:
         target: the forecast of the model whose tokens count.
         draft: the forecast of the draft model; None where the model drafts by itself.
         tokens: drafted tokens a step, gamma.
-        acceptance: the chance that a drafted token is accepted, alpha.
+        expected: tokens that a step gives on average.
     """
 
     target: Forecast
     draft: Forecast | None
     tokens: Expr
-    acceptance: Expr
-
-    @property
-    def expected(self) -> Expr:
-        """Tokens a step gives."""
-        return expected_tokens(self.tokens, self.acceptance)
+    expected: Expr
 
     @cached_property
     def terms(self) -> tuple[Term, ...]:
@@ -87,15 +68,20 @@ class Speculation:
     def drafting(self) -> Expr:
         """Time of gamma draft steps at growing contexts; of so many module passes without a draft.
 
-        Catching up by the one token that the draft has not seen when all are accepted is left out.
+        What reads the target's states runs once a step. Catching up by the one token that the draft
+        has not seen when all are accepted is left out.
         """
         if self.tokens.is_zero:
             return S.Zero
         if self.draft is None:
-            step = total(self.target.timed(prediction_module(self.target)))
+            terms = self.target.timed(prediction_module(self.target))
         else:
-            step = self.draft.tpot.expr
-        return sum_over(step.xreplace({sym.past: sym.past + index}), self.tokens)
+            terms = self.draft.tpot.terms
+        if self.draft is not None and _side_by_side(self.draft):
+            return total(terms)
+        once = total(tuple(term for term in terms if term.section == ONCE))
+        step = total(tuple(term for term in terms if term.section != ONCE))
+        return once + sum_over(step.xreplace({sym.past: sym.past + index}), self.tokens)
 
     @cached_property
     def draft_prefill(self) -> Expr:
@@ -158,21 +144,48 @@ def speculate(
     target: Forecast,
     draft: Forecast | None = None,
     tokens: Size = sym.draft,
-    acceptance: Number = sym.acceptance,
+    acceptance: Number | None = None,
+    *,
+    accepted_rate: Number | None = None,
+    position_rates: Sequence[Number] | None = None,
+    tokens_per_step: Number | None = None,
 ) -> Speculation:
     """Speculative decoding with a draft model; without one, with multi-token prediction modules.
 
+    One of the measures says how much of it is accepted (see `lifesym.serving.acceptance`); without
+    any it is the symbol ``acceptance``.
+
     Raises:
-        SymbolError: forecasts of different batches or prompts, or an acceptance outside 0 to 1.
+        SymbolError: forecasts of different batches or prompts, several measures or one outside its
+            range, or more drafted tokens than a draft has heads for.
     """
     both = [f for f in (target, draft) if f is not None]
     if len({(f.local_batch, f.past, f.prompt) for f in both}) != 1:
         raise SymbolError("draft and target must have the same batch and prompt")
     gamma = size(tokens, "draft", minimum=0)
-    expected_tokens(gamma, acceptance)
-    return Speculation(
-        target=target, draft=draft, tokens=gamma, acceptance=exact(acceptance, "acceptance")
-    )
+    if draft is not None and _side_by_side(draft):
+        heads = sympify(draft.model.values.get(sym.draft_heads, sym.draft_heads))
+        if (gamma - heads).is_positive:
+            raise SymbolError(f"{draft.model.name} has {heads} heads: it cannot draft {gamma}")
+    given = [each for each in (acceptance, accepted_rate, tokens_per_step) if each is not None]
+    if len(given) + (position_rates is not None) > 1:
+        raise SymbolError("acceptance is given by one measure, not by several")
+    if position_rates is not None:
+        if gamma != len(position_rates):
+            raise SymbolError(f"{len(position_rates)} position rates for {gamma} drafted tokens")
+        expected = tokens_at_positions(position_rates)
+    elif accepted_rate is not None:
+        expected = tokens_at_rate(gamma, accepted_rate)
+    elif tokens_per_step is not None:
+        expected = mean_tokens(gamma, tokens_per_step)
+    else:
+        expected = expected_tokens(gamma, sym.acceptance if acceptance is None else acceptance)
+    return Speculation(target=target, draft=draft, tokens=gamma, expected=expected)
+
+
+def _side_by_side(draft: Forecast) -> bool:
+    """Whether one pass of the draft gives all the tokens of a step."""
+    return any(isinstance(section.block, ParallelHead) for section in draft.model.sections)
 
 
 def prediction_module(
@@ -206,7 +219,7 @@ def prediction_module(
     front = rows[0]
     joined = Linear(tokens=tokens, in_features=2 * hidden, out_features=hidden, role="mtp_proj")
     inputs: tuple[Entry, ...] = (
-        replace(front, name="mtp_norm", operator=Norm(rows=2 * tokens, features=hidden)),
+        replace(front, name="mtp_norm", operator=Norm(rows=2 * tokens, features=hidden, sets=2)),
         replace(front, name="mtp_proj", operator=joined),
     )
     module = Trace((*inputs, *rows, *ends))

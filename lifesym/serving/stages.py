@@ -23,6 +23,7 @@ from lifesym.results import Result
 from lifesym.roofline import Term
 from lifesym.serving.pipeline import hop, pieces_of, tied_copy
 from lifesym.symbols import Size, size
+from lifesym.tower import is_tower
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,8 +66,10 @@ class EqualStages:
         """Bytes on the stage that holds most: its layers, their cache, and an end of the model."""
         f = self.forecast
         sections = f.one_token.group_by("section")
-        held = {label: Add(*f.held(trace).values()) for label, trace in sections.items()}
-        embed, head = held.pop("embed", S.Zero), held.pop("head", S.Zero)
+        held = dict.fromkeys(("embed", "head", "layers"), S.Zero)
+        for label, trace in sections.items():
+            held[_place(label)] += Add(*f.held(trace).values())
+        embed, head = held.pop("embed"), held.pop("head")
         layers = (Add(*held.values()) + self.microbatches * f.cache_bytes) / self.stages
         apart = Maximum(embed, head + tied_copy(f))
         expr = layers + self._several * apart + (1 - self._several) * (embed + head)
@@ -85,13 +88,19 @@ class EqualStages:
         """The sum of the stages' times, and the longest of them."""
         seconds = {"embed": S.Zero, "head": S.Zero, "layers": S.Zero}
         for term in terms:
-            where = term.section if term.section in seconds else "layers"
-            seconds[where] += term.time
+            seconds[_place(term.section)] += term.time
         embed, head, layers = seconds.values()
         sent = S.Zero if self.stages is S.One else hop(self.forecast, new)
         ends = self._several * Maximum(embed + sent, head)
         ends += (1 - self._several) * (embed + head)
         return layers + embed + head + (self.stages - 1) * sent, layers / self.stages + ends
+
+
+def _place(section: str) -> str:
+    """Whether a section is at an end or among the layers; towers are where the embedding is."""
+    if is_tower(section):
+        return "embed"
+    return section if section in ("embed", "head") else "layers"
 
 
 @checked

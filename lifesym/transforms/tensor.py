@@ -76,6 +76,7 @@ _REPEATED = frozenset(
     {
         *("embedding_norm", "embedding_scale", "positions", "token_types", "relative_positions"),
         *("other_proj", "final_norm", "logits_scale", "logits_softcap", "lm_head"),
+        *("score", "pooler_act", "draft_proj", "draft_act", "draft_residual"),
         *("attn_norm", "attn_post_norm", "attn_residual", "attn_scale"),
         *("attn_q_a", "attn_q_a_norm", "attn_kv_a", "attn_kv_a_norm"),
         *("mlp_norm", "mlp_post_norm", "mlp_residual", "mlp_scale", "mlp_out_scale"),

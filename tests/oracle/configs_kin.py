@@ -91,6 +91,13 @@ def phi(rng: Random) -> Config:
     return derived(decoder(rng, "phi", **maybe(rng, "qk_layernorm")))
 
 
+def persimmon(rng: Random) -> Config:
+    """As many heads of keys as of queries."""
+    config = derived(decoder(rng, "persimmon", **maybe(rng, "qk_layernorm")))
+    config.pop("num_key_value_heads", None)
+    return config
+
+
 def glm(rng: Random) -> Config:
     """With and without norms after the parts."""
     family = rng.choice(["glm", "glm4"])
@@ -161,6 +168,7 @@ FAMILIES: tuple[Callable[[Random], Any], ...] = (
     stablelm,
     nemotron,
     phi,
+    persimmon,
     glm,
     gemma,
     ernie4_5_moe,

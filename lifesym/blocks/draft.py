@@ -1,0 +1,102 @@
+"""What heads that draft for a target have: they start from its hidden states."""
+
+from dataclasses import dataclass
+
+from sympy import Expr
+
+from lifesym.blocks.base import Block, Emitted, NormSpec
+from lifesym.blocks.layer import DecoderLayer
+from lifesym.operators import Activation, Linear, LMHead, Residual
+from lifesym.symbols import Size
+from lifesym.trace import MLA, ForwardPass
+
+
+@dataclass(frozen=True, kw_only=True)
+class JoinedStates(Block):
+    """One projection of several vectors of a token, side by side, to the residual stream.
+
+    Attributes:
+        inputs: their size together.
+        hidden: size of the residual stream.
+        bias: of the projection.
+    """
+
+    inputs: Size
+    hidden: Size
+    bias: bool = False
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """The projection of every new token."""
+        yield (
+            "draft_proj",
+            Linear(
+                tokens=step.tokens,
+                in_features=self.inputs,
+                out_features=self.hidden,
+                bias=self.bias,
+            ),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class DraftLayer(Block):
+    """A layer whose attention reads embedding and state side by side, each with its own norm.
+
+    Attributes:
+        layer: the layer, whose attention has an input as wide as both; its norm is the embedding's.
+        norm: norm of the state.
+    """
+
+    layer: DecoderLayer
+    norm: NormSpec
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """The second norm, then the layer."""
+        yield "attn_norm", self.norm.over(step.tokens)
+        yield from self.layer.operators(step)
+
+    def per_token(self, mla: MLA = "absorbed") -> Expr:
+        """What its attention adds."""
+        return self.layer.per_token(mla)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ParallelHead(Block):
+    """One of several heads that each draft a token further: residual layers, then logits.
+
+    Attributes:
+        hidden: size of the target's states.
+        vocab: tokens that it can draft.
+        layers: residual layers of one projection.
+        bias: of those projections.
+        shared: its logits are by the target's LM head, which it has no copy of.
+    """
+
+    hidden: Size
+    vocab: Size
+    layers: int
+    bias: bool = False
+    shared: bool = False
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """For the tokens whose logits are wanted."""
+        tokens = step.logit_tokens
+        if step.logits == "none":
+            return
+        elements = tokens * self.hidden
+        for _ in range(self.layers):
+            yield (
+                "draft_proj",
+                Linear(
+                    tokens=tokens,
+                    in_features=self.hidden,
+                    out_features=self.hidden,
+                    bias=self.bias,
+                ),
+            )
+            yield "draft_act", Activation(elements=elements, function="silu")
+            yield "draft_residual", Residual(elements=elements)
+        yield (
+            "lm_head",
+            LMHead(tokens=tokens, hidden=self.hidden, vocab=self.vocab, tied=self.shared),
+        )

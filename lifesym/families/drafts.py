@@ -1,0 +1,260 @@
+"""Heads that draft for a target model: EAGLE, EAGLE-3 and Medusa, whose configs say other types.
+
+They are drafts (`lifesym.serving.speculate`), and own what is not the target's.
+Sources: EAGLE, arXiv 2401.15077, section 4, and EAGLE-3, 2503.01840, section 3 (code:
+SafeAILab/EAGLE ``cnets1.py``, SpecForge ``llama3_eagle.py``); Medusa, 2401.10774, section 2.1, in
+vLLM's layout (``models/medusa.py``).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import msgspec
+
+from lifesym import symbols as sym
+from lifesym.blocks import (
+    MLP,
+    DecoderLayer,
+    DraftLayer,
+    Embed,
+    Head,
+    JoinedStates,
+    NormSpec,
+    ParallelHead,
+)
+from lifesym.errors import SpecError
+from lifesym.families.base import (
+    Config,
+    Count,
+    Family,
+    activation,
+    assemble,
+    grouped,
+    numbers,
+    per_head,
+    refuse,
+)
+from lifesym.families.hybrid import attention
+from lifesym.families.llama import LlamaConfig
+from lifesym.model import Model, Section
+
+RMS = NormSpec(features=sym.hidden)
+_STATES = 3
+"""Layers of the target whose states an EAGLE-3 head reads: low, middle and high."""
+
+
+class EagleConfig(LlamaConfig, kw_only=True):
+    """One layer of a Llama; embedding and head are the target's."""
+
+    bias: bool = True
+
+
+class Aux(msgspec.Struct, kw_only=True):
+    """Whether the head reads three states of the target; without it it has no projection."""
+
+    use_aux_hidden_state: bool = True
+
+
+class Eagle3Config(LlamaConfig, kw_only=True):
+    """One layer of a Llama and a head of its own, for the most frequent tokens only."""
+
+    draft_vocab_size: Count | None = None
+    target_hidden_size: Count | None = None
+    eagle_config: Aux = msgspec.field(default_factory=Aux)
+
+
+class MedusaConfig(Config, kw_only=True):
+    """Heads side by side; ``truncated_vocab_size`` is that of their logits."""
+
+    hidden_size: Count
+    vocab_size: Count
+    num_heads: Count = 5
+    num_hidden_layers: Count = 1
+    truncated_vocab_size: Count | None = None
+    medusa_fc_bias: bool = False
+    original_lm_head: bool = False
+
+
+def eagle(c: EagleConfig, name: str) -> Model:
+    """EAGLE: embedding and state of a token are joined, a layer without a norm before it.
+
+    Its output is the next state, to which the target's head is applied.
+    """
+    head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=False, norm=None)
+    joined = JoinedStates(inputs=2 * sym.hidden, hidden=sym.hidden, bias=c.bias)
+    layer = replace(_layer(c), mixer_norm=None)
+    sections = (
+        _embedding(),
+        Section(label="joined", count=1, block=joined),
+        Section(label="layers", count=sym.layers, block=layer),
+        Section(label="head", count=1, block=head, shared=True, copies=0),
+    )
+    model = assemble(name, c.model_type, sections, _sizes(c))
+    return _noted(model, "EAGLE draft head: embedding and LM head are")
+
+
+def eagle3(c: Eagle3Config, name: str) -> Model:
+    """EAGLE-3: three states of the target become one, which the layer reads beside the embedding.
+
+    The projection runs on the target's states alone: once a step, not for each drafted token.
+    """
+    refuse(
+        not c.eagle_config.use_aux_hidden_state,
+        "key 'eagle_config.use_aux_hidden_state': false is not modelled",
+    )
+    wide = c.target_hidden_size not in (None, c.hidden_size)
+    width = sym.target_hidden if wide else sym.hidden
+    joined = JoinedStates(inputs=_STATES * width, hidden=sym.hidden)
+    head = Head(hidden=sym.hidden, vocab=sym.draft_vocab, tied=False, norm=RMS)
+    sections = (
+        _embedding(),
+        Section(label=ONCE, count=1, block=joined),
+        Section(
+            label="layers",
+            count=sym.layers,
+            block=DraftLayer(layer=_layer(c, width=2 * sym.hidden), norm=RMS),
+        ),
+        Section(label="head", count=1, block=head),
+    )
+    more = numbers(
+        draft_vocab=c.draft_vocab_size or c.vocab_size,
+        target_hidden=c.target_hidden_size if wide else None,
+    )
+    model = assemble(name, c.model_type, sections, _sizes(c), more)
+    return _noted(model, "EAGLE-3 draft head: the embedding is")
+
+
+ONCE = "states"
+"""The section that reads the target's states, once a step of speculation."""
+
+
+def medusa(c: MedusaConfig, name: str) -> Model:
+    """Medusa: heads that read the target's last state, each for one token further."""
+    head = ParallelHead(
+        hidden=sym.hidden,
+        vocab=sym.vocab if c.original_lm_head else sym.draft_vocab,
+        layers=c.num_hidden_layers,
+        bias=c.medusa_fc_bias,
+        shared=c.original_lm_head,
+    )
+    drafted = None if c.original_lm_head else c.truncated_vocab_size or c.vocab_size
+    model = assemble(
+        name,
+        c.model_type,
+        (Section(label="head", count=sym.draft_heads, block=head),),
+        numbers(
+            hidden=c.hidden_size,
+            draft_heads=c.num_heads,
+            draft_vocab=drafted,
+            vocab=c.vocab_size if c.original_lm_head else None,
+        ),
+    )
+    return replace(model, notes=("Medusa heads: they draft for a target, all at once",))
+
+
+def _embedding() -> Section:
+    """The target's table, which the draft reads and does not own."""
+    embed = Embed(vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden)
+    return Section(label="embed", count=1, block=embed, shared=True, copies=0)
+
+
+def _layer(c: LlamaConfig, **attended: Any) -> DecoderLayer:
+    """A layer of a Llama; its attention may have another input than the residual stream."""
+    refuse(c.num_hidden_layers != 1, "key 'num_hidden_layers': draft heads have 1 layer here")
+    bias = c.attention_bias
+    mixer = attention(rotary_dim=sym.head_dim, qkv_bias=bias, out_bias=bias)
+    if attended:
+        mixer = replace(mixer, hidden=attended["width"], output=sym.hidden)
+    return DecoderLayer(
+        hidden=sym.hidden,
+        mixer=mixer,
+        mlp=MLP(
+            hidden=sym.hidden, intermediate=sym.intermediate, activation=activation(c.hidden_act)
+        ),
+        mixer_norm=RMS,
+        mlp_norm=RMS,
+    )
+
+
+def _sizes(c: LlamaConfig) -> dict[Any, int]:
+    heads = c.num_attention_heads
+    return numbers(
+        layers=c.num_hidden_layers,
+        hidden=c.hidden_size,
+        intermediate=c.intermediate_size,
+        heads=heads,
+        kv_heads=grouped(heads, c.num_key_value_heads or heads),
+        head_dim=c.head_dim or per_head(c.hidden_size, heads),
+        vocab=c.vocab_size,
+    )
+
+
+def _noted(model: Model, shared: str) -> Model:
+    return replace(model, notes=(f"{shared} the target's, and not counted here",))
+
+
+_EAGLE_KEYS = """
+    d2t norm_before_fc norm_before_residual num_aux_hidden_states rope_theta speculators_config
+    speculators_model_type speculators_version target_model_type
+"""
+DRAFTS = {
+    "eagle": Family(EagleConfig, eagle, "", ignored=_EAGLE_KEYS),
+    "eagle3": Family(Eagle3Config, eagle3, "", ignored=_EAGLE_KEYS),
+    "medusa": Family(
+        MedusaConfig,
+        medusa,
+        "",
+        {"medusa_num_heads": "num_heads", "medusa_num_layers": "num_hidden_layers"},
+        "base_model_name_or_path max_paths max_seq_len num_lookahead_tokens topk",
+    ),
+}
+"""Kinds of draft heads; each is known by more than its ``model_type``."""
+
+_EAGLE3 = re.compile(r"(?i).*eagle-?3.*")
+_EAGLE = re.compile(r"(?i).*eagle.*")
+_MODULE = re.compile(r"(?i).*(_mtp|MTP|MTPModel|NextNModel|ForCausalLMNextN)|mtp|mlp_speculator")
+
+
+def unwrapped(config: dict[str, Any]) -> dict[str, Any]:
+    """A draft's own config where a tool's format has it in a key of its own."""
+    inner = config.get("transformer_layer_config")
+    if not isinstance(inner, dict):
+        return config
+    outer = {key: value for key, value in config.items() if key != "transformer_layer_config"}
+    kept = ("architectures", "draft_vocab_size", "target_hidden_size")
+    return inner | {key: outer[key] for key in kept if outer.get(key) is not None}
+
+
+def drafts_as(config: Mapping[str, Any], where: str) -> Family | None:
+    """How a config of draft heads is read; None where it is of no draft.
+
+    Raises:
+        SpecError: heads of a kind, or of a model, that is not modelled.
+    """
+    names = config.get("architectures")
+    name = str(names[0]) if isinstance(names, list) and names else ""
+    kind = str(config.get("model_type") or "")
+    if kind == "medusa" or name == "MedusaModel":
+        return DRAFTS["medusa"]
+    if "medusa_num_heads" in config:
+        base = config.get("base_model_name_or_path")
+        raise SpecError(
+            f"{where}: Medusa heads of {base!r}: add its 'hidden_size' and 'vocab_size', and"
+            " 'model_type': 'medusa'"
+        )
+    if _MODULE.fullmatch(kind) or _MODULE.fullmatch(name):
+        raise SpecError(
+            f"{where}: {name or kind!r} is a prediction module of another model: forecast that"
+            " one, which drafts for itself (draft 'self')"
+        )
+    third = _EAGLE3.match(name) or _EAGLE3.match(kind) or "draft_vocab_size" in config
+    if not (third or _EAGLE.match(name) or _EAGLE.match(kind)):
+        return None
+    if kind != "llama" or "Gated" in name:
+        raise SpecError(
+            f"{where}: {name or kind!r} is an EAGLE draft head, of which those with a layer of a"
+            " Llama are modelled ('model_type': 'llama')"
+        )
+    return DRAFTS["eagle3" if third else "eagle"]
