@@ -6,7 +6,7 @@ bytes of length and a JSON object, ``README.md`` of safetensors.
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import prod
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from sympy import Add, Expr, Integer, S
 
 from lifesym.errors import SpecError
-from lifesym.formats import Format, Stored, load_format
+from lifesym.formats import TOWERS, Format, Stored, load_format
 from lifesym.model import Model
 from lifesym.quantization import module_names
 from lifesym.specs import read_json
@@ -34,6 +34,7 @@ _EMBEDDING = re.compile(r"(?:^|\.)(?:embed_tokens|wte|word_embeddings|tok_embedd
 _HEAD = re.compile(r"(?:^|\.)(?:lm_head|embed_out)$")
 _VECTOR = re.compile(r"(?:norm|ln_\w+|layernorm)\d?$|sinks$|e_score_correction_bias$")
 _TOWER = re.compile(r"(?:^|\.)(?:visual|vision\w*|audio\w*|multi_modal\w*|mm_\w+)\.")
+_TOWERS = tuple(f"{label}_" for label in TOWERS)
 _MTP = re.compile(r"(?:^|\.)(?:mtp)\.")
 _ONE_EACH = frozenset({"BF16", "F16", "F32", "F8_E4M3", "F8_E5M2", "I8"})
 """Types of tensors that have one number for every value."""
@@ -56,13 +57,13 @@ def with_checkpoint(model: Model, folder: Path) -> Model:
     plain: dict[str, list[Expr]] = {}
     layers = _depth(model)
     for path in files:
-        for name, size, kind, values in read_sizes(path):
-            shares = _roles(name, wanted, tails, layers)
+        for name, size, kind, shape in read_sizes(path):
+            shares = _roles(name, wanted, tails, layers, flat=len(shape) < 2)
             if shares is None:
                 return model
             for role, share in shares:
                 held.setdefault(role, []).append(share * size)
-                plain.setdefault(role, []).append(_counted(name, kind, share * values))
+                plain.setdefault(role, []).append(_counted(name, kind, share * prod(shape)))
     measured = {role: Add(*sizes) * 8 / wanted[role] for role, sizes in held.items()}
     whole = set(measured) == set(wanted) and all(
         bits.is_Rational and _NARROWEST <= bits <= _WIDEST for bits in measured.values()
@@ -101,8 +102,8 @@ def _pointer(path: Path) -> bool:
         return file.read(19) == b"version https://git"
 
 
-def read_sizes(path: Path) -> Iterator[tuple[str, int, str, int]]:
-    """Every tensor of a safetensors file with its bytes, its type and its number of values.
+def read_sizes(path: Path) -> Iterator[tuple[str, int, str, tuple[int, ...]]]:
+    """Every tensor of a safetensors file with its bytes, its type and its shape.
 
     Raises:
         SpecError: a damaged header.
@@ -115,7 +116,12 @@ def read_sizes(path: Path) -> Iterator[tuple[str, int, str, int]]:
         for name, tensor in header.items():
             if name != "__metadata__":
                 start, end = tensor["data_offsets"]
-                yield name, int(end) - int(start), str(tensor["dtype"]), prod(tensor["shape"])
+                yield (
+                    name,
+                    int(end) - int(start),
+                    str(tensor["dtype"]),
+                    tuple(map(int, tensor["shape"])),
+                )
     except (ValueError, KeyError, TypeError, AttributeError):
         raise SpecError(f"{path}: a damaged safetensors header") from None
     except OSError as error:
@@ -150,11 +156,19 @@ def _tails(wanted: Mapping[str, Expr]) -> Iterator[tuple[str, tuple[str, ...]]]:
 
 
 def _roles(
-    name: str, wanted: Mapping[str, Expr], tails: Mapping[str, tuple[str, ...]], layers: int
+    name: str,
+    wanted: Mapping[str, Expr],
+    tails: Mapping[str, tuple[str, ...]],
+    layers: int,
+    *,
+    flat: bool,
 ) -> list[tuple[str, Expr]] | None:
     """The roles of a tensor with their shares of it; none of what is not run, None if unknown."""
+    if _TOWER.search(name):
+        towers = [role for role in wanted if role.startswith(_TOWERS)]
+        return _shares(["vector"] if flat and towers else towers, wanted)
     placed = _LAYER.search(name)
-    if _TOWER.search(name) or _MTP.search(name) or (placed and int(placed[1]) >= layers):
+    if _MTP.search(name) or (placed and int(placed[1]) >= layers):
         return []
     module = _LEAF.sub("", name)
     if name.endswith((".bias", "_bias")) or _VECTOR.search(module):
@@ -171,8 +185,13 @@ def _roles(
     found = tails.get(_LEAF.sub("", tail))
     if found is None:
         return None
-    total = Add(*(wanted[role] for role in found))
-    return [(role, wanted[role] / total) for role in found]
+    return _shares(found, wanted)
+
+
+def _shares(roles: Iterable[str], wanted: Mapping[str, Expr]) -> list[tuple[str, Expr]]:
+    """Roles with their parts of what they share, by their values."""
+    total = Add(*(wanted[role] for role in roles))
+    return [(role, wanted[role] / total) for role in roles]
 
 
 def _stored(model: Model, measured: Mapping[str, Expr]) -> Model:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
-from lifesym.formats import Format, Matrix, Precision, known_formats, load_format
+from lifesym.formats import TOWERS, Format, Matrix, Precision, known_formats, load_format
 from lifesym.trace import Entry
 
 if TYPE_CHECKING:
@@ -112,6 +112,8 @@ _RANKS = {
     for part, kind in (("gate", "wide"), ("up", "wide"), ("down", "down"))
 }
 """What the quantizer takes a role for; others have the mix's default type."""
+_APART = tuple(f"{label}_" for label in TOWERS)
+"""Roles of towers, which lie in a file of their own that no mix touches."""
 _HYBRID = frozenset({"bamba", "granitemoehybrid", "jamba", "lfm2", "nemotron_h"})
 """Families whose files give key-value heads by layer: the first has none, so no group size."""
 _LLAMAS = frozenset({"llama", "mistral", "qwen2", "deci", "nemotron-nas"})
@@ -321,6 +323,8 @@ def _tensors(model: "Model", entries: tuple[Entry, ...]) -> list[_Tensor]:
         copies = int(entry.copies)
         numbers = places.get(entry.section, [0] * copies)[:copies]
         for matrix in entry.operator.matrices:
+            if matrix.role.startswith(_APART):
+                continue
             key = f"{matrix.role}_{matrix.part}" if matrix.part else matrix.role
             tensors += [_Tensor(key=key, layer=i, matrix=matrix) for i in numbers]
     return sorted(tensors, key=lambda tensor: tensor.layer)

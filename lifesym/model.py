@@ -271,9 +271,11 @@ class Model:
 
     @cached_property
     def whole(self) -> Trace:
-        """The operators of one token after none: every weight of the model is in one of them."""
+        """The operators of one token after none, and of towers: every weight is in one of them."""
         logits: Logits = "none" if self.kind == "bare encoder" else "all"
-        return self._trace(ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits))
+        step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)
+        parts = (self._trace(step), *(self.tower_trace(tower) for tower in self.towers))
+        return Trace(tuple(entry for part in parts for entry in part))
 
     @property
     def parameters(self) -> Expr:

@@ -81,7 +81,7 @@ def read_adapter(path: str | Path, model: Model) -> Lora:
     if not isinstance(rank, int) or isinstance(rank, bool) or rank < 1:
         raise SpecError(f"{file}: key 'r': a rank of at least 1, not {rank!r}")
     _check_base(data, model, file)
-    linear = {e.name for e in model.whole.entries if isinstance(e.operator, Linear)}
+    linear = {e.name for e in model.forward(logits="all") if isinstance(e.operator, Linear)}
     return Lora(rank=rank, targets=_targets(data.get("target_modules"), linear, file))
 
 
