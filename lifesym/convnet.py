@@ -7,13 +7,16 @@ one before, and the way back with the encoder's outputs joined in.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Literal
 
-from sympy import Expr, S, sympify
+from sympy import Expr, S
 
 from lifesym import symbols as sym
 from lifesym.blocks.convolution import ConvUnit, Shape
+from lifesym.checks import checked, shown
 from lifesym.cost import FLOPS_PER_MAC, Cost
+from lifesym.devices import as_hardware
 from lifesym.errors import SymbolError
 from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware
@@ -48,13 +51,15 @@ class ConvNet:
         """Multiply-adds of a pass."""
         return self.cost().matmul_flops / FLOPS_PER_MAC
 
+    @checked
     def cost(self, weights: str | Format = "bf16", activations: str | Format = "bf16") -> Cost:
         """Operations and bytes of a pass."""
         return self.trace.cost(weights, activations)
 
+    @checked
     def time(
         self,
-        hardware: Hardware,
+        hardware: Hardware | str | Path,
         weights: str | Format = "bf16",
         activations: str | Format = "bf16",
         overlap: Overlap = "operator",
@@ -62,10 +67,10 @@ class ConvNet:
         """The time of a pass on a device (see `lifesym.roofline`).
 
         Raises:
-            SpecError: an unknown format, or one the device has no peak for.
+            SpecError: an unknown name or format, or one the device has no peak for.
         """
         precision = Precision.of(weights, activations)
-        terms = time_terms(self.trace, hardware, precision, overlap)
+        terms = time_terms(self.trace, as_hardware(hardware), precision, overlap)
         return Result(name="time of a pass", unit="s", expr=total(terms), terms=terms)
 
 
@@ -109,19 +114,19 @@ def unet(
             size, a depth multiplier of full convolutions, or an unknown upsampling.
     """
     if isinstance(levels, bool) or not isinstance(levels, int) or levels < 1:
-        raise SymbolError(f"levels must be an integer of at least 1, not {levels}")
+        raise SymbolError(f"levels must be an integer of at least 1, not {shown(levels)}")
     size(depth_multiplier, "depth_multiplier")
     if depth_multiplier != 1 and not separable:
         raise SymbolError("depth_multiplier goes with separable convolutions only")
     if upsampling not in ("transposed", "bilinear", "nearest"):
-        raise SymbolError(f"upsampling: transposed, bilinear or nearest, not {upsampling!r}")
+        raise SymbolError(f"upsampling: transposed, bilinear or nearest, not {shown(upsampling)}")
     for name, side in (("height", height), ("width", width)):
-        if sympify(side).is_Integer and side % 2**levels:
+        if size(side, name).is_Integer and side % 2**levels:
             raise SymbolError(f"{name} = {side} is not a multiple of 2**levels = {2**levels}")
     base = size(channels, "channels") * exact(width_multiplier, "width_multiplier")
     if base.is_number and not (base.is_Integer and base > 0):
         raise SymbolError(f"channels times width_multiplier must be a size, not {base}")
-    if sympify(width_multiplier).is_nonpositive:
+    if exact(width_multiplier).is_nonpositive:
         raise SymbolError(f"width_multiplier must be above 0, not {width_multiplier}")
     unit = ConvUnit(channels=base, separable=separable, multiplier=depth_multiplier, norm=norm)
     image = Shape(

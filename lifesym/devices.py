@@ -10,22 +10,30 @@ from typing import Any, Literal
 import msgspec
 from sympy import Expr, S
 
-from lifesym.errors import SpecError, SymbolError, nearest
+from lifesym.checks import checked
+from lifesym.errors import SpecError, nearest
 from lifesym.hardware import Hardware
 from lifesym.specs import convert, find, names, read_toml, root
 from lifesym.symbols import exact
+from lifesym.units import BANDWIDTH, CAPACITY, LINK, PEAK, POWER, TIME, Quantity, fraction
+
+Figure = Any
+"""A number in SI units, or text with a unit of a data sheet; `lifesym.units` checks it."""
+WITHOUT_MATRIX_ENGINES = ("cpu",)
+"""Kinds that have no matrix engine (for 16-bit floats) unless the spec says so."""
 
 
 class _Peaks(msgspec.Struct, forbid_unknown_fields=True):
     source: str
-    fp32: int | Decimal | None = None
-    tf32: int | Decimal | None = None
-    fp16: int | Decimal | None = None
-    bf16: int | Decimal | None = None
-    fp8: int | Decimal | None = None
-    fp4: int | Decimal | None = None
-    int8: int | Decimal | None = None
-    int4: int | Decimal | None = None
+    engine: Literal["none", "unknown"] | None = None
+    fp32: Figure | None = None
+    tf32: Figure | None = None
+    fp16: Figure | None = None
+    bf16: Figure | None = None
+    fp8: Figure | None = None
+    fp4: Figure | None = None
+    int8: Figure | None = None
+    int4: Figure | None = None
 
 
 class _Peak(msgspec.Struct, forbid_unknown_fields=True):
@@ -34,27 +42,27 @@ class _Peak(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Memory(msgspec.Struct, forbid_unknown_fields=True):
-    bandwidth: int | Decimal
+    bandwidth: Figure
     source: str
-    capacity: int | Decimal | None = None
+    capacity: Figure | None = None
 
 
 class _Link(msgspec.Struct, forbid_unknown_fields=True):
-    bandwidth: int | Decimal
+    bandwidth: Figure
     source: str
-    latency: int | Decimal | None = None
+    latency: Figure | None = None
     kind: str = ""
 
 
 class _Power(msgspec.Struct, forbid_unknown_fields=True):
-    tdp: int | Decimal
+    tdp: Figure
     source: str
 
 
 class _Efficiency(msgspec.Struct, forbid_unknown_fields=True):
     source: str
-    compute: int | Decimal = 1
-    memory: int | Decimal = 1
+    compute: Figure = 1
+    memory: Figure = 1
 
 
 class _Typical(msgspec.Struct, forbid_unknown_fields=True):
@@ -65,7 +73,7 @@ class _Typical(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Dispatch(msgspec.Struct, forbid_unknown_fields=True):
-    time: int | Decimal
+    time: Figure
     source: str
 
 
@@ -106,6 +114,11 @@ def load_hardware(name_or_path: str | Path) -> Hardware:
     return _build(convert(_extended(read_toml(path), str(where)), _HardwareSpec, where), str(where))
 
 
+def as_hardware(hardware: Hardware | str | Path) -> Hardware:
+    """A device as it is, or that of a name or path (see `load_hardware`)."""
+    return hardware if isinstance(hardware, Hardware) else load_hardware(hardware)
+
+
 def _extended(table: dict[str, Any], where: str) -> dict[str, Any]:
     """The table over that of the device it extends: an overlay such as a calibration's."""
     if "extends" not in table:
@@ -120,20 +133,22 @@ def _extended(table: dict[str, Any], where: str) -> dict[str, Any]:
     return {**read_toml(root() / "hardware" / f"{base}.toml"), "aliases": [], **table}
 
 
-def typical(hardware: Hardware) -> Hardware:
+@checked
+def typical(hardware: Hardware | str | Path) -> Hardware:
     """The device with its class's usual efficiencies and dispatch time where it has none.
 
     They are fits to published measurements (``specs/efficiencies.toml``): far from exact for any
     one device, and nearer than its peaks.
 
-    >>> typical(load_hardware("rtx-4090")).memory_efficiency
+    >>> typical("rtx-4090").memory_efficiency
     89/100
     """
-    table = read_toml(root() / "efficiencies.toml").get(hardware.kind)
+    device = as_hardware(hardware)
+    table = read_toml(root() / "efficiencies.toml").get(device.kind)
     if table is None:
-        return hardware
-    usual = convert(table, _Typical, f"efficiencies.toml: {hardware.kind}")
-    measured = {"efficiency", "dispatch"} & set(hardware.sources)
+        return device
+    usual = convert(table, _Typical, f"efficiencies.toml: {device.kind}")
+    measured = {"efficiency", "dispatch"} & set(device.sources)
     changes: dict[str, Any] = {}
     if "efficiency" not in measured:
         changes["memory_efficiency"] = exact(usual.memory)
@@ -141,7 +156,7 @@ def typical(hardware: Hardware) -> Hardware:
     if "dispatch" not in measured and usual.dispatch is not None:
         changes["dispatch_time"] = exact(usual.dispatch)
     source = f"usual for a device of its class: {usual.source}"
-    return replace(hardware, **changes, sources={**hardware.sources, "typical": source})
+    return replace(device, **changes, sources={**device.sources, "typical": source})
 
 
 def database_name(name: str) -> str:
@@ -169,11 +184,9 @@ def aliases() -> Mapping[str, str]:
 
 def _build(spec: _HardwareSpec, where: str) -> Hardware:
     efficiency = spec.efficiency or _Efficiency(source="none given: the peak itself")
-    peaks = {
-        engine: _peaks(table, f"{where}: peak.{engine}")
-        for engine, table in (("matrix", spec.peak.matrix), ("vector", spec.peak.vector))
-    }
-    if not any(peaks.values()):
+    matrix = _peaks(spec.peak.matrix, f"{where}: key 'peak.matrix")
+    vector = _peaks(spec.peak.vector, f"{where}: key 'peak.vector")
+    if not matrix and not vector:
         raise SpecError(f"{where}: key 'peak': no peak for any data type")
     tables = {
         "peak.matrix": spec.peak.matrix,
@@ -185,30 +198,28 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
         "dispatch": spec.dispatch,
         "multiprocessors": spec.multiprocessors,
     }
+    link, power = spec.link, spec.power
+
+    def figure(value: Figure | None, quantity: Quantity, key: str) -> Expr | None:
+        return None if value is None else quantity.read(value, f"{where}: key {key!r}")
+
     return Hardware(
         name=spec.name,
         file=where,
         kind=spec.kind,
-        matrix=peaks["matrix"],
-        vector=peaks["vector"],
-        bandwidth=_positive(spec.memory.bandwidth, f"{where}: key 'memory.bandwidth'"),
-        capacity=_optional(spec.memory.capacity, f"{where}: key 'memory.capacity'"),
-        link_bandwidth=_optional(
-            spec.link.bandwidth if spec.link else None, f"{where}: key 'link.bandwidth'"
-        ),
-        link_latency=_optional(
-            spec.link.latency if spec.link else None, f"{where}: key 'link.latency'"
-        ),
-        compute_efficiency=_fraction(efficiency.compute, f"{where}: key 'efficiency.compute'"),
-        memory_efficiency=_fraction(efficiency.memory, f"{where}: key 'efficiency.memory'"),
-        dispatch_time=_positive(spec.dispatch.time, f"{where}: key 'dispatch.time'")
-        if spec.dispatch
-        else S.Zero,
-        multiprocessors=_optional(
-            spec.multiprocessors.count if spec.multiprocessors else None,
-            f"{where}: key 'multiprocessors.count'",
-        ),
-        static_power=_optional(spec.power.tdp if spec.power else None, f"{where}: key 'power.tdp'"),
+        matrix=matrix,
+        matrix_known=_matrix_known(spec, where),
+        vector=vector,
+        bandwidth=BANDWIDTH.read(spec.memory.bandwidth, f"{where}: key 'memory.bandwidth'"),
+        capacity=figure(spec.memory.capacity, CAPACITY, "memory.capacity"),
+        link_bandwidth=figure(link.bandwidth if link else None, LINK, "link.bandwidth"),
+        link_latency=figure(link.latency if link else None, TIME, "link.latency"),
+        compute_efficiency=fraction(efficiency.compute, f"{where}: key 'efficiency.compute'"),
+        memory_efficiency=fraction(efficiency.memory, f"{where}: key 'efficiency.memory'"),
+        dispatch_time=figure(spec.dispatch.time if spec.dispatch else None, TIME, "dispatch.time")
+        or S.Zero,
+        multiprocessors=_count(spec.multiprocessors, f"{where}: key 'multiprocessors.count'"),
+        static_power=figure(power.tdp if power else None, POWER, "power.tdp"),
         sources={name: table.source for name, table in tables.items() if table is not None},
     )
 
@@ -216,32 +227,38 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
 def _peaks(table: _Peaks | None, where: str) -> dict[str, Expr]:
     values: dict[str, Any] = msgspec.structs.asdict(table) if table else {}
     return {
-        name: _positive(value, f"{where}.{name}")
+        name: PEAK.read(value, f"{where}.{name}'")
         for name, value in values.items()
-        if name != "source" and value is not None
+        if name not in ("source", "engine") and value is not None
     }
 
 
-def _number(value: int | Decimal, where: str) -> Expr:
-    try:
-        return exact(value, f"{where}:")
-    except SymbolError as error:
-        raise SpecError(str(error)) from None
+def _matrix_known(spec: _HardwareSpec, where: str) -> bool:
+    """Whether the spec says what the matrix engine does with 16-bit floats, if only nothing.
+
+    A table without such a peak says as little as no table: engines of most kinds have one.
+
+    Raises:
+        SpecError: peaks of an engine that is said to be absent or unknown, or such a vector unit.
+    """
+    table = spec.peak.matrix
+    if spec.peak.vector and spec.peak.vector.engine:
+        raise SpecError(f"{where}: key 'peak.vector.engine': is of the table 'peak.matrix'")
+    given = _peaks(table, f"{where}: key 'peak.matrix")
+    engine = table.engine if table else None
+    if engine and given:
+        raise SpecError(
+            f"{where}: key 'peak.matrix.engine': {engine!r} and a peak cannot both be; "
+            "leave one out"
+        )
+    if engine is None:
+        return bool({"fp16", "bf16"} & set(given)) or spec.kind in WITHOUT_MATRIX_ENGINES
+    return engine == "none"
 
 
-def _positive(value: int | Decimal, where: str) -> Expr:
-    number = _number(value, where)
-    if number <= 0:
-        raise SpecError(f"{where}: must be a number above 0, not {value}")
-    return number
-
-
-def _optional(value: int | Decimal | None, where: str) -> Expr | None:
-    return None if value is None else _positive(value, where)
-
-
-def _fraction(value: int | Decimal, where: str) -> Expr:
-    number = _number(value, where)
-    if not 0 < number <= 1:
-        raise SpecError(f"{where}: must be above 0 and at most 1, not {value}")
-    return number
+def _count(table: _Multiprocessors | None, where: str) -> Expr | None:
+    if table is None:
+        return None
+    if table.count < 1:
+        raise SpecError(f"{where}: must be a number above 0, not {table.count}")
+    return exact(table.count)

@@ -4,6 +4,7 @@ from functools import cached_property
 
 from sympy import Add, Expr
 
+from lifesym.checks import checked
 from lifesym.formats import Matrix
 from lifesym.levels import Level
 from lifesym.nodes import Maximum, Minimum
@@ -42,7 +43,7 @@ class Footprint(Passes):
         costs = [entry.operator.cost(self.precision) for each in passes for entry in each]
         live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
         stream = self.precision.activation_bytes(self.local_batch * new * self.stream_width)
-        held = self._here("activations") * (Maximum(*live) + stream)
+        held = self.here("activations") * (Maximum(*live) + stream)
         parts.append(Part(name="activations", value=held))
         expr = Add(*(part.value for part in parts))
         return Result(name="capacity", unit="byte", expr=expr, parts=tuple(parts))
@@ -51,6 +52,7 @@ class Footprint(Passes):
     def _weights(self) -> dict[str, Expr]:
         return self.held(self.one_token)
 
+    @checked
     def held(self, trace: Trace) -> dict[str, Expr]:
         """Bytes of a trace's weights by role that the device's own memory holds."""
         roles: dict[str, list[Expr]] = {}
@@ -58,10 +60,12 @@ class Footprint(Passes):
             roles.setdefault(matrix.role, []).append(self.held_bytes(matrix))
         return {role: Add(*held) for role, held in roles.items()}
 
+    @checked
     def held_bytes(self, matrix: Matrix) -> Expr:
         """Bytes of matrices that the device's own memory holds."""
-        return self._here(_served_as(matrix)) * self.precision.weight_bytes(matrix)
+        return self.here(_served_as(matrix)) * self.precision.weight_bytes(matrix)
 
+    @checked
     def level_bytes(self, level: Level) -> Expr:
         """Bytes of weights and cache that another memory holds at the end."""
         held = level.share("kv") * self._whole_cache
@@ -69,19 +73,20 @@ class Footprint(Passes):
             held += level.share(_served_as(matrix)) * self.precision.weight_bytes(matrix)
         return held
 
-    def _here(self, role: str) -> Expr:
+    def here(self, role: str) -> Expr:
         """The share of what the device's own memory holds; other levels hold the rest."""
         return 1 - Add(*(level.share(role) for level in self.levels))
 
     @property
     def cache_bytes(self) -> Expr:
         """Bytes of the KV cache and states at the end that the device's own memory holds."""
-        return self._here("kv") * self._whole_cache
+        return self.here("kv") * self._whole_cache
 
     @cached_property
     def _whole_cache(self) -> Expr:
         return self.cached(self.past + self.prompt + self.generate)
 
+    @checked
     def cached(self, tokens: Expr) -> Expr:
         """Bytes of keys, values and states of every sequence at so many tokens, in any memory.
 

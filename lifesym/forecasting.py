@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
-from typing import get_args
+from pathlib import Path
 
 from sympy import Add, S
 
 from lifesym import symbols as sym
-from lifesym.errors import SpecError, SymbolError, one_of
-from lifesym.formats import Format, Precision, load_format
+from lifesym.checks import checked
+from lifesym.devices import as_hardware
+from lifesym.errors import SpecError, SymbolError
+from lifesym.formats import Format, Precision, Stored, load_format
+from lifesym.gguf_mixes import fitted
 from lifesym.hardware import Hardware
+from lifesym.huggingface import as_model
 from lifesym.inference import Forecast
 from lifesym.levels import Level
 from lifesym.levels import check as check_levels
@@ -34,9 +38,10 @@ from lifesym.transforms import (
 from lifesym.transforms.fusion import Rule
 
 
+@checked
 def forecast(
-    model: Model,
-    hardware: Hardware,
+    model: Model | str | Path,
+    hardware: Hardware | str | Path,
     prompt: Size = sym.prompt,
     generate: Size = sym.generated,
     batch: Size = 1,
@@ -70,19 +75,20 @@ def forecast(
     """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
 
     Args:
-        model: the model.
-        hardware: the device.
+        model: the model, or its name or path (see `lifesym.load_model`).
+        hardware: the device, or its name or path (see `lifesym.load_hardware`).
         prompt: prompt tokens of each sequence; for an encoder-decoder whose source has no fixed
             length they are the source, and its decoder starts with one token.
         generate: tokens generated a sequence; the first one comes from the prefill. None of an
             encoder, whose forecast is that of one pass over the prompt (``ttft``).
         batch: sequences computed together.
         past: tokens already cached before the prompt.
-        weights: format of the weights; the activations' unless given.
+        weights: format of the weights; that of the model's files unless given, or else the
+            activations'.
         activations: format that is computed in; the weights' if that is a 16- or 32-bit float,
             else the first of bf16, fp16 and fp32 that the device has a peak for.
-        kv: format of the KV cache; the activations' if those are floats of 16 or 32 bits, else
-            the device's default.
+        kv: format of the KV cache; what the model's files say unless given, or else the
+            activations' if those are floats of 16 or 32 bits, or the device's default.
         roles: other formats for single kinds of weights (see `lifesym.formats.Precision`).
         unfused_dequant: weights are dequantized by kernels of their own, through memory.
         overlap: how operators overlap memory and compute (see `lifesym.roofline`).
@@ -109,18 +115,12 @@ def forecast(
             Whisper's encoder); their tokens are added to ``prompt`` in the same way.
 
     Raises:
-        SpecError: an unknown format, or one the device has no peak for.
+        SpecError: an unknown name, format, or one the device has no peak for.
         SymbolError: a size that is not a valid integer, an unknown option, one that the model has
             nothing for, more tokens than the model has positions for, or a memory too small for
             what it serves.
     """
-    for name, word, known in (
-        ("overlap", overlap, Overlap),
-        ("mla", mla, MLA),
-        ("causal", causal, Causal),
-        ("all_reduce", all_reduce, Algorithm),
-    ):
-        one_of(word, get_args(known), name)
+    model, hardware = as_model(model), as_hardware(hardware)
     if "decoder" not in model.kind:
         if generate not in (0, sym.generated) or cache is not None or chunk is not None:
             raise SpecError(
@@ -162,7 +162,7 @@ def forecast(
         model=model,
         hardware=hardware,
         precision=replace(
-            choose_precision(hardware, weights, activations, kv),
+            fitted(choose_precision(hardware, weights, activations, kv, model.stored), model),
             roles={role: load_format(kind) for role, kind in (roles or {}).items()},
             unfused_dequant=unfused_dequant,
         ),
@@ -229,18 +229,55 @@ def choose_precision(
     weights: str | Format | None,
     activations: str | Format | None,
     kv: str | Format | None,
+    stored: Stored | None = None,
 ) -> Precision:
-    """The formats of a forecast, with the defaults that `forecast` documents."""
-    stored = None if weights is None else load_format(weights)
+    """The formats of a forecast, with the defaults that `forecast` documents.
+
+    16-bit weights of a file are cast where the device computes in the other 16-bit float only.
+    What files say of quantized activations counts where the device has a peak for it.
+    """
+    asked = None if weights is None else load_format(weights)
+    held = None if asked is not None or stored is None else stored
+    base = None if held is None else held.base or held.weights
+    default, origin = hardware.default_format, "device default"
     if activations is not None:
-        computed = load_format(activations)
-    elif stored is not None and stored.native:
-        computed = stored
+        computed, origin = load_format(activations), "option"
+    elif asked is not None and asked.native:
+        computed, origin = asked, "as the weights"
+    elif base is not None and hardware.computes(base):
+        computed, origin = base, _from(held)
     else:
-        computed = hardware.default_format
-    cached = computed if computed.native else hardware.default_format
+        computed = default
+    files = None if held is None else _cast(held, computed, hardware)
+    chosen = asked or (computed if files is None else files)
+    said = stored.kv if stored is not None else None
+    cached = computed if computed.native else default
+    of_cache = "as the activations" if computed.native else "device default"
+    compute = held.compute if held is not None and activations is None else None
     return Precision(
-        weights=stored or computed,
+        weights=chosen,
         activations=computed,
-        kv=cached if kv is None else load_format(kv),
+        kv=(said or cached) if kv is None else load_format(kv),
+        compute=compute if compute is not None and hardware.computes(compute) else None,
+        origins={
+            "weights": "option" if asked else origin if held is None else _from(held),
+            "activations": origin,
+            "kv": "option" if kv is not None else _from(stored) if said else of_cache,
+        },
     )
+
+
+def _from(stored: Stored | None) -> str:
+    return "" if stored is None else f"from {stored.source}"
+
+
+def _cast(stored: Stored, computed: Format, hardware: Hardware) -> Format:
+    """The weights as they are loaded: 16-bit floats that the device lacks in the one it has."""
+    halves = {"bf16", "fp16"}
+
+    def loaded(fmt: Format) -> Format:
+        lacking = {fmt.name, computed.name} <= halves and not hardware.computes(fmt)
+        return computed if lacking else fmt
+
+    roles = tuple((role, loaded(fmt)) for role, fmt in stored.weights.roles)
+    return replace(loaded(stored.weights), roles=roles)

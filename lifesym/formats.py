@@ -12,7 +12,6 @@ from sympy import Add, Expr, Integer, S, sympify
 from lifesym import symbols as sym
 from lifesym.cost import Cost, bytes_of
 from lifesym.errors import SpecError, nearest, one_of
-from lifesym.nodes import CeilDiv
 from lifesym.specs import convert, read_toml, root
 from lifesym.symbols import Number, Size, exact
 
@@ -51,14 +50,17 @@ def vectors(elements: Size, role: str = "vector") -> tuple[Matrix, ...]:
     return () if number.is_zero else (Matrix(role=role, rows=S.One, columns=number),)
 
 
+_NUMBERS = ("bits", "group_size", "scale_bits", "zero_bits", "row_bits", "matrix_bits")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Format:
     r"""How a number is stored: its bits, and the scale and zero point of its group.
 
     $b = \mathit{bits} + (\mathit{scale\_bits} + \mathit{zero\_bits}) / \mathit{group\_size}$
 
-    Scales that belong to rows or blocks of a matrix are counted where the matrix is known
-    (`bits_of`): $b\,n + \mathit{scale\_bits} \lceil r / r_b \rceil \lceil c / c_b \rceil$.
+    Scales of rows and of whole matrices are counted where the matrix is known (`bits_of`); those
+    of blocks are those of groups as large, of which a part counts as its share.
 
     Attributes:
         name: the name in ``specs/formats.toml``, or of your own.
@@ -68,9 +70,8 @@ class Format:
         zero_bits: bits of a group's zero point; 0 for symmetric formats.
         compute: the data type whose peak counts where activations have the format; the format's
             own name unless given.
-        block: rows and columns of a matrix that share a scale, None for all of them: ``(1, None)``
-            is a scale an output, ``(None, None)`` one a matrix; without it scales are those of
-            groups.
+        row_bits: bits of the scale that each output of a matrix has, beside those of groups.
+        matrix_bits: bits of the scales of a whole matrix.
         multiple: a row must be a multiple of so many values, or is stored in ``narrow``.
         narrow: the format of rows that are not.
         parts: formats of shares of the layers, in mixes that differ by layer.
@@ -86,7 +87,8 @@ class Format:
     zero_bits: Expr = S.Zero
     native: bool = False
     compute: str = ""
-    block: tuple[int | None, int | None] | None = None
+    row_bits: Expr = S.Zero
+    matrix_bits: Expr = S.Zero
     multiple: int = 1
     narrow: "Format | None" = None
     parts: tuple[tuple[Expr, "Format"], ...] = ()
@@ -94,7 +96,7 @@ class Format:
 
     def __post_init__(self) -> None:
         """Make every number exact."""
-        for name in ("bits", "group_size", "scale_bits", "zero_bits"):
+        for name in _NUMBERS:
             object.__setattr__(self, name, exact(getattr(self, name), f"{self.name}.{name}"))
 
     @property
@@ -114,22 +116,18 @@ class Format:
         return self.bits + (self.scale_bits + self.zero_bits) / self.group_size
 
     def bits_of(self, matrix: Matrix) -> Expr:
-        """Stored bits of matrices, the scales of their rows or blocks included.
+        """Stored bits of matrices, the scales of their rows included.
 
-        >>> fp8 = Format(name="fp8", bits=8, scale_bits=32, block=(128, 128))
-        >>> fp8.bits_of(Matrix(role="attn_kv_a", rows=Integer(576), columns=Integer(7168)))
-        33040384
+        >>> fp8 = Format(name="fp8", bits=8, row_bits=16)
+        >>> fp8.bits_of(Matrix(role="attn_q", rows=Integer(64), columns=Integer(100)))
+        52224
         """
         if self.parts:
             return Add(*(share * part.bits_of(matrix) for share, part in self.parts))
         if (narrow := self._narrowed(matrix)) is not None:
             return narrow.bits_of(matrix)
-        bits = matrix.elements * self.bits_per_value
-        if self.block is None:
-            return bits
-        shape = zip((matrix.rows, matrix.columns), self.block, strict=True)
-        blocks = [S.One if size is None else CeilDiv(n, Integer(size)) for n, size in shape]
-        return bits + self.scale_bits * matrix.count * blocks[0] * blocks[1]
+        scales = matrix.count * (matrix.rows * self.row_bits + self.matrix_bits)
+        return matrix.elements * self.bits_per_value + scales
 
     def dequant_ops_of(self, matrix: Matrix) -> Expr:
         """Operations that turn the stored values of matrices into computed ones."""
@@ -214,12 +212,14 @@ class Stored:
         weights: of the weights, with other formats for single roles.
         kv: of the KV cache, where the files say so.
         compute: the data type that products are computed in, where it is not the activations'.
-        source: the file and key that say so, for the first line of an answer.
+        base: the 16- or 32-bit float of what is not quantized, and of the activations.
+        source: the file that says so, for the first line of an answer.
     """
 
     weights: Format
     kv: Format | None = None
     compute: Format | None = None
+    base: Format | None = None
     source: str = "the config"
 
 
@@ -255,9 +255,12 @@ def load_format(name: str | Format) -> Format:
     if not isinstance(name, str):
         raise SpecError(f"a number format is a name or a Format, not {name!r}")
     known = known_formats()
-    if name.lower() not in known:
-        raise SpecError(f"unknown number format {name!r}{nearest(name.lower(), known)}")
-    return known[name.lower()]
+    plain = name.lower()
+    # a file may be named with the prefix even where no block type has its name
+    found = known.get(plain) or known.get(plain.removeprefix("gguf-"))
+    if found is None or (found.name != plain and not found.roles):
+        raise SpecError(f"unknown number format {name!r}{nearest(plain, known)}")
+    return found
 
 
 def symbolic_format(role: str, bits: Number | None = None) -> Format:
@@ -274,6 +277,8 @@ def symbolic_format(role: str, bits: Number | None = None) -> Format:
     return Format(name="symbolic", bits=known[role] if bits is None else exact(bits), native=True)
 
 
+_FLOAT_BITS = 16
+"""Numbers of fewer bits are quantized."""
 UNQUANTIZED = frozenset({"vector", "adapter", "low_rank"})
 """Weight roles in the activations' format where the weights are quantized, unless it is given.
 
@@ -302,6 +307,9 @@ class Precision:
             ``lm_head``, ``experts``, ``router``, ``vector``, ``adapter`` and ``low_rank``.
         unfused_dequant: weights are dequantized by a kernel of its own, which writes them in the
             activations' format for the product to read.
+        compute: what products with quantized weights are computed in, where activations are
+            quantized on the way to them; None: the activations' format.
+        origins: who chose the formats of weights, activations and cache, for people to read.
     """
 
     weights: Format
@@ -309,6 +317,8 @@ class Precision:
     kv: Format
     roles: Mapping[str, Format] = field(default_factory=dict)
     unfused_dequant: bool = False
+    compute: Format | None = None
+    origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
     def of(
@@ -326,14 +336,29 @@ class Precision:
             weights=load_format(weights), activations=load_format(activations), kv=load_format(kv)
         )
 
+    @property
+    def described(self) -> str:
+        """The three formats in words, and who chose them.
+
+        >>> Precision.of("int4-g128").described
+        'int4-g128 weights, bf16 activations, bf16 KV'
+        """
+        named = (
+            ("weights", self.weights, "weights"),
+            ("activations", self.activations, "activations"),
+            ("kv", self.kv, "KV"),
+        )
+        origins = {key: f" ({origin})" for key, origin in self.origins.items()}
+        return ", ".join(f"{fmt.name} {word}{origins.get(key, '')}" for key, fmt, word in named)
+
     def weight_format(self, role: str, part: str = "") -> Format:
         """The format of a weight; vectors and adapters stay unquantized, as all tools keep them."""
-        overrides = dict(self.weights.roles) | dict(self.roles)
         names = (f"{role}_{part}", role) if part else (role,)
         tower = next((label for label in TOWERS if role.startswith(f"{label}_")), None)
-        for name in (*names, _LIKE.get(role), tower):
-            if name in overrides:
-                return overrides[name]
+        for overrides in (self.roles, dict(self.weights.roles)):
+            for name in (*names, _LIKE.get(role), tower):
+                if name in overrides:
+                    return overrides[name]
         if tower is not None:
             kinds = (self.weights, self.activations)
             wide = (kind for kind in kinds if (kind.bits - 16).is_nonnegative)
@@ -342,6 +367,14 @@ class Precision:
             return self.weights
         return self.activations
 
+    def computed_in(self, matrices: Iterable[Matrix]) -> Format:
+        """The format whose peak counts for products with some weights."""
+        if self.compute is None:
+            return self.activations
+        stored = (self.weight_format(m.role, m.part) for m in matrices if m.role != "vector")
+        quantized = any(fmt.bits.is_number and fmt.bits < _FLOAT_BITS for fmt in stored)
+        return self.compute if quantized else self.activations
+
     def weight_bytes(self, matrix: Matrix) -> Expr:
         """Bytes of matrices in the format of their role."""
         return bytes_of(S.One, self.weight_format(matrix.role, matrix.part).bits_of(matrix))
@@ -349,7 +382,9 @@ class Precision:
     def dequant_ops(self, matrix: Matrix) -> Expr:
         """Operations to dequantize matrices; 0 where their format is the compute format."""
         stored = self.weight_format(matrix.role, matrix.part)
-        return S.Zero if stored == self.activations else stored.dequant_ops_of(matrix)
+        computed = self.compute is not None and stored.data_type == self.compute.data_type
+        as_stored = computed or stored == self.activations
+        return S.Zero if as_stored else stored.dequant_ops_of(matrix)
 
     def read_weights(self, matrices: Iterable[Matrix]) -> Cost:
         """The cost of reading weights, and of dequantizing them.

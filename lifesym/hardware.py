@@ -7,15 +7,20 @@ from typing import Any, Literal, Self
 from sympy import Expr, S, Symbol
 
 from lifesym import symbols as sym
+from lifesym.checks import checked, checked_fields
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, load_format
+from lifesym.nodes import Maximum
 from lifesym.symbols import Number
 
 DataType = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8", "int4"]
-DEFAULT_TYPES = ("bf16", "fp16", "fp32")
-"""The compute type when none is asked for: the first with a peak not below fp32's."""
+DEFAULT_TYPES = ("bf16", "fp16")
+"""Of these the one with the highest peak is computed in when none is asked for."""
+FLOATS = ("fp16", "bf16", "fp32")
+"""Formats whose values units without 16-bit products compute with in fp32."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
     """A device; every rate in SI units (FLOP/s, byte/s, s, J, W).
@@ -23,7 +28,8 @@ class Hardware:
     Attributes:
         name: what it is called.
         kind: cpu, gpu, igpu, npu, soc, asic, or symbolic.
-        matrix: dense peak of the matrix engine by data type.
+        matrix: dense peak of the matrix engine by data type; empty where it has none.
+        matrix_known: whether that is so; if not, the peak of 16-bit floats, at least, is unknown.
         vector: peak of the vector units by data type.
         bandwidth: memory bandwidth.
         capacity: memory capacity in bytes, if known.
@@ -57,6 +63,7 @@ class Hardware:
     byte_energy: Expr = S.Zero
     static_power: Expr | None = None
     multiprocessors: Expr | None = None
+    matrix_known: bool = True
     sources: Mapping[str, str] = field(default_factory=dict)
     file: str = field(default="", compare=False, repr=False)
 
@@ -83,6 +90,7 @@ class Hardware:
             static_power=sym.static_power,
         )
 
+    @checked
     def with_(self, **numbers: Number) -> Self:
         """The same device with other numbers, such as ``compute_efficiency=Fraction(7, 10)``.
 
@@ -94,6 +102,7 @@ class Hardware:
         }
         return replace(self, **checked)
 
+    @checked
     def with_links(self, *links: tuple[Number, Number]) -> Self:
         """The same device behind several links, each a bandwidth and a latency.
 
@@ -115,43 +124,94 @@ class Hardware:
         return replace(self, link_bandwidth=rate, link_latency=latency, other_links=tuple(others))
 
     @property
+    def notes(self) -> tuple[str, ...]:
+        """What is not known of the device and matters to a forecast, a sentence each."""
+        if self.matrix_known:
+            return ()
+        which = " in 16-bit floats" if self.matrix else ""
+        return (
+            f"the matrix peak of {self.name}{which} is not known: times are those of its vector "
+            "units, and no bound",
+        )
+
+    @property
+    def bounded(self) -> bool:
+        """Whether no time at its rates can be beaten: its peaks, all of them known."""
+        efficiencies = (self.compute_efficiency, self.memory_efficiency)
+        return self.matrix_known and efficiencies == (1, 1) and self.dispatch_time == 0
+
+    @property
     def default_format(self) -> Format:
-        """The format computed in when none is asked for.
+        """The format computed in when none is asked for, which is also stored: 16-bit floats.
+
+        bf16 where its peak is not below that of fp16, else fp16; where neither has a peak of its
+        own, fp16, whose products the fp32 units do. A CPU whose matrix products are faster in
+        fp32 computes in that.
 
         Raises:
             SpecError: the device has no floating-point peak.
         """
-        known = {**self.vector, **self.matrix}
-        floor = known.get("fp32", S.Zero)
-        for name in DEFAULT_TYPES:
-            if name in known and not known[name] < floor:
-                return load_format(name)
-        raise SpecError(
-            f"{self.name} has no floating-point peak (it has {self._types()}): "
-            "choose the activations' format"
-        )
+        own = {name: self._rate(name) for name in DEFAULT_TYPES if self._has(name)}
+        if not own and not self._has("fp32"):
+            raise SpecError(
+                f"{self.name} has no floating-point peak (it has {self._types()}): "
+                "choose the activations' format"
+            )
+        faster = (own["fp16"] - own["bf16"]).is_positive if len(own) == 2 else False
+        best = "bf16" if "bf16" in own and not faster else "fp16"
+        if self.kind == "cpu" and "fp32" in self.matrix:
+            faster = (self.matrix["fp32"] - self.matrix.get(best, S.Zero)).is_positive
+            best = "fp32" if faster else best
+        return load_format(best)
 
+    @checked
     def matrix_peak(self, compute: Format) -> Expr:
         """The peak for matrix products in a format; vector units do them where nothing else can.
+
+        Without a matrix engine for 16-bit floats they are computed with as such or in fp32,
+        whichever is faster. Where it is not known what the engine does, the vector units stand in
+        for it in every format that it has no peak for.
 
         Raises:
             SpecError: no peak for that data type.
         """
-        for engine in (self.matrix, self.vector):
-            if compute.data_type in engine:
-                return engine[compute.data_type]
-        key = f"{self.file}: key 'peak.matrix.{compute.data_type}': " if self.file else ""
-        raise SpecError(
-            f"{key}{self.name} has no peak for {compute.data_type} (it has {self._types()}): "
-            "choose another format for the weights or activations"
-        )
+        rate = self._rate(compute.data_type)
+        if rate.is_zero:
+            key = f"{self.file}: key 'peak.matrix.{compute.data_type}': " if self.file else ""
+            raise SpecError(
+                f"{key}{self.name} has no peak for {compute.data_type} (it has {self._types()}): "
+                "choose another format for the weights or activations"
+            )
+        return rate
 
+    def _has(self, name: str) -> bool:
+        return name in self.matrix or name in self.vector
+
+    def _rate(self, name: str) -> Expr:
+        """The fastest known rate of products of a data type; 0 where nothing does them."""
+        if name in self.matrix:
+            return self.matrix[name]
+        types = {name}
+        if not self.matrix_known:
+            types |= {"fp32", *DEFAULT_TYPES}
+        elif name in FLOATS and not any(each in self.matrix for each in DEFAULT_TYPES):
+            types.add("fp32")
+        engines = (self.matrix, self.vector)
+        known = [engine[each] for each in types for engine in engines if each in engine]
+        return Maximum(*known) if known else S.Zero
+
+    @checked
     def vector_peak(self, compute: Format) -> Expr:
         """The peak for elementwise work: fp32 on the vector units where they are specified."""
         for name in ("fp32", compute.data_type, *self.vector):
             if name in self.vector:
                 return self.vector[name]
         return self.matrix_peak(compute)
+
+    @checked
+    def computes(self, fmt: Format) -> bool:
+        """Whether it has a peak for the data type of a format."""
+        return fmt.data_type in self.matrix or fmt.data_type in self.vector
 
     def _types(self) -> str:
         return ", ".join(dict.fromkeys([*self.matrix, *self.vector]))

@@ -21,6 +21,7 @@ from lifesym.families.base import Family
 from lifesym.families.keys import ALIASES, HARMLESS, SUBCONFIGS
 from lifesym.model import Model
 from lifesym.multimodal import unnest
+from lifesym.quantization import with_stored
 from lifesym.specs import convert, find, read_json
 from lifesym.towers import with_towers
 
@@ -30,7 +31,9 @@ class ConfigWarning(UserWarning):
 
 
 def load_model(name_or_path: str | Path, *, strict: bool = False) -> Model:
-    """The model of a name in ``specs/models``, or of the path of any ``config.json``.
+    """The model of a name in ``specs/models``, a Hub id that it has, or a path.
+
+    A path is that of any ``config.json``, of a folder with one, or of a GGUF file.
 
     >>> load_model("llama-2-7b").parameters
     6738415616
@@ -38,24 +41,33 @@ def load_model(name_or_path: str | Path, *, strict: bool = False) -> Model:
     Raises:
         SpecError: an unknown name, or a config that cannot be used (see `Model.from_hf`).
     """
-    return read_config(find("models", name_or_path, ".json", "model"), strict=strict)
+    from lifesym.containers import load  # noqa: PLC0415 (it reads configs by this module)
+
+    return load(name_or_path, strict=strict)
 
 
-def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False) -> Model:
+def as_model(model: Model | str | Path) -> Model:
+    """A model as it is, or that of a name or path (see `load_model`)."""
+    return model if isinstance(model, Model) else load_model(model)
+
+
+def read_config(
+    config: Mapping[str, Any] | str | Path, *, strict: bool = False, where: str = "config"
+) -> Model:
     """The model of a config given as a mapping or a path (see `Model.from_hf`)."""
+    from lifesym.containers import looks_like, open_model  # noqa: PLC0415 (it reads configs here)
+
     if isinstance(config, str | Path):
-        path = Path(config)
-        data, where, name = read_json(path), str(path), path.stem
-        if name == "config" and path.parent.name:
-            name = path.parent.name
-    elif isinstance(config, Mapping):
-        data, where, name = dict(config), "config", str(config.get("model_type", "model"))
-    else:
+        return open_model(Path(config), strict=strict)
+    written_out = getattr(config, "to_dict", None)  # a config object of transformers
+    given = written_out() if callable(written_out) else config
+    if not isinstance(given, Mapping):
         raise SpecError(f"a config is a dict or a path, not {type(config).__name__}")
+    data, name = dict(given), str(given.get("model_type", "model"))
     whole, data = data, unnest(data, where)
     family = data.get("model_type")
     if family is None:
-        raise SpecError(f"{where}: missing key 'model_type'")
+        raise SpecError(f"{where}: {looks_like(data)}")
     if not isinstance(family, str) or family not in MODEL_TYPES:
         hint = nearest(str(family), MODEL_TYPES)
         known = ", ".join(sorted(MODEL_TYPES))
@@ -74,7 +86,7 @@ def read_config(config: Mapping[str, Any] | str | Path, *, strict: bool = False)
         _refuse_odd_rotations(model)
     except SpecError as error:
         raise SpecError(f"{where}: {_as_written(str(error), written, chosen)}") from None
-    return with_towers(model, whole, where)
+    return with_stored(with_towers(model, whole, where), whole, where)
 
 
 def example(family: str) -> Model:

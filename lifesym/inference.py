@@ -17,6 +17,7 @@ from typing import Literal
 from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
+from lifesym.checks import checked
 from lifesym.chunks import Chunks, summed
 from lifesym.errors import SpecError
 from lifesym.footprint import Footprint
@@ -99,6 +100,7 @@ class Forecast(Footprint):
         expr = Add(*(part.value for part in parts))
         return Result(name="energy", unit="J", expr=expr, parts=parts)
 
+    @checked
     def cost(self, hourly_price: Number = sym.hourly_price) -> Result:
         """Price of a million generated tokens for devices rented by the hour.
 
@@ -111,6 +113,7 @@ class Forecast(Footprint):
         expr = per_second * self.latency.expr / tokens * 10**6
         return Result(name="cost of a million tokens", unit="price", expr=expr)
 
+    @checked
     def bottleneck(self, phase: Literal["prefill", "decode"]) -> Bound:
         """What most of a phase's time is bound by, when everything is a number.
 

@@ -10,9 +10,11 @@ from sympy import Add, Basic, Expr, S, Symbol, sympify
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, Emitted
+from lifesym.checks import checked, checked_fields
 from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Matrix, Precision, Stored, load_format
+from lifesym.gguf_mixes import resolve as resolve_mix
 from lifesym.operators import Conv1d, Embedding, HeadLinear, Linear, Routing
 from lifesym.operators.base import by_role
 from lifesym.operators.experts import RoutingKind
@@ -40,6 +42,7 @@ class Section:
     last: bool = False
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Model:
     """A stack of sections whose sizes are symbols, with the values they have in one config.
@@ -82,6 +85,7 @@ class Model:
         return read_config(config, strict=strict)
 
     @classmethod
+    @checked
     def symbolic(cls, family: str) -> "Model":
         """The model of a family, or of its kin, with every dimension a symbol.
 
@@ -96,6 +100,7 @@ class Model:
         model = example(family)
         return replace(model, name=family, values={}, context_limit=None)
 
+    @checked
     def lift(self, *names: str | Symbol) -> Self:
         """Turn the named dimensions back into symbols; those that are symbols already stay so.
 
@@ -112,10 +117,12 @@ class Model:
         kept = {s: v for s, v in self.values.items() if s not in symbols}
         return replace(self, values=kept)
 
+    @checked
     def limited(self, positions: Size) -> Self:
         """The same model with a hard limit of positions."""
         return replace(self, context_limit=positions)
 
+    @checked
     def with_source(self, tokens: Size) -> Self:
         """The same model with so many encoder positions.
 
@@ -126,6 +133,7 @@ class Model:
             raise SymbolError(f"{self.name} has no encoder whose length can be chosen")
         return replace(self, values={**self.values, sym.source: size(tokens, "source")})
 
+    @checked
     def encoder(self, *, bare: bool = False) -> Self:
         """The same model as an encoder; ``bare`` without its masked-LM head."""
         return replace(self, kind="bare encoder" if bare else "encoder")
@@ -136,6 +144,7 @@ class Model:
         values = {symbol: sympify(value) for symbol, value in self.values.items()}
         return tuple(_bind(section, values) for section in self.sections)
 
+    @checked
     def forward(
         self,
         batch: Size = 1,
@@ -199,6 +208,7 @@ class Model:
             return step
         return replace(step, new=sympify(self.values.get(sym.source, sym.source)), past=S.Zero)
 
+    @checked
     def check_length(self, length: Expr) -> None:
         """Refuse sequences of more tokens than the model has positions for, where both are known.
 
@@ -214,14 +224,24 @@ class Model:
     @cached_property
     def weight_roles(self) -> dict[str, Expr]:
         """Learned values by role (see `Trace.weight_roles`), the LM head's included."""
-        return by_role(self.matrices("none" if self.kind == "bare encoder" else "all"))
+        return by_role(self.held)
 
+    @checked
     def matrices(self, logits: Logits = "all") -> tuple[Matrix, ...]:
         """Learned values by shape and role of what a pass with such logits runs, and of towers."""
         step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)
-        parts = (self._trace(step), *(self.tower_trace(tower) for tower in self.towers))
+        return self._with_towers(self._trace(step))
+
+    @cached_property
+    def held(self) -> tuple[Matrix, ...]:
+        """All learned values by shape and role, those of towers too."""
+        return self._with_towers(self.whole)
+
+    def _with_towers(self, trace: Trace) -> tuple[Matrix, ...]:
+        parts = (trace, *(self.tower_trace(tower) for tower in self.towers))
         return tuple(matrix for part in parts for matrix in part.matrices())
 
+    @checked
     def tower_trace(self, tower: Tower, images: Size = 1, grid: Grid | None = None) -> Trace:
         """The operators of a tower's pass over so many images.
 
@@ -243,17 +263,30 @@ class Model:
             ]
         return Trace(tuple(entries))
 
+    @cached_property
+    def whole(self) -> Trace:
+        """The operators of one token after none: every weight but those of towers is in one."""
+        logits: Logits = "none" if self.kind == "bare encoder" else "all"
+        return self._trace(ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits))
+
     @property
     def parameters(self) -> Expr:
         """Learned values of the model, tied and shared ones counted once."""
         return Add(*self.weight_roles.values())
 
-    def weight_bytes(self, weights: str | Format = "bf16") -> Expr:
-        """Bytes of all the weights in a format, tied and shared ones counted once."""
-        precision = Precision.of(weights=weights)
-        logits: Logits = "none" if self.kind == "bare encoder" else "all"
-        return Add(*(precision.weight_bytes(matrix) for matrix in self.matrices(logits)))
+    @checked
+    def weight_bytes(self, weights: str | Format | None = None) -> Expr:
+        """Bytes of all the weights, tied and shared ones counted once.
 
+        They are in the formats of the model's files unless one is given, in bf16 if those say none.
+        A mix of a GGUF file is resolved for the model (see `lifesym.gguf_mixes`).
+        """
+        held = "bf16" if self.stored is None else self.stored.weights
+        chosen = resolve_mix(held if weights is None else weights, self)
+        precision = Precision.of(weights=chosen)
+        return Add(*(precision.weight_bytes(matrix) for matrix in self.held))
+
+    @checked
     def kv_bytes(
         self, tokens: Size, kv: str | Format = "bf16", batch: Size = 1, mla: MLA = "absorbed"
     ) -> Expr:
@@ -264,6 +297,7 @@ class Model:
         state = Add(*(part.count * part.block.fixed_bytes(stored) for part in self.bound))
         return bytes_of(batch * elements, stored.bits_per_value) + batch * state
 
+    @checked
     def kv_bytes_per_token(self, kv: str | Format = "bf16", mla: MLA = "absorbed") -> Expr:
         """Bytes that one more token of a sequence adds to the cache, below every window."""
         elements = Add(*(part.count * part.block.per_token(mla) for part in self.bound))

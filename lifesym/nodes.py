@@ -12,6 +12,8 @@ from typing import Any, ClassVar
 from sympy import Add, Expr, Function, Integer, Rational, S, log
 from sympy.core.sorting import default_sort_key
 
+from lifesym.powers import is_long, sign, written
+
 Printer = Any
 
 
@@ -31,6 +33,8 @@ class _Extremum(Function):
         flat: list[Expr] = []
         for arg in args:
             flat.extend(arg.args if isinstance(arg, cls) else (arg,))
+        if any(is_long(arg) for arg in flat):
+            flat = cls._numbers_folded(flat)
         best: dict[Expr, Expr] = {}
         apart: list[Expr] = []  # further multiples of what may be negative
         for arg in flat:
@@ -58,6 +62,13 @@ class _Extremum(Function):
         if len(kept) == 1:
             return kept[0]
         return None if tuple(kept) == args else cls(*kept)
+
+    @classmethod
+    def _numbers_folded(cls, args: list[Expr]) -> list[Expr]:
+        """The arguments with one number: of those with long powers SymPy compares none."""
+        numbers = [arg for arg in args if arg.is_Rational or is_long(arg)]
+        best = reduce(lambda a, b: b if cls.sign * sign(b - a) > 0 else a, numbers)
+        return [best, *(arg for arg in args if arg not in numbers)]
 
     def fdiff(self, argindex: int = 1) -> Expr:
         """1 for the active branch and 0 for the others (see `Active`)."""
@@ -149,9 +160,8 @@ class Active(Function):
         """A number when every argument is one."""
         if not all(arg.is_number for arg in (first, *others)):
             return None
-        if any(other > first for other in others):
-            return S.Zero
-        return Rational(1, 1 + sum(other == first for other in others))
+        ahead = [sign(first - other) for other in others]
+        return S.Zero if min(ahead, default=1) < 0 else Rational(1, 1 + ahead.count(0))
 
     def fdiff(self, argindex: int = 1) -> Expr:
         """Zero: the function is constant on both sides of a tie."""
@@ -201,7 +211,7 @@ class _IntegerDivision(Function):
             return None
         if b.is_zero:
             raise ZeroDivisionError(f"{cls.__name__}({a}, 0)")
-        return (a / b).ceiling() if cls.up else (a / b).floor()
+        return whole(a / b, up=cls.up)
 
     def fdiff(self, argindex: int = 1) -> Expr:
         """The slope of the relaxed quotient a/b: the steps themselves have no useful slope."""
@@ -312,6 +322,12 @@ class CeilLog2(Function):
         logarithm = printer._module_format("numpy.log2")
         ceiling = printer._module_format("numpy.ceil")
         return f"{ceiling}({logarithm}({printer._print(self.args[0])}))"
+
+
+def whole(number: Expr, *, up: bool) -> Expr:
+    """A number rounded up or down to a whole one, exactly."""
+    number = written(number)
+    return number.ceiling() if up else number.floor()
 
 
 def relax(expr: Expr) -> Expr:

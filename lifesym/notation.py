@@ -15,7 +15,9 @@ from typing import Any, Literal, TypeAlias
 
 from sympy import Dummy, Expr, Integer, Rational, Symbol
 
+from lifesym.checks import shown
 from lifesym.errors import SymbolError, nearest
+from lifesym.powers import replaced
 
 Kind = Literal["size", "bits", "rate", "time", "ratio", "energy"]
 Number: TypeAlias = int | float | Fraction | Decimal | Expr
@@ -97,6 +99,8 @@ def resolve(name: str | Symbol) -> Symbol:
             f"symbol {name.name!r} is not lifesym's: take it from lifesym.symbols"
             f"{nearest(name.name, BY_NAME)}"
         )
+    if not isinstance(name, str):
+        raise SymbolError(f"a symbol is one of lifesym.symbols or its name, not {shown(name)}")
     if name not in BY_NAME:
         raise SymbolError(f"unknown symbol {name!r}{nearest(name, BY_NAME)}")
     return BY_NAME[name]
@@ -123,10 +127,22 @@ def exact(value: Number, what: str = "value") -> Expr:
         return Rational(str(value))
     number = value if isinstance(value, Fraction) else _whole(value)
     if number is None:
-        raise SymbolError(f"{what} must be a number or a SymPy expression, not {value!r}")
+        raise SymbolError(f"{what} must be a number or a SymPy expression, not {shown(value)}")
     if max(abs(number.numerator), number.denominator) >= 10**_DIGITS:
         raise SymbolError(f"{what} has more than {_DIGITS} digits")
     return Rational(number.numerator, number.denominator)
+
+
+def constant(value: Number, what: str) -> Expr:
+    """The same of a value that must be a number: no symbol is left in it.
+
+    Raises:
+        SymbolError: as `exact`, or a symbol.
+    """
+    number = exact(value, what)
+    if not number.is_number:
+        raise SymbolError(f"{what} must be a number, not {number}")
+    return number
 
 
 def _check_digits(written: DecimalTuple, what: str) -> None:
@@ -157,7 +173,7 @@ def size(value: Size, what: str, minimum: int = 1) -> Expr:
     """
     number = value if isinstance(value, Expr) else _whole(value)
     if number is None:
-        raise SymbolError(f"{what} must be an integer or a SymPy expression, not {value!r}")
+        raise SymbolError(f"{what} must be an integer or a SymPy expression, not {shown(value)}")
     expr = number if isinstance(number, Expr) else Integer(number)
     if expr.is_number and not (expr.is_Integer and expr >= minimum):
         raise SymbolError(f"{what} must be an integer of at least {minimum}, not {value}")
@@ -185,6 +201,8 @@ def inside(symbol: Symbol, number: Any) -> None:
 def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
     """Replace symbols by numbers or expressions, checking names and ranges.
 
+    Powers of thousands of digits stay closed (see `lifesym.powers`).
+
     >>> from lifesym.symbols import batch, hidden
     >>> bind(2 * batch * hidden, {"batch": 8})
     16*hidden
@@ -199,7 +217,7 @@ def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
         if number.is_number:
             inside(symbol, number)
         replacement[symbol] = number
-    return expr.xreplace(replacement)
+    return replaced(expr, replacement)
 
 
 def ordered(symbols: Iterable[Symbol]) -> list[Symbol]:

@@ -7,6 +7,7 @@ from functools import cached_property
 from sympy import Expr, S
 
 from lifesym import symbols as sym
+from lifesym.checks import checked
 from lifesym.formats import Precision
 from lifesym.hardware import Hardware
 from lifesym.levels import Level
@@ -54,6 +55,7 @@ class Passes:
         """Sequences of the replica that has most of them."""
         return CeilDiv(self.batch, self.replicas)
 
+    @checked
     def trace(
         self, new: Size, past: Size, logits: Logits = "last", batch: Size | None = None
     ) -> Trace:
@@ -104,6 +106,7 @@ class Passes:
             traces.append(Trace(tuple(named)))
         return tuple(traces)
 
+    @checked
     def timed(self, trace: Trace) -> tuple[Term, ...]:
         """The terms of a trace's time on the device."""
         return time_terms(trace, self.hardware, self.precision, self.overlap, self.levels)

@@ -7,6 +7,7 @@ import sympy
 from sympy import Expr
 from sympy.printing.latex import LatexPrinter
 
+from lifesym.checks import checked
 from lifesym.symbols import TABLE, Notation, ordered
 
 
@@ -19,6 +20,7 @@ class _Printer(LatexPrinter):  # type: ignore[misc]  # SymPy is untyped
         return [terms[first], *terms[:first], *terms[first + 1 :]]
 
 
+@checked
 def latex(expr: Expr, **settings: Any) -> str:
     r"""LaTeX with the table's names; a symbol never falls through to SymPy's own spelling.
 
@@ -33,6 +35,7 @@ def latex(expr: Expr, **settings: Any) -> str:
     return str(_Printer(options).doprint(expr))
 
 
+@checked
 def legend(*exprs: Expr) -> tuple[Notation, ...]:
     """The rows of the table that the expressions use, in the table's order."""
     used: set[sympy.Symbol] = set()

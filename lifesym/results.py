@@ -7,6 +7,7 @@ from functools import cached_property
 from sympy import Expr, Symbol
 
 from lifesym import symbols as sym
+from lifesym.checks import checked, checked_fields
 from lifesym.chunks import scaled, summed
 from lifesym.errors import SymbolError
 from lifesym.printing import latex, legend
@@ -22,6 +23,7 @@ class Part:
     value: Expr
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Result:
     """A derived quantity: the expression, and the terms it is the sum of.
@@ -54,6 +56,7 @@ class Result:
         """The rows of the notation table that the expression uses."""
         return legend(self.expr)
 
+    @checked
     def bind(self, values: Mapping[str | Symbol, Number]) -> Expr:
         """The expression with symbols replaced, names and ranges checked.
 
@@ -108,4 +111,4 @@ def _number(expr: Expr, what: str) -> float:
     if expr.free_symbols:
         left = ", ".join(row.word for row in legend(expr))
         raise SymbolError(f"{what} still depends on {left}: bind them first")
-    return float(expr.doit())
+    return float(expr.doit(powers=False))

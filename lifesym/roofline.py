@@ -20,11 +20,11 @@ from sympy import Add, Expr, S
 
 from lifesym.cost import Cost
 from lifesym.errors import SpecError, one_of
-from lifesym.formats import Precision
+from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware
 from lifesym.levels import Level, main_bytes
 from lifesym.nodes import Maximum
-from lifesym.trace import Trace
+from lifesym.trace import Entry, Trace
 
 Overlap = Literal["operator", "pass", "none"]
 
@@ -78,17 +78,20 @@ def rates(
     precision: Precision,
     levels: tuple[Level, ...] = (),
     experts: Expr = S.Zero,
+    computed: Format | None = None,
 ) -> tuple[Expr, ...]:
     """Compute, memory, dispatch and link time of a cost on a device.
 
     With other memories the memory time is the longest of all (see `lifesym.levels`); ``experts``
-    of the cost's weight bytes are routed experts'.
+    of the cost's weight bytes are routed experts'. Matrix products are ``computed`` in a format,
+    the activations' unless given.
 
     Raises:
         SpecError: the device has no peak for the compute format.
     """
     compute = precision.activations
-    matrix = cost.matmul_flops / (hardware.compute_efficiency * hardware.matrix_peak(compute))
+    peak = hardware.matrix_peak(computed or compute)
+    matrix = cost.matmul_flops / (hardware.compute_efficiency * peak)
     elementwise = (cost.vector_flops + cost.dequant_ops) / (
         hardware.compute_efficiency * hardware.vector_peak(compute)
     )
@@ -134,18 +137,30 @@ def time_terms(
         cost = trace.cost_at(precision)
         routed = Add(*(entry.count * entry.operator.expert_bytes(precision) for entry in trace))
         parts = rates(cost, hardware, precision, levels, routed)
+        if precision.compute is not None:
+            each = (_products(entry, hardware, precision) for entry in trace)
+            whole = rates(replace(cost, matmul_flops=S.Zero), hardware, precision, levels, routed)
+            parts = (whole[0] + Add(*each), *whole[1:])
         busy = Maximum(*parts[:2])
         return (_term("total", "pass", "", cost, S.One, parts, busy, routed),)
     terms = []
     for entry in trace:
         cost = entry.operator.cost(precision)
         routed = entry.operator.expert_bytes(precision)
-        parts = rates(cost, hardware, precision, levels, routed)
+        computed = precision.computed_in(entry.operator.matrices)
+        parts = rates(cost, hardware, precision, levels, routed, computed)
         busy = Maximum(*parts[:2]) if overlap == "operator" else Add(*parts[:2])
         family = entry.operator.family
         row = (entry.name, entry.section, family, cost, entry.count)
         terms.append(_term(*row, parts, busy, routed))
     return tuple(terms)
+
+
+def _products(entry: Entry, hardware: Hardware, precision: Precision) -> Expr:
+    """The time of an operator's matrix products."""
+    peak = hardware.matrix_peak(precision.computed_in(entry.operator.matrices))
+    flops = entry.cost(precision).matmul_flops
+    return flops / (hardware.compute_efficiency * peak)
 
 
 def total(terms: tuple[Term, ...]) -> Expr:

@@ -15,6 +15,7 @@ from typing import Any, TypeVar, get_args
 
 import msgspec
 
+from lifesym.checks import shown
 from lifesym.errors import SpecError, nearest
 
 MAX_BYTES = 4_000_000
@@ -44,7 +45,7 @@ def find(kind: str, name: str | Path, suffix: str, what: str, others: Iterable[s
         SpecError: neither a name in the database nor an existing file.
     """
     if not isinstance(name, str | Path) or not str(name).strip():
-        raise SpecError(f"a {what} is a name or the path of a file, not {name!r}")
+        raise SpecError(f"a {what} is a name or the path of a file, not {shown(name)}")
     path = Path(name)
     if str(name) in names(kind):
         return root() / kind / f"{name}{suffix}"
@@ -52,9 +53,10 @@ def find(kind: str, name: str | Path, suffix: str, what: str, others: Iterable[s
         raise SpecError(f"{name}: is a folder, not a {what} file")
     if path.is_file():
         return path
-    if path.suffix or path.name != str(name):
+    if path.suffix[1:].isalpha() or path.name != str(name):
         raise SpecError(f"{name}: no such file")
-    raise SpecError(f"unknown {what} {str(name)!r}{nearest(str(name), [*others, *names(kind)])}")
+    hint = nearest(str(name).lower(), [*others, *names(kind)])
+    raise SpecError(f"unknown {what} {str(name)!r}{hint}")
 
 
 def read_text(path: Path) -> str:
@@ -66,7 +68,7 @@ def read_text(path: Path) -> str:
     try:
         if path.stat().st_size > MAX_BYTES:
             raise SpecError(f"{path}: larger than {MAX_BYTES} bytes, so not a spec file")
-        return path.read_text(encoding="utf-8")
+        return path.read_text(encoding="utf-8-sig")
     except UnicodeDecodeError:
         raise SpecError(f"{path}: not UTF-8 text") from None
     except OSError as error:

@@ -10,7 +10,7 @@ from typing import Any
 
 from sympy import Add, Expr, Function, Mul, Poly, S, Sum, Symbol
 
-from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum, whole
 from lifesym.plateaus import plateaus
 from lifesym.symbols import index
 
@@ -37,7 +37,7 @@ class Crossing(Function):
             return None
         if q.is_zero:
             return n
-        return Minimum(n, Maximum(S.Zero, (-p / q).ceiling()))
+        return Minimum(n, Maximum(S.Zero, whole(-p / q, up=True)))
 
     def fdiff(self, argindex: int = 1) -> Expr:
         """Zero, for an integer-valued step; where every value is negative it follows n.
@@ -100,7 +100,7 @@ class Inside(Function):
         """A number where both are; a level line crosses nowhere, which counts as at once."""
         if not (p.is_number and q.is_number):
             return None
-        return S.Zero if q.is_zero else (-p / q).ceiling()
+        return S.Zero if q.is_zero else whole(-p / q, up=True)
 
     def fdiff(self, argindex: int = 1) -> Expr:
         """Zero."""

@@ -19,9 +19,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from sympy import Symbol
 
+from lifesym.checks import checked
 from lifesym.codegen import compile as compiled
 from lifesym.codegen.functions import Target
 from lifesym.errors import SymbolError, nearest
+from lifesym.extras import needed
 from lifesym.inference import Forecast
 from lifesym.results import Result
 from lifesym.symbols import TABLE, inside, resolve
@@ -46,6 +48,7 @@ _ROWS = 2**18
 """Rows of a CSV file that are in memory at a time."""
 
 
+@checked
 def sweep(
     forecast: Forecast | Callable[..., Forecast],
     axes: Axes,
@@ -70,8 +73,9 @@ def sweep(
         SymbolError: an empty axis or one with a value twice, a value that its symbol cannot have,
             an unknown metric, an axis that is neither a symbol of the formulas nor an option, or
             a symbol that has no axis.
+        LifesymError: xarray, or Dask for chunks, is not installed.
     """
-    import xarray as xr  # noqa: PLC0415 (slow to import; an extra)
+    xr = needed("xarray")
 
     chosen = list(metrics)
     for metric in chosen:
@@ -81,6 +85,8 @@ def sweep(
         raise SymbolError("metrics is empty: name one of " + ", ".join(METRICS))
     if chunks is not None and (isinstance(chunks, bool) or chunks < 1):
         raise SymbolError(f"chunks must be at least 1, not {chunks}")
+    if chunks is not None:
+        needed("dask.array")
     for name, values in axes.items():
         if not len(values):
             raise SymbolError(f"axis {name!r} is empty")
@@ -122,8 +128,10 @@ def write(dataset: "Dataset", path: Path) -> None:
 
     Raises:
         OSError: the file cannot be written, or the disk has no room for it.
+        LifesymError: h5netcdf, which writes NetCDF, is not installed.
     """
     if path.suffix != ".csv":
+        needed("h5netcdf")
         folder = path.resolve().parent
         if folder.is_dir() and shutil.disk_usage(folder).free < dataset.nbytes:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -181,7 +189,7 @@ def _is_symbol(name: str) -> bool:
 
 
 def _coordinate(symbol: Symbol, values: Sequence[Any], chunks: int | None) -> "DataArray":
-    import xarray as xr  # noqa: PLC0415
+    xr = needed("xarray")
 
     row = TABLE[symbol]
     array = np.asarray(values)
@@ -205,7 +213,7 @@ def _evaluated(
     target: Target,
     chunks: int | None,
 ) -> "DataArray":
-    import xarray as xr  # noqa: PLC0415
+    xr = needed("xarray")
 
     result = METRICS[metric](forecast)
     free = result.expr.free_symbols

@@ -1,11 +1,13 @@
 """What the terms of a time add up to: operations, bytes by memory, and what bounds them."""
 
+from functools import cmp_to_key
 from typing import Literal, get_args
 
 from sympy import Add, Expr, S
 
 from lifesym.errors import SymbolError
 from lifesym.levels import Level
+from lifesym.powers import sign
 from lifesym.printing import legend
 from lifesym.roofline import Term
 
@@ -48,9 +50,14 @@ def bottleneck(terms: tuple[Term, ...]) -> Bound:
         if term.time.free_symbols:
             left = ", ".join(row.word for row in legend(term.time))
             raise SymbolError(f"the bottleneck depends on {left}: give numbers")
-        number = term.map(lambda expr: expr.doit())  # a sum left open costs a lot to compare
-        larger: Bound = "compute" if number.compute >= number.memory else "memory"
+        # a sum left open costs a lot to compare
+        number = term.map(lambda expr: expr.doit(powers=False))
+        larger: Bound = "compute" if sign(number.compute - number.memory) >= 0 else "memory"
         spent[larger] += number.time - number.dispatch - number.network
         spent["dispatch"] += number.dispatch
         spent["network"] += number.network
-    return max(spent, key=lambda bound: spent[bound])
+
+    def order(one: Bound, other: Bound) -> int:
+        return sign(spent[one] - spent[other])
+
+    return max(spent, key=cmp_to_key(order))

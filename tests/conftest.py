@@ -5,12 +5,18 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine, run_apart, run_here
+from selection import mark_fast
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write tests/golden instead of comparing"
     )
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    mark_fast(items)
 
 
 @pytest.fixture

@@ -271,6 +271,25 @@ def test_compare_puts_options_side_by_side(
     assert "base" in table.stdout
 
 
+def test_compare_warns_of_every_set_that_does_not_fit(run: CommandLine) -> None:
+    """By hand: the cache of 640 tokens in fp16 is 640 x 524,288 bytes a sequence, the weights take
+    13.48 GB, and the V100 has 16 GB; an int4-g128 weight takes 4.15625 bits.
+    """
+    command = ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "128"]
+    sets = ["weights=int4-g128", "batch=64", "batch=1", "draft=self,draft-tokens=1,batch=40"]
+    options = [part for text in sets for part in ("--compare", text)]
+    for extra in ([], ["--json"]):
+        result = run(*command, "--batch", "32", *options[:6], *extra)
+        assert result.returncode == 0
+        assert result.stderr.splitlines() == [
+            f"lifesym: warning: {name}: {size} GB do not fit in the 16 GiB (17.2 GB) "
+            "of NVIDIA V100 SXM2 16GB"
+            for name, size in (("base", "24.2"), ("batch=64", "35.0"))
+        ]
+    drafted = run(*command, "--compare", sets[3])
+    assert [line.split(": ")[2] for line in drafted.stderr.splitlines()] == [sets[3]]
+
+
 def test_compare_has_pipelines_and_speculation(run: CommandLine) -> None:
     """With the numbers of their own forecasts; TPOT is the mean of every step's."""
     base = ["forecast", "llama-2-7b", "--on", "v100", "--prompt", "512", "--generate", "33"]
@@ -354,7 +373,7 @@ def test_forecast_warns_when_it_does_not_fit(run: CommandLine) -> None:
         "--json",
     ]
     result = run(*command)
-    assert "do not fit in the 16 GB" in result.stderr
+    assert "do not fit in the 16 GiB (17.2 GB) of" in result.stderr
     assert result.stderr.count("\n") == 1
     json.loads(result.stdout)
 

@@ -65,6 +65,100 @@ def test_figures_are_in_si_units(name: str) -> None:
         assert 10**8 <= hardware.capacity <= 10**13
 
 
+@pytest.mark.parametrize("name", DEVICES)
+def test_memory_is_of_whole_gibibytes(name: str) -> None:
+    """Memory chips have a power of two of bytes: what a maker calls 24 GB are 24 GiB."""
+    capacity = ls.load_hardware(name).capacity
+    assert capacity is None or (capacity / 2**30).is_Integer
+
+
+@pytest.mark.parametrize("name", DEVICES)
+def test_every_device_says_what_its_matrix_engine_is(name: str) -> None:
+    hardware = ls.load_hardware(name)
+    assert hardware.sources["peak.matrix"]
+    assert hardware.default_format.name in ("bf16", "fp16")
+    assert bool(hardware.notes) == (not hardware.matrix_known)
+    if hardware.matrix:  # 16-bit products are no slower on it than on the vector units
+        peak = hardware.matrix_peak(hardware.default_format)
+        assert all(peak >= hardware.vector[t] for t in ("fp32", "fp16") if t in hardware.vector)
+
+
+@pytest.mark.parametrize(
+    ("name", "types"),
+    [
+        # NVIDIA DGX Spark data sheet: 1 PFLOP of fp4 with sparsity; a quarter of the half in fp16
+        ("dgx-spark", {"bf16": 125, "fp8": 250, "fp4": 500}),
+        # GA102 white paper: 512 operations a cycle and SM with fp32 accumulation, 2,048 of int8
+        ("rtx-3080-ti", {"fp16": 68.2, "int8": 272.8}),
+        ("rtx-3070-mobile", {"fp16": 31.9, "int8": 127.8}),
+        # Jetson AGX Orin technical brief: 170 TOPS of int8 with sparsity on the GPU
+        ("jetson-agx-orin", {"fp16": 42.6, "int8": 85.2}),
+        # GPUOpen: 1,024 and 512 fp16 operations a cycle and compute unit of RDNA 4 and 3
+        ("rx-9070-xt", {"fp16": 194.6, "int8": 389.3}),
+        ("rx-7900-xtx", {"fp16": 122.8, "int8": 122.8}),
+        ("strix-halo", {"fp16": 59.4}),
+        # Intel, Architecture Day 2021: 2,048 (Xe-HPG), 4,096 (Xe-HPC) fp16 operations a Xe-core
+        ("arc-a770", {"fp16": 157.2, "int8": 314.5}),
+        ("intel-max-1550", {"bf16": 838.8, "int8": 1677.7}),
+        ("intel-max-1100", {"bf16": 355.5}),
+        # Hot Chips 2024: Gaudi 3, SN40L
+        ("gaudi-2", {"bf16": 432, "fp8": 865}),
+        ("gaudi-3", {"bf16": 1835, "fp8": 1835}),
+        ("sn40l", {"bf16": 638}),
+    ],
+)
+def test_dense_matrix_peaks(name: str, types: dict[str, float]) -> None:
+    hardware = ls.load_hardware(name)
+    assert hardware.bounded
+    for kind, tera in types.items():
+        assert hardware.matrix[kind] == Rational(str(tera)) * 10**12
+
+
+def test_two_cards_of_one_name() -> None:
+    """NVIDIA's product brief and data sheet: 250 W and 400 W; measurements are of the SXM card."""
+    pcie, sxm = ls.load_hardware("a100-pcie-40gb"), ls.load_hardware("a100-sxm-40gb")
+    assert (pcie.static_power, sxm.static_power) == (250, 400)
+    assert pcie.matrix == sxm.matrix
+    assert ls.load_hardware("a100-40gb") == sxm
+
+
+MEASURED_ON_GB10 = [
+    # 0xBakeer/inference-atlas pull request 141: prefill of 10,130 tokens in 1.620 s
+    ("qwen3.5-35b-a3b", 10130, 1.620),
+    # spark-bench-reproducers: 2,048 tokens of a 27B model in NVFP4 in 0.618 s
+    ("qwen3.5-27b", 2048, 0.618),
+]
+
+
+@pytest.mark.parametrize(("model", "prompt", "seconds"), MEASURED_ON_GB10)
+def test_tensor_cores_bound_what_was_measured_on_them(
+    model: str, prompt: int, seconds: float
+) -> None:
+    forecast = ls.forecast(
+        ls.load_model(model),
+        ls.load_hardware("dgx-spark"),
+        prompt=prompt,
+        generate=1,
+        weights="nvfp4",
+        activations="fp8",
+        kv="bf16",
+        causal="exact",
+        fusion="layer",
+    )
+    assert 0 < forecast.ttft.expr < seconds
+
+
+def test_the_documented_file_loads(tmp_path: Path) -> None:
+    page = (root().parent / "docs" / "devices.md").read_text(encoding="utf-8")
+    example = page.split("```toml\n")[1].split("```")[0]
+    hardware = ls.load_hardware(written(tmp_path, example))
+    assert (hardware.capacity, hardware.bandwidth) == (24 * 2**30, 1008 * 10**9)
+    refused = example.replace('"1,008 GB/s"', "900")
+    with pytest.raises(SpecError, match="900 B/s is too small for a device; did you mean '900 GB/"):
+        ls.load_hardware(written(tmp_path, refused))
+    assert "900 B/s is too small for a device; did you mean '900 GB/s'?" in page
+
+
 def test_names_and_aliases_are_unique() -> None:
     listed: list[str] = list(DEVICES)
     for name in DEVICES:
@@ -116,7 +210,20 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("bandwidth =", "bandwith =", "unknown key 'memory.bandwith'; did you mean 'bandwidth'"),
         ("bandwidth = 1.555e12", "bandwidth = -1", "key 'memory.bandwidth': must be a number abo"),
         ("bandwidth = 1.555e12", "bandwidth = nan", "'memory.bandwidth': must be finite, not NaN"),
-        ("bandwidth = 1.555e12", "bandwidth = '1'", "key 'memory.bandwidth': Expected"),
+        ("bandwidth = 1.555e12", "bandwidth = '1'", "'memory.bandwidth': '1' has no unit"),
+        ("bandwidth = 1.555e12", "bandwidth = '936 GB'", "unit 'GB' is not one of it"),
+        ("bandwidth = 1.555e12", "bandwidth = true", "must be a number or text with a unit"),
+        ("bandwidth = 1.555e12", "bandwidth = 900", "900 B/s is too .* did you mean '900 GB/s'"),
+        ("bandwidth = 1.555e12", "bandwidth = 3.35", "did you mean '3.35 TB/s'"),
+        ("bandwidth = 1.555e12", "bandwidth = 936000", "did you mean '936000 MB/s'"),
+        ("bandwidth = 1.555e12", "bandwidth = '900 B/s'", "900 B/s is too small for a device$"),
+        ("bandwidth =", "capacity = 24\nbandwidth =", "24 bytes is .* did you mean '24 GiB'"),
+        ("bandwidth =", "capacity = 81920\nbandwidth =", "did you mean '81920 MiB'"),
+        ("fp16 = 312e12", "fp16 = 312", r"matrix\.fp16': 312 FLOP/s .* did you mean '312 TFLOPS'"),
+        ("fp16 = 312e12", "fp16 = 312e24", "too large for a device$"),
+        ("fp32 = 19.5e12", "fp32 = 19500", "did you mean '19500 GFLOPS'"),
+        ("fp16 =", "engine = 'none'\nfp16 =", "'none' and a peak cannot both be"),
+        ("fp32 =", "engine = 'none'\nfp32 =", "peak.vector.engine': is of the table 'peak.matr"),
         ("bandwidth = 1.555e12\n", "", "missing required field `bandwidth`"),
         ('kind = "gpu"', 'kind = "toaster"', "key 'kind': Invalid enum value 'toaster'"),
         ('name = "Test"', "name = 3", "key 'name': Expected `str`"),
@@ -133,13 +240,93 @@ def test_a_wrong_file_is_refused_in_one_line(
     assert "\n" not in str(caught.value)
 
 
-def test_a_device_without_a_matrix_engine_computes_on_its_vector_units(tmp_path: Path) -> None:
-    hardware = ls.load_hardware(written(tmp_path, SPEC.replace("fp16 = 312e12", "")))
-    assert hardware.default_format.name == "fp32"
-    assert hardware.matrix_peak(load_format("fp32")) == hardware.vector["fp32"]
+NO_ENGINE = 'engine = "none"'
+NOT_KNOWN = 'engine = "unknown"'
+
+
+def test_figures_with_the_units_of_a_data_sheet(tmp_path: Path) -> None:
+    text = SPEC.replace("312e12", '"312 TFLOPS"').replace("19.5e12", '"19.5 TFLOP/s"')
+    text = text.replace("1.555e12", '"1,555 GB/s"\ncapacity = "40 GiB"')
+    text += """
+[link]
+bandwidth = "300GB/s"
+latency = "1.5 us"
+source = "a data sheet"
+[power]
+tdp = "250 W"
+source = "a data sheet"
+[efficiency]
+compute = "70 %"
+source = "a data sheet"
+[dispatch]
+time = "5 µs"
+source = "a data sheet"
+"""
+    hardware = ls.load_hardware(written(tmp_path, text))
+    assert hardware.matrix == {"fp16": 312 * 10**12}
+    assert hardware.vector == {"fp32": 195 * 10**11}
+    assert (hardware.bandwidth, hardware.capacity) == (1555 * 10**9, 40 * 2**30)
+    assert (hardware.link_bandwidth, hardware.static_power) == (300 * 10**9, 250)
+    assert (hardware.link_latency, hardware.dispatch_time) == (
+        Rational(15, 10**7),
+        Rational(5, 10**6),
+    )
+    assert hardware.compute_efficiency == Rational(7, 10)
+
+
+def test_no_matrix_engine_and_one_that_is_not_known_are_different(tmp_path: Path) -> None:
+    without = ls.load_hardware(written(tmp_path, SPEC.replace("fp16 = 312e12", NO_ENGINE)))
+    assert (without.notes, without.bounded, without.matrix_known) == ((), True, True)
+    with pytest.raises(SpecError, match="has no peak for fp8"):
+        without.matrix_peak(load_format("fp8"))
+    unknown = ls.load_hardware(written(tmp_path, SPEC.replace("fp16 = 312e12", NOT_KNOWN)))
+    silent = SPEC.replace('[peak.matrix]\nfp16 = 312e12\nsource = "a data sheet"', "")
+    left_out = ls.load_hardware(written(tmp_path, silent))
+    for hardware in (unknown, left_out):
+        assert not hardware.matrix_known
+        assert not hardware.bounded
+        assert hardware.notes == (
+            "the matrix peak of Test is not known: times are those of its vector units, and no"
+            " bound",
+        )
+        for name in ("fp16", "bf16", "fp8", "int8", "fp32"):  # its vector units stand in
+            assert hardware.matrix_peak(load_format(name)) == hardware.vector["fp32"]
+    integers = ls.load_hardware(written(tmp_path, SPEC.replace("fp16 = 312e12", "int8 = 600e12")))
+    assert integers.notes[0].startswith("the matrix peak of Test in 16-bit floats is not known")
+    assert integers.matrix_peak(load_format("int8")) == 600 * 10**12
+    assert integers.matrix_peak(load_format("fp16")) == integers.vector["fp32"]
+    cpu = ls.load_hardware(written(tmp_path, silent.replace('"gpu"', '"cpu"')))
+    assert (cpu.matrix_known, cpu.notes) == (True, ())
+
+
+def test_vector_units_compute_with_16_bit_floats_as_such_or_in_fp32(tmp_path: Path) -> None:
+    hardware = ls.load_hardware(written(tmp_path, SPEC.replace("fp16 = 312e12", NO_ENGINE)))
+    assert hardware.default_format.name == "fp16"  # stored in 16 bits, not in 32 in silence
+    assert hardware.matrix_peak(load_format("fp16")) == hardware.vector["fp32"]
+    slow = ls.load_hardware("tesla-p40")  # its fp16 units do 1/64 of its fp32 units' rate
+    assert slow.default_format.name == "fp16"
+    assert slow.matrix_peak(load_format("fp16")) == slow.vector["fp32"]
     empty = SPEC.replace("fp16 = 312e12", "").replace("fp32 = 19.5e12", "")
     with pytest.raises(SpecError, match="key 'peak': no peak for any data type"):
         ls.load_hardware(written(tmp_path, empty))
+
+
+def test_the_default_is_the_faster_16_bit_format(tmp_path: Path) -> None:
+    both = SPEC.replace("fp16 = 312e12", "fp16 = 312e12\nbf16 = 312e12")
+    assert ls.load_hardware(written(tmp_path, both)).default_format.name == "bf16"
+    half = SPEC.replace("fp16 = 312e12", "fp16 = 184.6e12\nbf16 = 92.3e12")
+    assert ls.load_hardware(written(tmp_path, half)).default_format.name == "fp16"
+    slow = SPEC.replace("fp16 = 312e12", "bf16 = 1e12\nfp32 = 2e12")
+    assert ls.load_hardware(written(tmp_path, slow)).default_format.name == "bf16"
+    cpu = slow.replace('"gpu"', '"cpu"')  # a measured CPU may be faster in fp32
+    assert ls.load_hardware(written(tmp_path, cpu)).default_format.name == "fp32"
+
+
+def test_a_device_with_efficiencies_is_estimated_not_bounded() -> None:
+    hardware = ls.load_hardware("rtx-4090")
+    assert hardware.bounded
+    assert not hardware.with_(memory_efficiency=Fraction(9, 10)).bounded
+    assert not hardware.with_(dispatch_time=Fraction(1, 10**6)).bounded
 
 
 @pytest.mark.parametrize("part", ["efficiency", "dispatch", "link", "power"])
@@ -158,6 +345,12 @@ def test_optional_tables(tmp_path: Path, part: str) -> None:
         assert efficiencies == (Rational(7, 10), Rational(4, 5))
         with pytest.raises(SpecError, match=r"efficiency\.compute.*at most 1"):
             ls.load_hardware(written(tmp_path, text.replace("0.7", "1.1")))
+        with pytest.raises(SpecError, match=r"not 70; did you mean '70 %'"):
+            ls.load_hardware(written(tmp_path, text.replace("0.7", "70")))
+    if part in ("dispatch", "link"):
+        slow = text.replace("5e-6", "5").replace("1e-6", "5")
+        with pytest.raises(SpecError, match="5 s is too large for a device; did you mean '5 us'"):
+            ls.load_hardware(written(tmp_path, slow))
     with pytest.raises(SpecError, match=r"missing required field `source`"):
         ls.load_hardware(written(tmp_path, f"{SPEC}\n[{part}]\n{tables[part]}\n"))
 

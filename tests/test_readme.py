@@ -43,5 +43,5 @@ def test_the_two_commands(run: CommandLine) -> None:
     assert install == "pip install ."
     assert run(*shlex.split(main_job.removeprefix("lifesym "))).returncode == 0
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    assert second.strip() == "pip install -e '.[test]' && pytest -n 2"
+    assert second.strip() == "pip install -e '.[test]' && pytest -n 2 -m fast"
     assert "test" in extras["optional-dependencies"]

@@ -116,7 +116,7 @@ def test_recurrent_layers_are_mixed_with_prompts(model: str) -> None:
         for trace in (mixed, one)
     )
     read, once = (trace.cost_at(f.precision).weight_bytes for trace in fixed)
-    assert read == once + 2 * again
+    assert read == once + f.precision.weights.bits / 8 * again
 
 
 def test_a_prompt_of_one_token_is_a_step() -> None:
@@ -310,8 +310,8 @@ def test_decodes_in_the_chunks_of_a_prefill_equal_the_loop(model: str) -> None:
             new = min(chunk, prompt - at)
             prefill = Group(batch=2, new=new, past=7 + at, logits="last" if last else "none")
             loop += mixed_step(f, [prefill, Group(batch=decodes, past=context + i)]).expr
-        assert both.ttft.expr.doit() == loop
-        assert both.step.expr.doit() == loop / len(starts)
+        assert both.ttft.expr.doit() == loop.doit()
+        assert both.step.expr.doit() == loop.doit() / len(starts)
 
 
 def test_no_decodes_are_the_plain_prefill(symbolic: Forecast) -> None:

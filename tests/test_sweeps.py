@@ -207,7 +207,7 @@ def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> Non
     assert scope["tpot"](100, 3) == pytest.approx(float(f.tpot.bind({"past": 100})), rel=1e-12)
     header = tmp_path / "tpot.h"
     assert run(*base, *ranges, "--to", "float", "-o", str(header)).returncode == 0
-    assert "static inline float tpot(" in header.read_text()
+    assert "static inline float tpot_tinyllama_1_1b(" in header.read_text()
     table = run(*base, *ranges, "--to", "fixed", "--error", "0.02", "--name", "fast").stdout
     assert "static inline uint32_t fast(" in table
     assert "export function tpot" in run(*base, "--to", "js").stdout

@@ -7,8 +7,9 @@ from sympy import Add, Dummy, Expr, S, Symbol
 
 from lifesym.analysis.bounds import Box, NotPositiveError, ShareBound, largest_share
 from lifesym.analysis.per_step import counted_from_zero, per_step
-from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of, title
+from lifesym.analysis.questions import Quantity, Values, plain, point_of, symbol_of, title
 from lifesym.analysis.regime import Range, span
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum
 
@@ -39,6 +40,7 @@ class Approximation:
     shares: dict[Expr, float]
 
 
+@checked
 def approximate(
     quantity: Quantity,
     box: Mapping[str | Symbol, Range],
@@ -87,7 +89,7 @@ def approximate(
     ranges = {symbol_of(quantity, name): ends for name, ends in box.items()}
     checked = {symbol: span(symbol, ends) for symbol, ends in ranges.items()}
     values = point_of(quantity, at or {}, free=checked)
-    terms = terms_over(formula(quantity), checked, values)
+    terms = terms_over(plain(quantity), checked, values)
     shifts = counted_from_zero(terms, checked)
     numeric = {term: per_step(term.xreplace(values).xreplace(shifts)) for term in terms}
     shifted = {

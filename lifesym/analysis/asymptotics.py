@@ -10,10 +10,11 @@ from sympy import Expr, S, Symbol, oo
 
 from lifesym.analysis.growth import growth
 from lifesym.analysis.inverse import meeting
-from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of
+from lifesym.analysis.questions import Quantity, Values, formula, plain, point_of, symbol_of
 from lifesym.analysis.regime import span
+from lifesym.checks import checked
 from lifesym.errors import InfeasibleError
-from lifesym.symbols import TABLE, Number, exact
+from lifesym.symbols import TABLE, Number, constant
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,6 +49,7 @@ class Asymptote:
         return self.coefficient if self.degree == 0 else S.Zero
 
 
+@checked
 def leading(quantity: Quantity, over: str | Symbol) -> Asymptote:
     """The leading term as a symbol grows without limit.
 
@@ -68,6 +70,7 @@ def leading(quantity: Quantity, over: str | Symbol) -> Asymptote:
     return Asymptote(symbol=symbol, degree=degree, coefficient=coefficient)
 
 
+@checked
 def threshold(
     quantity: Quantity,
     over: str | Symbol,
@@ -96,12 +99,12 @@ def threshold(
     asymptote = leading(quantity, over)
     symbol = asymptote.symbol
     values = point_of(quantity, at or {}, free=[symbol])
-    ratio = (asymptote.expr / formula(quantity)).xreplace(values)
+    ratio = plain(asymptote.expr / formula(quantity)).xreplace(values)
     if not ratio.has(symbol):
         return S(TABLE[symbol].minimum or 0)
     low = TABLE[symbol].minimum or S(1) / up_to
     starts = []
-    error = exact(within, "within")
+    error = constant(within, "within")
     for sign in (-1, 1):
         found = meeting(ratio, 1 + sign * error, sign, symbol, *span(symbol, (low, up_to)))
         last = found[-1] if found else None

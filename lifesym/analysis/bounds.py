@@ -17,7 +17,9 @@ from sympy import Expr, Rational, Symbol
 
 from lifesym.analysis.boxes import Array, Boxes, halves, steepest
 from lifesym.analysis.enclosure import enclose
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
+from lifesym.symbols import Number, constant
 
 Box: TypeAlias = Mapping[Symbol, tuple[Expr, Expr]]
 
@@ -52,10 +54,11 @@ class ShareBound:
         return 0.0 if self.upper == 0 else (self.upper - self.lower) / self.upper
 
 
+@checked
 def largest_share(
     part: Expr,
     rest: Expr,
-    box: Box,
+    box: Mapping[Symbol, tuple[Number, Number]],
     *,
     gap: float = 0.05,
     stop_below: float = 0.0,
@@ -74,14 +77,19 @@ def largest_share(
         budget: the most boxes to enclose; the gap is then wider than asked for, and says so.
 
     Raises:
-        SymbolError: a node that has no enclosure, or a part or a rest that is negative somewhere,
-            or cannot be shown not to be within the budget.
+        SymbolError: a budget below 1, an empty box, a node that has no enclosure, or a part or a
+            rest that is negative somewhere, or cannot be shown not to be within the budget.
     """
+    if budget < 1:
+        raise SymbolError(f"budget must be at least 1, not {budget}")
     if part == 0:
         return ShareBound(lower=0.0, upper=0.0, at={}, boxes=0)
+    if not box:
+        raise SymbolError("the box is empty: give the range of a symbol")
+    exactly = {s: (constant(low, s.name), constant(high, s.name)) for s, (low, high) in box.items()}
     variables = tuple(box)
-    low = np.array([[_down(box[symbol][0])] for symbol in variables]).reshape(len(variables), 1)
-    high = np.array([[_up(box[symbol][1])] for symbol in variables]).reshape(len(variables), 1)
+    low = np.array([[_down(exactly[symbol][0])] for symbol in variables]).reshape(len(variables), 1)
+    high = np.array([[_up(exactly[symbol][1])] for symbol in variables]).reshape(len(variables), 1)
     lower, at, used = 0.0, low[:, 0], 0
     settled = 0.0  # the largest upper bound of a box that needs no more work
     waiting = Boxes(low, high, np.ones(1))

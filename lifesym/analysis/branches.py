@@ -14,6 +14,7 @@ from sympy import Add, Expr, Function, Integer, Mul, S, Sum, Symbol
 
 from lifesym.analysis.regions import Branch, Choice, Condition
 from lifesym.analysis.signs import compare, number_at, sign_at
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.sums import Crossing, Inside, SumMax, series
@@ -25,6 +26,7 @@ _LONGEST_SUM = 4096
 Direction: TypeAlias = tuple[Symbol, Literal[-1, 1]]
 
 
+@checked
 def branch_at(expr: Expr, values: Mapping[Symbol, Expr], toward: Direction | None = None) -> Branch:
     """The branch that is active at a point.
 
@@ -36,7 +38,8 @@ def branch_at(expr: Expr, values: Mapping[Symbol, Expr], toward: Direction | Non
             first argument in the node's order.
 
     Raises:
-        SymbolError: a sum without a closed form whose range is not a number, or is too long.
+        SymbolError: a value missing, or a sum without a closed form whose range is not a number,
+            or is too long.
 
     >>> from lifesym.symbols import batch, past
     >>> branch = branch_at(2 + Maximum(3 * batch, past), {batch: S(1), past: S(8)})

@@ -28,6 +28,7 @@ from lifesym.analysis.intervals import (
 )
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.powers import written
 from lifesym.sums import SumMax
 
 
@@ -88,7 +89,7 @@ class _Walk:
         )
 
     def _constant(self, expr: Expr) -> Enclosure:
-        number = float(expr)
+        number = float(written(expr))
         shape, boxes = self.low.shape, self.low.shape[1]
         zero = np.zeros(shape)
         if expr.is_Integer and abs(number) < 2**53:

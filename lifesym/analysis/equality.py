@@ -18,6 +18,7 @@ from sympy import (
 )
 
 from lifesym.analysis.products import vanishes
+from lifesym.checks import checked
 from lifesym.nodes import Active, Maximum, Minimum
 from lifesym.symbols import TABLE, ordered
 
@@ -25,6 +26,7 @@ Verdict = Literal["equal", "different", "undecided"]
 _SPAN = 97
 
 
+@checked
 def same(first: Expr, second: Expr, *, points: int = 12, seed: int = 0) -> Verdict:
     """Compare two formulas.
 

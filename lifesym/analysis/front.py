@@ -3,11 +3,13 @@
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, TypeVar
 
+from lifesym.checks import checked, shown
 from lifesym.errors import SymbolError
 
 Option = TypeVar("Option", bound=Hashable)
 
 
+@checked
 def pareto(
     options: Mapping[Option, Sequence[Any]] | Iterable[Option],
     objectives: Callable[[Option], Sequence[Any]] | None = None,
@@ -28,11 +30,15 @@ def pareto(
     {'a': (1, 9), 'b': (2, 2), 'd': (9, 1)}
     """
     if isinstance(options, Mapping):
-        scores = {option: tuple(numbers) for option, numbers in options.items()}
+        given = dict(options)
     elif objectives is not None:
-        scores = {option: tuple(objectives(option)) for option in options}
+        given = {option: objectives(option) for option in options}
     else:
         raise SymbolError("give the objectives of each option")
+    for option, numbers in given.items():
+        if not isinstance(numbers, Iterable):
+            raise SymbolError(f"the objectives of {option} must be a list, not {shown(numbers)}")
+    scores = {option: tuple(numbers) for option, numbers in given.items()}
     if len({len(score) for score in scores.values()}) > 1:
         raise SymbolError("every option needs the same objectives")
     for option, score in scores.items():

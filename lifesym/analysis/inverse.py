@@ -14,14 +14,16 @@ from sympy import Expr, Integer, Pow, S, Symbol, ceiling, floor, oo
 
 from lifesym.analysis.line import rounded
 from lifesym.analysis.meeting import solved, zeros
-from lifesym.analysis.questions import Quantity, Values, formula, point_of, symbol_of
+from lifesym.analysis.questions import Quantity, Values, formula, plain, point_of, symbol_of
 from lifesym.analysis.reasons import value_at, why_not
 from lifesym.analysis.regime import Range, span
 from lifesym.analysis.roots import between as gap
 from lifesym.analysis.signs import sign_at
 from lifesym.analysis.whole import scan
+from lifesym.checks import checked
 from lifesym.errors import InfeasibleError, SymbolError
-from lifesym.symbols import TABLE, Number, exact
+from lifesym.powers import written
+from lifesym.symbols import TABLE, Number, constant
 
 Want = Literal["least", "most"]
 _FAR = Integer(2**20)  # where a search begins and no formula says where it ends
@@ -64,6 +66,7 @@ class Design:
     feasible: tuple[Interval, ...]
 
 
+@checked
 def design(
     quantity: Quantity,
     over: str | Symbol,
@@ -101,9 +104,9 @@ def design(
     if (at_most is None) == (at_least is None):
         raise SymbolError("give one target: at_most or at_least")
     sign = 1 if at_most is not None else -1
-    target = exact(at_most if at_most is not None else at_least, "the target")
+    target = written(constant(at_most if at_most is not None else at_least, "the target"))
     values = point_of(quantity, at or {}, free=[symbol])
-    expr = formula(quantity).xreplace(values)
+    expr = plain(quantity).xreplace(values)
     low, high = _range(symbol, between, expr)
     whole = TABLE[symbol].kind in ("size", "bits")
     feasible = meeting(expr, target, sign, symbol, low, high)

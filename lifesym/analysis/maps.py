@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Symbol, lambdify
 
-from lifesym.analysis.questions import Derived, Values, point_of, symbol_of
+from lifesym.analysis.questions import Derived, Values, floats, point_of, symbol_of
 from lifesym.analysis.regime import RESOURCES, operators, span
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
+from lifesym.powers import replaced
 from lifesym.symbols import TABLE
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ class RegimeMap:
     regimes: tuple[Bounds, ...] = field(repr=False)
 
 
+@checked
 def regime_map(
     quantity: Derived,
     over: Sequence[str | Symbol],
@@ -60,16 +63,16 @@ def regime_map(
     pair = tuple(symbol_of(quantity, name) for name in over)
     if len(set(pair)) != 2:
         raise SymbolError("a regime map has two different symbols")
-    for symbol, grid in zip(pair, (x, y), strict=True):
-        steps = np.diff(np.asarray(grid, float))
-        if not (steps > 0).all():
+    across, up = (floats(symbol, values) for symbol, values in zip(pair, (x, y), strict=True))
+    for symbol, grid in zip(pair, (across, up), strict=True):
+        if not (np.diff(grid) > 0).all():
             raise SymbolError(f"the values of {TABLE[symbol].word} must ascend")
         span(symbol, (float(grid[0]), float(grid[-1])))
     values = point_of(quantity, at or {}, free=pair)
     named = list(operators(quantity))
-    flat = [getattr(term, name).xreplace(values) for _, term in named for name in RESOURCES]
+    flat = [replaced(getattr(term, name), values) for _, term in named for name in RESOURCES]
     call = lambdify(pair, flat, "numpy", cse=True)
-    columns, rows = np.meshgrid(np.asarray(x, float), np.asarray(y, float))
+    columns, rows = np.meshgrid(across, up)
     times = np.stack([np.broadcast_to(part, columns.shape) for part in call(columns, rows)])
     codes = times.reshape(len(named), len(RESOURCES), *columns.shape).argmax(axis=1)
     kinds, ids, counts = np.unique(
@@ -84,8 +87,8 @@ def regime_map(
     )
     return RegimeMap(
         over=(pair[0], pair[1]),
-        x=np.asarray(x, float),
-        y=np.asarray(y, float),
+        x=across,
+        y=up,
         ids=rank[ids].reshape(columns.shape),
         regimes=bounds,
     )

@@ -8,12 +8,13 @@ from sympy import Expr, Integer, Poly, Symbol, cancel, fraction, sqrt
 
 from lifesym.analysis.branches import KINKED, branch_at
 from lifesym.analysis.line import pieces, rounded
-from lifesym.analysis.questions import Derived, Quantity, Values, formula, listed, point_of
+from lifesym.analysis.questions import Derived, Quantity, Values, formula, listed, plain, point_of
 from lifesym.analysis.regime import Range, operators, span
 from lifesym.analysis.roots import Root, distinct, roots
 from lifesym.analysis.roots import between as gap
 from lifesym.analysis.signs import is_zero, sign_at
 from lifesym.analysis.whole import scan
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, resolve
 
@@ -44,6 +45,7 @@ class Meeting:
         return bool(self.low == self.high)
 
 
+@checked
 def meeting_points(first: Expr, second: Expr, over: str | Symbol) -> tuple[Expr, ...]:
     r"""The values of a symbol at which two expressions are equal, as formulas.
 
@@ -79,6 +81,7 @@ def meeting_points(first: Expr, second: Expr, over: str | Symbol) -> tuple[Expr,
     raise SymbolError(f"the difference is of degree {len(coefficients) - 1} in {symbol.name}")
 
 
+@checked
 def ridge_points(quantity: Derived, over: str | Symbol) -> dict[str, Expr]:
     """For each operator, where its compute time equals its memory time, as a formula.
 
@@ -105,6 +108,7 @@ def ridge_points(quantity: Derived, over: str | Symbol) -> dict[str, Expr]:
     return found
 
 
+@checked
 def crossover(
     first: Quantity,
     second: Quantity,
@@ -146,7 +150,8 @@ def crossover(
     values = point_of(one, at or {}, free=[symbol])
     values |= point_of(two, at or {}, free=[symbol])
     if rounded(difference.xreplace(values), symbol):
-        return tuple(_scanned(one.xreplace(values), two.xreplace(values), symbol, low, high))
+        first, second = (plain(each).xreplace(values) for each in (one, two))
+        return tuple(_scanned(first, second, symbol, low, high))
     return tuple(
         Meeting(
             symbol=symbol,
@@ -156,7 +161,7 @@ def crossover(
             formula=solved(one, two, symbol, root.value, values),
             smaller=smaller,
         )
-        for root, smaller in zeros(difference.xreplace(values), symbol, low, high)
+        for root, smaller in zeros(plain(difference).xreplace(values), symbol, low, high)
     )
 
 

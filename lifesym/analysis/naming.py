@@ -9,6 +9,7 @@ from sympy.core.symbol import Str
 
 from lifesym import symbols as sym
 from lifesym.analysis.questions import Quantity, formula
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.printing import latex
 
@@ -81,6 +82,7 @@ class Folded:
         return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
 
 
+@checked
 def let(quantity: Quantity, names: Mapping[str, Expr]) -> Folded:
     """Fold a formula by naming some of its parts.
 
@@ -112,6 +114,7 @@ def let(quantity: Quantity, names: Mapping[str, Expr]) -> Folded:
     return Folded(expr=expr, names=dict(names))
 
 
+@checked
 def unfold(expr: Expr) -> Expr:
     """A formula with every named part written out."""
     while expr.atoms(Named):

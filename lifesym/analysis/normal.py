@@ -29,6 +29,7 @@ from sympy import (
 from lifesym import symbols as sym
 from lifesym.analysis.equality import Verdict, same
 from lifesym.analysis.questions import Quantity, formula
+from lifesym.checks import checked
 from lifesym.nodes import Maximum, Minimum
 from lifesym.printing import latex
 
@@ -76,6 +77,7 @@ class Tidy:
         return f"$\\displaystyle {latex(self.expr)}$"
 
 
+@checked
 def tidy(quantity: Quantity) -> Tidy:
     """The normal form of a result or an expression, with its history.
 

@@ -13,6 +13,7 @@ from sympy import Add, Dummy, Expr, Mul, Pow, Symbol
 from sympy.core.sorting import default_sort_key
 
 from lifesym.nodes import Active, Maximum, Minimum
+from lifesym.powers import written
 from lifesym.sums import SumMax
 
 Product = frozenset[tuple[Expr, int]]
@@ -31,7 +32,7 @@ def vanishes(expr: Expr) -> bool:
     >>> vanishes(batch * node.diff(batch) / node + past * node.diff(past) / node - 1)
     True
     """
-    expr = _shifted(expr)
+    expr = _shifted(written(expr))
     below = {
         power.base**-power.exp
         for term in Add.make_args(expr)

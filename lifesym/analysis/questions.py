@@ -1,16 +1,24 @@
 """What every question shares: the formula it is asked of, and the point it is asked at."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Protocol, TypeAlias, runtime_checkable
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from sympy import Add, Expr, Symbol
 
 from lifesym import symbols as sym
+from lifesym.checks import checked, shown
+from lifesym.devices import as_hardware
 from lifesym.errors import SymbolError
-from lifesym.formats import Format
+from lifesym.formats import Format, load_format
 from lifesym.hardware import Hardware
+from lifesym.powers import written
 from lifesym.roofline import Term
 from lifesym.symbols import Number, ordered, resolve
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @runtime_checkable
@@ -35,10 +43,33 @@ def formula(quantity: Quantity) -> Expr:
     """
     expr = getattr(quantity, "expr", quantity)
     if not isinstance(expr, Expr):
-        raise SymbolError(f"expected a result or a SymPy expression, not {quantity!r}")
+        raise SymbolError(f"expected a result or a SymPy expression, not {shown(quantity)}")
     for symbol in expr.free_symbols:
         resolve(symbol)
     return expr
+
+
+def plain(quantity: Quantity) -> Expr:
+    """The expression with its long powers written out, as solving and ranking need it."""
+    return _written(formula(quantity))
+
+
+_written = lru_cache(maxsize=256)(written)
+
+
+def terms_of(quantity: Derived) -> tuple[Term, ...]:
+    """The operators' terms of a time.
+
+    Raises:
+        SymbolError: no terms: a bare expression, or a result that is not a time.
+    """
+    terms: tuple[Term, ...] = getattr(quantity, "terms", ())
+    if not terms:
+        name = getattr(quantity, "name", "a formula")
+        raise SymbolError(
+            f"{name} has no table of operators: ask about TTFT, TPOT or the mean TPOT"
+        )
+    return terms
 
 
 def title(quantity: Quantity) -> str:
@@ -89,6 +120,27 @@ def point_of(quantity: Quantity, at: Values, free: Iterable[Symbol] = ()) -> dic
     return values
 
 
+def floats(symbol: Symbol, values: "Sequence[float] | np.ndarray[Any, Any]") -> Any:
+    """The values of an axis as an array.
+
+    Raises:
+        SymbolError: not a list of finite numbers, or an empty one.
+    """
+    import numpy as np  # noqa: PLC0415 (only where arrays are needed)
+
+    try:
+        array = np.asarray(values, float)
+    except (TypeError, ValueError):
+        array = np.zeros(0)
+    if array.ndim != 1 or not array.size or not np.isfinite(array).all():
+        raise SymbolError(
+            f"the values of {sym.TABLE[symbol].word} must be a list of finite numbers,"
+            f" not {shown(values)}"
+        )
+    return array
+
+
+@checked
 def part(quantity: Derived, which: str | Sequence[str] | Callable[[Term], bool]) -> Expr:
     """The summed time of some operators of a result.
 
@@ -98,28 +150,33 @@ def part(quantity: Derived, which: str | Sequence[str] | Callable[[Term], bool])
             rule that is asked of each term.
 
     Raises:
-        SymbolError: no operator matches.
+        SymbolError: no table of operators, or none of them matches.
     """
+    terms = terms_of(quantity)
     if callable(which):
-        chosen = [term.time for term in quantity.terms if which(term)]
+        chosen = [term.time for term in terms if which(term)]
     else:
         starts = (which,) if isinstance(which, str) else tuple(which)
-        chosen = [term.time for term in quantity.terms if term.name.startswith(starts)]
+        chosen = [term.time for term in terms if term.name.startswith(starts)]
     if not chosen:
-        names = ", ".join(dict.fromkeys(term.name for term in quantity.terms))
+        names = ", ".join(dict.fromkeys(term.name for term in terms))
         raise SymbolError(f"{quantity.name} has no operator {which!r} (it has {names})")
     return Add(*chosen)
 
 
-def device_point(hardware: Hardware, compute: Format) -> dict[Symbol, Expr]:
+@checked
+def device_point(hardware: Hardware | str | Path, compute: Format | str) -> dict[Symbol, Expr]:
     """The numbers of a device, as values for the symbols of `Hardware.symbolic`.
 
+    Device and format may be given by name.
+
     Raises:
-        SpecError: the device has no peak for the format.
+        SpecError: an unknown name, or the device has no peak for the format.
     """
+    device, computed = as_hardware(hardware), load_format(compute)
     numbers = {
-        sym.peak: hardware.matrix_peak(compute),
-        sym.vector_peak: hardware.vector_peak(compute),
+        sym.peak: device.matrix_peak(computed),
+        sym.vector_peak: device.vector_peak(computed),
     }
     for name in (
         "bandwidth",
@@ -132,7 +189,7 @@ def device_point(hardware: Hardware, compute: Format) -> dict[Symbol, Expr]:
         "byte_energy",
         "static_power",
     ):
-        value = getattr(hardware, name)
+        value = getattr(device, name)
         if value is not None:
             numbers[getattr(sym, name)] = value
     return numbers

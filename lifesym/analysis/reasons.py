@@ -7,7 +7,7 @@ from sympy import Expr, Pow, S, Symbol, oo
 from lifesym.analysis.branches import branch_at
 from lifesym.analysis.growth import growth
 from lifesym.analysis.line import pieces, rounded
-from lifesym.analysis.questions import Quantity, formula, title
+from lifesym.analysis.questions import Quantity, plain, title
 from lifesym.analysis.regime import operators
 from lifesym.analysis.roots import roots
 from lifesym.analysis.whole import extremes
@@ -24,7 +24,7 @@ def why_not(
     ends: tuple[Expr, Expr],
 ) -> str:
     """The best that the symbol can do, and the operator that takes most of it."""
-    expr = formula(quantity).xreplace(dict(values))
+    expr = plain(quantity).xreplace(dict(values))
     reached = dict(_candidates(expr, symbol, *ends))
     word = TABLE[symbol].word
     if not reached:

@@ -13,14 +13,24 @@ from sympy import Expr, Symbol
 
 from lifesym.analysis.branches import branch_at
 from lifesym.analysis.line import flats, pieces
-from lifesym.analysis.questions import Derived, Values, formula, point_of, symbol_of
+from lifesym.analysis.questions import (
+    Derived,
+    Values,
+    formula,
+    plain,
+    point_of,
+    symbol_of,
+    terms_of,
+)
 from lifesym.analysis.regions import Branch
 from lifesym.analysis.roots import between as middle
 from lifesym.analysis.roots import distinct, roots
 from lifesym.analysis.signs import number_at
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
+from lifesym.powers import written
 from lifesym.roofline import Term
-from lifesym.symbols import TABLE, Number, exact
+from lifesym.symbols import TABLE, Number, constant
 
 RESOURCES = ("compute", "memory", "dispatch", "network")
 Range = tuple[Number, Number]
@@ -64,14 +74,9 @@ def operators(quantity: Derived) -> Iterator[tuple[str, Term]]:
     """The terms with a name each: the operator's, with its section where several share it.
 
     Raises:
-        SymbolError: no terms: a bare expression, or a result that is not a time.
+        SymbolError: as `terms_of`.
     """
-    terms = getattr(quantity, "terms", ())
-    if not terms:
-        name = getattr(quantity, "name", "a formula")
-        raise SymbolError(
-            f"{name} has no table of operators: ask about TTFT, TPOT or the mean TPOT"
-        )
+    terms = terms_of(quantity)
     names = [term.name for term in terms]
     used: dict[str, int] = {}
     for term in terms:
@@ -80,6 +85,7 @@ def operators(quantity: Derived) -> Iterator[tuple[str, Term]]:
         yield (name if used[name] == 1 else f"{name}#{used[name]}"), term
 
 
+@checked
 def regime_at(quantity: Derived, at: Values) -> Regime:
     """The regime of a point.
 
@@ -90,6 +96,7 @@ def regime_at(quantity: Derived, at: Values) -> Regime:
     return _regime(formula(quantity), dict(_times(quantity, {})), values)
 
 
+@checked
 def regimes(
     quantity: Derived, over: str | Symbol, between: Range, at: Values | None = None
 ) -> tuple[Stretch, ...]:
@@ -108,7 +115,7 @@ def regimes(
     symbol = symbol_of(quantity, over)
     low, high = span(symbol, between)
     values = point_of(quantity, at or {}, free=[symbol])
-    expr = formula(quantity).xreplace(values)
+    expr = plain(quantity).xreplace(values)
     times = dict(_times(quantity, values))
     contests = dict.fromkeys(_contests(times))
     cuts: dict[Expr, bool] = {}
@@ -146,10 +153,10 @@ def span(symbol: Symbol, between: Range) -> tuple[Expr, Expr]:
     """The ends of a line as exact numbers within the symbol's range.
 
     Raises:
-        SymbolError: an end out of the symbol's range, or nothing between them.
+        SymbolError: an end that is no number or out of the symbol's range, or nothing between them.
     """
     word, row = TABLE[symbol].word, TABLE[symbol]
-    low, high = (exact(end, word) for end in between)
+    low, high = (constant(end, word) for end in between)
     if not low < high:
         raise SymbolError(f"nothing lies between {word} = {low} and {word} = {high}")
     least = row.minimum if row.minimum is not None else 0
@@ -164,7 +171,8 @@ def _times(
 ) -> Iterator[tuple[str, dict[str, Expr]]]:
     """What each resource takes of each operator's time, where some values are known."""
     for name, term in operators(quantity):
-        yield name, {part: getattr(term, part).xreplace(dict(values)) for part in RESOURCES}
+        parts = {part: written(getattr(term, part)) for part in RESOURCES}
+        yield name, {part: time.xreplace(dict(values)) for part, time in parts.items()}
 
 
 def _contests(times: Mapping[str, Mapping[str, Expr]]) -> Iterator[Expr]:

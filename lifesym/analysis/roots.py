@@ -28,6 +28,7 @@ from sympy import (
 
 from lifesym.analysis.signs import sign_at
 from lifesym.errors import SymbolError
+from lifesym.powers import doubles
 from lifesym.sums import Inside
 
 _PROBES = 256
@@ -138,7 +139,7 @@ def _probes(low: Expr, high: Expr) -> list[Expr]:
 def _signs(expr: Expr, symbol: Symbol) -> Callable[[Expr], int]:
     """The sign at a value: in double precision where that is beyond doubt, else exactly."""
     inside = {Inside.__name__: lambda p, q: ceil(-p / q)}
-    terms = lambdify([symbol], list(Add.make_args(expr)), [inside, "math"])
+    terms = lambdify([symbol], list(Add.make_args(doubles(expr))), [inside, "math"])
 
     def sign(value: Expr) -> int:
         parts = terms(float(value))

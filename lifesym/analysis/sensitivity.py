@@ -14,8 +14,18 @@ from dataclasses import dataclass, field
 from sympy import Dummy, Expr, Sum, Symbol
 
 from lifesym.analysis.branches import STEPPED, branch_at
-from lifesym.analysis.questions import Quantity, Values, formula, listed, point_of, symbol_of, title
+from lifesym.analysis.questions import (
+    Quantity,
+    Values,
+    formula,
+    listed,
+    plain,
+    point_of,
+    symbol_of,
+    title,
+)
 from lifesym.analysis.regions import Branch
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, ordered
 
@@ -97,6 +107,7 @@ class Elasticities(Mapping[Symbol, Expr]):
         return local_elasticities(self.expr, values, of=self)
 
 
+@checked
 def gradient(quantity: Quantity, of: Symbols | None = None) -> dict[Symbol, Expr]:
     """Partial derivatives on the active branch, in the quantity's unit over the symbol's.
 
@@ -110,6 +121,7 @@ def gradient(quantity: Quantity, of: Symbols | None = None) -> dict[Symbol, Expr
     return {symbol: held.diff(symbol).xreplace(still) for symbol in _chosen(quantity, of)}
 
 
+@checked
 def elasticities(quantity: Quantity, of: Symbols | None = None) -> Elasticities:
     r"""$\varepsilon_x = (x / T)\,\partial T / \partial x$ for every symbol, as formulas.
 
@@ -130,6 +142,7 @@ def elasticities(quantity: Quantity, of: Symbols | None = None) -> Elasticities:
     return Elasticities(name=title(quantity), expr=expr, values_=values)
 
 
+@checked
 def local_elasticities(
     quantity: Quantity, at: Values, of: Symbols | None = None
 ) -> tuple[Elasticity, ...]:
@@ -141,7 +154,7 @@ def local_elasticities(
         SymbolError: a symbol that the formula does not have, or that has no elasticity, a value
             missing or out of range, or a formula that is zero at the point.
     """
-    expr, chosen = formula(quantity), _movable(quantity, of)
+    expr, chosen = plain(quantity), _movable(quantity, of)
     values = point_of(quantity, at)
     branch = branch_at(expr, values)
     level = branch.expr.xreplace(values)
@@ -162,6 +175,7 @@ def local_elasticities(
     return tuple(sorted(rows, key=lambda row: -row.largest))
 
 
+@checked
 def second_order(
     quantity: Quantity, at: Values, of: Symbols | None = None
 ) -> dict[tuple[Symbol, Symbol], Expr]:
@@ -172,7 +186,7 @@ def second_order(
     Raises:
         SymbolError: as `local_elasticities`, or a point at a tie, where T has a kink.
     """
-    expr, chosen = formula(quantity), _movable(quantity, of)
+    expr, chosen = plain(quantity), _movable(quantity, of)
     values = point_of(quantity, at)
     branch = branch_at(expr, values)
     if any(choice.node.has(*chosen) for choice in branch.tied):

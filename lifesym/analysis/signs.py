@@ -12,6 +12,9 @@ from math import prod
 
 from sympy import Add, Dummy, Expr, Mul, Pow, Rational, S, Symbol
 
+from lifesym.errors import SymbolError
+from lifesym.powers import written
+
 Point = Mapping[Symbol, Expr]
 
 _LONG = 1024
@@ -23,7 +26,7 @@ _NOTHING = Rational(1, 10**25)
 def number_at(expr: Expr, values: Point) -> Expr:
     """A formula at a point: exact, but to 60 digits where it has a long or an irrational power."""
     powers = _powers(expr, values)
-    return (expr.xreplace(powers) if powers else expr).xreplace(dict(values))
+    return written((expr.xreplace(powers) if powers else expr).xreplace(dict(values)))
 
 
 def compare(first: Expr, second: Expr, values: Point) -> int:
@@ -68,6 +71,7 @@ def sign_at(expr: Expr, values: Point) -> int:
 
 def is_zero(number: Expr) -> bool:
     """Whether a number is zero; square roots cancel exactly."""
+    number = written(number)
     if number.is_Rational:
         return bool(number == 0)
     return bool(number.expand() == 0) or bool(number.is_zero)
@@ -92,7 +96,11 @@ def _with_symbols_above(expr: Expr) -> tuple[Pow, ...]:
 
 def _sign(number: Expr) -> int:
     """Of a number; irrational ones are evaluated to 30 digits first."""
+    number = written(number)
     if not number.is_Rational:
+        if number.free_symbols:
+            left = ", ".join(sorted(map(str, number.free_symbols)))
+            raise SymbolError(f"the formula also depends on {left}: give numbers")
         rough = number.evalf(30)
         number = S.Zero if abs(rough) < _NOTHING and is_zero(number) else rough
     return int(bool(number.is_positive)) - int(bool(number.is_negative))

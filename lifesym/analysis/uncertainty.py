@@ -9,8 +9,11 @@ from sympy import Expr, S, Symbol, lambdify, sqrt
 from lifesym.analysis.questions import Quantity, Values, formula, listed, point_of, symbol_of, title
 from lifesym.analysis.regime import Range, span
 from lifesym.analysis.sensitivity import local_elasticities
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
-from lifesym.symbols import TABLE, Number, exact
+from lifesym.extras import needed
+from lifesym.powers import doubles
+from lifesym.symbols import TABLE, Number, constant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,6 +64,7 @@ class GlobalIndices:
     total_interval: dict[Symbol, float]
 
 
+@checked
 def delta_method(
     quantity: Quantity, at: Values, deviations: Mapping[str | Symbol, Number]
 ) -> Spread:
@@ -93,6 +97,7 @@ def delta_method(
     )
 
 
+@checked
 def monte_carlo(
     quantity: Quantity,
     at: Values,
@@ -120,6 +125,7 @@ def monte_carlo(
 
     if distribution not in ("lognormal", "uniform"):
         raise SymbolError(f"distribution must be lognormal or uniform, not {distribution!r}")
+    _check_seed(seed)
     if samples < 2:
         raise SymbolError(f"samples must be at least 2, not {samples}")
     chosen = {symbol: float(sd) for symbol, sd in _checked(quantity, deviations).items()}
@@ -147,6 +153,7 @@ def monte_carlo(
     )
 
 
+@checked
 def sobol(
     quantity: Quantity,
     ranges: Mapping[str | Symbol, Range],
@@ -168,15 +175,13 @@ def sobol(
         seed: of the sequence.
 
     Raises:
-        SymbolError: an unknown symbol, an empty range, a value missing, or SALib is not installed.
+        SymbolError: an unknown symbol, an empty range, or a value missing.
+        LifesymError: SALib is not installed.
     """
     import numpy as np  # noqa: PLC0415 (only where arrays are needed)
 
-    try:
-        from SALib.analyze import sobol as analysis  # noqa: PLC0415 (an extra)
-        from SALib.sample import sobol as sampling  # noqa: PLC0415
-    except ImportError:
-        raise SymbolError("global indices need SALib: pip install 'lifesym[gsa]'") from None
+    analysis, sampling = needed("SALib.analyze.sobol"), needed("SALib.sample.sobol")
+    _check_seed(seed)
     if samples < 2 or samples & (samples - 1):
         raise SymbolError(f"samples must be a power of two, not {samples}")
     chosen = {symbol_of(quantity, name): ends for name, ends in ranges.items()}
@@ -199,9 +204,16 @@ def sobol(
     )
 
 
+def _check_seed(seed: int) -> None:
+    if seed < 0:
+        raise SymbolError(f"seed must be at least 0, not {seed}")
+
+
 def _checked(quantity: Quantity, deviations: Mapping[str | Symbol, Number]) -> dict[Symbol, Expr]:
-    """The deviations as exact numbers, none negative."""
-    chosen = {symbol_of(quantity, name): exact(sd, str(name)) for name, sd in deviations.items()}
+    """The deviations as exact numbers, at least one and none negative."""
+    if not deviations:
+        raise SymbolError("deviations is empty: name a symbol that is uncertain")
+    chosen = {symbol_of(quantity, name): constant(sd, str(name)) for name, sd in deviations.items()}
     for symbol, deviation in chosen.items():
         if not deviation >= 0:
             raise SymbolError(f"the deviation of {TABLE[symbol].word} is negative: {deviation}")
@@ -234,5 +246,5 @@ def _evaluated(
     numeric = formula(quantity).xreplace(fixed).doit()
     if missing := numeric.free_symbols - set(symbols):
         raise SymbolError(f"{title(quantity)} also depends on {listed(missing)}")
-    call = lambdify(list(symbols), numeric, "numpy", cse=True)
+    call = lambdify(list(symbols), doubles(numeric), "numpy", cse=True)
     return np.broadcast_to(call(*columns), columns.shape[1:])

@@ -9,8 +9,9 @@ from lifesym import symbols as sym
 from lifesym.analysis.questions import Derived, Quantity, Values, formula, point_of, symbol_of
 from lifesym.analysis.reasons import limit
 from lifesym.analysis.regime import operators
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
-from lifesym.symbols import TABLE, Number, exact, ordered
+from lifesym.symbols import TABLE, Number, constant, ordered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +48,7 @@ class Freed:
     speedup: Expr
 
 
+@checked
 def shares(quantity: Derived, at: Values) -> dict[str, Expr]:
     """Each operator's exact part of the time at a point, largest first; they add up to 1.
 
@@ -61,6 +63,7 @@ def shares(quantity: Derived, at: Values) -> dict[str, Expr]:
     return {name: time / whole for name, time in ranked}
 
 
+@checked
 def tornado(
     quantity: Quantity,
     at: Values,
@@ -81,7 +84,7 @@ def tornado(
     if isinstance(ranges, Mapping):
         ends = {symbol_of(quantity, name): pair for name, pair in ranges.items()}
     else:
-        part = exact(ranges, "the fraction")
+        part = constant(ranges, "the fraction")
         if not 0 < part < 1:
             raise SymbolError(f"the fraction must be above 0 and below 1, not {ranges}")
         ends = {symbol: _around(symbol, value, part) for symbol, value in values.items()}
@@ -103,6 +106,7 @@ def tornado(
     return tuple(sorted(bars, key=lambda bar: -bar.swing))
 
 
+@checked
 def if_free(quantity: Quantity, at: Values) -> tuple[Freed, ...]:
     """Amdahl's limit of every symbol that stands for a cost, largest speed-up first.
 

@@ -6,6 +6,7 @@ from sympy import Expr, Integer, Symbol, lambdify, oo
 
 from lifesym.analysis.signs import sign_at
 from lifesym.errors import SymbolError
+from lifesym.powers import doubles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -58,5 +59,5 @@ def _tabulated(
         )
     start, stop = int(low.ceiling()), int(high.floor())
     values = np.arange(start, stop + 1, dtype=float)
-    call = lambdify([symbol], exprs, "numpy", cse=True)
+    call = lambdify([symbol], [doubles(expr) for expr in exprs], "numpy", cse=True)
     return start, [np.broadcast_to(part, values.shape) for part in call(values)]

@@ -8,6 +8,7 @@ import numpy as np
 from lifesym.calibration.features import EFFICIENCIES, NAMES, predict
 from lifesym.calibration.fit import matrix
 from lifesym.calibration.measurements import Observation
+from lifesym.extras import needed
 
 
 def summary(forecast: Any, measured: Any) -> dict[str, float | None]:
@@ -15,7 +16,7 @@ def summary(forecast: Any, measured: Any) -> dict[str, float | None]:
 
     Tau is None where fewer than three rows, or equal ones, leave nothing to rank.
     """
-    from scipy.stats import kendalltau  # noqa: PLC0415 (an extra)
+    kendalltau = needed("scipy.stats").kendalltau
 
     errors = np.asarray(forecast) / np.asarray(measured) - 1
     size = np.abs(errors)

@@ -9,6 +9,7 @@ import numpy as np
 from lifesym.calibration.features import EFFICIENCIES, NAMES, UNITS, active, columns, predict
 from lifesym.calibration.measurements import Observation, Phase
 from lifesym.errors import SpecError
+from lifesym.extras import needed
 
 _TYPICAL = {
     **{"memory": 1.1, "compute": 1.6, "layer": 5e-5, "sequence": 1e-5, "collective": 1e-5},
@@ -119,8 +120,9 @@ def fit(phase: Phase, observations: Sequence[Observation], robust: float = 0.05)
 
     Raises:
         SpecError: no observation.
+        LifesymError: SciPy is not installed.
     """
-    from scipy.optimize import least_squares  # noqa: PLC0415 (an extra)
+    least_squares = needed("scipy.optimize").least_squares
 
     if not observations:
         raise SpecError(f"no {phase} measurement to fit")

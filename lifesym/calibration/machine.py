@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from lifesym.errors import SpecError
+from lifesym.extras import optional
 
 SHAPES = ((1024, 1024, 1024), (256, 1024, 4096), (512, 4096, 1024))
 """Rows, inputs and outputs of the products: large enough to be bound by compute."""
@@ -88,11 +89,7 @@ def _software() -> str:
 
 
 def _torch() -> Any:
-    try:
-        import torch  # noqa: PLC0415 (used where it is)
-    except ImportError:
-        return None
-    return torch
+    return optional("torch")
 
 
 def _loops() -> list[Loop]:

@@ -83,14 +83,14 @@ def load(path: str | Path) -> tuple[list[Observation], list[Unmapped]]:
     try:
         with open(path, encoding="utf-8", newline="") as file:
             reader = csv.DictReader(file, restval="")
-            missing = [name for name in COLUMNS if name not in (reader.fieldnames or ())]
-            if missing:
-                raise SpecError(f"{path}: missing columns {', '.join(missing)}")
+            names = reader.fieldnames or ()
             rows = [(reader.line_num, row) for row in reader]
     except csv.Error as error:
         raise SpecError(f"{path}: not CSV ({error})") from None
-    except (OSError, UnicodeDecodeError) as error:
+    except (OSError, ValueError) as error:  # no text, or a name that no file can have
         raise SpecError(f"{path}: {getattr(error, 'strerror', None) or error}") from None
+    if missing := [name for name in COLUMNS if name not in names]:
+        raise SpecError(f"{path}: missing columns {', '.join(missing)}")
     found = [item for line, row in rows for item in _mapped(row, line, f"{path}: line {line}")]
     observations = [item for item in found if isinstance(item, Observation)]
     return observations, [item for item in found if isinstance(item, Unmapped)]

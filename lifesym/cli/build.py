@@ -1,6 +1,7 @@
 """A forecast from the options of the command line, and the sets of options that are compared."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from lifesym.cli.routing import chosen_routing
@@ -127,7 +128,7 @@ def build(
         "cache": _cache(plain),
         "image_size": _image_size(plain),
         "levels": _levels(plain),
-        "lora": _lora(plain),
+        "lora": _lora(plain, model),
         "roles": roles(plain.pop("format", None) or []),
         "routing": chosen_routing(plain),
     }
@@ -171,7 +172,8 @@ def _check(options: dict[str, Any]) -> None:
             raise SpecError(f"--{name.replace('_', '-')} needs {wanted}")
 
 
-def _lora(options: dict[str, Any]) -> Any:
+def _lora(options: dict[str, Any], model: "Model") -> Any:
+    from lifesym.peft import read_adapter  # noqa: PLC0415
     from lifesym.transforms import Lora  # noqa: PLC0415
 
     rank = options.pop("lora", None)
@@ -183,7 +185,10 @@ def _lora(options: dict[str, Any]) -> Any:
     }
     if rank is None:
         return None
-    return Lora(rank=rank, **{name: value for name, value in more.items() if value is not None})
+    given = {name: value for name, value in more.items() if value is not None}
+    if isinstance(rank, str):
+        return replace(read_adapter(rank, model), **given)
+    return Lora(rank=rank, **given)
 
 
 def _image_size(options: dict[str, Any]) -> tuple[int, int] | None:

@@ -6,6 +6,7 @@ from lifesym.cli.build import parse_set
 from lifesym.cli.output import print_json, table, whole
 from lifesym.cli.pipeline import pipelined
 from lifesym.cli.serving import speculated
+from lifesym.cli.summary import warn_if_too_large
 
 if TYPE_CHECKING:
     from lifesym.cli.setting import Setting
@@ -28,6 +29,8 @@ def compare(setting: "Setting", sets: list[str], *, json: bool) -> None:
     model, hardware = setting.model, setting.hardware
     rows = [_measures("base", setting)]
     rows += [_measures(text, setting.with_(parse_set(text))) for text in sets]
+    for row in rows:
+        warn_if_too_large(row["memory_bytes"], hardware, f"{row['options']}: ")
     if json:
         print_json({"model": model.name, "hardware": hardware.name, "compared": rows})
         return

@@ -1,5 +1,6 @@
 """``lifesym count``: the exact cost of one forward pass."""
 
+from dataclasses import replace
 from typing import Annotated
 
 from lifesym.cli.options import (
@@ -18,7 +19,7 @@ from lifesym.cli.options import (
     choice,
     size_option,
 )
-from lifesym.cli.output import print_json, table, whole
+from lifesym.cli.output import line, print_json, said_of, table, whole
 from lifesym.cli.routing import Imbalance, Probabilities, chosen_routing
 
 _FIELDS = (
@@ -45,9 +46,9 @@ def count(
     logits: Annotated[
         Logits, choice("--logits", "Positions the LM head is applied to.", WORKLOAD)
     ] = "last",
-    weights: Weights = "bf16",
-    activations: Activations = "bf16",
-    kv: Kv = "bf16",
+    weights: Weights = None,
+    activations: Activations = None,
+    kv: Kv = None,
     mla: MlaOption = "absorbed",
     causal: CausalOption = "full",
     routing: RoutingOption = "uniform",
@@ -63,10 +64,24 @@ def count(
     """
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym.formats import Precision  # noqa: PLC0415
+    from lifesym.gguf_mixes import fitted  # noqa: PLC0415
 
-    given = ("bf16" if name is None else name for name in (weights, activations, kv))
-    precision = Precision.of(*given)
     loaded = ls.load_model(model)
+    held = loaded.stored
+    from_config = weights is None and held is not None
+    asked = replace(
+        Precision.of(
+            (held.weights if held else "bf16") if weights is None else weights,
+            "bf16" if activations is None else activations,
+            "bf16" if kv is None else kv,
+        ),
+        origins={
+            "weights": f"from {held.source}" if held and from_config else _chosen(weights),
+            "activations": _chosen(activations),
+            "kv": _chosen(kv),
+        },
+    )
+    precision = fitted(asked, loaded)
     if source is not None:
         loaded = loaded.with_source(source)
     elif loaded.kind == "encoder-decoder" and ls.symbols.source not in loaded.values:
@@ -76,8 +91,8 @@ def count(
     cost = trace.cost_at(precision)
     totals = {name: whole(getattr(cost, name)) for name in _FIELDS}
     bare = "decoder" not in loaded.kind and logits == "none"
-    held = loaded.matrices("none" if bare else "all")
-    totals["parameters"] = sum(whole(matrix.elements) for matrix in held)
+    owned = loaded.matrices("none" if bare else "all")
+    totals["parameters"] = sum(whole(matrix.elements) for matrix in owned)
     totals["kv_bytes_per_token"] = whole(loaded.kv_bytes_per_token(precision.kv, mla))
     groups = trace.group_by("name")
     costs = {name: part.cost_at(precision) for name, part in groups.items()}
@@ -98,7 +113,14 @@ def count(
         ]
         for name, part in costs.items()
     ]
+    for said in said_of(precision, loaded):
+        line(said)
     header = ["operator", "matrix", "elementwise", "weights", "other bytes"]
     table(f"{loaded.name}: one forward pass", header, rows, right=4)
     exact = [[name, f"{value:,}"] for name, value in totals.items()]
     table("Totals", ["quantity", "exact"], exact, right=1)
+
+
+def _chosen(option: str | None) -> str:
+    """Who chose a format that no file says."""
+    return "default" if option is None else "option"

@@ -176,6 +176,7 @@ def _changes(
         note(f"no bottleneck changes over this range of {over}")
         return
     header = ["operator", "bound by", over, "formula"]
+    question.print_said()
     table(f"{question.title}: where the bottleneck changes", header, body)
 
 
@@ -226,4 +227,5 @@ def _compare(
             for row in rows
         ]
         title = f"{question.metric}: {first} against {second}"
+        question.print_said()
         table(title, [over, "smaller above it", "formula"], body)

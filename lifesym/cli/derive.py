@@ -20,7 +20,7 @@ from lifesym.cli.options import (
     choice,
     size_option,
 )
-from lifesym.cli.output import print_json
+from lifesym.cli.output import note, print_json, said_of
 from lifesym.errors import SpecError
 
 if TYPE_CHECKING:
@@ -94,6 +94,7 @@ def derive(
     import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
     from lifesym import symbols as sym  # noqa: PLC0415
     from lifesym.forecasting import choose_precision  # noqa: PLC0415
+    from lifesym.gguf_mixes import fitted  # noqa: PLC0415
 
     if width is not None and format not in ("latex", "markdown"):
         raise SpecError(f"--width does nothing to --format {format}")
@@ -101,7 +102,8 @@ def derive(
     loaded = loaded.lift(*(name.strip() for name in lift.split(",") if name.strip()))
     hardware = ls.Hardware.symbolic() if on == "symbolic" else ls.load_hardware(on)
     if "decoder" not in loaded.kind and metric in (*_COSTS, "parameters"):
-        formats = choose_precision(hardware, weights, activations, kv)
+        chosen = choose_precision(hardware, weights, activations, kv, loaded.stored)
+        formats = fitted(chosen, loaded)
         passed = loaded.forward(sym.batch if batch is None else batch, sym.new)
         _print(_pass_result(loaded, passed.cost_at(formats), metric), metric, format, width)
         return
@@ -122,6 +124,9 @@ def derive(
         routing=routing,
     )
     _print(_result(derived, metric), metric, format, width)
+    if format == "text" and not symbolic:
+        for said in said_of(derived.precision, derived.model, hardware):
+            note(said)
 
 
 def _pass_result(model: "Model", cost: "Cost", metric: Metric) -> "Result":

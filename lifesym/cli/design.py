@@ -144,4 +144,5 @@ def design(
     if found.formula is not None:
         rows.append(["formula", str(found.formula)])
     bound = "at most" if at_most is not None else "at least"
+    question.print_said()
     table(f"{question.title}: {bound} {shown(found.target, unit)}", ["", ""], rows)

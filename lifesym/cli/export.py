@@ -1,16 +1,22 @@
 """``lifesym export``: a stand-alone function."""
 
+import re
+from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
 from lifesym.cli.options import Activations, Chunk, Kv, ModelName, Weights, size_option
-from lifesym.cli.output import note
+from lifesym.cli.output import note, said_of
 
 Metric = Literal["ttft", "tpot", "tps", "latency", "memory", "energy"]
 To = Literal["c", "float", "table", "fixed", "numpy-table", "python", "numpy", "js"]
 
+_IN_C = ("c", "float", "table", "fixed")
+"""Where functions of several files share one space of names."""
+_LONGEST = 31
+"""Letters of a name that every C99 compiler tells apart."""
 _TABLES = {"table": "float", "fixed": "fixed", "numpy-table": "numpy"}
 
 
@@ -26,7 +32,7 @@ def export(
         Path | None, typer.Option("--output", "-o", help="File; standard output unless given.")
     ] = None,
     name: Annotated[
-        str | None, typer.Option(help="Of the function; the metric's unless given.")
+        str | None, typer.Option(help="Of the function; METRIC, in C METRIC_MODEL, unless given.")
     ] = None,
     range_: Annotated[
         list[str] | None,
@@ -81,7 +87,9 @@ def export(
     doc = f"{metric} of {forecast.model.name} on {hardware.name}, in {result.unit}"
     chosen = [f"{key} {value}" for key, value in given.items() if value and key not in free]
     doc += f", with {', '.join(chosen)}." if chosen else "."
-    text = _text(ls, result, symbols, to, name or metric, ranges, units, error, doc)
+    default = _name(metric, forecast.model.name) if to in _IN_C else metric
+    called = name or default
+    text = _text(ls, result, symbols, to, called, ranges, units, error, doc)
     if output is None:
         typer.echo(text, nl=False)
         return
@@ -90,6 +98,8 @@ def export(
     except OSError as problem:
         raise SymbolError(f"{output}: {problem.strerror}") from None
     note(f"wrote {output}")
+    for said in said_of(forecast.precision, forecast.model, hardware):
+        note(said)
 
 
 def _text(
@@ -114,6 +124,14 @@ def _text(
         return str(ls.compile(result, symbols, target="js", **common))
     function = ls.compile(result, symbols, target=to, **common)
     return str(function.source)
+
+
+def _name(metric: str, model: str) -> str:
+    """A function's name that says of what it is, so that two of them can be used together."""
+    full = re.sub(r"[^a-z0-9]+", "_", f"{metric}_{model}".lower()).strip("_")
+    if len(full) <= _LONGEST:
+        return full
+    return f"{full[: _LONGEST - 7]}_{sha256(full.encode()).hexdigest()[:6]}"
 
 
 def _named(text: str) -> tuple[str, str]:

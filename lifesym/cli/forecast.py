@@ -54,7 +54,7 @@ from lifesym.cli.options import (
     KvPage,
     KvRank,
     KvShare,
-    LoraRank,
+    LoraOption,
     Microbatches,
     MlaOption,
     ModelName,
@@ -74,11 +74,11 @@ from lifesym.cli.options import (
     Weights,
     size_option,
 )
-from lifesym.cli.output import note, print_json
+from lifesym.cli.output import print_json
 from lifesym.cli.routing import Imbalance, Probabilities
 from lifesym.cli.serving import served
 from lifesym.cli.setting import Setting
-from lifesym.cli.summary import print_summary, summary
+from lifesym.cli.summary import print_summary, summary, warn_if_too_large
 
 Typical = Annotated[
     bool,
@@ -117,7 +117,7 @@ def forecast(
     format: RoleFormat = None,
     unfused_dequant: UnfusedDequant = False,
     chunk: Chunk = None,
-    lora: LoraRank = None,
+    lora: LoraOption = None,
     lora_targets: LoraTargets = None,
     lora_adapters: LoraAdapters = None,
     lora_merged: LoraMerged = False,
@@ -177,7 +177,9 @@ def forecast(
 ) -> None:
     """Forecast TTFT, TPOT, TPS, latency, memory and energy on a device.
 
-    Without efficiencies the device runs at its peaks: a bound on its speed.
+    Without efficiencies the device runs at its peaks. With --causal exact, --fusion layer and the
+    type that its kernels multiply in that is a bound on its speed; by default it is the time of
+    unfused kernels over the whole square of scores, which others can beat.
     """
     setting = Setting(dict(locals()))
     setting.check()
@@ -188,12 +190,8 @@ def forecast(
     result = setting.forecast()
     data = summary(result) | served(setting, result)
     held = data.get("pipeline", data.get("speculative", data))["memory_bytes"]
-    if hardware.capacity is not None and held > hardware.capacity:
-        note(
-            f"warning: {held / 1e9:.1f} GB do not fit in the "
-            f"{float(hardware.capacity) / 1e9:g} GB of {hardware.name}"
-        )
+    warn_if_too_large(held, hardware)
     if json:
         print_json(data)
     else:
-        print_summary(data, hardware)
+        print_summary(data, result)

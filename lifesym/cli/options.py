@@ -76,7 +76,11 @@ show_version = Annotated[
     bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
 ]
 ModelName = Annotated[
-    str, typer.Argument(metavar="MODEL", help="A name in the database, or a config.json.")
+    str,
+    typer.Argument(
+        metavar="MODEL",
+        help="A name in the database, a config.json, a folder with one, or a GGUF file.",
+    ),
 ]
 HardwareName = Annotated[
     str,
@@ -119,6 +123,24 @@ Chunk = Annotated[int | None, size_option("--chunk", "Tokens of a prefill chunk.
 LoraRank = Annotated[
     int | None,
     size_option("--lora", "Rank of adapters on the attention projections.", OPTIMIZATIONS, least=0),
+]
+
+
+def _rank_or_file(text: str | int) -> int | str:
+    """A rank, or the path of the adapters' config."""
+    name = str(text)
+    return _whole_number(0)(name) if name.lstrip("+-").isdigit() else name
+
+
+LoraOption = Annotated[
+    str | None,
+    typer.Option(
+        "--lora",
+        parser=_rank_or_file,
+        metavar="N|FILE",
+        help="Rank of adapters on the attention projections, or their adapter_config.json.",
+        rich_help_panel=OPTIMIZATIONS,
+    ),
 ]
 FusionOption = Annotated[Fusion, choice("--fusion", "Operators fused.", OPTIMIZATIONS)]
 Adapter = Annotated[

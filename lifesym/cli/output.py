@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from sympy import Expr
 
+    from lifesym.formats import Precision
+    from lifesym.hardware import Hardware
+    from lifesym.model import Model
+
 
 def print_json(data: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
@@ -25,6 +29,19 @@ def whole(value: "Expr") -> int:
 def note(message: str) -> None:
     """A line on standard error."""
     sys.stderr.write(f"lifesym: {message}\n")
+
+
+def said_of(precision: "Precision", *sources: "Model | Hardware") -> list[str]:
+    """What an answer must say: the formats, who chose them, and what is not known."""
+    return [precision.described, *(said for source in sources for said in source.notes)]
+
+
+def line(text: str) -> None:
+    """A line of text, broken where the terminal ends."""
+    from rich.console import Console  # noqa: PLC0415 (slow to import)
+    from rich.text import Text  # noqa: PLC0415
+
+    Console().print(Text(text))
 
 
 def table(title: str, header: Sequence[str], body: Sequence[Sequence[str]], right: int = 0) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from lifesym.cli.options import DEVICE, WORKLOAD, choice, size_option
-from lifesym.cli.output import note
+from lifesym.cli.output import line, note, said_of
 
 if TYPE_CHECKING:
     from sympy import Expr, Symbol
@@ -61,6 +61,7 @@ class Asked:
     model: str
     device: str
     metric: str
+    said: tuple[str, ...] = ()
 
     @property
     def label(self) -> str:
@@ -77,6 +78,11 @@ class Asked:
             "chunk": "one prefill" if forecast.chunk is None else f"chunks of {forecast.chunk}",
         }
         return ", ".join([self.label, *(known[name] for name in names if name in known)])
+
+    def print_said(self) -> None:
+        """What the answer must say, a line each."""
+        for text in self.said:
+            line(text)
 
     @property
     def title(self) -> str:
@@ -212,7 +218,7 @@ def asked(
     }
     sizes |= {sym.resolve(word): value for word, value in values.items() if value is not None}
     point = {symbol: sym.exact(value) for symbol, value in {**loaded.values, **sizes}.items()}
-    point |= device_point(device, precision.activations)
+    point |= device_point(device, precision.compute or precision.activations)
     return Asked(
         forecast=forecast,
         quantity=quantity,
@@ -220,6 +226,7 @@ def asked(
         model=loaded.name,
         device=device.name,
         metric=metric,
+        said=tuple(said_of(precision, loaded, device)),
     )
 
 

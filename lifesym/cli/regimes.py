@@ -153,6 +153,7 @@ def _line(
         ends = [f"{float(one.low):.6g}", f"{float(one.high):.6g}"]
         body.append([changes or ("(step)" if body else "(start)"), *ends, *map(str, counts)])
     header = ["change", "from", "to", "compute", "memory", "dispatch"]
+    question.print_said()
     table(f"{question.title}: operators bound by each, over {over}", header, body, right=5)
 
 
@@ -210,6 +211,7 @@ def _map(
         counts = [str(list(bounds.values()).count(r)) for r in ("compute", "memory", "dispatch")]
         body.append([text.replace("\n", "; "), f"{100 * area:.2f} %", *counts])
     header = ["where the regimes differ", "area", "compute", "memory", "dispatch"]
+    question.print_said()
     table(f"{question.title}: operators bound by each", header, body, right=4)
 
 

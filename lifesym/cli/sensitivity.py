@@ -129,6 +129,7 @@ def sensitivity(
         here = shown(point[row.symbol], TABLE[row.symbol].unit)
         body.append([row.word, here, number, limit])
     header = ["symbol", "value", "elasticity", "if free"]
+    question.print_said()
     table(f"{question.title}: {shown(value, quantity.unit)}", header, body, right=3)
     if parts:
         largest = [

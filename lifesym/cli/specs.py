@@ -20,11 +20,12 @@ def specs(name: Name = None, json: Json = False) -> None:
     elif name is None:
         _print_all(found)
     else:
-        rows = [[key, _plain(value)] for key, value in found.items()]
+        shown = _with_unit if "device" in found else _plain
+        rows = [[key, shown(value, key)] for key, value in found.items()]
         table(name, ["key", "value"], rows)
 
 
-def _plain(value: Any) -> str:
+def _plain(value: Any, _: str = "") -> str:
     if isinstance(value, dict):
         return "\n".join(f"{key}: {inner}" for key, inner in value.items())
     if value is None:
@@ -33,6 +34,29 @@ def _plain(value: Any) -> str:
         shown = dict.fromkeys(map(str, value))
         return ("\n" if any(": " in text for text in shown) else ", ").join(shown)
     return str(value)
+
+
+_UNITS = {
+    "bandwidth": "byte/s",
+    "link_bandwidth": "byte/s",
+    "link_latency": "s",
+    "static_power": "W",
+    "dispatch_time": "s",
+}
+
+
+def _with_unit(value: Any, key: str) -> str:
+    """A figure of a device as a data sheet writes it."""
+    from lifesym.report.units import quantity  # noqa: PLC0415
+    from lifesym.units import shown_bytes  # noqa: PLC0415
+
+    if key == "peaks":
+        return _plain({kind: f"{quantity(rate, 'FLOP')}/s" for kind, rate in value.items()})
+    if key == "capacity" and value is not None:
+        return shown_bytes(value)
+    if key in _UNITS and value is not None:
+        return quantity(value, _UNITS[key])
+    return _plain(value)
 
 
 def _all() -> dict[str, Any]:
@@ -64,6 +88,12 @@ def _all() -> dict[str, Any]:
 def _peaks(device: Any) -> dict[str, int]:
     vector = {f"vector {kind}": int(rate) for kind, rate in device.vector.items()}
     return {kind: int(rate) for kind, rate in device.matrix.items()} | vector
+
+
+def _engine(device: Any) -> str:
+    if not device.matrix_known:
+        return "peak not known"
+    return "peaks above" if device.matrix else "none"
 
 
 _FIGURES = (
@@ -132,6 +162,7 @@ def _one(name: str) -> dict[str, Any]:
             "peaks": _peaks(device),
             "bandwidth": int(device.bandwidth),
             **_figures(device),
+            "matrix engine": _engine(device),
             "sources": dict(device.sources),
         }
     if name in known_formats():

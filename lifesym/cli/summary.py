@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from lifesym.cli.output import table, whole
+from lifesym.cli.output import line, note, table, whole
 
 if TYPE_CHECKING:
     from lifesym.hardware import Hardware
@@ -20,6 +20,8 @@ def summary(result: "Forecast") -> dict[str, Any]:
         "weights": result.precision.weights.name,
         "activations": result.precision.activations.name,
         "kv": result.precision.kv.name,
+        "origins": dict(result.precision.origins),
+        "notes": [*result.model.notes, *result.hardware.notes],
         "ttft_s": float(result.ttft),
         "tpot_s": float(result.tpot.mean) if decodes else None,
         "tpot_first_s": float(result.tpot.first) if decodes else None,
@@ -40,12 +42,24 @@ def summary(result: "Forecast") -> dict[str, Any]:
     }
 
 
+def warn_if_too_large(held: int, hardware: "Hardware", where: str = "") -> None:
+    """Say that a device's memory does not hold so many bytes, where it does not."""
+    if hardware.capacity is not None and held > hardware.capacity:
+        from lifesym.units import shown_bytes  # noqa: PLC0415 (imports SymPy)
+
+        whole = float(hardware.capacity) / 1e9
+        note(
+            f"warning: {where}{held / 1e9:.1f} GB do not fit in the "
+            f"{shown_bytes(hardware.capacity)} ({whole:.1f} GB) of {hardware.name}"
+        )
+
+
 def _terms(terms: "tuple[Term, ...]") -> list[dict[str, Any]]:
     rows = []
-    total = sum(float(term.time.doit()) for term in terms)
+    total = sum(float(term.time.doit(powers=False)) for term in terms)
     for term in terms:
         seconds = {
-            f"{name}_s": float(getattr(term, name).doit())
+            f"{name}_s": float(getattr(term, name).doit(powers=False))
             for name in ("compute", "memory", "dispatch", "network", "time")
         }
         share = seconds["time_s"] / total if total else 0.0
@@ -65,7 +79,7 @@ _MORE = {
 }
 
 
-def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
+def print_summary(data: dict[str, Any], result: "Forecast") -> None:
     """The same as tables."""
     from lifesym.report.units import quantity  # noqa: PLC0415
 
@@ -84,7 +98,7 @@ def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
         ]
     rows += [
         ["memory", quantity(data["memory_bytes"], "byte"), "weights, and the cache of all tokens"],
-        ["energy", energy, "at most, from the TDP" if hardware.static_power else ""],
+        ["energy", energy, "at most, from the TDP" if result.hardware.static_power else ""],
     ]
     if "cost_per_million_tokens" in data:
         rows.append(["cost", f"{data['cost_per_million_tokens']:.4g}", "a million tokens"])
@@ -94,8 +108,10 @@ def print_summary(data: dict[str, Any], hardware: "Hardware") -> None:
             unit = {"s": "s", "bytes": "byte"}.get(suffix)
             shown = quantity(value, unit) if unit else _plain(value)
             rows.append([(word if unit else name).replace("_", " "), shown, title])
-    formats = f"{data['weights']} weights, {data['activations']} activations, {data['kv']} KV"
-    table(f"{data['model']} on {data['hardware']} ({formats})", ["", "forecast", ""], rows)
+    line(result.precision.described)
+    for said in data["notes"]:
+        line(said)
+    table(f"{data['model']} on {data['hardware']}", ["", "forecast", ""], rows)
     for phase in ("prefill", "decode") if decodes else ("prefill",):
         _print_terms(phase, data["terms"][phase])
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from lifesym.cli.options import ModelName
-from lifesym.cli.output import note
+from lifesym.cli.output import note, said_of
 
 Values = Annotated[str | None, typer.Option(metavar="A:B:N | A,B,...", help="Values of the axis.")]
 Words = Annotated[str | None, typer.Option(metavar="A,B,...", help="One after another.")]
@@ -81,12 +81,17 @@ def sweep(
             word = name.replace("_", "-")
             axes[_SYMBOLS.get(name, name)] = _values(word, text, 0 if name == "lora" else 1)
 
+    said: dict[str, None] = {}
+
     def made(model: str, hardware: str, **options: Any) -> Any:
         if chunk is not None:
             options["chunk"] = ls.symbols.chunk
-        return ls.forecast(
+        forecast = ls.forecast(
             ls.load_model(model), ls.load_hardware(hardware), batch=ls.symbols.batch, **options
         )
+        for text in said_of(forecast.precision, forecast.model, forecast.hardware):
+            said.setdefault(f"{forecast.model.name} on {forecast.hardware.name}: {text}")
+        return forecast
 
     longest = ls.symbols.exact(max(axes["prompt"]) + max(axes["generated"]) - 1)
     for name in axes["model"]:
@@ -99,6 +104,8 @@ def sweep(
             why = os.strerror(problem.errno) if problem.errno else problem
             raise SpecError(f"{output}: {why}") from None
     note(f"wrote {output} ({' x '.join(map(str, data.sizes.values()))} points)")
+    for text in said:
+        note(text)
 
 
 def _values(name: str, text: str, least: int = 1) -> list[int]:
@@ -129,12 +136,11 @@ def _values(name: str, text: str, least: int = 1) -> list[int]:
 def _client(address: str | None) -> Any:
     if address is None:
         return nullcontext()
-    from distributed import Client  # noqa: PLC0415 (an extra)
-
     from lifesym.errors import SpecError  # noqa: PLC0415
+    from lifesym.extras import needed  # noqa: PLC0415
 
+    connect = needed("distributed").Client
     try:
-        connect: Any = Client
         return connect(address, timeout=10)
     except (OSError, TimeoutError, ValueError) as problem:
         raise SpecError(f"no Dask scheduler at {address}: {problem}") from None

@@ -38,7 +38,9 @@ def validate(
     """
     from lifesym.calibration import load, usable  # noqa: PLC0415 (an extra, and slow to import)
     from lifesym.errors import SpecError  # noqa: PLC0415
+    from lifesym.extras import needed  # noqa: PLC0415
 
+    needed("scipy")  # before the fits that go without a device say so
     rows, unmapped = load(measurements(data))
     observations, unknown = usable(rows)
     left_aside = [{"line": item.row, "reason": item.reason} for item in unmapped]

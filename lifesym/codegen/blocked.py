@@ -156,6 +156,8 @@ def _apply(op: Op, parts: list[Any], out: Array | None) -> Any:
         quotient = _UFUNCS["div"](*parts, out=out)
         rounding = np.ceil if kind == "ceil" else np.floor
         return rounding(quotient, out=out)
+    if kind == "rest":
+        return np.subtract(parts[0], parts[1], out=out)
     if kind == "cross":
         divisor = np.where(np.greater(parts[1], 0), parts[1], 1.0)
         return np.ceil(np.divide(parts[0], divisor, out=out), out=out)

@@ -2,16 +2,22 @@
 
 import re
 from collections.abc import Sequence
+from hashlib import sha256
 
 from sympy import Symbol
 
+from lifesym.checks import shown
 from lifesym.codegen.program import Program
-from lifesym.codegen.ranges import DOUBLE, FLOAT, Box
+from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, ErrorBound
 from lifesym.codegen.reserved import reserved
 from lifesym.codegen.scaling import fitted
 from lifesym.codegen.text import C_DOUBLE, C_FLOAT, write
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
+
+_USEFUL = 0.01
+"""The largest part of a result that a stated bound of its error may be."""
+_MANY = 100.0
 
 
 def identifier(name: str, what: str) -> str:
@@ -25,7 +31,9 @@ def identifier(name: str, what: str) -> str:
         or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name)
         or re.fullmatch(r"t\d+", name)
     ):
-        raise SymbolError(f"{what} {name!r} is not a plain identifier of at most 31 characters")
+        raise SymbolError(
+            f"{what} {shown(name)} is not a plain identifier of at most 31 characters"
+        )
     if reserved(name):
         raise SymbolError(f"{what} {name!r} is a reserved word of a target language")
     return name
@@ -52,12 +60,13 @@ def header(
     missing = [symbol for symbol in program.args if symbol not in box]
     if not missing or single:  # a constant may leave single precision: nothing is left unproved
         program, proved = fitted(program, box, kind)
+        _check(proved, kind.name)
         bound = f"{proved} for arguments in these ranges"
     else:
         words = ", ".join(TABLE[symbol].word for symbol in missing)
         bound = f"No bound of the arithmetic's error is proved without a range of {words}"
     text = write(program, names, language)
-    real, guard = kind.name, f"LIFESYM_{name.upper()}_H"
+    real = kind.name
     lines = [
         *doc,
         f"{bound}.",
@@ -70,8 +79,6 @@ def header(
         if symbol in box
     ]
     body = [
-        f"#ifndef {guard}",
-        f"#define {guard}",
         "#include <math.h>",
         "",
         *comment(lines),
@@ -84,10 +91,35 @@ def header(
         *(f"    (void){each};" for each in _unused(program, names)),
         f"    return {text.results[0]};",
         "}",
-        "",
-        "#endif",
     ]
-    return "\n".join(body) + "\n"
+    return guarded(name, body)
+
+
+def guarded(name: str, body: Sequence[str]) -> str:
+    """A header that may be included again, with a guard of its own.
+
+    It is made of the text: of two headers with a function of one name neither vanishes silently,
+    but the compiler refuses the second definition.
+    """
+    text = "\n".join(body)
+    guard = f"LIFESYM_{name.upper()}_{sha256(text.encode()).hexdigest()[:12].upper()}_H"
+    return f"#ifndef {guard}\n#define {guard}\n{text}\n\n#endif\n"
+
+
+def _check(bound: ErrorBound, name: str) -> None:
+    """Refuse a bound that says nothing.
+
+    Raises:
+        SymbolError: it is more than a hundredth of the result somewhere.
+    """
+    if bound.share <= _USEFUL:
+        return
+    size = f"{100 * bound.share:.3g} %" if bound.share < _MANY else "many times the size"
+    other = "give none, for a function without a bound" if name == "double" else "take double"
+    raise SymbolError(
+        f"the bound of the arithmetic's error in {name}, {bound.value:.2g}, is {size} of the "
+        f"result somewhere in these ranges: narrow them, or {other}"
+    )
 
 
 def describe(symbols: tuple[Symbol, ...], names: list[str], box: Box) -> list[str]:

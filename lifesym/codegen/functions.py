@@ -7,6 +7,7 @@ from typing import Any, Literal, get_args
 import numpy as np
 from sympy import Symbol
 
+from lifesym.checks import shown
 from lifesym.codegen import blocked, c, inputs, native, python
 from lifesym.codegen.inputs import Ranges
 from lifesym.codegen.lowering import lower
@@ -155,7 +156,9 @@ def compile(
     """
     if target not in get_args(Target):
         known = ", ".join(get_args(Target))
-        raise SymbolError(f"target must be one of {known}, not {target!r}{nearest(target, known)}")
+        raise SymbolError(
+            f"target must be one of {known}, not {shown(target)}{nearest(str(target), known)}"
+        )
     several = isinstance(expr, list | tuple)
     inputs.options(
         target, table, gradient=gradient, precision=precision, several=several, threads=threads

@@ -2,10 +2,12 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType
 from typing import Any
 
 from sympy import Expr, Symbol
 
+from lifesym.checks import shown
 from lifesym.errors import SymbolError, nearest
 from lifesym.results import Result
 from lifesym.symbols import TABLE, inside, resolve
@@ -18,7 +20,7 @@ def expression(quantity: Any) -> Expr:
     """The expression of a result, or an expression itself."""
     expr = getattr(quantity, "expr", quantity)
     if not isinstance(expr, Expr):
-        raise SymbolError(f"only expressions and results can be compiled, not {quantity!r}")
+        raise SymbolError(f"only expressions and results can be compiled, not {shown(quantity)}")
     return expr
 
 
@@ -36,7 +38,7 @@ def arguments(args: Sequence[str | Symbol], exprs: list[Expr]) -> tuple[Symbol, 
         SymbolError: no name or symbol, one that is given twice, or that no formula depends on.
     """
     if isinstance(args, str | Symbol) or not isinstance(args, Iterable):
-        raise SymbolError(f"args is a list of symbols or names, not {args!r}")
+        raise SymbolError(f"args is a list of symbols or names, not {shown(args)}")
     symbols = tuple(_symbol(arg) for arg in args)
     if len(set(symbols)) != len(symbols):
         raise SymbolError(f"an argument is given twice: {', '.join(s.name for s in symbols)}")
@@ -55,13 +57,15 @@ def box(ranges: Ranges | None, symbols: Sequence[Symbol]) -> dict[Symbol, tuple[
             values that the symbol cannot have.
     """
     found = {}
+    if not isinstance(ranges, Mapping | NoneType):
+        raise SymbolError(f"ranges is a mapping to pairs of numbers, not {shown(ranges)}")
     for key, given in (ranges or {}).items():
         symbol = _argument(key, symbols, "range")
         word = TABLE[symbol].word
         try:
             low, high = (float(end) for end in given)
         except (TypeError, ValueError, OverflowError):
-            raise SymbolError(f"{word}: a range is two numbers, not {given!r}") from None
+            raise SymbolError(f"{word}: a range is two numbers, not {shown(given)}") from None
         if not (math.isfinite(low) and math.isfinite(high) and low <= high):
             raise SymbolError(
                 f"{word}: a range is two finite numbers in order, not {low:g}, {high:g}"
@@ -86,7 +90,9 @@ def units(given: Mapping[str | Symbol, float] | None, symbols: Sequence[Symbol])
         except (TypeError, ValueError, OverflowError):
             number = math.nan
         if not (math.isfinite(number) and number > 0):
-            raise SymbolError(f"{TABLE[symbol].word}: a unit is a number above 0, not {value!r}")
+            raise SymbolError(
+                f"{TABLE[symbol].word}: a unit is a number above 0, not {shown(value)}"
+            )
         chosen[symbol] = number
     return list(chosen.values())
 
@@ -100,21 +106,21 @@ def options(target: str, table: Mapping[str, Any], **given: Any) -> None:
     if given["gradient"] and target not in ("numpy", "native"):
         raise SymbolError(f"gradient is of the targets numpy and native, not of {target}")
     if given["precision"] not in ("double", "float"):
-        raise SymbolError(f"precision must be double or float, not {given['precision']!r}")
+        raise SymbolError(f"precision must be double or float, not {shown(given['precision'])}")
     if given["precision"] != "double" and target != "c":
         raise SymbolError(f"precision is of the target c, not of {target}")
     if given["several"] and target not in ("numpy", "native"):
         raise SymbolError(f"the target {target} compiles one formula at a time")
     threads = given["threads"]
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:
-        raise SymbolError(f"threads must be a whole number of at least 1, not {threads!r}")
+        raise SymbolError(f"threads must be a whole number of at least 1, not {shown(threads)}")
     if threads != 1 and target != "native":
         raise SymbolError(f"threads are of the target native, not of {target}")
 
 
 def _symbol(name: Any) -> Symbol:
     if not isinstance(name, str | Symbol):
-        raise SymbolError(f"an argument is a symbol or its name, not {name!r}")
+        raise SymbolError(f"an argument is a symbol or its name, not {shown(name)}")
     return resolve(name)
 
 

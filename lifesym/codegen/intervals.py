@@ -64,6 +64,8 @@ def _apply(op: Op, parts: list[Interval]) -> Interval:
         return np.log(low), np.log(high)
     if op.kind == "pick":
         return _pick(*parts)
+    if op.kind == "rest":
+        return _rest(*parts)
     (a, b), (c, d) = parts
     if op.kind == "add":
         return a + c, b + d
@@ -121,6 +123,12 @@ def _pick(condition: Interval, yes: Interval, no: Interval) -> Interval:
     low = np.where(always, yes[0], np.where(never, no[0], np.minimum(yes[0], no[0])))
     high = np.where(always, yes[1], np.where(never, no[1], np.maximum(yes[1], no[1])))
     return low, high
+
+
+def _rest(top: Interval, taken: Interval, bottom: Interval) -> Interval:
+    """A remainder, also of what is not whole: from 0 to the divisor."""
+    low, high = top[0] - taken[1], top[1] - taken[0]
+    return np.maximum(low, 0.0), np.minimum(high, bottom[1])
 
 
 def _hull(*corners: Array) -> Interval:

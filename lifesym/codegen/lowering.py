@@ -12,8 +12,10 @@ from sympy import Add, Derivative, Expr, Mul, Poly, Pow, S, Sum, Symbol, log
 from lifesym.codegen.polynomials import nested, scalable, whole
 from lifesym.codegen.program import COMMUTATIVE, Op, Program, pruned
 from lifesym.codegen.reciprocals import shared
+from lifesym.codegen.remainders import remainders
 from lifesym.errors import SymbolError
 from lifesym.nodes import Active, CeilDiv, CeilLog2, FloorDiv, Maximum, Minimum
+from lifesym.powers import written
 from lifesym.sums import Crossing, SumMax
 from lifesym.symbols import TABLE
 
@@ -28,7 +30,7 @@ def lower(exprs: Sequence[Expr], args: Sequence[Symbol]) -> Program:
         SymbolError: an expression has a symbol that is no argument, or a part that no target has.
     """
     builder = _Builder(tuple(args))
-    outputs = tuple(builder.lower(expr) for expr in exprs)
+    outputs = tuple(builder.whole(expr) for expr in exprs)
     return builder.program(outputs)
 
 
@@ -46,6 +48,14 @@ class _Builder:
     def program(self, outputs: tuple[int, ...]) -> Program:
         """The program of some registers."""
         return pruned(shared(Program(tuple(self.args), tuple(self.ops), outputs)))
+
+    def whole(self, expr: Expr) -> int:
+        """The register of a formula, whose remainders are known by their bounds."""
+        expr, found = remainders(written(expr))
+        for name, rest in found.items():
+            parts = (self.lower(part) for part in (rest.top, rest.taken, rest.bottom))
+            self.seen[name] = self._put(Op("rest", tuple(parts), rest.least))
+        return self.lower(expr)
 
     def lower(self, expr: Expr) -> int:
         """The register of an expression."""

@@ -12,6 +12,8 @@ kind                      value
 ``max``, ``min``          of two registers
 ``ceil``, ``floor``       of a quotient of two registers: division, then rounding
 ``cross``                 the same, rounded up, where the divisor may be zero: the result is unused
+``rest``                  the first less the second, a remainder: at least the value (0 or 1), and
+                          at most that plus the third less 1
 ``pow``, ``log``          with an exponent that is no integer; the natural logarithm
 ``pick``                  the second register where the first is above 0, else the third; its value
                           is 1 where a result is the same whichever is taken at 0

@@ -15,10 +15,12 @@ from fractions import Fraction
 from functools import lru_cache
 from itertools import pairwise, product
 
+import numpy as np
 from sympy import Symbol
 
+from lifesym.codegen import blocked
 from lifesym.codegen.program import Op, Program
-from lifesym.codegen.rules import RULES, Arithmetic, Range
+from lifesym.codegen.rules import RULES, Arithmetic, Range, remainder
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
 
@@ -52,10 +54,18 @@ def _walked(program: Program, given: Sequence[Range], kind: Arithmetic) -> list[
 
 @dataclass(frozen=True)
 class ErrorBound:
-    """How far the first output can be off: relative to it, or in its unit where it can be zero."""
+    """How far the first output can be off: relative to it, or in its unit where it can be zero.
+
+    Attributes:
+        value: the bound.
+        relative: whether it is relative.
+        share: the largest part of the result that it is anywhere: proved where it is relative,
+            else by results at points all over the box.
+    """
 
     value: float
     relative: bool
+    share: float = 0.0
 
     def __str__(self) -> str:
         kind = "Relative" if self.relative else "Absolute"
@@ -69,11 +79,13 @@ def error_bound(program: Program, box: Box, kind: Arithmetic = DOUBLE) -> ErrorB
         SymbolError: as `ranges`, or values too small for the format that spoil the result.
     """
     results: list[Range] = []
+    worst = 0.0
     unlimited: list[Range] = []
     lost: list[float] = []
     for piece in _pieces(program, box):
         found = ranges(program, piece, kind)
         results.append(found[program.outputs[0]])
+        worst = max(worst, _share(program, piece, results[-1]))
         small = [each.least for each in found if each.least < kind.smallest]
         free = ranges(program, piece, replace(kind, smallest=0.0)) if small else found
         unlimited.append(free[program.outputs[0]])
@@ -81,7 +93,32 @@ def error_bound(program: Program, box: Box, kind: Arithmetic = DOUBLE) -> ErrorB
     bound = _bound(results)
     if lost and bound.value > 2 * _bound(unlimited).value:
         raise SymbolError(f"a value of {max(lost):.3g} is too small for {kind.name}")
-    return bound
+    return replace(bound, share=worst)
+
+
+def _share(program: Program, piece: Box, result: Range) -> float:
+    """How much of a piece's smallest result its error is, by the results at the corners.
+
+    Where a result is zero the largest counts.
+    """
+    if math.isfinite(result.relative):
+        return result.relative
+    ends = [sorted({*_inner(symbol, piece)}) for symbol in program.args]
+    corners = np.array(list(product(*ends))).T
+    with np.errstate(all="ignore"):
+        (values,) = blocked.evaluate(program, list(corners))[:1]
+    sizes = np.abs(values)
+    size = float(np.min(sizes)) or float(np.max(sizes))
+    return result.error / size if size > 0 else 0.0
+
+
+def _inner(symbol: Symbol, piece: Box) -> tuple[float, float]:
+    """The ends of a side; of a size the whole numbers in it, if there are any."""
+    low, high = piece[symbol]
+    row = TABLE.get(symbol)
+    if row is None or row.kind != "size" or math.ceil(low) > math.floor(high):
+        return low, high
+    return float(math.ceil(low)), float(math.floor(high))
 
 
 def _bound(results: list[Range]) -> ErrorBound:
@@ -123,7 +160,12 @@ def _range(op: Op, found: list[Range], given: Sequence[Range], kind: Arithmetic)
     if op.kind == "const":
         return _constant(Fraction(op.value or 0), kind)
     parts = [found[r] for r in op.reads]
-    made = _summed(op.body, parts, kind) if op.body else RULES[op.kind](parts, kind)
+    if op.body:
+        made = _summed(op.body, parts, kind)
+    elif op.kind == "rest":
+        made = remainder(parts, int(op.value or 0), kind)
+    else:
+        made = RULES[op.kind](parts, kind)
     if op.kind == "pick" and not op.value:
         made = _switched(made, parts)
     low, high = made.low - abs(made.low) * _OUT, made.high + abs(made.high) * _OUT

@@ -156,6 +156,20 @@ def _round(parts: Sequence[Range], kind: Arithmetic) -> Range:
     return Range(low, high, 1.0 + quotient.error, math.inf, 1.0)
 
 
+def remainder(parts: Sequence[Range], least: int, kind: Arithmetic) -> Range:
+    """Exact and within its bounds for exact whole operands.
+
+    Of others the quotient may be off by one, and the remainder by a divisor.
+    """
+    top, taken, bottom = parts
+    if top.error == taken.error == bottom.error == 0 and max(top.size, taken.size) <= kind.whole:
+        low = max(float(least), top.low - taken.high)
+        high = min(bottom.high - 1 + least, top.high if top.low >= least else math.inf)
+        return Range(low, max(low, high), 0.0, 0.0, 1.0)
+    error = top.error + taken.error + bottom.size + kind.roundoff * 1.01 * (top.size + taken.size)
+    return Range(0.0, bottom.high, error, math.inf)
+
+
 def _cross(parts: Sequence[Range], kind: Arithmetic) -> Range:
     """A crossing index; one off by rounding changes its sum by less than the lines' own errors.
 

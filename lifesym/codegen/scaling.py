@@ -66,7 +66,7 @@ class _Scaler:
             return self._put(Op("const", (), Fraction(op.value or 0) * Fraction(2) ** s)), s
         if op.kind in ("mul", "div"):
             return self._monomial(i, op)
-        if op.kind in ("add", "max", "min"):
+        if op.kind in ("add", "max", "min", "rest"):
             s = self._common(i, *op.reads)
             return self._put(replace(op, reads=tuple(self._at(r, s) for r in op.reads))), s
         if op.kind == "pick":  # a factor does not change the sign of its condition

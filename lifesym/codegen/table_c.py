@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lifesym.codegen.c import comment
+from lifesym.codegen.c import comment, guarded
 from lifesym.codegen.table_error import FRACTION, fixed_error, fixed_shift
 from lifesym.errors import SymbolError
 
@@ -21,7 +21,7 @@ def float_source(table: "Table") -> str:
     lines += _array(f"{table.name}_v", "float", [_float(v) for v in table.grid.values.ravel()])
     lines += _locate(table.name, "float", "float", "(x - k[*i]) / (k[*i + 1U] - k[*i])")
     lines += _function(table, "float", "float")
-    return "\n".join(lines)
+    return guarded(table.name, lines)
 
 
 def fixed_source(table: "Table") -> str:
@@ -53,7 +53,7 @@ def fixed_source(table: "Table") -> str:
     position = f"(uint32_t)(((uint64_t)(x - k[*i]) << {FRACTION}) / (k[*i + 1U] - k[*i]))"
     lines += _locate(table.name, "uint32_t", "uint32_t", position)
     lines += _function(table, "uint32_t", "uint32_t")
-    return "\n".join(lines)
+    return guarded(table.name, lines)
 
 
 def _head(table: "Table", kind: str, more: list[str]) -> list[str]:
@@ -64,8 +64,7 @@ def _head(table: "Table", kind: str, more: list[str]) -> list[str]:
         "Arguments outside their ranges are moved to the nearest end.",
         *more,
     ]
-    guard = f"LIFESYM_{table.name.upper()}_TABLE_H"
-    return [f"#ifndef {guard}", f"#define {guard}", *comment(lines)]
+    return comment(lines)
 
 
 def _array(name: str, kind: str, numbers: list[str]) -> list[str]:
@@ -101,7 +100,7 @@ def _function(table: "Table", kind: str, position: str) -> list[str]:
         call = f"{table.name}_at({table.name}_k{i}, {size}U, {each}, &i{i})"
         lines.append(f"    const {position} t{i} = {call};")
     lines.append(f"    return {_nested(table.name, sizes, '0U', 0, kind)};")
-    lines += ["}", "", "#endif", ""]
+    lines += ["}"]
     mix = _mix(table.name, kind)
     return [*mix, *lines]
 

@@ -179,6 +179,8 @@ class _Writer:
             return self.names[int(op.value or 0)]
         parts = [self.texts[r] for r in op.reads]
         choose, call = self.language.ternary.format, self.language.functions
+        if op.kind == "rest":
+            return f"({parts[0]} - {parts[1]})"
         if op.kind in _SIGNS:
             return f"({parts[0]} {_SIGNS[op.kind]} {parts[1]})"
         if op.kind in ("max", "min"):

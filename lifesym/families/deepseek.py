@@ -16,6 +16,7 @@ from lifesym.families.base import (
     numbers,
     refuse,
 )
+from lifesym.families.hybrid import pruned
 from lifesym.families.moe import expert_sections
 from lifesym.model import Model
 
@@ -154,7 +155,7 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
         shared_intermediate=shared and shared * c.moe_intermediate_size,
     )
     ends = Decoder(norm=norm, tied=c.tie_word_embeddings)
-    return assemble(name, c.model_type, ends.around(sections), counts, sizes)
+    return pruned(assemble(name, c.model_type, ends.around(sections), counts, sizes))
 
 
 _IGNORED = """

@@ -3,6 +3,7 @@
 from lifesym import symbols as sym
 from lifesym.blocks import MLP, MoE, NormSpec
 from lifesym.families.base import Count, Decoder, Family, Whole, activation, assemble
+from lifesym.families.hybrid import pruned
 from lifesym.families.llama import LlamaConfig
 from lifesym.families.moe import (
     expert_sections,
@@ -61,7 +62,7 @@ def ernie_moe(c: ErnieMoeConfig, name: str) -> Model:
         intermediate=c.intermediate_size if any(dense) else None,
     )
     ends = Decoder(norm=NormSpec(features=sym.hidden), tied=c.tie_word_embeddings, head_bias=bias)
-    return assemble(name, c.model_type, ends.around(sections), counts, sizes)
+    return pruned(assemble(name, c.model_type, ends.around(sections), counts, sizes))
 
 
 FAMILIES = {

@@ -12,6 +12,7 @@ from lifesym.families.base import (
     rotated,
 )
 from lifesym.families.deepseek import Few
+from lifesym.families.hybrid import pruned
 from lifesym.families.llama import DERIVED, LlamaConfig
 from lifesym.families.moe import (
     expert_sections,
@@ -72,7 +73,7 @@ def glm_moe(c: GlmMoeConfig, name: str) -> Model:
         intermediate=c.intermediate_size if any(dense) else None,
         rotary_dim=turned if partial else None,
     )
-    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
+    return pruned(assemble(name, c.model_type, llama_ends(c, sections), counts, sizes))
 
 
 FAMILIES = {

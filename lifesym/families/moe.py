@@ -145,8 +145,9 @@ def expert_sections(
     """Sections of dense and expert layers; the expert layers are ``layers - dense_layers``."""
     count = sum(dense)
     values = {sym.layers: len(dense)}
-    if count == 0:
-        return (Section(label="layers", count=sym.layers, block=routed),), values
+    if count in (0, len(dense)):
+        block = plain if count else routed
+        return (Section(label="layers", count=sym.layers, block=block),), values
     values[sym.dense_layers] = count
     return (
         Section(label="dense_layers", count=sym.dense_layers, block=plain),

@@ -15,6 +15,7 @@ from lifesym.errors import one_of
 from lifesym.formats import Matrix, Precision, vectors
 from lifesym.operators.activation import ACTIVATION_OPS
 from lifesym.operators.base import Direction, Operator, require
+from lifesym.powers import LongPower
 from lifesym.symbols import Number, Size, exact
 
 RoutingKind = Literal["uniform", "all", "active", "skewed"]
@@ -64,6 +65,8 @@ class Routing:
         experts*(1 - (-active_experts/experts + 1)**batch)
         >>> Routing().distinct(Integer(8), Integer(2), Integer(2))
         7/2
+        >>> Routing().distinct(Integer(256), Integer(8), Integer(4096))
+        256 - 256*(31/32)**4096
 
         Raises:
             SymbolError: probabilities that do not match the experts or do not add up to k.
@@ -73,14 +76,14 @@ class Routing:
         if self.kind == "active" or tokens is S.One or experts == active:
             return active
         if self.kind == "uniform":
-            return experts * (1 - (1 - active / experts) ** tokens)
+            return experts * (1 - LongPower(1 - active / experts, tokens))
         require(
             experts == len(self.probabilities),
             f"{len(self.probabilities)} routing probabilities for {experts} experts",
         )
         chances = [exact(p) for p in self.probabilities]
         require(Add(*chances) == active, f"routing probabilities must add up to {active}")
-        return Add(*(1 - (1 - p) ** tokens for p in chances))
+        return Add(*(1 - LongPower(1 - p, tokens) for p in chances))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from lifesym.checks import checked
+from lifesym.errors import SymbolError
 from lifesym.plots.style import COLOURS, grid_of_axes
 
 if TYPE_CHECKING:
@@ -13,12 +15,18 @@ NAMED = 7
 """Kinds of software told apart in a legend; the rest share the last marker."""
 
 
+@checked
 def accuracy(found: Mapping[str, tuple[Sequence[Any], Any]]) -> "Figure":
     """For each phase, forecast against measured, and below it the error over the tokens.
 
     Args:
         found: observations (see `lifesym.calibration`) and their forecasts in seconds, by phase.
+
+    Raises:
+        SymbolError: no phase.
     """
+    if not found:
+        raise SymbolError("found has no phase to draw")
     with grid_of_axes(2, len(found), width=3.6 * len(found) + 0.6, height=6.0) as (made, axes):
         for column, (phase, (observations, seconds)) in enumerate(found.items()):
             upper, lower = axes[0][column], axes[1][column]

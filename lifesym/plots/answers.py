@@ -7,6 +7,8 @@ from sympy import Expr, Symbol
 
 from lifesym.analysis.sensitivity import Elasticity
 from lifesym.analysis.whatif import Bar
+from lifesym.checks import checked
+from lifesym.errors import SymbolError
 from lifesym.plots.style import COLOURS, figure, scale
 from lifesym.report.units import quantity
 from lifesym.symbols import TABLE
@@ -15,6 +17,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@checked
 def elasticity_bars(rows: Sequence[Elasticity], name: str = "T", most: int = 12) -> "Figure":
     """A bar for each symbol that matters, largest on top; a tie has a lighter bar for one side.
 
@@ -49,6 +52,7 @@ def elasticity_bars(rows: Sequence[Elasticity], name: str = "T", most: int = 12)
     return made
 
 
+@checked
 def tornado_bars(bars: Sequence[Bar], name: str, unit: str, most: int = 12) -> "Figure":
     """The quantity at the ends of each symbol's range, widest on top.
 
@@ -84,6 +88,7 @@ def tornado_bars(bars: Sequence[Bar], name: str, unit: str, most: int = 12) -> "
     return made
 
 
+@checked
 def elasticity_map(table: Mapping[str, Mapping[Symbol, Expr]], name: str = "T") -> "Figure":
     """A heat map: a row for each case, a column for each symbol, the elasticity in each cell.
 
@@ -92,9 +97,14 @@ def elasticity_map(table: Mapping[str, Mapping[Symbol, Expr]], name: str = "T") 
     Args:
         table: for each case (a device, a format), the elasticity in each symbol.
         name: the quantity.
+
+    Raises:
+        SymbolError: no elasticity.
     """
     rows = list(table)
     columns = list(dict.fromkeys(symbol for row in table.values() for symbol in row))
+    if not columns:
+        raise SymbolError("table has no elasticity to draw")
     numbers = [[float(table[row].get(symbol, 0)) for symbol in columns] for row in rows]
     missing = [[symbol not in table[row] for symbol in columns] for row in rows]
     largest = max((abs(n) for line in numbers for n in line), default=1.0) or 1.0

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from lifesym.analysis.maps import RegimeMap
+from lifesym.checks import checked
 from lifesym.plots.shapes import short
 from lifesym.plots.style import COLOURS, RESOURCE_COLOURS, axis_scale, figure, log_if_wide
 
@@ -16,6 +17,7 @@ _REST = "#dddddd"
 _LARGEST_REST = 0.1
 
 
+@checked
 def regime_chart(chart: RegimeMap, most: int = 6) -> "Figure":
     """The regimes of a grid as coloured regions, named by the operators in which they differ.
 
@@ -30,6 +32,7 @@ def regime_chart(chart: RegimeMap, most: int = 6) -> "Figure":
     return _counted(chart) if rest > _LARGEST_REST else _named(chart, most)
 
 
+@checked
 def summaries(regimes: Sequence[Mapping[str, str]], most: int = 2) -> list[str]:
     """What tells regimes apart: a line for each resource, with the operators that it binds.
 
@@ -99,9 +102,9 @@ def _mesh(
 
 def _unchanged(regimes: Sequence[Mapping[str, str]]) -> set[str]:
     """The operators that are bound by the same resource in all of several regimes."""
-    first = regimes[0]
-    if len(regimes) == 1:
+    if len(regimes) < 2:
         return set()
+    first = regimes[0]
     return {name for name in first if all(bounds[name] == first[name] for bounds in regimes)}
 
 

@@ -7,8 +7,19 @@ from sympy import Expr, S, Symbol, lambdify
 
 from lifesym.analysis.inverse import Design
 from lifesym.analysis.meeting import Meeting
-from lifesym.analysis.questions import Derived, Quantity, Values, formula, point_of, symbol_of
-from lifesym.analysis.regime import Stretch, operators
+from lifesym.analysis.questions import (
+    Derived,
+    Quantity,
+    Values,
+    floats,
+    formula,
+    listed,
+    point_of,
+    symbol_of,
+)
+from lifesym.analysis.regime import Stretch, operators, span
+from lifesym.checks import checked, shown
+from lifesym.errors import SymbolError
 from lifesym.plots.style import (
     COLOURS,
     HATCHES,
@@ -18,7 +29,8 @@ from lifesym.plots.style import (
     log_if_wide,
     scale,
 )
-from lifesym.symbols import TABLE, Number, exact, resolve
+from lifesym.powers import doubles, replaced
+from lifesym.symbols import TABLE, Number, resolve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -29,6 +41,7 @@ _COLUMNS = 3
 _TOGETHER = 1.12  # points of a roofline closer than this, in ratio, share a marker
 
 
+@checked
 def roofline(quantity: Derived, at: Values, *, peak: float, bandwidth: float) -> "Figure":
     """Operators under the roofline of a device: attained FLOP/s over arithmetic intensity.
 
@@ -37,14 +50,20 @@ def roofline(quantity: Derived, at: Values, *, peak: float, bandwidth: float) ->
         at: the values of every symbol of the operators' costs and times.
         peak: the device's attainable FLOP/s.
         bandwidth: its attainable byte/s.
+
+    Raises:
+        SymbolError: a rate that is not above 0, or a value missing.
     """
     import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
 
+    for word, rate in (("peak", peak), ("bandwidth", bandwidth)):
+        if not 0 < rate < float("inf"):
+            raise SymbolError(f"{word} must be above 0 and finite, not {rate}")
     points: dict[tuple[float, float], list[str]] = {}
     for name, term in operators(quantity):
-        values = _values(at)
         work, moved, time = (
-            float(e.xreplace(values).doit()) for e in (term.cost.flops, term.cost.bytes, term.time)
+            float(replaced(e, point_of(e, at)).doit(powers=False))
+            for e in (term.cost.flops, term.cost.bytes, term.time)
         )
         if work and moved and time:
             here = (work / moved, work / time)
@@ -92,6 +111,7 @@ def roofline(quantity: Derived, at: Values, *, peak: float, bandwidth: float) ->
     return made
 
 
+@checked
 def stacked_time(
     quantity: Derived,
     over: str | Symbol,
@@ -118,8 +138,8 @@ def stacked_time(
     merged: dict[str, Expr] = {}
     for name, term in operators(quantity):
         key = name.split(".")[-1].split("#")[0]
-        merged[key] = merged.get(key, S.Zero) + term.time.xreplace(fixed)
-    grid = np.asarray(values, float)
+        merged[key] = merged.get(key, S.Zero) + replaced(term.time, fixed)
+    grid = floats(symbol, values)
     call = lambdify([symbol], list(merged.values()), "numpy", cse=True)
     times = {
         name: np.broadcast_to(time, grid.shape)
@@ -161,6 +181,7 @@ def stacked_time(
     return made
 
 
+@checked
 def against_target(
     quantity: Quantity, answer: Design, at: Values, unit: str, name: str
 ) -> "Figure":
@@ -183,7 +204,7 @@ def against_target(
     low = max(middle / 4, least) or 0.0
     high = max(middle * 4, low + 1) if most is None else min(middle * 4, float(most))
     grid = np.linspace(low, high, 300)
-    call = lambdify([symbol], formula(quantity).xreplace(fixed), "numpy")
+    call = lambdify([symbol], replaced(formula(quantity), fixed), "numpy")
     curve = np.broadcast_to(call(grid), grid.shape)
     factor, label = scale(float(max(curve.max(), float(answer.target))), unit)
     across, across_unit = scale(high, TABLE[symbol].unit)
@@ -205,6 +226,7 @@ def against_target(
     return made
 
 
+@checked
 def two_curves(
     curves: Mapping[str, Expr],
     symbol: Symbol,
@@ -220,15 +242,26 @@ def two_curves(
         ends: of the horizontal axis; it ends a little above the last meeting if there is one.
         meetings: what `crossover` gave.
         quantity: the result that the curves are of, for its name and unit.
+
+    Raises:
+        SymbolError: no curve, one that depends on other symbols, ends out of range, or a quantity
+            that is no result.
     """
     import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
 
-    low, high = (float(end) for end in ends)
+    if not curves:
+        raise SymbolError("curves has no formula to draw")
+    if not isinstance(quantity, Derived):
+        raise SymbolError(f"expected a result, not {shown(quantity)}")
+    for name, expr in curves.items():
+        if missing := expr.free_symbols - {resolve(symbol)}:
+            raise SymbolError(f"{name} also depends on {listed(missing)}: give numbers")
+    low, high = (float(end) for end in span(symbol, ends))
     if meetings:
         high = min(high, 3 * float(meetings[-1].value))
     wide = low > 0 and high / low > WIDE
     grid = (np.geomspace if wide else np.linspace)(low, high, 400)
-    calls = {name: lambdify([symbol], expr, "numpy") for name, expr in curves.items()}
+    calls = {name: lambdify([symbol], doubles(expr), "numpy") for name, expr in curves.items()}
     values = {name: np.broadcast_to(call(grid), grid.shape) for name, call in calls.items()}
     factor, unit = scale(max(float(curve.max()) for curve in values.values()), quantity.unit)
     across, across_unit = scale(high, TABLE[symbol].unit)
@@ -245,10 +278,6 @@ def two_curves(
         axes.set_ylabel(f"{quantity.name} [{unit}]")
         axes.legend(frameon=False)
     return made
-
-
-def _values(at: Values) -> dict[Symbol, Expr]:
-    return {resolve(name): exact(value) for name, value in at.items()}
 
 
 def _apart(one: float, other: float) -> float:

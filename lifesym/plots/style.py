@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from sympy import Symbol
 
+from lifesym.checks import checked
 from lifesym.errors import SpecError
 from lifesym.symbols import TABLE
 
@@ -69,6 +70,7 @@ def grid_of_axes(
         yield made, made.subplots(rows, columns, squeeze=False)
 
 
+@checked
 def save(made: "Figure", path: str | Path) -> Path:
     """Write a figure as PNG, PDF or SVG, by the file's ending.
 

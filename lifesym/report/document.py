@@ -1,5 +1,6 @@
 """A complete LaTeX document of a forecast: equations, legend, operator table."""
 
+from lifesym.checks import checked
 from lifesym.inference import Forecast
 from lifesym.printing import legend
 from lifesym.report.equations import equation
@@ -15,6 +16,7 @@ _HEAD = r"""\documentclass{article}
 """
 
 
+@checked
 def document(forecast: Forecast, title: str) -> str:
     """LaTeX source, for any installation with amsmath and longtable (booktabs where it is found).
 

@@ -13,6 +13,7 @@ from typing import Literal
 from sympy import Add, Expr, Poly, Pow, S, Sum, Symbol, expand, factor
 
 from lifesym import symbols as sym
+from lifesym.checks import checked
 from lifesym.nodes import Maximum
 from lifesym.printing import latex
 from lifesym.report.breaking import TEXT_WIDTH, broken, width_of
@@ -46,6 +47,7 @@ class Row:
     label: str
 
 
+@checked
 def equation(result: Result, fmt: Format = "text", width: float = TEXT_WIDTH) -> str:
     r"""The closed form of a result.
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 from sympy import Expr
 
+from lifesym.checks import checked
 from lifesym.formats import Precision
 from lifesym.nodes import Active, CeilDiv, FloorDiv
 from lifesym.printing import latex
@@ -19,6 +20,7 @@ Format = Literal["text", "latex", "markdown"]
 Cell = str | tuple[Expr, str]
 
 
+@checked
 def operator_table(
     source: Sequence[Term] | Trace,
     fmt: Format = "markdown",
@@ -52,6 +54,7 @@ def operator_table(
     return layout(header, shown, fmt, right=len(header) - 2)
 
 
+@checked
 def legend_table(rows: Sequence[Notation], fmt: Format = "markdown") -> str:
     r"""Symbol, meaning and unit of each row.
 
@@ -78,6 +81,7 @@ _FUNCTIONS = {
 }
 
 
+@checked
 def function_table(expr: Expr) -> str:
     """What lifesym's own functions in an expression mean, as its plain text spells them.
 
@@ -104,7 +108,7 @@ def _cell(cell: Cell, fmt: Format) -> str:
         return escape(cell, fmt)
     value, unit = cell
     if value.is_number:
-        return escape(quantity(value.doit(), unit), fmt)
+        return escape(quantity(value.doit(powers=False), unit), fmt)
     return str(value) if fmt == "text" else f"${latex(value)}$"
 
 

@@ -13,6 +13,7 @@ from functools import cached_property
 
 from sympy import Dummy, Expr, S
 
+from lifesym.checks import checked
 from lifesym.chunks import Chunks
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
@@ -24,6 +25,7 @@ from lifesym.symbols import Number, Size, exact, size
 from lifesym.trace import Logits
 
 
+@checked
 def with_prefix(forecast: Forecast, prefix: Size) -> Forecast:
     """The forecast of a prompt whose first tokens are cached already.
 
@@ -37,6 +39,7 @@ def with_prefix(forecast: Forecast, prefix: Size) -> Forecast:
     return replace(forecast, prompt=rest, past=forecast.past + cached)
 
 
+@checked
 def expected_ttft(forecast: Forecast, prefix: Size, hit_rate: Number) -> Result:
     """TTFT on average where a share of the requests find their prefix in the cache.
 
@@ -109,6 +112,7 @@ class SteadyState:
         return Result(name="requests", unit="1/s", expr=expr)
 
 
+@checked
 def steady_state(forecast: Forecast, slots: Size) -> SteadyState:
     """Continuous batching of the forecast's requests; its batch is not used.
 

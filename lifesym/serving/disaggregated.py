@@ -8,6 +8,7 @@ from functools import cached_property
 
 from sympy import S
 
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.hardware import Hardware
 from lifesym.inference import Forecast
@@ -61,6 +62,7 @@ class Disaggregated:
         return Result(name="prefill a decode device", unit="1", expr=self.ttft.expr / decode)
 
 
+@checked
 def disaggregate(
     prefill: Forecast,
     decode: Forecast,

@@ -18,12 +18,13 @@ from typing import Any, ClassVar
 from sympy import Add, Expr, S, sympify
 
 from lifesym import symbols as sym
+from lifesym.checks import checked, checked_fields
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
 from lifesym.formats import Matrix, Precision
 from lifesym.inference import Forecast
 from lifesym.nodes import CeilDiv, Minimum
-from lifesym.operators import CausalConv, Operator
+from lifesym.operators import AttentionScores, AttentionValues, CausalConv, Operator
 from lifesym.operators.base import Direction
 from lifesym.operators.fused import Fused
 from lifesym.operators.recurrent import Recurrent
@@ -33,10 +34,11 @@ from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Logits, Trace
 from lifesym.transforms import SequenceParallel
 
-_ADDED = ("tokens", "rows", "elements", "batch")
-"""The size that grows with a pass, in operators of which nothing else differs between groups."""
+_ADDED = (("tokens",), ("rows",), ("elements",), ("batch",), ("tokens", "read"))
+"""The sizes that grow with a pass, in operators of which nothing else differs between groups."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Group:
     """Sequences of one shape.
@@ -119,6 +121,7 @@ def _trace(forecast: Forecast, group: Group, before: Expr) -> Trace:
     return part.trace(group.new, group.past, group.logits, batch=group.batch)
 
 
+@checked
 def mixed_step(forecast: Forecast, groups: Iterable[Group]) -> Result:
     """The time of one pass over several groups.
 
@@ -129,6 +132,7 @@ def mixed_step(forecast: Forecast, groups: Iterable[Group]) -> Result:
     return Result(name="time of a mixed pass", unit="s", expr=total(terms), terms=terms)
 
 
+@checked
 def step_at_contexts(forecast: Forecast, contexts: Size | Sequence[int]) -> Result:
     """A decode step of sequences of unequal contexts.
 
@@ -158,10 +162,14 @@ def _merged(parts: list[Operator]) -> Operator:
     if not others:
         return first
     names = {item.name for item in fields(first)}
-    for grows in (name for name in _ADDED if name in names):
+    for grows in (together for together in _ADDED if names.issuperset(together)):
         if all(_alike(first, other, grows) for other in others):
-            added: Expr = Add(*(getattr(part, grows) for part in parts))
-            return replace(first, **{grows: added})
+            added = {name: Add(*(getattr(part, name) for part in parts)) for name in grows}
+            return replace(first, **added)
+    kernels = [part for part in parts if isinstance(part, Fused) and len(part.parts) > 1]
+    if any(kernel.rereads != 1 for kernel in kernels):
+        parts = [_reread_inside(part) for part in parts]
+        first, *others = parts
     if isinstance(first, Fused) and all(_same_parts(first, other) for other in others):
         return _merged_fused(parts)
     weighs = any(part.parameters != 0 for part in parts)
@@ -170,6 +178,18 @@ def _merged(parts: list[Operator]) -> Operator:
     if weighs:
         raise SymbolError(f"{type(first).__name__} cannot be shared by sequences of two shapes")
     return Fused(parts=tuple(parts), unread=0, unwritten=0)
+
+
+def _reread_inside(kernel: Any) -> Any:
+    """A kernel whose tiles read the cache again, as one in which the parts that read it say so."""
+    again = {"unread": 0, "unwritten": 0, "rereads": kernel.rereads}
+    inner = (
+        Fused(parts=(part,), **again)
+        if isinstance(part, AttentionScores | AttentionValues)
+        else part
+        for part in kernel.parts
+    )
+    return replace(kernel, parts=tuple(inner), rereads=1)
 
 
 def _plain(part: Operator) -> Operator:
@@ -185,7 +205,7 @@ def _by_shape(parts: list[Operator]) -> list[Operator]:
         return parts
     shapes: list[list[Any]] = []
     for part in parts:
-        like = next((group for group in shapes if _alike(group[0], part, "batch")), None)
+        like = next((group for group in shapes if _alike(group[0], part, ("batch",))), None)
         if like is None:
             shapes.append([part])
         else:
@@ -193,10 +213,10 @@ def _by_shape(parts: list[Operator]) -> list[Operator]:
     return [replace(group[0], batch=Add(*(part.batch for part in group))) for group in shapes]
 
 
-def _alike(first: Operator, other: Operator, grows: str) -> bool:
+def _alike(first: Operator, other: Operator, grows: tuple[str, ...]) -> bool:
     if type(first) is not type(other):
         return False
-    return replace(first, **{grows: getattr(other, grows)}) == other
+    return replace(first, **{name: getattr(other, name) for name in grows}) == other
 
 
 def _same_parts(first: Fused, other: Operator) -> bool:

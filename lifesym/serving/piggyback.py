@@ -11,6 +11,7 @@ from functools import cached_property
 
 from sympy import Expr
 
+from lifesym.checks import checked
 from lifesym.chunks import Chunks, summed
 from lifesym.inference import Forecast
 from lifesym.results import Result
@@ -65,6 +66,7 @@ class Piggybacked:
         return f.timed(mixed_trace(f, groups))
 
 
+@checked
 def piggyback(forecast: Forecast, decodes: Size, context: Size | None = None) -> Piggybacked:
     """Carry decode tokens of other sequences in the passes of a prefill.
 

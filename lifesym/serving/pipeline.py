@@ -18,6 +18,7 @@ from functools import cached_property
 
 from sympy import Add, Expr, S
 
+from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.formats import Matrix
 from lifesym.inference import Forecast
@@ -147,9 +148,10 @@ def hop(f: Forecast, new: Expr) -> Expr:
     return link_time(S.One, moved, f.hardware)
 
 
+@checked
 def pipeline(
     forecasts: Forecast | Sequence[Forecast],
-    stages: int | None = None,
+    stages: Size | None = None,
     microbatches: Size = 1,
     shares: Sequence[Number] | None = None,
 ) -> Pipeline:
@@ -193,6 +195,7 @@ def pieces_of(forecast: Forecast, microbatches: Size) -> Expr:
     return pieces
 
 
+@checked
 def balanced_shares(times: Sequence[Expr]) -> tuple[Expr, ...]:
     r"""The shares of work with which devices of different speed finish together.
 
@@ -207,6 +210,7 @@ def balanced_shares(times: Sequence[Expr]) -> tuple[Expr, ...]:
     return tuple(1 / time / speeds for time in times)
 
 
+@checked
 def shared_time(times: Sequence[Expr], shares: Sequence[Number]) -> Expr:
     """The time of work split over devices side by side: that of the last to finish.
 

@@ -19,6 +19,7 @@ from functools import cached_property
 from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
+from lifesym.checks import checked
 from lifesym.chunks import Chunks
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
@@ -28,9 +29,10 @@ from lifesym.roofline import Term, total
 from lifesym.sums import sum_over
 from lifesym.symbols import Number, Size, exact, index, size
 from lifesym.trace import Entry, Logits, Trace
-from lifesym.transforms import Fusion
+from lifesym.transforms import CachePolicy, Fusion
 
 
+@checked
 def expected_tokens(draft: Size = sym.draft, acceptance: Number = sym.acceptance) -> Expr:
     r"""Tokens that a speculative step gives on average.
 
@@ -136,7 +138,7 @@ class Speculation:
             module = prediction_module(f).filter(lambda entry: entry.section != "head")
             tokens = f.past + f.prompt + f.generate
             cached = f.precision.kv_bytes(f.local_batch * module.cache_elements(tokens))
-            more = Add(*f.held(module).values()) + cached
+            more = Add(*f.held(module).values()) + f.here("kv") * cached
         return Result(name="speculative memory", unit="byte", expr=f.memory.expr + more)
 
     @cached_property
@@ -151,6 +153,7 @@ class Speculation:
         return Result(name="speedup", unit="1", expr=expr)
 
 
+@checked
 def speculate(
     target: Forecast,
     draft: Forecast | None = None,
@@ -177,14 +180,18 @@ def prediction_module(
 ) -> Trace:
     """One multi-token prediction module: two norms, a projection of both inputs, a layer, the head.
 
-    It is that of a pass over so many new tokens. The layer is one of the model's last kind;
-    embedding and head are shared with the model.
+    It is that of a pass over so many new tokens. The layer is one of the model's last kind, with a
+    cache of its own; embedding and head are shared with the model.
 
     Raises:
         SymbolError: the model has no layer before its head.
     """
     fusions = [rewrite for rewrite in forecast.rewrites if isinstance(rewrite, Fusion)]
-    others = tuple(rewrite for rewrite in forecast.rewrites if not isinstance(rewrite, Fusion))
+    others = tuple(
+        replace(rewrite, share=1) if isinstance(rewrite, CachePolicy) else rewrite
+        for rewrite in forecast.rewrites
+        if not isinstance(rewrite, Fusion)
+    )
     trace = replace(forecast, rewrites=others).trace(new, past, logits)
     ends = [entry for entry in trace if entry.section == "head"]
     headed = logits == "none" or any(isinstance(entry.operator, LMHead) for entry in ends)

@@ -16,6 +16,7 @@ from functools import cached_property
 
 from sympy import Add, Expr, S
 
+from lifesym.checks import checked
 from lifesym.inference import Forecast
 from lifesym.nodes import Maximum, Minimum
 from lifesym.results import Result
@@ -102,6 +103,7 @@ def _place(section: str) -> str:
     return section if section in ("embed", "head") else "layers"
 
 
+@checked
 def equal_stages(forecast: Forecast, stages: Size, microbatches: Size = 1) -> EqualStages:
     """Cut a model into equal stages, as many as a number or a symbol says.
 

@@ -6,6 +6,7 @@ Source: Houlsby et al., arXiv 1902.00751, section 2.1 and Figure 2.
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from lifesym.checks import checked_fields
 from lifesym.errors import SymbolError
 from lifesym.operators import Activation, Experts, Linear, Residual
 from lifesym.symbols import Size, size
@@ -15,6 +16,7 @@ ENDS = frozenset({"attn_o", "mlp_down", "moe_experts"})
 """What ends the blocks of a layer."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Bottleneck:
     """A projection to ``width`` and back, with biases, after each of some projections.

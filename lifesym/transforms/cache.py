@@ -26,6 +26,7 @@ from typing import Any
 
 from sympy import Expr, sympify
 
+from lifesym.checks import checked_fields
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, Minimum
 from lifesym.operators import (
@@ -50,6 +51,7 @@ TOKENS, FORM = "a choice of cached tokens", "another form of the cache"
 """What a policy decides; policies that decide different things may follow one another."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class CachePolicy:
     """What is kept of the past; the defaults keep everything.

@@ -24,6 +24,7 @@ from typing import Literal, get_args
 
 from sympy import Add, Expr
 
+from lifesym.checks import checked, checked_fields
 from lifesym.errors import SymbolError, one_of
 from lifesym.nodes import CeilDiv, Minimum
 from lifesym.operators import AttentionScores, AttentionValues, Linear, Operator, Ranking
@@ -50,6 +51,7 @@ _ADD_NORM = (
 )
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Fusion:
     """Fusion as a rewrite: `fuse` with its rules and tile."""
@@ -85,6 +87,7 @@ def rules_of(rules: str | Iterable[Rule], tile: Size | None = None) -> tuple[Rul
     return chosen
 
 
+@checked
 def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) -> Trace:
     """Apply fusion rules, or a named set of them (`FUSIONS`), to a trace.
 

@@ -7,6 +7,7 @@ Source: Hu et al., arXiv 2106.09685, section 4.1; batched adapters: S-LoRA, arXi
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
+from lifesym.checks import checked_fields
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
 from lifesym.formats import Matrix, Precision
@@ -23,6 +24,7 @@ _GROUPS = (frozenset({"attn_q", "attn_k", "attn_v"}), frozenset({"mlp_gate", "ml
 """Projections of one input, which may be fused: adapters come after the last of them."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Lora:
     """Which projections have adapters, and how many different ones a batch uses.
@@ -71,7 +73,8 @@ class Lora:
                 rows += waiting
                 waiting = []
             rows.append(entry)
-            if entry.name in targets:
+            # of a joint projection, layers that use another's cache have the queries' part alone
+            if entry.name in targets or getattr(entry.operator, "role", "") in targets:
                 waiting += _adapters(entry, self)
         return Trace((*rows, *waiting))
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from sympy import Expr, S, sympify
 
+from lifesym.checks import checked_fields
 from lifesym.nodes import CeilDiv
 from lifesym.operators import Activation, Collective, Linear, Norm, Operator, Residual, Scale
 from lifesym.symbols import Size, size
@@ -25,6 +26,7 @@ _WHOLE = frozenset({"attn_q_norm", "attn_k_norm", "attn_v_norm", "attn_q_scale",
 """What works on heads or logits, which tensor parallelism has split already."""
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class SequenceParallel:
     """Split norms and residual sums over the tokens; after `TensorParallel` of as many devices.

@@ -13,6 +13,7 @@ from typing import Any
 
 from sympy import Expr, S
 
+from lifesym.checks import checked_fields
 from lifesym.errors import SymbolError
 from lifesym.formats import Matrix
 from lifesym.operators import Collective, Experts, Operator
@@ -23,6 +24,7 @@ from lifesym.transforms.split import once, share
 ORIGIN = "expert parallelism"
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class ExpertParallel:
     """Spread the experts over ``devices``; everything else is repeated, on its own tokens."""

@@ -19,6 +19,7 @@ from dataclasses import dataclass, replace
 
 from sympy import Expr, S, sympify
 
+from lifesym.checks import checked_fields
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, Maximum, Minimum
 from lifesym.operators import (
@@ -106,6 +107,7 @@ _SPLIT: tuple[tuple[type[Operator] | tuple[type[Operator], ...], tuple[str, ...]
 )
 
 
+@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class TensorParallel:
     """Split every layer over ``devices``, with all-reduces after attention and after the MLP.

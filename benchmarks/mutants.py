@@ -1,0 +1,129 @@
+"""How many random arithmetic mutants the test suite lets live.
+
+    python benchmarks/mutants.py --seed 1 --mutants 60 [--jobs 2]
+
+A mutant is a copy of the package with one operator or number changed in `operators`, `transforms`,
+`blocks`, `serving` or `codegen`. The tests that look at such arithmetic run first, then all others;
+a mutant is dead with the first that fails. Survivors are printed with their line: a test is
+missing, or the change makes no difference (say which, and add the test).
+"""
+
+import argparse
+import ast
+import random
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from time import monotonic
+
+ROOT = Path(__file__).parent.parent
+ROOMS = ("operators", "transforms", "blocks", "serving", "codegen")
+SWAPS = {"+": "-", "-": "+", "*": "+", "/": "*", "//": "*", "**": "*", "%": "*"}
+SWAPS |= {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
+FIRST = (
+    *("test_brute_force", "test_truth", "test_simulator", "test_operators", "test_two_derivations"),
+    *("test_rewrites", "test_option_pairs", "test_invariants", "test_sanity", "test_codegen"),
+    *("test_serving", "test_simulated_serving", "test_recurrent_brute_force", "test_collectives"),
+)
+"""Modules of tests that kill most."""
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """One change of one line."""
+
+    path: Path
+    line: int
+    before: str
+    after: str
+    text: str
+
+
+def changes(path: Path) -> Iterator[Mutant]:
+    """Every arithmetic change of a module; doctests and names are left alone."""
+    source = path.read_text(encoding="utf-8")
+    lines = source.splitlines(keepends=True)
+    starts = [0]
+    for line in lines:
+        starts.append(starts[-1] + len(line.encode()))
+    raw = source.encode()
+
+    def at(line: int, column: int) -> int:
+        return starts[line - 1] + column
+
+    def mutant(node: ast.expr, low: int, high: int, after: str) -> Mutant:
+        before = raw[low:high].decode()
+        text = (raw[:low] + after.encode() + raw[high:]).decode()
+        return Mutant(path, node.lineno, before, after, text)
+
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.BinOp):
+            pairs = [(node.left, node.right)]
+        elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+            pairs = [(node.left, node.comparators[0])]
+        elif isinstance(node, ast.Constant) and type(node.value) is int:
+            low, high = at(node.lineno, node.col_offset), at(node.end_lineno, node.end_col_offset)
+            yield mutant(node, low, high, str(node.value + 1))
+            continue
+        else:
+            continue
+        for left, right in pairs:
+            low, high = (
+                at(left.end_lineno, left.end_col_offset),
+                at(right.lineno, right.col_offset),
+            )
+            gap = raw[low:high].decode()
+            sign = gap.strip(" \n()")
+            if sign in SWAPS:
+                begin = low + len(gap[: gap.index(sign)].encode())
+                yield mutant(node, begin, begin + len(sign), SWAPS[sign])
+
+
+def survives(mutant: Mutant, jobs: int) -> bool:
+    """Whether every test passes on a copy with the change."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy"
+        ignored = shutil.ignore_patterns(".git", "__pycache__", ".*_cache", ".hypothesis")
+        shutil.copytree(ROOT, copy, ignore=ignored)
+        (copy / mutant.path.relative_to(ROOT)).write_text(mutant.text, encoding="utf-8")
+        first = [f"tests/{name}.py" for name in FIRST]
+        marks = ["-m", "not oracle and not fuzz and not notebook"]
+        common = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *marks]
+        environment = {"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin:/usr/local/bin"}
+        for tests in (first, []):
+            command = [*common, "-n", str(jobs), *tests]
+            options = {"cwd": copy, "env": environment, "capture_output": True}
+            done = subprocess.run(command, check=False, **options)
+            if done.returncode:
+                return False
+    return True
+
+
+def main() -> None:
+    """Draw mutants, run the suite on each, print a line for each and a sum."""
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--mutants", type=int, default=60)
+    parser.add_argument("--jobs", type=int, default=2)
+    given = parser.parse_args()
+    paths = [path for room in ROOMS for path in sorted((ROOT / "lifesym" / room).glob("*.py"))]
+    known = [mutant for path in paths for mutant in changes(path)]
+    drawn = random.Random(given.seed).sample(known, given.mutants)  # noqa: S311 (no secret)
+    alive = 0
+    for number, mutant in enumerate(drawn, 1):
+        begin = monotonic()
+        lives = survives(mutant, given.jobs)
+        alive += lives
+        place = f"{mutant.path.relative_to(ROOT)}:{mutant.line}"
+        word = "SURVIVED" if lives else "dead"
+        change = f"{mutant.before!r} -> {mutant.after!r}"
+        print(f"{number:3} {word:8} {place} {change} ({monotonic() - begin:.0f} s)", flush=True)
+    print(f"{alive} of {len(drawn)} mutants survived")
+
+
+if __name__ == "__main__":
+    main()

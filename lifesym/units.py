@@ -1,0 +1,200 @@
+"""Figures of data sheets: numbers in SI units, or text with a unit such as ``"24 GiB"``.
+
+What a figure may be is a `Quantity`: the units it is read in and shown in, and the range outside
+of which it is most likely a number typed in another unit (a bandwidth of 900 is one of 900 GB/s).
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sympy import Expr, Integer, Rational
+
+from lifesym.errors import SpecError, SymbolError
+from lifesym.symbols import exact
+
+_PREFIXES = {"": 0, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}
+_FIGURE = re.compile(r"([+-]?\d[\d,]*\.?\d*(?:[eE][+-]?\d+)?)\s*(.*)")
+
+
+def _decimal(*ends: str) -> dict[str, Expr]:
+    """Every spelling of a unit with its SI prefixes."""
+    return {p + end: Integer(10) ** power for end in ends for p, power in _PREFIXES.items()}
+
+
+def _binary(*ends: str) -> dict[str, Expr]:
+    """Every spelling of a unit with the prefixes of powers of 1024."""
+    return {p + end: Integer(2) ** power for end in ends for p, power in _BINARY.items()}
+
+
+_SECONDS = {
+    "s": Integer(1),
+    "ms": Rational(1, 10**3),
+    "us": Rational(1, 10**6),
+    "µs": Rational(1, 10**6),
+    "μs": Rational(1, 10**6),
+    "ns": Rational(1, 10**9),
+}
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """What a figure of a spec may be.
+
+    Attributes:
+        unit: the SI unit of a bare number.
+        units: units that text may have, each with its size in that unit.
+        least: a smaller number was typed in another unit.
+        most: so was a larger one.
+        usual: the range of most devices' figures.
+        likely: units such a number may be in; the first that makes it usual is named.
+        example: a figure as a data sheet writes it.
+    """
+
+    unit: str
+    units: Mapping[str, Expr]
+    least: Expr
+    most: Expr
+    usual: tuple[Expr, Expr]
+    likely: tuple[str, ...]
+    example: str
+
+    def read(self, value: object, where: str) -> Expr:
+        """The exact number of a figure in the SI unit.
+
+        Raises:
+            SpecError: no number, an unknown unit, not above 0, or most likely in another unit.
+        """
+        if isinstance(value, str):
+            return self._plausible(self._text(value, where), value, where)
+        return self._plausible(_number(value, where), value, where)
+
+    def _text(self, text: str, where: str) -> Expr:
+        found = _FIGURE.fullmatch(text.strip())
+        unit = found[2].strip() if found else ""
+        if found is None or unit not in self.units:
+            named = f"unit {unit!r} is not one of it" if unit else f"{text!r} has no unit"
+            raise SpecError(
+                f"{where}: {named}: write a number in {self.unit}, or text such as {self.example!r}"
+            )
+        number: Expr = exact(Decimal(found[1].replace(",", ""))) * self.units[unit]
+        return number
+
+    def _plausible(self, number: Expr, value: object, where: str) -> Expr:
+        if number <= 0:
+            raise SpecError(f"{where}: must be a number above 0, not {value}")
+        if self.least <= number <= self.most:
+            return number
+        shown = value if isinstance(value, str) else f"{value} {self.unit}"
+        size = "small" if number < self.least else "large"
+        low, high = self.usual
+        meant = next((u for u in self.likely if low <= number * self.units[u] <= high), "")
+        hint = f"; did you mean '{value} {meant}'?" if meant and not isinstance(value, str) else ""
+        raise SpecError(f"{where}: {shown} is too {size} for a device{hint}")
+
+
+_BYTES = _decimal("B") | _binary("B")
+_BYTES_A_SECOND = _decimal("B/s") | _binary("B/s")
+_OPERATIONS = _decimal("FLOPS", "FLOP/s", "OPS", "OP/s", "FLOPs/s", "OPs/s")
+
+CAPACITY = Quantity(
+    unit="bytes",
+    units=_BYTES,
+    least=Integer(10) ** 6,
+    most=Integer(10) ** 15,
+    usual=(Integer(10) ** 9, Integer(10) ** 13),
+    likely=("GiB", "MiB", "kB"),
+    example="24 GiB",
+)
+BANDWIDTH = Quantity(
+    unit="B/s",
+    units=_BYTES_A_SECOND,
+    least=Integer(10) ** 7,
+    most=Integer(10) ** 15,
+    usual=(5 * Integer(10) ** 9, 5 * Integer(10) ** 13),
+    likely=("GB/s", "TB/s", "MB/s"),
+    example="936 GB/s",
+)
+LINK = Quantity(
+    unit="B/s",
+    units=_BYTES_A_SECOND,
+    least=Integer(10) ** 5,
+    most=Integer(10) ** 15,
+    usual=(Integer(10) ** 8, 5 * Integer(10) ** 13),
+    likely=("GB/s", "TB/s", "MB/s"),
+    example="450 GB/s",
+)
+PEAK = Quantity(
+    unit="FLOP/s",
+    units=_OPERATIONS,
+    least=Integer(10) ** 7,
+    most=2 * Integer(10) ** 18,
+    usual=(Integer(10) ** 11, 15 * Integer(10) ** 15),
+    likely=("TFLOPS", "GFLOPS", "MFLOPS"),
+    example="165 TFLOPS",
+)
+POWER = Quantity(
+    unit="W",
+    units=_decimal("W") | {"mW": Rational(1, 1000)},
+    least=Rational(1, 1000),
+    most=Integer(10) ** 5,
+    usual=(Rational(1, 10), Integer(10) ** 4),
+    likely=("mW",),
+    example="450 W",
+)
+TIME = Quantity(
+    unit="s",
+    units=_SECONDS,
+    least=Rational(1, 10**12),
+    most=Integer(1),
+    usual=(Rational(1, 10**9), Rational(1, 10**3)),
+    likely=("us", "ns"),
+    example="5 us",
+)
+
+
+def fraction(value: object, where: str) -> Expr:
+    """An efficiency: above 0 and at most 1, or text such as ``"70 %"``.
+
+    >>> fraction("70 %", "efficiency.compute")
+    7/10
+
+    Raises:
+        SpecError: anything else, such as 70 for 70 %.
+    """
+    if isinstance(value, str):
+        found = re.fullmatch(r"(\d+(?:\.\d*)?)\s*%", value.strip())
+        if found is None:
+            raise SpecError(f"{where}: must be above 0 and at most 1, or text such as '70 %'")
+        number: Expr = exact(Decimal(found[1])) / 100
+    else:
+        number = _number(value, where)
+    if not 0 < number <= 1:
+        hint = ""
+        if not isinstance(value, str) and 1 < number <= 100:
+            hint = f"; did you mean '{value} %'?"
+        raise SpecError(f"{where}: must be above 0 and at most 1, not {value}{hint}")
+    return number
+
+
+def _number(value: object, where: str) -> Expr:
+    if isinstance(value, bool) or not isinstance(value, int | Decimal):
+        raise SpecError(f"{where}: must be a number or text with a unit, not {value!r}")
+    try:
+        return exact(value, f"{where}:")
+    except SymbolError as error:
+        raise SpecError(str(error)) from None
+
+
+def shown_bytes(number: Expr | int) -> str:
+    """Bytes of memory as its maker writes them: whole GiB as such, else in GB.
+
+    >>> shown_bytes(Integer(24 * 2**30)), shown_bytes(Integer(141 * 10**9))
+    ('24 GiB', '141 GB')
+    """
+    gib = exact(number) / 2**30
+    if (8 * gib).is_Integer:
+        return f"{float(gib):g} GiB"
+    return f"{float(number) / 1e9:g} GB"

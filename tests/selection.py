@@ -1,0 +1,58 @@
+"""Which tests README's command runs: one case of each kind, marked ``fast``."""
+
+from collections.abc import Iterable
+
+import pytest
+
+APART = ("oracle", "fuzz")
+"""Marks of what needs real models, or searches for long."""
+SLOW = frozenset(
+    {
+        "test_calibration.py::test_decode_of_unseen_devices_of_all_vendors",
+        "test_calibration.py::test_decode_of_unseen_nvidia_devices",
+        "test_calibration.py::test_measurements_are_forecast_by_those_most_like_them",
+        "test_calibration.py::test_prefill_of_unseen_nvidia_devices",
+        "test_calibration.py::test_rows_are_mapped_or_listed",
+        "test_cli_analysis.py::test_a_range_that_is_not_given_has_few_steps",
+        "test_cli_analysis.py::test_crossovers_of_options_and_of_parts",
+        "test_design.py::test_enclosures_enclose",
+        "test_design.py::test_the_best_value_that_is_named_is_the_best",
+        "test_embedded.py::test_clean_under_sanitizers",
+        "test_embedded.py::test_sizes_are_small",
+        "test_headers.py::test_default_names_are_identifiers_of_31_letters",
+        "test_laws.py::test_decode_steps_add_up_to_an_exact_prefill",
+        "test_measurements.py::test_calibrate_writes_an_overlay",
+        "test_measurements.py::test_defaults_by_class_are_the_fits",
+        "test_measurements.py::test_this_machine_becomes_a_spec",
+        "test_measurements.py::test_validate",
+        "test_nodes.py::test_folding_never_changes_a_value",
+        "test_plots.py::test_every_figure_is_labelled_and_written",
+        "test_regimes.py::test_prompt_where_chunking_starts_to_pay",
+        "test_regimes.py::test_the_max_free_formula_is_exact_inside_its_region_and_differs_outside",
+        "test_report_golden.py::test_printing_does_not_depend_on_the_hash_seed",
+        "test_sensitivity.py::test_elasticities_equal_central_differences_in_exact_arithmetic",
+        "test_sensitivity.py::test_elasticity_in_the_length_of_a_generation_is_that_of_the_sum",
+        "test_sensitivity.py::test_symbolic_elasticities_are_the_local_ones",
+        "test_simulator.py::test_symbols_bound_afterwards_equal_the_simulator",
+        "test_steps.py::test_regimes_hold_at_every_whole_value",
+        "test_suite.py::test_readmes_command_selects_something_of_every_module",
+        "test_sums.py::test_maxima_of_two_lines",
+        "test_sweeps.py::test_chunks_are_written_in_pieces",
+        "test_tables.py::test_what_cannot_be_certified_is_refused",
+        "test_truth.py::test_no_record_is_left_out",
+        "test_whole_forecasts.py::test_chunked_prompts_equal_the_loop",
+    }
+)
+"""Tests of which even one case takes longer than a second or so: none of theirs is fast."""
+
+
+def mark_fast(items: Iterable[pytest.Item]) -> None:
+    """Mark the first case of each test function, and the first doctest of each module."""
+    seen = set()
+    for item in items:
+        function = item.nodeid.partition("[")[0]
+        kind = str(item.path) if isinstance(item, pytest.DoctestItem) else function
+        apart = any(item.get_closest_marker(name) for name in APART)
+        if kind not in seen and not apart and function.removeprefix("tests/") not in SLOW:
+            item.add_marker(pytest.mark.fast)
+        seen.add(kind)

@@ -1,0 +1,121 @@
+"""No published measurement is faster than the forecast that is called a bound.
+
+The bound is that of a device at its peaks, of whole layers fused, of the scores that the causal
+mask leaves, and of the cheaper convention of latent attention; weights and cache have the row's
+bits, and quantized weights are multiplied in the fastest of the 16- and 8-bit types. Several
+devices share the work evenly and at no cost. Rows that are faster are listed with the reason.
+"""
+
+from collections import Counter
+from functools import cache
+from typing import Any, Literal
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.calibration import Observation, load
+from lifesym.calibration.rates import named
+from lifesym.errors import SpecError
+from lifesym.formats import load_format, symbolic_format
+from lifesym.specs import root
+
+MLA: tuple[Literal["absorbed", "expand"], ...] = ("absorbed", "expand")
+ARGUMENTS = "batch prompt past weight_bits activation_bits kv_bits peak vector_peak bandwidth"
+OTHER_NAMES = {"Habana Gaudi2": "gaudi-2", "SambaNova SN40L x8": "sn40l"}
+"""Devices as the table writes them, which calibration does not map."""
+LEAST = 2800
+"""Rows that are compared."""
+
+PIECES = (
+    "llama-bench's -b is the batch of prompt tokens (llama.cpp, tools/llama-bench, README): "
+    "these rows are of fewer sequences than they say"
+)
+CHOSEN = "the tokens of a batch chose fewer experts than even routing expects"
+CLIENTS = "the batch is one of clients, whose requests queue: the time is not that of one batch"
+EXCEPTIONS = {
+    ("llama.cpp", "request"): (16, PIECES),
+    ("TensorRT-LLM", "request"): (6, CHOSEN),
+    ("NIM/TensorRT-LLM fp8 TP2", "prefill"): (3, CLIENTS),
+}
+"""By software and phase: how many rows are faster, and why."""
+
+
+@cache
+def step(model: str, phase: str, mla: Literal["absorbed", "expand"]) -> tuple[Any, list[str]]:
+    """Seconds of a prefill or of one decode step, and the arguments of the function."""
+    hardware = ls.Hardware.symbolic().with_(
+        compute_efficiency=1, memory_efficiency=1, dispatch_time=0
+    )
+    forecast = ls.forecast(
+        ls.load_model(model),
+        hardware,
+        prompt=sym.prompt,
+        generate=2,
+        batch=sym.batch,
+        past=sym.past if phase == "prefill" else 0,
+        weights=symbolic_format("weight"),
+        activations=symbolic_format("activation"),
+        kv=symbolic_format("kv"),
+        mla=mla,
+        causal="exact",
+        fusion="layer",
+    )
+    expr = (forecast.ttft if phase == "prefill" else forecast.tpot).expr
+    names = [name for name in ARGUMENTS.split() if getattr(sym, name) in expr.free_symbols]
+    return ls.compile(expr, names, "python"), names
+
+
+@cache
+def rates(device: str, quantized: bool) -> dict[str, float]:
+    """A device's peaks and bandwidth; the peak is that of the fastest type a kernel may use."""
+    hardware = ls.load_hardware(device)
+    assert hardware.bounded, f"{device} has rows and no known bound"
+    peaks = []
+    for name in ("fp16", "bf16", *(("fp8", "int8") if quantized else ())):
+        try:
+            peaks.append(float(hardware.matrix_peak(load_format(name))))
+        except SpecError:
+            continue
+    return {
+        "peak": max(peaks),
+        "vector_peak": float(hardware.vector_peak(hardware.default_format)),
+        "bandwidth": float(hardware.bandwidth),
+    }
+
+
+def bound(o: Observation, device: str) -> float:
+    """The shortest time of an observation that a forecast allows."""
+    known: dict[str, float] = {
+        **rates(device, o.quantized),
+        "batch": o.batch,
+        "weight_bits": o.bits,
+        "activation_bits": 8 if o.quantized else 16,
+        "kv_bits": o.kv_bits,
+    }
+
+    def least(phase: str, past: int) -> float:
+        given = known | {"prompt": o.prompt, "past": past}
+        found = [step(o.model, phase, mla) for mla in MLA]
+        return min(float(each(*(given[name] for name in order))) for each, order in found)
+
+    context = int(o.context)
+    if o.phase == "prefill":
+        seconds = least("prefill", o.past)
+    elif o.phase == "decode":
+        seconds = least("decode", context)
+    else:  # all decode steps at the mean context
+        seconds = least("prefill", o.past) + (o.generate - 1) * least("decode", context)
+    return seconds / o.devices
+
+
+def test_no_bound_is_beaten() -> None:
+    compared, beaten = 0, Counter[tuple[str, str]]()
+    for o in load(root() / "measurements" / "published.csv")[0]:
+        device = OTHER_NAMES.get(o.device, named(o.device))
+        if not device:
+            continue
+        compared += 1
+        if o.seconds < bound(o, device):
+            assert (o.framework, o.phase) in EXCEPTIONS, f"line {o.line}: {o}"
+            beaten[o.framework, o.phase] += 1
+    assert compared >= LEAST
+    assert beaten == {key: count for key, (count, _) in EXCEPTIONS.items()}
