@@ -244,10 +244,15 @@ class Model:
     @checked
     def matrices(self, logits: Logits = "all") -> tuple[Matrix, ...]:
         """Learned values by shape and role of what a pass with such logits runs, and of towers."""
+        return self._with_towers(logits).matrices()
+
+    def _with_towers(self, logits: Logits) -> Trace:
+        """The operators of one token after none, and of towers."""
         step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)
         parts = (self._trace(step), *(self.tower_trace(tower) for tower in self.towers))
-        return tuple(matrix for part in parts for matrix in part.matrices())
+        return Trace(tuple(entry for part in parts for entry in part))
 
+    @checked
     def tower_trace(self, tower: Tower, images: Size = 1, grid: Grid | None = None) -> Trace:
         """The operators of a tower's pass over so many images.
 
@@ -272,10 +277,7 @@ class Model:
     @cached_property
     def whole(self) -> Trace:
         """The operators of one token after none, and of towers: every weight is in one of them."""
-        logits: Logits = "none" if self.kind == "bare encoder" else "all"
-        step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)
-        parts = (self._trace(step), *(self.tower_trace(tower) for tower in self.towers))
-        return Trace(tuple(entry for part in parts for entry in part))
+        return self._with_towers("none" if self.kind == "bare encoder" else "all")
 
     @property
     def parameters(self) -> Expr:

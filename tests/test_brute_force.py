@@ -440,6 +440,14 @@ def test_scale_softcap_alibi() -> None:
         check(operator, tally)
 
 
+def test_learned_gains() -> None:
+    tally = Tally()
+    gains = tally.tensor("weight", 4)
+    results = tally.tensor("activation", 3, 4) * gains
+    tally.write(results)
+    check(Scale(elements=12, gains=4), tally)
+
+
 def test_kv_append() -> None:
     tally = Tally()
     for number in tally.tensor("activation", 3, 8).flat:

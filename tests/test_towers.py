@@ -1,9 +1,12 @@
 """Towers of multimodal models: whole models' sizes, what an image becomes, and their pass."""
 
+import json
+import re
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from command_line import CommandLine
 from sympy import Integer, expand
 
 import lifesym as ls
@@ -387,7 +390,6 @@ NOTED: list[tuple[Json, str]] = [
 
 @pytest.mark.parametrize(("config", "told"), NOTED)
 def test_a_tower_that_is_left_out_is_said_to_be(config: Json, told: str) -> None:
-    import re
 
     (note,) = ls.Model.from_hf(config).notes
     assert re.match(told, note)
@@ -405,3 +407,25 @@ def test_an_invalid_tower_is_refused() -> None:
 def test_models_without_towers_have_no_notes() -> None:
     assert not ls.load_model("llama-3.1-8b").notes
     assert not ls.load_model("whisper-tiny").notes
+
+
+ASKED = ("forecast", "gemma-3-4b", "--on", "h100-sxm-80gb", "--prompt", 100, "--generate", 4)
+
+
+def test_the_command_line_sees_images(run: CommandLine) -> None:
+    text, seen = (json.loads(run(*ASKED, *more, "--json").stdout) for more in ([], ["--images", 2]))
+    assert seen["ttft_s"] > text["ttft_s"]
+    assert seen["memory_bytes"] > text["memory_bytes"]
+    table = run(*ASKED, "--images", 1, "--image-size", "896x896").stdout
+    assert "vision_attn_o" in table
+    for size in ("0", "3x", "12x0", "axb", "1e3", "10x10x10"):
+        refused = run(*ASKED, "--images", 1, "--image-size", size)
+        assert refused.returncode == 2
+        assert refused.stderr.count("\n") == 1
+        assert "is not HxW or one number of pixels" in refused.stderr
+
+
+def test_images_do_not_share_passes(run: CommandLine) -> None:
+    refused = run(*ASKED, "--images", 1, "--slots", 4)
+    assert refused.returncode == 2
+    assert "images" in refused.stderr

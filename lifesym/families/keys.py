@@ -6,7 +6,7 @@ ALIASES = {"num_local_experts_per_tok": "num_experts_per_tok", "dtype": "torch_d
 """Keys that transformers 4 and 5 spell differently in every family."""
 
 SUBCONFIGS = frozenset({"vision_config", "audio_config", "text_config"})
-"""Towers of multimodal models: the formula is the language model's."""
+"""Parts of multimodal models: `lifesym.multimodal` and `lifesym.towers` read them."""
 
 _GENERATION = """
     assistant_confidence_threshold assistant_early_exit assistant_ensemble_weight
