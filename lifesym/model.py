@@ -281,8 +281,17 @@ class Model:
 
     @property
     def parameters(self) -> Expr:
-        """Learned values of the model, tied and shared ones counted once."""
-        return Add(*self.weight_roles.values())
+        """Learned values of the language model, tied and shared ones counted once.
+
+        Those of towers are `tower_parameters`; memory and `weight_bytes` have both.
+        """
+        return Add(*by_role(self.whole.matrices()).values()) - self.tower_parameters
+
+    @cached_property
+    def tower_parameters(self) -> Expr:
+        """Learned values of the towers beside the language model."""
+        traces = (self.tower_trace(tower) for tower in self.towers)
+        return Add(*(matrix.elements for trace in traces for matrix in trace.matrices()))
 
     @checked
     def weight_bytes(self, weights: str | Format | None = None) -> Expr:

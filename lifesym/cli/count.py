@@ -91,8 +91,10 @@ def count(
     cost = trace.cost_at(precision)
     totals = {name: whole(getattr(cost, name)) for name in _FIELDS}
     bare = "decoder" not in loaded.kind and logits == "none"
-    owned = loaded.matrices("none" if bare else "all")
+    owned = replace(loaded, towers=()).matrices("none" if bare else "all")
     totals["parameters"] = sum(whole(matrix.elements) for matrix in owned)
+    if loaded.towers:
+        totals["tower_parameters"] = whole(loaded.tower_parameters)
     totals["kv_bytes_per_token"] = whole(loaded.kv_bytes_per_token(precision.kv, mla))
     groups = trace.group_by("name")
     costs = {name: part.cost_at(precision) for name, part in groups.items()}

@@ -70,7 +70,7 @@ def test_text_passes_equal_the_real_code(family: str, tied: bool) -> None:
     real = auto.from_config(parsed, attn_implementation="eager").eval().requires_grad_(False)
     model = ls.Model.from_hf({"model_type": family} | config)
     unique = {id(p): p.numel() for p in real.parameters()}
-    assert int(model.parameters) == sum(unique.values())
+    assert int(model.parameters + model.tower_parameters) == sum(unique.values())
     parts = (real.model.language_model, real.lm_head)
     language = {id(p): p.numel() for part in parts for p in part.parameters()}
     assert int(replace(model, towers=()).parameters) == sum(language.values())
