@@ -1,6 +1,7 @@
 """GGUF files as models: headers written by the ``gguf`` package, without any weights."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import count
 from math import prod
 from pathlib import Path
@@ -277,7 +278,8 @@ def written(folder: Path, name: str) -> tuple[Path, int]:
 @pytest.mark.parametrize("name", FILES)
 def test_weight_bytes_are_the_file_s_tensor_data(name: str, tmp_path: Path) -> None:
     path, total = written(tmp_path, name)
-    read, known = ls.load_model(path), ls.load_model(name)
+    read = ls.load_model(path)
+    known = replace(ls.load_model(name), towers=())  # a file of its own (mmproj) has these
     assert read.weight_bytes() == total
     assert read.parameters == known.parameters
     assert read.forward(1, 7, 3).cost().matmul_flops == known.forward(1, 7, 3).cost().matmul_flops
