@@ -224,7 +224,7 @@ def test_a_file_of_ones_own(tmp_path: Path) -> None:
         ("fp32 = 19.5e12", "fp32 = 19500", "did you mean '19500 GFLOPS'"),
         ("fp16 =", "engine = 'none'\nfp16 =", "'none' and a peak cannot both be"),
         ("fp32 =", "engine = 'none'\nfp32 =", "peak.vector.engine': is of the table 'peak.matr"),
-        ("bandwidth = 1.555e12\n", "", "missing required field `bandwidth`"),
+        ("bandwidth = 1.555e12\n", "", "missing key 'memory.bandwidth'"),
         ('kind = "gpu"', 'kind = "toaster"', "key 'kind': Invalid enum value 'toaster'"),
         ('name = "Test"', "name = 3", "key 'name': Expected `str`"),
         ('vendor = "Test"', 'vendro = "Test"', "unknown key 'vendro'; did you mean 'vendor'"),
@@ -351,7 +351,7 @@ def test_optional_tables(tmp_path: Path, part: str) -> None:
         slow = text.replace("5e-6", "5").replace("1e-6", "5")
         with pytest.raises(SpecError, match="5 s is too large for a device; did you mean '5 us'"):
             ls.load_hardware(written(tmp_path, slow))
-    with pytest.raises(SpecError, match=r"missing required field `source`"):
+    with pytest.raises(SpecError, match=r"missing key '\w+\.source'"):
         ls.load_hardware(written(tmp_path, f"{SPEC}\n[{part}]\n{tables[part]}\n"))
 
 

@@ -36,7 +36,8 @@ CASES = {
         [PROMPT, BATCH],
     ),
     "choice": (
-        Maximum(TEN**30 * sym.prompt**3, TEN**40 * sym.batch).diff(sym.prompt) / TEN**30,
+        Maximum(TEN**30 * sym.prompt**3, TEN**40 * sym.batch).diff(sym.prompt) / TEN**30
+        + TEN**14,  # a bound of more than 1 % of the result is refused
         [PROMPT, BATCH],
     ),
 }
@@ -70,7 +71,7 @@ def test_what_would_overflow_is_scaled(name: str, tmp_path: Path) -> None:
         assert abs(Fraction(float(made)) - true) <= bound.value * (
             abs(true) if bound.relative else 1
         )
-    assert bound.value < 3e-6 if bound.relative else name == "choice"
+    assert bound.value < (3e-6 if name != "choice" else 1e-2)
 
 
 def test_what_fits_is_left_alone() -> None:

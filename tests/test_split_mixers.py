@@ -149,7 +149,10 @@ def test_the_norm_of_mamba_2_needs_one_number_a_token(groups: int) -> None:
 )
 def test_devices_hold_their_part_of_the_states(name: str) -> None:
     model, device = ls.load_model(name), ls.load_hardware("a100")
-    one, two = (ls.forecast(model, device, 30, 4, batch=2, tensor_parallel=n) for n in (1, 2))
+    one, two = (
+        ls.forecast(model, device, 30, 4, batch=2, weights="bf16", tensor_parallel=n)
+        for n in (1, 2)
+    )
     states = [f.trace(1, 0).state_bytes(f.precision) for f in (one, two)]
     assert states[0] == model.kv_bytes(0, one.precision.kv)
     replicated = 2 * states[1] - states[0]  # B and C of one group; the last token of RWKV

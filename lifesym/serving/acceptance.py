@@ -14,12 +14,12 @@ Sources: Leviathan et al., arXiv 2211.17192, Eq. 1; vLLM, ``v1/spec_decode/metri
 from collections.abc import Sequence
 from itertools import pairwise
 
-from sympy import Add, Expr, Poly, S, Symbol, real_roots
+from sympy import Add, Dummy, Expr, Poly, S, real_roots
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
-from lifesym.symbols import Number, Size, exact, size
+from lifesym.symbols import Number, Size, constant, exact, size
 
 
 @checked
@@ -89,10 +89,13 @@ def conditional(draft: int, tokens: Number) -> Expr:
     Raises:
         SymbolError: fewer tokens than one, or more than the drafted ones and one.
     """
-    mean, gamma = mean_tokens(draft, tokens), int(size(draft, "draft", minimum=0))
+    mean, gamma = (
+        mean_tokens(draft, constant(tokens, "tokens")),
+        int(size(draft, "draft", minimum=0)),
+    )
     if mean == 1:
         return S.Zero
-    x = Symbol("x")
+    x = Dummy("x")
     polynomial = Poly(expected_tokens(gamma, x) - mean, x)
     root: Expr = next(root for root in real_roots(polynomial) if root > 0)
     return root

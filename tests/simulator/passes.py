@@ -48,9 +48,8 @@ def run_module(shape: Shape, options: Options, groups: Sequence[Group]) -> Pass:
     """
     walk = Walk(shape, options, groups, place="layer")
     hidden = shape.hidden
-    both = walk.norm(
-        "mtp_norm", Tensor(2 * walk.tokens * hidden), rows=2 * walk.tokens, kind="rms", split=False
-    )
+    streams, rows = Tensor(2 * walk.tokens * hidden), 2 * walk.tokens
+    both = walk.norm("mtp_norm", streams, rows=rows, kind="rms", split=False, sets=2)
     x = walk.linear("mtp_proj", both, 2 * hidden, hidden)
     x = run_layer(walk, shape.layers[-1], x, owner=True)
     held = list(walk.held)

@@ -121,6 +121,7 @@ class Walk:
         features: int | None = None,
         kind: str | None = None,
         split: bool = True,
+        sets: int = 1,
     ) -> Tensor:
         """A norm of rows of features; of a device's own rows where the sequence is split."""
         rows = self.tokens if rows is None else rows
@@ -128,7 +129,7 @@ class Walk:
         features = self.shape.hidden if features is None else features
         kind = self.shape.norm if kind is None else kind
         elements = rows * features
-        weights: dict[str, Number] = {"vector": NORM_VECTORS[kind] * features}
+        weights: dict[str, Number] = {"vector": sets * NORM_VECTORS[kind] * features}
         self.hold(weights)
         result = Tensor(elements)
         self.emit(
