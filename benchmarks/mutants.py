@@ -10,6 +10,7 @@ missing, or the change makes no difference (say which, and add the test).
 
 import argparse
 import ast
+import os
 import random
 import shutil
 import subprocess
@@ -93,7 +94,7 @@ def survives(mutant: Mutant, jobs: int) -> bool:
         first = [f"tests/{name}.py" for name in FIRST]
         marks = ["-m", "not oracle and not fuzz and not notebook"]
         common = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *marks]
-        environment = {"PYTHONPATH": str(copy), "PATH": "/usr/bin:/bin:/usr/local/bin"}
+        environment = os.environ | {"PYTHONPATH": str(copy)}
         for tests in (first, []):
             command = [*common, "-n", str(jobs), *tests]
             options = {"cwd": copy, "env": environment, "capture_output": True}
