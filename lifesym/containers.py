@@ -16,9 +16,10 @@ from lifesym.errors import SpecError, nearest
 from lifesym.gguf_header import MAGIC
 from lifesym.gguf_model import read_gguf, with_tensors
 from lifesym.model import Model
+from lifesym.quantization import QUANTIZED
 from lifesym.specs import find, names, read_json, root
 
-CONFIG, ADAPTER, QUANTIZED = "config.json", "adapter_config.json", "hf_quant_config.json"
+CONFIG, ADAPTER = "config.json", "adapter_config.json"
 _HUB = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([^/\s]+/[^/\s?#]+)")
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SOURCE = re.compile(r"\bHub ([\w.-]+/[\w.-]*[\w-])")
@@ -68,10 +69,10 @@ def open_model(path: Path, *, strict: bool = False) -> Model:
         data, header = read_gguf(path)
         return with_tensors(_read(data, path, path.stem, strict), header)
     _refuse_weights(path)
-    name = path.stem
-    if path.name == CONFIG and path.parent.name:
-        name = path.parent.name
-    return _read(read_json(path), path, name, strict)
+    data, name = read_json(path), path.stem
+    if path.name == CONFIG:
+        data, name = _with_beside(data, path), path.parent.name or name
+    return _read(data, path, name, strict)
 
 
 def _open_folder(folder: Path, strict: bool) -> Model:
@@ -79,10 +80,7 @@ def _open_folder(folder: Path, strict: bool) -> Model:
     name = folder.resolve().name
     if config.is_file():
         _refuse_weights(config)
-        data = read_json(config)
-        beside = folder / QUANTIZED
-        if beside.is_file() and data.get("quantization_config") is None:
-            data["quantization_config"] = read_json(beside)
+        data = _with_beside(read_json(config), config)
         return with_checkpoint(_read(data, config, name, strict), folder)
     files = sorted(path for path in folder.iterdir() if path.is_file())
     models = [p for p in files if p.suffix == ".gguf" and not p.name.startswith("mmproj")]
@@ -96,6 +94,12 @@ def _open_folder(folder: Path, strict: bool) -> Model:
         raise SpecError(f"{folder}: {looks_like(read_json(folder / ADAPTER))}")
     held = ", ".join(path.name for path in files[:5]) or "no files"
     raise SpecError(f"{folder}: a folder without {CONFIG} (it has {held})")
+
+
+def _with_beside(data: dict[str, Any], config: Path) -> dict[str, Any]:
+    """A config with what ModelOpt's file beside it says of formats, which older exports have."""
+    beside = config.with_name(QUANTIZED)
+    return data | {QUANTIZED: read_json(beside)} if beside.is_file() else data
 
 
 def _read(data: Mapping[str, Any], where: Path, name: str, strict: bool) -> Model:

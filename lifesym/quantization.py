@@ -30,6 +30,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 from sympy import Expr, Integer, Rational, S
@@ -40,6 +41,9 @@ from lifesym.model import Model
 
 DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "half": "fp16", "float": "fp32"}
 """Our names of PyTorch's types."""
+
+QUANTIZED = "hf_quant_config.json"
+"""ModelOpt's file beside a config, and the key under which the config has what it says."""
 
 _UNNAMED = frozenset({"vector", "embedding", "tied_embedding", "positions", "convolution"})
 """Roles that are no linear layers: no scheme touches them, but mlx's the embedding."""
@@ -114,13 +118,19 @@ def with_stored(model: Model, config: Mapping[str, Any], where: str) -> Model:
     inner = config.get("text_config")
     configs = [config, inner] if isinstance(inner, Mapping) else [config]
     base = _dtype(configs, where)
-    for key in ("quantization_config", "compression_config", "quantization"):
+    for key in ("quantization_config", "compression_config", "quantization", QUANTIZED):
         said = next((c[key] for c in configs if c.get(key) is not None), None)
         if said is not None:
             at = f"{where}: key {key!r}"
             if not isinstance(said, Mapping):
                 raise SpecError(f"{at}: must be an object, not {type(said).__name__}")
-            return _quantized(model, said, base or load_format("bf16"), config, at)
+            source = "the config"
+            if key == QUANTIZED:
+                source, at = QUANTIZED, str(Path(where).with_name(QUANTIZED))
+            held = _quantized(model, said, base or load_format("bf16"), config, at)
+            origin = "default" if base is None else "from the config"
+            held = replace(held, source=source, base_source=origin)
+            return replace(model, stored=held)
     if base is None:
         return model
     return replace(model, stored=Stored(weights=base, source="the config"))
@@ -144,7 +154,7 @@ def _dtype(configs: Iterable[Mapping[str, Any]], where: str) -> Format | None:
 
 def _quantized(
     model: Model, said: Mapping[str, Any], base: Format, config: Mapping[str, Any], at: str
-) -> Model:
+) -> Stored:
     scheme = _scheme(said, base, at)
     layers = _layers(config)
     formats = dict(_formats(model, scheme, base, layers, config))
@@ -154,15 +164,8 @@ def _quantized(
     usual = counted.most_common(1)[0][0]
     formats |= {"adapter": base, "low_rank": base}
     roles = tuple((role, fmt) for role, fmt in formats.items() if fmt != usual)
-    return replace(
-        model,
-        stored=Stored(
-            weights=replace(usual, roles=roles),
-            kv=scheme.kv,
-            compute=scheme.compute,
-            base=base,
-            source="the config",
-        ),
+    return Stored(
+        weights=replace(usual, roles=roles), kv=scheme.kv, compute=scheme.compute, base=base
     )
 
 

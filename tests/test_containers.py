@@ -38,6 +38,14 @@ def test_a_quantization_beside_the_config_counts(tmp_path: Path) -> None:
     beside, inside = (ls.load_model(tmp_path / name) for name in ("fp8", "inside"))
     assert beside.stored is not None
     assert beside.weight_bytes() == inside.weight_bytes() < 2 * PARAMETERS
+    file = ls.load_model(tmp_path / "fp8" / "config.json")  # the file alone has the same beside it
+    assert file.stored == beside.stored
+    origins = ls.forecast(file, "h200-sxm", 8, 2).precision.origins
+    assert origins["weights"] == "from hf_quant_config.json"
+    assert origins["activations"] != origins["weights"]
+    put(tmp_path / "fp8" / "hf_quant_config.json", {"quantization": {"quant_algo": "W3A5"}})
+    with pytest.raises(ls.errors.SpecError, match=r"hf_quant_config\.json: quant_algo 'W3A5'"):
+        ls.load_model(tmp_path / "fp8" / "config.json")
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:

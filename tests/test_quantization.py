@@ -229,7 +229,7 @@ def test_16_bit_weights_are_cast_to_the_type_that_a_device_has() -> None:
     model = Model.from_hf(LLAMA)
     precision = ls.forecast(model, ls.load_hardware("v100"), 10, 2).precision
     assert (precision.weights.name, precision.activations.name) == ("fp16", "fp16")
-    assert precision.origins["weights"] == "from the config"
+    assert precision.origins["weights"] == "bf16 from the config"
 
 
 PUBLISHED = {
