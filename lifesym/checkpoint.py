@@ -19,6 +19,9 @@ from lifesym.model import Model
 from lifesym.quantization import module_names
 from lifesym.specs import read_json
 
+INDEX = "model.safetensors.index.json"
+_ALIKE = 0.005
+"""Share by which the size in an index may differ: scales and buffers that are not modelled."""
 _LONGEST = 100_000_000
 """Bytes of a header: the format's own limit."""
 _LEAF = re.compile(
@@ -45,12 +48,15 @@ _NARROWEST, _WIDEST = 1, 33
 def with_checkpoint(model: Model, folder: Path) -> Model:
     """The model with the bytes that the files in a folder hold for every role.
 
-    It is as it was where there are no files, or where a tensor's role is not known.
+    Where a tensor's role is not known, or values are missing, it is as it was, with a note that
+    says so; without files it is compared with the size that their index says.
 
     Raises:
         SpecError: a damaged header.
     """
     files = _files(folder)
+    if not files:
+        return _as_indexed(model, folder)
     wanted = _elements(model)
     tails = dict(_tails(wanted))
     held: dict[str, list[Expr]] = {}
@@ -60,18 +66,43 @@ def with_checkpoint(model: Model, folder: Path) -> Model:
         for name, size, kind, shape in read_sizes(path):
             shares = _roles(name, wanted, tails, layers, flat=len(shape) < 2)
             if shares is None:
-                return model
+                return _unread(model, f"tensor {name!r} is not known")
             for role, share in shares:
                 held.setdefault(role, []).append(share * size)
                 plain.setdefault(role, []).append(_counted(name, kind, share * prod(shape)))
     measured = {role: Add(*sizes) * 8 / wanted[role] for role, sizes in held.items()}
-    whole = set(measured) == set(wanted) and all(
-        bits.is_Rational and _NARROWEST <= bits <= _WIDEST for bits in measured.values()
-    )
+    if missing := [role for role in wanted if role not in measured]:
+        return _unread(model, f"they have no {missing[0]}")
     # what is not packed has a number for every value: neither layers are missing nor twice
     counts = {role: Add(*values) for role, values in plain.items() if role != "vector"}
-    whole = whole and all(n in (wanted[role], S.Infinity) for role, n in counts.items())
-    return _stored(model, measured) if whole else model
+    for role, bits in measured.items():
+        if counts.get(role, S.Infinity) not in (wanted[role], S.Infinity):
+            return _unread(model, f"{counts[role]} values of {role}, not {wanted[role]}")
+        if not (bits.is_Rational and _NARROWEST <= bits <= _WIDEST):
+            return _unread(model, f"{role} has not the size that the config says")
+    return _stored(model, measured)
+
+
+def _unread(model: Model, reason: str) -> Model:
+    note = f"the safetensors files are not used ({reason}): weights are as the config says"
+    return replace(model, notes=(*model.notes, note))
+
+
+def _as_indexed(model: Model, folder: Path) -> Model:
+    """The model, with a note if an index without its files says another size."""
+    index = folder / INDEX
+    said = read_json(index).get("metadata") if index.is_file() else None
+    total = said.get("total_size") if isinstance(said, Mapping) else None
+    expected = model.weight_bytes()
+    if not isinstance(total, int | float) or not expected.is_Rational:
+        return model
+    if abs(total - float(expected)) <= _ALIKE * float(expected):
+        return model
+    note = (
+        f"{INDEX} says {total / 1e9:.3g} GB of tensors, the config {float(expected) / 1e9:.3g} GB: "
+        "weights are as the config says"
+    )
+    return replace(model, notes=(*model.notes, note))
 
 
 def _counted(name: str, kind: str, values: Expr) -> Expr:
@@ -85,7 +116,7 @@ def _counted(name: str, kind: str, values: Expr) -> Expr:
 
 def _files(folder: Path) -> list[Path]:
     """The files of the checkpoint, those of its index if it has one; none if some are missing."""
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     if index.is_file():
         placed = read_json(index).get("weight_map")
         names = placed.values() if isinstance(placed, Mapping) else ()
