@@ -6,6 +6,7 @@ bytes of length and a JSON object, ``README.md`` of safetensors.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import prod
@@ -41,6 +42,12 @@ _TOWERS = tuple(f"{label}_" for label in TOWERS)
 _MTP = re.compile(r"(?:^|\.)(?:mtp)\.")
 _ONE_EACH = frozenset({"BF16", "F16", "F32", "F8_E4M3", "F8_E5M2", "I8"})
 """Types of tensors that have one number for every value."""
+_NAMES = {
+    **{"BF16": "bf16", "F16": "fp16", "F32": "fp32"},
+    **{"F8_E4M3": "fp8", "F8_E5M2": "fp8", "I8": "int8"},
+}
+"""Our names of the types whose numbers are the values of a matrix, one by one."""
+_ENDS = frozenset({"vector", "embedding", "tied_embedding", "lm_head"})
 _NARROWEST, _WIDEST = 1, 33
 """Bits of a stored value that can be: others mean that a tensor was taken for another's."""
 
@@ -61,6 +68,7 @@ def with_checkpoint(model: Model, folder: Path) -> Model:
     tails = dict(_tails(wanted))
     held: dict[str, list[Expr]] = {}
     plain: dict[str, list[Expr]] = {}
+    kinds: dict[str, tuple[Expr, str]] = {}
     layers = _depth(model)
     for path in files:
         for name, size, kind, shape in read_sizes(path):
@@ -70,6 +78,8 @@ def with_checkpoint(model: Model, folder: Path) -> Model:
             for role, share in shares:
                 held.setdefault(role, []).append(share * size)
                 plain.setdefault(role, []).append(_counted(name, kind, share * prod(shape)))
+                if name.endswith(".weight"):
+                    kinds[role] = max(kinds.get(role, (S.Zero, "")), (share * size, kind))
     measured = {role: Add(*sizes) * 8 / wanted[role] for role, sizes in held.items()}
     if missing := [role for role in wanted if role not in measured]:
         return _unread(model, f"they have no {missing[0]}")
@@ -80,7 +90,7 @@ def with_checkpoint(model: Model, folder: Path) -> Model:
             return _unread(model, f"{counts[role]} values of {role}, not {wanted[role]}")
         if not (bits.is_Rational and _NARROWEST <= bits <= _WIDEST):
             return _unread(model, f"{role} has not the size that the config says")
-    return _stored(model, measured)
+    return _stored(model, measured, {role: kind for role, (_, kind) in kinds.items()})
 
 
 def _unread(model: Model, reason: str) -> Model:
@@ -225,13 +235,30 @@ def _shares(roles: Iterable[str], wanted: Mapping[str, Expr]) -> list[tuple[str,
     return [(role, wanted[role] / total) for role in roles]
 
 
-def _stored(model: Model, measured: Mapping[str, Expr]) -> Model:
+def _stored(model: Model, measured: Mapping[str, Expr], kinds: Mapping[str, str]) -> Model:
+    """The model with so many bits for the values of each role.
+
+    A role that the config does not call quantized has the name of the type in the files.
+    """
     said = model.stored or Stored(weights=load_format("bf16"))
     roles = dict(said.weights.roles)
     found: dict[str, Format] = {}
     for role, bits in measured.items():
         fmt = roles.get(role, said.weights)
+        if fmt.native and kinds.get(role) in _NAMES:
+            fmt = load_format(_NAMES[kinds[role]])
         plain = Format(name=fmt.name, bits=bits, native=fmt.native, compute=fmt.compute)
         found[role] = replace(plain, zero_bits=fmt.zero_bits)  # it is subtracted, too
-    weights = replace(said.weights, roles=tuple((roles | found).items()))
-    return replace(model, stored=replace(said, weights=weights, source="the safetensors files"))
+    usual = said.weights
+    if usual.native:  # nothing is quantized, says the config: what most matrices are in
+        names = Counter(fmt.name for role, fmt in found.items() if role not in _ENDS)
+        usual = load_format(names.most_common(1)[0][0]) if names else usual
+    origin = said.base_source or ("default" if model.stored is None else f"from {said.source}")
+    stored = replace(
+        said,
+        weights=replace(usual, roles=tuple((roles | found).items())),
+        base=said.base or said.weights,
+        source="the safetensors files",
+        base_source=origin,
+    )
+    return replace(model, stored=stored)

@@ -174,6 +174,19 @@ def test_parts_that_are_not_there_leave_the_config_s_formats(tmp_path: Path) -> 
     assert read.stored.source == "the safetensors files"
 
 
+def test_types_that_the_config_does_not_say_have_the_files_names(tmp_path: Path) -> None:
+    eight = dict.fromkeys((n.rpartition(".")[2] for n in MATRICES), "F8_E4M3")
+    total = put(tmp_path / "fp8", CONFIG, ends() | layers(**eight))
+    read = ls.load_model(tmp_path / "fp8")
+    assert read.weight_bytes() == total
+    precision = ls.forecast(read, "h100-sxm-80gb", 9, 3).precision
+    assert (precision.weights.name, precision.activations.name) == ("fp8", "bf16")
+    assert not precision.weight_format("attn_q").native  # it is dequantized
+    assert precision.weight_format("lm_head").name == "bf16"
+    assert precision.origins["weights"] == "from the safetensors files"
+    assert precision.origins["activations"] == "from the config"
+
+
 def test_an_index_without_its_files_is_compared(tmp_path: Path) -> None:
     put(tmp_path / "m", CONFIG)
     right = ls.load_model(tmp_path / "m").weight_bytes()
