@@ -315,6 +315,8 @@ def _number(said: Mapping[str, Any], key: str, at: str, default: int | None = No
     value = said.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise SpecError(f"{at}: {key!r} must be a whole number, not {value!r}")
+    if value < 1 and not (key == "group_size" and value == -1):  # that is a group a row
+        raise SpecError(f"{at}: {key!r} must be at least 1, not {value}")
     return value
 
 
@@ -401,9 +403,11 @@ def _kv(said: Mapping[str, Any], at: str) -> Format | None:
     if isinstance(scheme, Mapping):
         bits, kind = scheme.get("num_bits"), scheme.get("type")
         known: dict[Any, str] = {(8, "float"): "fp8", (8, "int"): "int8", (4, "float"): "nvfp4"}
-        if (bits, kind) not in known:
+        if not isinstance(bits, int) or not isinstance(kind, str) or (bits, kind) not in known:
             raise SpecError(f"{at}: kv_cache_scheme of {bits!r} bits, {kind!r}, is not known")
         return load_format(known[bits, kind])
+    if scheme is not None:
+        raise SpecError(f"{at}: kv_cache_scheme must be an object, not {scheme!r}")
     return None
 
 
@@ -421,8 +425,9 @@ def _compressed(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
             raise SpecError(f"{inside}: 'weights' is missing")
         quantized = isinstance(group.get("input_activations"), Mapping)
         stored = _argument(weights, base, inside)
-        targets = [str(t) for t in group.get("targets") or ["Linear"]]
-        rules.append((targets, _kept(targets, f"{inside}: 'targets'"), stored))
+        targets = group.get("targets") or ["Linear"]
+        named = _kept(targets, f"{inside}: 'targets'")
+        rules.append((targets, named, stored))
         if quantized:
             computed.append(load_format(_computed(group["input_activations"], inside)))
 
@@ -445,7 +450,7 @@ def _computed(activations: Mapping[str, Any], at: str) -> str:
         (4, "float"): "fp4",
         (4, "int"): "int4",
     }
-    if (bits, kind) not in known:
+    if not isinstance(bits, int) or not isinstance(kind, str) or (bits, kind) not in known:
         raise SpecError(f"{at}: input_activations of {bits!r} bits, {kind!r}, are not known")
     return known[bits, kind]
 
@@ -508,7 +513,7 @@ def _modelopt(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
 def _algorithm(said: Any, whole: Mapping[str, Any], at: str) -> Format:
     """The format of one of ModelOpt's algorithms."""
     name = str(said.get("quant_algo") if isinstance(said, Mapping) else said).upper()
-    group = whole.get("group_size") or 128
+    group = _number(whole, "group_size", at) if whole.get("group_size") else 128
     fp8, nvfp4 = _float(8, matrix_bits=64), replace(load_format("nvfp4"), matrix_bits=64)
     known: dict[str, Callable[[], Format]] = {
         "FP8": lambda: fp8,
@@ -617,11 +622,13 @@ def _bitsandbytes(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
 
 def _torchao(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
     kind = said.get("quant_type")
-    options: Mapping[str, Any] = said.get("quant_type_kwargs") or {}
+    options: Any = said.get("quant_type_kwargs") or {}
     if isinstance(kind, Mapping):
         kind = kind.get("default", kind)
         options = kind.get("_data", {}) if isinstance(kind, Mapping) else {}
         kind = kind.get("_type") if isinstance(kind, Mapping) else kind
+    if not isinstance(options, Mapping):
+        raise SpecError(f"{at}: the options of torchao's {kind!r} must be an object")
     name = str(kind).removesuffix("Config").replace("_", "").lower()
     left = _left_out(said, at, "modules_to_not_convert")
     int8, fp8 = _whole(8, row_bits=base.bits), _float(8, row_bits=base.bits)

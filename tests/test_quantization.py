@@ -400,3 +400,35 @@ def test_layers_of_hybrids_are_counted_where_the_module_is() -> None:
     assert {"attn_k", "delta_net:in_proj_qkvz"}.isdisjoint(formats)
     shares = {fmt.name: part for part, fmt in formats["delta_net:out_proj"].parts}
     assert shares == {"bf16": Integer(1) / 3, "fp8": Integer(2) / 3}
+
+
+CHANNEL = {"num_bits": 8, "type": "int", "strategy": "channel"}
+
+
+def grouped(**group: Any) -> dict[str, Any]:
+    said = {"config_groups": {"g": {"weights": CHANNEL, **group}}}
+    return {"quant_method": "compressed-tensors", **said}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (grouped(targets=5), "'targets': must be a list"),
+        (grouped(input_activations={"num_bits": [8]}), "input_activations of"),
+        (grouped() | {"kv_cache_scheme": 5}, "kv_cache_scheme must be an object"),
+        (grouped() | {"kv_cache_scheme": {"num_bits": [1], "type": {}}}, "kv_cache_scheme of"),
+        (
+            {"quant_method": "modelopt", "quant_algo": "W4A16_AWQ", "group_size": "x"},
+            "'group_size' must be a whole number",
+        ),
+        (
+            {"quant_method": "torchao", "quant_type": "int4_weight_only", "quant_type_kwargs": [1]},
+            "must be an object",
+        ),
+        ({"quant_method": "gptq", "bits": 0, "group_size": 128}, "'bits' must be at least 1"),
+        ({"quant_method": "mlx", "bits": 4, "group_size": 0}, "'group_size' must be at least 1"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(said: dict[str, Any], reason: str) -> None:
+    with pytest.raises(SpecError, match=reason):
+        stored(said)
