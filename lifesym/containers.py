@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from lifesym.checkpoint import with_checkpoint
-from lifesym.errors import SpecError, nearest
+from lifesym.errors import SpecError
 from lifesym.gguf_header import MAGIC
 from lifesym.gguf_model import read_gguf, with_tensors
 from lifesym.model import Model
@@ -23,7 +23,11 @@ CONFIG, ADAPTER = "config.json", "adapter_config.json"
 _HUB = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([^/\s]+/[^/\s?#]+)")
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SOURCE = re.compile(r"\bHub ([\w.-]+/[\w.-]*[\w-])")
-_VARIANT = re.compile(r"[-_.](?:instruct|chat|base|hf|it|gguf|awq|gptq|fp8|bf16|v\d\S*)$")
+_BETWEEN = re.compile(r"[-_]")
+_VARIANT = re.compile(
+    r"instruct|chat|base|thinking|hf|it|meta|gguf|awq|gptq|bnb|mlx|dynamic|quantized|v\d\S*|\d{4}"
+    r"|fp8|bf16|fp16|nvfp4|mxfp4|int[48]|[2-8]bits?|w\d+a\d+|q\d\w*|[kms]"
+)
 _LOOKS: tuple[tuple[frozenset[str], str], ...] = tuple(
     (frozenset(keys.split()), words)
     for keys, words in (
@@ -164,11 +168,23 @@ def _located(name: str | Path) -> Path:
     known = hub_names().get(hub.lower())
     if known is not None:
         return root() / "models" / f"{known}.json"
-    plain = hub.rpartition("/")[2].lower()
-    while (shorter := _VARIANT.sub("", plain)) != plain:
-        plain = shorter
-    hint = nearest(plain, names("models"))
+    hint = _same_sizes(hub.rpartition("/")[2].lower())
     raise SpecError(f"{text}: no such file; as a Hub id: give its {CONFIG}{hint}")
+
+
+def _same_sizes(asked: str) -> str:
+    """A hint to a name in the database of which the one asked for is a variant.
+
+    Its other words may say only what it was tuned for or how it is stored: another size, version
+    or kind has another arithmetic.
+    """
+    words = _BETWEEN.split(asked)
+    for name in sorted(names("models"), key=len, reverse=True):
+        own = _BETWEEN.split(name)
+        rest = [word for word in words if word not in own]
+        if set(own) <= set(words) and all(map(_VARIANT.fullmatch, rest)):
+            return f"; did you mean {name!r}?"
+    return ""
 
 
 def _found(name: str | Path) -> Path:

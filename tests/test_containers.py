@@ -183,3 +183,20 @@ def test_folders_that_are_no_model(tmp_path: Path) -> None:
         put(tmp_path / "two" / name, "GGUF")
     with pytest.raises(ls.SpecError, match=r"several GGUF files: give one of a-q4.gguf, a-q8.gguf"):
         ls.load_model(tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("Qwen/Qwen3-30B-A3B-Instruct-2507", "qwen3-30b-a3b"),
+        ("mistralai/Mistral-7B-Instruct-v0.3", "mistral-7b-v0.3"),
+        ("RedHatAI/Qwen3-14B-FP8-dynamic", "qwen3-14b"),
+        # another size, version or kind: no name of the database has their arithmetic
+        *((name, "") for name in ("foo/bar", "microsoft/phi-4", "google/gemma-3-12b-it")),
+        *((name, "") for name in ("meta-llama/Llama-3.2-11B-Vision", "deepseek-ai/DeepSeek-V3.2")),
+    ],
+)
+def test_a_hub_id_has_a_hint_to_the_same_arithmetic_alone(asked: str, hint: str) -> None:
+    with pytest.raises(ls.errors.SpecError) as caught:
+        ls.load_model(asked)
+    assert str(caught.value).partition("did you mean ")[2] == (f"'{hint}'?" if hint else "")
