@@ -200,3 +200,21 @@ def test_a_hub_id_has_a_hint_to_the_same_arithmetic_alone(asked: str, hint: str)
     with pytest.raises(ls.errors.SpecError) as caught:
         ls.load_model(asked)
     assert str(caught.value).partition("did you mean ")[2] == (f"'{hint}'?" if hint else "")
+
+
+def test_a_count_and_an_export_take_the_types_of_the_files(
+    run: CommandLine, tmp_path: Path
+) -> None:
+    said = {"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}}
+    path = put(tmp_path / "m" / "config.json", CONFIG | {"torch_dtype": "float16"})
+    put(tmp_path / "m" / "hf_quant_config.json", said)
+    model = ls.load_model(path)
+    counted = " ".join(run("count", str(path)).stdout.split())
+    assert "fp16 activations (from the config), fp8 KV (from hf_quant_config.json)" in counted
+    totals = json.loads(run("count", str(path), "--json").stdout)
+    assert totals["kv_bytes_per_token"] == model.kv_bytes_per_token("fp8")
+    exported = run(
+        *("export", str(path), "--on", "h200-sxm", "--metric", "memory"),
+        *("--args", "batch", "--prompt", "8", "--generate", "2"),
+    )
+    assert "fp8 weights (from hf_quant_config.json)" in exported.stderr
