@@ -6,6 +6,7 @@ bytes of length and a JSON object, ``README.md`` of safetensors.
 
 import json
 import re
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from math import prod
@@ -19,6 +20,9 @@ from lifesym.model import Model
 from lifesym.quantization import module_names
 from lifesym.specs import read_json
 
+INDEX = "model.safetensors.index.json"
+_ALIKE = 0.005
+"""Share by which the size in an index may differ: scales and buffers that are not modelled."""
 _LONGEST = 100_000_000
 """Bytes of a header: the format's own limit."""
 _LEAF = re.compile(
@@ -38,6 +42,12 @@ _TOWERS = tuple(f"{label}_" for label in TOWERS)
 _MTP = re.compile(r"(?:^|\.)(?:mtp)\.")
 _ONE_EACH = frozenset({"BF16", "F16", "F32", "F8_E4M3", "F8_E5M2", "I8"})
 """Types of tensors that have one number for every value."""
+_NAMES = {
+    **{"BF16": "bf16", "F16": "fp16", "F32": "fp32"},
+    **{"F8_E4M3": "fp8", "F8_E5M2": "fp8", "I8": "int8"},
+}
+"""Our names of the types whose numbers are the values of a matrix, one by one."""
+_ENDS = frozenset({"vector", "embedding", "tied_embedding", "lm_head"})
 _NARROWEST, _WIDEST = 1, 33
 """Bits of a stored value that can be: others mean that a tensor was taken for another's."""
 
@@ -45,33 +55,64 @@ _NARROWEST, _WIDEST = 1, 33
 def with_checkpoint(model: Model, folder: Path) -> Model:
     """The model with the bytes that the files in a folder hold for every role.
 
-    It is as it was where there are no files, or where a tensor's role is not known.
+    Where a tensor's role is not known, or values are missing, it is as it was, with a note that
+    says so; without files it is compared with the size that their index says.
 
     Raises:
         SpecError: a damaged header.
     """
     files = _files(folder)
+    if not files:
+        return _as_indexed(model, folder)
     wanted = _elements(model)
     tails = dict(_tails(wanted))
     held: dict[str, list[Expr]] = {}
     plain: dict[str, list[Expr]] = {}
+    kinds: dict[str, tuple[Expr, str]] = {}
     layers = _depth(model)
     for path in files:
         for name, size, kind, shape in read_sizes(path):
             shares = _roles(name, wanted, tails, layers, flat=len(shape) < 2)
             if shares is None:
-                return model
+                return _unread(model, f"tensor {name!r} is not known")
             for role, share in shares:
                 held.setdefault(role, []).append(share * size)
                 plain.setdefault(role, []).append(_counted(name, kind, share * prod(shape)))
+                if name.endswith(".weight"):
+                    kinds[role] = max(kinds.get(role, (S.Zero, "")), (share * size, kind))
     measured = {role: Add(*sizes) * 8 / wanted[role] for role, sizes in held.items()}
-    whole = set(measured) == set(wanted) and all(
-        bits.is_Rational and _NARROWEST <= bits <= _WIDEST for bits in measured.values()
-    )
+    if missing := [role for role in wanted if role not in measured]:
+        return _unread(model, f"they have no {missing[0]}")
     # what is not packed has a number for every value: neither layers are missing nor twice
     counts = {role: Add(*values) for role, values in plain.items() if role != "vector"}
-    whole = whole and all(n in (wanted[role], S.Infinity) for role, n in counts.items())
-    return _stored(model, measured) if whole else model
+    for role, bits in measured.items():
+        if counts.get(role, S.Infinity) not in (wanted[role], S.Infinity):
+            return _unread(model, f"{counts[role]} values of {role}, not {wanted[role]}")
+        if not (bits.is_Rational and _NARROWEST <= bits <= _WIDEST):
+            return _unread(model, f"{role} has not the size that the config says")
+    return _stored(model, measured, {role: kind for role, (_, kind) in kinds.items()})
+
+
+def _unread(model: Model, reason: str) -> Model:
+    note = f"the safetensors files are not used ({reason}): weights are as the config says"
+    return replace(model, notes=(*model.notes, note))
+
+
+def _as_indexed(model: Model, folder: Path) -> Model:
+    """The model, with a note if an index without its files says another size."""
+    index = folder / INDEX
+    said = read_json(index).get("metadata") if index.is_file() else None
+    total = said.get("total_size") if isinstance(said, Mapping) else None
+    expected = model.weight_bytes()
+    if not isinstance(total, int | float) or not expected.is_Rational:
+        return model
+    if abs(total - float(expected)) <= _ALIKE * float(expected):
+        return model
+    note = (
+        f"{INDEX} says {total / 1e9:.3g} GB of tensors, the config {float(expected) / 1e9:.3g} GB: "
+        "weights are as the config says"
+    )
+    return replace(model, notes=(*model.notes, note))
 
 
 def _counted(name: str, kind: str, values: Expr) -> Expr:
@@ -85,7 +126,7 @@ def _counted(name: str, kind: str, values: Expr) -> Expr:
 
 def _files(folder: Path) -> list[Path]:
     """The files of the checkpoint, those of its index if it has one; none if some are missing."""
-    index = folder / "model.safetensors.index.json"
+    index = folder / INDEX
     if index.is_file():
         placed = read_json(index).get("weight_map")
         names = placed.values() if isinstance(placed, Mapping) else ()
@@ -194,13 +235,30 @@ def _shares(roles: Iterable[str], wanted: Mapping[str, Expr]) -> list[tuple[str,
     return [(role, wanted[role] / total) for role in roles]
 
 
-def _stored(model: Model, measured: Mapping[str, Expr]) -> Model:
+def _stored(model: Model, measured: Mapping[str, Expr], kinds: Mapping[str, str]) -> Model:
+    """The model with so many bits for the values of each role.
+
+    A role that the config does not call quantized has the name of the type in the files.
+    """
     said = model.stored or Stored(weights=load_format("bf16"))
     roles = dict(said.weights.roles)
     found: dict[str, Format] = {}
     for role, bits in measured.items():
         fmt = roles.get(role, said.weights)
+        if fmt.native and kinds.get(role) in _NAMES:
+            fmt = load_format(_NAMES[kinds[role]])
         plain = Format(name=fmt.name, bits=bits, native=fmt.native, compute=fmt.compute)
         found[role] = replace(plain, zero_bits=fmt.zero_bits)  # it is subtracted, too
-    weights = replace(said.weights, roles=tuple((roles | found).items()))
-    return replace(model, stored=replace(said, weights=weights, source="the safetensors files"))
+    usual = said.weights
+    if usual.native:  # nothing is quantized, says the config: what most matrices are in
+        names = Counter(fmt.name for role, fmt in found.items() if role not in _ENDS)
+        usual = load_format(names.most_common(1)[0][0]) if names else usual
+    origin = said.base_source or ("default" if model.stored is None else f"from {said.source}")
+    stored = replace(
+        said,
+        weights=replace(usual, roles=tuple((roles | found).items())),
+        base=said.base or said.weights,
+        source="the safetensors files",
+        base_source=origin,
+    )
+    return replace(model, stored=stored)

@@ -12,17 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from lifesym.checkpoint import with_checkpoint
-from lifesym.errors import SpecError, nearest
+from lifesym.errors import SpecError
 from lifesym.gguf_header import MAGIC
 from lifesym.gguf_model import read_gguf, with_tensors
 from lifesym.model import Model
+from lifesym.quantization import QUANTIZED
 from lifesym.specs import find, names, read_json, root
 
-CONFIG, ADAPTER, QUANTIZED = "config.json", "adapter_config.json", "hf_quant_config.json"
+CONFIG, ADAPTER = "config.json", "adapter_config.json"
 _HUB = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([^/\s]+/[^/\s?#]+)")
 _ID = re.compile(r"[\w.-]+/[\w.-]+")
 _SOURCE = re.compile(r"\bHub ([\w.-]+/[\w.-]*[\w-])")
-_VARIANT = re.compile(r"[-_.](?:instruct|chat|base|hf|it|gguf|awq|gptq|fp8|bf16|v\d\S*)$")
+_BETWEEN = re.compile(r"[-_]")
+_VARIANT = re.compile(
+    r"instruct|chat|base|thinking|hf|it|meta|gguf|awq|gptq|bnb|mlx|dynamic|quantized|v\d\S*|\d{4}"
+    r"|fp8|bf16|fp16|nvfp4|mxfp4|int[48]|[2-8]bits?|w\d+a\d+|q\d\w*|[kms]"
+)
 _LOOKS: tuple[tuple[frozenset[str], str], ...] = tuple(
     (frozenset(keys.split()), words)
     for keys, words in (
@@ -68,10 +73,10 @@ def open_model(path: Path, *, strict: bool = False) -> Model:
         data, header = read_gguf(path)
         return with_tensors(_read(data, path, path.stem, strict), header)
     _refuse_weights(path)
-    name = path.stem
-    if path.name == CONFIG and path.parent.name:
-        name = path.parent.name
-    return _read(read_json(path), path, name, strict)
+    data, name = read_json(path), path.stem
+    if path.name == CONFIG:
+        data, name = _with_beside(data, path), path.parent.name or name
+    return _read(data, path, name, strict)
 
 
 def _open_folder(folder: Path, strict: bool) -> Model:
@@ -79,10 +84,7 @@ def _open_folder(folder: Path, strict: bool) -> Model:
     name = folder.resolve().name
     if config.is_file():
         _refuse_weights(config)
-        data = read_json(config)
-        beside = folder / QUANTIZED
-        if beside.is_file() and data.get("quantization_config") is None:
-            data["quantization_config"] = read_json(beside)
+        data = _with_beside(read_json(config), config)
         return with_checkpoint(_read(data, config, name, strict), folder)
     files = sorted(path for path in folder.iterdir() if path.is_file())
     models = [p for p in files if p.suffix == ".gguf" and not p.name.startswith("mmproj")]
@@ -96,6 +98,12 @@ def _open_folder(folder: Path, strict: bool) -> Model:
         raise SpecError(f"{folder}: {looks_like(read_json(folder / ADAPTER))}")
     held = ", ".join(path.name for path in files[:5]) or "no files"
     raise SpecError(f"{folder}: a folder without {CONFIG} (it has {held})")
+
+
+def _with_beside(data: dict[str, Any], config: Path) -> dict[str, Any]:
+    """A config with what ModelOpt's file beside it says of formats, which older exports have."""
+    beside = config.with_name(QUANTIZED)
+    return data | {QUANTIZED: read_json(beside)} if beside.is_file() else data
 
 
 def _read(data: Mapping[str, Any], where: Path, name: str, strict: bool) -> Model:
@@ -160,11 +168,23 @@ def _located(name: str | Path) -> Path:
     known = hub_names().get(hub.lower())
     if known is not None:
         return root() / "models" / f"{known}.json"
-    plain = hub.rpartition("/")[2].lower()
-    while (shorter := _VARIANT.sub("", plain)) != plain:
-        plain = shorter
-    hint = nearest(plain, names("models"))
+    hint = _same_sizes(hub.rpartition("/")[2].lower())
     raise SpecError(f"{text}: no such file; as a Hub id: give its {CONFIG}{hint}")
+
+
+def _same_sizes(asked: str) -> str:
+    """A hint to a name in the database of which the one asked for is a variant.
+
+    Its other words may say only what it was tuned for or how it is stored: another size, version
+    or kind has another arithmetic.
+    """
+    words = _BETWEEN.split(asked)
+    for name in sorted(names("models"), key=len, reverse=True):
+        own = _BETWEEN.split(name)
+        rest = [word for word in words if word not in own]
+        if set(own) <= set(words) and all(map(_VARIANT.fullmatch, rest)):
+            return f"; did you mean {name!r}?"
+    return ""
 
 
 def _found(name: str | Path) -> Path:

@@ -247,7 +247,7 @@ def choose_precision(
     elif asked is not None and asked.native:
         computed, origin = asked, "as the weights"
     elif base is not None and hardware.computes(base):
-        computed, origin = base, _from(held)
+        computed, origin = base, (held.base_source if held else "") or _from(held)
     else:
         computed = default
     files = None if held is None else _cast(held, computed, hardware)
@@ -262,7 +262,7 @@ def choose_precision(
         kv=(said or cached) if kv is None else load_format(kv),
         compute=compute if compute is not None and hardware.computes(compute) else None,
         origins={
-            "weights": "option" if asked else origin if held is None else _from(held),
+            "weights": "option" if asked else origin if held is None else _loaded(held, chosen),
             "activations": origin,
             "kv": "option" if kv is not None else _from(stored) if said else of_cache,
         },
@@ -271,6 +271,13 @@ def choose_precision(
 
 def _from(stored: Stored | None) -> str:
     return "" if stored is None else f"from {stored.source}"
+
+
+def _loaded(stored: Stored, chosen: Format) -> str:
+    """Where the format of the weights comes from, and what the files hold where it is cast."""
+    if chosen.name == stored.weights.name:
+        return _from(stored)
+    return f"{stored.weights.name} {_from(stored)}"
 
 
 def _cast(stored: Stored, computed: Format, hardware: Hardware) -> Format:

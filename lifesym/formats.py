@@ -214,6 +214,7 @@ class Stored:
         compute: the data type that products are computed in, where it is not the activations'.
         base: the 16- or 32-bit float of what is not quantized, and of the activations.
         source: the file that says so, for the first line of an answer.
+        base_source: where ``base`` comes from, if that is not the same; empty if it is.
     """
 
     weights: Format
@@ -221,6 +222,7 @@ class Stored:
     compute: Format | None = None
     base: Format | None = None
     source: str = "the config"
+    base_source: str = ""
 
 
 def shared_exponent(

@@ -17,7 +17,7 @@ from typing import Any
 import msgspec
 from sympy import Add, Expr
 
-from lifesym.errors import SpecError, nearest
+from lifesym.errors import SpecError, misspelt
 from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.formats import Format, Stored, load_format
 from lifesym.gguf_header import Header, Tensor, read_header
@@ -353,7 +353,7 @@ def read_gguf(path: Path) -> tuple[dict[str, Any], Header]:
             raise SpecError(f"{path}: the vision tower of a model: give the GGUF of the model")
         known = ", ".join(sorted(_ARCHITECTURES))
         raise SpecError(
-            f"{path}: GGUF of architecture {name!r} is not read{nearest(name, _ARCHITECTURES)}"
+            f"{path}: GGUF of architecture {name!r} is not read{misspelt(name, _ARCHITECTURES)}"
             f" (known: {known}): give the model's config.json"
         )
     family, extra = _ARCHITECTURES[name]

@@ -29,9 +29,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from fnmatch import fnmatchcase
+from functools import cache
+from pathlib import Path
 from typing import Any
 
-from sympy import Integer, Rational
+from sympy import Expr, Integer, Rational, S
 
 from lifesym.errors import SpecError, nearest
 from lifesym.formats import Format, Stored, load_format
@@ -39,6 +41,9 @@ from lifesym.model import Model
 
 DTYPES = {"float32": "fp32", "float16": "fp16", "bfloat16": "bf16", "half": "fp16", "float": "fp32"}
 """Our names of PyTorch's types."""
+
+QUANTIZED = "hf_quant_config.json"
+"""ModelOpt's file beside a config, and the key under which the config has what it says."""
 
 _UNNAMED = frozenset({"vector", "embedding", "tied_embedding", "positions", "convolution"})
 """Roles that are no linear layers: no scheme touches them, but mlx's the embedding."""
@@ -71,9 +76,18 @@ _SPELLINGS = (
     *(("mlp.", "block_sparse_moe."), ("shared_experts", "shared_expert"), ("self_attn.", "attn.")),
     *(("gate_proj", "w1"), ("up_proj", "w3"), ("down_proj", "w2"), ("self_attn.", "attention.")),
     *(("gate_proj", "gate_up_proj"), ("up_proj", "gate_up_proj")),
+    *(("self_attn.", "mixer."), ("mlp.", "mixer.")),
 )
 """Other spellings of parts of those names."""
-_PREFIXES = ("model.layers", "model.language_model.layers", "language_model.model.layers")
+_MIXERS = {"delta_net": ("linear_attn",), "mamba2_mixer": ("mixer", "mamba")}
+"""What families call a block of whose parts a role is one."""
+_PREFIXES = (
+    *("model.layers", "model.language_model.layers", "language_model.model.layers"),
+    *("backbone.layers", "transformer.h"),
+)
+_EMBEDDINGS = ("model.embed_tokens", "language_model.model.embed_tokens")
+_NO_LAYER = 10**6
+"""A layer that no list names by its number."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,13 +118,19 @@ def with_stored(model: Model, config: Mapping[str, Any], where: str) -> Model:
     inner = config.get("text_config")
     configs = [config, inner] if isinstance(inner, Mapping) else [config]
     base = _dtype(configs, where)
-    for key in ("quantization_config", "compression_config", "quantization"):
+    for key in ("quantization_config", "compression_config", "quantization", QUANTIZED):
         said = next((c[key] for c in configs if c.get(key) is not None), None)
         if said is not None:
             at = f"{where}: key {key!r}"
             if not isinstance(said, Mapping):
                 raise SpecError(f"{at}: must be an object, not {type(said).__name__}")
-            return _quantized(model, said, base or load_format("bf16"), config, at)
+            source = "the config"
+            if key == QUANTIZED:
+                source, at = QUANTIZED, str(Path(where).with_name(QUANTIZED))
+            held = _quantized(model, said, base or load_format("bf16"), config, at)
+            origin = "default" if base is None else "from the config"
+            held = replace(held, source=source, base_source=origin)
+            return replace(model, stored=held)
     if base is None:
         return model
     return replace(model, stored=Stored(weights=base, source="the config"))
@@ -134,26 +154,18 @@ def _dtype(configs: Iterable[Mapping[str, Any]], where: str) -> Format | None:
 
 def _quantized(
     model: Model, said: Mapping[str, Any], base: Format, config: Mapping[str, Any], at: str
-) -> Model:
+) -> Stored:
     scheme = _scheme(said, base, at)
     layers = _layers(config)
     formats = dict(_formats(model, scheme, base, layers, config))
     counted = Counter(fmt for role, fmt in formats.items() if fmt != base)
     if not counted:
-        stored = Stored(weights=base, kv=scheme.kv, source="the config")
-        return replace(model, stored=stored)
+        raise SpecError(f"{at}: names no module of the model, so what is quantized is not known")
     usual = counted.most_common(1)[0][0]
     formats |= {"adapter": base, "low_rank": base}
     roles = tuple((role, fmt) for role, fmt in formats.items() if fmt != usual)
-    return replace(
-        model,
-        stored=Stored(
-            weights=replace(usual, roles=roles),
-            kv=scheme.kv,
-            compute=scheme.compute,
-            base=base,
-            source="the config",
-        ),
+    return Stored(
+        weights=replace(usual, roles=roles), kv=scheme.kv, compute=scheme.compute, base=base
     )
 
 
@@ -172,11 +184,12 @@ def _formats(
     """The format of every role of the model's weights."""
     found = {(m.role, m.part): m for m in model.matrices("all")}
     dense = config.get("first_k_dense_replace")
+    layers_of = _layers_of(model)
     for role, part in found:
         name = f"{role}_{part}" if part else role
         if role in _UNNAMED or role.startswith(("vision_", "audio_")):
             embedded = scheme.embedded and role in ("embedding", "tied_embedding")
-            yield name, scheme.chosen((), "Embedding") or base if embedded else base
+            yield name, scheme.chosen(_EMBEDDINGS, "Embedding") or base if embedded else base
         elif role == "lm_head":
             yield name, scheme.chosen(("lm_head", "output"), "Linear") or base
         else:
@@ -184,13 +197,36 @@ def _formats(
             if isinstance(dense, int) and 0 < dense < layers:
                 where = range(dense) if role.startswith("mlp_") else where
                 where = range(dense, layers) if role in ("experts", "router") else where
-            yield name, _shared([scheme.chosen(_names(name, i), "Linear") or base for i in where])
+            each = [scheme.chosen(_names(name, i), "Linear") or base for i in where]
+            if (held := layers_of.get(role, S.Zero)).is_Integer and 0 < held < len(each):
+                # of layers that are not all alike lists name those that have the module
+                usual = scheme.chosen(_names(name, _NO_LAYER), "Linear") or base
+                named = [fmt for fmt in each if fmt != usual][: int(held)]
+                each = [*named, *[usual] * (int(held) - len(named))]
+            yield name, _shared(each)
 
 
+def _layers_of(model: Model) -> dict[str, Expr]:
+    """How many layers have weights of each role."""
+    held = {
+        (matrix.role, entry.section): entry.copies
+        for entry in model.whole
+        for matrix in entry.operator.matrices
+    }
+    counts: dict[str, Expr] = {}
+    for (role, _), copies in held.items():
+        counts[role] = counts.get(role, S.Zero) + copies
+    return counts
+
+
+@cache
 def module_names(role: str) -> tuple[str, ...]:
     """What a role's module may be called inside a layer."""
-    tail = _MODULES.get(role, role.rpartition(":")[2])
-    return (tail, *(tail.replace(old, new) for old, new in _SPELLINGS if old in tail))
+    block, _, tail = role.rpartition(":")
+    names = [f"{mixer}.{tail}" for mixer in _MIXERS.get(block, ())] or [_MODULES.get(role, tail)]
+    for old, new in _SPELLINGS:
+        names += [name.replace(old, new) for name in names if old in name]
+    return tuple(dict.fromkeys(names))
 
 
 def _names(role: str, layer: int) -> tuple[str, ...]:
@@ -234,11 +270,28 @@ def _kept(patterns: Any, at: str) -> Callable[[tuple[str, ...]], bool]:
         raise SpecError(f"{at}: must be a list of modules' names")
     for pattern in patterns:
         if pattern.startswith("re:"):
-            try:
-                re.compile(pattern[3:])
-            except re.error as error:
-                raise SpecError(f"{at}: {pattern!r} is no regular expression ({error})") from None
-    return lambda names: any(matches(p, name) for p in patterns for name in names)
+            _expression(pattern[3:], at)
+    # lists can name every expert of every layer, so plain names are looked up, not tried in turn
+    plain = {p.strip(".") for p in patterns if "*" not in p and not p.startswith("re:")}
+    other = [p for p in patterns if "*" in p or p.startswith("re:")]
+    return lambda names: any(
+        not plain.isdisjoint(_runs(name)) or any(matches(p, name) for p in other) for name in names
+    )
+
+
+@cache
+def _runs(name: str) -> frozenset[str]:
+    """The parts of a dotted name, and all that follow each other in it."""
+    parts = name.split(".")
+    ends = range(len(parts) + 1)
+    return frozenset(".".join(parts[i:j]) for i in ends for j in ends[i + 1 :])
+
+
+def _expression(pattern: str, at: str) -> re.Pattern[str]:
+    try:
+        return re.compile(pattern)
+    except re.error as error:
+        raise SpecError(f"{at}: {pattern!r} is no regular expression ({error})") from None
 
 
 def _float(bits: int, **more: Any) -> Format:
@@ -262,6 +315,8 @@ def _number(said: Mapping[str, Any], key: str, at: str, default: int | None = No
     value = said.get(key, default)
     if not isinstance(value, int) or isinstance(value, bool):
         raise SpecError(f"{at}: {key!r} must be a whole number, not {value!r}")
+    if value < 1 and not (key == "group_size" and value == -1):  # that is a group a row
+        raise SpecError(f"{at}: {key!r} must be at least 1, not {value}")
     return value
 
 
@@ -348,9 +403,11 @@ def _kv(said: Mapping[str, Any], at: str) -> Format | None:
     if isinstance(scheme, Mapping):
         bits, kind = scheme.get("num_bits"), scheme.get("type")
         known: dict[Any, str] = {(8, "float"): "fp8", (8, "int"): "int8", (4, "float"): "nvfp4"}
-        if (bits, kind) not in known:
+        if not isinstance(bits, int) or not isinstance(kind, str) or (bits, kind) not in known:
             raise SpecError(f"{at}: kv_cache_scheme of {bits!r} bits, {kind!r}, is not known")
         return load_format(known[bits, kind])
+    if scheme is not None:
+        raise SpecError(f"{at}: kv_cache_scheme must be an object, not {scheme!r}")
     return None
 
 
@@ -359,7 +416,7 @@ def _compressed(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
     if not isinstance(groups, Mapping) or not groups:
         raise SpecError(f"{at}: 'config_groups' is missing: what is quantized is not known")
     left = _kept(said.get("ignore"), f"{at}: 'ignore'")
-    rules: list[tuple[list[str], Format]] = []
+    rules: list[tuple[list[str], Callable[[tuple[str, ...]], bool], Format]] = []
     computed: list[Format] = []
     for key, group in groups.items():
         inside = f"{at}: 'config_groups.{key}'"
@@ -368,15 +425,17 @@ def _compressed(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
             raise SpecError(f"{inside}: 'weights' is missing")
         quantized = isinstance(group.get("input_activations"), Mapping)
         stored = _argument(weights, base, inside)
-        rules.append(([str(t) for t in group.get("targets") or ["Linear"]], stored))
+        targets = group.get("targets") or ["Linear"]
+        named = _kept(targets, f"{inside}: 'targets'")
+        rules.append((targets, named, stored))
         if quantized:
             computed.append(load_format(_computed(group["input_activations"], inside)))
 
     def chosen(names: tuple[str, ...], kind: str) -> Format | None:
         if left(names):
             return None
-        for targets, stored in rules:
-            if any(t == kind or matches(t, name) for t in targets for name in names):
+        for targets, named, stored in rules:
+            if kind in targets or named(names):
                 return stored
         return None
 
@@ -391,7 +450,7 @@ def _computed(activations: Mapping[str, Any], at: str) -> str:
         (4, "float"): "fp4",
         (4, "int"): "int4",
     }
-    if (bits, kind) not in known:
+    if not isinstance(bits, int) or not isinstance(kind, str) or (bits, kind) not in known:
         raise SpecError(f"{at}: input_activations of {bits!r} bits, {kind!r}, are not known")
     return known[bits, kind]
 
@@ -427,16 +486,19 @@ def _argument(said: Mapping[str, Any], base: Format, at: str) -> Format:
 
 
 def _modelopt(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
-    if isinstance(said.get("config_groups"), Mapping) and said.get("quant_algo") is None:
-        return _compressed(said, base, at)
-    algorithm = str(said.get("quant_algo")).upper()
-    left = _left_out(said, at, "exclude_modules", "ignore")
     layered = said.get("quantized_layers")
-    if algorithm == "MIXED_PRECISION" and isinstance(layered, Mapping):
+    algorithm = str(said.get("quant_algo")).upper()
+    mixed = algorithm == "MIXED_PRECISION"
+    grouped = isinstance(said.get("config_groups"), Mapping)
+    if grouped and (said.get("quant_algo") is None or (mixed and layered is None)):
+        return _compressed(said, base, at)
+    left = _left_out(said, at, "exclude_modules", "ignore")
+    if mixed and isinstance(layered, Mapping):
         stored = {str(n): _algorithm(v, said, f"{at}: {n!r}") for n, v in layered.items()}
 
         def chosen(names: tuple[str, ...], kind: str) -> Format | None:
-            return next((stored[name] for name in names if name in stored), None)
+            runs = (run for name in names for run in _runs(name))
+            return next((stored[run] for run in runs if run in stored), None)
 
         return Scheme(chosen=chosen, kv=_kv(said, at), compute=load_format("fp8"))
     stored_one = _algorithm(said, said, at)
@@ -451,7 +513,7 @@ def _modelopt(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
 def _algorithm(said: Any, whole: Mapping[str, Any], at: str) -> Format:
     """The format of one of ModelOpt's algorithms."""
     name = str(said.get("quant_algo") if isinstance(said, Mapping) else said).upper()
-    group = whole.get("group_size") or 128
+    group = _number(whole, "group_size", at) if whole.get("group_size") else 128
     fp8, nvfp4 = _float(8, matrix_bits=64), replace(load_format("nvfp4"), matrix_bits=64)
     known: dict[str, Callable[[], Format]] = {
         "FP8": lambda: fp8,
@@ -481,13 +543,66 @@ def _mxfp4(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
 
 
 def _grouped_scheme(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
-    """GPTQ, AWQ and what packs as they do: whole numbers with scales and zero points of groups."""
-    if said.get("extra_config") or said.get("dynamic"):
-        raise SpecError(f"{at}: other bits for single layers are not modelled")
+    """GPTQ, AWQ and what packs as they do: whole numbers with scales and zero points of groups.
+
+    ``modules_in_block_to_quantize`` lists all that is quantized; ``dynamic`` (GPTQModel) and
+    ``extra_config`` (AutoRound) other bits of single modules, by pattern or by name.
+    """
     bits = _number(said, "bits", at, 4) if "bits" in said else _number(said, "w_bit", at)
     group = _number(said, "group_size", at, 128)
-    left = _left_out(said, at, "modules_to_not_convert", "modules_in_block_to_quantize")
-    return Scheme(chosen=_everywhere(_grouped(bits, group, bits), left))
+    left = _left_out(said, at, "modules_to_not_convert")
+    inside = said.get("modules_in_block_to_quantize")
+    if isinstance(inside, list):
+        inside = [n for each in inside for n in (each if isinstance(each, list) else [each])]
+    only = None if not inside else _kept(inside, f"{at}: 'modules_in_block_to_quantize'")
+    usual = {"bits": bits, "group_size": group}
+    rules = [
+        *_single(said, "dynamic", usual, at, named=False),
+        *_single(said, "extra_config", usual, at, named=True),
+    ]
+
+    def chosen(names: tuple[str, ...], kind: str) -> Format | None:
+        for means, stored in rules:
+            if means(names):
+                return stored
+        if "lm_head" in names and said.get("lm_head") is True:
+            return _grouped(bits, group, bits)
+        if left(names) or (only is not None and not only(names)):
+            return None
+        return _grouped(bits, group, bits)
+
+    return Scheme(chosen=chosen)
+
+
+_Rule = tuple[Callable[[tuple[str, ...]], bool], Format | None]
+
+
+def _single(
+    said: Mapping[str, Any], key: str, usual: Mapping[str, int], at: str, *, named: bool
+) -> Iterator[_Rule]:
+    """Formats of single modules: ``named`` ones, or those whose name begins with a pattern.
+
+    Before a pattern ``-:`` leaves modules out and ``+:`` says what is said without it.
+    """
+    listed = said.get(key) or {}
+    if not isinstance(listed, Mapping):
+        raise SpecError(f"{at}: {key!r} must be an object")
+    for written, options in listed.items():
+        inside = f"{at}: '{key}.{written}'"
+        if not isinstance(options, Mapping):
+            raise SpecError(f"{inside}: must be an object")
+        pattern = written.removeprefix("+:").removeprefix("-:")
+        expression = None if named and "*" not in pattern else _expression(pattern, inside)
+        plain = _kept([pattern], inside) if expression is None else None
+        wanted = {**usual} | {k: v for k, v in options.items() if k in usual and v is not None}
+        bits, group = (_number(wanted, k, inside) for k in ("bits", "group_size"))
+        kept = written.startswith("-:") or bits >= 16
+        yield plain or _beginning(expression), None if kept else _grouped(bits, group, bits)
+
+
+def _beginning(expression: re.Pattern[str] | None) -> Callable[[tuple[str, ...]], bool]:
+    """Whether a name begins with what an expression means."""
+    return lambda names: expression is not None and any(map(expression.match, names))
 
 
 def _bitsandbytes(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
@@ -507,16 +622,18 @@ def _bitsandbytes(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
 
 def _torchao(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
     kind = said.get("quant_type")
-    options: Mapping[str, Any] = said.get("quant_type_kwargs") or {}
+    options: Any = said.get("quant_type_kwargs") or {}
     if isinstance(kind, Mapping):
         kind = kind.get("default", kind)
         options = kind.get("_data", {}) if isinstance(kind, Mapping) else {}
         kind = kind.get("_type") if isinstance(kind, Mapping) else kind
+    if not isinstance(options, Mapping):
+        raise SpecError(f"{at}: the options of torchao's {kind!r} must be an object")
     name = str(kind).removesuffix("Config").replace("_", "").lower()
     left = _left_out(said, at, "modules_to_not_convert")
     int8, fp8 = _whole(8, row_bits=base.bits), _float(8, row_bits=base.bits)
     known: dict[str, tuple[Format, str | None]] = {
-        "int4weightonly": (_grouped(4, int(options.get("group_size", 128)), 16), None),
+        "int4weightonly": (_grouped(4, _number(options, "group_size", at, 128), 16), None),
         "int8weightonly": (int8, None),
         "int8dynamicactivationint8weight": (int8, "int8"),
         "float8weightonly": (fp8, None),
@@ -542,11 +659,35 @@ def _hqq(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
 
 
 def _mlx(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
-    """Scales and offsets of 16 bits a group; the embedding and the head are quantized, too."""
-    if any(isinstance(value, Mapping) for value in said.values()):
-        raise SpecError(f"{at}: other bits for single layers are not modelled")
-    stored = _grouped(_number(said, "bits", at), _number(said, "group_size", at), 16)
-    return Scheme(chosen=lambda names, kind: stored, embedded=True)
+    """Scales and offsets of 16 bits a group; the embedding and the head are quantized, too.
+
+    A module's own key says how it alone is quantized, or false where it is not.
+    """
+    usual = _mlx_format(said, at)
+    own: dict[str, Format | None] = {}
+    for name, options in said.items():
+        if isinstance(options, Mapping):
+            own[name] = _mlx_format({**said, **options}, f"{at}: {name!r}")
+        elif options is False and "." in name:
+            own[name] = None
+
+    def chosen(names: tuple[str, ...], kind: str) -> Format | None:
+        runs = (run for name in names for run in _runs(name))
+        return next((own[run] for run in runs if run in own), usual)
+
+    return Scheme(chosen=chosen, embedded=True)
+
+
+def _mlx_format(said: Mapping[str, Any], at: str) -> Format:
+    mode = said.get("mode", "affine")
+    bits, group = _number(said, "bits", at), _number(said, "group_size", at)
+    if mode == "affine":
+        return _grouped(bits, group, 16)
+    if mode in ("mxfp4", "mxfp8", "nvfp4"):
+        return Format(
+            name=mode, bits=Integer(bits), group_size=Integer(group), scale_bits=Integer(8)
+        )
+    raise SpecError(f"{at}: 'mode' {mode!r} is not known (known: affine, mxfp4, mxfp8, nvfp4)")
 
 
 def _bitnet(said: Mapping[str, Any], base: Format, at: str) -> Scheme:

@@ -138,6 +138,9 @@ def test_tensors_that_are_not_known_leave_the_config_s_formats(tmp_path: Path) -
     read = ls.load_model(tmp_path / "unknown")
     assert read.stored is not None
     assert read.stored.source == "the config"
+    unknown = "tensor 'model.layers.0.self_attn.new.weight' is not known"
+    said = f"the safetensors files are not used ({unknown}): weights are as the config says"
+    assert read.notes == (said,)
     missing = {name: value for name, value in layers().items() if "up_proj" not in name}
     put(tmp_path / "missing", CONFIG, ends() | missing)
     read = ls.load_model(tmp_path / "missing")
@@ -161,6 +164,7 @@ def test_parts_that_are_not_there_leave_the_config_s_formats(tmp_path: Path) -> 
         assert read.stored is not None
         assert read.stored.source == "the config", name
         assert read.weight_bytes() == 2 * read.parameters
+        assert any("are not used" in note for note in read.notes) == (name in ("half", "twice"))
     del files["c"]
     index.write_text(json.dumps({"weight_map": files}), encoding="utf-8")
     put_aside = tmp_path / "index" / "consolidated.safetensors"
@@ -168,6 +172,30 @@ def test_parts_that_are_not_there_leave_the_config_s_formats(tmp_path: Path) -> 
     read = ls.load_model(tmp_path / "index")
     assert read.stored is not None
     assert read.stored.source == "the safetensors files"
+
+
+def test_types_that_the_config_does_not_say_have_the_files_names(tmp_path: Path) -> None:
+    eight = dict.fromkeys((n.rpartition(".")[2] for n in MATRICES), "F8_E4M3")
+    total = put(tmp_path / "fp8", CONFIG, ends() | layers(**eight))
+    read = ls.load_model(tmp_path / "fp8")
+    assert read.weight_bytes() == total
+    precision = ls.forecast(read, "h100-sxm-80gb", 9, 3).precision
+    assert (precision.weights.name, precision.activations.name) == ("fp8", "bf16")
+    assert not precision.weight_format("attn_q").native  # it is dequantized
+    assert precision.weight_format("lm_head").name == "bf16"
+    assert precision.origins["weights"] == "from the safetensors files"
+    assert precision.origins["activations"] == "from the config"
+
+
+def test_an_index_without_its_files_is_compared(tmp_path: Path) -> None:
+    put(tmp_path / "m", CONFIG)
+    right = ls.load_model(tmp_path / "m").weight_bytes()
+    for size, noted in ((int(right), False), (int(right) + 8, False), (int(right) // 2, True)):
+        index = {"metadata": {"total_size": size}, "weight_map": {"a": "x.safetensors"}}
+        (tmp_path / "m" / "model.safetensors.index.json").write_text(json.dumps(index))
+        notes = ls.load_model(tmp_path / "m").notes
+        assert bool(notes) == noted
+        assert all("index.json says" in note for note in notes)
 
 
 DAMAGED = [

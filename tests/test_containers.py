@@ -38,6 +38,14 @@ def test_a_quantization_beside_the_config_counts(tmp_path: Path) -> None:
     beside, inside = (ls.load_model(tmp_path / name) for name in ("fp8", "inside"))
     assert beside.stored is not None
     assert beside.weight_bytes() == inside.weight_bytes() < 2 * PARAMETERS
+    file = ls.load_model(tmp_path / "fp8" / "config.json")  # the file alone has the same beside it
+    assert file.stored == beside.stored
+    origins = ls.forecast(file, "h200-sxm", 8, 2).precision.origins
+    assert origins["weights"] == "from hf_quant_config.json"
+    assert origins["activations"] != origins["weights"]
+    put(tmp_path / "fp8" / "hf_quant_config.json", {"quantization": {"quant_algo": "W3A5"}})
+    with pytest.raises(ls.errors.SpecError, match=r"hf_quant_config\.json: quant_algo 'W3A5'"):
+        ls.load_model(tmp_path / "fp8" / "config.json")
 
 
 def test_a_byte_order_mark_is_passed_over(tmp_path: Path) -> None:
@@ -175,3 +183,38 @@ def test_folders_that_are_no_model(tmp_path: Path) -> None:
         put(tmp_path / "two" / name, "GGUF")
     with pytest.raises(ls.SpecError, match=r"several GGUF files: give one of a-q4.gguf, a-q8.gguf"):
         ls.load_model(tmp_path / "two")
+
+
+@pytest.mark.parametrize(
+    ("asked", "hint"),
+    [
+        ("Qwen/Qwen3-30B-A3B-Instruct-2507", "qwen3-30b-a3b"),
+        ("mistralai/Mistral-7B-Instruct-v0.3", "mistral-7b-v0.3"),
+        ("RedHatAI/Qwen3-14B-FP8-dynamic", "qwen3-14b"),
+        # another size, version or kind: no name of the database has their arithmetic
+        *((name, "") for name in ("foo/bar", "microsoft/phi-4", "google/gemma-3-12b-it")),
+        *((name, "") for name in ("meta-llama/Llama-3.2-11B-Vision", "deepseek-ai/DeepSeek-V3.2")),
+    ],
+)
+def test_a_hub_id_has_a_hint_to_the_same_arithmetic_alone(asked: str, hint: str) -> None:
+    with pytest.raises(ls.errors.SpecError) as caught:
+        ls.load_model(asked)
+    assert str(caught.value).partition("did you mean ")[2] == (f"'{hint}'?" if hint else "")
+
+
+def test_a_count_and_an_export_take_the_types_of_the_files(
+    run: CommandLine, tmp_path: Path
+) -> None:
+    said = {"quantization": {"quant_algo": "FP8", "kv_cache_quant_algo": "FP8"}}
+    path = put(tmp_path / "m" / "config.json", CONFIG | {"torch_dtype": "float16"})
+    put(tmp_path / "m" / "hf_quant_config.json", said)
+    model = ls.load_model(path)
+    counted = " ".join(run("count", str(path)).stdout.split())
+    assert "fp16 activations (from the config), fp8 KV (from hf_quant_config.json)" in counted
+    totals = json.loads(run("count", str(path), "--json").stdout)
+    assert totals["kv_bytes_per_token"] == model.kv_bytes_per_token("fp8")
+    exported = run(
+        *("export", str(path), "--on", "h200-sxm", "--metric", "memory"),
+        *("--args", "batch", "--prompt", "8", "--generate", "2"),
+    )
+    assert "fp8 weights (from hf_quant_config.json)" in exported.stderr

@@ -229,7 +229,7 @@ def test_16_bit_weights_are_cast_to_the_type_that_a_device_has() -> None:
     model = Model.from_hf(LLAMA)
     precision = ls.forecast(model, ls.load_hardware("v100"), 10, 2).precision
     assert (precision.weights.name, precision.activations.name) == ("fp16", "fp16")
-    assert precision.origins["weights"] == "from the config"
+    assert precision.origins["weights"] == "bf16 from the config"
 
 
 PUBLISHED = {
@@ -294,3 +294,141 @@ def test_narrow_rows_and_shares() -> None:
     half = Integer(1) / 2
     mixed = ls.formats.Format(name="mixed", bits=4, parts=((half, wide), (half, narrow)))
     assert mixed.bits_of(even) == 5 * 3 * 512
+
+
+LAYER = LINEAR // 2
+DOWN = 256 * 512
+ATTENTION = 2 * 256 * 256 + 2 * 128 * 256
+REST = 2 * (ENDS + VECTORS)
+
+
+def bytes_of(quantization: Any, **keys: Any) -> Any:
+    model = stored(quantization, **keys)
+    return model.weight_bytes()
+
+
+def test_modules_in_block_are_all_that_gptq_quantizes() -> None:
+    # transformers, GPTQConfig: lists of lists of names inside a block; what is not listed is kept
+    inside = [["self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"], ["mlp.down_proj"]]
+    gptq = {"quant_method": "gptq", "bits": 4, "group_size": 128}
+    four = ATTENTION - 256 * 256 + DOWN
+    right = 2 * (four // 2 + four // 128 * 5 // 2 + 2 * (LAYER - four))
+    assert bytes_of({**gptq, "modules_in_block_to_quantize": inside}) == right + REST
+
+
+def test_gptq_dynamic_leaves_out_and_says_other_bits() -> None:
+    # GPTQModel: "-:" leaves out what its expression means, "+:" or nothing says other options
+    dynamic = {"-:.*self_attn.*": {}, r"+:.*down_proj.*": {"bits": 8, "group_size": 64}}
+    gptq = {"quant_method": "gptq", "bits": 4, "group_size": 128, "dynamic": dynamic}
+    four = 2 * DOWN
+    right = 2 * (2 * ATTENTION + four // 2 + four // 128 * 5 // 2 + DOWN + DOWN // 64 * 3)
+    assert bytes_of(gptq) == right + REST
+
+
+@pytest.mark.parametrize("name", ["model.layers.1.mlp.down_proj", ".*1.mlp.down_proj"])
+def test_auto_round_names_layers_of_other_bits(name: str) -> None:
+    extra = {"lm_head": {"bits": 16, "data_type": "float"}, name: {"bits": 16}}
+    rounded = {"quant_method": "auto-round", "bits": 4, "group_size": 128, "extra_config": extra}
+    four = LINEAR - DOWN
+    assert bytes_of(rounded) == four // 2 + four // 128 * 5 // 2 + 2 * DOWN + REST
+
+
+def test_mlx_names_modules_of_other_bits_and_its_modes() -> None:
+    usual = {"group_size": 64, "bits": 4}
+    own = {"model.layers.0.mlp.down_proj": {"group_size": 64, "bits": 8}, "a.b": False}
+    model = Model.from_hf({**LLAMA, "quantization": {**usual, **own}})
+    four = LINEAR - DOWN + ENDS
+    assert model.weight_bytes() == four * Integer(36) / 64 + DOWN * Integer(68) / 64 + 2 * VECTORS
+    # MLX's mxfp4: one 8-bit scale a group of 32 and no offset
+    exponents = Model.from_hf(
+        {**LLAMA, "quantization": {"group_size": 32, "bits": 4, "mode": "mxfp4"}}
+    )
+    assert exponents.weight_bytes() == (LINEAR + ENDS) * Integer(17) / 32 + 2 * VECTORS
+
+
+def test_mixed_precision_in_groups_of_named_modules() -> None:
+    # ModelOpt's unified checkpoints of mixed precision: groups whose targets are modules' names
+    def group(weights: dict[str, Any], part: str, names: str) -> dict[str, Any]:
+        targets = [f"model.layers.{i}.{part}.{n}_proj" for i in range(2) for n in names.split()]
+        return {"weights": weights, "input_activations": weights, "targets": targets}
+
+    four = {"num_bits": 4, "type": "float", "group_size": 16}
+    groups = {"a": group(FLOAT8, "self_attn", "q k v o"), "b": group(four, "mlp", "gate up down")}
+    mixed = {"quant_method": "modelopt", "quant_algo": "MIXED_PRECISION", "config_groups": groups}
+    nvfp4 = 3 * DOWN // 2 + 3 * DOWN // 16 + 3 * 8
+    assert bytes_of(mixed) == 2 * (ATTENTION + 4 * 2 + nvfp4) + REST
+
+
+def test_a_quantization_of_no_known_module_is_refused() -> None:
+    layers = {"encoder.foo": {"quant_algo": "FP8"}}
+    mixed = {"quant_algo": "MIXED_PRECISION", "quantized_layers": layers}
+    with pytest.raises(SpecError, match="names no module of the model"):
+        stored({"quant_method": "modelopt", **mixed})
+
+
+def test_torchao_group_size_that_is_no_number_is_refused() -> None:
+    said = {"quant_type": "int4_weight_only", "quant_type_kwargs": {"group_size": "x"}}
+    with pytest.raises(SpecError, match="'group_size' must be a whole number, not 'x'"):
+        stored({"quant_method": "torchao", **said})
+
+
+def test_layers_of_hybrids_are_counted_where_the_module_is() -> None:
+    """Lists name the modules that exist: all attention of a hybrid may be one layer in four."""
+    config = {
+        **LLAMA,
+        "model_type": "qwen3_next",
+        "num_hidden_layers": 4,
+        "head_dim": 64,
+        "num_experts": 4,
+        "num_experts_per_tok": 2,
+        "moe_intermediate_size": 128,
+        "shared_expert_intermediate_size": 128,
+        "linear_num_key_heads": 2,
+        "linear_num_value_heads": 4,
+        "linear_key_head_dim": 32,
+        "linear_value_head_dim": 32,
+        "full_attention_interval": 4,
+    }
+    kept = ["lm_head", "model.layers.3.self_attn.q_proj"]
+    kept += [f"model.layers.{i}.linear_attn.in_proj_ba" for i in range(3)]
+    block = {"quant_method": "fp8", "weight_block_size": [128, 128]}
+    said = {**block, "modules_to_not_convert": [*kept, "model.layers.0.linear_attn.out_proj"]}
+    held = Model.from_hf({**config, "quantization_config": said}).stored
+    assert held is not None
+    formats = dict(held.weights.roles)
+    assert formats["attn_q"].name == formats["delta_net:in_proj_ba"].name == "bf16"
+    assert {"attn_k", "delta_net:in_proj_qkvz"}.isdisjoint(formats)
+    shares = {fmt.name: part for part, fmt in formats["delta_net:out_proj"].parts}
+    assert shares == {"bf16": Integer(1) / 3, "fp8": Integer(2) / 3}
+
+
+CHANNEL = {"num_bits": 8, "type": "int", "strategy": "channel"}
+
+
+def grouped(**group: Any) -> dict[str, Any]:
+    said = {"config_groups": {"g": {"weights": CHANNEL, **group}}}
+    return {"quant_method": "compressed-tensors", **said}
+
+
+@pytest.mark.parametrize(
+    ("said", "reason"),
+    [
+        (grouped(targets=5), "'targets': must be a list"),
+        (grouped(input_activations={"num_bits": [8]}), "input_activations of"),
+        (grouped() | {"kv_cache_scheme": 5}, "kv_cache_scheme must be an object"),
+        (grouped() | {"kv_cache_scheme": {"num_bits": [1], "type": {}}}, "kv_cache_scheme of"),
+        (
+            {"quant_method": "modelopt", "quant_algo": "W4A16_AWQ", "group_size": "x"},
+            "'group_size' must be a whole number",
+        ),
+        (
+            {"quant_method": "torchao", "quant_type": "int4_weight_only", "quant_type_kwargs": [1]},
+            "must be an object",
+        ),
+        ({"quant_method": "gptq", "bits": 0, "group_size": 128}, "'bits' must be at least 1"),
+        ({"quant_method": "mlx", "bits": 4, "group_size": 0}, "'group_size' must be at least 1"),
+    ],
+)
+def test_values_that_mean_nothing_are_refused(said: dict[str, Any], reason: str) -> None:
+    with pytest.raises(SpecError, match=reason):
+        stored(said)

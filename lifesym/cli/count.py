@@ -69,16 +69,23 @@ def count(
     loaded = ls.load_model(model)
     held = loaded.stored
     from_config = weights is None and held is not None
+    base = (held.base or held.weights) if held and from_config else None
+    computed = base if base is not None and base.native else None
+    cached = held.kv if held else None
+    origin = "default"
+    if held is not None and computed is not None:
+        origin = held.base_source or f"from {held.source}"
+    of_cache = f"from {held.source}" if held and cached else origin
     asked = replace(
         Precision.of(
             (held.weights if held else "bf16") if weights is None else weights,
-            "bf16" if activations is None else activations,
-            "bf16" if kv is None else kv,
+            (computed or "bf16") if activations is None else activations,
+            (cached or computed or "bf16") if kv is None else kv,
         ),
         origins={
             "weights": f"from {held.source}" if held and from_config else _chosen(weights),
-            "activations": _chosen(activations),
-            "kv": _chosen(kv),
+            "activations": origin if activations is None else "option",
+            "kv": of_cache if kv is None else "option",
         },
     )
     precision = fitted(asked, loaded)

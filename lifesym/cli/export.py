@@ -92,12 +92,12 @@ def export(
     text = _text(ls, result, symbols, to, called, ranges, units, error, doc)
     if output is None:
         typer.echo(text, nl=False)
-        return
-    try:
-        output.write_text(text, encoding="utf-8")
-    except OSError as problem:
-        raise SymbolError(f"{output}: {problem.strerror}") from None
-    note(f"wrote {output}")
+    else:
+        try:
+            output.write_text(text, encoding="utf-8")
+        except OSError as problem:
+            raise SymbolError(f"{output}: {problem.strerror}") from None
+        note(f"wrote {output}")
     for said in said_of(forecast.precision, forecast.model, hardware):
         note(said)
 

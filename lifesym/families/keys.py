@@ -51,7 +51,7 @@ _HARMLESS = """
     max_sequence_length mm_tokens_per_image model_max_length model_type n_ctx norm_epsilon
     num_labels offset_alibi original_max_position_embeddings output_attentions
     output_hidden_states pad_token_id partial_rotary_factor prefix pretraining_tp problem_type
-    compression_config quantization quantization_config query_pre_attn_scalar
+    compression_config hf_quant_config.json quantization quantization_config query_pre_attn_scalar
     reorder_and_upcast_attn resid_dropout
     resid_pdrop return_dict rms_norm_eps rope_local_base_freq rope_parameters rope_ratio
     rope_scaling rope_theta rotary rotary_emb_base scale_attn_by_inverse_layer_idx
