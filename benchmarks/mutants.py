@@ -3,15 +3,17 @@
     python benchmarks/mutants.py --seed 1 --mutants 60 [--jobs 2]
 
 A mutant is a copy of the package with one operator or number changed in `operators`, `transforms`,
-`blocks`, `serving` or `codegen`. The tests that look at such arithmetic run first, then all others;
-a mutant is dead with the first that fails. Survivors are printed with their line: a test is
-missing, or the change makes no difference (say which, and add the test).
+`blocks`, `serving` or `codegen`. The tests that name what its module defines run first, then those
+that look at all arithmetic, then all others; a mutant is dead with the first that fails. Survivors
+are printed with their line: a test is missing, or the change makes no difference (say which, and
+add the test).
 """
 
 import argparse
 import ast
 import os
 import random
+import re
 import shutil
 import subprocess
 import sys
@@ -84,6 +86,19 @@ def changes(path: Path) -> Iterator[Mutant]:
                 yield mutant(node, begin, begin + len(sign), SWAPS[sign])
 
 
+def naming(path: Path) -> list[str]:
+    """Test modules that name the module, or what it defines."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    kinds = ast.ClassDef | ast.FunctionDef
+    words = {node.name for node in tree.body if isinstance(node, kinds)} | {path.stem}
+    tests = sorted((ROOT / "tests").glob("test_*.py"))
+    return [
+        f"tests/{test.name}"
+        for test in tests
+        if words & set(re.findall(r"\w+", test.read_text(encoding="utf-8")))
+    ]
+
+
 def survives(mutant: Mutant, jobs: int) -> bool:
     """Whether every test passes on a copy with the change."""
     with tempfile.TemporaryDirectory() as folder:
@@ -91,11 +106,13 @@ def survives(mutant: Mutant, jobs: int) -> bool:
         ignored = shutil.ignore_patterns(".git", "__pycache__", ".*_cache", ".hypothesis")
         shutil.copytree(ROOT, copy, ignore=ignored)
         (copy / mutant.path.relative_to(ROOT)).write_text(mutant.text, encoding="utf-8")
-        first = [f"tests/{name}.py" for name in FIRST]
+        named, first = naming(mutant.path), [f"tests/{name}.py" for name in FIRST]
         marks = ["-m", "not oracle and not fuzz and not notebook"]
         common = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *marks]
         environment = os.environ | {"PYTHONPATH": str(copy)}
-        for tests in (first, []):
+        for tests in (named, first, []):
+            if tests is named and not named:
+                continue
             command = [*common, "-n", str(jobs), *tests]
             options = {"cwd": copy, "env": environment, "capture_output": True}
             done = subprocess.run(command, check=False, **options)
