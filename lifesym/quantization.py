@@ -158,7 +158,7 @@ def _quantized(
     scheme = _scheme(said, base, at)
     layers = _layers(config)
     formats = dict(_formats(model, scheme, base, layers, config))
-    counted = Counter(fmt for role, fmt in formats.items() if fmt != base)
+    counted = Counter(fmt for fmt in formats.values() if fmt != base)
     if not counted:
         raise SpecError(f"{at}: names no module of the model, so what is quantized is not known")
     usual = counted.most_common(1)[0][0]
@@ -182,7 +182,7 @@ def _formats(
     model: Model, scheme: Scheme, base: Format, layers: int, config: Mapping[str, Any]
 ) -> Iterator[tuple[str, Format]]:
     """The format of every role of the model's weights."""
-    found = {(m.role, m.part): m for m in model.matrices("all")}
+    found = dict.fromkeys((m.role, m.part) for m in model.whole.matrices())
     dense = config.get("first_k_dense_replace")
     layers_of = _layers_of(model)
     for role, part in found:

@@ -276,9 +276,7 @@ class _Part:
         base, _, adapter = name.partition("_lora_")
         if base in _ROWS and adapter != "b":
             return replace(operator, in_features=self._share(operator, "in_features", name))
-        if adapter == "a":
-            return operator
-        if base in _ROWS and adapter == "b":
+        if adapter == "a" or base in _ROWS:
             return operator
         out = sympify(operator.out_features)
         if base in _COLUMNS:
