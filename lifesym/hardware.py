@@ -211,7 +211,7 @@ class Hardware:
     @checked
     def computes(self, fmt: Format) -> bool:
         """Whether it has a peak for the data type of a format."""
-        return fmt.data_type in self.matrix or fmt.data_type in self.vector
+        return self._has(fmt.data_type)
 
     def _types(self) -> str:
         return ", ".join(dict.fromkeys([*self.matrix, *self.vector]))

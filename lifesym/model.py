@@ -16,10 +16,9 @@ from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Matrix, Precision, Stored, load_format
 from lifesym.gguf_mixes import resolve as resolve_mix
 from lifesym.operators import Conv1d, Embedding, HeadLinear, Linear, Routing
-from lifesym.operators.base import by_role
 from lifesym.operators.experts import RoutingKind
 from lifesym.symbols import Size, resolve, size
-from lifesym.tower import Grid, Tower
+from lifesym.tower import Grid, Tower, is_tower
 from lifesym.trace import MLA, Causal, Entry, ForwardPass, Logits, Trace
 
 
@@ -239,7 +238,7 @@ class Model:
     @cached_property
     def weight_roles(self) -> dict[str, Expr]:
         """Learned values by role (see `Trace.weight_roles`), the LM head's included."""
-        return by_role(self.whole.matrices())
+        return self.whole.weight_roles()
 
     @checked
     def matrices(self, logits: Logits = "all") -> tuple[Matrix, ...]:
@@ -285,13 +284,14 @@ class Model:
 
         Those of towers are `tower_parameters`; memory and `weight_bytes` have both.
         """
-        return Add(*by_role(self.whole.matrices()).values()) - self.tower_parameters
+        language = self.whole.filter(lambda entry: not is_tower(entry.section))
+        return Add(*language.weight_roles().values())
 
-    @cached_property
+    @property
     def tower_parameters(self) -> Expr:
         """Learned values of the towers beside the language model."""
-        traces = (self.tower_trace(tower) for tower in self.towers)
-        return Add(*(matrix.elements for trace in traces for matrix in trace.matrices()))
+        towers = self.whole.filter(lambda entry: is_tower(entry.section))
+        return Add(*towers.weight_roles().values())
 
     @checked
     def weight_bytes(self, weights: str | Format | None = None) -> Expr:
