@@ -5,16 +5,26 @@ no function checks kinds for itself. Ranges, and what values mean together, are 
 are used.
 """
 
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from decimal import Decimal
 from functools import cache, wraps
 from inspect import Parameter, isclass, signature
 from numbers import Real
 from reprlib import Repr
 from types import NoneType, UnionType
-from typing import Any, Literal, ParamSpec, TypeVar, Union, get_args, get_origin
+from typing import (
+    Any,
+    Literal,
+    ParamSpec,
+    TypeVar,
+    Union,
+    Unpack,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
-from lifesym.errors import SymbolError, one_of
+from lifesym.errors import SymbolError, nearest, one_of
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -56,7 +66,12 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     @wraps(function)
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         for name, value in shape.bind(*args, **kwargs).arguments.items():
-            _check(function.__qualname__, shape.parameters[name], value)
+            parameter = shape.parameters[name]
+            if get_origin(parameter.annotation) is Unpack:
+                for word, kind in _unpacked(function.__qualname__, parameter, value):
+                    _check(function.__qualname__, kind, value[word])
+            else:
+                _check(function.__qualname__, parameter, value)
         return function(*args, **kwargs)
 
     return call
@@ -70,6 +85,21 @@ def checked_fields(made: C) -> C:
     """
     made.__init__ = checked(made.__init__)  # type: ignore[misc]
     return made
+
+
+def _unpacked(
+    where: str, parameter: Parameter, given: Collection[str]
+) -> Iterator[tuple[str, Parameter]]:
+    """The keywords of a typed dictionary that are given, as parameters.
+
+    Raises:
+        SymbolError: one that it does not have.
+    """
+    kinds = get_type_hints(get_args(parameter.annotation)[0])
+    for word in given:
+        if word not in kinds:
+            raise SymbolError(f"{where}: unknown option {word!r}{nearest(word, kinds)}")
+        yield word, Parameter(word, Parameter.KEYWORD_ONLY, annotation=kinds[word])
 
 
 def _check(where: str, parameter: Parameter, value: Any) -> None:

@@ -1,8 +1,9 @@
 """`forecast`: every option of a workload checked and put together."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import fields, replace
 from pathlib import Path
+from typing import Any, Unpack
 
 from sympy import Add, S
 
@@ -20,179 +21,215 @@ from lifesym.levels import check as check_levels
 from lifesym.model import Model
 from lifesym.nodes import Maximum
 from lifesym.operators import Routing
-from lifesym.operators.collective import Algorithm
-from lifesym.operators.experts import RoutingKind
-from lifesym.roofline import Overlap
+from lifesym.passes import Rewrite
 from lifesym.symbols import Size, exact, size
 from lifesym.tower import see, told
-from lifesym.trace import MLA, Causal
 from lifesym.transforms import (
     Bottleneck,
-    CachePolicy,
     ExpertParallel,
     Fusion,
     Lora,
     SequenceParallel,
     TensorParallel,
 )
-from lifesym.transforms.fusion import Rule
+from lifesym.workload import Formats, Keywords, Workload
+
+_REWRITES: Mapping[str, Callable[[Any, Mapping[str, Any]], Rewrite]] = {
+    "cache": lambda policy, _: policy,
+    "lora": lambda lora, _: lora if isinstance(lora, Lora) else Lora(rank=lora),
+    "adapter": lambda width, _: width if isinstance(width, Bottleneck) else Bottleneck(width=width),
+    "tensor_parallel": lambda devices, more: TensorParallel(
+        devices=devices, algorithm=more.get("all_reduce", "ring")
+    ),
+    "sequence_parallel": lambda _, more: SequenceParallel(devices=more["tensor_parallel"]),
+    "expert_parallel": lambda devices, _: ExpertParallel(devices=devices),
+    "fusion": lambda rules, more: Fusion(rules=rules, tile=more.get("tile")),
+}
+"""What each keyword is short for in a plan."""
+_PLAIN: Mapping[str, Any] = {"tensor_parallel": 1, "expert_parallel": 1, "fusion": "none"}
+"""Rewrites that every forecast has, if only to leave the trace as it is."""
+_OWN = 70
+"""Where rewrites of one's own come in a plan: after those that split, before fusion."""
 
 
 @checked
 def forecast(
     model: Model | str | Path,
     hardware: Hardware | str | Path,
-    prompt: Size = sym.prompt,
-    generate: Size = sym.generated,
-    batch: Size = 1,
-    past: Size = 0,
+    prompt: Size | Workload = sym.prompt,
+    generate: Size | None = None,
+    batch: Size | None = None,
+    past: Size | None = None,
     *,
-    weights: str | Format | None = None,
-    activations: str | Format | None = None,
-    kv: str | Format | None = None,
-    roles: Mapping[str, str | Format] | None = None,
-    unfused_dequant: bool = False,
-    overlap: Overlap = "operator",
-    mla: MLA = "absorbed",
-    causal: Causal = "full",
-    routing: Routing | RoutingKind = "uniform",
-    chunk: Size | None = None,
-    lora: Lora | Size | None = None,
-    fusion: str | Iterable[Rule] = "none",
-    tile: Size | None = None,
-    cache: CachePolicy | None = None,
-    tensor_parallel: Size = 1,
-    all_reduce: Algorithm = "ring",
-    expert_parallel: Size = 1,
-    data_parallel: Size = 1,
-    sequence_parallel: bool = False,
-    adapter: Bottleneck | Size | None = None,
-    levels: Iterable[Level] = (),
-    images: Size = 0,
-    image_size: int | tuple[int, int] | None = None,
-    audio: Size = 0,
+    formats: Formats | None = None,
+    plan: Iterable[Rewrite] = (),
+    **keywords: Unpack[Keywords],
 ) -> Forecast:
     """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
+
+    What is asked has joints: a `Workload`, `Formats`, and a plan of rewrites. Each field of the
+    first two, and each rewrite, is also a keyword here.
 
     Args:
         model: the model, or its name or path (see `lifesym.load_model`).
         hardware: the device, or its name or path (see `lifesym.load_hardware`).
-        prompt: prompt tokens of each sequence; for an encoder-decoder whose source has no fixed
-            length they are the source, and its decoder starts with one token.
+        prompt: a workload; or prompt tokens of each sequence, with the next three.
         generate: tokens generated a sequence; the first one comes from the prefill. None of an
             encoder, whose forecast is that of one pass over the prompt (``ttft``).
         batch: sequences computed together.
         past: tokens already cached before the prompt.
-        weights: format of the weights; that of the model's files unless given, or else the
-            activations'.
-        activations: format that is computed in; the weights' if that is a 16- or 32-bit float,
-            else the first of bf16, fp16 and fp32 that the device has a peak for.
-        kv: format of the KV cache; what the model's files say unless given, or else the
-            activations' if those are floats of 16 or 32 bits, or the device's default.
-        roles: other formats for single kinds of weights (see `lifesym.formats.Precision`).
-        unfused_dequant: weights are dequantized by kernels of their own, through memory.
-        overlap: how operators overlap memory and compute (see `lifesym.roofline`).
-        mla: convention of latent attention.
-        causal: which scores are counted.
-        routing: how tokens choose experts, or the name of a rule.
-        chunk: tokens of a prefill chunk; the whole prompt at once unless given.
-        lora: low-rank adapters, or their rank on the attention projections.
-        fusion: a named set of fusion rules, or the rules (see `lifesym.transforms.fusion`).
-        tile: queries a tile of a fused attention kernel, each of which reads the cache.
-        cache: which cached tokens are kept, and in what form.
-        tensor_parallel: devices that split every layer.
-        all_reduce: the algorithm of their all-reduce (see `lifesym.operators.collective`).
-        expert_parallel: devices that split the experts.
-        data_parallel: replicas that share the batch.
-        sequence_parallel: the devices of tensor parallelism also split norms and residuals.
-        adapter: bottleneck adapters, or their size after both blocks of every layer.
-        levels: other memories and what they serve (see `lifesym.levels`).
-        images: images in each prompt: the vision tower sees them in the prefill, and their tokens
-            are added to ``prompt``, which is the text's alone.
-        image_size: rows and columns of an image's pixels, or the side of a square one; the size
-            that the tower was made for, where it has one.
-        audio: pieces of audio in each prompt, as long as the audio tower takes at once (30 s of
-            Whisper's encoder); their tokens are added to ``prompt`` in the same way.
+        formats: number formats, instead of ``weights``, ``activations``, ``kv``, ``roles`` and
+            ``unfused_dequant`` (see `Formats`).
+        plan: rewrites of the trace, each a function of a trace that gives one: those of
+            `lifesym.transforms`, in any order, and your own, which come before fusion.
+        keywords: fields of a workload (``prefix``, ``images``, ``image_size``, ``audio``) and of
+            formats; and
+
+            - overlap: how operators overlap memory and compute (see `lifesym.roofline`).
+            - mla: convention of latent attention.
+            - causal: which scores are counted.
+            - routing: how tokens choose experts, or the name of a rule.
+            - chunk: tokens of a prefill chunk; the whole prompt at once unless given.
+            - levels: other memories and what they serve (see `lifesym.levels`).
+            - data_parallel: replicas that share the batch.
+            - cache: which cached tokens are kept, and in what form.
+            - lora: low-rank adapters, or their rank on the attention projections.
+            - adapter: bottleneck adapters, or their size after both blocks of every layer.
+            - tensor_parallel: devices that split every layer; all_reduce: the algorithm of their
+              all-reduce (see `lifesym.operators.collective`).
+            - sequence_parallel: the devices of tensor parallelism also split norms and residuals.
+            - expert_parallel: devices that split the experts.
+            - fusion: a named set of fusion rules, or the rules (see `lifesym.transforms.fusion`);
+              tile: queries a tile of a fused attention kernel, each of which reads the cache.
 
     Raises:
         SpecError: an unknown name, format, or one the device has no peak for.
         SymbolError: a size that is not a valid integer, an unknown option, one that the model has
-            nothing for, more tokens than the model has positions for, or a memory too small for
-            what it serves.
+            nothing for, the same said twice, more tokens than the model has positions for, or a
+            memory too small for what it serves.
     """
+    given: dict[str, Any] = dict(keywords)
     model, hardware = as_model(model), as_hardware(hardware)
+    sizes = {"generate": generate, "batch": batch, "past": past}
+    load = _joined(Workload, prompt, given, {k: v for k, v in sizes.items() if v is not None})
+    stored = _joined(Formats, formats, given, {})
+    rewrites = _planned(plan, given)
+    conventions = {
+        "overlap": "operator",
+        "mla": "absorbed",
+        "causal": "full",
+        "routing": "uniform",
+    }
+    chosen = {name: given.get(name, usual) for name, usual in conventions.items()}
+    if isinstance(chosen["routing"], str):
+        chosen["routing"] = Routing(kind=chosen["routing"])
+    chunk = given.get("chunk")
+    asked: Any = load.generate
     if not model.generates:
-        if generate not in (0, sym.generated):
+        if asked not in (0, sym.generated):
             raise SpecError(f"{model.silent} (generate=0)")
-        generate = 0
-    if "decoder" not in model.kind and (cache is not None or chunk is not None):
+        asked = 0
+    text = load.prompt
+    if "decoder" not in model.kind and (given.get("cache") is not None or chunk is not None):
         raise SpecError(
             f"{model.name} is an encoder: it keeps no cache and reads its input at once"
         )
     if model.kind == "encoder-decoder":
-        plain = fusion == "none" and cache is None and chunk is None
-        if not plain or adapter or (tensor_parallel, expert_parallel) != (1, 1):
+        if chunk is not None or not all(map(_encodes, rewrites)):
             raise SpecError(f"{model.name} has an encoder: of the rewrites only LoRA is modelled")
         if sym.source not in model.values:
-            source = model.with_source(prompt)
-            model, prompt = source, 1 if model.generates else prompt
+            source = model.with_source(text)
+            model, text = source, 1 if model.generates else text
     seen = (
-        *see(model.name, model.towers, "vision", images, image_size),
-        *see(model.name, model.towers, "audio", audio),
+        *see(model.name, model.towers, "vision", load.images, load.image_size),
+        *see(model.name, model.towers, "audio", load.audio),
     )
     if seen:
-        prompt = size(prompt, "prompt") + Add(*(part.pieces * part.grid.tokens for part in seen))
+        text = size(text, "prompt") + Add(*(part.pieces * part.grid.tokens for part in seen))
         model = replace(model, notes=(*model.notes, *map(told, seen)))
-    if sequence_parallel and all_reduce != "ring":
-        raise SymbolError("sequence parallelism has ring collectives: leave out all_reduce")
-    placed = tuple(levels)
-    check_levels(placed)
-    sizes = {
-        "prompt": size(prompt, "prompt"),
-        "generate": size(generate, "generate", minimum=1 if model.generates else 0),
-        "batch": size(batch, "batch"),
-        "past": size(past, "past", minimum=0),
+    levels = tuple(given.get("levels", ()))
+    check_levels(levels)
+    checked_sizes = {
+        "prompt": size(text, "prompt"),
+        "generate": size(asked, "generate", minimum=1 if model.generates else 0),
+        "batch": size(load.batch, "batch"),
+        "past": size(load.past, "past", minimum=0),
     }
-    for name, value in sizes.items():
-        if name not in ("past",) and sym.past in value.free_symbols:
+    for name, value in checked_sizes.items():
+        if name != "past" and sym.past in value.free_symbols:
             raise SymbolError(f"{name} cannot depend on 'past', the running context of TPOT")
     # the last token generated is read by no pass, so it needs no position
-    fed_back = Maximum(sizes["generate"] - 1, S.Zero)
-    model.check_length(sizes["past"] + sizes["prompt"] + fed_back)
-    fused = Fusion(rules=fusion, tile=tile)
+    fed_back = Maximum(checked_sizes["generate"] - 1, S.Zero)
+    model.check_length(checked_sizes["past"] + checked_sizes["prompt"] + fed_back)
     made = Forecast(
         model=model,
         hardware=hardware,
         precision=replace(
-            fitted(choose_precision(hardware, weights, activations, kv, model.stored), model),
-            roles={role: load_format(kind) for role, kind in (roles or {}).items()},
-            unfused_dequant=unfused_dequant,
+            fitted(
+                choose_precision(
+                    hardware, stored.weights, stored.activations, stored.kv, model.stored
+                ),
+                model,
+            ),
+            roles={role: load_format(kind) for role, kind in (stored.roles or {}).items()},
+            unfused_dequant=stored.unfused_dequant,
         ),
-        **sizes,
-        overlap=overlap,
-        mla=mla,
-        causal=causal,
-        routing=Routing(kind=routing) if isinstance(routing, str) else routing,
+        **checked_sizes,
+        **chosen,
         chunk=None if chunk is None else size(chunk, "chunk"),
-        rewrites=(
-            *(() if cache is None else (cache,)),
-            *(() if lora is None else (lora if isinstance(lora, Lora) else Lora(rank=lora),)),
-            *(() if adapter is None else (_bottleneck(adapter),)),
-            TensorParallel(devices=tensor_parallel, algorithm=all_reduce),
-            *((SequenceParallel(devices=tensor_parallel),) if sequence_parallel else ()),
-            ExpertParallel(devices=expert_parallel),
-            fused,
-        ),
+        rewrites=rewrites,
         seen=seen,
-        tower_rewrites=(fused,),
-        levels=placed,
-        replicas=size(data_parallel, "data_parallel"),
-        devices=size(tensor_parallel, "tensor_parallel") * size(data_parallel, "data_parallel"),
+        tower_rewrites=tuple(rewrite for rewrite in rewrites if isinstance(rewrite, Fusion)),
+        levels=levels,
+        replicas=size(given.get("data_parallel", 1), "data_parallel"),
     )
     _check_roles(made)
-    for level in placed:
+    for level in levels:
         _check_level(made, level)
-    return made
+    return with_prefix(made, load.prefix)
+
+
+def _joined(kind: type[Any], joint: Any, given: Mapping[str, Any], sizes: Mapping[str, Any]) -> Any:
+    """A joint as it is given, or made of the keywords that are its fields.
+
+    Raises:
+        SymbolError: both.
+    """
+    names = {field.name for field in fields(kind)}
+    own = {name: value for name, value in given.items() if name in names} | dict(sizes)
+    if isinstance(joint, kind):
+        if own:
+            raise SymbolError(f"{next(iter(own))} is given beside {kind.__name__}: put it in there")
+        return joint
+    return kind(**own) if joint is None else kind(prompt=joint, **own)
+
+
+def _planned(plan: Iterable[Rewrite], given: Mapping[str, Any]) -> tuple[Rewrite, ...]:
+    """The rewrites of a plan and of the keywords, in the order in which they are applied.
+
+    Raises:
+        SymbolError: one that is given twice, or that does nothing without another.
+    """
+    if given.get("sequence_parallel") and given.get("all_reduce", "ring") != "ring":
+        raise SymbolError("sequence parallelism has ring collectives: leave out all_reduce")
+    rewrites = list(plan)
+    planned = [type(rewrite) for rewrite in rewrites]
+    for name, make in _REWRITES.items():
+        value = given.get(name, _PLAIN.get(name))
+        if value is None or value is False:
+            continue
+        rewrite = make(value, {"tensor_parallel": 1, **given})
+        if type(rewrite) not in planned:
+            rewrites.append(rewrite)
+        elif name in given:
+            raise SymbolError(f"{name} is given twice: in the plan and as a keyword")
+    return tuple(sorted(rewrites, key=lambda rewrite: getattr(rewrite, "stage", _OWN)))
+
+
+def _encodes(rewrite: Rewrite) -> bool:
+    """Whether a rewrite is modelled for models with an encoder beside the decoder."""
+    plain = [_REWRITES[name](value, {}) for name, value in _PLAIN.items()]
+    return isinstance(rewrite, Lora) or rewrite in plain
 
 
 def _check_roles(made: Forecast) -> None:
@@ -220,10 +257,6 @@ def _check_level(made: Forecast, level: Level) -> None:
     beyond = made.level_bytes(level) - exact(level.capacity, "capacity")
     if beyond.is_number and beyond > 0:
         raise SymbolError(f"{level.name}: what it serves is {float(beyond):.3g} bytes too large")
-
-
-def _bottleneck(adapter: Bottleneck | Size) -> Bottleneck:
-    return adapter if isinstance(adapter, Bottleneck) else Bottleneck(width=adapter)
 
 
 def choose_precision(

@@ -1,14 +1,14 @@
 """Hardware as a performance model sees it: peaks, bandwidth, efficiencies, dispatch time."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, replace
-from typing import Any, Literal, Self
+from typing import Any, ClassVar, Literal, Self
 
 from sympy import Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.checks import checked, checked_fields
-from lifesym.errors import SpecError, SymbolError
+from lifesym.errors import SpecError, SymbolError, nearest
 from lifesym.formats import Format, load_format
 from lifesym.nodes import Maximum
 from lifesym.symbols import Number
@@ -67,6 +67,15 @@ class Hardware:
     sources: Mapping[str, str] = field(default_factory=dict)
     file: str = field(default="", compare=False, repr=False)
 
+    opens: ClassVar[Mapping[str, str]] = {
+        name: name
+        for name in (
+            *("bandwidth", "compute_efficiency", "memory_efficiency", "dispatch_time"),
+            *("link_bandwidth", "link_latency", "flop_energy", "byte_energy", "static_power"),
+        )
+    }
+    """The numbers that are symbols of the table, beside the peaks."""
+
     @classmethod
     def symbolic(cls) -> Self:
         """A device of which every number is a symbol of the table.
@@ -79,16 +88,23 @@ class Hardware:
             kind="symbolic",
             matrix=_Everything(sym.peak),
             vector=_Everything(sym.vector_peak),
-            bandwidth=sym.bandwidth,
-            link_bandwidth=sym.link_bandwidth,
-            link_latency=sym.link_latency,
-            compute_efficiency=sym.compute_efficiency,
-            memory_efficiency=sym.memory_efficiency,
-            dispatch_time=sym.dispatch_time,
-            flop_energy=sym.flop_energy,
-            byte_energy=sym.byte_energy,
-            static_power=sym.static_power,
+            **{name: getattr(sym, word) for name, word in cls.opens.items()},
         )
+
+    @checked
+    def peaks(self, *computed: Format) -> dict[str, tuple[str, Expr]]:
+        """The peaks of products in some formats: the word of each's symbol, by its data type.
+
+        The first format's is ``peak``; those of others are called by their type, as ``peak_bf16``.
+
+        Raises:
+            SpecError: no peak for one of them.
+        """
+        known: dict[str, tuple[str, Expr]] = {}
+        for fmt in computed:
+            word = f"peak_{fmt.data_type}" if known else "peak"
+            known.setdefault(fmt.data_type, (word, self.matrix_peak(fmt)))
+        return known
 
     @checked
     def with_(self, **numbers: Number) -> Self:
@@ -97,10 +113,13 @@ class Hardware:
         Raises:
             SymbolError: a value out of the symbol's range, or not a number.
         """
+        for name in numbers.keys() - self.opens:
+            raise SymbolError(f"a device has no number {name!r}{nearest(name, self.opens)}")
         checked = {
-            name: sym.bind(getattr(sym, name), {name: value}) for name, value in numbers.items()
+            name: sym.bind(getattr(sym, self.opens[name]), {self.opens[name]: value})
+            for name, value in numbers.items()
         }
-        return replace(self, **checked)
+        return replace(self, **checked, sources={**self.sources, **dict.fromkeys(numbers, "given")})
 
     @checked
     def with_links(self, *links: tuple[Number, Number]) -> Self:
@@ -133,6 +152,30 @@ class Hardware:
             f"the matrix peak of {self.name}{which} is not known: times are those of its vector "
             "units, and no bound",
         )
+
+    @property
+    def attained(self) -> str:
+        """The efficiencies that times are with, and who says so."""
+        if self.kind == "symbolic":
+            return "efficiencies: symbols"
+        if (self.compute_efficiency, self.memory_efficiency, self.dispatch_time) == (1, 1, 0):
+            return "at peaks: an upper bound on the speed of these kernels"
+        return "efficiencies: " + ", ".join(
+            f"{word} {float(getattr(self, name)):.6g} ({self._origin(name, table)})"
+            for word, name, table in (
+                ("compute", "compute_efficiency", "efficiency"),
+                ("memory", "memory_efficiency", "efficiency"),
+                ("dispatch", "dispatch_time", "dispatch"),
+            )
+            if not getattr(self, name).free_symbols
+        )
+
+    def _origin(self, name: str, table: str) -> str:
+        """Who says a number: an option, the device's spec, its class; else it is a default."""
+        for key, who in ((name, "option"), (table, "the spec"), ("typical", "usual for its class")):
+            if key in self.sources:
+                return who
+        return "default"
 
     @property
     def bounded(self) -> bool:
@@ -217,25 +260,22 @@ class Hardware:
         return ", ".join(dict.fromkeys([*self.matrix, *self.vector]))
 
 
-def symbolic_numbers(hardware: Hardware, symbols: Iterable[Symbol]) -> Hardware:
-    """The device with some of its numbers as symbols again: ``bandwidth``, ``peak`` ...
+def symbolic_numbers(hardware: Hardware, symbols: Collection[Symbol]) -> Hardware:
+    """The device with some of its numbers as symbols: ``bandwidth``, ``peak`` of every format ...
 
     >>> from lifesym.symbols import bandwidth
     >>> symbolic_numbers(Hardware.symbolic(), [bandwidth]).bandwidth
     bandwidth
     """
-    free = set(symbols)
-    names: tuple[str, ...] = (
-        "bandwidth",
-        "compute_efficiency",
-        "memory_efficiency",
-        "dispatch_time",
-    )
-    names += ("link_bandwidth", "link_latency", "flop_energy", "byte_energy", "static_power")
-    changes: dict[str, Any] = {n: getattr(sym, n) for n in names if getattr(sym, n) in free}
-    if sym.peak in free:
+    every = Hardware.symbolic()
+    changes: dict[str, Any] = {
+        name: getattr(every, name)
+        for name, word in Hardware.opens.items()
+        if getattr(sym, word) in symbols
+    }
+    if sym.peak in symbols:
         changes["matrix"] = dict.fromkeys(hardware.matrix or hardware.vector, sym.peak)
-    if sym.vector_peak in free:
+    if sym.vector_peak in symbols:
         changes["vector"] = dict.fromkeys(hardware.vector or hardware.matrix, sym.vector_peak)
     return replace(hardware, **changes)
 

@@ -109,14 +109,19 @@ class Model:
             SymbolError: a name that is not one of the model's dimensions.
         """
         symbols = {resolve(name) for name in names}
-        for symbol in symbols - set(self.values) - _symbols(self.sections):
-            known = sorted(each.name for each in {*self.values, *_symbols(self.sections)})
+        for symbol in symbols - self.dimensions:
+            known = sorted(each.name for each in self.dimensions)
             raise SymbolError(
                 f"{self.name} has no dimension {symbol.name!r} to lift"
                 f"{nearest(symbol.name, known)} (it has {', '.join(known)})"
             )
         kept = {s: v for s, v in self.values.items() if s not in symbols}
         return replace(self, values=kept)
+
+    @cached_property
+    def dimensions(self) -> set[Symbol]:
+        """The symbols of its sizes, known or not."""
+        return {*self.values, *_symbols(self.sections)}
 
     @checked
     def limited(self, positions: Size) -> Self:
@@ -349,9 +354,9 @@ def _bind(node: Any, values: Mapping[Symbol, Expr]) -> Any:
     return node
 
 
-def _symbols(part: object) -> set[Basic]:
+def _symbols(part: object) -> set[Symbol]:
     """The symbols that the sizes in sections, blocks and what they hold are made of."""
     if isinstance(part, Basic):
-        return set(part.free_symbols)
+        return {symbol for symbol in part.free_symbols if isinstance(symbol, Symbol)}
     held = part if isinstance(part, tuple) else getattr(part, "__dict__", {}).values()
     return {symbol for each in held for symbol in _symbols(each)}

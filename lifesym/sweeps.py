@@ -22,26 +22,15 @@ from sympy import Symbol
 from lifesym.checks import checked
 from lifesym.codegen import compile as compiled
 from lifesym.codegen.functions import Target
-from lifesym.errors import SymbolError, nearest
+from lifesym.errors import SymbolError, one_of
 from lifesym.extras import needed
-from lifesym.inference import Forecast
-from lifesym.results import Result
+from lifesym.metrics import METRICS, measure
 from lifesym.symbols import TABLE, inside, resolve
+from lifesym.timed import Timed
 from lifesym.version import __version__
 
 if TYPE_CHECKING:
     from xarray import DataArray, Dataset
-
-METRICS: dict[str, Callable[[Forecast], Result]] = {
-    "ttft": lambda f: f.ttft,
-    "tpot": lambda f: f.tpot.mean,
-    "tps": lambda f: f.tps,
-    "latency": lambda f: f.latency,
-    "memory": lambda f: f.memory,
-    "energy": lambda f: f.energy,
-    "step": lambda f: f.tpot,
-}
-"""What can be swept; ``step`` is a decode step at context `symbols.past`."""
 
 Axes = Mapping[str, Sequence[Any]]
 _ROWS = 2**18
@@ -50,9 +39,9 @@ _ROWS = 2**18
 
 @checked
 def sweep(
-    forecast: Forecast | Callable[..., Forecast],
+    forecast: Timed | Callable[..., Timed],
     axes: Axes,
-    metrics: Iterable[str] = ("ttft", "tpot"),
+    metrics: Iterable[str] = ("ttft", "tpot_mean"),
     *,
     chunks: int | None = None,
     target: Target = "numpy",
@@ -64,7 +53,7 @@ def sweep(
         forecast: a forecast with the axes' symbols free, or a function of discrete options that
             gives one.
         axes: values by name: of the function's parameters, which come first, or of symbols.
-        metrics: names from `METRICS`.
+        metrics: names from `lifesym.metrics.METRICS`.
         chunks: points a side of a Dask chunk; without it everything is computed at once.
         target: ``numpy`` or ``native``, as of `lifesym.compile`.
         progress: called with the number of formulas done and the number of all.
@@ -79,8 +68,7 @@ def sweep(
 
     chosen = list(metrics)
     for metric in chosen:
-        if metric not in METRICS:
-            raise SymbolError(f"unknown metric {metric!r}{nearest(metric, METRICS)}")
+        one_of(metric, METRICS, "metric")
     if not chosen:
         raise SymbolError("metrics is empty: name one of " + ", ".join(METRICS))
     if chunks is not None and (isinstance(chunks, bool) or chunks < 1):
@@ -90,11 +78,11 @@ def sweep(
     for name, values in axes.items():
         if not len(values):
             raise SymbolError(f"axis {name!r} is empty")
-    parameters = [] if isinstance(forecast, Forecast) else _parameters(forecast)
+    parameters = [] if isinstance(forecast, Timed) else _parameters(forecast)
     discrete = [name for name in axes if name in parameters or not _is_symbol(name)]
     options = {name: _labels(name, axes[name]) for name in discrete}
     points = {resolve(name): axes[name] for name in axes if name not in discrete}
-    if isinstance(forecast, Forecast) and options:
+    if isinstance(forecast, Timed) and options:
         raise SymbolError(f"{next(iter(options))!r} is no symbol: give a function of options")
     coordinates = {s: _coordinate(s, values, chunks) for s, values in points.items()}
     combinations = list(product(*options.values()))
@@ -102,7 +90,7 @@ def sweep(
     for done, values in enumerate(combinations):
         settings = dict(zip(options, values, strict=True))
         given = {name: options[name][label] for name, label in settings.items()}
-        made = forecast if isinstance(forecast, Forecast) else forecast(**given)
+        made = forecast if isinstance(forecast, Timed) else forecast(**given)
         arrays = {name: _evaluated(made, name, coordinates, target, chunks) for name in chosen}
         labels = {name: [value] for name, value in settings.items()}
         parts.append(xr.Dataset(arrays).expand_dims(labels))
@@ -157,7 +145,7 @@ def _pieces(dataset: "Dataset") -> Iterator["Dataset"]:
         yield from _pieces(dataset.isel({name: slice(start, start + step)}))
 
 
-def _parameters(function: Callable[..., Forecast]) -> list[str]:
+def _parameters(function: Callable[..., Timed]) -> list[str]:
     """Names that a function spells out: they are its options, even if symbols have the same."""
     return [
         name
@@ -207,7 +195,7 @@ def _coordinate(symbol: Symbol, values: Sequence[Any], chunks: int | None) -> "D
 
 
 def _evaluated(
-    forecast: Forecast,
+    forecast: Timed,
     metric: str,
     coordinates: Mapping[Symbol, "DataArray"],
     target: Target,
@@ -215,7 +203,7 @@ def _evaluated(
 ) -> "DataArray":
     xr = needed("xarray")
 
-    result = METRICS[metric](forecast)
+    result = measure(forecast, metric)
     free = result.expr.free_symbols
     for symbol in free - set(coordinates):
         raise SymbolError(f"{metric} depends on {TABLE[symbol].word}: give it an axis or a number")

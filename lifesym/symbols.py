@@ -271,6 +271,17 @@ offloaded = row(
 
 # hardware
 peak = row("peak", "P", "FLOP/s", "peak rate of the matrix engine", kind="rate", minimum=None)
+PEAKS = {
+    kind: row(
+        f"peak_{kind}",
+        rf"P_{{\mathrm{{{kind}}}}}",
+        "FLOP/s",
+        f"peak rate of the matrix engine in {kind}, beside the format of most products",
+        kind="rate",
+        minimum=None,
+    )
+    for kind in ("fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8", "int4")
+}
 vector_peak = row(
     "vector_peak",
     r"P_{\mathrm{v}}",

@@ -162,34 +162,3 @@ def part(quantity: Derived, which: str | Sequence[str] | Callable[[Term], bool])
         names = ", ".join(dict.fromkeys(term.name for term in terms))
         raise SymbolError(f"{quantity.name} has no operator {which!r} (it has {names})")
     return Add(*chosen)
-
-
-@checked
-def device_point(hardware: Hardware | str | Path, compute: Format | str) -> dict[Symbol, Expr]:
-    """The numbers of a device, as values for the symbols of `Hardware.symbolic`.
-
-    Device and format may be given by name.
-
-    Raises:
-        SpecError: an unknown name, or the device has no peak for the format.
-    """
-    device, computed = as_hardware(hardware), load_format(compute)
-    numbers = {
-        sym.peak: device.matrix_peak(computed),
-        sym.vector_peak: device.vector_peak(computed),
-    }
-    for name in (
-        "bandwidth",
-        "compute_efficiency",
-        "memory_efficiency",
-        "dispatch_time",
-        "link_bandwidth",
-        "link_latency",
-        "flop_energy",
-        "byte_energy",
-        "static_power",
-    ):
-        value = getattr(device, name)
-        if value is not None:
-            numbers[getattr(sym, name)] = value
-    return numbers

@@ -8,24 +8,12 @@ import errno
 import os
 import sys
 import warnings
-from typing import Any
+from typing import Annotated, Any
 
 import typer
 
-from lifesym.cli.calibrate import calibrate
-from lifesym.cli.count import count
-from lifesym.cli.crossover import crossover
-from lifesym.cli.derive import derive
-from lifesym.cli.design import design
-from lifesym.cli.export import export
-from lifesym.cli.forecast import forecast
-from lifesym.cli.measure import measure
-from lifesym.cli.options import show_version
-from lifesym.cli.regimes import regimes
-from lifesym.cli.sensitivity import sensitivity
-from lifesym.cli.specs import specs
-from lifesym.cli.sweep import sweep
-from lifesym.cli.validate import validate
+import lifesym
+from lifesym.cli.commands import COMMANDS, function
 from lifesym.errors import LifesymError
 
 app = typer.Typer(
@@ -36,26 +24,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-for _command in (
-    count,
-    forecast,
-    derive,
-    sensitivity,
-    regimes,
-    crossover,
-    design,
-    export,
-    sweep,
-    validate,
-    calibrate,
-    measure,
-    specs,
-):
-    app.command()(_command)
+for _name in COMMANDS:
+    app.command()(function(_name))
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"lifesym {lifesym.__version__}")
+        raise typer.Exit
+
+
+_VERSION = typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
 
 
 @app.callback()
-def _main(version: show_version = False) -> None:
+def _main(version: Annotated[bool, _VERSION] = False) -> None:
     """Closed-form formulas for the speed of LLM inference."""
 
 

@@ -1,117 +1,49 @@
 """``lifesym count``: the exact cost of one forward pass."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated
+from typing import Any
 
-from lifesym.cli.options import (
-    WORKLOAD,
-    Activations,
-    Batch,
-    CausalOption,
-    Json,
-    Kv,
-    Logits,
-    MlaOption,
-    ModelName,
-    Past,
-    RoutingOption,
-    Weights,
-    choice,
-    size_option,
-)
-from lifesym.cli.output import line, print_json, said_of, table, whole
-from lifesym.cli.routing import Imbalance, Probabilities, chosen_routing
+from lifesym import symbols as sym
+from lifesym.cli.output import line, print_json, table, whole
+from lifesym.cli.request import Request
+from lifesym.errors import SpecError
+from lifesym.report.units import quantity
 
 _FIELDS = (
-    "matmul_flops",
-    "vector_flops",
-    "dequant_ops",
-    "weight_bytes",
-    "activation_read_bytes",
-    "activation_write_bytes",
-    "kv_read_bytes",
-    "kv_write_bytes",
-    "dispatches",
+    *("matmul_flops", "vector_flops", "dequant_ops", "weight_bytes", "activation_read_bytes"),
+    *("activation_write_bytes", "kv_read_bytes", "kv_write_bytes", "dispatches"),
 )
 
 
-def count(
-    model: ModelName,
-    batch: Batch = 1,
-    new: Annotated[int, size_option("--new", "New tokens of each sequence.")] = 1,
-    past: Past = 0,
-    source: Annotated[
-        int | None, size_option("--source", "Positions of the encoder, where a model has one.")
-    ] = None,
-    logits: Annotated[
-        Logits, choice("--logits", "Positions the LM head is applied to.", WORKLOAD)
-    ] = "last",
-    weights: Weights = None,
-    activations: Activations = None,
-    kv: Kv = None,
-    mla: MlaOption = "absorbed",
-    causal: CausalOption = "full",
-    routing: RoutingOption = "uniform",
-    probabilities: Probabilities = None,
-    imbalance: Imbalance = None,
-    json: Json = False,
-) -> None:
-    """Count the operations, bytes and dispatches of one forward pass, exactly.
-
-    Prefill is --new S; a decode step is --new 1 --past T. Part of a byte is rounded up.
-
-    weight_bytes are those that the pass reads.
-    """
-    import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
-    from lifesym.formats import Precision  # noqa: PLC0415
-    from lifesym.gguf_mixes import fitted  # noqa: PLC0415
-
-    loaded = ls.load_model(model)
-    held = loaded.stored
-    from_config = weights is None and held is not None
-    base = (held.base or held.weights) if held and from_config else None
-    computed = base if base is not None and base.native else None
-    cached = held.kv if held else None
-    origin = "default"
-    if held is not None and computed is not None:
-        origin = held.base_source or f"from {held.source}"
-    of_cache = f"from {held.source}" if held and cached else origin
-    asked = replace(
-        Precision.of(
-            (held.weights if held else "bf16") if weights is None else weights,
-            (computed or "bf16") if activations is None else activations,
-            (cached or computed or "bf16") if kv is None else kv,
-        ),
-        origins={
-            "weights": f"from {held.source}" if held and from_config else _chosen(weights),
-            "activations": origin if activations is None else "option",
-            "kv": of_cache if kv is None else "option",
-        },
-    )
-    precision = fitted(asked, loaded)
-    if source is not None:
-        loaded = loaded.with_source(source)
-    elif loaded.kind == "encoder-decoder" and ls.symbols.source not in loaded.values:
-        raise ls.SpecError(f"{loaded.name} has an encoder: give its positions with --source")
-    rule = {"routing": routing, "probabilities": probabilities, "imbalance": imbalance}
-    trace = loaded.forward(batch, new, past, logits, mla, causal, chosen_routing(rule))
+def count(options: Mapping[str, Any]) -> None:
+    """Operations, bytes and dispatches, by operator and in all."""
+    served = {"prompt": options["new"], "generate": None, "context": None, "prefix": None}
+    request = Request({**options, **served, "on": None}, generates=False)
+    model = request.model
+    if options["source"] is not None:
+        request = replace(request, loaded=model.with_source(options["source"]))
+    elif model.kind == "encoder-decoder" and sym.source not in model.values:
+        raise SpecError(f"{model.name} has an encoder: give its positions with --source")
+    form, model = request.forecast(), request.model
+    precision = form.precision
+    trace = form.trace(options["new"], options["past"], options["logits"])
     cost = trace.cost_at(precision)
     totals = {name: whole(getattr(cost, name)) for name in _FIELDS}
-    bare = "decoder" not in loaded.kind and logits == "none"
-    owned = replace(loaded, towers=()).matrices("none" if bare else "all")
+    bare = "decoder" not in model.kind and options["logits"] == "none"
+    owned = replace(model, towers=()).matrices("none" if bare else "all")
     totals["parameters"] = sum(whole(matrix.elements) for matrix in owned)
-    if loaded.towers:
-        totals["tower_parameters"] = whole(loaded.tower_parameters)
-    totals["kv_bytes_per_token"] = whole(loaded.kv_bytes_per_token(precision.kv, mla))
-    groups = trace.group_by("name")
-    costs = {name: part.cost_at(precision) for name, part in groups.items()}
-    if json:
+    if model.towers:
+        totals["tower_parameters"] = whole(model.tower_parameters)
+    totals["kv_bytes_per_token"] = whole(model.kv_bytes_per_token(precision.kv, options["mla"]))
+    costs = {name: part.cost_at(precision) for name, part in trace.group_by("name").items()}
+    if options["json"]:
         flops = {name: whole(part.matmul_flops) for name, part in costs.items()}
         by_operator = {name: value for name, value in flops.items() if value}
-        print_json(totals | {"by_operator": by_operator})
+        formats = {role: getattr(precision, role).name for role in ("weights", "activations", "kv")}
+        said = {"origins": dict(precision.origins), "notes": list(form.notes)}
+        print_json(totals | {"by_operator": by_operator} | formats | said)
         return
-    from lifesym.report.units import quantity  # noqa: PLC0415
-
     rows = [
         [
             name,
@@ -122,14 +54,9 @@ def count(
         ]
         for name, part in costs.items()
     ]
-    for said in said_of(precision, loaded):
-        line(said)
+    for said_line in (precision.described, *form.notes):
+        line(said_line)
     header = ["operator", "matrix", "elementwise", "weights", "other bytes"]
-    table(f"{loaded.name}: one forward pass", header, rows, right=4)
+    table(f"{model.name}: one forward pass", header, rows, right=4)
     exact = [[name, f"{value:,}"] for name, value in totals.items()]
     table("Totals", ["quantity", "exact"], exact, right=1)
-
-
-def _chosen(option: str | None) -> str:
-    """Who chose a format that no file says."""
-    return "default" if option is None else "option"

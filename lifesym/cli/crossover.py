@@ -1,145 +1,48 @@
 """``lifesym crossover``: where a bottleneck changes, and where two configurations meet."""
 
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
-from lifesym.cli.meet import AGAINST, against, bound, meetings, of_parts
-from lifesym.cli.options import (
-    MLA,
-    Activations,
-    Batch,
-    CausalOption,
-    Chunk,
-    FusionOption,
-    HardwareName,
-    Json,
-    Kv,
-    MlaOption,
-    ModelName,
-    OverlapOption,
-    RoutingOption,
-    Weights,
-    choice,
-    size_option,
-)
-from lifesym.cli.output import note, print_json, table
-from lifesym.cli.question import (
-    Asked,
-    Context,
-    Fraction,
-    Generate,
-    High,
-    Low,
-    MetricOption,
-    Over,
-    Plot,
-    Prompt,
-    asked,
-    plain,
-)
-from lifesym.cli.regimes import draw_line, stretches
+from sympy import Expr, Symbol
+
+from lifesym.analysis import crossover as meetings
+from lifesym.analysis import meeting_points, part
+from lifesym.analysis.regime import operators
+from lifesym.cli.output import note, print_json, save_plot, table
+from lifesym.cli.question import Question, asked, listed, plain
+from lifesym.cli.regimes import stretches
+from lifesym.cli.request import changes_of
 from lifesym.errors import SymbolError
+from lifesym.symbols import resolve
 
-if TYPE_CHECKING:
-    from lifesym.cli.meet import Side
+Side: TypeAlias = tuple[str, Expr, dict[Symbol, Expr]]
 
 
-def crossover(
-    model: ModelName,
-    on: HardwareName,
-    over: Over,
-    metric: MetricOption = "tpot",
-    low: Low = None,
-    high: High = None,
-    against_on: Annotated[
-        str | None, against("--against-on", "HW", "Compare with this device.")
-    ] = None,
-    against_weights: Annotated[
-        str | None, against("--against-weights", "FMT", "... these weights.")
-    ] = None,
-    against_model: Annotated[
-        str | None, against("--against-model", "MODEL", "... this model.")
-    ] = None,
-    against_kv: Annotated[str | None, against("--against-kv", "FMT", "... this cache.")] = None,
-    against_mla: Annotated[
-        MLA | None, choice("--against-mla", "... this latent attention.", AGAINST)
-    ] = None,
-    against_chunk: Annotated[
-        int | None,
-        size_option("--against-chunk", "... chunks of so many tokens; 0 for none.", AGAINST, 0),
-    ] = None,
-    parts: Annotated[
-        str,
-        against("--parts", "A,B", "Compare operators whose names begin so: attn,mlp."),
-    ] = "",
-    batch: Batch = 1,
-    prompt: Prompt = 512,
-    generate: Generate = 128,
-    past: Context = None,
-    weights: Weights = None,
-    activations: Activations = None,
-    kv: Kv = None,
-    chunk: Chunk = None,
-    fusion: FusionOption = "none",
-    compute_efficiency: Fraction = None,
-    memory_efficiency: Fraction = None,
-    dispatch_time: Fraction = None,
-    overlap: OverlapOption = "operator",
-    mla: MlaOption = "absorbed",
-    causal: CausalOption = "full",
-    routing: RoutingOption = "uniform",
-    plot: Plot = None,
-    json: Json = False,
-) -> None:
-    """Find where the bottleneck of an operator changes, as a formula and a number.
-
-    With one of the --against options: where two configurations take the same time.
-    """
-    options: dict[str, Any] = {
-        "batch": batch,
-        "prompt": prompt,
-        "generate": generate,
-        "past": past,
-        "activations": activations,
-        "fusion": fusion,
-        "overlap": overlap,
-        "over": over,
-        "causal": causal,
-        "routing": routing,
-        "numbers": {
-            "compute_efficiency": compute_efficiency,
-            "memory_efficiency": memory_efficiency,
-            "dispatch_time": dispatch_time,
-        },
-    }
-    own: dict[str, Any] = {"weights": weights, "kv": kv, "mla": mla, "chunk": chunk}
-    theirs = {"weights": against_weights, "kv": against_kv, "mla": against_mla}
-    changed: dict[str, Any] = {name: value for name, value in theirs.items() if value is not None}
-    if against_chunk is not None:
-        changed["chunk"] = against_chunk or None
-    question = asked(model, on, metric, **own, **options)
-    if changed or against_on or against_model:
-        device = against_on or on
-        other = asked(against_model or model, device, metric, **(own | changed), **options)
-        if parts:
-            raise SymbolError("give --parts or one of the --against options, not both")
+def crossover(options: Mapping[str, Any]) -> None:
+    """Where a bottleneck changes; or where two configurations, or groups of operators, meet."""
+    question = asked(options, options["over"])
+    against, parts = options["against"], listed(options["parts"])
+    if against and parts:
+        raise SymbolError("give --parts or --against, not both")
+    if against:
+        changed = changes_of(against, "--against")
+        other = asked({**options, **changed}, options["over"])
         sides = [
             (one.described(changed), one.quantity.expr, one.point) for one in (question, other)
         ]
-        _compare(question, sides, over, low, high, plot, json)
+        _compare(question, sides)
     elif parts:
-        _compare(question, of_parts(question, parts), over, low, high, plot, json)
+        if len(parts) != 2:
+            text = options["parts"]
+            raise SymbolError(f"--parts takes two beginnings of operators' names, not {text!r}")
+        _compare(question, [(n, part(question.quantity, n), question.point) for n in parts])
     else:
-        _changes(question, over, low, high, plot, json)
+        _changes(question)
 
 
-def _changes(
-    question: Asked, over: str, low: float | None, high: float | None, plot: str | None, json: bool
-) -> None:
-    from lifesym.analysis import meeting_points  # noqa: PLC0415 (SymPy)
-    from lifesym.analysis.regime import operators  # noqa: PLC0415
-
-    symbol, found = stretches(question, over, low, high)
-    draw_line(question, symbol, found, plot)
+def _changes(question: Question) -> None:
+    over = question.request.options["over"]
+    symbol, found = stretches(question, over)
     terms = dict(operators(question.quantity))
     rows = []
     for one in found:
@@ -160,7 +63,7 @@ def _changes(
                     "formula": str(here[0]) if here else None,
                 }
             )
-    if json:
+    if question.request.options["json"]:
         print_json(question.head(symbol) | {"over": symbol.name, "crossovers": rows})
         return
     body = [
@@ -175,31 +78,21 @@ def _changes(
     if not body:
         note(f"no bottleneck changes over this range of {over}")
         return
-    header = ["operator", "bound by", over, "formula"]
     question.print_said()
+    header = ["operator", "bound by", over, "formula"]
     table(f"{question.title}: where the bottleneck changes", header, body)
 
 
-def _compare(
-    question: Asked,
-    sides: "list[Side]",
-    over: str,
-    low: float | None,
-    high: float | None,
-    plot: str | None,
-    json: bool,
-) -> None:
-    from lifesym.symbols import resolve  # noqa: PLC0415 (SymPy)
+def _compare(question: Question, sides: Sequence[Side]) -> None:
+    options = question.request.options
+    symbol = resolve(options["over"])
+    ends = question.line_of(symbol, [_in(symbol, *side[1:]) for side in sides])
+    found = _meetings(sides, symbol, ends)
+    if options["plot"] is not None:
+        from lifesym.plots import two_curves  # noqa: PLC0415 (Matplotlib)
 
-    symbol = resolve(over)
-    ends = question.line_of(symbol, low, high, [bound(*side[1:], symbol) for side in sides])
-    found = meetings(sides, symbol, ends)
-    if plot is not None:
-        from lifesym.plots import save, two_curves  # noqa: PLC0415 (Matplotlib)
-
-        curves = {label: bound(expr, point, symbol) for label, expr, point in sides}
-        save(two_curves(curves, symbol, ends, found, question.quantity), plot)
-        note(f"wrote {plot}")
+        curves = {label: _in(symbol, expr, point) for label, expr, point in sides}
+        save_plot(two_curves(curves, symbol, ends, found, question.quantity), options["plot"])
     rows = [
         {
             "value": plain(m.value),
@@ -212,10 +105,10 @@ def _compare(
         for m in found
     ]
     first, second = (label for label, _, _ in sides)
-    if json:
+    if options["json"]:
         print_json(question.head(symbol) | {"over": symbol.name, "crossovers": rows})
     elif not rows:
-        note(f"the two do not meet over this range of {over}")
+        note(f"the two do not meet over this range of {options['over']}")
     else:
         labels = {"first": first, "second": second, "neither": "(they touch)"}
         body = [
@@ -226,6 +119,21 @@ def _compare(
             ]
             for row in rows
         ]
-        title = f"{question.metric}: {first} against {second}"
         question.print_said()
-        table(title, [over, "smaller above it", "formula"], body)
+        header = [options["over"], "smaller above it", "formula"]
+        table(f"{question.metric}: {first} against {second}", header, body)
+
+
+def _meetings(sides: Sequence[Side], symbol: Symbol, ends: Any) -> Any:
+    """Where two sides meet; with a formula in the other symbols where they have the same values."""
+    (_, one, here), (_, two, there) = sides
+    shared = (one.free_symbols & two.free_symbols) - {symbol}
+    if all(here[other] == there[other] for other in shared):
+        others = {other: value for other, value in (here | there).items() if other != symbol}
+        return meetings(one, two, symbol, ends, others)
+    return meetings(_in(symbol, one, here), _in(symbol, two, there), symbol, ends)
+
+
+def _in(symbol: Symbol, expr: Expr, point: Mapping[Symbol, Expr]) -> Expr:
+    """A side in the symbol alone."""
+    return expr.xreplace({other: value for other, value in point.items() if other != symbol})

@@ -1,125 +1,33 @@
 """``lifesym design``: the value of a symbol that meets a target."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
-import typer
-
-from lifesym.cli.options import (
-    Activations,
-    Batch,
-    CausalOption,
-    Chunk,
-    FusionOption,
-    HardwareName,
-    Json,
-    Kv,
-    LoraRank,
-    MlaOption,
-    ModelName,
-    RoutingOption,
-    Weights,
-)
-from lifesym.cli.output import note, print_json, table
-from lifesym.cli.question import (
-    Context,
-    Fraction,
-    Generate,
-    High,
-    Low,
-    MetricOption,
-    Over,
-    Plot,
-    Prompt,
-    apart,
-    asked,
-    plain,
-    shown,
-)
+from lifesym.analysis import design as solve
+from lifesym.analysis.questions import symbol_of
+from lifesym.cli.output import print_json, save_plot, table
+from lifesym.cli.question import apart, asked, plain, shown
+from lifesym.symbols import TABLE
 
 _RATES = ("FLOP/s", "byte/s", "FLOP", "byte")
-Target = Annotated[float | None, typer.Option(metavar="X", help="In the metric's SI unit.")]
 
 
-def design(
-    model: ModelName,
-    on: HardwareName,
-    over: Over,
-    metric: MetricOption = "tpot",
-    at_most: Target = None,
-    at_least: Target = None,
-    low: Low = None,
-    high: High = None,
-    lift: Annotated[
-        str, typer.Option(metavar="NAME,...", help="Dimensions of the model kept as symbols.")
-    ] = "",
-    batch: Batch = 1,
-    prompt: Prompt = 512,
-    generate: Generate = 128,
-    past: Context = None,
-    weights: Weights = None,
-    activations: Activations = None,
-    kv: Kv = None,
-    chunk: Chunk = None,
-    lora: LoraRank = None,
-    fusion: FusionOption = "none",
-    compute_efficiency: Fraction = None,
-    memory_efficiency: Fraction = None,
-    dispatch_time: Fraction = None,
-    mla: MlaOption = "absorbed",
-    causal: CausalOption = "full",
-    routing: RoutingOption = "uniform",
-    plot: Plot = None,
-    json: Json = False,
-) -> None:
-    """Solve for the bandwidth, peak, batch, context, bits, rank or chunk that meets a target.
-
-    Everything but the symbol that is asked for is as given, or the device's own. The answer is
-    put back exactly; of a size, the next whole number is checked to miss the target.
-    """
-    question = asked(
-        model,
-        on,
-        metric,
-        batch=batch,
-        prompt=prompt,
-        generate=generate,
-        past=past,
-        lift=lift,
-        weights=weights,
-        activations=activations,
-        kv=kv,
-        chunk=chunk,
-        lora=lora,
-        over=over,
-        fusion=fusion,
-        mla=mla,
-        causal=causal,
-        routing=routing,
-        numbers={
-            "compute_efficiency": compute_efficiency,
-            "memory_efficiency": memory_efficiency,
-            "dispatch_time": dispatch_time,
-        },
-    )
-    from lifesym.analysis import design as solve  # noqa: PLC0415 (SymPy)
-    from lifesym.analysis.questions import symbol_of  # noqa: PLC0415
-    from lifesym.symbols import TABLE  # noqa: PLC0415
-
-    symbol = symbol_of(question.quantity, over)
+def design(options: Mapping[str, Any]) -> None:
+    """The answer, its formula, and what it achieves."""
+    question = asked(options, options["over"])
+    quantity = question.quantity
+    symbol = symbol_of(quantity, options["over"])
     others = {other: value for other, value in question.point.items() if other != symbol}
-    ends: Any = None
-    if low is not None or high is not None:
-        ends = question.range_of(symbol, low, high)
-    found = solve(
-        question.quantity, symbol, others, at_most=at_most, at_least=at_least, between=ends
-    )
-    unit, own = question.quantity.unit, TABLE[symbol].unit
-    if plot is not None:
-        from lifesym.plots import against_target, save  # noqa: PLC0415 (Matplotlib)
+    given = (options["from_"], options["to"]) != (None, None)
+    target = {"at_most": options["at_most"], "at_least": options["at_least"]}
+    ends: Any = question.range_of(symbol) if given else None
+    found = solve(quantity, symbol, others, between=ends, **target)
+    unit, own = quantity.unit, TABLE[symbol].unit
+    if options["plot"] is not None:
+        from lifesym.plots import against_target  # noqa: PLC0415 (Matplotlib)
 
-        save(against_target(question.quantity, found, others, unit, question.quantity.name), plot)
-        note(f"wrote {plot}")
-    if json:
+        save_plot(against_target(quantity, found, others, unit, quantity.name), options["plot"])
+    if options["json"]:
         data = {
             "over": symbol.name,
             "want": found.want,
@@ -135,14 +43,14 @@ def design(
         return
     whole = str(found.answer) if found.answer.is_Integer and own not in _RATES else None
     rows = [[f"{found.want} {TABLE[symbol].word}", whole or shown(found.answer, own)]]
+    metric = question.metric
     if found.next_misses is None:
-        rows.append([f"{question.metric} there", shown(found.achieved, unit)])
+        rows.append([f"{metric} there", shown(found.achieved, unit)])
     else:
         here, further = apart(found.achieved, found.next_misses, unit)
-        rows.append([f"{question.metric} there", here])
-        rows.append([f"{question.metric} one further", further])
+        rows += [[f"{metric} there", here], [f"{metric} one further", further]]
     if found.formula is not None:
         rows.append(["formula", str(found.formula)])
-    bound = "at most" if at_most is not None else "at least"
+    bound = "at most" if options["at_most"] is not None else "at least"
     question.print_said()
     table(f"{question.title}: {bound} {shown(found.target, unit)}", ["", ""], rows)

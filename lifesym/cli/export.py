@@ -1,17 +1,20 @@
 """``lifesym export``: a stand-alone function."""
 
 import re
+from collections.abc import Mapping, Sequence
 from hashlib import sha256
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Any
 
-import typer
+from sympy import Symbol
 
-from lifesym.cli.options import Activations, Chunk, Kv, ModelName, Weights, size_option
-from lifesym.cli.output import note, said_of
-
-Metric = Literal["ttft", "tpot", "tps", "latency", "memory", "energy"]
-To = Literal["c", "float", "table", "fixed", "numpy-table", "python", "numpy", "js"]
+from lifesym.cli.derive import formula
+from lifesym.cli.output import note, said_of, write
+from lifesym.cli.question import listed
+from lifesym.cli.rows import NAMED, ROWS, is_given
+from lifesym.codegen import compile as compiled
+from lifesym.errors import SymbolError
+from lifesym.results import Result
+from lifesym.symbols import resolve
 
 _IN_C = ("c", "float", "table", "fixed")
 """Where functions of several files share one space of names."""
@@ -20,110 +23,55 @@ _LONGEST = 31
 _TABLES = {"table": "float", "fixed": "fixed", "numpy-table": "numpy"}
 
 
-def export(
-    model: ModelName,
-    on: Annotated[str, typer.Option(metavar="HW", help="A device, or 'symbolic'.")],
-    args: Annotated[str, typer.Option(metavar="NAME,...", help="The function's arguments.")],
-    metric: Annotated[Metric, typer.Option(help="What the function gives.")] = "tpot",
-    to: Annotated[
-        To, typer.Option(help="C in double or single, tables, Python, JavaScript.")
-    ] = "c",
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File; standard output unless given.")
-    ] = None,
-    name: Annotated[
-        str | None, typer.Option(help="Of the function; METRIC, in C METRIC_MODEL, unless given.")
-    ] = None,
-    range_: Annotated[
-        list[str] | None,
-        typer.Option("--range", metavar="NAME=LOW:HIGH", help="Values an argument may have."),
-    ] = None,
-    unit: Annotated[
-        list[str] | None,
-        typer.Option("--unit", metavar="NAME=X", help="A table's unit of an argument."),
-    ] = None,
-    error: Annotated[float, typer.Option(help="Largest relative error of a table.")] = 0.01,
-    prompt: Annotated[int | None, size_option("--prompt", "Prompt tokens, if no argument.")] = None,
-    generate: Annotated[int | None, size_option("--generate", "Generated tokens.")] = None,
-    batch: Annotated[int | None, size_option("--batch", "Sequences; 1 unless given.")] = None,
-    weights: Weights = None,
-    activations: Activations = None,
-    kv: Kv = None,
-    chunk: Chunk = None,
-) -> None:
-    """Write a formula as a function of some arguments; the others are bound.
-
-    The arguments are symbols such as past, prompt, batch, bandwidth.
-    """
-    import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
-    from lifesym.errors import SymbolError  # noqa: PLC0415
-    from lifesym.hardware import symbolic_numbers  # noqa: PLC0415
-    from lifesym.sweeps import METRICS  # noqa: PLC0415
-
-    names = [each.strip() for each in args.split(",") if each.strip()]
-    symbols = [ls.symbols.resolve(each) for each in names]
-    hardware = ls.Hardware.symbolic() if on == "symbolic" else ls.load_hardware(on)
-    hardware = symbolic_numbers(hardware, symbols)
-    free = {symbol.name for symbol in symbols}
-    if "past" in free and metric != "tpot":
-        raise SymbolError("past is an argument of tpot alone")
-    sizes = {"prompt": prompt, "generated": generate, "batch": batch, "chunk": chunk}
-    for word, value in sizes.items():
-        if word in free and value is not None:
-            raise SymbolError(f"{word} is an argument: give it no number")
-    given: dict[str, Any] = {"batch": 1 if batch is None else batch}
-    given |= {"prompt": prompt} if prompt is not None else {}
-    given |= {"generate": generate} if generate is not None else {}
-    given |= {word: ls.symbols.resolve(word) for word in ("batch", "chunk") if word in free}
-    given |= {"weights": weights, "activations": activations, "kv": kv}
-    given.setdefault("chunk", chunk)
-    forecast = ls.forecast(ls.load_model(model), hardware, **given)
-    step = metric == "tpot" and "past" in free
-    result = METRICS["step" if step else metric](forecast)
-    ranges = {key: _pair(value) for key, value in map(_named, range_ or [])}
-    units = dict(map(_named, unit or []))
+def export(options: Mapping[str, Any]) -> None:
+    """The function's text, and a line for everything that must be said of it."""
+    metric, to = options["metric"], options["to"]
+    symbols = [resolve(name) for name in listed(options["args"])]
+    for row in ROWS:
+        if row.symbol and resolve(row.symbol) in symbols and is_given(row, options):
+            raise SymbolError(f"{row.symbol} is an argument: give it no number")
+    given = dict(options)
+    if given["batch"] is None and resolve("batch") not in symbols:
+        given["batch"] = 1
+    result, form = formula(given, tuple(listed(options["args"])))
+    if resolve("past") not in symbols and options["context"] is None and metric == "tpot":
+        result = form.tpot.first
+    units = dict(map(_named, options["unit"] or []))
     if units and to not in _TABLES:
         raise SymbolError(f"units are of tables, not of {to}")
-    doc = f"{metric} of {forecast.model.name} on {hardware.name}, in {result.unit}"
-    chosen = [f"{key} {value}" for key, value in given.items() if value and key not in free]
-    doc += f", with {', '.join(chosen)}." if chosen else "."
-    default = _name(metric, forecast.model.name) if to in _IN_C else metric
-    called = name or default
-    text = _text(ls, result, symbols, to, called, ranges, units, error, doc)
-    if output is None:
-        typer.echo(text, nl=False)
-    else:
-        try:
-            output.write_text(text, encoding="utf-8")
-        except OSError as problem:
-            raise SymbolError(f"{output}: {problem.strerror}") from None
-        note(f"wrote {output}")
-    for said in said_of(forecast.precision, forecast.model, hardware):
+    ranges = {key: _pair(value) for key, value in map(_named, options["range_"] or [])}
+    chosen = [
+        f"{row.spelt[2:]} {given[row.name]}"
+        for row in ROWS
+        if is_given(row, given) or row.name == "batch"
+    ]
+    doc = f"{metric} of {form.model.name} on {form.hardware.name}, in {result.unit}"
+    doc += f", with {', '.join(chosen)}. {form.hardware.attained}."
+    default = _name(metric, form.model.name) if to in _IN_C else metric
+    common = {"name": options["name"] or default, "ranges": ranges, "doc": doc}
+    write(_text(result, symbols, to, units, options["error"], common), options["output"])
+    for said in said_of(form):
         note(said)
 
 
 def _text(
-    ls: Any,
-    result: Any,
-    symbols: Any,
-    to: To,
-    name: str,
-    ranges: dict[str, tuple[float, float]],
-    units: dict[str, str],
+    result: Result,
+    symbols: Sequence[Symbol],
+    to: str,
+    units: Mapping[str, str],
     error: float,
-    doc: str,
+    common: Mapping[str, Any],
 ) -> str:
-    common: dict[str, Any] = {"name": name, "ranges": ranges, "doc": doc}
     if to in _TABLES:
-        table = ls.compile(result, symbols, target="table", units=units, error=error, **common)
+        table = compiled(result, symbols, target="table", units=units, error=error, **common)
         return str(table.source(_TABLES[to]))
     if to in ("c", "float"):
-        precision = "double" if to == "c" else "float"
-        return str(ls.compile(result, symbols, target="c", precision=precision, **common))
+        precision: Any = "double" if to == "c" else "float"
+        return str(compiled(result, symbols, target="c", precision=precision, **common))
     if to == "js":
-        return str(ls.compile(result, symbols, target="js", **common))
-    function = ls.compile(result, symbols, target=to, **common)
-    return str(function.source)
+        return str(compiled(result, symbols, target="js", **common))
+    target: Any = to
+    return str(compiled(result, symbols, target=target, **common).source)
 
 
 def _name(metric: str, model: str) -> str:
@@ -135,8 +83,6 @@ def _name(metric: str, model: str) -> str:
 
 
 def _named(text: str) -> tuple[str, str]:
-    from lifesym.errors import SymbolError  # noqa: PLC0415
-
     name, equals, value = text.partition("=")
     if not equals:
         raise SymbolError(f"{text!r} is not NAME=VALUE")
@@ -144,8 +90,6 @@ def _named(text: str) -> tuple[str, str]:
 
 
 def _pair(text: str) -> tuple[float, float]:
-    from lifesym.errors import SymbolError  # noqa: PLC0415
-
     low, colon, high = text.partition(":")
     try:
         return float(low), float(high if colon else "")

@@ -1,208 +1,228 @@
 """``lifesym forecast``: the speed of a model on a device, in numbers."""
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Any
 
-import typer
+from lifesym.cli.output import line, note, print_json, said_of, table, warn_if_too_large, whole
+from lifesym.cli.request import Request, changes_of
+from lifesym.errors import LifesymError, SpecError
+from lifesym.inference import Forecast
+from lifesym.metrics import measure
+from lifesym.report.units import quantity
+from lifesym.results import Result
+from lifesym.roofline import Term
+from lifesym.timed import Timed
 
-from lifesym.cli.compare import compare as print_comparison
-from lifesym.cli.optimizations import (
-    AllReduce,
-    Contexts,
-    DecodeOn,
-    HitRate,
-    KvKeep,
-    KvScored,
-    LinkBandwidth,
-    LinkLatency,
-    Links,
-    LoraAdapters,
-    LoraMerged,
-    LoraTargets,
-    Mixed,
-    Piggyback,
-    PiggybackContext,
-    Price,
-    RoleFormat,
-    Shares,
-    Slots,
-    StagesOn,
-    Tile,
-    TransferBandwidth,
-    TransferLatency,
-    UnfusedDequant,
+_SUFFIXES = {"s": "_s", "byte": "_bytes", "J": "_j"}
+_SECTION = {
+    "ttft": "ttft",
+    "tpot": "tpot_mean",
+    "tps": "tps",
+    "latency": "latency",
+    "memory": "memory",
+    "energy": "energy",
+}
+"""What every form says, and the metric that it is."""
+_TITLES = {
+    "speculative": "speculative decoding",
+    "pipeline": "in a pipeline",
+    "continuous": "continuous batching",
+    "contexts": "at the contexts given",
+    "mixed": "of a mixed pass",
+    "piggyback": "prefill with decodes",
+    "prefix_cache": "mean of hits and misses",
+    "disaggregated": "decode on another device",
+}
+_COMPARED = (
+    ("ttft_s", "TTFT", "s"),
+    ("tpot_s", "TPOT", "s"),
+    ("tps", "TPS", "token/s"),
+    ("latency_s", "latency", "s"),
+    ("memory_bytes", "memory", "byte"),
 )
-from lifesym.cli.options import (
-    DEVICE,
-    Acceptance,
-    AcceptedRate,
-    Activations,
-    Adapter,
-    Batch,
-    CausalOption,
-    Chunk,
-    Compare,
-    DataParallel,
-    Draft,
-    DraftTokens,
-    ExpertParallel,
-    FusionOption,
-    HardwareName,
-    Images,
-    ImageSize,
-    Json,
-    Kv,
-    KvBudget,
-    KvPage,
-    KvRank,
-    KvShare,
-    LoraOption,
-    Microbatches,
-    MlaOption,
-    ModelName,
-    OffloadActivations,
-    OffloadBandwidth,
-    OffloadCapacity,
-    OffloadExperts,
-    OffloadKv,
-    OffloadWeights,
-    OverlapOption,
-    Past,
-    PositionRates,
-    Prefix,
-    RoutingOption,
-    SequenceParallel,
-    Stages,
-    TensorParallel,
-    TokensPerStep,
-    Weights,
-    size_option,
-)
-from lifesym.cli.output import print_json
-from lifesym.cli.routing import Imbalance, Probabilities
-from lifesym.cli.serving import served
-from lifesym.cli.setting import Setting
-from lifesym.cli.summary import print_summary, summary, warn_if_too_large
-
-Typical = Annotated[
-    bool,
-    typer.Option(
-        "--typical",
-        help="With the usual efficiencies of its class, where it has none of its own.",
-        rich_help_panel=DEVICE,
-    ),
-]
-Efficiency = Annotated[
-    float | None,
-    typer.Option(
-        metavar="X", help="Attained fraction, instead of the device's.", rich_help_panel=DEVICE
-    ),
-]
-Seconds = Annotated[
-    float | None,
-    typer.Option(metavar="S", help="Seconds to dispatch an operator.", rich_help_panel=DEVICE),
-]
+_WIDTH = 15
+"""Characters of a line beside five columns of numbers on a terminal of 80."""
 
 
-def forecast(
-    model: ModelName,
-    on: HardwareName,
-    prompt: Annotated[int, size_option("--prompt", "Prompt tokens of each sequence.")],
-    generate: Annotated[
-        int | None,
-        size_option(
-            "--generate",
-            "Tokens generated a sequence; none by a model without an LM head.",
-            least=0,
-        ),
-    ] = None,
-    batch: Batch = 1,
-    past: Past = 0,
-    images: Images = 0,
-    image_size: ImageSize = None,
-    weights: Weights = None,
-    activations: Activations = None,
-    kv: Kv = None,
-    format: RoleFormat = None,
-    unfused_dequant: UnfusedDequant = False,
-    chunk: Chunk = None,
-    lora: LoraOption = None,
-    lora_targets: LoraTargets = None,
-    lora_adapters: LoraAdapters = None,
-    lora_merged: LoraMerged = False,
-    adapter: Adapter = None,
-    fusion: FusionOption = "none",
-    tile: Tile = None,
-    prefix: Prefix = None,
-    kv_budget: KvBudget = None,
-    kv_keep: KvKeep = None,
-    kv_scored: KvScored = False,
-    kv_rank: KvRank = None,
-    kv_share: KvShare = None,
-    kv_page: KvPage = None,
-    tensor_parallel: TensorParallel = 1,
-    all_reduce: AllReduce = None,
-    sequence_parallel: SequenceParallel = False,
-    expert_parallel: ExpertParallel = 1,
-    data_parallel: DataParallel = 1,
-    pipeline: Stages = None,
-    stages_on: StagesOn = None,
-    shares: Shares = None,
-    microbatches: Microbatches = None,
-    offload_weights: OffloadWeights = None,
-    offload_experts: OffloadExperts = None,
-    offload_kv: OffloadKv = None,
-    offload_activations: OffloadActivations = None,
-    offload_bandwidth: OffloadBandwidth = None,
-    offload_capacity: OffloadCapacity = None,
-    draft: Draft = None,
-    draft_tokens: DraftTokens = None,
-    acceptance: Acceptance = None,
-    accepted_rate: AcceptedRate = None,
-    position_rates: PositionRates = None,
-    tokens_per_step: TokensPerStep = None,
-    typical: Typical = False,
-    slots: Slots = None,
-    contexts: Contexts = None,
-    mixed: Mixed = None,
-    piggyback: Piggyback = None,
-    piggyback_context: PiggybackContext = None,
-    hit_rate: HitRate = None,
-    decode_on: DecodeOn = None,
-    transfer_bandwidth: TransferBandwidth = None,
-    transfer_latency: TransferLatency = None,
-    price: Price = None,
-    compute_efficiency: Efficiency = None,
-    memory_efficiency: Efficiency = None,
-    dispatch_time: Seconds = None,
-    link_bandwidth: LinkBandwidth = None,
-    link_latency: LinkLatency = None,
-    links: Links = None,
-    overlap: OverlapOption = "operator",
-    mla: MlaOption = "absorbed",
-    causal: CausalOption = "full",
-    routing: RoutingOption = "uniform",
-    probabilities: Probabilities = None,
-    imbalance: Imbalance = None,
-    compare: Compare = None,
-    json: Json = False,
-) -> None:
-    """Forecast TTFT, TPOT, TPS, latency, memory and energy on a device.
-
-    Without efficiencies the device runs at its peaks. With --causal exact, --fusion layer and the
-    type that its kernels multiply in that is a bound on its speed; by default it is the time of
-    unfused kernels over the whole square of scores, which others can beat.
-    """
-    setting = Setting(dict(locals()))
-    setting.check()
-    hardware = setting.hardware
-    if compare:
-        print_comparison(setting, compare, json=json)
+def forecast(options: Mapping[str, Any]) -> None:
+    """The forecast, and what is served beside it; or several sets of options side by side."""
+    request = Request(options)
+    if options["generate"] is None and request.model.generates:
+        raise SpecError(f"--generate: {request.model.name} generates tokens; say how many")
+    if options["compare"]:
+        _compare(request, options["compare"])
         return
-    result = setting.forecast()
-    data = summary(result) | served(setting, result)
-    held = data.get("pipeline", data.get("speculative", data))["memory_bytes"]
-    warn_if_too_large(held, hardware)
-    if json:
+    plain, forms = request.forecast(), request.forms()
+    sections = {name: section(form) for name, form in forms.items()}
+    data = _summary(plain) | sections
+    if options["price"] is not None:
+        data["cost_per_million_tokens"] = float(plain.cost(options["price"]))
+    for form, held in [(plain, data), *((forms[n], part) for n, part in sections.items())]:
+        if "memory_bytes" in held:
+            warn_if_too_large(form, held["memory_bytes"])
+    if options["json"]:
         print_json(data)
     else:
-        print_summary(data, result)
+        _print(data, plain)
+
+
+def section(form: Timed) -> dict[str, Any]:
+    """What a form says of itself in numbers, by names with their units."""
+    found: dict[str, Any] = {}
+    for name, metric in _SECTION.items():
+        try:
+            result = measure(form, metric)
+        except LifesymError:  # it has no meaning for the form, or the device says too little
+            continue
+        found |= _entry(name, result)
+    for name, more in form.more.items():
+        found |= _entry(name, more)
+    return found
+
+
+def _entry(name: str, result: Any) -> dict[str, Any]:
+    if not isinstance(result, Result):
+        return {name: [float(each) for each in result]}
+    key = name + _SUFFIXES.get(result.unit, "")
+    exact = result.unit in ("byte", "tokens", "passes")
+    return {key: whole(result.expr) if exact else float(result)}
+
+
+def _summary(f: Forecast) -> dict[str, Any]:
+    """The contract's keys, and the terms of both phases; null is what an encoder does not have."""
+    decodes = f.generate != 0
+    return {
+        "model": f.model.name,
+        "hardware": f.hardware.name,
+        "weights": f.precision.weights.name,
+        "activations": f.precision.activations.name,
+        "kv": f.precision.kv.name,
+        "origins": dict(f.precision.origins),
+        "efficiencies": f.hardware.attained,
+        "notes": list(f.notes),
+        "ttft_s": float(f.ttft),
+        "tpot_s": float(f.tpot.mean) if decodes else None,
+        "tpot_first_s": float(f.tpot.first) if decodes else None,
+        "tpot_last_s": float(f.tpot.last) if decodes else None,
+        "tps": float(f.tps) if decodes else None,
+        "latency_s": float(f.latency),
+        "memory_bytes": whole(f.memory.expr),
+        "fits": f.fits,
+        "capacity_bytes": {part.name: whole(part.value) for part in f.capacity.parts},
+        "energy_j": None if f.hardware.static_power is None else float(f.energy),
+        "bottleneck": {
+            "prefill": f.bottleneck("prefill"),
+            "decode": f.bottleneck("decode") if decodes else None,
+        },
+        "terms": {
+            "prefill": _terms(f.ttft.terms),
+            "decode": _terms(f.tpot.mean.terms) if decodes else [],
+        },
+    }
+
+
+def _terms(terms: tuple[Term, ...]) -> list[dict[str, Any]]:
+    rows = []
+    total = sum(float(term.time.doit(powers=False)) for term in terms)
+    for term in terms:
+        seconds = {
+            f"{name}_s": float(getattr(term, name).doit(powers=False))
+            for name in ("compute", "memory", "dispatch", "network", "time")
+        }
+        share = seconds["time_s"] / total if total else 0.0
+        rows.append({"name": term.name, "section": term.section, **seconds, "share": share})
+    return rows
+
+
+def _print(data: dict[str, Any], f: Forecast) -> None:
+    """The same as tables."""
+    energy = "not known" if data["energy_j"] is None else quantity(data["energy_j"], "J")
+    bound = data["bottleneck"]
+    decodes = data["tpot_s"] is not None
+    fits = {True: "fits", False: "does not fit", None: "capacity not known"}[data["fits"]]
+    first = "TTFT" if decodes else "latency"
+    rows = [[first, quantity(data["ttft_s"], "s"), f"{bound['prefill']}-bound"]]
+    if decodes:
+        rows += [
+            ["TPOT, mean", quantity(data["tpot_s"], "s"), f"{bound['decode']}-bound"],
+            ["TPOT, first step", quantity(data["tpot_first_s"], "s"), ""],
+            ["TPOT, last step", quantity(data["tpot_last_s"], "s"), ""],
+            ["TPS", quantity(data["tps"], "token/s"), "all sequences"],
+            ["latency", quantity(data["latency_s"], "s"), "prompt and generation"],
+        ]
+    what = "weights, and the cache of all tokens"
+    rows += [
+        ["memory", quantity(data["memory_bytes"], "byte"), f"{what}; {fits}"],
+        ["energy", energy, "at the stated power over the latency" if data["energy_j"] else ""],
+    ]
+    if "cost_per_million_tokens" in data:
+        rows.append(["cost", f"{data['cost_per_million_tokens']:.4g}", "a million tokens"])
+    for key, title in _TITLES.items():
+        for name, value in data.get(key, {}).items():
+            word, _, suffix = name.rpartition("_")
+            unit = {"s": "s", "bytes": "byte", "j": "J"}.get(suffix)
+            shown = quantity(value, unit) if unit else _plain(value)
+            rows.append([(word if unit else name).replace("_", " "), shown, title])
+    for said in said_of(f):
+        line(said)
+    table(f"{data['model']} on {data['hardware']}", ["", "forecast", ""], rows)
+    for phase in ("prefill", "decode") if decodes else ("prefill",):
+        _print_terms(phase, data["terms"][phase])
+
+
+def _plain(value: float | list[float]) -> str:
+    """A number without a unit, or several."""
+    return ", ".join(f"{one:.3g}" for one in (value if isinstance(value, list) else [value]))
+
+
+def _print_terms(phase: str, terms: list[dict[str, Any]]) -> None:
+    merged: dict[str, dict[str, float]] = {}
+    summed = ("compute_s", "memory_s", "time_s", "share")
+    for term in terms:
+        row = merged.setdefault(term["name"], dict.fromkeys(summed, 0.0))
+        for key in row:
+            row[key] += term[key]
+    body = [
+        [name, *(quantity(row[key], "s") for key in summed[:3]), f"{100 * row['share']:.1f} %"]
+        for name, row in sorted(merged.items(), key=lambda item: -item[1]["time_s"])
+    ]
+    title = f"{phase}: {'whole prompt' if phase == 'prefill' else 'mean step'}, slowest first"
+    table(title, ["operator", "compute", "memory", "time", "share"], body, right=4)
+
+
+def _compare(request: Request, sets: list[str]) -> None:
+    """The base options, then each set on top of them, with ratios to the base."""
+    rows = []
+    for text in ["base", *sets]:
+        changed = {} if text == "base" else changes_of(text, "--compare")
+        form = request.but(**changed).form()
+        found = {key: None for key, _, _ in _COMPARED} | section(form)
+        warn_if_too_large(form, found["memory_bytes"], f"{text}: ")
+        kept = {key: found[key] for key, _, _ in _COMPARED}
+        rows.append({"options": text, **kept, "fits": form.fits})
+    plain = request.forecast()
+    if request.options["json"]:
+        model, device = plain.model.name, plain.hardware.name
+        print_json({"model": model, "hardware": device, "compared": rows})
+        return
+    body = [
+        [_folded(row), *(_ratio(row, rows[0], k, unit) for k, _, unit in _COMPARED)] for row in rows
+    ]
+    header = ["options", *(title for _, title, _ in _COMPARED)]
+    for said in said_of(plain):
+        note(said)
+    title = f"{plain.model.name} on {plain.hardware.name}"
+    table(title, header, body, right=len(_COMPARED))
+
+
+def _ratio(row: Mapping[str, Any], base: Mapping[str, Any], key: str, unit: str) -> str:
+    if row[key] is None:
+        return "none"
+    return f"{quantity(row[key], unit)}\n{row[key] / base[key]:.2f}x"
+
+
+def _folded(row: Mapping[str, Any]) -> str:
+    """One option a line, with its value on the next one where both are long; whether it fits."""
+    pairs = [pair.strip() for pair in row["options"].split(",")]
+    short = [pair if len(pair) <= _WIDTH else pair.replace("=", "\n  =") for pair in pairs]
+    return "\n".join([*short, *(["does not fit"] if row["fits"] is False else [])])

@@ -3,14 +3,18 @@
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import Any
 
-if TYPE_CHECKING:
-    from sympy import Expr
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+from sympy import Expr
 
-    from lifesym.formats import Precision
-    from lifesym.hardware import Hardware
-    from lifesym.model import Model
+from lifesym.errors import SpecError
+from lifesym.nodes import CeilDiv
+from lifesym.timed import Timed
+from lifesym.units import shown_bytes
 
 
 def print_json(data: Mapping[str, Any]) -> None:
@@ -18,10 +22,8 @@ def print_json(data: Mapping[str, Any]) -> None:
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
 
 
-def whole(value: "Expr") -> int:
+def whole(value: Expr) -> int:
     """An exact integer; part of a byte is rounded up."""
-    from lifesym.nodes import CeilDiv  # noqa: PLC0415 (SymPy only where a command needs it)
-
     number = value.doit()
     return int(CeilDiv(number.p, number.q) if number.is_Rational else number)
 
@@ -31,25 +33,28 @@ def note(message: str) -> None:
     sys.stderr.write(f"lifesym: {message}\n")
 
 
-def said_of(precision: "Precision", *sources: "Model | Hardware") -> list[str]:
-    """What an answer must say: the formats, who chose them, and what is not known."""
-    return [precision.described, *(said for source in sources for said in source.notes)]
+def said_of(form: Timed) -> list[str]:
+    """What an answer must say: formats and who chose them, efficiencies, what is not known."""
+    return [form.precision.described, form.hardware.attained, *form.notes]
+
+
+def warn_if_too_large(form: Timed, held: int, where: str = "") -> None:
+    """Say that a device's memory does not hold so many bytes, where it does not."""
+    capacity = form.hardware.capacity
+    if capacity is not None and held > capacity:
+        size = f"{shown_bytes(capacity)} ({float(capacity) / 1e9:.1f} GB)"
+        note(
+            f"warning: {where}{held / 1e9:.1f} GB do not fit in the {size} of {form.hardware.name}"
+        )
 
 
 def line(text: str) -> None:
     """A line of text, broken where the terminal ends."""
-    from rich.console import Console  # noqa: PLC0415 (slow to import)
-    from rich.text import Text  # noqa: PLC0415
-
     Console().print(Text(text))
 
 
 def table(title: str, header: Sequence[str], body: Sequence[Sequence[str]], right: int = 0) -> None:
     """A Rich table; the last ``right`` columns are aligned to the right."""
-    from rich.console import Console  # noqa: PLC0415 (slow to import)
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     grid = Table(header_style="bold")
     for i, name in enumerate(header):
         numeric = i >= len(header) - right
@@ -60,3 +65,26 @@ def table(title: str, header: Sequence[str], body: Sequence[Sequence[str]], righ
     console = Console()
     console.print(Text(title, style="bold"))
     console.print(grid)
+
+
+def write(text: str, path: str | None) -> None:
+    """Text to a file, or to standard output where none is named.
+
+    Raises:
+        SpecError: the file cannot be written.
+    """
+    if path is None:
+        sys.stdout.write(text)
+        return
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except OSError as problem:
+        raise SpecError(f"{path}: {problem.strerror}") from None
+    note(f"wrote {path}")
+
+
+def save_plot(figure: Any, path: str) -> None:
+    """A figure to a file."""
+    from lifesym.plots import save  # noqa: PLC0415 (Matplotlib)
+
+    note(f"wrote {save(figure, path)}")

@@ -1,113 +1,30 @@
 """``lifesym sensitivity``: what a forecast depends on most."""
 
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from lifesym.cli.charts import ChartOption, Devices, Swing, draw
-from lifesym.cli.options import (
-    Activations,
-    Batch,
-    CausalOption,
-    Chunk,
-    FusionOption,
-    HardwareName,
-    Json,
-    Kv,
-    LoraRank,
-    MlaOption,
-    ModelName,
-    OverlapOption,
-    RoutingOption,
-    Weights,
-)
-from lifesym.cli.output import note, print_json, table
-from lifesym.cli.question import (
-    Context,
-    Fraction,
-    Generate,
-    Lift,
-    MetricOption,
-    Plot,
-    Prompt,
-    asked,
-    listed,
-    plain,
-    shown,
-)
+from lifesym import symbols as sym
+from lifesym.analysis import if_free, local_elasticities, regime_at, shares, tornado
+from lifesym.cli.output import note, print_json, save_plot, table
+from lifesym.cli.question import Question, asked, listed, plain, shown
+from lifesym.symbols import TABLE, ordered
 
 _OPERATORS = 8
 
 
-def sensitivity(
-    model: ModelName,
-    on: HardwareName,
-    metric: MetricOption = "tpot",
-    batch: Batch = 1,
-    prompt: Prompt = 512,
-    generate: Generate = 128,
-    past: Context = None,
-    lift: Lift = "",
-    weights: Weights = None,
-    activations: Activations = None,
-    kv: Kv = None,
-    chunk: Chunk = None,
-    lora: LoraRank = None,
-    fusion: FusionOption = "none",
-    compute_efficiency: Fraction = None,
-    memory_efficiency: Fraction = None,
-    dispatch_time: Fraction = None,
-    overlap: OverlapOption = "operator",
-    mla: MlaOption = "absorbed",
-    causal: CausalOption = "full",
-    routing: RoutingOption = "uniform",
-    plot: Plot = None,
-    chart: ChartOption = "bars",
-    swing: Swing = 0.1,
-    devices: Devices = "",
-    json: Json = False,
-) -> None:
-    """Rank what a forecast depends on: elasticities at a point, exact and one-sided at ties.
-
-    An elasticity of -0.9 in bandwidth means: 1 % more bandwidth, 0.9 % less time. "If free" is
-    what is left when the symbol costs nothing at all. --lift also takes chunk, rank, weight_bits,
-    activation_bits and kv_bits. --plot draws the elasticities, or with --chart a tornado, a map of
-    elasticities by device, or the operators under the roofline.
-    """
-    options: dict[str, Any] = {
-        "batch": batch,
-        "prompt": prompt,
-        "generate": generate,
-        "past": past,
-        "lift": lift,
-        "weights": weights,
-        "activations": activations,
-        "kv": kv,
-        "chunk": chunk,
-        "lora": lora,
-        "fusion": fusion,
-        "overlap": overlap,
-        "mla": mla,
-        "causal": causal,
-        "routing": routing,
-        "numbers": {
-            "compute_efficiency": compute_efficiency,
-            "memory_efficiency": memory_efficiency,
-            "dispatch_time": dispatch_time,
-        },
-    }
-    question = asked(model, on, metric, **options)
-    if plot is not None:
-        others = [asked(model, name, metric, **options) for name in listed(devices)]
-        draw(chart, [question, *others], plot, swing)
-    from lifesym.analysis import if_free, local_elasticities, regime_at, shares  # noqa: PLC0415 (SymPy)
-    from lifesym.symbols import TABLE, ordered  # noqa: PLC0415
-
+def sensitivity(options: Mapping[str, Any]) -> None:
+    """Elasticities at a point, ranked; the operators that take most of it."""
+    question = asked(options)
+    if options["plot"] is not None:
+        others = [asked({**options, "on": name}) for name in listed(options["devices"])]
+        save_plot(_CHARTS[options["chart"]]([question, *others]), options["plot"])
     quantity, point = question.quantity, question.point
     value = quantity.expr.xreplace(point).doit()
     ranked = local_elasticities(quantity, point)
     freed = {one.symbol: one for one in if_free(quantity, point)}
     parts = shares(quantity, point) if quantity.terms else {}
     bounds = regime_at(quantity, point).bounds if quantity.terms else {}
-    if json:
+    if options["json"]:
         rows = []
         for row in ranked:
             sides = {"left": float(row.left), "right": float(row.right)}
@@ -144,3 +61,45 @@ def sensitivity(
     if unmoved:
         words = ", ".join(TABLE[symbol].word for symbol in unmoved)
         note(f"no elasticity, in the range of a sum without a closed form: {words}")
+
+
+def _bars(questions: Sequence[Question]) -> Any:
+    from lifesym.plots import elasticity_bars  # noqa: PLC0415 (Matplotlib)
+
+    one = questions[0]
+    return elasticity_bars(local_elasticities(one.quantity, one.point), one.quantity.name)
+
+
+def _tornado(questions: Sequence[Question]) -> Any:
+    from lifesym.plots import tornado_bars  # noqa: PLC0415 (Matplotlib)
+
+    one = questions[0]
+    bars = tornado(one.quantity, one.used(), one.request.options["swing"])
+    return tornado_bars(bars, one.quantity.name, one.quantity.unit)
+
+
+def _map(questions: Sequence[Question]) -> Any:
+    from lifesym.plots import elasticity_map  # noqa: PLC0415 (Matplotlib)
+
+    rows = {
+        one.device: {row.symbol: row.right for row in local_elasticities(one.quantity, one.point)}
+        for one in questions
+    }
+    return elasticity_map(rows, questions[0].quantity.name)
+
+
+def _roofline(questions: Sequence[Question]) -> Any:
+    from lifesym.plots import roofline  # noqa: PLC0415 (Matplotlib)
+
+    one = questions[0]
+    peak = one.point[sym.peak] * one.point[sym.compute_efficiency]
+    bandwidth = one.point[sym.bandwidth] * one.point[sym.memory_efficiency]
+    return roofline(one.quantity, one.point, peak=float(peak), bandwidth=float(bandwidth))
+
+
+_CHARTS: Mapping[str, Callable[[Sequence[Question]], Any]] = {
+    "bars": _bars,
+    "tornado": _tornado,
+    "map": _map,
+    "roofline": _roofline,
+}

@@ -1,21 +1,19 @@
 """``lifesym specs``: what is in the database, with sources."""
 
-from typing import Annotated, Any
+from collections.abc import Mapping
+from typing import Any
 
-import typer
-
-from lifesym.cli.options import Json
 from lifesym.cli.output import print_json, table
+from lifesym.report.database import entry, everything
+from lifesym.report.units import quantity
+from lifesym.units import shown_bytes
 
-Name = Annotated[
-    str | None, typer.Argument(metavar="[NAME]", help="A model, device, format or family.")
-]
 
-
-def specs(name: Name = None, json: Json = False) -> None:
-    """List models, devices, number formats and families, or show one with its sources."""
-    found = _all() if name is None else {"name": name, **_one(name)}
-    if json:
+def specs(options: Mapping[str, Any]) -> None:
+    """Everything in the database, or one entry of it."""
+    name = options["name"]
+    found = everything() if name is None else {"name": name, **entry(name)}
+    if options["json"]:
         print_json(found)
     elif name is None:
         _print_all(found)
@@ -47,9 +45,6 @@ _UNITS = {
 
 def _with_unit(value: Any, key: str) -> str:
     """A figure of a device as a data sheet writes it."""
-    from lifesym.report.units import quantity  # noqa: PLC0415
-    from lifesym.units import shown_bytes  # noqa: PLC0415
-
     if key == "peaks":
         return _plain({kind: f"{quantity(rate, 'FLOP')}/s" for kind, rate in value.items()})
     if key == "capacity" and value is not None:
@@ -59,68 +54,7 @@ def _with_unit(value: Any, key: str) -> str:
     return _plain(value)
 
 
-def _all() -> dict[str, Any]:
-    from lifesym.devices import load_hardware  # noqa: PLC0415
-    from lifesym.families import FAMILIES, MODEL_TYPES  # noqa: PLC0415 (imports SymPy)
-    from lifesym.formats import known_formats  # noqa: PLC0415
-    from lifesym.specs import names, read_json, root  # noqa: PLC0415
-
-    models = {}
-    for name in names("models"):
-        config = read_json(root() / "models" / f"{name}.json")
-        inner = config.get("text_config") or config
-        models[name] = {"family": inner.get("model_type"), "source": config.get("_source", "")}
-    devices = {}
-    for name in names("hardware"):
-        device = load_hardware(name)
-        devices[name] = {
-            "name": device.name,
-            "kind": device.kind,
-            "bandwidth": int(device.bandwidth),
-            "peaks": _peaks(device),
-            "sources": dict(device.sources),
-        }
-    formats = {name: float(kind.bits_per_value) for name, kind in known_formats().items()}
-    families = {kind: FAMILIES[name].example for kind, name in sorted(MODEL_TYPES.items())}
-    return {"models": models, "hardware": devices, "formats": formats, "families": families}
-
-
-def _peaks(device: Any) -> dict[str, int]:
-    vector = {f"vector {kind}": int(rate) for kind, rate in device.vector.items()}
-    return {kind: int(rate) for kind, rate in device.matrix.items()} | vector
-
-
-def _engine(device: Any) -> str:
-    if not device.matrix_known:
-        return "peak not known"
-    return "peaks above" if device.matrix else "none"
-
-
-_FIGURES = (
-    "capacity",
-    "link_bandwidth",
-    "link_latency",
-    "static_power",
-    "compute_efficiency",
-    "memory_efficiency",
-    "dispatch_time",
-    "multiprocessors",
-)
-
-
-def _figures(device: Any) -> dict[str, float | None]:
-    """A device's other numbers, in SI units; what is not known is null."""
-    figures: dict[str, float | None] = {}
-    for name in _FIGURES:
-        value = getattr(device, name)
-        known = None if value is None else float(value)
-        figures[name] = int(known) if known is not None and known.is_integer() else known
-    return figures
-
-
 def _print_all(found: dict[str, Any]) -> None:
-    from lifesym.report.units import quantity  # noqa: PLC0415
-
     families: dict[str, list[str]] = {}
     for name, row in found["models"].items():
         families.setdefault(str(row["family"]), []).append(name)
@@ -141,45 +75,3 @@ def _print_all(found: dict[str, Any]) -> None:
     table("Devices", ["name", "kind", "highest peak", "bandwidth"], devices, right=2)
     formats = [[name, f"{bits:g}"] for name, bits in found["formats"].items()]
     table("Number formats", ["name", "bits a value"], formats, right=1)
-
-
-def _one(name: str) -> dict[str, Any]:
-    from lifesym.devices import aliases, load_hardware  # noqa: PLC0415
-    from lifesym.errors import SpecError, nearest  # noqa: PLC0415
-    from lifesym.families import FAMILIES, MODEL_TYPES  # noqa: PLC0415
-    from lifesym.formats import known_formats  # noqa: PLC0415
-    from lifesym.huggingface import load_model  # noqa: PLC0415
-    from lifesym.report.structure import sections, structure  # noqa: PLC0415
-    from lifesym.specs import names, read_json, root  # noqa: PLC0415
-
-    if name in names("models"):
-        return {"kind": "model", **read_json(root() / "models" / f"{name}.json")}
-    if name in names("hardware") or name in aliases():
-        device = load_hardware(name)
-        return {
-            "kind": device.kind,
-            "device": device.name,
-            "peaks": _peaks(device),
-            "bandwidth": int(device.bandwidth),
-            **_figures(device),
-            "matrix engine": _engine(device),
-            "sources": dict(device.sources),
-        }
-    if name in known_formats():
-        stored = known_formats()[name]
-        return {"kind": "format", "bits": float(stored.bits_per_value), "native": stored.native}
-    spelt = name if name in MODEL_TYPES else f"{name}_text"  # the language model of several
-    if spelt in MODEL_TYPES:
-        family = FAMILIES[MODEL_TYPES[spelt]]
-        model = load_model(family.example)
-        return {
-            "kind": "family",
-            "supports": " ".join(str(family.build.__doc__).split()),
-            "model types": [MODEL_TYPES[spelt], *family.kin],
-            "example": family.example,
-            "sections": sections(model),
-            **structure(model),
-            "keys": ", ".join(family.config.__struct_fields__),
-        }
-    known = [*names("models"), *names("hardware"), *aliases(), *known_formats(), *MODEL_TYPES]
-    raise SpecError(f"{name!r} is not in the database{nearest(name, known)}")

@@ -1,104 +1,79 @@
 """``lifesym sweep``: a labelled dataset."""
 
 import os
-from contextlib import nullcontext
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
-import typer
+from rich.console import Console
+from rich.progress import Progress
 
-from lifesym.cli.options import ModelName
+from lifesym import symbols as sym
 from lifesym.cli.output import note, said_of
+from lifesym.cli.question import listed
+from lifesym.cli.request import Request
+from lifesym.cli.rows import ROWS, Row, read
+from lifesym.errors import SpecError
+from lifesym.extras import needed
+from lifesym.opened import opened
+from lifesym.sweeps import sweep as computed
+from lifesym.sweeps import write
+from lifesym.timed import Timed
 
-Values = Annotated[str | None, typer.Option(metavar="A:B:N | A,B,...", help="Values of the axis.")]
-Words = Annotated[str | None, typer.Option(metavar="A,B,...", help="One after another.")]
-
-_SYMBOLS = {"generate": "generated"}
 _MOST = 10**6
 """Values of an axis."""
+_CONTINUOUS = ("prompt", "generate", "batch", "chunk", "context")
+"""Axes along which one formula is evaluated; along others a formula is derived for each value."""
+_FIRST = {"tpot": "tpot_first"}
 
 
-def sweep(
-    model: ModelName,
-    on: Annotated[str, typer.Option(metavar="HW,...", help="Devices.")],
-    output: Annotated[Path, typer.Option("--output", "-o", help="A .nc or .csv file.")],
-    prompt: Values = "512",
-    generate: Values = "128",
-    batch: Values = None,
-    chunk: Values = None,
-    weights: Words = None,
-    activations: Words = None,
-    kv: Words = None,
-    fusion: Words = None,
-    routing: Words = None,
-    overlap: Words = None,
-    lora: Values = None,
-    tensor_parallel: Values = None,
-    expert_parallel: Values = None,
-    data_parallel: Values = None,
-    metrics: Annotated[
-        str, typer.Option(metavar="NAME,...", help="What is computed.")
-    ] = "ttft,tpot",
-    chunks: Annotated[int | None, typer.Option(help="Points a side of a Dask chunk.")] = None,
-    scheduler: Annotated[str | None, typer.Option(help="Address of a Dask scheduler.")] = None,
-) -> None:
-    """Forecast over devices, formats and ranges of sizes; write NetCDF or CSV.
-
-    MODEL may be several names, separated by commas. 1:4096:50 is 50 values from 1 to 4096, rounded
-    to whole numbers. With --chunks the file is written while it is computed: it may be larger than
-    memory, and the points may be computed by the workers of a Dask scheduler.
-    """
-    import lifesym as ls  # noqa: PLC0415 (SymPy only where a command needs it)
-    from lifesym.errors import SpecError  # noqa: PLC0415
-    from lifesym.sweeps import write  # noqa: PLC0415
-
+def sweep(options: Mapping[str, Any]) -> None:
+    """A formula for every combination of options, evaluated over the sizes; written as it goes."""
+    output = Path(options["output"])
     if output.suffix not in (".nc", ".csv"):
         raise SpecError(f"{output}: the file must end in .nc or .csv")
-    if scheduler is not None and chunks is None:
+    if options["scheduler"] is not None and options["chunks"] is None:
         raise SpecError("--scheduler needs --chunks: its workers compute chunks")
-    axes: dict[str, Any] = {"model": model.split(","), "hardware": on.split(",")}
-    words = {
-        "weights": weights,
-        "activations": activations,
-        "kv": kv,
-        "fusion": fusion,
-        "routing": routing,
-        "overlap": overlap,
+    usual = {row.name: row.default for row in ROWS}
+    usual |= {"generate": "128"} if options["generate"] is None else {}
+    lists = {
+        row.name: _values(row, options[row.name] or usual[row.name])
+        for row in ROWS
+        if row.kind.axis and not row.kind.switch and (options[row.name] or usual[row.name])
     }
-    axes |= {name: text.split(",") for name, text in words.items() if text is not None}
-    numbers = {
-        "lora": lora,
-        "tensor_parallel": tensor_parallel,
-        "expert_parallel": expert_parallel,
-        "data_parallel": data_parallel,
-        "prompt": prompt,
-        "generate": generate,
-        "batch": batch or "1",
-        "chunk": chunk,
+    symbols = {row.name: sym.resolve(row.symbol) for row in ROWS if row.name in _CONTINUOUS}
+    axes: dict[str, Any] = {
+        "model": listed(options["model"]),
+        "hardware": listed(options["on"]),
+        **{
+            name: values
+            for name, values in lists.items()
+            if name not in symbols and (options[name] is not None and values != [usual[name]])
+        },
+        **{symbols[name].name: lists[name] for name in symbols if name in lists},
     }
-    for name, text in numbers.items():
-        if text is not None:
-            word = name.replace("_", "-")
-            axes[_SYMBOLS.get(name, name)] = _values(word, text, 0 if name == "lora" else 1)
-
+    single = {name: values[0] for name, values in lists.items()}
     said: dict[str, None] = {}
 
-    def made(model: str, hardware: str, **options: Any) -> Any:
-        if chunk is not None:
-            options["chunk"] = ls.symbols.chunk
-        forecast = ls.forecast(
-            ls.load_model(model), ls.load_hardware(hardware), batch=ls.symbols.batch, **options
+    def made(model: str, hardware: str, **changes: Any) -> Timed:
+        changed = {**options, **usual, **single, **changes, "model": model, "on": hardware}
+        whole = [max(lists[name]) for name in ("prompt", "generate")]
+        changed |= {"prompt": whole[0], "generate": whole[1]}
+        form = Request(changed).form()
+        where = f"{form.model.name} on {form.hardware.name}"
+        for text in said_of(form):
+            said.setdefault(f"{where}: {text}")
+        return opened(
+            form, [symbols[name] for name in symbols if name in lists and name != "context"]
         )
-        for text in said_of(forecast.precision, forecast.model, forecast.hardware):
-            said.setdefault(f"{forecast.model.name} on {forecast.hardware.name}: {text}")
-        return forecast
 
-    for name in axes["model"]:
-        loaded = ls.load_model(name)
-        fed_back = max(axes["generated"]) - 1 if loaded.generates else 0
-        loaded.check_length(ls.symbols.exact(max(axes["prompt"]) + fed_back))
-    with _client(scheduler), _progress() as progress:
-        data = ls.sweep(made, axes, metrics.split(","), chunks=chunks, progress=progress)
+    metrics = listed(options["metrics"])
+    if options["context"] is None:
+        metrics = [_FIRST.get(metric, metric) for metric in metrics]
+    with _client(options["scheduler"]), _progress() as progress:
+        data = computed(made, axes, metrics, chunks=options["chunks"], progress=progress)
+        data = data.rename({first: word for word, first in _FIRST.items() if first in data})
         try:
             write(data, output)
         except OSError as problem:
@@ -109,37 +84,29 @@ def sweep(
         note(text)
 
 
-def _values(name: str, text: str, least: int = 1) -> list[int]:
-    """Whole numbers of an axis.
+def _values(row: Row, text: str) -> list[Any]:
+    """The values of an axis: ``A,B,...``, or of whole numbers also ``A:B:N``.
 
     Raises:
-        SpecError: not A:B:N or A,B,..., a number that is too small, or too many.
+        SpecError: neither, a value of the wrong kind, or too many.
     """
-    from lifesym.errors import SpecError  # noqa: PLC0415
-
+    if row.kind.metavar != "N" or ":" not in text:
+        return [read("sweep", row, part.strip()) for part in text.split(",")]
     try:
-        if ":" in text:
-            low, high, count = (int(part) for part in text.split(":"))
-            count = min(count, abs(high - low) + 1, _MOST + 1)  # no more of them differ
-            step = (high - low) / max(count - 1, 1)
-            numbers = list(dict.fromkeys(round(low + step * i) for i in range(count)))
-        else:
-            numbers = [int(part) for part in text.split(",")]
+        low, high, count = (int(part) for part in text.split(":"))
     except ValueError:
-        raise SpecError(f"--{name}: {text!r} is not A:B:N or A,B,...") from None
+        raise SpecError(f"{row.spelt}: {text!r} is not A:B:N or A,B,...") from None
+    count = min(count, abs(high - low) + 1, _MOST + 1)  # no more of them differ
+    step = (high - low) / max(count - 1, 1)
+    numbers = list(dict.fromkeys(round(low + step * i) for i in range(count)))
     if len(numbers) > _MOST:
-        raise SpecError(f"--{name}: more than {_MOST} values")
-    if not numbers or min(numbers) < least:
-        raise SpecError(f"--{name}: values must be at least {least}, not {text!r}")
-    return numbers
+        raise SpecError(f"{row.spelt}: more than {_MOST} values")
+    return [read("sweep", row, str(each)) for each in numbers]
 
 
 def _client(address: str | None) -> Any:
     if address is None:
         return nullcontext()
-    from lifesym.errors import SpecError  # noqa: PLC0415
-    from lifesym.extras import needed  # noqa: PLC0415
-
     connect = needed("distributed").Client
     try:
         return connect(address, timeout=10)
@@ -147,19 +114,11 @@ def _client(address: str | None) -> Any:
         raise SpecError(f"no Dask scheduler at {address}: {problem}") from None
 
 
-class _progress:  # noqa: N801 (used as a function)
+@contextmanager
+def _progress() -> Iterator[Any]:
     """A bar on standard error while formulas are derived."""
-
-    def __enter__(self) -> Any:
-        from rich.console import Console  # noqa: PLC0415
-        from rich.progress import Progress  # noqa: PLC0415
-
-        console = Console(stderr=True)
-        # where there is no terminal, stopping a bar would still print an empty line
-        self.bar = Progress(console=console, transient=True, disable=not console.is_terminal)
-        task = self.bar.add_task("formulas", total=None)
-        self.bar.start()
-        return lambda done, total: self.bar.update(task, completed=done, total=total)
-
-    def __exit__(self, *_: object) -> None:
-        self.bar.stop()
+    console = Console(stderr=True)
+    # where there is no terminal, stopping a bar would still print an empty line
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
+        task = bar.add_task("formulas", total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)

@@ -22,7 +22,7 @@ StreamingLLM, arXiv 2309.17453, section 3.2; H2O, 2306.14048, section 4; Palu, 2
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from sympy import Expr, sympify
 
@@ -71,6 +71,8 @@ class CachePolicy:
     rank: Size | None = None
     share: Size = 1
     page: Size | None = None
+
+    stage: ClassVar[int] = 10
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace under the policy.

@@ -20,7 +20,7 @@ queries (``tile``; once, with a tile that holds all of them). Keys and values th
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import Literal, get_args
+from typing import ClassVar, get_args, Literal
 
 from sympy import Add, Expr
 
@@ -58,6 +58,8 @@ class Fusion:
 
     rules: str | Iterable[Rule] = "none"
     tile: Size | None = None
+
+    stage: ClassVar[int] = 80
 
     def __call__(self, trace: Trace) -> Trace:
         """The fused trace."""

@@ -6,6 +6,7 @@ Source: Hu et al., arXiv 2106.09685, section 4.1; batched adapters: S-LoRA, arXi
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from lifesym.checks import checked_fields
 from lifesym.cost import Cost
@@ -40,6 +41,8 @@ class Lora:
     targets: tuple[str, ...] | None = None
     adapters: Size = 1
     merged: bool = False
+
+    stage: ClassVar[int] = 20
 
     def __post_init__(self) -> None:
         """Check the sizes."""

@@ -16,6 +16,7 @@ queries: Pope et al., 2211.05102, section 3.3.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from sympy import Expr, S, sympify
 
@@ -120,6 +121,8 @@ class TensorParallel:
 
     devices: Size
     algorithm: Algorithm = "ring"
+
+    stage: ClassVar[int] = 40
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace of one of the devices.

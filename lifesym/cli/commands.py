@@ -1,0 +1,317 @@
+"""The commands: what each takes, and the function that answers, imported when it is called."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from importlib import import_module
+from inspect import Parameter, Signature, cleandoc
+from typing import Annotated, Any
+
+import typer
+
+from lifesym.cli.rows import JSON, MODEL, ON, ROWS, SIZE, SWITCH, Row, number, text, words
+
+_METRIC = "What is asked about: ttft, tpot, memory, or another of 'lifesym specs metrics'."
+METRIC = Row("metric", text("METRIC"), _METRIC, "tpot", common=True)
+OVER = Row("over", text("SYMBOL"), "The symbol that varies.", required=True)
+PLOT = Row("plot", text("FILE"), "Draw it: .png, .pdf or .svg.", common=True)
+LIFT = Row("lift", text("NAME,..."), "Other numbers that are symbols: hidden, chunk, rank ...", "")
+RANGE = (
+    Row("from_", number(), "Where the range begins (SI unit).", common=True),
+    Row("to", number(), "Where the range ends.", common=True),
+)
+_DATA = "Measurements; 'published' for the shipped ones."
+DATA = Row("data", text("CSV"), _DATA, argument=True, required=True)
+OUTPUT = Row("output", text("FILE"), "File; standard output unless given.", short="-o")
+
+
+@dataclass(frozen=True)
+class Command:
+    """One command: what it does, first in a line, and its arguments and options.
+
+    The module of its name has the function that answers.
+    """
+
+    help: str
+    rows: tuple[Row, ...]
+
+
+def _own(*rows: Row) -> tuple[Row, ...]:
+    """Rows of a command alone, which plain help lists."""
+    return tuple(replace(row, common=True) for row in rows)
+
+
+def _asks(*own: Row, after: Iterable[Row] = ()) -> tuple[Row, ...]:
+    """The rows of a command that asks a formula, around its own."""
+    return (MODEL, ON, *_own(*own), *_own(METRIC, LIFT), *ROWS, *_own(PLOT, *after), JSON)
+
+
+def _but(*without: str, required: str = "", symbols: bool = False) -> tuple[Row, ...]:
+    """The options that shape a formula, but some; with ``symbols`` for sizes that are not given."""
+    rows = []
+    for row in (row for row in ROWS if row.name not in without):
+        if symbols and row.name in ("prompt", "generate", "batch"):
+            row = replace(row, default=None, help=f"{row.help[:-1]}; else a symbol.")
+        rows.append(replace(row, default=None, required=True) if row.name == required else row)
+    return tuple(rows)
+
+
+def _axes() -> Iterable[Row]:
+    """The same as axes of a sweep: a list of values wherever one is single."""
+    for row in ROWS:
+        if row.kind.axis and not row.kind.switch:
+            metavar = "A:B:N|A,B" if row.kind.metavar == "N" else "A,B,..."
+            default = None if row.default is None else str(row.default)
+            yield replace(row, kind=text(metavar), default=default)
+        else:
+            yield row
+
+
+COMMANDS = {
+    "count": Command(
+        """Count the operations, bytes and dispatches of one forward pass, exactly.
+
+        Prefill is --new S; a decode step is --new 1 --past T. Part of a byte is rounded up.
+
+        weight_bytes are those that the pass reads.""",
+        (
+            MODEL,
+            *_own(
+                Row("new", SIZE, "New tokens of each sequence.", 1),
+                Row("source", SIZE, "Positions of the encoder, where a model has one."),
+                Row("logits", words("last", "all", "none"), "Positions of the LM head.", "last"),
+                *(row for row in ROWS if row.name in ("batch", "past")),
+            ),
+            *_but("prompt", "generate", "context", "prefix", "batch", "past"),
+            JSON,
+        ),
+    ),
+    "forecast": Command(
+        """Forecast TTFT, TPOT, TPS, latency, memory and energy on a device.
+
+        Without efficiencies the device runs at its peaks. With --causal exact, --fusion layer and
+        the type that its kernels multiply in that is a bound on its speed; by default it is the
+        time of unfused kernels over the whole square of scores, which others can beat.""",
+        (
+            MODEL,
+            ON,
+            *_but("context", required="prompt"),
+            *_own(Row("compare", text("NAME=VALUE,...", many=True), "Other options beside these.")),
+            JSON,
+        ),
+    ),
+    "derive": Command(
+        """Derive the closed form of a metric, with a legend of its symbols.
+
+        FLOPs and bytes are those of one forward pass of 'new' tokens after 'past'.
+
+        weight_bytes are all the weights as they are stored, tied ones once.
+
+        kv_bytes are the cache of 'past' tokens; memory is the weights and the
+        cache of all prompt and generated tokens.""",
+        (
+            MODEL,
+            *_own(
+                replace(METRIC, required=True),
+                LIFT,
+                Row("symbolic", SWITCH, "MODEL is a family: every dimension is a symbol."),
+                replace(ON, required=False, default="symbolic", help="A device, or 'symbolic'."),
+                Row("format", words("text", "latex", "markdown", "json"), "Of the text.", "text"),
+                Row("width", SIZE, "Points of a line in LaTeX and Markdown: an article's is 345."),
+            ),
+            *_but(symbols=True),
+        ),
+    ),
+    "sensitivity": Command(
+        """Rank what a forecast depends on: elasticities at a point, exact and one-sided at ties.
+
+        An elasticity of -0.9 in bandwidth means: 1 % more bandwidth, 0.9 % less time. "If free" is
+        what is left when the symbol costs nothing at all. --plot draws the elasticities, or with
+        --chart a tornado, a map of elasticities by device, or the operators under the roofline.""",
+        _asks(
+            after=(
+                Row("chart", words("bars", "tornado", "map", "roofline"), "What it is.", "bars"),
+                Row("swing", number(), "A tornado's part down and up of every symbol.", 0.1),
+                Row("devices", text("HW,..."), "More rows of a map: devices.", ""),
+            )
+        ),
+    ),
+    "regimes": Command(
+        """Show which operators are bound by compute, memory or dispatch, in order along a symbol.
+
+        With two symbols the regimes of a 200 x 200 grid are listed by area. --from and --to belong
+        to the first symbol.""",
+        _asks(replace(OVER, kind=text("X[,Y]"), help="The symbol, or two for a map."), *RANGE),
+    ),
+    "crossover": Command(
+        """Find where the bottleneck of an operator changes, as a formula and a number.
+
+        With --against: where two configurations take the same time, such as these options and
+        weights=int4-g128, on=a100-sxm4-80gb or model=qwen3-8b.""",
+        _asks(
+            OVER,
+            *RANGE,
+            Row("against", text("NAME=VALUE,..."), "Compare with these options changed."),
+            Row("parts", text("A,B"), "Compare operators whose names begin so: attn,mlp.", ""),
+        ),
+    ),
+    "design": Command(
+        """Solve for the bandwidth, peak, batch, context, bits, rank or chunk that meets a target.
+
+        Everything but the symbol that is asked for is as given, or the device's own. The answer is
+        put back exactly; of a size, the next whole number is checked to miss the target.""",
+        _asks(
+            OVER,
+            *RANGE,
+            Row("at_most", number(), "The target, in the metric's SI unit."),
+            Row("at_least", number(), "The target, from below."),
+        ),
+    ),
+    "export": Command(
+        """Write a formula as a function of some arguments; the others are bound.
+
+        The arguments are symbols such as past, prompt, batch, bandwidth.""",
+        (
+            MODEL,
+            replace(ON, help="A device, or 'symbolic'."),
+            *_own(
+                Row("args", text("NAME,..."), "The function's arguments.", required=True),
+                METRIC,
+                Row(
+                    "to",
+                    words("c", "float", "table", "fixed", "numpy-table", "python", "numpy", "js"),
+                    "C in double or single, tables, Python, JavaScript.",
+                    "c",
+                ),
+                OUTPUT,
+                Row("name", text("NAME"), "Of the function; METRIC, in C METRIC_MODEL, else."),
+                Row("range_", text("NAME=A:B", many=True), "Values an argument may have."),
+                Row("unit", text("NAME=X", many=True), "A table's unit of an argument."),
+                Row("error", number(), "Largest relative error of a table.", 0.01),
+            ),
+            *_but(symbols=True),
+        ),
+    ),
+    "sweep": Command(
+        """Forecast over devices, formats and ranges of sizes; write NetCDF or CSV.
+
+        MODEL may be several names, separated by commas, and every option several values. 1:4096:50
+        is 50 values from 1 to 4096, rounded to whole numbers. With --chunks the file is written
+        while it is computed: it may be larger than memory, and the points may be computed by the
+        workers of a Dask scheduler.""",
+        (
+            MODEL,
+            replace(ON, kind=text("HW,..."), help="Devices."),
+            replace(OUTPUT, help="A .nc or .csv file.", required=True),
+            *_own(
+                replace(METRIC, name="metrics", kind=text("NAME,..."), default="ttft,tpot_mean"),
+                Row("chunks", SIZE, "Points a side of a Dask chunk."),
+                Row("scheduler", text("ADDRESS"), "Address of a Dask scheduler."),
+            ),
+            *_axes(),
+        ),
+    ),
+    "fit": Command(
+        """How much a device's memory holds: sequences, tokens, blocks of the cache, adapters.
+
+        A sequence is --prompt and --generate tokens after --past. What is left of the memory after
+        weights, activations and reserves is the cache's.""",
+        (
+            MODEL,
+            ON,
+            *_own(
+                Row("memory_share", number(), "Share of the memory that is used: 0.9.", 1),
+                Row("block", SIZE, "Tokens of a block of the cache."),
+                Row("reserve", number("B"), "Bytes of graphs, buffers, other programs.", 0),
+                Row("communication", number("B"), "Bytes of buffers between devices.", 0),
+                Row("batched", SIZE, "Most tokens of a prefill pass; else the prompts'."),
+                Row("cache_memory", number("B"), "Bytes for caches, in place of what is left."),
+            ),
+            *_but("context"),
+            JSON,
+        ),
+    ),
+    "validate": Command(
+        """Compare forecasts with measured times; say how far they are off, and by what.
+
+        The forecast is a closed form in a few physical parameters, fitted to the measurements most
+        like each row (release, software, kind of device). Beside it stand the roofline with one
+        efficiency and the bandwidth alone, fitted to the same rows.""",
+        (
+            DATA,
+            *_own(
+                Row("fit", text("CSV"), "Fit to these; else to CSV with each device left out."),
+                Row("leave_out", words("device", "model"), "What a fit leaves out.", "device"),
+                replace(PLOT, help="Draw forecast against measured: .png, .pdf or .svg."),
+            ),
+            JSON,
+        ),
+    ),
+    "calibrate": Command(
+        """Fit a device's efficiencies and launch times to its measurements, with intervals.
+
+        The spec that is written extends the device of the database: use it as any other device, as
+        in lifesym forecast MODEL --on FILE.""",
+        (
+            DATA,
+            ON,
+            *_own(
+                Row("framework", text("NAME"), "Only this software, e.g. 'llama.cpp'."),
+                replace(OUTPUT, help="Write a hardware spec."),
+            ),
+            JSON,
+        ),
+    ),
+    "measure": Command(
+        """Measure this machine's products, bandwidth and calls; write them as a hardware spec.""",
+        _own(
+            OUTPUT,
+            Row("seconds", number("S"), "Time to spend.", 8.0),
+            Row("name", text("NAME"), "Of the machine."),
+        ),
+    ),
+    "specs": Command(
+        """List models, devices, number formats and families, or show one with its sources.""",
+        (Row("name", text("[NAME]"), "An entry of any kind; or 'metrics'.", argument=True), JSON),
+    ),
+}
+
+
+def function(name: str) -> Callable[..., None]:
+    """The command as Typer takes it: a function with a parameter for each of its rows."""
+    command = COMMANDS[name]
+
+    def run(**given: Any) -> None:
+        given.pop("help_all", None)
+        getattr(import_module(f"lifesym.cli.{name}"), name)(given)
+
+    parameters = []
+    for row in sorted(command.rows, key=lambda row: not row.argument):
+        annotation, default = row.parameter()
+        empty = Parameter.empty if row.required else default
+        parameters.append(_parameter(row.name, empty, annotation))
+    if not all(row.common or row.required for row in command.rows):
+        parameters.append(_parameter("help_all", False, _HELP_ALL))
+    run.__name__ = run.__qualname__ = name
+    paragraphs = cleandoc(command.help).split("\n\n")
+    run.__doc__ = "\n\n".join(" ".join(each.split()) for each in paragraphs)
+    run.__signature__ = Signature(parameters)  # type: ignore[attr-defined]
+    return run
+
+
+def _parameter(name: str, default: Any, annotation: Any) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def _show_all(context: typer.Context, asked: bool) -> None:
+    """The help with every option."""
+    if asked:
+        for parameter in context.command.params:
+            parameter.hidden = False  # type: ignore[attr-defined]
+        typer.echo(context.get_help())
+        raise typer.Exit
+
+
+_HELP_ALL = Annotated[
+    bool,
+    typer.Option("--help-all", callback=_show_all, is_eager=True, help="Show every option."),
+]

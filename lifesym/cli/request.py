@@ -1,0 +1,378 @@
+"""What a command was asked: its options as models, devices, forecasts and what is served."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from sympy import Symbol
+
+from lifesym import symbols as sym
+from lifesym.cli.rows import DEVICE, NAMED, ROWS, SIZE, check, parsed
+from lifesym.devices import load_hardware, typical
+from lifesym.errors import SpecError
+from lifesym.forecasting import forecast
+from lifesym.hardware import Hardware
+from lifesym.huggingface import load_model
+from lifesym.inference import Forecast
+from lifesym.levels import Level, parse_level
+from lifesym.model import Model
+from lifesym.operators import Routing
+from lifesym.peft import read_adapter
+from lifesym.serving import (
+    Group,
+    at_contexts,
+    balanced_shares,
+    disaggregate,
+    mixed_pass,
+    piggyback,
+    pipeline,
+    prefix_hits,
+    speculate,
+    steady_state,
+)
+from lifesym.specs import read_text
+from lifesym.timed import Timed
+from lifesym.transforms import CachePolicy, Lora
+from lifesym.workload import Keywords
+
+_KEYWORDS = tuple(name for name in Keywords.__annotations__ if name in NAMED)
+"""Options that are keywords of `lifesym.forecast` as they are."""
+_DRAFT = (
+    *("batch", "past", "prefix", "fusion", "tile", "tensor_parallel", "all_reduce"),
+    *("data_parallel", "sequence_parallel", "overlap", "causal", "mla", "routing"),
+    *("prompt", "generate", "probabilities", "imbalance", "images", "image_size", "audio"),
+)
+"""Options that the draft model shares: how it runs, but not its formats, adapters or cache."""
+_SIZES = {"prompt": sym.prompt, "generate": sym.generated, "batch": sym.batch}
+_GROUP = re.compile(r"([1-9]\d{0,14})x([1-9]\d{0,14})@(\d{1,15})(?::(last|all|none))?", re.ASCII)
+_PLAIN = re.compile(r"[\d./+-]{1,40}([eE][+-]?\d{1,2})?")
+"""Numbers of which a fraction can be made in no time: a large exponent would take hours."""
+_LONGEST_PATH = 4096
+USUAL_GENERATION = 128
+"""Tokens generated where a question depends on them and nothing says how many."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """The arguments of a command by name.
+
+    Attributes:
+        options: what was given, or its default.
+        about: symbols that the question is about: options of theirs need no number.
+        generates: whether the question depends on how many tokens are generated.
+        loaded: the model, where it is not simply that of its name.
+    """
+
+    options: Mapping[str, Any]
+    about: tuple[Symbol, ...] = ()
+    generates: bool = True
+    loaded: Model | None = None
+
+    def but(self, **changes: Any) -> "Request":
+        """The same with some options changed."""
+        return replace(self, options={**self.options, **changes})
+
+    @cached_property
+    def model(self) -> Model:
+        """The model; of a family with every dimension a symbol where that is asked for."""
+        if self.loaded is not None:
+            return self.loaded
+        name = self.options["model"]
+        return Model.symbolic(name) if self.options.get("symbolic") else load_model(name)
+
+    @cached_property
+    def hardware(self) -> Hardware:
+        """The device."""
+        return self.device(self.options.get("on") or "symbolic")
+
+    def device(self, name: str) -> Hardware:
+        """A device, with its class's usual efficiencies and the numbers given, if any."""
+        numbers = {
+            row: row.name.replace("power", "static_power") for row in ROWS if row.panel == DEVICE
+        }
+        given = {n: self.options[row.name] for row, n in numbers.items() if n in Hardware.opens}
+        given = {name: value for name, value in given.items() if value is not None}
+        device = Hardware.symbolic() if name == "symbolic" else load_hardware(name)
+        changed = (typical(device) if self.options["typical"] else device).with_(**given)
+        links = self.options["links"]
+        if links is None:
+            return changed
+        if not given.keys().isdisjoint({"link_bandwidth", "link_latency"}):
+            raise SpecError(
+                "--links have bandwidths and latencies: leave out those of a single one"
+            )
+        return changed.with_links(*_pairs(links))
+
+    def forecast(self, hardware: Hardware | None = None, **changes: Any) -> Forecast:
+        """The plain forecast, on another device or with other options.
+
+        Raises:
+            LifesymError: what `lifesym.forecast` raises, or an option that needs another one.
+        """
+        o = {**self.options, **changes}
+        check(o)
+        for row in ROWS:
+            if row.symbol and o.get(row.name) is None and sym.resolve(row.symbol) in self.about:
+                o[row.name] = _START.get(row.name, 1)
+        keywords = {name: o[name] for name in _KEYWORDS if o.get(name) is not None}
+        keywords |= {
+            "cache": _cache(o),
+            "image_size": _image_size(o["image_size"]),
+            "levels": _levels(o),
+            "lora": _lora(o, self.model),
+            "roles": _roles(o["roles"] or []),
+            "routing": _routing(o),
+        }
+        sizes = [o["prompt"], self._generated(o), o["batch"], o["past"]]
+        return forecast(self.model, hardware or self.hardware, *sizes, **keywords)
+
+    def _generated(self, options: Mapping[str, Any]) -> Any:
+        given = options["generate"]
+        if not self.model.generates:
+            return 0 if given is None else given
+        if given is None:
+            return USUAL_GENERATION if self.generates else 1
+        return given
+
+    def forms(self) -> dict[str, Timed]:
+        """What is served besides the plain forecast, by the option that asks for it.
+
+        Raises:
+            LifesymError: what the forms raise.
+        """
+        o, made = self.options, dict[str, Timed]()
+        if o["draft"] is not None:
+            made["speculative"] = self._speculation()
+        if o["pipeline"] is not None or o["stages_on"] is not None:
+            made["pipeline"] = self._pipeline()
+        if o["slots"] is not None:
+            made["continuous"] = steady_state(self.forecast(), o["slots"])
+        if o["contexts"] is not None:
+            made["contexts"] = at_contexts(self.forecast(), _contexts(o["contexts"]))
+        if o["mixed"] is not None:
+            made["mixed"] = mixed_pass(self.forecast(), _groups(o["mixed"]))
+        if o["piggyback"] is not None:
+            made["piggyback"] = piggyback(self.forecast(), o["piggyback"], o["piggyback_context"])
+        if o["hit_rate"] is not None:
+            miss = self.forecast(prefix=None)
+            made["prefix_cache"] = prefix_hits(miss, o["prefix"], o["hit_rate"])
+        if o["decode_on"] is not None:
+            decode = self.forecast(self.device(o["decode_on"]))
+            link = o["transfer_bandwidth"], o["transfer_latency"]
+            made["disaggregated"] = disaggregate(self.forecast(), decode, *link)
+        return made
+
+    def form(self) -> Timed:
+        """The one thing that a question is asked of: what is served, or the plain forecast.
+
+        Raises:
+            SpecError: several things are served.
+        """
+        made = self.forms()
+        if len(made) > 1:
+            raise SpecError(f"a question is asked of one form, not of {' and '.join(made)}")
+        return next(iter(made.values())) if made else self.forecast()
+
+    def _speculation(self) -> Timed:
+        o = self.options
+        target = self.forecast()
+        target.generates()
+        names = ("acceptance", "accepted_rate", "tokens_per_step")
+        accepted: dict[str, Any] = {n: o[n] for n in names if o[n] is not None}
+        tokens = o["draft_tokens"]
+        if o["position_rates"] is not None:
+            accepted["position_rates"] = rates = _rates(o["position_rates"])
+            tokens = len(rates) if tokens is None else tokens
+        own = o["draft"] == "self"
+        shared = {
+            row.name: o[row.name] for row in ROWS if row.name in _DRAFT or row.panel == DEVICE
+        }
+        usual = {row.name: row.default for row in ROWS if row.name not in shared}
+        draft = None if own else self.but(**usual, **shared, model=o["draft"]).forecast()
+        return speculate(
+            target,
+            draft,
+            4 if tokens is None else tokens,
+            **(accepted or {"acceptance": 0.8}),
+        )
+
+    def _pipeline(self) -> Timed:
+        o = self.options
+        if o["pipeline"] is not None and o["stages_on"] is not None:
+            raise SpecError("--stages-on has a stage a device: leave out --pipeline")
+        plain = self.forecast()
+        stages = [plain] * (o["pipeline"] or 1)
+        if o["stages_on"] is not None:
+            names = map(str.strip, o["stages_on"].split(","))
+            stages = [self.forecast(self.device(name)) for name in names]
+        layers = sum(s.count for s in plain.model.bound if s.label not in ("embed", "head"))
+        if len(stages) > layers:
+            raise SpecError(f"{len(stages)} stages are more than the {layers} layers of the model")
+        cut = {"microbatches": o["microbatches"] or 1, "overlap_sends": o["overlap_sends"]}
+        return pipeline(stages, shares=_shares(o["shares"], stages), **cut)
+
+
+_START = {"generate": 2}
+"""Numbers that stand in for what is asked about; nothing reads them."""
+
+
+def changes_of(text: str, where: str) -> dict[str, Any]:
+    """The options that a set such as ``weights=int4-g128,kv=int8,on=v100`` changes.
+
+    Raises:
+        SpecError: not NAME=VALUE pairs, an unknown name, or a value of the wrong kind.
+    """
+    pairs, aside = [], {}
+    for pair in filter(None, map(str.strip, text.split(","))):
+        name, equals, value = map(str.strip, pair.partition("="))
+        if not equals:
+            raise SpecError(f"{where}: {pair!r} is not NAME=VALUE")
+        if name in ("on", "model"):
+            aside[name] = value
+        else:
+            pairs.append((name, value))
+    return aside | parsed(where, pairs)
+
+
+def symbolic_sizes(options: Mapping[str, Any]) -> dict[str, Any]:
+    """The options with a symbol for each size that is not given."""
+    return {
+        name: _SIZES[name] if value is None and name in _SIZES else value
+        for name, value in options.items()
+    }
+
+
+def _pairs(text: str) -> list[tuple[float, float]]:
+    """Pairs of a bandwidth and a latency, such as ``1e9:0.005,2e8:0``."""
+    try:
+        pairs = [[float(number) for number in part.split(":")] for part in text.split(",")]
+    except ValueError:
+        pairs = [[]]
+    if any(len(pair) != 2 for pair in pairs):
+        raise SpecError(f"--links: {text!r} is not a list of BANDWIDTH:LATENCY")
+    return [(rate, latency) for rate, latency in pairs]
+
+
+def _roles(pairs: Sequence[str]) -> dict[str, str]:
+    """Formats of single kinds of weights, from ROLE=FORMAT pairs."""
+    chosen = {}
+    for pair in pairs:
+        role, equals, name = map(str.strip, pair.partition("="))
+        if not (role and equals and name):
+            raise SpecError(f"--roles: {pair!r} is not ROLE=FMT")
+        chosen[role] = name
+    return chosen
+
+
+def _lora(o: Mapping[str, Any], model: Model) -> Lora | None:
+    if o["lora"] is None:
+        return None
+    targets = o["lora_targets"]
+    given = {
+        "adapters": o["lora_adapters"],
+        "targets": None if targets is None else tuple(targets.replace("+", ",").split(",")),
+        "merged": o["lora_merged"] or None,
+    }
+    more: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if isinstance(o["lora"], str):
+        return replace(read_adapter(o["lora"], model), **more)
+    return Lora(rank=o["lora"], **more)
+
+
+def _image_size(text: str | None) -> tuple[int, int] | None:
+    """Rows and columns of pixels, from ``HxW`` or one number for both."""
+    if text is None:
+        return None
+    rows, by, columns = text.lower().partition("x")
+    try:
+        return SIZE.parse(rows), SIZE.parse(columns if by else rows)
+    except ValueError:
+        raise SpecError(f"--image-size: {text!r} is not HxW or one number of pixels") from None
+
+
+def _cache(o: Mapping[str, Any]) -> CachePolicy | None:
+    names = ("budget", "keep", "scored", "rank", "share", "page")
+    given = {name: o[f"kv_{name}"] for name in names if o[f"kv_{name}"] not in (None, False)}
+    return CachePolicy(**given) if given else None
+
+
+def _levels(o: Mapping[str, Any]) -> list[Level]:
+    levels = [parse_level(text) for text in o["memory"] or []]
+    roles = ("weights", "experts", "kv", "activations")
+    shares = {role: o[f"offload_{role}"] for role in roles if o[f"offload_{role}"] is not None}
+    if shares:
+        if o["offload_bandwidth"] is None:
+            raise SpecError("offloading needs --offload-bandwidth, in bytes a second")
+        memory = {"bandwidth": o["offload_bandwidth"], "capacity": o["offload_capacity"]}
+        levels.append(Level(name="offload", **memory, **shares))
+    return levels
+
+
+def _routing(o: Mapping[str, Any]) -> Routing:
+    """The rule that ``routing``, ``probabilities`` and ``imbalance`` describe."""
+    kind, listed = o["routing"], o["probabilities"]
+    imbalance = 1 if o["imbalance"] is None else o["imbalance"]
+    if listed is None:
+        return Routing(kind=kind, imbalance=imbalance)
+    if kind != "uniform":
+        raise SpecError(f"--probabilities are a routing of their own: leave out --routing {kind}")
+    return Routing(kind="skewed", probabilities=_fractions(listed), imbalance=imbalance)
+
+
+def _fractions(text: str) -> tuple[Fraction, ...]:
+    """Decimals or fractions, separated by commas or white space; or those in a file."""
+    if "," not in text and len(text) < _LONGEST_PATH and Path(text).is_file():
+        text = read_text(Path(text))
+    numbers = []
+    for part in text.replace(",", " ").split():
+        try:
+            if not _PLAIN.fullmatch(part):
+                raise ValueError
+            numbers.append(Fraction(part))
+        except (ValueError, ZeroDivisionError):
+            raise SpecError(f"--probabilities: {part[:40]!r} is not a number") from None
+    return tuple(numbers)
+
+
+def _rates(text: str) -> list[float]:
+    """Rates by position, such as ``0.8,0.6,0.45``."""
+    try:
+        return [float(part) for part in text.split(",")]
+    except ValueError:
+        raise SpecError(f"--position-rates: {text!r} is not a list of numbers") from None
+
+
+def _contexts(text: str) -> list[int]:
+    parts = [part.strip() for part in text.split(",")]
+    if not all(part.isdecimal() and part.isascii() and len(part) <= 15 for part in parts):
+        raise SpecError(f"--contexts: {text!r} is not a list of whole numbers")
+    return [int(part) for part in parts]
+
+
+def _groups(text: str) -> list[Group]:
+    """Groups such as ``31x1@2000,1x512@0:none``: sequences, new tokens, cached ones, logits."""
+    groups = []
+    for part in map(str.strip, text.split(",")):
+        match = _GROUP.fullmatch(part)
+        if match is None:
+            raise SpecError(f"--mixed: {part!r} is not BxN@T, with :none, :last or :all at most")
+        batch, new, past = map(int, match.groups()[:3])
+        logits: Any = match[4] or "last"
+        groups.append(Group(batch=batch, new=new, past=past, logits=logits))
+    return groups
+
+
+def _shares(text: str | None, stages: Sequence[Forecast]) -> list[Any] | None:
+    """Numbers, which must add up to 1; or those with which the stages' prefills take as long."""
+    if text is None:
+        return None
+    if text == "balanced":
+        return list(balanced_shares([stage.ttft.expr for stage in stages]))
+    try:
+        return [Fraction(part.strip()) for part in text.split(",")]
+    except (ValueError, ZeroDivisionError):
+        raise SpecError(f"--shares: {text!r} is not a list of numbers, nor 'balanced'") from None

@@ -1,0 +1,420 @@
+"""Every option of the command line, once: a row each.
+
+A row says what an option is called, of what kind its value is, what it does without one, and what
+it needs beside it. The commands take rows by their panels; compared sets and axes of sweeps read
+the same rows. Nothing here imports SymPy, so that ``--help`` answers at once.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, Literal
+
+import typer
+
+from lifesym.errors import SpecError, nearest
+
+WORKLOAD = "Workload"
+FORMATS = "Number formats"
+OPTIMIZATIONS = "Optimizations"
+CACHE = "KV cache"
+SHARDING = "Several devices"
+MEMORIES = "Other memories"
+SPECULATION = "Speculative decoding"
+SERVING = "Serving"
+DEVICE = "Device"
+MODELLING = "Modelling"
+QUESTION = "Question"
+
+_LARGEST = 2**48
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What values an option has, and how text becomes one; ``parse`` raises ValueError."""
+
+    parse: Callable[[str], Any]
+    metavar: str | None = None
+    words: tuple[str, ...] = ()
+    switch: bool = False
+    many: bool = False
+    axis: bool = True
+
+
+def _size(least: int) -> Kind:
+    def parse(text: str) -> int:
+        digits = text.strip()
+        if not (digits.isdecimal() and digits.isascii()) or len(digits) > len(str(_LARGEST)):
+            raise ValueError(f"{digits[:40]!r} is not a whole number of at least {least}")
+        if not least <= int(digits) <= _LARGEST:
+            raise ValueError(f"{digits} is not between {least} and {_LARGEST}")
+        return int(digits)
+
+    return Kind(parse, "N")
+
+
+def _number(text: str) -> float:
+    try:
+        return float(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number") from None
+
+
+def _yes(text: str) -> bool:
+    known = {"yes": True, "no": False}
+    if text not in known:
+        raise ValueError(f"{text!r} is not yes or no")
+    return known[text]
+
+
+def _rank_or_file(text: str) -> int | str:
+    return SIZE_OR_0.parse(text) if text.lstrip("+-").isdigit() else text
+
+
+def words(*known: str) -> Kind:
+    """One of some words."""
+
+    def parse(text: str) -> str:
+        if text not in known:
+            listed = ", ".join(map(repr, known))
+            raise ValueError(f"{text!r} is not one of {listed}")
+        return text
+
+    return Kind(parse, words=known)
+
+
+SIZE, SIZE_OR_0 = _size(1), _size(0)
+RANK = Kind(_rank_or_file, "N|FILE")
+SWITCH = Kind(_yes, switch=True)
+
+
+def number(metavar: str = "X") -> Kind:
+    """A number in the SI unit that the help text names."""
+    return Kind(_number, metavar)
+
+
+def text(metavar: str, *, many: bool = False, axis: bool = True) -> Kind:
+    """Text that the command reads; ``many`` may be given several times."""
+    return Kind(str, metavar, many=many, axis=axis and not many)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One option.
+
+    Attributes:
+        name: its name in Python; spelt with hyphens on the command line.
+        kind: of what kind its value is.
+        help: what it does.
+        default: what it is unless given.
+        panel: where the help lists it.
+        common: whether plain ``--help`` lists it.
+        needs: options of which one must be given beside it, or a value such as ``fusion=flash``.
+        symbol: the word of the symbol that its number is when it is asked about.
+        short: another spelling, such as ``-o``.
+        argument: whether it is an argument and no option.
+        required: whether it must be given.
+    """
+
+    name: str
+    kind: Kind
+    help: str
+    default: Any = None
+    panel: str = QUESTION
+    common: bool = False
+    needs: tuple[str, ...] = ()
+    symbol: str = ""
+    short: str = ""
+    argument: bool = False
+    required: bool = False
+
+    @property
+    def spelt(self) -> str:
+        """As it is written on the command line."""
+        return f"--{self.name.rstrip('_').replace('_', '-')}"
+
+    def parameter(self) -> tuple[Any, Any]:
+        """Its annotation for Typer, and its default."""
+        kind = self.kind
+        more: dict[str, Any] = {"help": self.help}
+        if kind.words:
+            shown: Any = Literal[kind.words]
+        elif kind.switch:
+            shown = bool
+        else:
+            shown = list[str] if kind.many else str
+        if not (kind.words or kind.switch or kind.many):
+            more["parser"] = _parser(kind)
+        if kind.metavar:
+            more["metavar"] = kind.metavar
+        if self.argument:
+            made: Any = typer.Argument(**more)
+        else:
+            spellings = [self.spelt, self.short] if self.short else [self.spelt]
+            panel = None if self.panel == QUESTION else self.panel
+            shy = {"hidden": not (self.common or self.required), "rich_help_panel": panel}
+            made = typer.Option(*spellings, **more, **shy)
+        default = False if kind.switch else self.default
+        optional = default is None and not self.required
+        return Annotated[shown | None if optional else shown, made], default
+
+
+def _parser(kind: Kind) -> Callable[[Any], Any]:
+    def parse(given: Any) -> Any:
+        try:
+            return kind.parse(str(given))
+        except ValueError as error:
+            raise typer.BadParameter(str(error)) from None
+
+    parse.__name__ = kind.metavar or "value"
+    return parse
+
+
+def _panel(name: str, common: Sequence[Row], others: Sequence[Row] = ()) -> tuple[Row, ...]:
+    """The rows of a panel; plain help lists the first ones alone."""
+    shown = (replace(row, panel=name, common=True) for row in common)
+    return (*shown, *(replace(row, panel=name) for row in others))
+
+
+def _needing(needs: str, *rows: Row) -> tuple[Row, ...]:
+    """Rows that do nothing without one of some options."""
+    return tuple(replace(row, needs=tuple(needs.split())) for row in rows)
+
+
+_MODEL = "A name in the database, a config.json, a folder with one, or a GGUF file."
+MODEL = Row("model", text("MODEL"), _MODEL, argument=True, required=True)
+ON = Row("on", text("HW"), "A device in the database, or a TOML file.", required=True, panel=DEVICE)
+JSON = Row("json", SWITCH, "Print one JSON object.", common=True)
+_ROLES = ("weights", "experts", "kv", "activations")
+
+ROWS: tuple[Row, ...] = (
+    *_panel(
+        WORKLOAD,
+        (
+            Row("prompt", SIZE, "Prompt tokens of each sequence.", 512, symbol="prompt"),
+            Row("generate", SIZE_OR_0, "Tokens generated a sequence.", symbol="generated"),
+            Row("batch", SIZE, "Sequences computed together.", 1, symbol="batch"),
+            Row("context", SIZE_OR_0, "Cached tokens at a decode step; else at the first one."),
+        ),
+        (
+            Row("past", SIZE_OR_0, "Tokens cached before the prompt.", 0),
+            Row("images", SIZE_OR_0, "Images in each prompt, whose tokens are added to it.", 0),
+            *_needing("images", Row("image_size", text("HxW"), "Rows and columns of pixels.")),
+            Row("audio", SIZE_OR_0, "Pieces of audio in each prompt, likewise.", 0),
+        ),
+    ),
+    *_panel(
+        FORMATS,
+        (
+            Row("weights", text("FMT"), "Format of the weights."),
+            Row("activations", text("FMT"), "Format that is computed in."),
+            Row("kv", text("FMT"), "Format of the KV cache."),
+        ),
+        (
+            Row("roles", text("ROLE=FMT", many=True), "Format of one kind of weights."),
+            Row("unfused_dequant", SWITCH, "Weights are dequantized through memory."),
+        ),
+    ),
+    *_panel(
+        OPTIMIZATIONS,
+        (
+            Row("chunk", SIZE, "Tokens of a prefill chunk.", symbol="chunk"),
+            Row("lora", RANK, "Rank of adapters, or their adapter_config.json.", symbol="rank"),
+            Row("fusion", words("none", "flash", "full", "layer"), "Operators fused.", "none"),
+        ),
+        (
+            *_needing(
+                "lora",
+                Row("lora_targets", text("NAME,...", axis=False), "Projections with adapters."),
+                Row("lora_adapters", SIZE, "Different adapters in the batch."),
+                Row("lora_merged", SWITCH, "Added to the weights before."),
+            ),
+            Row("adapter", SIZE_OR_0, "Size of bottleneck adapters."),
+            *_needing(
+                "fusion=flash fusion=full",
+                Row("tile", SIZE, "Queries a tile of a fused attention kernel.", symbol="tile"),
+            ),
+        ),
+    ),
+    *_panel(
+        CACHE,
+        (),
+        (
+            Row("prefix", SIZE_OR_0, "First tokens of the prompt already cached."),
+            Row("kv_budget", SIZE, "Most cached tokens kept of a sequence.", symbol="budget"),
+            Row("kv_keep", number(), "Share of the cached tokens that is kept.", symbol="keep"),
+            Row("kv_scored", SWITCH, "Kept tokens are chosen by their scores."),
+            Row("kv_rank", SIZE, "Elements kept of each key and value head.", symbol="cache_rank"),
+            Row("kv_share", SIZE, "Layers that share one cache.", symbol="cache_layers"),
+            Row("kv_page", SIZE, "Tokens of a cache page.", symbol="page"),
+        ),
+    ),
+    *_panel(
+        SHARDING,
+        (Row("tensor_parallel", SIZE, "Devices that split every layer.", 1, symbol="devices"),),
+        (
+            *_needing(
+                "tensor_parallel",
+                Row("all_reduce", words("ring", "halving_doubling", "tree"), "Their algorithm."),
+                Row("sequence_parallel", SWITCH, "They split norms and residuals too."),
+            ),
+            Row("expert_parallel", SIZE, "Devices that split the experts.", 1),
+            Row("data_parallel", SIZE, "Replicas that share the batch.", 1, symbol="replicas"),
+            Row("pipeline", SIZE, "Stages that the layers are cut into."),
+            Row("stages_on", text("HW,...", axis=False), "A pipeline of one stage a device."),
+            *_needing(
+                "pipeline stages_on",
+                Row("shares", text("X,...", axis=False), "Shares of the layers; or 'balanced'."),
+                Row("microbatches", SIZE, "Pieces of the batch.", symbol="microbatches"),
+                Row("overlap_sends", SWITCH, "A stage sends while it computes."),
+            ),
+        ),
+    ),
+    *_panel(
+        MEMORIES,
+        (),
+        (
+            Row("memory", text("NAME=X,...", many=True), "Another one: bandwidth=B, experts=1 ..."),
+            *(
+                Row(f"offload_{r}", number(), f"Share of the {r} in another memory.")
+                for r in _ROLES
+            ),
+            *_needing(
+                " ".join(f"offload_{role}" for role in _ROLES),
+                Row("offload_bandwidth", number("B"), "Its bandwidth, bytes a second."),
+                Row("offload_capacity", number("B"), "Bytes that it holds."),
+            ),
+        ),
+    ),
+    *_panel(
+        SPECULATION,
+        (),
+        (
+            Row("draft", text("MODEL"), "Draft model; 'self' for a module of the model itself."),
+            *_needing(
+                "draft",
+                Row("draft_tokens", SIZE, "Drafted tokens a step; 4 unless given.", symbol="draft"),
+                Row("acceptance", number(), "Chance of each; else 0.8.", symbol="acceptance"),
+                Row("accepted_rate", number(), "Instead: accepted tokens over drafted ones."),
+                Row("position_rates", text("X,...", axis=False), "Instead: by position."),
+                Row("tokens_per_step", number(), "Instead: mean tokens, the target's included."),
+            ),
+        ),
+    ),
+    *_panel(
+        SERVING,
+        (),
+        (
+            Row("slots", SIZE, "Continuous batching in so many slots.", symbol="slots"),
+            Row("contexts", text("N,...", axis=False), "A decode step at unequal contexts."),
+            Row("mixed", text("BxN@T,...", axis=False), "A pass over B sequences of N after T."),
+            Row("piggyback", SIZE_OR_0, "Sequences that decode in every chunk's pass."),
+            *_needing(
+                "piggyback", Row("piggyback_context", SIZE_OR_0, "Their context; else the prompt.")
+            ),
+            *_needing("prefix", Row("hit_rate", number(), "Share of requests that find it.")),
+            Row("decode_on", text("HW"), "A device that decodes what this one prefills."),
+            *_needing(
+                "decode_on",
+                Row("transfer_bandwidth", number("B"), "Of the link between, bytes a second."),
+                Row("transfer_latency", number("S"), "Seconds before the cache arrives."),
+            ),
+            Row("price", number(), "Price of all devices an hour, for tokens' cost."),
+        ),
+    ),
+    *_panel(
+        DEVICE,
+        (
+            Row("typical", SWITCH, "With the usual efficiencies of its class, if it has none."),
+            Row("compute_efficiency", number(), "Attained fraction of the peak."),
+            Row("memory_efficiency", number(), "Attained fraction of the bandwidth."),
+            Row("dispatch_time", number("S"), "Seconds to dispatch an operator."),
+        ),
+        (
+            Row("link_bandwidth", number("B"), "Bytes a second to another device."),
+            Row("link_latency", number("S"), "Seconds of a message to another device."),
+            Row("links", text("B:S,...", axis=False), "Several, of which the slowest counts."),
+            Row("power", number("W"), "Power drawn while it runs, in watts."),
+            Row("flop_energy", number("J"), "Joules of an operation, beyond that."),
+            Row("byte_energy", number("J"), "Joules of a byte moved, beyond that."),
+        ),
+    ),
+    *_panel(
+        MODELLING,
+        (
+            Row("overlap", words("operator", "pass", "none"), "Of memory and compute.", "operator"),
+            Row("causal", words("full", "exact"), "All scores, or what the mask leaves.", "full"),
+        ),
+        (
+            Row(
+                "mla",
+                words("absorbed", "decompressed", "expand"),
+                "Convention of latent attention.",
+                "absorbed",
+            ),
+            Row("routing", words("uniform", "all", "active"), "How tokens choose.", "uniform"),
+            Row("probabilities", text("P,...", axis=False), "Each expert's chance, or a file."),
+            Row("imbalance", number(), "Experts' work done over needed.", symbol="imbalance"),
+        ),
+    ),
+)
+"""The options that shape a formula: every command that asks one takes all of them."""
+
+NAMED: Mapping[str, Row] = {row.name: row for row in ROWS}
+
+
+def parsed(where: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """Values of options from NAME=VALUE pairs, such as those of a compared set.
+
+    Raises:
+        SpecError: an unknown name, one that is no single value, or a value of the wrong kind.
+    """
+    chosen: dict[str, Any] = {}
+    for name, value in pairs:
+        row = NAMED.get(name.replace("-", "_"))
+        if row is None:
+            known = [known.spelt[2:] for known in ROWS]
+            raise SpecError(f"{where}: unknown option {name!r}{nearest(name, known)}")
+        chosen[row.name] = read(where, row, value)
+    return chosen
+
+
+def read(where: str, row: Row, value: str) -> Any:
+    """The value of one option from its text.
+
+    Raises:
+        SpecError: a value of the wrong kind.
+    """
+    try:
+        return [value] if row.kind.many else row.kind.parse(value)
+    except ValueError as error:
+        raise SpecError(f"{where}: {row.spelt[2:]}: {error}") from None
+
+
+def check(given: Mapping[str, Any]) -> None:
+    """Refuse an option that would do nothing without another one.
+
+    Raises:
+        SpecError: the option, and what it needs.
+    """
+    for row in ROWS:
+        if not row.needs or not is_given(row, given):
+            continue
+        if not any(_there(need, given) for need in row.needs):
+            wanted = " or ".join(map(_spelt, row.needs))
+            raise SpecError(f"{row.spelt} needs {wanted}")
+
+
+def is_given(row: Row, values: Mapping[str, Any]) -> bool:
+    """Whether an option has another value than without it."""
+    value = values.get(row.name)
+    return value not in (None, False, row.default)
+
+
+def _there(need: str, given: Mapping[str, Any]) -> bool:
+    name, _, value = need.partition("=")
+    return given.get(name) == value if value else is_given(NAMED[name], given)
+
+
+def _spelt(need: str) -> str:
+    name, _, value = need.partition("=")
+    return f"{NAMED[name].spelt} {value}".strip()

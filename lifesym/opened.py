@@ -1,0 +1,136 @@
+"""A forecast with its numbers as symbols again, and the numbers.
+
+Whatever is served is built of frozen records, and each says in ``opens`` which of its fields are
+numbers of the notation table. So one walk finds every number of a forecast, a pipeline or a
+speculation, and puts symbols in their place: the same formula, opened.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import fields, replace
+from typing import Any, TypeVar
+
+from sympy import Expr, Symbol
+
+from lifesym import symbols as sym
+from lifesym.errors import SymbolError, nearest
+from lifesym.formats import Format, Precision, symbolic_format
+from lifesym.hardware import Hardware, symbolic_numbers
+from lifesym.model import Model
+from lifesym.symbols import TABLE, exact, ordered, resolve
+
+Form = TypeVar("Form")
+Put = Callable[[Symbol, Expr], Expr]
+"""What takes the place of a number, from its symbol and the number."""
+
+USUAL = frozenset(
+    resolve(word)
+    for word in (
+        *("batch", "prompt", "generated", "acceptance", "hit_rate", "slots"),
+        *Hardware.opens.values(),
+        *("peak", "vector_peak"),
+    )
+) | frozenset(sym.PEAKS.values())
+"""The numbers of workloads and devices; dimensions and options are opened by name alone."""
+_BITS = {"weights": "weight", "activations": "activation", "kv": "kv"}
+
+
+def numbers(form: Any) -> dict[Symbol, Expr]:
+    """Every number of a form by its symbol, but for those that have several values in it."""
+    return {symbol: values[0] for symbol, values in _found(form).items() if len(values) == 1}
+
+
+def usual(form: Any) -> list[Symbol]:
+    """What is opened unless names are given: the numbers of the workload and the device."""
+    return ordered(USUAL & numbers(form).keys())
+
+
+def opened(form: Form, names: Iterable[str | Symbol] = ()) -> Form:
+    """The form with the named numbers as symbols; without names, the workload's and the device's.
+
+    Raises:
+        SymbolError: a name that is no number of the form, or one of several values.
+    """
+    known = _found(form)
+    asked = [resolve(name) for name in names]
+    for symbol in asked:
+        word, values = TABLE[symbol].word, known.get(symbol, [])
+        if symbol not in known:
+            words = [TABLE[each].word for each in ordered(known)]
+            raise SymbolError(
+                f"{word!r} is no number here{nearest(word, words)} (there are {', '.join(words)})"
+            )
+        if len(values) > 1:
+            listed = ", ".join(map(str, values))
+            raise SymbolError(f"{word} has several values here ({listed}): ask about one of them")
+    chosen = set(asked or usual(form))
+    return _walked(form, lambda symbol, value: symbol if symbol in chosen else value, ())
+
+
+def _found(form: Any) -> dict[Symbol, list[Expr]]:
+    """The different values of every number in a form; what is a symbol already has none."""
+    found: dict[Symbol, list[Expr]] = {}
+
+    def put(symbol: Symbol, value: Expr) -> Expr:
+        values = found.setdefault(symbol, [])
+        if value != symbol and value not in values:
+            values.append(value)
+        return value
+
+    _walked(form, put, ())
+    return found
+
+
+def _walked(node: Any, put: Put, formats: tuple[Format, ...]) -> Any:
+    """A copy of nested records with other numbers in it."""
+    if isinstance(node, tuple):
+        return tuple(_walked(each, put, formats) for each in node)
+    if isinstance(node, Hardware):
+        return _device(node, put, formats)
+    if isinstance(node, Model):
+        for symbol in node.dimensions - node.values.keys():
+            put(symbol, symbol)
+        dimensions = [s for s, value in node.values.items() if put(s, exact(value)) == s]
+        return node.lift(*dimensions) if dimensions else node
+    if isinstance(node, Precision):
+        return _formats(node, put)
+    if not hasattr(node, "opens"):
+        return node
+    if isinstance(precision := getattr(node, "precision", None), Precision):
+        formats = (precision.compute or precision.activations, precision.activations)
+    changes = {}
+    for field in fields(node):
+        value = getattr(node, field.name)
+        if field.name not in node.opens:
+            changes[field.name] = _walked(value, put, formats)
+        elif value is not None:
+            symbol = resolve(node.opens[field.name])
+            beside = node.beside(field.name) if hasattr(node, "beside") else 0
+            changes[field.name] = put(symbol, exact(value) - beside) + beside
+    changed = {name: new for name, new in changes.items() if new is not getattr(node, name)}
+    return replace(node, **changed) if changed else node
+
+
+def _device(node: Hardware, put: Put, formats: tuple[Format, ...]) -> Hardware:
+    """A device, whose peaks are those of the formats that are computed in."""
+    known = [(resolve(word), getattr(node, name)) for name, word in node.opens.items()]
+    free = [symbol for symbol, value in known if value is not None and put(symbol, value) == symbol]
+    made = symbolic_numbers(node, free)
+    if not formats:
+        return made
+    peaks = {kind: (resolve(word), rate) for kind, (word, rate) in node.peaks(*formats).items()}
+    matrix = {kind: put(symbol, rate) for kind, (symbol, rate) in peaks.items()}
+    vector = put(sym.vector_peak, node.vector_peak(formats[-1]))
+    if sym.vector_peak == vector or any(matrix[kind] == symbol for kind, (symbol, _) in peaks.items()):
+        made = replace(made, matrix=matrix, vector={"fp32": vector})
+    return made
+
+
+def _formats(node: Precision, put: Put) -> Precision:
+    """The formats, those whose bits are asked about without scales."""
+    changes = {}
+    for name, role in _BITS.items():
+        fmt = getattr(node, name)
+        symbol = resolve(f"{role}_bits")
+        if fmt.bits != symbol and put(symbol, exact(fmt.bits)) == symbol:
+            changes[name] = symbolic_format(role)
+    return replace(node, **changes) if changes else node

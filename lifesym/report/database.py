@@ -1,0 +1,108 @@
+"""What is in the database, with sources, as plain data."""
+
+from typing import Any
+
+from lifesym.devices import aliases, load_hardware
+from lifesym.errors import SpecError, nearest
+from lifesym.families import FAMILIES, MODEL_TYPES
+from lifesym.formats import known_formats
+from lifesym.hardware import Hardware
+from lifesym.huggingface import load_model
+from lifesym.metrics import METRICS
+from lifesym.report.structure import sections, structure
+from lifesym.specs import names, read_json, root
+
+_FIGURES = (
+    "capacity",
+    "link_bandwidth",
+    "link_latency",
+    "static_power",
+    "compute_efficiency",
+    "memory_efficiency",
+    "dispatch_time",
+    "multiprocessors",
+)
+
+
+def everything() -> dict[str, Any]:
+    """All entries by kind."""
+    models = {}
+    for name in names("models"):
+        config = read_json(root() / "models" / f"{name}.json")
+        inner = config.get("text_config") or config
+        models[name] = {"family": inner.get("model_type"), "source": config.get("_source", "")}
+    devices = {}
+    for name in names("hardware"):
+        device = load_hardware(name)
+        devices[name] = {
+            "name": device.name,
+            "kind": device.kind,
+            "bandwidth": int(device.bandwidth),
+            "peaks": _peaks(device),
+            "sources": dict(device.sources),
+        }
+    formats = {name: float(kind.bits_per_value) for name, kind in known_formats().items()}
+    families = {kind: FAMILIES[name].example for kind, name in sorted(MODEL_TYPES.items())}
+    return {"models": models, "hardware": devices, "formats": formats, "families": families}
+
+
+def entry(name: str) -> dict[str, Any]:
+    """One model, device, format or family; or all metrics.
+
+    Raises:
+        SpecError: it has no such entry.
+    """
+    if name in names("models"):
+        return {"kind": "model", **read_json(root() / "models" / f"{name}.json")}
+    if name in names("hardware") or name in aliases():
+        device = load_hardware(name)
+        return {
+            "kind": device.kind,
+            "device": device.name,
+            "peaks": _peaks(device),
+            "bandwidth": int(device.bandwidth),
+            **_figures(device),
+            "matrix engine": _engine(device),
+            "sources": dict(device.sources),
+        }
+    if name in known_formats():
+        stored = known_formats()[name]
+        return {"kind": "format", "bits": float(stored.bits_per_value), "native": stored.native}
+    spelt = name if name in MODEL_TYPES else f"{name}_text"  # the language model of several
+    if spelt in MODEL_TYPES:
+        family = FAMILIES[MODEL_TYPES[spelt]]
+        model = load_model(family.example)
+        return {
+            "kind": "family",
+            "supports": " ".join(str(family.build.__doc__).split()),
+            "model types": [MODEL_TYPES[spelt], *family.kin],
+            "example": family.example,
+            "sections": sections(model),
+            **structure(model),
+            "keys": ", ".join(family.config.__struct_fields__),
+        }
+    known = [*names("models"), *names("hardware"), *aliases(), *known_formats(), *MODEL_TYPES]
+    if name == "metrics":
+        return {metric: row.meaning for metric, row in METRICS.items()}
+    raise SpecError(f"{name!r} is not in the database{nearest(name, known)}")
+
+
+def _peaks(device: Hardware) -> dict[str, int]:
+    vector = {f"vector {kind}": int(rate) for kind, rate in device.vector.items()}
+    return {kind: int(rate) for kind, rate in device.matrix.items()} | vector
+
+
+def _engine(device: Hardware) -> str:
+    if not device.matrix_known:
+        return "peak not known"
+    return "peaks above" if device.matrix else "none"
+
+
+def _figures(device: Hardware) -> dict[str, float | None]:
+    """A device's other numbers, in SI units; what is not known is null."""
+    figures: dict[str, float | None] = {}
+    for name in _FIGURES:
+        value = getattr(device, name)
+        known = None if value is None else float(value)
+        figures[name] = int(known) if known is not None and known.is_integer() else known
+    return figures
