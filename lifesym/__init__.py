@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from lifesym.huggingface import load_model
     from lifesym.inference import Forecast
     from lifesym.model import Model
+    from lifesym.own_symbols import symbol
     from lifesym.printing import latex, legend
     from lifesym.results import Result
     from lifesym.sweeps import sweep
@@ -43,6 +44,7 @@ _HOME = {
     "load_hardware": "devices",
     "load_model": "huggingface",
     "sweep": "sweeps",
+    "symbol": "own_symbols",
     "symbols": "symbols",
     "typical": "devices",
     "unet": "convnet",
@@ -65,6 +67,7 @@ __all__ = [
     "load_hardware",
     "load_model",
     "sweep",
+    "symbol",
     "symbols",
     "typical",
     "unet",

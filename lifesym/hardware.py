@@ -8,7 +8,7 @@ from sympy import Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.checks import checked, checked_fields
-from lifesym.errors import SpecError, SymbolError, nearest
+from lifesym.errors import SpecError, SymbolError, one_of
 from lifesym.formats import Format, load_format
 from lifesym.nodes import Maximum
 from lifesym.symbols import Number
@@ -76,6 +76,15 @@ class Hardware:
     }
     """The numbers that are symbols of the table, beside the peaks."""
 
+    def __post_init__(self) -> None:
+        """Refuse symbols of another origin, which no value would ever reach."""
+        numbers = {**vars(self), **self.matrix, **self.vector}
+        for i, link in enumerate(self.other_links):
+            numbers |= {f"bandwidth of link {i + 2}": link[0], f"latency of link {i + 2}": link[1]}
+        for name, value in numbers.items():
+            if isinstance(value, Expr):
+                sym.known(value, f"{self.name}: {name}")
+
     @classmethod
     def symbolic(cls) -> Self:
         """A device of which every number is a symbol of the table.
@@ -110,16 +119,23 @@ class Hardware:
     def with_(self, **numbers: Number) -> Self:
         """The same device with other numbers, such as ``compute_efficiency=Fraction(7, 10)``.
 
+        A rate may be an expression, such as the capacity of a radio link in its signal-to-noise
+        ratio (`lifesym.symbol`); ``peak`` and ``vector_peak`` are of every data type.
+
         Raises:
-            SymbolError: a value out of the symbol's range, or not a number.
+            SymbolError: no number of a device, or a value out of the symbol's range.
         """
-        for name in numbers.keys() - self.opens:
-            raise SymbolError(f"a device has no number {name!r}{nearest(name, self.opens)}")
-        checked = {
-            name: sym.bind(getattr(sym, self.opens[name]), {self.opens[name]: value})
-            for name, value in numbers.items()
-        }
-        return replace(self, **checked, sources={**self.sources, **dict.fromkeys(numbers, "given")})
+        peaks = {"peak": "matrix", "vector_peak": "vector"}
+        changes: dict[str, Any] = {}
+        for name, value in numbers.items():
+            one_of(name, [*self.opens, *peaks], "a number of a device")
+            number = sym.bind(getattr(sym, name), {name: value})
+            if name in peaks:
+                known = getattr(self, peaks[name]) or self.matrix or self.vector
+                everything = isinstance(known, _Everything)
+                number = _Everything(number) if everything else dict.fromkeys(known, number)
+            changes[peaks.get(name, name)] = number
+        return replace(self, **changes, sources={**self.sources, **dict.fromkeys(numbers, "given")})
 
     @checked
     def with_links(self, *links: tuple[Number, Number]) -> Self:

@@ -9,10 +9,10 @@ LaTeX, NumPy, C and Python. `relax` gives the smooth formula that an optimiser n
 from functools import reduce
 from typing import Any, ClassVar
 
-from sympy import Add, Expr, Function, Integer, Rational, S, log
+from sympy import Add, Expr, Function, Integer, Rational, S, ceiling, floor, log
 from sympy.core.sorting import default_sort_key
 
-from lifesym.powers import is_long, sign, written
+from lifesym.powers import is_irrational, sign, written
 
 Printer = Any
 
@@ -33,7 +33,7 @@ class _Extremum(Function):
         flat: list[Expr] = []
         for arg in args:
             flat.extend(arg.args if isinstance(arg, cls) else (arg,))
-        if any(is_long(arg) for arg in flat):
+        if any(is_irrational(arg) for arg in flat):
             flat = cls._numbers_folded(flat)
         best: dict[Expr, Expr] = {}
         apart: list[Expr] = []  # further multiples of what may be negative
@@ -65,8 +65,8 @@ class _Extremum(Function):
 
     @classmethod
     def _numbers_folded(cls, args: list[Expr]) -> list[Expr]:
-        """The arguments with one number: of those with long powers SymPy compares none."""
-        numbers = [arg for arg in args if arg.is_Rational or is_long(arg)]
+        """The arguments with one number: of two logarithms neither is a multiple of the other."""
+        numbers = [arg for arg in args if arg.is_Rational or is_irrational(arg)]
         best = reduce(lambda a, b: b if cls.sign * sign(b - a) > 0 else a, numbers)
         return [best, *(arg for arg in args if arg not in numbers)]
 
@@ -327,7 +327,7 @@ class CeilLog2(Function):
 def whole(number: Expr, *, up: bool) -> Expr:
     """A number rounded up or down to a whole one, exactly."""
     number = written(number)
-    return number.ceiling() if up else number.floor()
+    return ceiling(number) if up else floor(number)
 
 
 def relax(expr: Expr) -> Expr:

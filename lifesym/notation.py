@@ -1,8 +1,8 @@
 """How symbols are made, found by name, and bound: the mechanism of the table in `symbols`.
 
-Symbols carry the assumption positive (or nonnegative where zero is valid) and never integer:
-inverse questions such as "which context meets this target?" have real solutions, and integrality
-is carried by ceiling nodes where it matters.
+Symbols carry the assumption positive (nonnegative where zero is valid, real where less is) and
+never integer: inverse questions such as "which context meets this target?" have real solutions,
+and integrality is carried by ceiling nodes where it matters.
 """
 
 from collections.abc import Iterable, Mapping
@@ -13,7 +13,7 @@ from math import isfinite
 from operator import index as as_index
 from typing import Any, Literal, TypeAlias
 
-from sympy import Dummy, Expr, Integer, Rational, Symbol
+from sympy import Dummy, Expr, Float, Integer, Rational, S, Symbol
 
 from lifesym.checks import shown
 from lifesym.errors import SymbolError, nearest
@@ -22,6 +22,8 @@ from lifesym.powers import replaced
 Kind = Literal["size", "bits", "rate", "time", "ratio", "energy"]
 Number: TypeAlias = int | float | Fraction | Decimal | Expr
 Size: TypeAlias = int | Expr
+End: TypeAlias = int | Rational
+"""An end of the range of a symbol's values."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,8 +36,8 @@ class Notation:
     unit: str
     meaning: str
     kind: Kind
-    minimum: int | None
-    maximum: int | None
+    minimum: End | None
+    maximum: End | None
 
     @property
     def name(self) -> str:
@@ -57,13 +59,12 @@ def row(
     meaning: str,
     *,
     kind: Kind = "size",
-    minimum: int | None = 1,
-    maximum: int | None = None,
+    minimum: End | None = 1,
+    maximum: End | None = None,
     name: str | None = None,
 ) -> Symbol:
     """A new row of the table, and its symbol, which is made here and nowhere else."""
-    assumption = "nonnegative" if minimum == 0 else "positive"
-    symbol = Symbol(name or word, **{assumption: True})
+    symbol = Symbol(name or word, **{_assumption(minimum): True})
     TABLE[symbol] = Notation(
         word=word,
         symbol=symbol,
@@ -76,6 +77,13 @@ def row(
     )
     BY_NAME[word] = BY_NAME[symbol.name] = symbol
     return symbol
+
+
+def _assumption(minimum: End | None) -> str:
+    """What SymPy is told of a symbol's sign."""
+    if minimum is None or minimum > 0:
+        return "positive"
+    return "nonnegative" if minimum == 0 else "real"
 
 
 # The bound index of sums: never free in an expression that leaves the package, so not in the table.
@@ -95,10 +103,7 @@ def resolve(name: str | Symbol) -> Symbol:
     if isinstance(name, Symbol):
         if name in TABLE:
             return name
-        raise SymbolError(
-            f"symbol {name.name!r} is not lifesym's: take it from lifesym.symbols"
-            f"{nearest(name.name, BY_NAME)}"
-        )
+        raise SymbolError(_foreign(name))
     if not isinstance(name, str):
         raise SymbolError(f"a symbol is one of lifesym.symbols or its name, not {shown(name)}")
     if name not in BY_NAME:
@@ -106,20 +111,40 @@ def resolve(name: str | Symbol) -> Symbol:
     return BY_NAME[name]
 
 
+def _foreign(symbol: Symbol) -> str:
+    return (
+        f"symbol {symbol.name!r} is not lifesym's: take it from lifesym.symbols, or make one of "
+        f"your own with lifesym.symbol{nearest(symbol.name, BY_NAME)}"
+    )
+
+
+def known(expr: Expr, what: str) -> Expr:
+    """An expression whose symbols are all of the table; no value would ever reach another.
+
+    Raises:
+        SymbolError: one of another origin.
+    """
+    for symbol in sorted(expr.free_symbols - {index}, key=str):
+        if symbol not in TABLE and not isinstance(symbol, Dummy):  # those stand for later values
+            raise SymbolError(f"{what}: {_foreign(symbol)}")
+    return expr
+
+
 def exact(value: Number, what: str = "value") -> Expr:
     """An exact SymPy number or expression of a number from outside.
 
     A float means the shortest decimal that prints it, so 0.1 is 1/10 and not the binary fraction
-    next to it. SymPy expressions are taken as they are.
+    next to it, also within a SymPy expression, which is otherwise taken as it is.
 
     >>> exact(0.1), exact(Decimal("312e12"))
     (1/10, 312000000000000)
 
     Raises:
-        SymbolError: a boolean, a string, or a number that is not finite or has too many digits.
+        SymbolError: a boolean, a string, a number that is not finite or has too many digits, or
+            an expression in a symbol that is not the table's.
     """
     if isinstance(value, Expr):
-        return value
+        return known(_without_floats(value, what), what)
     if isinstance(value, float | Decimal):
         if not (value.is_finite() if isinstance(value, Decimal) else isfinite(value)):
             raise SymbolError(f"{what} must be finite, not {value:.6g}")
@@ -143,6 +168,15 @@ def constant(value: Number, what: str) -> Expr:
     if not number.is_number:
         raise SymbolError(f"{what} must be a number, not {number}")
     return number
+
+
+def _without_floats(expr: Expr, what: str) -> Expr:
+    """An expression with the shortest decimal that prints each binary float in its place."""
+    exactly = {}
+    for each in expr.atoms(Float):
+        double = float(each)
+        exactly[each] = exact(Decimal(str(double if Float(double) == each else each)), what)
+    return expr.xreplace(exactly) if exactly else expr
 
 
 def _check_digits(written: DecimalTuple, what: str) -> None:
@@ -169,7 +203,7 @@ def size(value: Size, what: str, minimum: int = 1) -> Expr:
 
     Raises:
         SymbolError: a number that is not an integer or is below the minimum, or an expression
-            in a symbol that is not the table's, which no value would ever reach.
+            in a symbol that is not the table's.
     """
     number = value if isinstance(value, Expr) else _whole(value)
     if number is None:
@@ -177,25 +211,33 @@ def size(value: Size, what: str, minimum: int = 1) -> Expr:
     expr = number if isinstance(number, Expr) else Integer(number)
     if expr.is_number and not (expr.is_Integer and expr >= minimum):
         raise SymbolError(f"{what} must be an integer of at least {minimum}, not {value}")
-    for symbol in expr.free_symbols - {index}:
-        if not isinstance(symbol, Dummy):  # those stand for values that replace them later
-            resolve(symbol)
-    return expr
+    return known(expr, what)
 
 
 def inside(symbol: Symbol, number: Any) -> None:
-    """Refuse a number that a symbol cannot have.
+    """Refuse a number that a symbol cannot have, or an expression that surely is none it can.
 
     Raises:
         SymbolError: it is outside the symbol's range in the table.
     """
     notation = TABLE[symbol]
-    below = number <= 0 if notation.minimum is None else number < notation.minimum
-    above = notation.maximum is not None and number > notation.maximum
-    if below or above:
+    if _outside(notation, number):
         lower = "above 0" if notation.minimum is None else f"at least {notation.minimum}"
         upper = f" and at most {notation.maximum}" if notation.maximum is not None else ""
         raise SymbolError(f"{notation.word} must be {lower}{upper}, not {number}")
+
+
+def _outside(notation: Notation, number: Any) -> bool:
+    """Whether a number is outside the range; an expression, as far as signs tell."""
+    low, high = notation.minimum, notation.maximum
+    if isinstance(number, Expr):
+        if number.is_extended_real is False or number is S.NaN:
+            return True
+        if not number.is_number:
+            below = number.is_nonpositive if low is None else (number - low).is_negative
+            return bool(below or (high is not None and (number - high).is_positive))
+    below = number <= 0 if low is None else number < low
+    return bool(below or (high is not None and number > high))
 
 
 def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
@@ -214,8 +256,7 @@ def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
     for name, value in values.items():
         symbol = resolve(name)
         number = exact(value, TABLE[symbol].word)
-        if number.is_number:
-            inside(symbol, number)
+        inside(symbol, number)
         replacement[symbol] = number
     return replaced(expr, replacement)
 

@@ -9,7 +9,7 @@ comparisons take it exactly.
 from collections.abc import Mapping
 from typing import Any
 
-from sympy import Expr, Float, Function, Pow, Rational, Symbol
+from sympy import Expr, Float, Function, Pow, Rational, S, Symbol
 
 _LONGEST = 128
 """The largest exponent of a power that is written out."""
@@ -82,9 +82,9 @@ class LongPower(Function):
         return f"pow({base.p}.0/{base.q}.0, {float(exponent)!r})"
 
 
-def is_long(expr: Expr) -> bool:
-    """Whether an expression is a number with a long power in it."""
-    return not expr.is_Rational and bool(expr.is_number) and bool(expr.has(LongPower))
+def is_irrational(expr: Expr) -> bool:
+    """Whether an expression is a number that is no fraction: a logarithm, or a long power."""
+    return not expr.is_Rational and bool(expr.is_number) and expr.is_finite is not False
 
 
 def written(expr: Expr) -> Expr:
@@ -108,8 +108,12 @@ def sign(number: Expr) -> int:
     """
     if not number.is_Rational:
         rough = number.evalf(15)
-        # SymPy gives what cancels a precision of 1
-        number = rough if rough.is_Float and rough._prec > 1 else number.doit()
+        if rough.is_Float and rough._prec > 1:
+            number = rough
+        else:  # SymPy gives what cancels a precision of 1
+            number = number.doit()
+            if rough.is_Float and not number.is_Rational:  # nothing is left of 100 digits
+                number = S.Zero
     return int(bool(number > 0)) - int(bool(number < 0))
 
 

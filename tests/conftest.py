@@ -1,17 +1,37 @@
 """Shared options and fixtures."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Generator
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine, run_apart, run_here
 from selection import mark_fast
 
+from lifesym.notation import BY_NAME, TABLE
+
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--update-golden", action="store_true", help="write tests/golden instead of comparing"
     )
+
+
+class _TableAsShipped:
+    """Takes the symbols that a test or doctest makes out of the table again."""
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self) -> Generator[None, object, object]:
+        before = [(table, dict(table)) for table in (TABLE, BY_NAME)]
+        try:
+            return (yield)
+        finally:
+            for table, rows in before:
+                table.clear()
+                table.update(rows)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.pluginmanager.register(_TableAsShipped())  # hooks here are of tests/ alone
 
 
 @pytest.hookimpl(tryfirst=True)

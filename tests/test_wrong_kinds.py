@@ -102,6 +102,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         },
         "which": "attn",
         "names": {"x": tpot.expr},
+        "word": "snr",
+        "meaning": "signal-to-noise ratio of a link",
         "options": {"one": (1, 2), "two": (2, 1)},
         "error": 0.1,
         "samples": 16,

@@ -18,6 +18,7 @@ from lifesym.analysis.intervals import (
     Array,
     Enclosure,
     extremum,
+    logarithm,
     outwards,
     power,
     product,
@@ -76,6 +77,8 @@ class _Walk:
             return power(self.enclose(expr.base), expr.exp)
         if isinstance(expr, Pow) and expr.base.is_positive and expr.base.is_number:
             return self._exponential(expr.base, self.enclose(expr.exp))
+        if isinstance(expr, log):
+            return logarithm(self.enclose(expr.args[0]))
         if isinstance(expr, Maximum | Minimum):
             return extremum([self.enclose(arg) for arg in expr.args], isinstance(expr, Maximum))
         if isinstance(expr, SumMax):

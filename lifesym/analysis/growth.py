@@ -6,7 +6,7 @@ lines (`SumMax`) keeps the larger line. A part that is zero from some value on, 
 beyond a window that has been passed, has the coefficient 0.
 """
 
-from sympy import Add, Dummy, Expr, Mul, Pow, S, Symbol
+from sympy import Add, Dummy, Expr, Mul, Pow, S, Symbol, log
 
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
@@ -88,6 +88,8 @@ def _lead(expr: Expr, symbol: Symbol) -> Growth:
         degree, coefficient = _lead(expr.relax(), symbol)
         if degree > 0:
             return degree, coefficient
+    if isinstance(expr, log):
+        raise SymbolError(f"the growth of a logarithm of {symbol.name} is no power of it")
     raise SymbolError(
         f"the growth of {expr.func.__name__} in {symbol.name} is not known: "
         "ask about a step, or bind the length of the generation"

@@ -135,6 +135,20 @@ def power(base: Enclosure, exponent: Rational) -> Enclosure:
     return Enclosure(low, high, least, most)
 
 
+def logarithm(inside: Enclosure) -> Enclosure:
+    r"""Of a logarithm of at least 1: its elasticity is that of the inside over the logarithm.
+
+    Raises:
+        SymbolError: it can be negative, so that it has no elasticity of a positive value.
+    """
+    if not np.all(inside.low >= 1):
+        raise SymbolError("no interval bounds are known for the logarithm of less than 1")
+    low, high = np.log(inside.low) * (1 - ULPS), np.log(inside.high) * (1 + ULPS)
+    with np.errstate(divide="ignore"):
+        inverse = outwards(1 / high, -1), outwards(1 / low, 1)
+    return Enclosure(low, high, *times(inside.least, inside.most, *inverse))
+
+
 def extremum(parts: list[Enclosure], largest: bool) -> Enclosure:
     """The elasticity is that of any argument that can be the largest (smallest) in the box."""
     pick = np.max if largest else np.min

@@ -159,9 +159,9 @@ def _range(symbol: Symbol, between: Range | None, expr: Expr) -> tuple[Expr, Exp
     if between is not None:
         return span(symbol, between)
     row = TABLE[symbol]
-    low = S.Zero if row.minimum is None else Integer(row.minimum)
+    low = S.Zero if row.minimum is None else S(row.minimum)
     if row.maximum is not None:
-        return low, Integer(row.maximum)
+        return low, S(row.maximum)
     searched = rounded(expr, symbol) or any(power.exp.has(symbol) for power in expr.atoms(Pow))
     return low, _FAR if searched and row.kind in ("size", "bits") else oo
 

@@ -13,7 +13,7 @@ from itertools import pairwise
 from sympy import Expr, S, Sum, Symbol, ceiling, floor, oo
 
 from lifesym.analysis.branches import KINKED, STEPPED, unrolled
-from lifesym.analysis.roots import Root, between, distinct, roots
+from lifesym.analysis.roots import Root, between, distinct, roots, turning
 from lifesym.analysis.signs import number_at, sign_at
 from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum, Minimum
@@ -178,11 +178,11 @@ def _steps(node: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[Expr]:
     """The quotient less each whole number that it reaches in the range."""
     top, bottom = node.args
     quotient = top / bottom
-    turning = [root.value for root in roots(quotient.diff(symbol), symbol, low, high)]
+    turns = [root.value for root in turning(quotient, symbol, low, high)]
     inverse = quotient.xreplace({symbol: 1 / symbol})
     reached = [
         inverse.xreplace({symbol: S.Zero}) if end is oo else quotient.xreplace({symbol: end})
-        for end in (low, *turning, high)
+        for end in (low, *turns, high)
     ]
     if not all(number.is_finite for number in reached):
         raise SymbolError(f"{node} has no end of steps in {symbol.name}: give a shorter range")

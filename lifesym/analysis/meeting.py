@@ -13,6 +13,7 @@ from lifesym.analysis.regime import Range, operators, span
 from lifesym.analysis.roots import Root, distinct, roots
 from lifesym.analysis.roots import between as gap
 from lifesym.analysis.signs import is_zero, sign_at
+from lifesym.analysis.through import through
 from lifesym.analysis.whole import scan
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
@@ -49,8 +50,9 @@ class Meeting:
 def meeting_points(first: Expr, second: Expr, over: str | Symbol) -> tuple[Expr, ...]:
     r"""The values of a symbol at which two expressions are equal, as formulas.
 
-    The difference must be rational in the symbol with a numerator of degree one or two; the
-    roots are returned smaller discriminant sign first, real or not. Two expressions that are
+    The difference must be rational in the symbol, or in one function of it such as a logarithm,
+    with a numerator of degree one or two; the roots are returned smaller discriminant sign first,
+    real or not. Two expressions that are
     equal everywhere, or never, have no meeting points.
 
     >>> from lifesym import symbols as sym
@@ -63,7 +65,15 @@ def meeting_points(first: Expr, second: Expr, over: str | Symbol) -> tuple[Expr,
     symbol = resolve(over)
     if symbol not in first.free_symbols | second.free_symbols:
         raise SymbolError(f"neither formula depends on {symbol.name}")
-    numerator, _ = fraction(cancel(first - second))
+    found = through(first - second, symbol)
+    if found is not None and found.function != symbol:
+        return tuple(found.back(point) for point in _points(found.expr, found.name))
+    return _points(first - second, symbol)
+
+
+def _points(difference: Expr, symbol: Symbol) -> tuple[Expr, ...]:
+    """The zeros of a difference that is rational in a symbol, as formulas."""
+    numerator, _ = fraction(cancel(difference))
     if not numerator.has(symbol):
         return ()
     if not numerator.is_polynomial(symbol) or any(

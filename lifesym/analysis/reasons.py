@@ -9,7 +9,7 @@ from lifesym.analysis.growth import growth
 from lifesym.analysis.line import pieces, rounded
 from lifesym.analysis.questions import Quantity, plain, title
 from lifesym.analysis.regime import operators
-from lifesym.analysis.roots import roots
+from lifesym.analysis.roots import turning
 from lifesym.analysis.whole import extremes
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
@@ -32,8 +32,9 @@ def why_not(
     best = min(reached, key=lambda value: sign * reached[value])
     where = f"even as {word} grows without limit" if best is oo else f"at {word} = {float(best):g}"
     side = "least" if sign > 0 else "most"
+    size = " of a double's size" if sign * (reached[best] - target) <= 0 else ""
     message = (
-        f"no {word} brings {title(quantity)} to {float(target):g}: "
+        f"no {word}{size} brings {title(quantity)} to {float(target):g}: "
         f"it is at {side} {float(reached[best]):g}, {where}"
     )
     if not getattr(quantity, "terms", ()) or sign < 0:
@@ -58,8 +59,7 @@ def _candidates(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[t
     else:
         for piece in pieces(expr, symbol, low, high):
             inside.append(piece.low)
-            turning = roots(piece.expr.diff(symbol), symbol, piece.low, piece.high)
-            inside += [root.value for root in turning]
+            inside += [root.value for root in turning(piece.expr, symbol, piece.low, piece.high)]
     after = (
         [low + 1] if low + 1 < high else []
     )  # at the first value itself a mean can be of nothing
@@ -71,9 +71,7 @@ def _candidates(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[t
 
 def limit(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
     """The value of a formula of one symbol at a number, or as the symbol grows without limit."""
-    if value.is_zero and any(
-        power.base.has(symbol) and power.exp.is_negative for power in expr.atoms(Pow)
-    ):
+    if value.is_zero and any(_vanishes(power, symbol) for power in expr.atoms(Pow)):
         return oo  # a rate of zero: infinite times cannot even be compared with each other
     if value is not oo:
         return value_at(expr, symbol, value)
@@ -85,6 +83,14 @@ def limit(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
     except SymbolError:
         return S.NaN  # not known: no candidate for the best value
     return oo if degree > 0 else coefficient if degree == 0 else S.Zero
+
+
+def _vanishes(power: Pow, symbol: Symbol) -> bool:
+    """Whether a divisor is, or has in it, what is zero with the symbol."""
+    if not (power.base.has(symbol) and power.exp.is_negative):
+        return False
+    nested = any(inner.exp.is_negative for inner in power.base.atoms(Pow))
+    return nested or bool(power.base.xreplace({symbol: S.Zero}).is_zero)
 
 
 def value_at(expr: Expr, symbol: Symbol, value: Expr) -> Expr:

@@ -1,7 +1,8 @@
 r"""Zeros of a formula in one symbol.
 
-Of a rational function they are the roots of a polynomial with rational coefficients, found exactly.
-Where the symbol is an exponent, or inside the crossing index of a sum, a zero is a bracket of two
+Of a rational function they are the roots of a polynomial with rational coefficients, found exactly,
+as are those of one in a logarithm (see `lifesym.analysis.through`). Where the symbol is an exponent
+beside others, or inside the crossing index of a sum, a zero is a bracket of two
 rationals between which the sign changes; that it is there is certain, but two zeros closer together
 than a 256th of the range (in ratio) could be missed.
 """
@@ -16,6 +17,7 @@ from sympy import (
     Expr,
     Poly,
     Rational,
+    S,
     Symbol,
     ceiling,
     floor,
@@ -27,6 +29,7 @@ from sympy import (
 )
 
 from lifesym.analysis.signs import sign_at
+from lifesym.analysis.through import through
 from lifesym.errors import SymbolError
 from lifesym.powers import doubles
 from lifesym.sums import Inside
@@ -58,16 +61,31 @@ def roots(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]
     if not expr.has(symbol):
         return ()
     if not expr.is_rational_function(symbol):
-        return _brackets(expr, symbol, low, high)
+        found = through(expr, symbol)
+        if found is None:
+            return _brackets(expr, symbol, low, high)
+        inner = roots(found.expr, found.name, *found.ends(low, high))
+        values = distinct([found.back(root.value) for root in inner])
+        return tuple(Root(value=value, low=value, high=value) for value in values)
     numerator, denominator = fraction(together(expr))
     polynomial = Poly(numerator, symbol)
     if polynomial.degree() < 1:
         return ()
-    found = []
-    for value in distinct(_zeros(polynomial)):
-        if low < value < high and denominator.xreplace({symbol: value}) != 0:
-            found.append(Root(value=value, low=value, high=value))
-    return tuple(found)
+    inside = [
+        value
+        for value in distinct(_zeros(polynomial))
+        if low < value < high and denominator.xreplace({symbol: value}) != 0
+    ]
+    return tuple(Root(value=value, low=value, high=value) for value in inside)
+
+
+def turning(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]:
+    """Where a formula without maxima may turn from rising to falling or back."""
+    found = None if expr.is_rational_function(symbol) else through(expr, symbol)
+    if found is None:
+        return roots(expr.diff(symbol), symbol, low, high)
+    slope = found.expr.diff(found.name).xreplace({found.name: found.function})
+    return roots(slope, symbol, low, high)
 
 
 def between(low: Expr, high: Expr) -> Expr:
@@ -115,6 +133,8 @@ def _brackets(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, 
         raise SymbolError(f"give a finite range: the formula is not rational in {symbol.name}")
     sign = _signs(expr, symbol)
     probes = _probes(low, high)
+    if not _is_finite(expr, {symbol: low}):
+        probes = _probes_near(low, high)
     values = [sign(probe) for probe in probes]
     found = []
     for i in range(len(probes) - 1):
@@ -136,13 +156,26 @@ def _probes(low: Expr, high: Expr) -> list[Expr]:
     return [low, *(probe for probe in inside if low < probe < high), high]
 
 
+def _probes_near(low: Expr, high: Expr) -> list[Expr]:
+    """Rationals that come close to the lower end, where the formula has no limit."""
+    ratios = (Rational(1, 10**9) ** Rational(_PROBES - i, _PROBES) for i in range(_PROBES + 1))
+    return [low + (high - low) * Rational(str(ratio.evalf(17))) ** 2 for ratio in ratios]
+
+
+def _is_finite(expr: Expr, values: dict[Symbol, Expr]) -> bool:
+    return not expr.xreplace(values).has(S.ComplexInfinity, S.NaN, oo)
+
+
 def _signs(expr: Expr, symbol: Symbol) -> Callable[[Expr], int]:
     """The sign at a value: in double precision where that is beyond doubt, else exactly."""
     inside = {Inside.__name__: lambda p, q: ceil(-p / q)}
     terms = lambdify([symbol], list(Add.make_args(doubles(expr))), [inside, "math"])
 
     def sign(value: Expr) -> int:
-        parts = terms(float(value))
+        try:
+            parts = terms(float(value))
+        except (ArithmeticError, ValueError):  # a logarithm of what is no positive double
+            return sign_at(expr, {symbol: value})
         total = fsum(parts)
         if abs(total) > _DOUBT * fsum(abs(part) for part in parts):
             return 1 if total > 0 else -1

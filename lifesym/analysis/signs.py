@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from math import prod
 
-from sympy import Add, Dummy, Expr, Mul, Pow, Rational, S, Symbol
+from sympy import Add, Dummy, Expr, I, Mul, Pow, Rational, S, Symbol
 
 from lifesym.errors import SymbolError
 from lifesym.powers import written
@@ -102,5 +102,9 @@ def _sign(number: Expr) -> int:
             left = ", ".join(sorted(map(str, number.free_symbols)))
             raise SymbolError(f"the formula also depends on {left}: give numbers")
         rough = number.evalf(30)
+        if rough.has(I):
+            raise SymbolError(
+                f"the formula is no real number, but {rough.evalf(4)}, somewhere in the range"
+            )
         number = S.Zero if abs(rough) < _NOTHING and is_zero(number) else rough
     return int(bool(number.is_positive)) - int(bool(number.is_negative))

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from sympy import Expr, Integer, S, Symbol, ceiling, floor, oo
+from sympy import Expr, S, Symbol, ceiling, floor, oo
 
 from lifesym import symbols as sym
 from lifesym.analysis.questions import Derived, Quantity, Values, formula, point_of, symbol_of
@@ -125,7 +125,7 @@ def if_free(quantity: Quantity, at: Values) -> tuple[Freed, ...]:
             continue
         best = oo if row.kind == "rate" else S.Zero
         if row.kind == "ratio":
-            best = Integer(row.maximum if row.maximum is not None else row.minimum or 0)
+            best = S(row.maximum if row.maximum is not None else row.minimum or 0)
         others = {other: value for other, value in values.items() if other != symbol}
         left = limit(expr.xreplace(others), symbol, best)
         speedup = oo if left == 0 else now / left
@@ -144,5 +144,5 @@ def _around(symbol: Symbol, value: Expr, part: Expr) -> tuple[Expr, Expr]:
 def _clipped(symbol: Symbol, value: Expr) -> Expr:
     row = TABLE[symbol]
     if row.minimum is not None:
-        value = max(value, Integer(row.minimum))
-    return value if row.maximum is None else min(value, Integer(row.maximum))
+        value = max(value, S(row.minimum))
+    return value if row.maximum is None else min(value, S(row.maximum))

@@ -1,15 +1,12 @@
 """C99: a header for embedded use."""
 
-import re
 from collections.abc import Sequence
 from hashlib import sha256
 
 from sympy import Symbol
 
-from lifesym.checks import shown
 from lifesym.codegen.program import Program
 from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, ErrorBound
-from lifesym.codegen.reserved import reserved
 from lifesym.codegen.scaling import fitted
 from lifesym.codegen.text import C_DOUBLE, C_FLOAT, write
 from lifesym.errors import SymbolError
@@ -18,25 +15,6 @@ from lifesym.symbols import TABLE
 _USEFUL = 0.01
 """The largest part of a result that a stated bound of its error may be."""
 _MANY = 100.0
-
-
-def identifier(name: str, what: str) -> str:
-    """A name that is valid in every target.
-
-    Raises:
-        SymbolError: not a C identifier, a reserved word, or one of the emitter's own names.
-    """
-    if (
-        not isinstance(name, str)
-        or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name)
-        or re.fullmatch(r"t\d+", name)
-    ):
-        raise SymbolError(
-            f"{what} {shown(name)} is not a plain identifier of at most 31 characters"
-        )
-    if reserved(name):
-        raise SymbolError(f"{what} {name!r} is a reserved word of a target language")
-    return name
 
 
 def header(

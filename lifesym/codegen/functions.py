@@ -14,6 +14,7 @@ from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Program
 from lifesym.codegen.text import JAVASCRIPT, write
 from lifesym.errors import SymbolError, nearest
+from lifesym.identifiers import identifier
 from lifesym.symbols import TABLE
 from lifesym.version import __version__
 
@@ -42,7 +43,7 @@ class Compiled:
     single: bool = True
     doc: tuple[str, ...] = ()
 
-    def __call__(self, *values: Any, **named: Any) -> Any:
+    def __call__(self, /, *values: Any, **named: Any) -> Any:
         """Evaluate at scalars or arrays that broadcast, in doubles.
 
         Raises:
@@ -168,8 +169,8 @@ def compile(
     if not exprs:
         raise SymbolError("there is no formula to compile")
     symbols = inputs.arguments(args, exprs)
-    names = [c.identifier(symbol.name, "argument") for symbol in symbols]
-    c.identifier(name, "function name")
+    names = [identifier(symbol.name, "argument") for symbol in symbols]
+    identifier(name, "function name")
     box = inputs.box(ranges, symbols)
     if target == "table":
         from lifesym.codegen.table import build  # noqa: PLC0415 (only where it is needed)

@@ -1,4 +1,9 @@
-"""Words that no generated function or argument may be called."""
+"""Names that every target language takes: what symbols and generated functions may be called."""
+
+import re
+
+from lifesym.checks import shown
+from lifesym.errors import SymbolError
 
 _WORDS = """
     auto break case char const continue default do double else enum extern float for goto if
@@ -47,3 +52,22 @@ def reserved(name: str) -> bool:
     """
     math = name in _FUNCTIONS or (name[:-1] in _FUNCTIONS and name[-1] in "fl")
     return name in KEYWORDS or math or name.startswith(_MACROS) or name.endswith("_t")
+
+
+def identifier(name: str, what: str) -> str:
+    """A name that is valid in every target.
+
+    Raises:
+        SymbolError: not a C identifier, a reserved word, or one of the emitters' own names.
+    """
+    if (
+        not isinstance(name, str)
+        or not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,30}", name)
+        or re.fullmatch(r"[it]\d+", name)
+    ):
+        raise SymbolError(
+            f"{what} {shown(name)} is not a plain identifier of at most 31 characters"
+        )
+    if reserved(name):
+        raise SymbolError(f"{what} {name!r} is a reserved word of a target language")
+    return name
