@@ -18,7 +18,6 @@ from lifesym.analysis import (
     approximate,
     crossover,
     design,
-    device_point,
     elasticities,
     local_elasticities,
     regime_at,
@@ -71,7 +70,7 @@ def questions(name: str) -> dict[str, float]:
         ls.load_model(name), ls.Hardware.symbolic(), batch=sym.batch, weights="int4-g128", **options
     )
     tpot, other = f.tpot, int4.tpot
-    point = device_point(device, device.default_format) | {sym.dispatch_time: sym.exact(4e-6)}
+    point = device.numbers(device.default_format) | {sym.dispatch_time: sym.exact(4e-6)}
     here = {**point, sym.batch: 16, sym.past: 2048}
     line = {s: v for s, v in here.items() if s != sym.batch}
     x, y = np.geomspace(1, 1000, 200), np.linspace(0, 16384, 200)

@@ -186,7 +186,7 @@ def forecast(
     _check_roles(made)
     for level in levels:
         _check_level(made, level)
-    return with_prefix(made, load.prefix)
+    return made if load.prefix == 0 else made.prefixed(load.prefix)
 
 
 def _joined(kind: type[Any], joint: Any, given: Mapping[str, Any], sizes: Mapping[str, Any]) -> Any:

@@ -1,6 +1,6 @@
 """Hardware as a performance model sees it: peaks, bandwidth, efficiencies, dispatch time."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal, Self
 
@@ -101,19 +101,29 @@ class Hardware:
         )
 
     @checked
-    def peaks(self, *computed: Format) -> dict[str, tuple[str, Expr]]:
-        """The peaks of products in some formats: the word of each's symbol, by its data type.
+    def numbers(self, *computed: Format) -> dict[Symbol, Expr]:
+        """What is known of the device by symbol, with the peaks of what is computed in.
 
-        The first format's is ``peak``; those of others are called by their type, as ``peak_bf16``.
+        The first format's peak is ``peak``, that of another one is called by its data type, as
+        ``peak_bf16``; the last one's elementwise work is done at ``vector_peak``.
 
         Raises:
-            SpecError: no peak for one of them.
+            SpecError: no peak for one of the formats.
         """
-        known: dict[str, tuple[str, Expr]] = {}
+        known = {getattr(sym, word): getattr(self, name) for name, word in self.opens.items()}
+        found = {symbol: value for symbol, value in known.items() if value is not None}
         for fmt in computed:
-            word = f"peak_{fmt.data_type}" if known else "peak"
-            known.setdefault(fmt.data_type, (word, self.matrix_peak(fmt)))
-        return known
+            symbol = self.peak_of(fmt, computed)
+            found.setdefault(symbol, self.matrix_peak(fmt))
+        if computed:
+            found[sym.vector_peak] = self.vector_peak(computed[-1])
+        return found
+
+    @staticmethod
+    def peak_of(fmt: Format, computed: Sequence[Format]) -> Symbol:
+        """The symbol of a format's peak among those that are computed in."""
+        same = fmt.data_type == computed[0].data_type
+        return sym.peak if same else sym.PEAKS[fmt.data_type]
 
     @checked
     def with_(self, **numbers: Number) -> Self:

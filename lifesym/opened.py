@@ -112,17 +112,12 @@ def _walked(node: Any, put: Put, formats: tuple[Format, ...]) -> Any:
 
 def _device(node: Hardware, put: Put, formats: tuple[Format, ...]) -> Hardware:
     """A device, whose peaks are those of the formats that are computed in."""
-    known = [(resolve(word), getattr(node, name)) for name, word in node.opens.items()]
-    free = [symbol for symbol, value in known if value is not None and put(symbol, value) == symbol]
-    made = symbolic_numbers(node, free)
+    put_in = {symbol: put(symbol, value) for symbol, value in node.numbers(*formats).items()}
+    made = symbolic_numbers(node, [symbol for symbol, value in put_in.items() if value == symbol])
     if not formats:
         return made
-    peaks = {kind: (resolve(word), rate) for kind, (word, rate) in node.peaks(*formats).items()}
-    matrix = {kind: put(symbol, rate) for kind, (symbol, rate) in peaks.items()}
-    vector = put(sym.vector_peak, node.vector_peak(formats[-1]))
-    if sym.vector_peak == vector or any(matrix[kind] == symbol for kind, (symbol, _) in peaks.items()):
-        made = replace(made, matrix=matrix, vector={"fp32": vector})
-    return made
+    matrix = {fmt.data_type: put_in[node.peak_of(fmt, formats)] for fmt in formats}
+    return replace(made, matrix=matrix, vector={"fp32": put_in[sym.vector_peak]})
 
 
 def _formats(node: Precision, put: Put) -> Precision:

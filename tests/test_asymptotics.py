@@ -7,12 +7,12 @@ from sympy import Expr, Float, Integer, Rational, Symbol
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.analysis import device_point, leading, threshold
+from lifesym.analysis import leading, threshold
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.sums import SumMax
 
 V100 = ls.load_hardware("v100")
-DEVICE = device_point(V100, V100.default_format) | {sym.dispatch_time: Rational(4, 10**6)}
+DEVICE = V100.numbers(V100.default_format) | {sym.dispatch_time: Rational(4, 10**6)}
 FAMILIES = ["mixtral", "qwen2_moe", "qwen3_moe", "deepseek_v2", "deepseek_v3"]
 
 

@@ -7,12 +7,12 @@ from sympy import Integer, Rational
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.analysis import approximate, device_point, largest_share
+from lifesym.analysis import approximate, largest_share
 from lifesym.analysis.approximation import terms_over
 from lifesym.nodes import Maximum, Minimum
 
 V100 = ls.load_hardware("v100")
-DEVICE = device_point(V100, V100.default_format) | {sym.dispatch_time: Rational(4, 10**6)}
+DEVICE = V100.numbers(V100.default_format) | {sym.dispatch_time: Rational(4, 10**6)}
 
 
 def test_a_maximum_of_a_difference_is_not_decided_by_its_middle() -> None:

@@ -8,7 +8,7 @@ from command_line import CommandLine
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.analysis import crossover, device_point, local_elasticities
+from lifesym.analysis import crossover, local_elasticities
 
 
 def test_sensitivity(run: CommandLine, tmp_path: Path) -> None:
@@ -32,7 +32,7 @@ def test_sensitivity(run: CommandLine, tmp_path: Path) -> None:
         kv=device.default_format,
     )
     point = {
-        **device_point(device, device.default_format),
+        **device.numbers(device.default_format),
         "batch": 4,
         "past": 1000,
         "hidden": 4096,

@@ -8,13 +8,13 @@ from sympy import Expr, Integer, Rational, Symbol, lambdify, oo
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.analysis import approximate, design, device_point, largest_share, pareto
+from lifesym.analysis import approximate, design, largest_share, pareto
 from lifesym.analysis.enclosure import enclose
 from lifesym.nodes import Active, CeilDiv, Maximum, Minimum
 from lifesym.sums import SumMax
 
 V100 = ls.load_hardware("v100")
-DEVICE = device_point(V100, V100.default_format)
+DEVICE = V100.numbers(V100.default_format)
 F = ls.forecast(ls.load_model("llama-2-7b"), ls.Hardware.symbolic(), batch=sym.batch)
 
 

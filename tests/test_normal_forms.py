@@ -7,12 +7,12 @@ from sympy import Add, Expr, Integer, Rational, Symbol, fraction, lambdify, oo
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.analysis import device_point, leading, let, same, threshold, tidy
+from lifesym.analysis import leading, let, same, threshold, tidy
 from lifesym.nodes import CeilDiv, Maximum, Minimum
 
 F = ls.forecast(ls.Model.symbolic("llama"), ls.Hardware.symbolic(), batch=sym.batch)
 V100 = ls.load_hardware("v100")
-DEVICE = device_point(V100, V100.default_format)
+DEVICE = V100.numbers(V100.default_format)
 
 
 @pytest.mark.parametrize("metric", ["tpot", "ttft", "memory"])

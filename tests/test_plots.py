@@ -11,7 +11,6 @@ from lifesym import symbols as sym
 from lifesym.analysis import (
     crossover,
     design,
-    device_point,
     local_elasticities,
     regime_map,
     regimes,
@@ -20,7 +19,7 @@ from lifesym.analysis import (
 )
 
 V100 = ls.load_hardware("v100")
-POINT = device_point(V100, V100.default_format) | {sym.dispatch_time: sym.exact(4e-6)}
+POINT = V100.numbers(V100.default_format) | {sym.dispatch_time: sym.exact(4e-6)}
 F = ls.forecast(ls.load_model("llama-2-7b"), ls.Hardware.symbolic(), batch=sym.batch)
 HERE = {**POINT, sym.batch: 16, sym.past: 2048}
 

@@ -17,7 +17,6 @@ from lifesym.analysis.branches import branch_at
 from lifesym.analysis.equality import same
 from lifesym.analysis.inverse import design
 from lifesym.analysis.maps import regime_map
-from lifesym.analysis.questions import device_point
 from lifesym.analysis.sensitivity import local_elasticities
 from lifesym.formats import load_format
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
@@ -128,7 +127,7 @@ def test_questions_of_a_closed_formula_have_the_answers_of_the_one_written_out()
     model, device = ls.load_model("mixtral-8x7b"), ls.load_hardware("h100")
     closed = ls.forecast(model, ls.Hardware.symbolic(), 1000, 16, 1).ttft
     assert closed.expr.has(LongPower)
-    point = device_point(device, load_format("bf16")) | {sym.dispatch_time: Integer(0)}
+    point = device.numbers(load_format("bf16")) | {sym.dispatch_time: Integer(0)}
     plain = written(closed.expr)
     assert local_elasticities(closed, point) == local_elasticities(plain, point)
     target = written(closed.expr.xreplace(point)) * Rational(11, 10)

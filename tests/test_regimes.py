@@ -12,7 +12,6 @@ from lifesym import symbols as sym
 from lifesym.analysis import (
     branch_at,
     crossover,
-    device_point,
     meeting_points,
     part,
     regime_at,
@@ -27,7 +26,7 @@ from lifesym.nodes import Maximum, Minimum
 from lifesym.sums import Crossing, SumMax
 
 V100 = ls.load_hardware("v100")
-DEVICE = device_point(V100, V100.default_format) | {sym.dispatch_time: Rational(4, 10**6)}
+DEVICE = V100.numbers(V100.default_format) | {sym.dispatch_time: Rational(4, 10**6)}
 
 
 def forecast(name: str, **options: object) -> ls.Forecast:

@@ -12,7 +12,6 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis import (
     delta_method,
-    device_point,
     elasticities,
     gradient,
     if_free,
@@ -122,7 +121,7 @@ def test_elasticity_in_the_length_of_a_generation_is_that_of_the_sum() -> None:
     model = ls.load_model("llama-2-7b")
     f = ls.forecast(model, ls.Hardware.symbolic())
     device = ls.load_hardware("v100")
-    values = {**device_point(device, device.default_format), "prompt": 1, "generated": 200}
+    values = {**device.numbers(device.default_format), "prompt": 1, "generated": 200}
     (row,) = local_elasticities(f.latency, values, of=["generated"])
     shorter, now, longer = (f.latency.bind({**values, "generated": g}) for g in (199, 200, 201))
     central = (longer - shorter) / 2 * 200 / now
@@ -317,7 +316,7 @@ def test_draws_that_nothing_can_have_are_refused(
 ) -> None:
     v100 = ls.load_hardware("v100")
     f = ls.forecast(ls.load_model("llama-2-7b"), ls.Hardware.symbolic())
-    at = device_point(v100, v100.default_format) | {sym.past: Integer(1000)}
+    at = v100.numbers(v100.default_format) | {sym.past: Integer(1000)}
     at |= {sym.memory_efficiency: Rational(9, 10)}
     with pytest.raises(ls.SymbolError, match=message):
         monte_carlo(f.tpot, at, deviations, distribution=distribution)  # type: ignore[arg-type]
@@ -332,7 +331,7 @@ def test_a_sum_without_a_closed_form_is_written_out() -> None:
     )
     assert f.ttft.expr.atoms(Sum)
     v100 = ls.load_hardware("v100")
-    at = device_point(v100, v100.default_format) | {sym.prompt: Integer(5000)}
+    at = v100.numbers(v100.default_format) | {sym.prompt: Integer(5000)}
     rows = {row.symbol: row.value for row in local_elasticities(f.ttft, at)}
     assert sym.prompt not in rows
     step = Rational(1, 10**9)

@@ -9,7 +9,6 @@ from sympy import Expr, Integer, Rational, Symbol
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis import (
-    device_point,
     elasticities,
     gradient,
     local_elasticities,
@@ -21,7 +20,7 @@ from lifesym.analysis.line import pieces
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum
 
 V100 = ls.load_hardware("v100")
-DEVICE = device_point(V100, V100.default_format) | {sym.dispatch_time: Rational(4, 10**6)}
+DEVICE = V100.numbers(V100.default_format) | {sym.dispatch_time: Rational(4, 10**6)}
 POINT: dict[Symbol, Expr] = DEVICE | {sym.batch: Integer(3)}
 
 

@@ -11,7 +11,7 @@ from lifesym.analysis.maps import RegimeMap, regime_map
 from lifesym.analysis.meeting import Meeting, crossover, meeting_points, ridge_points
 from lifesym.analysis.naming import Folded, let, unfold
 from lifesym.analysis.normal import Step, Tidy, tidy
-from lifesym.analysis.questions import device_point, part
+from lifesym.analysis.questions import part
 from lifesym.analysis.regime import Regime, Stretch, regime_at, regimes
 from lifesym.analysis.regions import Branch, Condition
 from lifesym.analysis.sensitivity import (
@@ -47,7 +47,6 @@ __all__ = [
     "crossover",
     "delta_method",
     "design",
-    "device_point",
     "elasticities",
     "gradient",
     "if_free",

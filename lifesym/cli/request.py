@@ -5,13 +5,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from sympy import Symbol
 
 from lifesym import symbols as sym
-from lifesym.cli.rows import DEVICE, NAMED, ROWS, SIZE, check, parsed
+from lifesym.cli.rows import DEVICE, NAMED, ROWS, SIZE, check, is_given, parsed
 from lifesym.devices import load_hardware, typical
 from lifesym.errors import SpecError
 from lifesym.forecasting import forecast
@@ -39,7 +40,9 @@ from lifesym.timed import Timed
 from lifesym.transforms import CachePolicy, Lora
 from lifesym.workload import Keywords
 
-_KEYWORDS = tuple(name for name in Keywords.__annotations__ if name in NAMED)
+_KEYWORDS = tuple(
+    name for name in Keywords.__annotations__ if name in NAMED and not NAMED[name].rewrite
+)
 """Options that are keywords of `lifesym.forecast` as they are."""
 _DRAFT = (
     *("batch", "past", "prefix", "fusion", "tile", "tensor_parallel", "all_reduce"),
@@ -128,7 +131,8 @@ class Request:
             "routing": _routing(o),
         }
         sizes = [o["prompt"], self._generated(o), o["batch"], o["past"]]
-        return forecast(self.model, hardware or self.hardware, *sizes, **keywords)
+        plan = [_rewrite(row.rewrite, o[row.name]) for row in ROWS if row.rewrite and is_given(row, o)]
+        return forecast(self.model, hardware or self.hardware, *sizes, plan=plan, **keywords)
 
     def _generated(self, options: Mapping[str, Any]) -> Any:
         given = options["generate"]
@@ -244,6 +248,12 @@ def symbolic_sizes(options: Mapping[str, Any]) -> dict[str, Any]:
         name: _SIZES[name] if value is None and name in _SIZES else value
         for name, value in options.items()
     }
+
+
+def _rewrite(path: str, value: Any) -> Any:
+    """The rewrite of a class's path and a field of it."""
+    module, name, field = path.rsplit(".", 2)
+    return getattr(import_module(module), name)(**{field: value})
 
 
 def _pairs(text: str) -> list[tuple[float, float]]:

@@ -110,6 +110,8 @@ class Row:
         common: whether plain ``--help`` lists it.
         needs: options of which one must be given beside it, or a value such as ``fusion=flash``.
         symbol: the word of the symbol that its number is when it is asked about.
+        rewrite: the class and the field of a rewrite that its value makes, where it is no keyword
+            of `lifesym.forecast`.
         short: another spelling, such as ``-o``.
         argument: whether it is an argument and no option.
         required: whether it must be given.
@@ -123,6 +125,7 @@ class Row:
     common: bool = False
     needs: tuple[str, ...] = ()
     symbol: str = ""
+    rewrite: str = ""
     short: str = ""
     argument: bool = False
     required: bool = False
@@ -184,6 +187,7 @@ _MODEL = "A name in the database, a config.json, a folder with one, or a GGUF fi
 MODEL = Row("model", text("MODEL"), _MODEL, argument=True, required=True)
 ON = Row("on", text("HW"), "A device in the database, or a TOML file.", required=True, panel=DEVICE)
 JSON = Row("json", SWITCH, "Print one JSON object.", common=True)
+_HERE = "lifesym.transforms"
 _ROLES = ("weights", "experts", "kv", "activations")
 
 ROWS: tuple[Row, ...] = (
@@ -228,7 +232,7 @@ ROWS: tuple[Row, ...] = (
                 Row("lora_adapters", SIZE, "Different adapters in the batch."),
                 Row("lora_merged", SWITCH, "Added to the weights before."),
             ),
-            Row("adapter", SIZE_OR_0, "Size of bottleneck adapters."),
+            Row("adapter", SIZE_OR_0, "Size of bottleneck adapters.", rewrite=f"{_HERE}.Bottleneck.width"),
             *_needing(
                 "fusion=flash fusion=full",
                 Row("tile", SIZE, "Queries a tile of a fused attention kernel.", symbol="tile"),
