@@ -187,7 +187,6 @@ def forecast(
         tower_rewrites=(fused,),
         levels=placed,
         replicas=size(data_parallel, "data_parallel"),
-        devices=size(tensor_parallel, "tensor_parallel") * size(data_parallel, "data_parallel"),
     )
     _check_roles(made)
     for level in placed:

@@ -4,7 +4,6 @@ from fractions import Fraction
 from typing import TYPE_CHECKING, Any
 
 from lifesym.cli.output import whole
-from lifesym.cli.steps import mean_step
 
 if TYPE_CHECKING:
     from lifesym.cli.setting import Setting
@@ -17,25 +16,21 @@ def pipelined(setting: "Setting", forecast: "Forecast") -> dict[str, Any]:
     Raises:
         LifesymError: as `lifesym.serving.pipeline`, or more stages than layers.
     """
-    from lifesym.errors import SpecError  # noqa: PLC0415 (SymPy only where a command needs it)
-    from lifesym.serving import pipeline  # noqa: PLC0415
+    from lifesym.serving import pipeline  # noqa: PLC0415 (SymPy only where a command needs it)
 
     options = setting.options
     stages: list[Forecast] = [forecast] * (options["pipeline"] or 1)
     if options["stages_on"] is not None:
         names = map(str.strip, options["stages_on"].split(","))
         stages = [setting.forecast(setting.device(name)) for name in names]
-    layers = sum(s.count for s in forecast.model.bound if s.label not in ("embed", "head"))
-    if len(stages) > layers:
-        raise SpecError(f"{len(stages)} stages are more than the {layers} layers of the model")
     shares = _shares(options["shares"], stages)
     piped = pipeline(stages, microbatches=options["microbatches"] or 1, shares=shares)
     return {
         "ttft_s": float(piped.ttft),
-        "tpot_s": mean_step(piped.tpot, forecast),
+        "tpot_s": float(piped.tpot),
         "bubble": float(piped.bubble),
         "memory_bytes": whole(piped.memory.expr),
-        "shares": [float(share) for share in piped.shares],
+        "shares": [float(share) for share in piped.parts],
     }
 
 

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Any
 
 from lifesym.cli.output import whole
 from lifesym.cli.pipeline import pipelined
-from lifesym.cli.steps import mean_step
 
 if TYPE_CHECKING:
     from lifesym.cli.setting import Setting
@@ -61,13 +60,12 @@ def speculated(setting: "Setting", target: "Forecast") -> dict[str, float]:
         tokens = len(accepted["position_rates"]) if tokens is None else tokens
     tokens = 4 if tokens is None else tokens
     spec = speculate(target, setting.draft(), tokens, **(accepted or {"acceptance": 0.8}))
-    step = mean_step(spec.step, target)
-    tpot = step / float(spec.expected)
+    tpot = float(spec.tpot)
     return {
         "tokens_per_step": float(spec.expected),
         "accepted_rate": float((spec.expected - 1) / tokens),
         "acceptance": float(conditional(tokens, spec.expected)),
-        "step_s": step,
+        "step_s": tpot * float(spec.expected),
         "tpot_s": tpot,
         "speedup": float(target.tpot) / tpot,
         "ttft_s": float(spec.ttft),
@@ -81,8 +79,8 @@ def continuous(forecast: "Forecast", slots: int) -> dict[str, float]:
 
     state = steady_state(forecast, slots)
     return {
-        "step_s": float(state.step),
-        "tps": float(state.throughput),
+        "step_s": float(state.tpot),
+        "tps": float(state.tps),
         "requests_per_second": float(state.requests),
     }
 
@@ -115,7 +113,7 @@ def carried(forecast: "Forecast", decodes: int, context: int | None) -> dict[str
         "ttft_s": ttft,
         "slowdown": ttft / float(forecast.ttft),
         "passes": int(both.chunks.before) + 1,
-        "tpot_s": float(both.step),
+        "tpot_s": float(both.tpot),
     }
 
 
@@ -141,7 +139,7 @@ def disaggregated(setting: "Setting", prefill: "Forecast") -> dict[str, float]:
         "ttft_s": float(split.ttft),
         "transfer_s": float(split.transfer),
         "tpot_s": float(decode.tpot),
-        "latency_s": float(split.end_to_end),
+        "latency_s": float(split.latency),
         "prefill_per_decode_device": float(split.ratio),
     }
 
