@@ -3,8 +3,9 @@
 Source: Houlsby et al., arXiv 1902.00751, section 2.1 and Figure 2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from lifesym.checks import checked_fields
 from lifesym.errors import SymbolError
@@ -31,6 +32,8 @@ class Bottleneck:
     width: Size
     after: tuple[str, ...] | None = None
     activation: str = "gelu"
+
+    opens: ClassVar[Mapping[str, str]] = {"width": "adapter_width"}
 
     def __post_init__(self) -> None:
         """Check the width."""

@@ -4,8 +4,9 @@ Unmerged adapters add two thin products to each target; merged ones change nothi
 Source: Hu et al., arXiv 2106.09685, section 4.1; batched adapters: S-LoRA, arXiv 2311.03285.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from lifesym.checks import checked_fields
 from lifesym.cost import Cost
@@ -40,6 +41,8 @@ class Lora:
     targets: tuple[str, ...] | None = None
     adapters: Size = 1
     merged: bool = False
+
+    opens: ClassVar[Mapping[str, str]] = {"rank": "rank", "adapters": "adapters"}
 
     def __post_init__(self) -> None:
         """Check the sizes."""

@@ -7,8 +7,9 @@ it.
 Source: Korthikanti et al., arXiv 2205.05198, section 4.2.2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from sympy import Expr, S, sympify
 
@@ -40,6 +41,8 @@ class SequenceParallel:
 
     devices: Size
     before: Expr = S.Zero
+
+    opens: ClassVar[Mapping[str, str]] = {"devices": "devices"}
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace of one of the devices.

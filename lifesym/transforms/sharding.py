@@ -7,9 +7,9 @@ back. Source: Lepikhin et al., GShard, arXiv 2006.16668, section 3.
 **Data parallel**: every device computes its share of the batch; nothing is exchanged.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
-from typing import Any
+from typing import Any, ClassVar
 
 from sympy import Expr, S
 
@@ -30,6 +30,8 @@ class ExpertParallel:
     """Spread the experts over ``devices``; everything else is repeated, on its own tokens."""
 
     devices: Size
+
+    opens: ClassVar[Mapping[str, str]] = {"devices": "expert_devices"}
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace of one device, whose tokens are those of the trace.
