@@ -120,6 +120,7 @@ def _check(where: str, parameter: Parameter, value: Any) -> None:
 
 def _fits(value: Any, kind: Any) -> bool:
     """Whether a value is of an annotated kind; of what cannot be told, it is."""
+    kind = _bound(kind)
     origin, inner = get_origin(kind), get_args(kind)
     if kind is Any or kind is Parameter.empty:
         return True
@@ -153,6 +154,11 @@ def _fits(value: Any, kind: Any) -> bool:
     return True
 
 
+def _bound(kind: Any) -> Any:
+    """The class that a type variable stands for, or anything; other kinds are themselves."""
+    return (kind.__bound__ or Any) if isinstance(kind, TypeVar) else kind
+
+
 def _is_a(value: Any, kind: type) -> bool:
     """Whether a value is of a class; a truth value is no number, and a float may be an integer."""
     if kind is int:
@@ -175,6 +181,7 @@ def _is_listed(value: Any, kind: type) -> bool:
 @cache
 def _said(kind: Any) -> str:
     """What a message says that a value must be."""
+    kind = _bound(kind)
     origin, inner = get_origin(kind), get_args(kind)
     if origin in (Union, UnionType):
         words = dict.fromkeys(filter(None, map(_said, inner)))

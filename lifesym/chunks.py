@@ -9,11 +9,13 @@ formula's size does not depend on S/C.
 
 from dataclasses import dataclass
 
-from sympy import Expr
+from sympy import Expr, Sum
 
+from lifesym import symbols as sym
 from lifesym.nodes import CeilDiv
 from lifesym.roofline import Term
 from lifesym.sums import sum_over
+from lifesym.symbols import index, inner
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +29,11 @@ class Chunks:
 
     prompt: Expr
     chunk: Expr
+
+    @property
+    def count(self) -> Expr:
+        """The number of chunks."""
+        return self.before + 1
 
     @property
     def before(self) -> Expr:
@@ -52,3 +59,13 @@ def scaled(term: Term, factor: Expr) -> Term:
 def summed(term: Term, count: Expr) -> Term:
     """A term in `symbols.index` summed over so many chunks or steps."""
     return term.map(lambda expr: sum_over(expr, count))
+
+
+def at_context(expr: Expr, context: Expr) -> Expr:
+    """An expression at a context, which may depend on `symbols.index`.
+
+    Sums that are in it already, such as those over drafted tokens, get an index of their own.
+    """
+    if context.has(index) and expr.has(Sum):
+        expr = expr.xreplace({node: node.xreplace({index: inner}) for node in expr.atoms(Sum)})
+    return expr.xreplace({sym.past: context})

@@ -7,23 +7,25 @@ one before, and the way back with the encoder's outputs joined in.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
 
-from sympy import Expr, S
+from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
 from lifesym.blocks.convolution import ConvUnit, Shape
 from lifesym.checks import checked, shown
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.devices import as_hardware
-from lifesym.errors import SymbolError
+from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware
 from lifesym.operators import Concat, Conv2d, Operator, Pool2d, TransposedConv2d, Upsample
-from lifesym.results import Result
-from lifesym.roofline import Overlap, time_terms, total
+from lifesym.results import Part, Result, StepTime
+from lifesym.roofline import Overlap, Place, time_terms, total
 from lifesym.symbols import Number, Size, exact, size
+from lifesym.timed import Timed
 from lifesym.trace import Entry, Trace
 
 Rows = Iterator[tuple[str, str, Operator]]
@@ -40,6 +42,12 @@ class ConvNet:
 
     name: str
     trace: Trace
+    notes: tuple[str, ...] = ()
+
+    @property
+    def silent(self) -> str:
+        """Why it generates no tokens, for errors."""
+        return f"{self.name} is a convolutional network: it generates no tokens"
 
     @property
     def parameters(self) -> Expr:
@@ -57,6 +65,27 @@ class ConvNet:
         return self.trace.cost(weights, activations)
 
     @checked
+    def forecast(
+        self,
+        hardware: Hardware | str | Path,
+        weights: str | Format = "bf16",
+        activations: str | Format = "bf16",
+        overlap: Overlap = "operator",
+    ) -> "ConvForecast":
+        """A pass on a device, with everything that is asked of a forecast.
+
+        Raises:
+            SpecError: an unknown name or format, or, when it is asked for a time, one the device
+                has no peak for.
+        """
+        return ConvForecast(
+            network=self,
+            device=as_hardware(hardware),
+            formats=Precision.of(weights, activations),
+            overlap=overlap,
+        )
+
+    @checked
     def time(
         self,
         hardware: Hardware | str | Path,
@@ -69,9 +98,79 @@ class ConvNet:
         Raises:
             SpecError: an unknown name or format, or one the device has no peak for.
         """
-        precision = Precision.of(weights, activations)
-        terms = time_terms(self.trace, as_hardware(hardware), precision, overlap)
+        return self.forecast(hardware, weights, activations, overlap).ttft
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConvForecast(Timed):
+    """A pass of a convolutional network on a device.
+
+    TTFT and the latency are the time of the pass. It generates nothing, so that it has no TPOT. The
+    memory is that of the weights.
+
+    Attributes:
+        network: the network; the images that it sees together are in its trace.
+        device: where it runs.
+        formats: the formats of its numbers.
+        overlap: how operators overlap memory and compute (see `lifesym.roofline`).
+    """
+
+    network: ConvNet
+    device: Hardware
+    formats: Precision
+    overlap: Overlap = "operator"
+
+    @cached_property
+    def model(self) -> ConvNet:
+        """The network."""
+        return self.network
+
+    @cached_property
+    def hardware(self) -> Hardware:
+        """The device."""
+        return self.device
+
+    @cached_property
+    def precision(self) -> Precision:
+        """The formats of its numbers."""
+        return self.formats
+
+    @cached_property
+    def batch(self) -> Expr:
+        """A pass: how many images it sees is the network's."""
+        return S.One
+
+    @cached_property
+    def generate(self) -> Expr:
+        """No tokens."""
+        return S.Zero
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The device."""
+        return (Place(hardware=self.device),)
+
+    @cached_property
+    def ttft(self) -> Result:
+        """The time of the pass."""
+        terms = time_terms(self.network.trace, self.device, self.formats, self.overlap)
         return Result(name="time of a pass", unit="s", expr=total(terms), terms=terms)
+
+    @property
+    def tpot(self) -> StepTime:
+        """None.
+
+        Raises:
+            SpecError: always.
+        """
+        raise SpecError(self.network.silent)
+
+    @cached_property
+    def memory(self) -> Result:
+        """Bytes of the weights; activations are not in it."""
+        expr = Add(*map(self.formats.weight_bytes, self.network.trace.matrices()))
+        parts = (Part(name="weights", value=expr),)
+        return Result(name="memory", unit="byte", expr=expr, parts=parts)
 
 
 def unet(

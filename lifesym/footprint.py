@@ -23,9 +23,14 @@ class Footprint(Passes):
         The cache has room for past, prompt and all generated tokens: the last one's too, which
         only a further step would fill.
         """
-        weights = Add(*(self._weights.values()))
-        parts = (Part(name="weights", value=weights), Part(name="KV cache", value=self.cache_bytes))
-        return Result(name="memory", unit="byte", expr=weights + self.cache_bytes, parts=parts)
+        return self.holding(self._whole_cache)
+
+    @checked
+    def holding(self, cache: Expr) -> Result:
+        """The same with so many bytes of keys, values and states, in any memory."""
+        weights, cached = Add(*self._weights.values()), self.here("kv") * cache
+        parts = (Part(name="weights", value=weights), Part(name="KV cache", value=cached))
+        return Result(name="memory", unit="byte", expr=weights + cached, parts=parts)
 
     @cached_property
     def capacity(self) -> Result:
@@ -37,7 +42,7 @@ class Footprint(Passes):
         """
         parts = [Part(name=role, value=value) for role, value in self._weights.items()]
         parts.append(Part(name="KV cache", value=self.cache_bytes))
-        new = self.prompt if self.chunk is None else Minimum(self.chunk, self.prompt)
+        new = self.computed if self.chunk is None else Minimum(self.chunk, self.computed)
         trace = self.trace(new, self.past + self.prompt - new)
         passes = (trace, *self.tower_traces)
         costs = [entry.operator.cost(self.precision) for each in passes for entry in each]
@@ -87,16 +92,18 @@ class Footprint(Passes):
         return self.cached(self.past + self.prompt + self.generate)
 
     @checked
-    def cached(self, tokens: Expr) -> Expr:
-        """Bytes of keys, values and states of every sequence at so many tokens, in any memory.
+    def cached(self, tokens: Expr, sequences: Expr | None = None) -> Expr:
+        """Bytes of keys, values and states at so many tokens, in any memory.
 
-        An encoder-decoder also keeps keys and values of the encoder's output.
+        They are those of every sequence of the batch, or of so many others. An encoder-decoder also
+        keeps keys and values of the encoder's output.
         """
+        batch = self.local_batch if sequences is None else sequences
         trace = self.one_token
-        growing = self.precision.kv_bytes(self.local_batch * trace.cache_elements(tokens))
+        growing = self.precision.kv_bytes(batch * trace.cache_elements(tokens))
         if self.model.kind == "encoder-decoder":
-            return growing + self.model.kv_bytes(0, self.precision.kv, self.local_batch, self.mla)
-        return growing + self.local_batch * trace.state_bytes(self.precision)
+            return growing + self.model.kv_bytes(0, self.precision.kv, batch, self.mla)
+        return growing + batch * trace.state_bytes(self.precision)
 
 
 def _served_as(matrix: Matrix) -> str:

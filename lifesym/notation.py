@@ -86,8 +86,10 @@ def _assumption(minimum: End | None) -> str:
     return "nonnegative" if minimum == 0 else "real"
 
 
-# The bound index of sums: never free in an expression that leaves the package, so not in the table.
+# The bound index of sums, and that of a sum inside another one: never free in an expression that
+# leaves the package, so not in the table.
 index = Symbol("i", integer=True, nonnegative=True)
+inner = Symbol("j", integer=True, nonnegative=True)
 
 
 def resolve(name: str | Symbol) -> Symbol:

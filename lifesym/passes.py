@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 
-from sympy import Expr, S
+from sympy import Expr, Mul, S
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
@@ -14,17 +14,21 @@ from lifesym.levels import Level
 from lifesym.model import Model
 from lifesym.nodes import CeilDiv
 from lifesym.operators import Routing
-from lifesym.roofline import Overlap, Term, time_terms
-from lifesym.symbols import Size, exact
+from lifesym.roofline import Overlap, Place, Term, time_terms
+from lifesym.symbols import Size, exact, size
 from lifesym.tower import Seen
 from lifesym.trace import MLA, Causal, Logits, Trace
+from lifesym.transforms import TensorParallel
 
 Rewrite = Callable[[Trace], Trace]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Passes:
-    """A model on a device, with the workload and every option that shapes a forward pass."""
+    """A model on a device, with the workload and every option that shapes a forward pass.
+
+    ``past`` tokens are cached before the prompt, and the first ``prefix`` tokens of the prompt too.
+    """
 
     model: Model
     hardware: Hardware
@@ -37,11 +41,11 @@ class Passes:
     mla: MLA
     causal: Causal
     routing: Routing
+    prefix: Expr = S.Zero
     chunk: Expr | None = None
     rewrites: tuple[Rewrite, ...] = ()
     levels: tuple[Level, ...] = ()
     replicas: Expr = S.One
-    devices: Expr = S.One
     seen: tuple[Seen, ...] = ()
     tower_rewrites: tuple[Rewrite, ...] = ()
 
@@ -49,6 +53,27 @@ class Passes:
     def stream_width(self) -> Expr:
         """Elements of a token in the residual stream."""
         return exact(self.model.values.get(sym.hidden, sym.hidden))
+
+    @property
+    def cached_before(self) -> Expr:
+        """Tokens of each sequence in the cache when its prefill begins."""
+        return self.past + self.prefix
+
+    @property
+    def computed(self) -> Expr:
+        """Tokens of each prompt that its prefill computes."""
+        return self.prompt - self.prefix
+
+    @property
+    def devices(self) -> Expr:
+        """Devices that share the batch: those of tensor parallelism, in every replica."""
+        split = (each for each in self.rewrites if isinstance(each, TensorParallel))
+        return Mul(self.replicas, *(size(each.devices, "devices") for each in split))
+
+    @property
+    def place(self) -> Place:
+        """The devices, and the other memories of each."""
+        return Place(hardware=self.hardware, levels=self.levels, devices=self.devices)
 
     @property
     def local_batch(self) -> Expr:
@@ -109,4 +134,7 @@ class Passes:
     @checked
     def timed(self, trace: Trace) -> tuple[Term, ...]:
         """The terms of a trace's time on the device."""
-        return time_terms(trace, self.hardware, self.precision, self.overlap, self.levels)
+        where = self.place
+        return time_terms(
+            trace, where.hardware, self.precision, self.overlap, where.levels, where.devices
+        )

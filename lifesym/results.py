@@ -4,14 +4,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-from sympy import Expr, Symbol
+import numpy as np
+from sympy import Expr, Rational, S, Sum, Symbol, lambdify
 
 from lifesym import symbols as sym
 from lifesym.checks import checked, checked_fields
-from lifesym.chunks import scaled, summed
+from lifesym.chunks import at_context, scaled, summed
 from lifesym.errors import SymbolError
+from lifesym.powers import doubles
 from lifesym.printing import latex, legend
 from lifesym.roofline import Term, total
+from lifesym.sums import sum_over
 from lifesym.symbols import Notation, Number, index
 
 
@@ -32,7 +35,7 @@ class Result:
         name: what it is, such as ``TTFT``.
         unit: its SI unit.
         expr: the SymPy expression.
-        terms: for times, the operators' parts in order; else empty.
+        terms: for times that are sums, the operators' parts in order; else empty.
         parts: for other sums, their named parts; else empty.
     """
 
@@ -74,34 +77,52 @@ class StepTime(Result):
     Asked for one number (``float``), it gives the mean over the workload's generation.
 
     Attributes:
-        start: the context of the first decode step, past + prompt.
-        steps: decode steps of the generation.
+        start: the context of the first decode step, past + prompt; None where all steps are alike.
+        steps: decode steps of the generation; 1 where it has none, so that the mean of a generation
+            of one token is its first step's.
     """
 
-    start: Expr
+    start: Expr | None
     steps: Expr
 
     @cached_property
     def first(self) -> Result:
         """The first decode step of the generation."""
-        return self._at("TPOT of the first step", self.start)
+        return self._after("TPOT of the first step", S.Zero)
 
     @cached_property
     def last(self) -> Result:
         """The last decode step of the generation."""
-        return self._at("TPOT of the last step", self.start + self.steps - 1)
+        return self._after("TPOT of the last step", self.steps - 1)
 
     @cached_property
     def mean(self) -> Result:
-        """The exact mean over the generation: the sum of its steps in closed form, over them."""
-        each = self._at("", self.start + index).terms
-        terms = tuple(scaled(summed(term, self.steps), 1 / self.steps) for term in each)
-        return Result(name="mean TPOT", unit=self.unit, expr=total(terms), terms=terms)
+        """The exact mean over the generation: the sum of its steps in closed form, over them.
 
-    def _at(self, name: str, context: Expr) -> Result:
-        at = {sym.past: context}
-        terms = tuple(term.map(lambda expr: expr.xreplace(at)) for term in self.terms)
-        return Result(name=name, unit=self.unit, expr=total(terms), terms=terms)
+        A time that is no sum of terms, as a pipeline's, has none: its sum stays open. The formula
+        of a symbolic generation is that of two tokens or more.
+        """
+        terms = self.averaged(self.terms)
+        expr = total(terms) if terms else self.over(self.expr) / self.steps
+        return Result(name="mean TPOT", unit=self.unit, expr=expr, terms=terms)
+
+    def over(self, expr: Expr) -> Expr:
+        """The sum over the generation's steps of an expression in the context."""
+        return sum_over(self._moved(expr, index), self.steps)
+
+    def averaged(self, terms: tuple[Term, ...]) -> tuple[Term, ...]:
+        """The means over the generation's steps of terms in the context."""
+        each = (term.map(lambda expr: self._moved(expr, index)) for term in terms)
+        return tuple(scaled(summed(term, self.steps), 1 / self.steps) for term in each)
+
+    def _after(self, name: str, steps: Expr) -> Result:
+        terms = tuple(term.map(lambda expr: self._moved(expr, steps)) for term in self.terms)
+        expr = total(terms) if terms else self._moved(self.expr, steps)
+        return Result(name=name, unit=self.unit, expr=expr, terms=terms)
+
+    def _moved(self, expr: Expr, steps: Expr) -> Expr:
+        """An expression in the context, so many steps after the first one."""
+        return expr if self.start is None else at_context(expr, self.start + steps)
 
     def __float__(self) -> float:
         return float(self.mean)
@@ -111,4 +132,16 @@ def _number(expr: Expr, what: str) -> float:
     if expr.free_symbols:
         left = ", ".join(row.word for row in legend(expr))
         raise SymbolError(f"{what} still depends on {left}: bind them first")
-    return float(expr.doit(powers=False))
+    open_sums = {node: _added(node) for node in expr.atoms(Sum) if not node.free_symbols}
+    return float(expr.xreplace(open_sums).doit(powers=False))
+
+
+def _added(node: Sum) -> Expr:
+    """The value of a sum without a closed form, all its steps at once and in doubles.
+
+    SymPy's own evaluation of such a sum takes seconds.
+    """
+    variable, low, high = (part.doit() for part in node.limits[0])
+    steps = np.arange(int(low), int(high) + 1, dtype=float)
+    value = lambdify([variable], doubles(node.function), "numpy", cse=True)(steps)
+    return Rational(float(np.sum(np.broadcast_to(value, steps.shape))))

@@ -30,10 +30,26 @@ Overlap = Literal["operator", "pass", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where something runs.
+
+    Attributes:
+        hardware: the device.
+        levels: other memories beside its own.
+        devices: how many of them do the same at the same time.
+    """
+
+    hardware: Hardware
+    levels: tuple[Level, ...] = ()
+    devices: Expr = S.One
+
+
+@dataclass(frozen=True, kw_only=True)
 class Term:
     """One operator's part in a time.
 
     Attributes:
+        place: where it runs; cost and times are those of one device.
         name: the operator's name; ``total`` for a whole pass.
         section: where in the model it stands.
         family: the operator's family.
@@ -46,6 +62,7 @@ class Term:
         experts: the part of its weight bytes that are routed experts'.
     """
 
+    place: Place
     name: str
     section: str
     family: str
@@ -125,14 +142,16 @@ def time_terms(
     precision: Precision,
     overlap: Overlap = "operator",
     levels: tuple[Level, ...] = (),
+    devices: Expr = S.One,
 ) -> tuple[Term, ...]:
-    """The terms whose times add up to the time of the pass.
+    """The terms whose times add up to the time of the pass, which so many devices do alike.
 
     Raises:
         SpecError: the device has no peak for the compute format.
         SymbolError: an unknown overlap rule.
     """
     one_of(overlap, get_args(Overlap), "overlap")
+    place = Place(hardware=hardware, levels=levels, devices=devices)
     if overlap == "pass":
         cost = trace.cost_at(precision)
         routed = Add(*(entry.count * entry.operator.expert_bytes(precision) for entry in trace))
@@ -142,7 +161,8 @@ def time_terms(
             whole = rates(replace(cost, matmul_flops=S.Zero), hardware, precision, levels, routed)
             parts = (whole[0] + Add(*each), *whole[1:])
         busy = Maximum(*parts[:2])
-        return (_term("total", "pass", "", cost, S.One, parts, busy, routed),)
+        row = (place, "total", "pass", "")
+        return (_term(*row, cost, S.One, parts, busy, routed),)
     terms = []
     for entry in trace:
         cost = entry.operator.cost(precision)
@@ -150,9 +170,8 @@ def time_terms(
         computed = precision.computed_in(entry.operator.matrices)
         parts = rates(cost, hardware, precision, levels, routed, computed)
         busy = Maximum(*parts[:2]) if overlap == "operator" else Add(*parts[:2])
-        family = entry.operator.family
-        row = (entry.name, entry.section, family, cost, entry.count)
-        terms.append(_term(*row, parts, busy, routed))
+        row = (place, entry.name, entry.section, entry.operator.family)
+        terms.append(_term(*row, cost, entry.count, parts, busy, routed))
     return tuple(terms)
 
 
@@ -169,6 +188,7 @@ def total(terms: tuple[Term, ...]) -> Expr:
 
 
 def _term(
+    place: Place,
     name: str,
     section: str,
     family: str,
@@ -180,6 +200,7 @@ def _term(
 ) -> Term:
     compute, memory, dispatch, network = (count * part for part in parts)
     return Term(
+        place=place,
         name=name,
         section=section,
         family=family,

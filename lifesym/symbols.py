@@ -15,6 +15,7 @@ from lifesym.notation import (
     constant,
     exact,
     index,
+    inner,
     inside,
     known,
     ordered,
@@ -33,6 +34,7 @@ __all__ = [
     "constant",
     "exact",
     "index",
+    "inner",
     "inside",
     "known",
     "ordered",
@@ -49,6 +51,14 @@ past = row("past", "T", "tokens", "tokens already in the KV cache", minimum=0)
 prompt = row("prompt", "S", "tokens", "prompt length")
 generated = row("generated", "G", "tokens", "generated tokens")
 chunk = row("chunk", "C", "tokens", "prefill chunk length")
+prefix = row(
+    "prefix",
+    r"S_{\mathrm{pre}}",
+    "tokens",
+    "first tokens of the prompt that are cached already",
+    minimum=0,
+)
+replicas = row("replicas", r"n_{\mathrm{rep}}", "replicas", "replicas that share the batch")
 
 # model dimensions
 layers = row("layers", "L", "layers", "number of layers", minimum=0)
@@ -220,11 +230,33 @@ mantissa_bits = row(
     "mantissa_bits", r"b_{\mathrm{m}}", "bits", "mantissa bits of a value", kind="bits", minimum=0
 )
 
-# optimizations
+# optimizations and served forms
 rank = row("rank", "r", "elements", "rank of a low-rank adapter or cache", minimum=0)
 budget = row("budget", r"T_{\max}", "tokens", "cached tokens kept by eviction")
 page = row("page", "p", "tokens", "tokens of a cache page")
+keep = row(
+    "keep",
+    r"\sigma_{\mathrm{kv}}",
+    "1",
+    "share of the cached tokens that is kept",
+    kind="ratio",
+    minimum=None,
+    maximum=1,
+)
+cache_rank = row(
+    "cache_rank", r"r_{\mathrm{c}}", "elements", "elements kept of each cached key and value head"
+)
+cache_layers = row("cache_layers", r"L_{\mathrm{c}}", "layers", "layers that share one cache")
+adapters = row("adapters", r"n_{\mathrm{ad}}", "adapters", "distinct adapters in a batch")
+adapter_width = row(
+    "adapter_width", r"d_{\mathrm{ad}}", "elements", "size of a bottleneck adapter", minimum=0
+)
+tile = row("tile", r"q_{\mathrm{tile}}", "tokens", "queries a tile of a fused attention kernel")
 devices = row("devices", "n", "devices", "devices that share a model")
+expert_devices = row(
+    "expert_devices", r"n_{\mathrm{ep}}", "devices", "devices that share the experts"
+)
+stages = row("stages", r"p_{\mathrm{st}}", "stages", "stages of a pipeline")
 microbatches = row("microbatches", r"n_{\mu}", "microbatches", "pieces of a pipelined batch")
 device_share = row(
     "device_share",
@@ -260,6 +292,40 @@ accepted_rate = row(
     kind="ratio",
     minimum=0,
     maximum=1,
+)
+tokens_per_step = row(
+    "tokens_per_step",
+    r"\bar{n}_{\mathrm{tok}}",
+    "tokens",
+    "tokens that a speculative step gives on average",
+    kind="ratio",
+)
+hit_rate = row(
+    "hit_rate",
+    r"\eta_{\mathrm{hit}}",
+    "1",
+    "share of the requests that find their prefix cached",
+    kind="ratio",
+    minimum=0,
+    maximum=1,
+)
+slots = row("slots", r"n_{\mathrm{slot}}", "sequences", "sequences served at once, never empty")
+decodes = row(
+    "decodes",
+    r"B_{\mathrm{dec}}",
+    "sequences",
+    "sequences that decode beside a prefill",
+    minimum=0,
+)
+context = row(
+    "context",
+    r"T_{\mathrm{dec}}",
+    "tokens",
+    "cached tokens of each sequence that decodes beside a prefill, at its first pass",
+    minimum=0,
+)
+contexts = row(
+    "contexts", r"T_{\Sigma}", "tokens", "cached tokens of all sequences together", minimum=0
 )
 offloaded = row(
     "offloaded",

@@ -1,21 +1,39 @@
-"""What the terms of a time add up to: operations, bytes by memory, and what bounds them."""
+"""What the terms of a time add up to: operations, bytes by memory, energy, and what bounds them."""
 
+from collections.abc import Iterable
 from functools import cmp_to_key
 from typing import Literal, get_args
 
 from sympy import Add, Expr, S
 
 from lifesym.errors import SymbolError
-from lifesym.levels import Level
 from lifesym.powers import sign
 from lifesym.printing import legend
-from lifesym.roofline import Term
+from lifesym.roofline import Place, Term
+from lifesym.symbols import exact
 
 Bound = Literal["compute", "memory", "dispatch", "network"]
+Work = dict[str, Expr]
+
+OPERATIONS = ("matrix operations", "other operations")
+"""The kinds of operations in a `Work`; its other entries are bytes by role or by memory."""
 
 
-def work_of(terms: tuple[Term, ...], levels: tuple[Level, ...]) -> dict[str, Expr]:
-    """Operations, bytes of the device's own memory by role, and bytes of other memories."""
+def by_place(terms: Iterable[Term]) -> list[tuple[Place, tuple[Term, ...]]]:
+    """The terms by where they run, in order of appearance."""
+    places: list[Place] = []
+    rows: list[list[Term]] = []
+    for term in terms:
+        if term.place not in places:
+            places.append(term.place)
+            rows.append([])
+        rows[places.index(term.place)].append(term)
+    return [(place, tuple(row)) for place, row in zip(places, rows, strict=True)]
+
+
+def work_of(terms: tuple[Term, ...], place: Place) -> Work:
+    """Of one device: operations, bytes of its own memory by role, and bytes of others."""
+    levels = place.levels
     costs = [term.cost for term in terms]
     own = {
         role: 1 - Add(*(level.share(role) for level in levels))
@@ -27,16 +45,32 @@ def work_of(terms: tuple[Term, ...], levels: tuple[Level, ...]) -> dict[str, Exp
     ]
     activations = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
     work = {
-        "matmul_flops": Add(*(c.matmul_flops for c in costs)),
-        "other_flops": Add(*(c.vector_flops + c.dequant_ops for c in costs)),
-        "weight_bytes": Add(*weights),
-        "activation_bytes": own["activations"] * Add(*activations),
-        "kv_bytes": own["kv"] * Add(*(c.kv_read_bytes + c.kv_write_bytes for c in costs)),
+        "matrix operations": Add(*(c.matmul_flops for c in costs)),
+        "other operations": Add(*(c.vector_flops + c.dequant_ops for c in costs)),
+        "weights": Add(*weights),
+        "activations": own["activations"] * Add(*activations),
+        "KV cache": own["kv"] * Add(*(c.kv_read_bytes + c.kv_write_bytes for c in costs)),
     }
     for level in levels:
-        served = (level.bytes(t.cost, t.experts) for t in terms)
-        work[f"level {level.name}"] = Add(*served)
+        work[level.name] = Add(*(level.bytes(t.cost, t.experts) for t in terms))
     return work
+
+
+def joules(work: Work, place: Place) -> Work:
+    """The energy of some work by the same names, beyond what a device draws whatever it does."""
+    device = place.hardware
+    rates = dict.fromkeys(work, device.byte_energy) | dict.fromkeys(OPERATIONS, device.flop_energy)
+    rates |= {level.name: exact(level.byte_energy) for level in place.levels}
+    return {name: rates[name] * done for name, done in work.items()}
+
+
+def added(works: Iterable[Work]) -> Work:
+    """The sums of what has the same name."""
+    whole: Work = {}
+    for work in works:
+        for name, value in work.items():
+            whole[name] = whole.get(name, S.Zero) + value
+    return whole
 
 
 def bottleneck(terms: tuple[Term, ...]) -> Bound:

@@ -11,8 +11,8 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.errors import SpecError, SymbolError
 from lifesym.nodes import Maximum
-from lifesym.serving import balanced_shares, disaggregate, equal_stages, pipeline, shared_time
-from lifesym.serving.pipeline import cycle, makespan
+from lifesym.serving import balanced_shares, disaggregate, pipeline, shared_time
+from lifesym.serving.stages import Flow
 
 
 def simulate(times: list[Any], microbatches: int, rounds: int = 1) -> list[Any]:
@@ -31,10 +31,15 @@ def simulate(times: list[Any], microbatches: int, rounds: int = 1) -> list[Any]:
     return ends
 
 
+def through(times: list[Any]) -> Flow:
+    """Stages of which the times have the sends in them."""
+    return Flow.of(times, [S.Zero] * (len(times) - 1), overlap=False)
+
+
 @pytest.mark.parametrize("seed", range(4))
 def test_makespan_and_bubble_equal_the_simulation(seed: int) -> None:
     random = Random(seed)
-    cut = {count: pipeline(forecast(), count) for count in range(1, 6)}
+    cut = {count: pipeline([forecast()] * count) for count in range(1, 6)}
     for _ in range(500):
         stages = [Rational(random.randint(0, 30), random.choice([1, 2, 3, 7])) for _ in range(5)]
         stages = stages[: random.randint(1, 5)]
@@ -42,10 +47,10 @@ def test_makespan_and_bubble_equal_the_simulation(seed: int) -> None:
             stages = [stages[0]] * len(stages)
         count = random.randint(1, 9)
         end = simulate(stages, count)[0]
-        assert makespan(stages, Integer(count)) == end
+        assert through(stages).makespan(Integer(count)) == end
         if end:
             piped = replace(cut[len(stages)], microbatches=Integer(count))
-            piped.__dict__["prefill"] = tuple(stages)  # in place of the forecasts' times
+            piped.__dict__["_prefill"] = through(stages)  # in place of the forecasts' times
             idle = sum(end - count * stage for stage in stages)
             assert piped.bubble.expr == idle / (end * len(stages))
 
@@ -57,13 +62,14 @@ def test_cycle_is_the_steady_state_of_the_simulation(seed: int) -> None:
         stages = [random.randint(1, 20) for _ in range(random.randint(1, 4))]
         count = random.randint(1, 6)
         ends = simulate(stages, count, rounds=12)
-        assert ends[-1] - ends[-2] == cycle([Integer(stage) for stage in stages], Integer(count))
+        times = [Integer(stage) for stage in stages]
+        assert ends[-1] - ends[-2] == through(times).cycle(Integer(count))
 
 
 def test_the_bubble_of_equal_stages() -> None:
     """GPipe: (p - 1) / (m + p - 1) of the time."""
     t, m = sym.dispatch_time, sym.microbatches
-    whole = makespan([t] * 4, m)
+    whole = through([t] * 4).makespan(m)
     assert expand(whole - (m + 3) * t) == 0
     assert cancel(1 - 4 * m * t / (4 * whole) - 3 / (m + 3)) == 0
 
@@ -147,7 +153,8 @@ def test_stages_on_different_devices() -> None:
     ("options", "message"),
     [
         ({"stages": 0}, "stages must be an integer"),
-        ({"stages": sym.devices}, "equal_stages takes symbols"),
+        ({"stages": None}, "say how many, as a number or a symbol"),
+        ({"stages": sym.stages, "shares": [1]}, "not of a symbol"),
         ({"stages": 2, "shares": [1]}, "2 stages need as many shares"),
         ({"stages": 2, "shares": [1, 1]}, "add up to 1"),
         ({"stages": 2, "microbatches": 3}, "not cut into 3 microbatches"),
@@ -181,12 +188,12 @@ def test_a_symbol_of_equal_stages_is_every_number_of_them(name: str) -> None:
     f = ls.forecast(
         ls.load_model(name), ls.load_hardware("a100"), 64, 8, batch=24, chunk=24, fusion="flash"
     )
-    closed = equal_stages(f, sym.devices, sym.microbatches)
+    closed = pipeline(f, sym.stages, sym.microbatches)
     for stages in (1, 2, 7):
         pieces = random.choice([1, 2, 3, 6, 12])
-        numbers = {sym.devices: stages, sym.microbatches: pieces, sym.past: random.randint(1, 500)}
+        numbers = {sym.stages: stages, sym.microbatches: pieces, sym.past: random.randint(1, 500)}
         exact = {symbol: Integer(value) for symbol, value in numbers.items()}
-        listed = pipeline(f, stages, pieces)
+        listed = pipeline([f] * stages, microbatches=pieces)
         for measure in MEASURES:
             found, expected = (at(getattr(p, measure).expr, exact) for p in (closed, listed))
             assert found == expected, (measure, numbers)
@@ -195,16 +202,13 @@ def test_a_symbol_of_equal_stages_is_every_number_of_them(name: str) -> None:
 def test_equal_stages_against_the_simulation() -> None:
     """Times of layers, ends and sending on as symbols, then 2,000 random numbers, ties included."""
     random, (x, e, h, s) = Random(3), (sym.peak, sym.bandwidth, sym.vector_peak, sym.static_power)
-    closed, term = equal_stages(forecast(), sym.devices), forecast().ttft.terms[0]
+    closed, term = pipeline(forecast(), sym.stages), forecast().ttft.terms[0]
     seconds = {"embed": e, "layers": x, "head": h}
     terms = [
         replace(term, section=name, busy=time, dispatch=S.Zero, network=S.Zero)
         for name, time in seconds.items()
     ]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lifesym.serving.stages.hop", lambda *_: s)
-        added, slowest = closed._times(terms, S.One)
-    whole = added + (sym.microbatches - 1) * slowest
+    whole = closed._equal(terms, s).makespan(sym.microbatches)
     for _ in range(2000):
         numbers = {
             t: Rational(random.randint(0, 12), random.choice([1, 2, 3])) for t in (x, e, h, s)
@@ -213,21 +217,19 @@ def test_equal_stages_against_the_simulation() -> None:
         times = [numbers[x] / stages + numbers[s]] * stages
         times[0] += numbers[e]
         times[-1] += numbers[h] - numbers[s]
-        counts = {sym.devices: Integer(stages), sym.microbatches: Integer(pieces)}
+        counts = {sym.stages: Integer(stages), sym.microbatches: Integer(pieces)}
         assert at(whole, numbers | counts) == simulate(times, pieces)[0]
 
 
 def test_the_bubble_of_many_stages_without_ends() -> None:
     """GPipe's (p - 1) / (m + p - 1), where only layers take time."""
-    x, p, m = sym.dispatch_time, sym.devices, sym.microbatches
-    closed = equal_stages(forecast(batch=8), p, 1)
+    x, p, m = sym.dispatch_time, sym.stages, sym.microbatches
+    closed = pipeline(forecast(batch=8), p)
     layer = replace(forecast().ttft.terms[5], busy=x, dispatch=S.Zero, network=S.Zero)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("lifesym.serving.stages.hop", lambda *_: S.Zero)
-        added, slowest = closed._times([layer], S.One)
-    bubble = 1 - m * added / (p * (added + (m - 1) * slowest))
+    flow = closed._equal([layer], S.Zero)
+    bubble = 1 - m * flow.busy / (p * flow.makespan(m))
     assert cancel(bubble - (p - 1) / (m + p - 1)) == 0
-    one = equal_stages(forecast(batch=8), 1, 1)
+    one = pipeline(forecast(batch=8), 1)
     assert one.ttft.expr == forecast(batch=8).ttft.expr
 
 

@@ -219,7 +219,7 @@ def test_served_forms_at_their_limits() -> None:
     assert context(none.tpot) == f.tpot.first.expr.doit()
     assert context(none.speedup) == 1
     assert serving.piggyback(f, 0).ttft.expr.doit() == plain["ttft"]
-    for one in (serving.pipeline(f, 1), serving.equal_stages(f, 1)):
+    for one in (serving.pipeline(f, 1), serving.pipeline([f])):
         assert one.ttft.expr.doit() == plain["ttft"]
         assert one.memory.expr.doit() == plain["memory"]
         assert context(one.tpot) == f.tpot.first.expr.doit()
@@ -232,7 +232,7 @@ def test_served_forms_at_their_limits() -> None:
     hit = serving.with_prefix(f, 7).ttft.expr.doit()
     assert serving.expected_ttft(f, 7, 1).expr.doit() == hit
     same = serving.disaggregate(f, f)
-    assert same.end_to_end.expr.doit() == plain["latency"] + same.transfer.expr.doit()
+    assert same.latency.expr.doit() == plain["latency"] + same.transfer.expr.doit()
 
 
 def speculation(tokens: int, acceptance: object) -> serving.speculative.Speculation:
@@ -268,16 +268,16 @@ SERVED: dict[str, Callable[[], list[Expr]]] = {
         serving.piggyback(forecast("windows"), 2, t).ttft.expr.doit() for t in (1, 3, 9, 30)
     ],
     "slots take time": lambda: [
-        serving.steady_state(forecast("llama"), n).step.expr.doit() for n in (6, 12, 60)
+        serving.steady_state(forecast("llama"), n).tpot.expr.doit() for n in (6, 12, 60)
     ],
     "slots give tokens": lambda: [
-        serving.steady_state(forecast("llama"), n).throughput.expr.doit() for n in (6, 12, 60)
+        serving.steady_state(forecast("llama"), n).tps.expr.doit() for n in (6, 12, 60)
     ],
     "stages save memory": lambda: [
         serving.pipeline(forecast("llama"), n).memory.expr.doit() for n in (3, 1)
     ],
     "stages wait": lambda: [
-        serving.equal_stages(forecast("llama"), n).bubble.expr.doit() for n in (1, 2, 3)
+        serving.pipeline(forecast("llama"), n).bubble.expr.doit() for n in (1, 2, 3)
     ],
     "microbatches wait less": lambda: [
         serving.pipeline(forecast("llama", batch=2 * n), 3, n).bubble.expr.doit() for n in (8, 3, 1)
@@ -307,5 +307,5 @@ def test_a_faster_second_device_shortens_the_decode() -> None:
     f = forecast("llama")
     twice = replace(f, hardware=DEVICE.with_(bandwidth=600))
     slow, fast = (serving.disaggregate(f, g) for g in (f, twice))
-    assert fast.end_to_end.expr.doit() < slow.end_to_end.expr.doit()
+    assert fast.latency.expr.doit() < slow.latency.expr.doit()
     assert fast.ratio.expr.doit() > slow.ratio.expr.doit()

@@ -11,6 +11,7 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
+from lifesym.roofline import total
 from lifesym.serving import (
     Group,
     disaggregate,
@@ -142,7 +143,7 @@ def test_steps_of_recurrent_models_beside_prompts() -> None:
     chunked = forecast("mamba-130m", chunk=20)
     assert float(piggyback(chunked, 3).ttft) > float(chunked.ttft)
     f = forecast("mamba-130m")
-    step = steady_state(f, 5).step.terms
+    step = steady_state(f, 5).tpot.terms
     prompts = f.trace(f.prompt, 0, batch=5).cost_at(f.precision).matmul_flops
     decode = 8 * f.trace(1, 64, batch=5).cost_at(f.precision).matmul_flops
     assert expand(9 * Add(*(t.cost.matmul_flops for t in step)) - prompts - decode) == 0
@@ -212,7 +213,7 @@ def test_a_speculative_step_is_its_draft_steps_and_one_pass() -> None:
 def test_prediction_modules_cost_a_layer_and_a_head() -> None:
     f = forecast("deepseek-v3", prompt=8, generate=2)
     spec = speculate(f, tokens=1, acceptance=Rational(17, 20))
-    assert 0 < float(spec.drafting.subs(sym.past, 8)) < 0.1 * float(f.tpot.bind({"past": 8}))
+    assert 0 < float(total(spec.drafting).subs(sym.past, 8)) < 0.1 * float(f.tpot.bind({"past": 8}))
 
 
 @pytest.mark.parametrize("name", ["deepseek-v3", "llama-2-7b"])
@@ -226,10 +227,10 @@ def test_a_module_prefills_and_reads_a_cache_of_its_own(name: str) -> None:
         return Add(*(term.time for term in f.timed(trace)))
 
     filled = module(20, 0, "none") + module(20, 20, "none") + module(10, 40)
-    assert expand(spec.draft_prefill.doit() - filled) == 0
+    assert expand(total(spec.filling).doit() - filled) == 0
     assert expand(spec.ttft.expr.doit() - f.ttft.expr.doit() - filled) == 0
     steps = Add(*(module(1, 70 + i) for i in range(3)))
-    assert expand(sym.bind(spec.drafting, {"past": 70}).doit() - steps) == 0
+    assert expand(sym.bind(total(spec.drafting), {"past": 70}).doit() - steps) == 0
     joined = next(e.operator for e in prediction_module(f, Integer(20)) if e.name == "mtp_proj")
     assert joined.tokens == 40
 
@@ -262,28 +263,28 @@ def test_steady_states_do_all_the_work() -> None:
     """Over G steps of n slots: n prompts, which give a token each, and n (G - 1) decode steps."""
     f = forecast()
     state = steady_state(f, 5)
-    step = Add(*(term.cost.matmul_flops for term in state.step.terms))
+    step = Add(*(term.cost.matmul_flops for term in state.tpot.terms))
     prompts = f.trace(f.prompt, 0, batch=5).cost_at(f.precision).matmul_flops
     decode = sum(f.trace(1, 64 + i, batch=5).cost_at(f.precision).matmul_flops for i in range(8))
     assert expand(step * 9 - prompts - decode) == 0
-    rates = [float(steady_state(f, n).throughput) for n in (1, 4, 16)]
+    rates = [float(steady_state(f, n).tps) for n in (1, 4, 16)]
     assert rates == sorted(rates)
-    assert state.requests.expr == state.throughput.expr / 9
+    assert state.requests.expr == state.tps.expr / 9
 
 
 def test_chunked_prompts_of_a_steady_state() -> None:
     """64 tokens in chunks of 20 and 9 generated: 12 steps a request, 8 of them of decoding."""
     f = forecast(chunk=20)
     state = steady_state(f, 6)
-    step = Add(*(term.cost.matmul_flops for term in state.step.terms))
+    step = Add(*(term.cost.matmul_flops for term in state.tpot.terms))
     cuts = [(20, 0, "none"), (20, 20, "none"), (20, 40, "none"), (4, 60, "last")]
     passes = [f.trace(new, past, logits, batch=6) for new, past, logits in cuts]
     passes += [f.trace(1, 64 + i, batch=6) for i in range(8)]
     work = Add(*(trace.cost_at(f.precision).matmul_flops for trace in passes))
     assert expand(12 * step - work) == 0
-    assert state.throughput.expr == 6 * Rational(9, 12) / state.step.expr
+    assert state.tps.expr == 6 * Rational(9, 12) / state.tpot.expr
     whole = replace(f, chunk=Integer(64))
-    assert steady_state(whole, 6).step.expr == steady_state(forecast(), 6).step.expr
+    assert steady_state(whole, 6).tpot.expr == steady_state(forecast(), 6).tpot.expr
 
 
 def test_two_pools_on_one_device_are_one_device() -> None:
@@ -291,7 +292,7 @@ def test_two_pools_on_one_device_are_one_device() -> None:
     split = disaggregate(f, f, bandwidth=10**9, latency=0)
     sent = 2 * 64 * ls.load_model("llama-2-7b").kv_bytes_per_token("fp16")
     assert split.transfer.expr == sent / Integer(10**9)
-    assert split.end_to_end.expr == f.latency.expr + split.transfer.expr
+    assert split.latency.expr == f.latency.expr + split.transfer.expr
     assert split.ratio.expr == f.ttft.expr / (f.latency.expr - f.ttft.expr)
     with pytest.raises(SymbolError, match="one model and one workload"):
         disaggregate(f, forecast("llama-2-7b", prompt=9))
@@ -311,7 +312,7 @@ def test_decodes_in_the_chunks_of_a_prefill_equal_the_loop(model: str) -> None:
             prefill = Group(batch=2, new=new, past=7 + at, logits="last" if last else "none")
             loop += mixed_step(f, [prefill, Group(batch=decodes, past=context + i)]).expr
         assert both.ttft.expr.doit() == loop.doit()
-        assert both.step.expr.doit() == loop.doit() / len(starts)
+        assert both.tpot.expr.doit() == loop.doit() / len(starts)
 
 
 def test_no_decodes_are_the_plain_prefill(symbolic: Forecast) -> None:
@@ -324,5 +325,5 @@ def test_no_decodes_are_the_plain_prefill(symbolic: Forecast) -> None:
 
 def test_slots_are_those_of_all_replicas() -> None:
     four = steady_state(forecast(data_parallel=4), 20)
-    assert four.step.expr == steady_state(forecast(), 5).step.expr
-    assert four.throughput.expr == 4 * steady_state(forecast(), 5).throughput.expr
+    assert four.tpot.expr == steady_state(forecast(), 5).tpot.expr
+    assert four.tps.expr == 4 * steady_state(forecast(), 5).tps.expr

@@ -104,7 +104,7 @@ def decodes_in_a_prefill(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
     times = serving.piggybacked(s, decodes, context)
     whole = sum(times, Fraction(0))
     equal(
-        {"ttft": found.ttft.expr, "step": found.step.expr},
+        {"ttft": found.ttft.expr, "step": found.tpot.expr},
         {"ttft": whole, "step": whole / len(times)},
     )
 
@@ -121,7 +121,7 @@ def steady_state(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
     steps = len(s.pieces()) + s.load.generate - 1
     throughput = Fraction(slots * s.load.generate, steps) / step
     equal(
-        {"step": found.step.expr, "throughput": found.throughput.expr},
+        {"step": found.tpot.expr, "throughput": found.tps.expr},
         {"step": step, "throughput": throughput},
     )
 
@@ -138,13 +138,13 @@ def pipelines(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
     values = {"ttft": expected.ttft(), "memory": expected.memory(), "bubble": expected.bubble()}
     values["tpot"] = expected.tpot(s.start)
     forms = [
+        served.pipeline([f] * stages, microbatches=pieces),
         served.pipeline(f, stages, pieces),
-        served.equal_stages(f, stages, pieces),
-        served.equal_stages(f, sym.devices, pieces),
+        served.pipeline(f, sym.stages, pieces),
     ]
     for form in forms:
         found = {name: getattr(form, name).expr for name in values}
-        by_number = {sym.devices: Integer(stages)}
+        by_number = {sym.stages: Integer(stages)}
         equal({n: e.xreplace(by_number) for n, e in found.items()}, values, s.start)
 
 
@@ -158,7 +158,7 @@ def disaggregation(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
     equal(
         {
             "transfer": found.transfer.expr,
-            "latency": found.end_to_end.expr,
+            "latency": found.latency.expr,
             "ratio": found.ratio.expr,
         },
         {"transfer": sent, "latency": s.ttft + sent + decode, "ratio": s.ttft / decode},

@@ -11,7 +11,7 @@ from sympy import Integer, expand
 
 import lifesym as ls
 from lifesym.roofline import total
-from lifesym.serving import equal_stages, pipeline
+from lifesym.serving import pipeline
 from lifesym.symbols import resolve
 
 Json = dict[str, Any]
@@ -319,10 +319,10 @@ def test_a_pipeline_has_the_tower_on_its_first_stage(h100: ls.Hardware) -> None:
     model = loaded(SMALL)
     text = replace(model, towers=())
     tower = 2 * (model.tower_parameters)
-    cut = [pipeline(ls.forecast(each, h100, 100, 8), 2) for each in (model, text)]
-    (first, last), (plain, end) = ([each._held(*place) for place in each._places] for each in cut)
+    cut = [pipeline([ls.forecast(each, h100, 100, 8)] * 2) for each in (model, text)]
+    (first, last), (plain, end) = ([held for held, _ in each.residents] for each in cut)
     assert (first - plain, last - end) == (tower, 0)
-    equal = equal_stages(ls.forecast(model, h100, 100, 8), 2)
+    equal = pipeline(ls.forecast(model, h100, 100, 8), 2)
     assert equal.memory.expr == cut[0].memory.expr
 
 

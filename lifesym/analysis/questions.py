@@ -2,17 +2,13 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
 from sympy import Add, Expr, Symbol
 
 from lifesym import symbols as sym
 from lifesym.checks import checked, shown
-from lifesym.devices import as_hardware
 from lifesym.errors import SymbolError
-from lifesym.formats import Format, load_format
-from lifesym.hardware import Hardware
 from lifesym.powers import written
 from lifesym.roofline import Term
 from lifesym.symbols import Number, ordered, resolve

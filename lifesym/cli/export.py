@@ -10,7 +10,7 @@ from sympy import Symbol
 from lifesym.cli.derive import formula
 from lifesym.cli.output import note, said_of, write
 from lifesym.cli.question import listed
-from lifesym.cli.rows import NAMED, ROWS, is_given
+from lifesym.cli.rows import ROWS, is_given
 from lifesym.codegen import compile as compiled
 from lifesym.errors import SymbolError
 from lifesym.results import Result

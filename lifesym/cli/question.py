@@ -1,7 +1,7 @@
 """What the commands that ask a formula share: the formula with its symbols, and the point."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 

@@ -131,7 +131,9 @@ class Request:
             "routing": _routing(o),
         }
         sizes = [o["prompt"], self._generated(o), o["batch"], o["past"]]
-        plan = [_rewrite(row.rewrite, o[row.name]) for row in ROWS if row.rewrite and is_given(row, o)]
+        plan = [
+            _rewrite(row.rewrite, o[row.name]) for row in ROWS if row.rewrite and is_given(row, o)
+        ]
         return forecast(self.model, hardware or self.hardware, *sizes, plan=plan, **keywords)
 
     def _generated(self, options: Mapping[str, Any]) -> Any:

@@ -232,7 +232,12 @@ ROWS: tuple[Row, ...] = (
                 Row("lora_adapters", SIZE, "Different adapters in the batch."),
                 Row("lora_merged", SWITCH, "Added to the weights before."),
             ),
-            Row("adapter", SIZE_OR_0, "Size of bottleneck adapters.", rewrite=f"{_HERE}.Bottleneck.width"),
+            Row(
+                "adapter",
+                SIZE_OR_0,
+                "Size of bottleneck adapters.",
+                rewrite=f"{_HERE}.Bottleneck.width",
+            ),
             *_needing(
                 "fusion=flash fusion=full",
                 Row("tile", SIZE, "Queries a tile of a fused attention kernel.", symbol="tile"),

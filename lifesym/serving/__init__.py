@@ -6,25 +6,28 @@ from lifesym.serving.acceptance import (
     tokens_at_positions,
     tokens_at_rate,
 )
-from lifesym.serving.batching import expected_ttft, steady_state, with_prefix
+from lifesym.serving.batching import expected_ttft, prefix_hits, steady_state, with_prefix
 from lifesym.serving.disaggregated import disaggregate
-from lifesym.serving.mixed import Group, mixed_step, step_at_contexts
+from lifesym.serving.mixed import Group
+from lifesym.serving.one_pass import at_contexts, mixed_pass, mixed_step, step_at_contexts
 from lifesym.serving.piggyback import piggyback
-from lifesym.serving.pipeline import balanced_shares, pipeline, shared_time
+from lifesym.serving.pipeline import pipeline
+from lifesym.serving.shares import balanced_shares, shared_time
 from lifesym.serving.speculative import speculate
-from lifesym.serving.stages import equal_stages
 
 __all__ = [
     "Group",
+    "at_contexts",
     "balanced_shares",
     "conditional",
     "disaggregate",
-    "equal_stages",
     "expected_tokens",
     "expected_ttft",
+    "mixed_pass",
     "mixed_step",
     "piggyback",
     "pipeline",
+    "prefix_hits",
     "shared_time",
     "speculate",
     "steady_state",

@@ -8,40 +8,126 @@ n G/(c + G - 1) tokens.
 Source: Orca, OSDI 2022, section 3; prefix caching: SGLang, arXiv 2312.07104, section 3.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar, Self, TypeVar
 
 from sympy import Dummy, Expr, S
 
 from lifesym.checks import checked
-from lifesym.chunks import Chunks
+from lifesym.chunks import scaled
 from lifesym.errors import SymbolError
+from lifesym.hardware import Hardware
 from lifesym.inference import Forecast
 from lifesym.nodes import CeilDiv
-from lifesym.results import Part, Result
-from lifesym.roofline import total
+from lifesym.results import Part, Result, StepTime
+from lifesym.roofline import Term, total
 from lifesym.serving.mixed import Group, mixed_trace
 from lifesym.symbols import Number, Size, exact, size
+from lifesym.timed import Generation, Timed
 from lifesym.trace import Logits
 
+Form = TypeVar("Form", bound=Generation)
+
 
 @checked
-def with_prefix(forecast: Forecast, prefix: Size) -> Forecast:
-    """The forecast of a prompt whose first tokens are cached already.
+def with_prefix(form: Form, prefix: Size) -> Form:
+    """The same form of serving where the first tokens of every prompt are cached already.
 
     Raises:
-        SymbolError: a prefix that leaves no token of the prompt.
+        SymbolError: a prefix that leaves no token of the prompt, or a form that has hits already.
     """
-    cached = size(prefix, "prefix", minimum=0)
-    rest = forecast.prompt - cached
-    if rest.is_number and rest < 1:
-        raise SymbolError(f"a prefix of {cached} tokens leaves none of {forecast.prompt}")
-    return replace(forecast, prompt=rest, past=forecast.past + cached)
+    return form.prefixed(prefix)
+
+
+@dataclass(frozen=True, kw_only=True)
+class PrefixHits(Generation):
+    """Requests of which a share finds the first tokens of its prompt in the cache.
+
+    TTFT, latency and energy are means over hits and misses; decode steps and memory are those of
+    either, for both have the same tokens in the cache once the prompt is.
+
+    Attributes:
+        form: how the requests are served that miss.
+        prefix: tokens that are found.
+        hit_rate: the share of the requests that find them.
+    """
+
+    form: Generation
+    prefix: Expr
+    hit_rate: Expr
+
+    opens: ClassVar[Mapping[str, str]] = {"prefix": "prefix", "hit_rate": "hit_rate"}
+
+    @property
+    def main(self) -> Generation:
+        """How they are served."""
+        return self.form
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """The form's."""
+        return self.form.notes
+
+    @cached_property
+    def hit(self) -> Generation:
+        """How the requests are served that find their prefix."""
+        return self.form.prefixed(self.prefix)
+
+    @cached_property
+    def ttft(self) -> Result:
+        """The mean over hits and misses."""
+        hit = self.hit_rate * self.hit.ttft.expr
+        miss = (1 - self.hit_rate) * self.form.ttft.expr
+        parts = (Part(name="hits", value=hit), Part(name="misses", value=miss))
+        return Result(name="expected TTFT", unit="s", expr=hit + miss, parts=parts)
+
+    @property
+    def prefill_terms(self) -> tuple[Term, ...]:
+        """What runs in either prefill, as often as it does."""
+        hits = (scaled(term, self.hit_rate) for term in self.hit.prefill_terms)
+        misses = (scaled(term, 1 - self.hit_rate) for term in self.form.prefill_terms)
+        return (*hits, *misses)
+
+    @property
+    def tpot(self) -> StepTime:
+        """The form's."""
+        return self.form.tpot
+
+    @property
+    def step_terms(self) -> tuple[Term, ...]:
+        """The form's."""
+        return self.form.step_terms
+
+    @property
+    def memory(self) -> Result:
+        """The form's."""
+        return self.form.memory
+
+    @property
+    def residents(self) -> tuple[tuple[Expr, Hardware], ...]:
+        """The form's."""
+        return self.form.residents
+
+    @checked
+    def cached(self, tokens: Expr) -> Expr:
+        """The form's."""
+        return self.form.cached(tokens)
+
+    @checked
+    def prefixed(self, prefix: Size) -> Self:
+        """None.
+
+        Raises:
+            SymbolError: always.
+        """
+        raise SymbolError("prefix hits have a prefix: give one number of tokens")
 
 
 @checked
-def expected_ttft(forecast: Forecast, prefix: Size, hit_rate: Number) -> Result:
-    """TTFT on average where a share of the requests find their prefix in the cache.
+def prefix_hits(form: Generation, prefix: Size, hit_rate: Number) -> PrefixHits:
+    """Serve requests of which a share finds its prefix in the cache.
 
     Raises:
         SymbolError: a rate outside 0 to 1, or as `with_prefix`.
@@ -49,46 +135,102 @@ def expected_ttft(forecast: Forecast, prefix: Size, hit_rate: Number) -> Result:
     rate = exact(hit_rate, "hit_rate")
     if rate.is_number and not 0 <= rate <= 1:
         raise SymbolError(f"hit_rate must be between 0 and 1, not {hit_rate}")
-    hit = rate * with_prefix(forecast, prefix).ttft.expr
-    miss = (1 - rate) * forecast.ttft.expr
-    parts = (Part(name="hits", value=hit), Part(name="misses", value=miss))
-    return Result(name="expected TTFT", unit="s", expr=hit + miss, parts=parts)
+    hits = PrefixHits(form=form, prefix=size(prefix, "prefix", minimum=0), hit_rate=rate)
+    form.prefixed(hits.prefix)
+    return hits
+
+
+@checked
+def expected_ttft(form: Generation, prefix: Size, hit_rate: Number) -> Result:
+    """TTFT on average where a share of the requests finds its prefix in the cache.
+
+    Raises:
+        SymbolError: as `prefix_hits`.
+    """
+    return prefix_hits(form, prefix, hit_rate).ttft
 
 
 @dataclass(frozen=True, kw_only=True)
-class SteadyState:
+class SteadyState(Timed):
     """Continuous batching of equal requests in ``slots`` slots, of all replicas, never empty.
 
     Each step computes a chunk, or the prompt, in some slots and decodes a token in every other one.
     Batches and contexts enter by their means, which is exact for formulas affine in them.
+
+    TPOT is the mean step, TTFT the steps of a prompt and the latency all steps of a request; the
+    tokens are those of all slots in that time, and so is the energy. The memory has room for a
+    whole request in every slot.
+
+    Attributes:
+        forecast: that of a request; its batch is not used.
+        slots: sequences that are served at once.
     """
 
     forecast: Forecast
     slots: Expr
 
+    opens: ClassVar[Mapping[str, str]] = {"slots": "slots"}
+
     @property
-    def chunks(self) -> Chunks:
-        """How a prompt is cut; a forecast without chunks has one."""
-        f = self.forecast
-        return Chunks(prompt=f.prompt, chunk=f.prompt if f.chunk is None else f.chunk)
+    def main(self) -> Forecast:
+        """The forecast of a request."""
+        return self.forecast
+
+    @cached_property
+    def batch(self) -> Expr:
+        """The slots."""
+        return self.slots
+
+    @property
+    def advancing(self) -> Expr:
+        """Slots that get a token in a step, on average."""
+        return self.slots * self.generate / self.steps
 
     @property
     def steps(self) -> Expr:
         """Steps that a request takes."""
-        return self.chunks.before + self.forecast.generate
+        return self.forecast.chunks.before + self.generate
 
     @cached_property
-    def step(self) -> Result:
+    def ttft(self) -> Result:
+        """The steps in which a request's prompt is computed."""
+        terms = tuple(scaled(term, self.forecast.chunks.count) for term in self.step_terms)
+        return Result(name="TTFT", unit="s", expr=total(terms), terms=terms)
+
+    @cached_property
+    def tpot(self) -> StepTime:
         """The mean time of a step."""
-        f, cut = self.forecast, self.chunks
+        terms = self._mean_step()
+        steps = self.generate - 1
+        return StepTime(
+            name="step of continuous batching",
+            unit="s",
+            expr=total(terms),
+            terms=terms,
+            start=None,
+            steps=S.One if steps.is_zero else steps,
+        )
+
+    @cached_property
+    def memory(self) -> Result:
+        """Bytes of the weights and of a whole request in every slot."""
+        return replace(self.forecast, batch=self.slots).memory
+
+    @cached_property
+    def requests(self) -> Result:
+        """Requests a second."""
+        return Result(name="requests", unit="1/s", expr=self.tps.expr / self.generate)
+
+    def _mean_step(self) -> tuple[Term, ...]:
+        f, cut = self.forecast, self.forecast.chunks
         each = CeilDiv(self.slots, f.replicas) / self.steps  # sequences in any one of their steps
         context = f.past + f.prompt + (f.generate - 2) / 2
         shapes: list[tuple[Expr, Expr, Expr, Logits]]
         shapes = [(each * (f.generate - 1), S.One, context, "last")]
         if not cut.before.is_zero:
-            middle = f.past + cut.chunk * (cut.before - 1) / 2
+            middle = f.cached_before + cut.chunk * (cut.before - 1) / 2
             shapes.append((each * cut.before, cut.chunk, middle, "none"))
-        shapes.append((each, cut.last, f.past + cut.offset, "last"))
+        shapes.append((each, cut.last, f.cached_before + cut.offset, "last"))
         means: dict[Expr, Expr] = {}  # sizes are whole numbers; means come in afterwards
         groups = []
         for batch, new, past, logits in shapes:
@@ -96,20 +238,7 @@ class SteadyState:
             means |= {sequences: batch, cached: past}
             groups.append(Group(batch=sequences, new=new, past=cached, logits=logits))
         open_terms = f.timed(mixed_trace(f, groups))
-        terms = tuple(term.map(lambda expr: expr.xreplace(means)) for term in open_terms)
-        return Result(name="step of continuous batching", unit="s", expr=total(terms), terms=terms)
-
-    @cached_property
-    def throughput(self) -> Result:
-        """Generated tokens a second over all slots."""
-        expr = self.slots * self.forecast.generate / self.steps / self.step.expr
-        return Result(name="throughput", unit="token/s", expr=expr)
-
-    @cached_property
-    def requests(self) -> Result:
-        """Requests a second."""
-        expr = self.throughput.expr / self.forecast.generate
-        return Result(name="requests", unit="1/s", expr=expr)
+        return tuple(term.map(lambda expr: expr.xreplace(means)) for term in open_terms)
 
 
 @checked
@@ -120,4 +249,4 @@ def steady_state(forecast: Forecast, slots: Size) -> SteadyState:
         SpecError: an encoder, which generates nothing.
     """
     forecast.generates()
-    return SteadyState(forecast=replace(forecast, batch=S.One), slots=size(slots, "slots"))
+    return SteadyState(forecast=forecast, slots=size(slots, "slots"))

@@ -9,28 +9,24 @@ prefill).
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
 from functools import reduce
 from operator import add
 from typing import Any, ClassVar
 
-from sympy import Add, Expr, S, sympify
+from sympy import Add, Expr, sympify
 
-from lifesym import symbols as sym
-from lifesym.checks import checked, checked_fields
+from lifesym.checks import checked_fields
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
 from lifesym.formats import Matrix, Precision
 from lifesym.inference import Forecast
-from lifesym.nodes import CeilDiv, Minimum
 from lifesym.operators import AttentionScores, AttentionValues, CausalConv, Operator
 from lifesym.operators.base import Direction
 from lifesym.operators.fused import Fused
 from lifesym.operators.recurrent import Recurrent
-from lifesym.results import Result
-from lifesym.roofline import total
-from lifesym.symbols import Size, size
+from lifesym.symbols import Size
 from lifesym.trace import Entry, Logits, Trace
 from lifesym.transforms import SequenceParallel
 
@@ -119,41 +115,6 @@ def _trace(forecast: Forecast, group: Group, before: Expr) -> Trace:
     )
     part = replace(forecast, rewrites=rewrites)
     return part.trace(group.new, group.past, group.logits, batch=group.batch)
-
-
-@checked
-def mixed_step(forecast: Forecast, groups: Iterable[Group]) -> Result:
-    """The time of one pass over several groups.
-
-    Raises:
-        SymbolError: as `mixed_trace`.
-    """
-    terms = forecast.timed(mixed_trace(forecast, groups))
-    return Result(name="time of a mixed pass", unit="s", expr=total(terms), terms=terms)
-
-
-@checked
-def step_at_contexts(forecast: Forecast, contexts: Size | Sequence[int]) -> Result:
-    """A decode step of sequences of unequal contexts.
-
-    Without windows, rounding and eviction a step depends on the contexts' sum alone, which may be
-    a symbol: it is given as one size, for ``forecast.batch`` sequences. Contexts one by one are
-    exact always.
-
-    Raises:
-        SymbolError: a sum for a model whose step is not affine in the context.
-    """
-    if isinstance(contexts, Sequence):
-        counts = Counter(contexts)
-        return mixed_step(forecast, [Group(batch=n, past=past) for past, n in counts.items()])
-    mean = size(contexts, "contexts", minimum=0) / forecast.local_batch
-    trace = forecast.trace(S.One, sym.past)
-    costs = trace.cost_at(forecast.precision).items()
-    if any(value.has(Minimum, CeilDiv) for _, value in costs):
-        raise SymbolError("with windows or a budget the contexts must be given one by one")
-    at = {sym.past: mean}
-    terms = tuple(term.map(lambda expr: expr.xreplace(at)) for term in forecast.timed(trace))
-    return Result(name="TPOT at a sum of contexts", unit="s", expr=total(terms), terms=terms)
 
 
 def _merged(parts: list[Operator]) -> Operator:

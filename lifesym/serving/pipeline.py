@@ -9,84 +9,145 @@ and while generating, a microbatch gets its next token every $\max(\sum_i t_i, m
 waits for itself or for the slowest stage. With equal stages the first is $(m + p - 1) t$, of which
 $(p - 1) t$ is the bubble. The chunks of a chunked prompt stay on a stage until the last of them is
 done, so that a microbatch is handed on once.
-Sources: GPipe, arXiv 1811.06965, section 2.3; Pope et al., 2211.05102.
+
+Where sends overlap with computing, a stage computes a microbatch while its link sends the one
+before: links are stages of their own. With $c_i$ for computing and $s_i$ for sending, the sum is
+still $\sum_i (c_i + s_i)$, and the maximum is that of all $c_i$ and $s_i$.
+
+The number of equal stages may be a symbol p. With x seconds for all layers, e for the embedding, h
+for the head and s for a send, the first stage takes $x/p + e + s$, those between $x/p + s$ and the
+last $x/p + h$; so for $p \ge 2$
+
+$$\sum_i t_i = x + e + h + (p - 1)\,s, \qquad \max_i t_i = \frac{x}{p} + \max(e + s,\; h)$$
+
+($\max(x/p + \max(e, h),\, s)$ with overlapped sends), and one stage takes $x + e + h$. The
+formula's size does not depend on p.
+Sources: GPipe, arXiv 1811.06965, section 2.3; Pope et al., 2211.05102; overlapped sends: PipeDream,
+1806.03377, which cuts layers by the larger of each stage's computing and sending.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar, Self
 
-from sympy import Add, Expr, S
+from sympy import Add, Expr, S, sympify
 
 from lifesym.checks import checked
-from lifesym.errors import SymbolError
-from lifesym.formats import Matrix
+from lifesym.chunks import scaled
+from lifesym.errors import SpecError, SymbolError
+from lifesym.hardware import Hardware
 from lifesym.inference import Forecast
-from lifesym.nodes import Maximum
-from lifesym.operators import LMHead
-from lifesym.results import Result
-from lifesym.roofline import Term, link_time
+from lifesym.nodes import Maximum, Minimum
+from lifesym.results import Result, StepTime
+from lifesym.roofline import Place, Term, total
+from lifesym.serving.stages import Flow, on_stage, part_of, place_of, send, tied_copy
 from lifesym.symbols import Number, Size, exact, size
-from lifesym.tower import is_tower
-
-
-def makespan(stages: Sequence[Expr], microbatches: Expr) -> Expr:
-    """The time of identical microbatches through stages in order.
-
-    >>> from sympy import Integer
-    >>> makespan([Integer(3), Integer(5), Integer(2)], Integer(4))
-    25
-    """
-    return Add(*stages) + (microbatches - 1) * Maximum(*stages)
-
-
-def cycle(stages: Sequence[Expr], microbatches: Expr) -> Expr:
-    """The time between two passes of the same microbatch when all of them keep going round."""
-    return Maximum(Add(*stages), microbatches * Maximum(*stages))
+from lifesym.timed import Generation
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pipeline:
-    """Forecasts of the same workload on the devices of the stages, and each one's share of layers.
+class Pipeline(Generation):
+    """A model cut into stages: equal ones of one device, or a forecast a stage with its share.
+
+    TTFT is the prefill of all microbatches, TPOT the time between two tokens of a sequence when all
+    microbatches are in flight, and the latency TTFT and so many of these; the tokens are those of
+    all microbatches, and so is the energy, which counts the static power of all stages. The memory
+    is that of the stage that holds most.
 
     Attributes:
-        stages: a forecast a stage, of one microbatch.
-        shares: the part of the layers on each stage; they add up to 1.
+        forecasts: that of the whole batch on the device of every stage; one of equal stages.
+        stages: the number of equal stages, or a symbol; None where each has a forecast.
+        shares: the part of the layers on each stage, which add up to 1; None of equal stages.
         microbatches: pieces of the batch.
+        overlap_sends: a stage computes a microbatch while the one before is sent on.
     """
 
-    stages: tuple[Forecast, ...]
-    shares: tuple[Expr, ...]
-    microbatches: Expr
+    forecasts: tuple[Forecast, ...]
+    stages: Expr | None = None
+    shares: tuple[Expr, ...] | None = None
+    microbatches: Expr = S.One
+    overlap_sends: bool = False
+
+    opens: ClassVar[Mapping[str, str]] = {"stages": "stages", "microbatches": "microbatches"}
+
+    @property
+    def main(self) -> Forecast:
+        """The forecast of the first stage."""
+        return self.forecasts[0]
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The devices of every stage."""
+        if self.stages is None:
+            return tuple(f.place for f in self.forecasts)
+        place = self.main.place
+        return (replace(place, devices=self.stages * place.devices),)
+
+    @property
+    def count(self) -> Expr:
+        """The number of stages."""
+        return sympify(len(self.forecasts)) if self.stages is None else self.stages
+
+    @cached_property
+    def parts(self) -> tuple[Expr, ...]:
+        """The part of the layers on each stage.
+
+        Raises:
+            SymbolError: the number of stages is a symbol.
+        """
+        if self.shares is not None:
+            return self.shares
+        if not self.count.is_Integer:
+            raise SymbolError(f"a share of each of {self.count} stages: give their number")
+        return (1 / self.count,) * int(self.count)
 
     @cached_property
     def prefill(self) -> tuple[Expr, ...]:
         """Every stage's time for the prompts of a microbatch, sending them on included."""
-        return self._times([f.ttft.terms for f in self.stages], self.stages[0].prompt)
+        return self._each([f.ttft.terms for f in self._pieces], self.main.computed)
 
     @cached_property
     def decode(self) -> tuple[Expr, ...]:
         """Every stage's time for a step of a microbatch at context `symbols.past`."""
-        return self._times([f.tpot.terms for f in self.stages], S.One)
+        return self._each([f.tpot.terms for f in self._pieces], S.One)
 
     @cached_property
     def ttft(self) -> Result:
         """The prefill of all microbatches."""
-        expr = makespan(self.prefill, self.microbatches)
-        return Result(name="TTFT", unit="s", expr=expr)
+        return Result(name="TTFT", unit="s", expr=self._prefill.makespan(self.microbatches))
 
     @cached_property
-    def tpot(self) -> Result:
-        """A decode step at context `symbols.past`, all microbatches in flight."""
-        expr = cycle(self.decode, self.microbatches)
-        return Result(name="TPOT", unit="s", expr=expr)
+    def tpot(self) -> StepTime:
+        """A decode step at context `symbols.past`, all microbatches in flight.
+
+        What each stage does meanwhile are its `step_terms`.
+        """
+        plain = self.main.tpot
+        flow = self._flow([f.tpot.terms for f in self._pieces], S.One)
+        return StepTime(
+            name="TPOT",
+            unit="s",
+            expr=flow.cycle(self.microbatches),
+            start=plain.start,
+            steps=plain.steps,
+        )
+
+    @property
+    def prefill_terms(self) -> tuple[Term, ...]:
+        """What all the stages do for the prompts of all microbatches."""
+        return self._work([f.ttft.terms for f in self._pieces], self.main.computed)
+
+    @property
+    def step_terms(self) -> tuple[Term, ...]:
+        """What all the stages do for a step of all microbatches."""
+        return self._work([f.tpot.terms for f in self._pieces], S.One)
 
     @cached_property
     def bubble(self) -> Result:
         """The share of the stages' time in which they wait, in the prefill."""
-        times = self.prefill
-        busy = self.microbatches * Add(*times)
-        expr = 1 - busy / (len(times) * makespan(times, self.microbatches))
+        busy = self.microbatches * self._prefill.busy
+        expr = 1 - busy / (self.count * self._prefill.makespan(self.microbatches))
         return Result(name="bubble", unit="1", expr=expr)
 
     @cached_property
@@ -95,57 +156,112 @@ class Pipeline:
 
         A tied head needs its matrix once more where it is not on the stage of the embedding.
         """
-        expr = Maximum(*(self._held(*stage) for stage in self._places))
+        expr = Maximum(*(held for held, _ in self.residents))
         return Result(name="memory of a stage", unit="byte", expr=expr)
 
-    @property
-    def _places(self) -> Iterator[tuple[Forecast, Expr, dict[str, bool]]]:
-        """Each stage with its share of the layers and the ends that it has."""
-        last = len(self.stages) - 1
-        for i, (stage, share) in enumerate(zip(self.stages, self.shares, strict=True)):
-            yield stage, share, {"embed": i == 0, "head": i == last}
+    @cached_property
+    def residents(self) -> tuple[tuple[Expr, Hardware], ...]:
+        """Bytes held on every stage; of equal stages on the one that holds most."""
+        if self.stages is None:
+            rows = zip(self._pieces, self.parts, self._ends, strict=True)
+            return tuple((self._held(*row), row[0].hardware) for row in rows)
+        piece = self._pieces[0]
+        held = dict.fromkeys(("embed", "head", "layers"), S.Zero)
+        for label, trace in piece.one_token.group_by("section").items():
+            held[place_of(label)] += Add(*piece.held(trace).values())
+        layers = (held["layers"] + self.microbatches * piece.cache_bytes) / self.stages
+        apart = Maximum(held["embed"], held["head"] + tied_copy(piece))
+        ends = self._several * apart + (1 - self._several) * (held["embed"] + held["head"])
+        return ((layers + ends, piece.hardware),)
 
-    def _times(self, phases: Sequence[tuple[Term, ...]], new: Expr) -> tuple[Expr, ...]:
-        times = []
-        for terms, (stage, share, ends) in zip(phases, self._places, strict=True):
-            parts = (_part(term.section, share, ends) * term.time for term in terms)
-            time = Add(*parts)
-            times.append(time if ends["head"] else time + hop(stage, new))
-        return tuple(times)
+    @checked
+    def cached(self, tokens: Expr) -> Expr:
+        """Bytes of keys, values and states on the stage that has most of them."""
+        held = [self.microbatches * f.cached(tokens) for f in self._pieces]
+        if self.stages is not None:
+            return held[0] / self.stages
+        return Maximum(*(part * each for part, each in zip(self.parts, held, strict=True)))
+
+    @checked
+    def prefixed(self, prefix: Size) -> Self:
+        """The same where the first tokens of every prompt are cached already."""
+        return replace(self, forecasts=tuple(f.prefixed(prefix) for f in self.forecasts))
+
+    @cached_property
+    def _pieces(self) -> tuple[Forecast, ...]:
+        """The forecasts of one microbatch."""
+        return tuple(replace(f, batch=f.batch / self.microbatches) for f in self.forecasts)
+
+    @property
+    def _ends(self) -> Iterator[dict[str, bool]]:
+        """Which ends of the model each of several stages has."""
+        last = len(self.forecasts) - 1
+        return ({"embed": i == 0, "head": i == last} for i in range(last + 1))
+
+    @property
+    def _several(self) -> Expr:
+        """0 for one stage, else 1."""
+        return Minimum(self.count - 1, 1)
+
+    @cached_property
+    def _prefill(self) -> Flow:
+        return self._flow([f.ttft.terms for f in self._pieces], self.main.computed)
+
+    def _flow(self, phases: Sequence[tuple[Term, ...]], new: Expr) -> Flow:
+        """The way of a microbatch, of which every forecast's terms for all layers are given."""
+        if self.stages is not None:
+            sent = S.Zero if self.stages is S.One else send(self._pieces[0], new).time
+            return self._equal(phases[0], sent)
+        sends = [send(f, new).time for f in self._pieces[:-1]]
+        return Flow.of(self._computing(phases), sends, overlap=self.overlap_sends)
+
+    def _computing(self, phases: Sequence[tuple[Term, ...]]) -> list[Expr]:
+        """The time of each of several stages, without sends."""
+        rows = zip(phases, self.parts, self._ends, strict=True)
+        return [total(tuple(on_stage(*row))) for row in rows]
+
+    def _equal(self, terms: Iterable[Term], sent: Expr) -> Flow:
+        """Through equal stages, between which a send takes so long."""
+        seconds = dict.fromkeys(("embed", "head", "layers"), S.Zero)
+        for term in terms:
+            seconds[place_of(term.section)] += term.time
+        embed, head, layers = seconds.values()
+        computing, before = layers + embed + head, S.Zero if self.overlap_sends else sent
+        ends = self._several * Maximum(embed + before, head)
+        ends += (1 - self._several) * (embed + head)
+        slowest, added = layers / self.count + ends, computing + (self.count - 1) * sent
+        if self.overlap_sends:
+            return Flow(busy=computing, added=added, slowest=Maximum(slowest, self._several * sent))
+        return Flow(busy=added, added=added, slowest=slowest)
+
+    def _each(self, phases: Sequence[tuple[Term, ...]], new: Expr) -> tuple[Expr, ...]:
+        """The time of every stage, its send included."""
+        if self.stages is not None:
+            parts = self.parts
+            many = self.forecasts * len(parts)
+            return replace(self, forecasts=many, stages=None, shares=parts)._each(
+                [*phases] * len(parts), new
+            )
+        sends = [*(send(f, new).time for f in self._pieces[:-1]), S.Zero]
+        return tuple(map(Add, self._computing(phases), sends))
+
+    def _work(self, phases: Sequence[tuple[Term, ...]], new: Expr) -> tuple[Term, ...]:
+        """What all the stages do for all microbatches, sends included."""
+        if self.stages is not None:
+            hops = [] if self.stages is S.One else [send(self._pieces[0], new)]
+            once = [*phases[0], *(scaled(hop, self.stages - 1) for hop in hops)]
+        else:
+            rows = zip(phases, self.parts, self._ends, strict=True)
+            once = [term for row in rows for term in on_stage(*row)]
+            once += [send(f, new) for f in self._pieces[:-1]]
+        return tuple(scaled(term, self.microbatches) for term in once)
 
     def _held(self, f: Forecast, share: Expr, ends: dict[str, bool]) -> Expr:
         sections = f.one_token.group_by("section")
         held = share * self.microbatches * f.cache_bytes
         for label, trace in sections.items():
-            held += _part(label, share, ends) * Add(*f.held(trace).values())
+            held += part_of(label, share, ends) * Add(*f.held(trace).values())
         return held + tied_copy(f) if ends["head"] and not ends["embed"] else held
-
-
-def _part(section: str, share: Expr, ends: dict[str, bool]) -> Expr:
-    """The part of a section on a stage: its share of the layers; an end is there or not.
-
-    Towers are where the embedding is.
-    """
-    if is_tower(section):
-        section = "embed"
-    return S(int(ends[section])) if section in ends else share
-
-
-def tied_copy(f: Forecast) -> Expr:
-    """Bytes of the embedding's matrix where a tied head is without the embedding."""
-    heads = (e.operator for e in f.one_token if isinstance(e.operator, LMHead))
-    tables = (
-        Matrix(role="tied_embedding", rows=head.vocab, columns=head.hidden)
-        for head in heads
-        if head.tied
-    )
-    return Add(*(f.held_bytes(table) for table in tables))
-
-
-def hop(f: Forecast, new: Expr) -> Expr:
-    """Sending the residual stream of a microbatch to the next stage."""
-    moved = f.precision.activation_bytes(f.local_batch * new * f.stream_width)
-    return link_time(S.One, moved, f.hardware)
 
 
 @checked
@@ -154,32 +270,61 @@ def pipeline(
     stages: Size | None = None,
     microbatches: Size = 1,
     shares: Sequence[Number] | None = None,
+    *,
+    overlap_sends: bool = False,
 ) -> Pipeline:
     """Cut a model into stages: equal ones of one device, or one a device with its share.
 
-    A share need not be a whole number of layers: it is the ideal cut. One stage is the plain
-    forecast.
+    The number of equal stages may be a symbol. A share need not be a whole number of layers: it is
+    the ideal cut. One stage is the plain forecast.
 
     Raises:
-        SymbolError: shares that do not fit the stages or do not add up to 1, forecasts of different
-            workloads, or a batch that the microbatches do not divide.
+        SymbolError: stages of one device without their number, shares that do not fit the stages
+            or do not add up to 1, forecasts of different workloads, or a batch that the
+            microbatches do not divide.
+        SpecError: more stages than the model has layers.
     """
+    listed = () if isinstance(forecasts, Forecast) else tuple(forecasts)
     if isinstance(forecasts, Forecast):
-        if not isinstance(stages, int) or stages < 1:
-            raise SymbolError("stages must be an integer of at least 1; equal_stages takes symbols")
-        forecasts = [forecasts] * stages
-    count = len(forecasts)
-    given = shares if shares is not None else [S.One / count] * count
-    parts = tuple(exact(share, "share") for share in given)
+        if stages is None:
+            raise SymbolError("stages: say how many, as a number or a symbol")
+        count = size(stages, "stages")
+        if shares is not None and not count.is_Integer:
+            raise SymbolError("shares are those of a number of stages, not of a symbol")
+        listed = (forecasts,) * (1 if shares is None else int(count))
+    elif stages is not None:
+        raise SymbolError("stages are as many as forecasts: leave out their number")
+    else:
+        count = sympify(len(listed))
+    if len({(f.workload(), f.prefix) for f in listed}) != 1:
+        raise SymbolError("the stages must be forecasts of one model and one workload")
+    _check_layers(listed[0], count)
+    equal = isinstance(forecasts, Forecast) and shares is None
+    return Pipeline(
+        forecasts=listed,
+        stages=count if equal else None,
+        shares=None if equal else _shares(shares, int(count)),
+        microbatches=pieces_of(listed[0], microbatches),
+        overlap_sends=overlap_sends,
+    )
+
+
+def _shares(given: Sequence[Number] | None, count: int) -> tuple[Expr, ...]:
+    """The parts of the layers on so many stages; as much on each unless given."""
+    shares = [S.One / count] * count if given is None else given
+    parts = tuple(exact(share, "share") for share in shares)
     added = Add(*parts)
     whole = not added.is_number or added.doit() == 1
     if len(parts) != count or not whole or any(part.is_negative for part in parts):
         raise SymbolError(f"{count} stages need as many shares, none below 0, that add up to 1")
-    if len({(f.model.name, f.prompt, f.generate, f.batch, f.past) for f in forecasts}) != 1:
-        raise SymbolError("the stages must be forecasts of one model and one workload")
-    pieces = pieces_of(forecasts[0], microbatches)
-    cut = [replace(f, batch=f.batch / pieces) for f in forecasts]
-    return Pipeline(stages=tuple(cut), shares=parts, microbatches=pieces)
+    return parts
+
+
+def _check_layers(forecast: Forecast, stages: Expr) -> None:
+    """Refuse more stages than layers, where both are numbers."""
+    layers = Add(*(s.count for s in forecast.model.bound if place_of(s.label) == "layers"))
+    if (stages - layers).is_positive and layers.is_number and stages.is_number:
+        raise SpecError(f"{stages} stages are more than the {layers} layers of the model")
 
 
 def pieces_of(forecast: Forecast, microbatches: Size) -> Expr:
@@ -193,30 +338,3 @@ def pieces_of(forecast: Forecast, microbatches: Size) -> Expr:
     if piece.is_Rational and not piece.is_Integer:
         raise SymbolError(f"a batch of {forecast.batch} is not cut into {pieces} microbatches")
     return pieces
-
-
-@checked
-def balanced_shares(times: Sequence[Expr]) -> tuple[Expr, ...]:
-    r"""The shares of work with which devices of different speed finish together.
-
-    Device i alone would take $T_i$; its share is $s_i = T_i^{-1} / \sum_j T_j^{-1}$ and all of them
-    take $1 / \sum_j T_j^{-1}$.
-
-    >>> from sympy import Integer
-    >>> balanced_shares([Integer(1), Integer(3)])
-    (3/4, 1/4)
-    """
-    speeds = Add(*(1 / time for time in times))
-    return tuple(1 / time / speeds for time in times)
-
-
-@checked
-def shared_time(times: Sequence[Expr], shares: Sequence[Number]) -> Expr:
-    """The time of work split over devices side by side: that of the last to finish.
-
-    Raises:
-        SymbolError: not one share a device.
-    """
-    if len(times) != len(shares):
-        raise SymbolError(f"{len(times)} devices need as many shares")
-    return Maximum(*(exact(share) * time for share, time in zip(shares, times, strict=True)))

@@ -14,101 +14,169 @@ Sources: Leviathan et al., arXiv 2211.17192, Eq. 1 and Theorem 3.8; multi-token 
 Gloeckle et al., 2404.19737, section 2, and DeepSeek-V3, 2412.19437, section 2.2.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import ClassVar, Self
 
 from sympy import Add, Expr, S, sympify
 
 from lifesym import symbols as sym
 from lifesym.blocks import ParallelHead
 from lifesym.checks import checked
-from lifesym.chunks import Chunks
+from lifesym.chunks import at_context, scaled, summed
 from lifesym.errors import SymbolError
 from lifesym.families.drafts import ONCE
+from lifesym.hardware import Hardware
 from lifesym.inference import Forecast
+from lifesym.nodes import Maximum
 from lifesym.operators import Linear, LMHead, Norm
-from lifesym.results import Result
-from lifesym.roofline import Term, total
+from lifesym.results import Result, StepTime
+from lifesym.roofline import Place, Term, total
 from lifesym.serving.acceptance import (
     expected_tokens,
     mean_tokens,
     tokens_at_positions,
     tokens_at_rate,
 )
-from lifesym.sums import sum_over
-from lifesym.symbols import Number, Size, index, size
+from lifesym.symbols import Number, Size, exact, index, size
+from lifesym.timed import Generation
 from lifesym.trace import Entry, Logits, Trace
 from lifesym.transforms import CachePolicy, Fusion
 
 
 @dataclass(frozen=True, kw_only=True)
-class Speculation:
+class Speculation(Generation):
     """A target that checks what a draft proposes.
+
+    TTFT is the target's prefill and the draft's after it, TPOT a step over the tokens that it
+    gives, and the latency TTFT and a TPOT for each further token of the target's generation. The
+    memory is that of both models, unless the draft's device has another name than the target's:
+    then that of the fuller one. Both devices draw power all the time.
 
     Attributes:
         target: the forecast of the model whose tokens count.
         draft: the forecast of the draft model; None where the model drafts by itself.
-        tokens: drafted tokens a step, gamma.
-        expected: tokens that a step gives on average.
+        drafted: drafted tokens a step, gamma.
+        acceptance: the chance that a token is accepted, given that all before it were.
+        accepted_rate: accepted tokens over drafted ones.
+        position_rates: tokens accepted at each position over steps.
+        tokens_per_step: tokens that a step gives; of these four measures one is given.
     """
 
     target: Forecast
     draft: Forecast | None
-    tokens: Expr
-    expected: Expr
+    drafted: Expr
+    acceptance: Expr | None = None
+    accepted_rate: Expr | None = None
+    position_rates: tuple[Expr, ...] | None = None
+    tokens_per_step: Expr | None = None
+
+    opens: ClassVar[Mapping[str, str]] = {
+        "drafted": "draft",
+        "acceptance": "acceptance",
+        "accepted_rate": "accepted_rate",
+        "tokens_per_step": "tokens_per_step",
+    }
+
+    @property
+    def main(self) -> Forecast:
+        """The target."""
+        return self.target
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """The target's devices, and the draft's where they are others."""
+        return (*self.target.places, *(self.draft.places if self._apart and self.draft else ()))
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """Those of both models."""
+        both = self.target.notes if self.draft is None else self.target.notes + self.draft.notes
+        return tuple(dict.fromkeys(both))
 
     @cached_property
-    def terms(self) -> tuple[Term, ...]:
+    def expected(self) -> Expr:
+        """Tokens that a step gives on average.
+
+        Raises:
+            SymbolError: a measure outside its range, or not as many rates as drafted tokens.
+        """
+        if self.position_rates is not None:
+            if self.drafted != len(self.position_rates):
+                raise SymbolError(
+                    f"{len(self.position_rates)} position rates for {self.drafted} drafted tokens"
+                )
+            return tokens_at_positions(self.position_rates)
+        if self.accepted_rate is not None:
+            return tokens_at_rate(self.drafted, self.accepted_rate)
+        if self.tokens_per_step is not None:
+            return mean_tokens(self.drafted, self.tokens_per_step)
+        chance = sym.acceptance if self.acceptance is None else self.acceptance
+        return expected_tokens(self.drafted, chance)
+
+    @cached_property
+    def checking(self) -> tuple[Term, ...]:
         """The target's pass over the drafted tokens and one more, at context `symbols.past`."""
-        trace = self.target.trace(self.tokens + 1, sym.past, logits="all")
+        trace = self.target.trace(self.drafted + 1, sym.past, logits="all")
         return self.target.timed(trace)
 
     @cached_property
-    def drafting(self) -> Expr:
-        """Time of gamma draft steps at growing contexts; of so many module passes without a draft.
+    def drafting(self) -> tuple[Term, ...]:
+        """Gamma draft steps at growing contexts; as many passes of the module without a draft.
 
         What reads the target's states runs once a step. Catching up by the one token that the draft
         has not seen when all are accepted is left out.
         """
-        if self.tokens.is_zero:
-            return S.Zero
+        if self.drafted.is_zero:
+            return ()
         if self.draft is None:
             terms = self.target.timed(prediction_module(self.target))
         else:
             terms = self.draft.tpot.terms
-        if self.draft is not None and _side_by_side(self.draft):
-            return total(terms)
-        once = total(tuple(term for term in terms if term.section == ONCE))
-        step = total(tuple(term for term in terms if term.section != ONCE))
-        return once + sum_over(step.xreplace({sym.past: sym.past + index}), self.tokens)
+        if self.draft is None or not _side_by_side(self.draft):
+            terms = tuple(self._each_step(term) for term in terms)
+        return tuple(map(_of_the_draft, terms))
 
     @cached_property
-    def draft_prefill(self) -> Expr:
-        """Time to fill the draft's cache: its prefill, or the module's over the same chunks."""
-        if self.tokens.is_zero:
-            return S.Zero
+    def filling(self) -> tuple[Term, ...]:
+        """What fills the draft's cache: its prefill, or the module's over the same chunks."""
+        if self.drafted.is_zero:
+            return ()
         if self.draft is not None:
-            return self.draft.ttft.expr
-        f = self.target
-        cut = Chunks(prompt=f.prompt, chunk=f.prompt if f.chunk is None else f.chunk)
-        last = f.timed(prediction_module(f, cut.last, f.past + cut.offset))
+            return tuple(map(_of_the_draft, self.draft.prefill_terms))
+        f, cut, begin = self.target, self.target.chunks, self.target.cached_before
+        last = f.timed(prediction_module(f, cut.last, begin + cut.offset))
         if cut.before.is_zero:
-            return total(last)
-        body = prediction_module(f, cut.chunk, f.past + index * cut.chunk, logits="none")
-        return sum_over(total(f.timed(body)), cut.before) + total(last)
+            return tuple(map(_of_the_draft, last))
+        body = prediction_module(f, cut.chunk, begin + index * cut.chunk, logits="none")
+        first = (summed(term, cut.before) for term in f.timed(body))
+        return tuple(map(_of_the_draft, (*first, *last)))
 
     @cached_property
     def step(self) -> Result:
         """One speculative step at context `symbols.past`."""
-        expr = self.drafting + total(self.terms)
-        return Result(name="speculative step", unit="s", expr=expr, terms=self.terms)
+        terms = (*self.drafting, *self.checking)
+        return Result(name="speculative step", unit="s", expr=total(terms), terms=terms)
 
     @cached_property
     def ttft(self) -> Result:
         """Time to first token: the target's prefill, and the draft's after it."""
-        expr = self.target.ttft.expr + self.draft_prefill
-        return Result(name="speculative TTFT", unit="s", expr=expr)
+        terms = (*self.target.prefill_terms, *self.filling)
+        return Result(name="speculative TTFT", unit="s", expr=total(terms), terms=terms)
+
+    @cached_property
+    def tpot(self) -> StepTime:
+        """Time per output token at context `symbols.past`: the step over its expected tokens."""
+        plain, share = self.target.tpot, 1 / self.expected
+        return StepTime(
+            name="speculative TPOT",
+            unit="s",
+            expr=share * self.step.expr,
+            terms=tuple(scaled(term, share) for term in self.step.terms),
+            start=plain.start,
+            steps=plain.steps,
+        )
 
     @cached_property
     def memory(self) -> Result:
@@ -116,27 +184,68 @@ class Speculation:
 
         Embedding and head of a module are the target's; where nothing is drafted there is none.
         """
-        f = self.target
-        more = S.Zero
-        if self.draft is not None and not self.tokens.is_zero:
-            more = self.draft.memory.expr
-        elif not self.tokens.is_zero:
-            module = prediction_module(f).filter(lambda entry: entry.section != "head")
-            tokens = f.past + f.prompt + f.generate
-            cached = f.precision.kv_bytes(f.local_batch * module.cache_elements(tokens))
-            more = Add(*f.held(module).values()) + f.here("kv") * cached
-        return Result(name="speculative memory", unit="byte", expr=f.memory.expr + more)
+        expr = Maximum(*(held for held, _ in self.residents))
+        return Result(name="speculative memory", unit="byte", expr=expr)
 
-    @cached_property
-    def tpot(self) -> Result:
-        """Time per output token at context `symbols.past`: the step over its expected tokens."""
-        return Result(name="speculative TPOT", unit="s", expr=self.step.expr / self.expected)
+    @property
+    def residents(self) -> tuple[tuple[Expr, Hardware], ...]:
+        """Bytes of both models, or of either on its own device."""
+        f = self.target
+        if self._apart and self.draft is not None:
+            return (*f.residents, *self.draft.residents)
+        more = S.Zero
+        if self.draft is not None and not self.drafted.is_zero:
+            more = self.draft.memory.expr
+        elif not self.drafted.is_zero:
+            module = prediction_module(f).filter(lambda entry: entry.section != "head")
+            kept = self._module_cache(f.past + f.prompt + f.generate)
+            more = Add(*f.held(module).values()) + f.here("kv") * kept
+        return ((f.memory.expr + more, f.hardware),)
 
     @cached_property
     def speedup(self) -> Result:
         """How many times faster than decoding one token a step."""
         expr = self.target.tpot.expr / self.tpot.expr
         return Result(name="speedup", unit="1", expr=expr)
+
+    @checked
+    def cached(self, tokens: Expr) -> Expr:
+        """Bytes of keys, values and states of both models."""
+        own = self.target.cached(tokens)
+        if self.drafted.is_zero:
+            return own
+        return own + (
+            self._module_cache(tokens) if self.draft is None else self.draft.cached(tokens)
+        )
+
+    @checked
+    def prefixed(self, prefix: Size) -> Self:
+        """The same where both models have the first tokens of every prompt cached already."""
+        draft = None if self.draft is None else self.draft.prefixed(prefix)
+        return replace(self, target=self.target.prefixed(prefix), draft=draft)
+
+    @property
+    def _apart(self) -> bool:
+        """Whether the draft has a device of another name."""
+        if self.draft is None or self.drafted.is_zero:
+            return False
+        return self.draft.hardware.name != self.target.hardware.name
+
+    def _module_cache(self, tokens: Expr) -> Expr:
+        f = self.target
+        elements = prediction_module(f).cache_elements(tokens)
+        return f.precision.kv_bytes(f.local_batch * elements)
+
+    def _each_step(self, term: Term) -> Term:
+        """A term of a draft step at every drafted token's context; what runs once stays."""
+        if term.section == ONCE:
+            return term
+        at = sym.past + index
+        return summed(term.map(lambda expr: at_context(expr, at)), self.drafted)
+
+
+def _of_the_draft(term: Term) -> Term:
+    return replace(term, section=f"draft {term.section}")
 
 
 @checked
@@ -160,27 +269,29 @@ def speculate(
             range, or more drafted tokens than a draft has heads for.
     """
     both = [f for f in (target, draft) if f is not None]
-    if len({(f.local_batch, f.past, f.prompt) for f in both}) != 1:
+    if len({(f.local_batch, f.past, f.prompt, f.prefix) for f in both}) != 1:
         raise SymbolError("draft and target must have the same batch and prompt")
     gamma = size(tokens, "draft", minimum=0)
     if draft is not None and _side_by_side(draft):
         heads = sympify(draft.model.values.get(sym.draft_heads, sym.draft_heads))
         if (gamma - heads).is_positive:
             raise SymbolError(f"{draft.model.name} has {heads} heads: it cannot draft {gamma}")
-    given = [each for each in (acceptance, accepted_rate, tokens_per_step) if each is not None]
+    measures = {
+        "acceptance": acceptance,
+        "accepted_rate": accepted_rate,
+        "tokens_per_step": tokens_per_step,
+    }
+    given = {name: exact(value, name) for name, value in measures.items() if value is not None}
     if len(given) + (position_rates is not None) > 1:
         raise SymbolError("acceptance is given by one measure, not by several")
+    rates = None
     if position_rates is not None:
-        if gamma != len(position_rates):
-            raise SymbolError(f"{len(position_rates)} position rates for {gamma} drafted tokens")
-        expected = tokens_at_positions(position_rates)
-    elif accepted_rate is not None:
-        expected = tokens_at_rate(gamma, accepted_rate)
-    elif tokens_per_step is not None:
-        expected = mean_tokens(gamma, tokens_per_step)
-    else:
-        expected = expected_tokens(gamma, sym.acceptance if acceptance is None else acceptance)
-    return Speculation(target=target, draft=draft, tokens=gamma, expected=expected)
+        rates = tuple(exact(rate, "position rate") for rate in position_rates)
+    elif not given:
+        given["acceptance"] = sym.acceptance
+    made = Speculation(target=target, draft=draft, drafted=gamma, position_rates=rates, **given)
+    _ = made.expected  # refuses a measure outside its range
+    return made
 
 
 def _side_by_side(draft: Forecast) -> bool:

@@ -1,120 +1,107 @@
-r"""A pipeline of equal stages, whose number may be a symbol.
+"""What a stage of a pipeline has of a model, and how a microbatch passes the stages."""
 
-Each of p stages has a p-th of every section's layers, on devices of one kind. With x seconds for
-all layers, e for the embedding, h for the head and s to send the residual stream on, the first
-stage takes $x/p + e + s$, those between $x/p + s$ and the last $x/p + h$; so for $p \ge 2$
-
-$$\sum_i t_i = x + e + h + (p - 1)\,s, \qquad \max_i t_i = \frac{x}{p} + \max(e + s,\; h)$$
-
-and one stage takes $x + e + h$. The formula's size does not depend on p, and at a number it is that
-of `lifesym.serving.pipeline` with equal shares. Sources: as there.
-"""
-
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
-from functools import cached_property
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Self
 
 from sympy import Add, Expr, S
 
-from lifesym.checks import checked
+from lifesym.chunks import scaled
+from lifesym.cost import Cost
+from lifesym.formats import Matrix
 from lifesym.inference import Forecast
-from lifesym.nodes import Maximum, Minimum
-from lifesym.results import Result
-from lifesym.roofline import Term
-from lifesym.serving.pipeline import hop, pieces_of, tied_copy
-from lifesym.symbols import Size, size
+from lifesym.nodes import Maximum
+from lifesym.operators import LMHead
+from lifesym.roofline import Term, link_time
 from lifesym.tower import is_tower
 
 
 @dataclass(frozen=True, kw_only=True)
-class EqualStages:
-    """A pipeline of equal stages on devices of one kind.
+class Flow:
+    """The way of a microbatch through the stages.
 
     Attributes:
-        forecast: that of one microbatch on one device.
-        stages: how many; a number or a symbol.
-        microbatches: pieces of the batch.
+        busy: the time that stages are at work on it.
+        added: the time from the first stage to the end of the last.
+        slowest: the longest time that one stage, or one link, is at work on it.
     """
 
-    forecast: Forecast
-    stages: Expr
-    microbatches: Expr
+    busy: Expr
+    added: Expr
+    slowest: Expr
 
-    @cached_property
-    def ttft(self) -> Result:
-        """The prefill of all microbatches."""
-        added, slowest = self._prefill
-        expr = added + (self.microbatches - 1) * slowest
-        return Result(name="TTFT", unit="s", expr=expr)
+    @classmethod
+    def of(cls, computing: Sequence[Expr], sends: Sequence[Expr], *, overlap: bool) -> Self:
+        """Through stages in order, of which all but the last send to the next one."""
+        sent, last = Add(*sends), computing[-1]
+        apart = [*computing, *sends]
+        joined = [*(c + s for c, s in zip(computing[:-1], sends, strict=True)), last]
+        added = Add(*computing) + sent
+        return cls(
+            busy=added - sent if overlap else added,
+            added=added,
+            slowest=Maximum(*(apart if overlap else joined)),
+        )
 
-    @cached_property
-    def tpot(self) -> Result:
-        """A decode step at context `symbols.past`, all microbatches in flight."""
-        added, slowest = self._times(self.forecast.tpot.terms, S.One)
-        expr = Maximum(added, self.microbatches * slowest)
-        return Result(name="TPOT", unit="s", expr=expr)
+    def makespan(self, microbatches: Expr) -> Expr:
+        """The time of identical microbatches one after the other.
 
-    @cached_property
-    def bubble(self) -> Result:
-        """The share of the stages' time in which they wait, in the prefill."""
-        busy = self.microbatches * self._prefill[0]
-        expr = 1 - busy / (self.stages * self.ttft.expr)
-        return Result(name="bubble", unit="1", expr=expr)
+        >>> from sympy import Integer
+        >>> times = [Integer(3), Integer(5), Integer(2)]
+        >>> Flow.of(times, [S.Zero, S.Zero], overlap=False).makespan(Integer(4))
+        25
+        """
+        return self.added + (microbatches - 1) * self.slowest
 
-    @cached_property
-    def memory(self) -> Result:
-        """Bytes on the stage that holds most: its layers, their cache, and an end of the model."""
-        f = self.forecast
-        sections = f.one_token.group_by("section")
-        held = dict.fromkeys(("embed", "head", "layers"), S.Zero)
-        for label, trace in sections.items():
-            held[_place(label)] += Add(*f.held(trace).values())
-        embed, head = held.pop("embed"), held.pop("head")
-        layers = (Add(*held.values()) + self.microbatches * f.cache_bytes) / self.stages
-        apart = Maximum(embed, head + tied_copy(f))
-        expr = layers + self._several * apart + (1 - self._several) * (embed + head)
-        return Result(name="memory of a stage", unit="byte", expr=expr)
-
-    @property
-    def _several(self) -> Expr:
-        """0 for one stage, else 1."""
-        return Minimum(self.stages - 1, 1)
-
-    @cached_property
-    def _prefill(self) -> tuple[Expr, Expr]:
-        return self._times(self.forecast.ttft.terms, self.forecast.prompt)
-
-    def _times(self, terms: Iterable[Term], new: Expr) -> tuple[Expr, Expr]:
-        """The sum of the stages' times, and the longest of them."""
-        seconds = {"embed": S.Zero, "head": S.Zero, "layers": S.Zero}
-        for term in terms:
-            seconds[_place(term.section)] += term.time
-        embed, head, layers = seconds.values()
-        sent = S.Zero if self.stages is S.One else hop(self.forecast, new)
-        ends = self._several * Maximum(embed + sent, head)
-        ends += (1 - self._several) * (embed + head)
-        return layers + embed + head + (self.stages - 1) * sent, layers / self.stages + ends
+    def cycle(self, microbatches: Expr) -> Expr:
+        """The time between two passes of a microbatch when all of them keep going round."""
+        return Maximum(self.added, microbatches * self.slowest)
 
 
-def _place(section: str) -> str:
+def on_stage(terms: Iterable[Term], share: Expr, ends: dict[str, bool]) -> Iterator[Term]:
+    """What a stage does of the terms of the whole model."""
+    for term in terms:
+        part = part_of(term.section, share, ends)
+        if not part.is_zero:
+            yield term if part is S.One else scaled(term, part)
+
+
+def part_of(section: str, share: Expr, ends: dict[str, bool]) -> Expr:
+    """The part of a section on a stage: its share of the layers; an end is there or not."""
+    place = place_of(section)
+    return S(int(ends[place])) if place in ends else share
+
+
+def place_of(section: str) -> str:
     """Whether a section is at an end or among the layers; towers are where the embedding is."""
     if is_tower(section):
         return "embed"
     return section if section in ("embed", "head") else "layers"
 
 
-@checked
-def equal_stages(forecast: Forecast, stages: Size, microbatches: Size = 1) -> EqualStages:
-    """Cut a model into equal stages, as many as a number or a symbol says.
+def tied_copy(f: Forecast) -> Expr:
+    """Bytes of the embedding's matrix where a tied head is without the embedding."""
+    heads = (e.operator for e in f.one_token if isinstance(e.operator, LMHead))
+    tables = (
+        Matrix(role="tied_embedding", rows=head.vocab, columns=head.hidden)
+        for head in heads
+        if head.tied
+    )
+    return Add(*(f.held_bytes(table) for table in tables))
 
-    A stage need not have a whole number of layers: it is the ideal cut.
 
-    Raises:
-        SymbolError: not a size, or a batch that the microbatches do not divide.
-    """
-    pieces = pieces_of(forecast, microbatches)
-    return EqualStages(
-        forecast=replace(forecast, batch=forecast.batch / pieces),
-        stages=size(stages, "stages"),
-        microbatches=pieces,
+def send(f: Forecast, new: Expr) -> Term:
+    """Sending the residual stream of a microbatch to the next stage."""
+    moved = f.precision.activation_bytes(f.local_batch * new * f.stream_width)
+    return Term(
+        place=f.place,
+        name="send",
+        section="pipeline",
+        family="collective",
+        cost=Cost(network_bytes=moved, messages=S.One),
+        compute=S.Zero,
+        memory=S.Zero,
+        dispatch=S.Zero,
+        network=link_time(S.One, moved, f.hardware),
+        busy=S.Zero,
     )

@@ -3,7 +3,7 @@
 Source: Houlsby et al., arXiv 1902.00751, section 2.1 and Figure 2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -34,6 +34,7 @@ class Bottleneck:
     activation: str = "gelu"
 
     stage: ClassVar[int] = 30
+    opens: ClassVar[Mapping[str, str]] = {"width": "adapter_width"}
 
     def __post_init__(self) -> None:
         """Check the width."""

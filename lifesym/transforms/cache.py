@@ -20,7 +20,7 @@ StreamingLLM, arXiv 2309.17453, section 3.2; H2O, 2306.14048, section 4; Palu, 2
 3; YOCO, 2405.05254; PagedAttention, 2309.06180, section 4.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
@@ -73,6 +73,13 @@ class CachePolicy:
     page: Size | None = None
 
     stage: ClassVar[int] = 10
+    opens: ClassVar[Mapping[str, str]] = {
+        "budget": "budget",
+        "keep": "keep",
+        "rank": "cache_rank",
+        "share": "cache_layers",
+        "page": "page",
+    }
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace under the policy.

@@ -17,10 +17,10 @@ queries (``tile``; once, with a tile that holds all of them). Keys and values th
 (an encoder's, expanded latents) are counted as read once: a tile is refused there.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
-from typing import ClassVar, get_args, Literal
+from typing import ClassVar, Literal, get_args
 
 from sympy import Add, Expr
 
@@ -60,6 +60,7 @@ class Fusion:
     tile: Size | None = None
 
     stage: ClassVar[int] = 80
+    opens: ClassVar[Mapping[str, str]] = {"tile": "tile"}
 
     def __call__(self, trace: Trace) -> Trace:
         """The fused trace."""

@@ -4,7 +4,7 @@ Unmerged adapters add two thin products to each target; merged ones change nothi
 Source: Hu et al., arXiv 2106.09685, section 4.1; batched adapters: S-LoRA, arXiv 2311.03285.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -43,6 +43,7 @@ class Lora:
     merged: bool = False
 
     stage: ClassVar[int] = 20
+    opens: ClassVar[Mapping[str, str]] = {"rank": "rank", "adapters": "adapters"}
 
     def __post_init__(self) -> None:
         """Check the sizes."""

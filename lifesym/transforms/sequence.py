@@ -7,7 +7,7 @@ it.
 Source: Korthikanti et al., arXiv 2205.05198, section 4.2.2.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -43,6 +43,7 @@ class SequenceParallel:
     before: Expr = S.Zero
 
     stage: ClassVar[int] = 50
+    opens: ClassVar[Mapping[str, str]] = {"devices": "devices"}
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace of one of the devices.

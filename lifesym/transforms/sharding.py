@@ -7,7 +7,7 @@ back. Source: Lepikhin et al., GShard, arXiv 2006.16668, section 3.
 **Data parallel**: every device computes its share of the batch; nothing is exchanged.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, ClassVar
 
@@ -32,6 +32,7 @@ class ExpertParallel:
     devices: Size
 
     stage: ClassVar[int] = 60
+    opens: ClassVar[Mapping[str, str]] = {"devices": "expert_devices"}
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace of one device, whose tokens are those of the trace.

@@ -14,7 +14,7 @@ Sources: Shoeybi et al., Megatron-LM, arXiv 1909.08053, section 3; keys and valu
 queries: Pope et al., 2211.05102, section 3.3.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
@@ -123,6 +123,7 @@ class TensorParallel:
     algorithm: Algorithm = "ring"
 
     stage: ClassVar[int] = 40
+    opens: ClassVar[Mapping[str, str]] = {"devices": "devices"}
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace of one of the devices.

@@ -1,0 +1,339 @@
+r"""What every way of serving answers: times, tokens, energy, price and bounds, defined once.
+
+A form of serving gives a time to first token, a decode step and its memory, and the terms that run
+in both; `Timed` makes the rest of them. What runs before the decode steps is the prefill, so
+
+- $\mathit{TPS}$ = sequences that get a token in a step / $\overline{\mathit{TPOT}}$,
+- $\mathit{latency} = \mathit{TTFT} + \sum \mathit{TPOT}(T)$ over the generation's decode steps,
+- energy = what operations and bytes take where they run, over the prefill and all decode steps, and
+  the static power of every device over the latency.
+
+A generation of one token has no decode step. Its mean TPOT is that of the step that would be the
+first, and the decode steps are no part of its latency; a formula in a symbolic number of generated
+tokens is that of two or more.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from functools import cached_property
+from typing import ClassVar, Literal, Protocol, Self
+
+from sympy import Add, Expr, S
+
+from lifesym import symbols as sym
+from lifesym.checks import checked
+from lifesym.errors import SpecError
+from lifesym.formats import Precision
+from lifesym.hardware import Hardware
+from lifesym.powers import sign
+from lifesym.results import Part, Result, StepTime
+from lifesym.roofline import Place, Term
+from lifesym.symbols import Number, Size, exact
+from lifesym.work import OPERATIONS, Bound, Work, added, bottleneck, by_place, joules, work_of
+
+Phase = Literal["prefill", "decode"]
+
+
+class Named(Protocol):
+    """What a forecast says of its model, whatever network that is."""
+
+    @property
+    def name(self) -> str:
+        """What it is called."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an answer about it must say, a line each."""
+
+    @property
+    def silent(self) -> str:
+        """Why it generates no tokens, for errors."""
+
+
+class Timed(ABC):
+    """A way of serving, with everything that is asked of it.
+
+    Attributes:
+        opens: fields whose numbers may be symbols, with the symbols' words.
+    """
+
+    opens: ClassVar[Mapping[str, str]] = {}
+
+    @property
+    def main(self) -> "Timed":
+        """The forecast whose requests are served: itself, unless others say so."""
+        return self
+
+    # A data class may have fields of these names instead: they come before cached properties.
+
+    @cached_property
+    def model(self) -> Named:
+        """The model whose tokens count."""
+        return self.main.model
+
+    @cached_property
+    def hardware(self) -> Hardware:
+        """The device; of several kinds the first one that computes."""
+        return self.main.hardware
+
+    @cached_property
+    def precision(self) -> Precision:
+        """The formats of the model's numbers."""
+        return self.main.precision
+
+    @cached_property
+    def batch(self) -> Expr:
+        """Sequences that are served together."""
+        return self.main.batch
+
+    @cached_property
+    def generate(self) -> Expr:
+        """Tokens that each of them generates."""
+        return self.main.generate
+
+    @property
+    def places(self) -> tuple[Place, ...]:
+        """All the devices, each kind with its number."""
+        return self.main.places
+
+    @property
+    @abstractmethod
+    def ttft(self) -> Result:
+        """Time to first token."""
+
+    @property
+    @abstractmethod
+    def tpot(self) -> StepTime:
+        """Time per output token: a decode step at context `symbols.past`, and its mean."""
+
+    @property
+    @abstractmethod
+    def memory(self) -> Result:
+        """Bytes that the own memory of a device holds at the end, on the one that holds most."""
+
+    @property
+    def notes(self) -> tuple[str, ...]:
+        """What an answer must say of the model and the devices, a sentence each, none twice."""
+        said = (*self.model.notes, *(n for place in self.places for n in place.hardware.notes))
+        return tuple(dict.fromkeys(said))
+
+    def generates(self) -> None:
+        """Refuse a question about the tokens of a model that gives none.
+
+        Raises:
+            SpecError: an encoder, or a model without an LM head.
+        """
+        if self.generate == 0:
+            raise SpecError(self.model.silent)
+
+    @property
+    def advancing(self) -> Expr:
+        """Sequences that get a token in a decode step: all of them, or on average so many."""
+        return self.batch
+
+    @property
+    def tokens(self) -> Expr:
+        """Tokens that are generated in the latency."""
+        return self.batch * self.generate
+
+    @property
+    def beginning(self) -> Result:
+        """What runs before the decode steps: the prefill."""
+        return self.ttft
+
+    @property
+    def between(self) -> tuple[Part, ...]:
+        """Times that pass between the prefill and the first decode step."""
+        return ()
+
+    @property
+    def prefill_terms(self) -> tuple[Term, ...]:
+        """Everything that runs in the prefill."""
+        return self.beginning.terms
+
+    @property
+    def step_terms(self) -> tuple[Term, ...]:
+        """Everything that runs for a token of every sequence, at context `symbols.past`."""
+        return self.tpot.terms
+
+    @property
+    def residents(self) -> tuple[tuple[Expr, Hardware], ...]:
+        """Bytes held on each kind of device, as `memory` counts them."""
+        return ((self.memory.expr, self.hardware),)
+
+    @checked
+    def terms(self, phase: Phase) -> tuple[Term, ...]:
+        """Everything that runs in the prefill, or in the mean decode step."""
+        return self.prefill_terms if phase == "prefill" else self._mean_terms
+
+    @cached_property
+    def tps(self) -> Result:
+        """Generated tokens a second over all sequences, while they decode."""
+        return Result(name="TPS", unit="token/s", expr=self.advancing / self.tpot.mean.expr)
+
+    @cached_property
+    def latency(self) -> Result:
+        """End to end: the prefill, and the decode steps after it."""
+        decode = self._over_generation(self.tpot.expr) if self._decodes else S.Zero
+        parts = (
+            Part(name="prefill", value=self.beginning.expr),
+            *self.between,
+            Part(name="decode", value=decode),
+        )
+        expr = Add(*(part.value for part in parts))
+        return Result(name="latency", unit="s", expr=expr, parts=parts)
+
+    @cached_property
+    def energy(self) -> Result:
+        """Joules of all devices over the latency: operations, bytes moved, and static power.
+
+        Devices that share the batch are each as busy as the busiest of them; those of expert
+        parallelism bring batches of their own, so that theirs is the energy of one batch. Links
+        have no energy of their own. Every device draws its static power over the whole latency, at
+        work or not; of a device known by its TDP alone that is all its energy.
+
+        Raises:
+            SpecError: the power of a device is not known.
+        """
+        for place in self.places:
+            if place.hardware.static_power is None:
+                raise SpecError(f"{place.hardware.name} has no power figure: energy is not known")
+        spent = added(joules(work, place) for place, work in self._works)
+        power = Add(*(place.devices * place.hardware.static_power for place in self.places))
+        return _parted("energy", "J", {**spent, "static power": power * self.latency.expr})
+
+    @cached_property
+    def flops(self) -> Result:
+        """Operations of all devices over the whole generation."""
+        work = added(work for _, work in self._works)
+        return _parted("operations", "FLOP", {name: work[name] for name in OPERATIONS})
+
+    @cached_property
+    def traffic(self) -> Result:
+        """Bytes that all devices move over the whole generation, by role or other memory."""
+        work = added(work for _, work in self._works)
+        bytes_ = {name: moved for name, moved in work.items() if name not in OPERATIONS}
+        return _parted("bytes moved", "byte", bytes_)
+
+    @cached_property
+    def tokens_per_joule(self) -> Result:
+        """Generated tokens for a joule.
+
+        Raises:
+            SpecError: no tokens are generated, or the power of a device is not known.
+        """
+        self.generates()
+        expr = self.tokens / self.energy.expr
+        return Result(name="tokens per joule", unit="token/J", expr=expr)
+
+    @checked
+    def cost(self, hourly_price: Number = sym.hourly_price) -> Result:
+        """Price of a million generated tokens for devices rented by the hour.
+
+        ``price / 3600 * latency / tokens * 10**6``; the price is that of all the devices together.
+
+        Raises:
+            SpecError: no tokens are generated.
+        """
+        self.generates()
+        per_second = exact(hourly_price, "hourly_price") / 3600
+        expr = per_second * self.latency.expr / self.tokens * 10**6
+        return Result(name="cost of a million tokens", unit="price", expr=expr)
+
+    @checked
+    def bottleneck(self, phase: Phase) -> Bound:
+        """What most of a phase's time is bound by, when everything is a number.
+
+        Each operator's time goes to the larger of its compute and memory times; dispatch counts
+        by itself. Decode is judged by its mean over the generation, devices that work in turn by
+        all their times together.
+
+        Raises:
+            SymbolError: a symbol is left.
+        """
+        return bottleneck(self.terms(phase))
+
+    @cached_property
+    def fits(self) -> bool | None:
+        """Whether every device's memory holds what it must; None where that is not known."""
+        found = [_within(held, hardware) for held, hardware in self.residents]
+        return False if False in found else None if None in found else True
+
+    @property
+    def _decodes(self) -> bool:
+        """Whether there are decode steps."""
+        return self.generate not in (0, 1)
+
+    @cached_property
+    def _mean_terms(self) -> tuple[Term, ...]:
+        return self.tpot.averaged(self.step_terms)
+
+    @cached_property
+    def _works(self) -> list[tuple[Place, Work]]:
+        """What all the devices of every place do over the whole generation."""
+        prefill = by_place(self.prefill_terms)
+        steps = by_place(self.step_terms) if self._decodes else []
+        places = [place for place, _ in prefill]
+        places += [place for place, _ in steps if place not in places]
+        return [
+            (place, self._done(place, _terms_at(place, prefill), _terms_at(place, steps)))
+            for place in places
+        ]
+
+    def _done(self, place: Place, prefill: tuple[Term, ...], step: tuple[Term, ...]) -> Work:
+        works = [work_of(prefill, place)]
+        if step:
+            one = work_of(step, place)
+            works.append({name: self._over_generation(each) for name, each in one.items()})
+        return {name: place.devices * value for name, value in added(works).items()}
+
+    def _over_generation(self, expr: Expr) -> Expr:
+        """The sum over the decode steps of an expression in the context."""
+        return self.tpot.over(expr)
+
+
+class Generation(Timed):
+    """A way of serving a batch of requests from their prompts to their last tokens."""
+
+    @property
+    def main(self) -> "Generation":
+        """The forecast whose requests are served: itself, unless others say so."""
+        return self
+
+    @cached_property
+    def prompt(self) -> Expr:
+        """Tokens of each prompt."""
+        return self.main.prompt
+
+    @cached_property
+    def past(self) -> Expr:
+        """Tokens cached before it."""
+        return self.main.past
+
+    @abstractmethod
+    def cached(self, tokens: Expr) -> Expr:
+        """Bytes of keys, values and states at so many tokens, on the device that has most."""
+
+    @abstractmethod
+    def prefixed(self, prefix: Size) -> Self:
+        """The same where the first tokens of every prompt are cached already."""
+
+    def workload(self) -> tuple[object, ...]:
+        """What two forms must have in common to serve the same requests."""
+        return self.model.name, self.prompt, self.generate, self.batch, self.past
+
+
+def _terms_at(place: Place, rows: list[tuple[Place, tuple[Term, ...]]]) -> tuple[Term, ...]:
+    return next((terms for where, terms in rows if where == place), ())
+
+
+def _parted(name: str, unit: str, values: Work) -> Result:
+    parts = tuple(Part(name=part, value=value) for part, value in values.items())
+    return Result(name=name, unit=unit, expr=Add(*values.values()), parts=parts)
+
+
+def _within(held: Expr, hardware: Hardware) -> bool | None:
+    if hardware.capacity is None:
+        return None
+    left = exact(hardware.capacity) - held
+    return None if left.free_symbols else sign(left) >= 0
