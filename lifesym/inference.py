@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import cached_property
 from typing import ClassVar, Self
 
-from sympy import Expr, S
+from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
@@ -43,6 +43,12 @@ class Forecast(Footprint, Generation):
         "chunk": "chunk",
         "replicas": "replicas",
     }
+
+    def beside(self, field: str) -> Expr:
+        """What a field's number has beside its symbol: the tokens of images, in the prompt."""
+        if field != "prompt":
+            return S.Zero
+        return Add(*(part.pieces * part.grid.tokens for part in self.seen))
 
     @cached_property
     def ttft(self) -> Result:

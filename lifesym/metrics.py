@@ -69,6 +69,8 @@ def _kv_bytes(f: Forecast) -> Expr:
 METRICS: Mapping[str, Metric] = {
     "ttft": Metric("time to first token", lambda f: f.ttft),
     "tpot": Metric("time of a decode step at a context", lambda f: f.tpot),
+    "tpot_first": Metric("time of the first decode step", lambda f: f.tpot.first),
+    "tpot_last": Metric("time of the last decode step", lambda f: f.tpot.last, True),
     "tpot_mean": Metric("its mean over the generation", lambda f: f.tpot.mean, True),
     "tps": Metric("generated tokens a second", lambda f: f.tps, True),
     "latency": Metric("end-to-end time of a request", lambda f: f.latency, True),

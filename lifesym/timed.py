@@ -18,13 +18,14 @@ from collections.abc import Mapping
 from functools import cached_property
 from typing import ClassVar, Literal, Protocol, Self
 
-from sympy import Add, Expr, S
+from sympy import Add, Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
 from lifesym.errors import SpecError
 from lifesym.formats import Precision
 from lifesym.hardware import Hardware
+from lifesym.opened import numbers, opened
 from lifesym.powers import sign
 from lifesym.results import Part, Result, StepTime
 from lifesym.roofline import Place, Term
@@ -116,6 +117,41 @@ class Timed(ABC):
         """What an answer must say of the model and the devices, a sentence each, none twice."""
         said = (*self.model.notes, *(n for place in self.places for n in place.hardware.notes))
         return tuple(dict.fromkeys(said))
+
+    @property
+    def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
+        """What this form has to say beside what all of them do, by name."""
+        return {}
+
+    @cached_property
+    def point(self) -> dict[Symbol, Expr]:
+        """Its numbers by symbol; the context is that of the first decode step.
+
+        Where it has been opened they are the numbers that it had before.
+        """
+        begin = self.tpot.start if self._decodes else None
+        known = numbers(self)
+        if begin is not None:
+            known[sym.past] = begin.xreplace(known)
+        return known
+
+    @checked
+    def open(self, *names: str | Symbol) -> Self:
+        """The same with its numbers as symbols: those named, or the workload's and the device's.
+
+        The numbers stay in ``point``.
+
+        >>> import lifesym as ls
+        >>> f = ls.forecast("llama-2-7b", "v100", prompt=512, generate=128)
+        >>> ls.elasticities(f.open().tpot).at(f.point)["bandwidth"]  # doctest: +SKIP
+        -1
+
+        Raises:
+            SymbolError: a name that is no number of it, or one of several values.
+        """
+        made = opened(self, names)
+        vars(made)["point"] = self.point  # what the property would have found before
+        return made
 
     def generates(self) -> None:
         """Refuse a question about the tokens of a model that gives none.

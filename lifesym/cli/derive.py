@@ -11,7 +11,6 @@ from lifesym.cli.question import RUNNING, listed
 from lifesym.cli.request import Request, symbolic_sizes
 from lifesym.errors import SpecError
 from lifesym.metrics import METRICS, measure
-from lifesym.opened import opened
 from lifesym.report import equation, function_table, legend_table
 from lifesym.report.breaking import TEXT_WIDTH
 from lifesym.results import Result
@@ -41,11 +40,11 @@ def formula(options: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> tupl
     request = Request(symbolic_sizes(options), about=names, generates=generates)
     form = request.form()
     further = [name for name in names if name not in RUNNING]
-    form = opened(form, further) if further else form
+    form = form.open(*further) if further else form
     result = measure(form, metric)
     values: dict[Any, Any] = {}
     if options["context"] is not None:
-        form.model.check_length(sym.exact(options["context"]) + 1)
+        request.model.check_length(sym.exact(options["context"]) + 1)
         values[sym.past] = options["context"]
     if options["price"] is not None:
         values[sym.hourly_price] = options["price"]

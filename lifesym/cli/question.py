@@ -12,7 +12,7 @@ from lifesym.analysis.line import cut_short
 from lifesym.cli.output import line, note, said_of
 from lifesym.cli.request import Request
 from lifesym.metrics import METRICS, measure
-from lifesym.opened import numbers, opened, usual
+from lifesym.opened import usual
 from lifesym.report.units import quantity
 from lifesym.results import Result
 from lifesym.symbols import TABLE, exact, ordered, resolve
@@ -146,18 +146,15 @@ def asked(options: Mapping[str, Any], over: str = "") -> Question:
     needs = metric not in METRICS or METRICS[metric].generation
     request = Request(options, about=tuple(names), generates=needs)
     form = request.form()
-    point = numbers(form)
-    first = form.tpot.start if form.generate != 0 else point.get(sym.prompt, sym.prompt)
-    context = first if options["context"] is None else exact(options["context"])
+    point = {sym.new: exact(1), sym.past: exact(0), **form.point}
     if options["context"] is not None:
-        form.model.check_length(context + 1)
-    point |= {sym.past: context, sym.new: exact(1)}
+        point[sym.past] = exact(options["context"])
+        request.model.check_length(point[sym.past] + 1)
     if options["price"] is not None:
         point[sym.hourly_price] = exact(options["price"])
     further = [name for name in names if name not in RUNNING]
-    return Question(
-        form=opened(form, {*usual(form), *further}), point=point, metric=metric, request=request
-    )
+    whole = form.open(*usual(form), *further)
+    return Question(form=whole, point=point, metric=metric, request=request)
 
 
 def plain(value: Expr) -> int | float | None:

@@ -19,7 +19,7 @@ from lifesym.forecasting import forecast
 from lifesym.hardware import Hardware
 from lifesym.huggingface import load_model
 from lifesym.inference import Forecast
-from lifesym.levels import Level, parse_level
+from lifesym.levels import Level
 from lifesym.model import Model
 from lifesym.operators import Routing
 from lifesym.peft import read_adapter
@@ -313,7 +313,7 @@ def _cache(o: Mapping[str, Any]) -> CachePolicy | None:
 
 
 def _levels(o: Mapping[str, Any]) -> list[Level]:
-    levels = [parse_level(text) for text in o["memory"] or []]
+    levels: list[Level] = []
     roles = ("weights", "experts", "kv", "activations")
     shares = {role: o[f"offload_{role}"] for role in roles if o[f"offload_{role}"] is not None}
     if shares:

@@ -197,7 +197,7 @@ ROWS: tuple[Row, ...] = (
             Row("prompt", SIZE, "Prompt tokens of each sequence.", 512, symbol="prompt"),
             Row("generate", SIZE_OR_0, "Tokens generated a sequence.", symbol="generated"),
             Row("batch", SIZE, "Sequences computed together.", 1, symbol="batch"),
-            Row("context", SIZE_OR_0, "Cached tokens at a decode step; else at the first one."),
+            Row("context", SIZE_OR_0, "Cached tokens at a step; else at the first.", symbol="past"),
         ),
         (
             Row("past", SIZE_OR_0, "Tokens cached before the prompt.", 0),

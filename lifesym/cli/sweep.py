@@ -16,7 +16,6 @@ from lifesym.cli.request import Request
 from lifesym.cli.rows import ROWS, Row, read
 from lifesym.errors import SpecError
 from lifesym.extras import needed
-from lifesym.opened import opened
 from lifesym.sweeps import sweep as computed
 from lifesym.sweeps import write
 from lifesym.timed import Timed
@@ -64,9 +63,8 @@ def sweep(options: Mapping[str, Any]) -> None:
         where = f"{form.model.name} on {form.hardware.name}"
         for text in said_of(form):
             said.setdefault(f"{where}: {text}")
-        return opened(
-            form, [symbols[name] for name in symbols if name in lists and name != "context"]
-        )
+        free = [symbols[name] for name in symbols if name in lists and name != "context"]
+        return form.open(*free)
 
     metrics = listed(options["metrics"])
     if options["context"] is None:

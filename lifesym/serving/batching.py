@@ -240,6 +240,21 @@ class SteadyState(Timed):
         open_terms = f.timed(mixed_trace(f, groups))
         return tuple(term.map(lambda expr: expr.xreplace(means)) for term in open_terms)
 
+    @property
+    def step(self) -> StepTime:
+        """The mean time of a step."""
+        return self.tpot
+
+    @property
+    def throughput(self) -> Result:
+        """Generated tokens a second over all slots."""
+        return self.tps
+
+    @property
+    def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
+        """The step, and requests a second."""
+        return {"step": self.tpot.mean, "requests_per_second": self.requests}
+
 
 @checked
 def steady_state(forecast: Forecast, slots: Size) -> SteadyState:

@@ -132,6 +132,16 @@ class Disaggregated(Timed):
             return self.decode.filling
         return ()
 
+    @property
+    def end_to_end(self) -> Result:
+        """The latency."""
+        return self.latency
+
+    @property
+    def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
+        """The transfer, and how many devices prefill for one that decodes."""
+        return {"transfer": self.transfer, "prefill_per_decode_device": self.ratio}
+
 
 @checked
 def disaggregate(

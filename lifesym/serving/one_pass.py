@@ -68,6 +68,11 @@ class OnePass(Timed):
             name="TPOT", unit="s", expr=row.expr, terms=row.terms, start=None, steps=S.One
         )
 
+    @property
+    def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
+        """The pass."""
+        return {"step": self.beginning}
+
 
 @dataclass(frozen=True, kw_only=True)
 class MixedPass(OnePass):
@@ -107,6 +112,13 @@ class MixedPass(OnePass):
         f = self.forecast
         held = (f.cached(sympify(g.past) + g.new, sympify(g.batch)) for g in self.groups)
         return f.holding(Add(*held))
+
+    @property
+    def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
+        """The pass, and the tokens that a replica computes in it."""
+        computed = Add(*(sympify(group.batch) * group.new for group in self.groups))
+        tokens = Result(name="tokens computed", unit="tokens", expr=computed)
+        return {"step": self.beginning, "tokens": tokens}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -113,6 +113,20 @@ class Piggybacked(Timed):
             groups.append(Group(batch=self.decodes, past=self._context + steps))
         return f.timed(mixed_trace(f, groups))
 
+    @property
+    def step(self) -> StepTime:
+        """The mean time of a pass."""
+        return self.tpot
+
+    @property
+    def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
+        """How much longer the prompt takes, and its passes."""
+        slower = self.ttft.expr / self.forecast.ttft.expr
+        return {
+            "slowdown": Result(name="slowdown", unit="1", expr=slower),
+            "passes": Result(name="passes", unit="passes", expr=self.chunks.count),
+        }
+
 
 @checked
 def piggyback(forecast: Forecast, decodes: Size, context: Size | None = None) -> Piggybacked:

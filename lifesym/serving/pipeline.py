@@ -41,7 +41,7 @@ from lifesym.inference import Forecast
 from lifesym.nodes import Maximum, Minimum
 from lifesym.results import Result, StepTime
 from lifesym.roofline import Place, Term, total
-from lifesym.serving.stages import Flow, on_stage, part_of, place_of, send, tied_copy
+from lifesym.serving.flow import Flow, on_stage, part_of, place_of, send, tied_copy
 from lifesym.symbols import Number, Size, exact, size
 from lifesym.timed import Generation
 
@@ -262,6 +262,12 @@ class Pipeline(Generation):
         for label, trace in sections.items():
             held += part_of(label, share, ends) * Add(*f.held(trace).values())
         return held + tied_copy(f) if ends["head"] and not ends["embed"] else held
+
+    @property
+    def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
+        """The bubble, and the shares of a number of stages."""
+        shares = {"shares": self.parts} if self.count.is_Integer else {}
+        return {"bubble": self.bubble, **shares}
 
 
 @checked

@@ -34,6 +34,7 @@ from lifesym.operators import Linear, LMHead, Norm
 from lifesym.results import Result, StepTime
 from lifesym.roofline import Place, Term, total
 from lifesym.serving.acceptance import (
+    conditional,
     expected_tokens,
     mean_tokens,
     tokens_at_positions,
@@ -242,6 +243,26 @@ class Speculation(Generation):
             return term
         at = sym.past + index
         return summed(term.map(lambda expr: at_context(expr, at)), self.drafted)
+
+    @property
+    def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
+        """The measures of acceptance, the mean step, and the speedup."""
+        expected, drafted = self.expected, self.drafted
+        mean = self.tpot.mean.expr
+        found = {
+            "tokens_per_step": Result(name="tokens a step", unit="1", expr=expected),
+            "step": Result(name="mean step", unit="s", expr=mean * expected),
+            "speedup": Result(
+                name="mean speedup", unit="1", expr=self.target.tpot.mean.expr / mean
+            ),
+        }
+        if not drafted.is_zero:
+            rate = (expected - 1) / drafted
+            found["accepted_rate"] = Result(name="accepted rate", unit="1", expr=rate)
+        if drafted.is_Integer and expected.is_number:
+            chance = conditional(int(drafted), expected)
+            found["acceptance"] = Result(name="acceptance", unit="1", expr=chance)
+        return found
 
 
 def _of_the_draft(term: Term) -> Term:

@@ -1,107 +1,16 @@
-"""What a stage of a pipeline has of a model, and how a microbatch passes the stages."""
+"""Equal stages of a pipeline, by themselves."""
 
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Self
-
-from sympy import Add, Expr, S
-
-from lifesym.chunks import scaled
-from lifesym.cost import Cost
-from lifesym.formats import Matrix
+from lifesym.checks import checked
 from lifesym.inference import Forecast
-from lifesym.nodes import Maximum
-from lifesym.operators import LMHead
-from lifesym.roofline import Term, link_time
-from lifesym.tower import is_tower
+from lifesym.serving.pipeline import Pipeline, pipeline
+from lifesym.symbols import Size
 
 
-@dataclass(frozen=True, kw_only=True)
-class Flow:
-    """The way of a microbatch through the stages.
+@checked
+def equal_stages(forecast: Forecast, stages: Size, microbatches: Size = 1) -> Pipeline:
+    """The pipeline of so many equal stages; their number may be a symbol.
 
-    Attributes:
-        busy: the time that stages are at work on it.
-        added: the time from the first stage to the end of the last.
-        slowest: the longest time that one stage, or one link, is at work on it.
+    Raises:
+        SymbolError: as `lifesym.serving.pipeline`.
     """
-
-    busy: Expr
-    added: Expr
-    slowest: Expr
-
-    @classmethod
-    def of(cls, computing: Sequence[Expr], sends: Sequence[Expr], *, overlap: bool) -> Self:
-        """Through stages in order, of which all but the last send to the next one."""
-        sent, last = Add(*sends), computing[-1]
-        apart = [*computing, *sends]
-        joined = [*(c + s for c, s in zip(computing[:-1], sends, strict=True)), last]
-        added = Add(*computing) + sent
-        return cls(
-            busy=added - sent if overlap else added,
-            added=added,
-            slowest=Maximum(*(apart if overlap else joined)),
-        )
-
-    def makespan(self, microbatches: Expr) -> Expr:
-        """The time of identical microbatches one after the other.
-
-        >>> from sympy import Integer
-        >>> times = [Integer(3), Integer(5), Integer(2)]
-        >>> Flow.of(times, [S.Zero, S.Zero], overlap=False).makespan(Integer(4))
-        25
-        """
-        return self.added + (microbatches - 1) * self.slowest
-
-    def cycle(self, microbatches: Expr) -> Expr:
-        """The time between two passes of a microbatch when all of them keep going round."""
-        return Maximum(self.added, microbatches * self.slowest)
-
-
-def on_stage(terms: Iterable[Term], share: Expr, ends: dict[str, bool]) -> Iterator[Term]:
-    """What a stage does of the terms of the whole model."""
-    for term in terms:
-        part = part_of(term.section, share, ends)
-        if not part.is_zero:
-            yield term if part is S.One else scaled(term, part)
-
-
-def part_of(section: str, share: Expr, ends: dict[str, bool]) -> Expr:
-    """The part of a section on a stage: its share of the layers; an end is there or not."""
-    place = place_of(section)
-    return S(int(ends[place])) if place in ends else share
-
-
-def place_of(section: str) -> str:
-    """Whether a section is at an end or among the layers; towers are where the embedding is."""
-    if is_tower(section):
-        return "embed"
-    return section if section in ("embed", "head") else "layers"
-
-
-def tied_copy(f: Forecast) -> Expr:
-    """Bytes of the embedding's matrix where a tied head is without the embedding."""
-    heads = (e.operator for e in f.one_token if isinstance(e.operator, LMHead))
-    tables = (
-        Matrix(role="tied_embedding", rows=head.vocab, columns=head.hidden)
-        for head in heads
-        if head.tied
-    )
-    return Add(*(f.held_bytes(table) for table in tables))
-
-
-def send(f: Forecast, new: Expr) -> Term:
-    """Sending the residual stream of a microbatch to the next stage."""
-    moved = f.precision.activation_bytes(f.local_batch * new * f.stream_width)
-    return Term(
-        place=f.place,
-        name="send",
-        section="pipeline",
-        family="collective",
-        cost=Cost(network_bytes=moved, messages=S.One),
-        compute=S.Zero,
-        memory=S.Zero,
-        dispatch=S.Zero,
-        network=link_time(S.One, moved, f.hardware),
-        busy=S.Zero,
-    )
+    return pipeline(forecast, stages, microbatches)
