@@ -41,7 +41,7 @@ def _pass(name: str, unit: str, of: Callable[[Cost], Expr]) -> Callable[[Timed],
     def count(form: Timed) -> Result:
         plain = _plain(form, name)
         past = sym.past if "decoder" in plain.model.kind else plain.past
-        cost = plain.trace(sym.new, past).cost_at(plain.precision)
+        cost = plain.trace(sym.new, past, "last").cost_at(plain.precision)
         return Result(name=name, unit=unit, expr=of(cost))
 
     return count

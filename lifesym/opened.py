@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import fields, replace
 from typing import Any, TypeVar
 
-from sympy import Expr, Symbol
+from sympy import Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.errors import SymbolError, nearest
@@ -104,8 +104,10 @@ def _walked(node: Any, put: Put, formats: tuple[Format, ...]) -> Any:
             changes[field.name] = _walked(value, put, formats)
         elif value is not None:
             symbol = resolve(node.opens[field.name])
-            beside = node.beside(field.name) if hasattr(node, "beside") else 0
-            changes[field.name] = put(symbol, exact(value) - beside) + beside
+            beside = node.beside(field.name) if hasattr(node, "beside") else S.Zero
+            number = exact(value) - beside
+            if within(symbol, number):  # an encoder generates 0 tokens, and will not generate more
+                changes[field.name] = put(symbol, number) + beside
     changed = {name: new for name, new in changes.items() if new is not getattr(node, name)}
     return replace(node, **changed) if changed else node
 
@@ -118,6 +120,12 @@ def _device(node: Hardware, put: Put, formats: tuple[Format, ...]) -> Hardware:
         return made
     matrix = {fmt.data_type: put_in[node.peak_of(fmt, formats)] for fmt in formats}
     return replace(made, matrix=matrix, vector={"fp32": put_in[sym.vector_peak]})
+
+
+def within(symbol: Symbol, number: Expr) -> bool:
+    """Whether a symbol may have a value; of what is no number, it may."""
+    minimum = TABLE[symbol].minimum
+    return not number.is_number or minimum is None or bool(number >= minimum)
 
 
 def _formats(node: Precision, put: Put) -> Precision:

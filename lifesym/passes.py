@@ -82,14 +82,16 @@ class Passes:
 
     @checked
     def trace(
-        self, new: Size, past: Size, logits: Logits = "last", batch: Size | None = None
+        self, new: Size, past: Size, logits: Logits | None = None, batch: Size | None = None
     ) -> Trace:
         """The trace of one forward pass under every option of the forecast.
 
-        An encoder's pass gives all its outputs: the logits of every token, or the bare encoding.
+        Unless logits are asked for, those of the last token are computed; by an encoder, those of
+        every token, or none by a bare one.
         """
-        if "decoder" not in self.model.kind:
-            logits = "none" if self.model.kind == "bare encoder" else "all"
+        if logits is None:
+            encoded: Logits = "none" if self.model.kind == "bare encoder" else "all"
+            logits = "last" if "decoder" in self.model.kind else encoded
         trace = self.model.forward(
             self.local_batch if batch is None else batch,
             new,

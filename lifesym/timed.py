@@ -129,7 +129,7 @@ class Timed(ABC):
 
         Where it has been opened they are the numbers that it had before.
         """
-        begin = self.tpot.start if self._decodes else None
+        begin = None if self.generate == 0 else self.tpot.start
         known = numbers(self)
         if begin is not None:
             known[sym.past] = begin.xreplace(known)

@@ -43,7 +43,7 @@ def export(options: Mapping[str, Any]) -> None:
     chosen = [
         f"{row.spelt[2:]} {given[row.name]}"
         for row in ROWS
-        if is_given(row, given) or row.name == "batch"
+        if is_given(row, given) or (row.name == "batch" and given["batch"] is not None)
     ]
     doc = f"{metric} of {form.model.name} on {form.hardware.name}, in {result.unit}"
     doc += f", with {', '.join(chosen)}. {form.hardware.attained}."

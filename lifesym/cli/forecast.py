@@ -57,9 +57,10 @@ def forecast(options: Mapping[str, Any]) -> None:
     data = _summary(plain) | sections
     if options["price"] is not None:
         data["cost_per_million_tokens"] = float(plain.cost(options["price"]))
-    for form, held in [(plain, data), *((forms[n], part) for n, part in sections.items())]:
-        if "memory_bytes" in held:
-            warn_if_too_large(form, held["memory_bytes"])
+    held = [(forms[name], part) for name, part in sections.items()] or [(plain, data)]
+    for form, part in held:
+        if "memory_bytes" in part:
+            warn_if_too_large(form, part["memory_bytes"])
     if options["json"]:
         print_json(data)
     else:

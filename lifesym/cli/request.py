@@ -164,7 +164,7 @@ class Request:
         if o["piggyback"] is not None:
             made["piggyback"] = piggyback(self.forecast(), o["piggyback"], o["piggyback_context"])
         if o["hit_rate"] is not None:
-            miss = self.forecast(prefix=None)
+            miss = self.forecast(prefix=None, hit_rate=None)
             made["prefix_cache"] = prefix_hits(miss, o["prefix"], o["hit_rate"])
         if o["decode_on"] is not None:
             decode = self.forecast(self.device(o["decode_on"]))

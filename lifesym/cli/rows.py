@@ -388,11 +388,13 @@ def parsed(where: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
 
 
 def read(where: str, row: Row, value: str) -> Any:
-    """The value of one option from its text.
+    """The value of one option from its text; ``none`` is that it is not given.
 
     Raises:
         SpecError: a value of the wrong kind.
     """
+    if value == "none" and row.default is None and not row.kind.words:
+        return None
     try:
         return [value] if row.kind.many else row.kind.parse(value)
     except ValueError as error:

@@ -12,7 +12,7 @@ from rich.progress import Progress
 from lifesym import symbols as sym
 from lifesym.cli.output import note, said_of
 from lifesym.cli.question import listed
-from lifesym.cli.request import Request
+from lifesym.cli.request import USUAL_GENERATION, Request
 from lifesym.cli.rows import ROWS, Row, read
 from lifesym.errors import SpecError
 from lifesym.extras import needed
@@ -35,7 +35,7 @@ def sweep(options: Mapping[str, Any]) -> None:
     if options["scheduler"] is not None and options["chunks"] is None:
         raise SpecError("--scheduler needs --chunks: its workers compute chunks")
     usual = {row.name: row.default for row in ROWS}
-    usual |= {"generate": "128"} if options["generate"] is None else {}
+    usual["generate"] = str(USUAL_GENERATION)
     lists = {
         row.name: _values(row, options[row.name] or usual[row.name])
         for row in ROWS
@@ -57,14 +57,13 @@ def sweep(options: Mapping[str, Any]) -> None:
 
     def made(model: str, hardware: str, **changes: Any) -> Timed:
         changed = {**options, **usual, **single, **changes, "model": model, "on": hardware}
-        whole = [max(lists[name]) for name in ("prompt", "generate")]
-        changed |= {"prompt": whole[0], "generate": whole[1]}
+        changed["prompt"] = max(lists["prompt"])
+        changed["generate"] = None if options["generate"] is None else max(lists["generate"])
         form = Request(changed).form()
         where = f"{form.model.name} on {form.hardware.name}"
         for text in said_of(form):
             said.setdefault(f"{where}: {text}")
-        free = [symbols[name] for name in symbols if name in lists and name != "context"]
-        return form.open(*free)
+        return form.open(*(symbols[name] for name in lists if symbols.get(name) in form.point))
 
     metrics = listed(options["metrics"])
     if options["context"] is None:
