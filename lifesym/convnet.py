@@ -6,7 +6,7 @@ one before, and the way back with the encoder's outputs joined in.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal
@@ -79,9 +79,9 @@ class ConvNet:
                 has no peak for.
         """
         return ConvForecast(
-            network=self,
-            device=as_hardware(hardware),
-            formats=Precision.of(weights, activations),
+            model=self,
+            hardware=as_hardware(hardware),
+            precision=Precision.of(weights, activations),
             overlap=overlap,
         )
 
@@ -109,31 +109,17 @@ class ConvForecast(Timed):
     memory is that of the weights.
 
     Attributes:
-        network: the network; the images that it sees together are in its trace.
-        device: where it runs.
-        formats: the formats of its numbers.
+        model: the network; the images that it sees together are in its trace.
+        hardware: where it runs.
+        precision: the formats of its numbers.
         overlap: how operators overlap memory and compute (see `lifesym.roofline`).
     """
 
-    network: ConvNet
-    device: Hardware
-    formats: Precision
+    # fields without a default, in place of the base's properties of the same names
+    model: ConvNet = field()
+    hardware: Hardware = field()
+    precision: Precision = field()
     overlap: Overlap = "operator"
-
-    @cached_property
-    def model(self) -> ConvNet:
-        """The network."""
-        return self.network
-
-    @cached_property
-    def hardware(self) -> Hardware:
-        """The device."""
-        return self.device
-
-    @cached_property
-    def precision(self) -> Precision:
-        """The formats of its numbers."""
-        return self.formats
 
     @cached_property
     def batch(self) -> Expr:
@@ -148,12 +134,12 @@ class ConvForecast(Timed):
     @property
     def places(self) -> tuple[Place, ...]:
         """The device."""
-        return (Place(hardware=self.device),)
+        return (Place(hardware=self.hardware),)
 
     @cached_property
     def ttft(self) -> Result:
         """The time of the pass."""
-        terms = time_terms(self.network.trace, self.device, self.formats, self.overlap)
+        terms = time_terms(self.model.trace, self.hardware, self.precision, self.overlap)
         return Result(name="time of a pass", unit="s", expr=total(terms), terms=terms)
 
     @property
@@ -163,12 +149,12 @@ class ConvForecast(Timed):
         Raises:
             SpecError: always.
         """
-        raise SpecError(self.network.silent)
+        raise SpecError(self.model.silent)
 
     @cached_property
     def memory(self) -> Result:
         """Bytes of the weights; activations are not in it."""
-        expr = Add(*map(self.formats.weight_bytes, self.network.trace.matrices()))
+        expr = Add(*map(self.precision.weight_bytes, self.model.trace.matrices()))
         parts = (Part(name="weights", value=expr),)
         return Result(name="memory", unit="byte", expr=expr, parts=parts)
 

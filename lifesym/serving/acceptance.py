@@ -110,7 +110,7 @@ def mean_tokens(draft: Size, tokens: Number) -> Expr:
     gamma, mean = size(draft, "draft", minimum=0), exact(tokens, "tokens_per_step")
     if (mean - 1).is_negative or (gamma + 1 - mean).is_negative:
         raise SymbolError(
-            f"tokens_per_step must be between 1 and draft + 1 = {gamma + 1}, not {tokens}"
+            f"tokens_per_step must be between 1 and draft + 1 = {gamma + 1}, not {_plain(mean)}"
         )
     return mean
 
@@ -118,5 +118,10 @@ def mean_tokens(draft: Size, tokens: Number) -> Expr:
 def _share(value: Number, name: str) -> Expr:
     share = exact(value, name)
     if share.is_number and not 0 <= share <= 1:
-        raise SymbolError(f"{name} must be between 0 and 1, not {value}")
+        raise SymbolError(f"{name} must be between 0 and 1, not {_plain(share)}")
     return share
+
+
+def _plain(number: Expr) -> str:
+    """A number as a decimal, which is how one writes a share."""
+    return f"{float(number):g}" if number.is_number else str(number)

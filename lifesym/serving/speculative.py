@@ -58,7 +58,7 @@ class Speculation(Generation):
     Attributes:
         target: the forecast of the model whose tokens count.
         draft: the forecast of the draft model; None where the model drafts by itself.
-        drafted: drafted tokens a step, gamma.
+        drafted: drafted tokens a step, gamma; None where the rates by position say how many.
         acceptance: the chance that a token is accepted, given that all before it were.
         accepted_rate: accepted tokens over drafted ones.
         position_rates: tokens accepted at each position over steps.
@@ -67,7 +67,7 @@ class Speculation(Generation):
 
     target: Forecast
     draft: Forecast | None
-    drafted: Expr
+    drafted: Expr | None = None
     acceptance: Expr | None = None
     accepted_rate: Expr | None = None
     position_rates: tuple[Expr, ...] | None = None
@@ -96,6 +96,11 @@ class Speculation(Generation):
         both = self.target.notes if self.draft is None else self.target.notes + self.draft.notes
         return tuple(dict.fromkeys(both))
 
+    @property
+    def gamma(self) -> Expr:
+        """Drafted tokens a step."""
+        return sympify(len(self.position_rates or ())) if self.drafted is None else self.drafted
+
     @cached_property
     def expected(self) -> Expr:
         """Tokens that a step gives on average.
@@ -104,22 +109,21 @@ class Speculation(Generation):
             SymbolError: a measure outside its range, or not as many rates as drafted tokens.
         """
         if self.position_rates is not None:
-            if self.drafted != len(self.position_rates):
-                raise SymbolError(
-                    f"{len(self.position_rates)} position rates for {self.drafted} drafted tokens"
-                )
+            if self.gamma != len(self.position_rates):
+                rates = len(self.position_rates)
+                raise SymbolError(f"{rates} position rates for {self.gamma} drafted tokens")
             return tokens_at_positions(self.position_rates)
         if self.accepted_rate is not None:
-            return tokens_at_rate(self.drafted, self.accepted_rate)
+            return tokens_at_rate(self.gamma, self.accepted_rate)
         if self.tokens_per_step is not None:
-            return mean_tokens(self.drafted, self.tokens_per_step)
+            return mean_tokens(self.gamma, self.tokens_per_step)
         chance = sym.acceptance if self.acceptance is None else self.acceptance
-        return expected_tokens(self.drafted, chance)
+        return expected_tokens(self.gamma, chance)
 
     @cached_property
     def checking(self) -> tuple[Term, ...]:
         """The target's pass over the drafted tokens and one more, at context `symbols.past`."""
-        trace = self.target.trace(self.drafted + 1, sym.past, logits="all")
+        trace = self.target.trace(self.gamma + 1, sym.past, logits="all")
         return self.target.timed(trace)
 
     @cached_property
@@ -129,7 +133,7 @@ class Speculation(Generation):
         What reads the target's states runs once a step. Catching up by the one token that the draft
         has not seen when all are accepted is left out.
         """
-        if self.drafted.is_zero:
+        if self.gamma.is_zero:
             return ()
         if self.draft is None:
             terms = self.target.timed(prediction_module(self.target))
@@ -142,7 +146,7 @@ class Speculation(Generation):
     @cached_property
     def filling(self) -> tuple[Term, ...]:
         """What fills the draft's cache: its prefill, or the module's over the same chunks."""
-        if self.drafted.is_zero:
+        if self.gamma.is_zero:
             return ()
         if self.draft is not None:
             return tuple(map(_of_the_draft, self.draft.prefill_terms))
@@ -195,9 +199,9 @@ class Speculation(Generation):
         if self._apart and self.draft is not None:
             return (*f.residents, *self.draft.residents)
         more = S.Zero
-        if self.draft is not None and not self.drafted.is_zero:
+        if self.draft is not None and not self.gamma.is_zero:
             more = self.draft.memory.expr
-        elif not self.drafted.is_zero:
+        elif not self.gamma.is_zero:
             module = prediction_module(f).filter(lambda entry: entry.section != "head")
             kept = self._module_cache(f.past + f.prompt + f.generate)
             more = Add(*f.held(module).values()) + f.here("kv") * kept
@@ -213,7 +217,7 @@ class Speculation(Generation):
     def cached(self, tokens: Expr) -> Expr:
         """Bytes of keys, values and states of both models."""
         own = self.target.cached(tokens)
-        if self.drafted.is_zero:
+        if self.gamma.is_zero:
             return own
         return own + (
             self._module_cache(tokens) if self.draft is None else self.draft.cached(tokens)
@@ -228,7 +232,7 @@ class Speculation(Generation):
     @property
     def _apart(self) -> bool:
         """Whether the draft has a device of another name."""
-        if self.draft is None or self.drafted.is_zero:
+        if self.draft is None or self.gamma.is_zero:
             return False
         return self.draft.hardware.name != self.target.hardware.name
 
@@ -242,7 +246,7 @@ class Speculation(Generation):
         if term.section == ONCE:
             return term
         at = sym.past + index
-        return summed(term.map(lambda expr: at_context(expr, at)), self.drafted)
+        return summed(term.map(lambda expr: at_context(expr, at)), self.gamma)
 
     @property
     def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
@@ -312,7 +316,7 @@ def speculate(
         given["acceptance"] = sym.acceptance
     made = Speculation(target=target, draft=draft, drafted=gamma, position_rates=rates, **given)
     _ = made.expected  # refuses a measure outside its range
-    return made
+    return made if rates is None else replace(made, drafted=None)
 
 
 def _side_by_side(draft: Forecast) -> bool:
