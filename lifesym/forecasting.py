@@ -15,8 +15,7 @@ from lifesym.gguf_mixes import fitted
 from lifesym.hardware import Hardware
 from lifesym.huggingface import as_model
 from lifesym.inference import Forecast
-from lifesym.levels import Level
-from lifesym.levels import check as check_levels
+from lifesym.levels import Level, check_names, chosen
 from lifesym.model import Model
 from lifesym.nodes import Maximum
 from lifesym.operators import Routing
@@ -26,6 +25,7 @@ from lifesym.roofline import Overlap
 from lifesym.symbols import Size, exact, size
 from lifesym.tower import see, told
 from lifesym.trace import MLA, Causal
+from lifesym.traffic import check_computed
 from lifesym.transforms import (
     Bottleneck,
     CachePolicy,
@@ -106,7 +106,8 @@ def forecast(
         data_parallel: replicas that share the batch.
         sequence_parallel: the devices of tensor parallelism also split norms and residuals.
         adapter: bottleneck adapters, or their size after both blocks of every layer.
-        levels: other memories and what they serve (see `lifesym.levels`).
+        levels: other memories and what they serve (see `lifesym.levels`); those of the device
+            that serve something by default are there unless one of the same name is given.
         images: images in each prompt: the vision tower sees them in the prefill, and their tokens
             are added to ``prompt``, which is the text's alone.
         image_size: rows and columns of an image's pixels, or the side of a square one; the size
@@ -145,8 +146,7 @@ def forecast(
         model = replace(model, notes=(*model.notes, *map(told, seen)))
     if sequence_parallel and all_reduce != "ring":
         raise SymbolError("sequence parallelism has ring collectives: leave out all_reduce")
-    placed = tuple(levels)
-    check_levels(placed)
+    placed = chosen(hardware.memories, levels)
     sizes = {
         "prompt": size(prompt, "prompt"),
         "generate": size(generate, "generate", minimum=1 if model.generates else 0),
@@ -190,6 +190,9 @@ def forecast(
         devices=size(tensor_parallel, "tensor_parallel") * size(data_parallel, "data_parallel"),
     )
     _check_roles(made)
+    if placed:
+        check_names(placed, made.one_token, made.model.name)
+        check_computed(placed, made.one_token, made.precision, made.model.name)
     for level in placed:
         _check_level(made, level)
     return made
@@ -212,9 +215,6 @@ def _check_roles(made: Forecast) -> None:
 
 
 def _check_level(made: Forecast, level: Level) -> None:
-    sparse = level.experts == 0 or "experts" in made.one_token.weight_roles()
-    if not sparse:
-        raise SymbolError(f"{level.name}: {made.model.name} has no experts to offload")
     if level.capacity is None:
         return
     beyond = made.level_bytes(level) - exact(level.capacity, "capacity")

@@ -76,8 +76,9 @@ class Forecast(Footprint):
 
         It is that of all the devices that share the batch, each as busy as the busiest of them; on
         the devices of expert parallelism, which bring batches of their own, that of one batch.
-        Links have no energy of their own. A device known by its TDP alone gives TDP x latency, an
-        upper bound.
+        Links have no energy of their own. Of a device without energies of operations and bytes it
+        is joules at the stated power (typical, or the TDP) over the forecast's time. That is no
+        upper bound: a real run takes longer than its peaks allow.
 
         Raises:
             SpecError: the device's power is not known.
@@ -94,7 +95,9 @@ class Forecast(Footprint):
             "KV cache": hardware.byte_energy * work["kv_bytes"],
         }
         for level in self.levels:
-            joules[level.name] = exact(level.byte_energy) * work[f"level {level.name}"]
+            moved = exact(level.byte_energy) * work[f"level {level.name}"]
+            done = exact(level.flop_energy) * work[f"operations at {level.name}"]
+            joules[level.name] = moved + done
         joules["static power"] = hardware.static_power * self.latency.expr
         parts = tuple(Part(name=name, value=self.devices * j) for name, j in joules.items())
         expr = Add(*(part.value for part in parts))

@@ -3,39 +3,34 @@
 from functools import cmp_to_key
 from typing import Literal, get_args
 
-from sympy import Add, Expr, S
+from sympy import Expr, S
 
 from lifesym.errors import SymbolError
+from lifesym.formats import load_format
 from lifesym.levels import Level
 from lifesym.powers import sign
 from lifesym.printing import legend
 from lifesym.roofline import Term
+from lifesym.traffic import added, alone
 
+_ANY = load_format("bf16")
+"""Products are counted whatever they are computed in."""
 Bound = Literal["compute", "memory", "dispatch", "network"]
 
 
 def work_of(terms: tuple[Term, ...], levels: tuple[Level, ...]) -> dict[str, Expr]:
-    """Operations, bytes of the device's own memory by role, and bytes of other memories."""
-    costs = [term.cost for term in terms]
-    own = {
-        role: 1 - Add(*(level.share(role) for level in levels))
-        for role in ("weights", "experts", "kv", "activations")
-    }
-    weights = [
-        own["weights"] * (t.cost.weight_bytes - t.experts) + own["experts"] * t.experts
-        for t in terms
-    ]
-    activations = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
+    """The device's operations and bytes by role; bytes of other memories, and operations there."""
+    device, *others = added(term.work or (alone(term.cost, _ANY),) for term in terms)
     work = {
-        "matmul_flops": Add(*(c.matmul_flops for c in costs)),
-        "other_flops": Add(*(c.vector_flops + c.dequant_ops for c in costs)),
-        "weight_bytes": Add(*weights),
-        "activation_bytes": own["activations"] * Add(*activations),
-        "kv_bytes": own["kv"] * Add(*(c.kv_read_bytes + c.kv_write_bytes for c in costs)),
+        "matmul_flops": device.matmul_flops,
+        "other_flops": device.other_flops,
+        "weight_bytes": device.weight_bytes,
+        "activation_bytes": device.activation_bytes,
+        "kv_bytes": device.kv_bytes,
     }
-    for level in levels:
-        served = (level.bytes(t.cost, t.experts) for t in terms)
-        work[f"level {level.name}"] = Add(*served)
+    for level, part in zip(levels, others, strict=True):
+        work[f"level {level.name}"] = part.bytes
+        work[f"operations at {level.name}"] = part.matmul_flops + part.other_flops
     return work
 
 

@@ -98,7 +98,11 @@ def print_summary(data: dict[str, Any], result: "Forecast") -> None:
         ]
     rows += [
         ["memory", quantity(data["memory_bytes"], "byte"), "weights, and the cache of all tokens"],
-        ["energy", energy, "at most, from the TDP" if result.hardware.static_power else ""],
+        [
+            "energy",
+            energy,
+            "at the stated power over this time" if result.hardware.static_power else "",
+        ],
     ]
     if "cost_per_million_tokens" in data:
         rows.append(["cost", f"{data['cost_per_million_tokens']:.4g}", "a million tokens"])
