@@ -215,6 +215,6 @@ def check_names(levels: tuple[Level, ...], trace: Trace, model: str) -> None:
         for name in level.holds:
             if name not in held:
                 raise SymbolError(
-                    f"{level.name}: {model} has no weights called {name!r}{nearest(name, held)} "
+                    f"{level.name}: {model} has no weights called {name!r} "
                     f"(it has {', '.join(held)})"
                 )

@@ -34,7 +34,7 @@ from typing import Self
 from sympy import Add, Expr, S
 
 from lifesym.cost import Cost
-from lifesym.errors import SymbolError, nearest
+from lifesym.errors import SymbolError
 from lifesym.formats import Format, Precision
 from lifesym.levels import ATTENTION, Level, word_for
 from lifesym.operators import AttentionScores, AttentionValues, Operator
@@ -349,7 +349,7 @@ def check_computed(
         for name in level.computes:
             if name in done:
                 continue
-            why = f"has no operator {name!r}{nearest(name, known)} (it has {', '.join(known)})"
+            why = f"has no operator {name!r} (it has {', '.join(known)})"
             if name == ATTENTION:
                 why = "has no kernel of attention over a cache"
             elif name in known:
