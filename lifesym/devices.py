@@ -13,9 +13,22 @@ from sympy import Expr, S
 from lifesym.checks import checked
 from lifesym.errors import SpecError, nearest
 from lifesym.hardware import Hardware
+from lifesym.levels import Level
+from lifesym.memories import memory_of
 from lifesym.specs import convert, find, names, read_toml, root
 from lifesym.symbols import exact
-from lifesym.units import BANDWIDTH, CAPACITY, LINK, PEAK, POWER, TIME, Quantity, fraction
+from lifesym.units import (
+    BANDWIDTH,
+    BYTE_ENERGY,
+    CAPACITY,
+    FLOP_ENERGY,
+    LINK,
+    PEAK,
+    POWER,
+    TIME,
+    Quantity,
+    fraction,
+)
 
 Figure = Any
 """A number in SI units, or text with a unit of a data sheet; `lifesym.units` checks it."""
@@ -54,9 +67,36 @@ class _Link(msgspec.Struct, forbid_unknown_fields=True):
     kind: str = ""
 
 
-class _Power(msgspec.Struct, forbid_unknown_fields=True):
-    tdp: Figure
+class _OtherMemory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
+    name: str
+    bandwidth: Figure
     source: str
+    link: Figure | None = None
+    through: str = ""
+    latency: Figure | None = None
+    capacity: Figure | None = None
+    byte_energy: Figure | None = None
+    flop_energy: Figure | None = None
+    weights: Figure | None = None
+    experts: Figure | None = None
+    kv: Figure | None = None
+    activations: Figure | None = None
+    holds: dict[str, Figure] | None = None
+    computes: tuple[str, ...] | None = None
+    peaks: Figure | None = None
+
+
+class _Power(msgspec.Struct, forbid_unknown_fields=True):
+    source: str
+    tdp: Figure | None = None
+    typical: Figure | None = None
+    idle: Figure | None = None
+
+
+class _Energy(msgspec.Struct, forbid_unknown_fields=True):
+    source: str
+    byte: Figure | None = None
+    flop: Figure | None = None
 
 
 class _Efficiency(msgspec.Struct, forbid_unknown_fields=True):
@@ -91,6 +131,8 @@ class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
     aliases: list[str] = []
     link: _Link | None = None
     power: _Power | None = None
+    energy: _Energy | None = None
+    memories: list[_OtherMemory] = []
     efficiency: _Efficiency | None = None
     dispatch: _Dispatch | None = None
     multiprocessors: _Multiprocessors | None = None
@@ -194,11 +236,13 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
         "memory": spec.memory,
         "link": spec.link,
         "power": spec.power,
+        "energy": spec.energy,
         "efficiency": spec.efficiency,
         "dispatch": spec.dispatch,
         "multiprocessors": spec.multiprocessors,
     }
-    link, power = spec.link, spec.power
+    link, energy = spec.link, spec.energy or _Energy(source="")
+    known = {name: table.source for name, table in tables.items() if table is not None}
 
     def figure(value: Figure | None, quantity: Quantity, key: str) -> Expr | None:
         return None if value is None else quantity.read(value, f"{where}: key {key!r}")
@@ -219,9 +263,45 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
         dispatch_time=figure(spec.dispatch.time if spec.dispatch else None, TIME, "dispatch.time")
         or S.Zero,
         multiprocessors=_count(spec.multiprocessors, f"{where}: key 'multiprocessors.count'"),
-        static_power=figure(power.tdp if power else None, POWER, "power.tdp"),
-        sources={name: table.source for name, table in tables.items() if table is not None},
+        flop_energy=figure(energy.flop, FLOP_ENERGY, "energy.flop") or S.Zero,
+        byte_energy=figure(energy.byte, BYTE_ENERGY, "energy.byte") or S.Zero,
+        static_power=_power(spec, where),
+        memories=tuple(_memory(table, where) for table in spec.memories),
+        sources=known | {f"memories.{table.name}": table.source for table in spec.memories},
     )
+
+
+def _power(spec: _HardwareSpec, where: str) -> Expr | None:
+    """What is drawn over a forecast's time, whatever is computed; None where it is not known.
+
+    The typical power, or else the TDP, is all that is drawn. Where energies of operations or bytes
+    are given they are in these already, and what counts beside them is the idle power.
+
+    Raises:
+        SpecError: a table that says nothing, or an idle power without energies.
+    """
+    figures = {} if spec.power is None else msgspec.structs.asdict(spec.power)
+    known = {
+        key: POWER.read(value, f"{where}: key 'power.{key}'")
+        for key, value in figures.items()
+        if key != "source" and value is not None
+    }
+    if figures and not known:
+        raise SpecError(f"{where}: missing key 'power.tdp'")
+    if spec.energy is not None:
+        if spec.energy.byte is None and spec.energy.flop is None:
+            raise SpecError(f"{where}: missing key 'energy.byte' or 'energy.flop'")
+        return known.get("idle", S.Zero)
+    if set(known) == {"idle"}:
+        raise SpecError(f"{where}: key 'power.idle': needs the table 'energy', or a 'power.tdp'")
+    return known.get("typical", known.get("tdp"))
+
+
+def _memory(table: _OtherMemory, where: str) -> Level:
+    facts = {
+        key: value for key, value in msgspec.structs.asdict(table).items() if value is not None
+    }
+    return memory_of(facts, f"{where}: memory {table.name!r}")
 
 
 def _peaks(table: _Peaks | None, where: str) -> dict[str, Expr]:

@@ -1,16 +1,19 @@
 """Bytes of weights and cache that the device's own memory and other memories hold."""
 
+from collections.abc import Mapping
 from functools import cached_property
 
 from sympy import Add, Expr
 
 from lifesym.checks import checked
 from lifesym.formats import Matrix
-from lifesym.levels import Level
+from lifesym.held import Held
+from lifesym.levels import OWN, Level, word_for
 from lifesym.nodes import Maximum, Minimum
 from lifesym.passes import Passes
 from lifesym.results import Part, Result
-from lifesym.trace import Trace
+from lifesym.symbols import exact
+from lifesym.trace import Entry, Trace
 
 
 class Footprint(Passes):
@@ -61,26 +64,53 @@ class Footprint(Passes):
     def held(self, trace: Trace) -> dict[str, Expr]:
         """Bytes of a trace's weights by role that the device's own memory holds."""
         roles: dict[str, list[Expr]] = {}
-        for matrix in trace.matrices():
-            roles.setdefault(matrix.role, []).append(self.held_bytes(matrix))
+        for entry in trace:
+            for matrix in entry.operator.matrices:
+                held = self.held_bytes(matrix.times(entry.copies), entry)
+                roles.setdefault(matrix.role, []).append(held)
         return {role: Add(*held) for role, held in roles.items()}
 
     @checked
-    def held_bytes(self, matrix: Matrix) -> Expr:
-        """Bytes of matrices that the device's own memory holds."""
-        return self.here(_served_as(matrix)) * self.precision.weight_bytes(matrix)
+    def held_bytes(self, matrix: Matrix, entry: Entry | None = None) -> Expr:
+        """Bytes of an operator's matrices that the device's own memory holds."""
+        word = word_for(matrix, entry, self.levels)
+        return self.here(word) * self.precision.weight_bytes(matrix)
 
     @checked
     def level_bytes(self, level: Level) -> Expr:
         """Bytes of weights and cache that another memory holds at the end."""
-        held = level.share("kv") * self._whole_cache
-        for matrix in self.one_token.matrices():
-            held += level.share(_served_as(matrix)) * self.precision.weight_bytes(matrix)
-        return held
+        return Add(*self._held_by(level).values())
 
-    def here(self, role: str) -> Expr:
-        """The share of what the device's own memory holds; other levels hold the rest."""
-        return 1 - Add(*(level.share(role) for level in self.levels))
+    @cached_property
+    def memories(self) -> Mapping[str, Held]:
+        """What each memory holds at the end, by role: the device's own first, then the others.
+
+        Of each it says whether it fits. Activations are not in it.
+        """
+        own = {**self._weights, "KV cache": self.cache_bytes}
+        found = {OWN: _result(OWN, own, self.hardware.capacity)}
+        for level in self.levels:
+            room = None if level.capacity is None else exact(level.capacity, "capacity")
+            found[level.name] = _result(level.name, self._held_by(level), room)
+        return found
+
+    def _held_by(self, level: Level) -> dict[str, Expr]:
+        """Bytes of each kind of weights, and of the cache, in another memory."""
+        roles: dict[str, list[Expr]] = {}
+        for entry in self.one_token:
+            for matrix in entry.operator.matrices:
+                share = level.share(word_for(matrix, entry, self.levels))
+                held = share * self.precision.weight_bytes(matrix.times(entry.copies))
+                roles.setdefault(matrix.role, []).append(held)
+        cached = level.share("kv") * self._whole_cache
+        return {**{role: Add(*held) for role, held in roles.items()}, "KV cache": cached}
+
+    def here(self, word: str) -> Expr:
+        """The share of a kind of traffic that is the device's own memory's; levels have the rest.
+
+        Weights that levels name are a kind of their own.
+        """
+        return 1 - Add(*(level.share(word) for level in self.levels))
 
     @property
     def cache_bytes(self) -> Expr:
@@ -106,6 +136,7 @@ class Footprint(Passes):
         return growing + batch * trace.state_bytes(self.precision)
 
 
-def _served_as(matrix: Matrix) -> str:
-    """The role of weights by which memories are shared."""
-    return "experts" if matrix.role == "experts" else "weights"
+def _result(name: str, held: Mapping[str, Expr], capacity: Expr | None) -> Held:
+    parts = tuple(Part(name=role, value=value) for role, value in held.items() if value != 0)
+    expr = Add(*held.values())
+    return Held(name=name, unit="byte", expr=expr, parts=parts, capacity=capacity)

@@ -16,14 +16,15 @@ from lifesym.gguf_mixes import fitted
 from lifesym.hardware import Hardware
 from lifesym.huggingface import as_model
 from lifesym.inference import Forecast
-from lifesym.levels import Level
-from lifesym.levels import check as check_levels
+from lifesym.levels import Level, check_names
+from lifesym.levels import chosen as placed
 from lifesym.model import Model
 from lifesym.nodes import Maximum
 from lifesym.operators import Routing
 from lifesym.passes import Rewrite
 from lifesym.symbols import Size, exact, size
 from lifesym.tower import see, told
+from lifesym.traffic import check_computed
 from lifesym.transforms import (
     Bottleneck,
     ExpertParallel,
@@ -90,7 +91,8 @@ def forecast(
             - causal: which scores are counted.
             - routing: how tokens choose experts, or the name of a rule.
             - chunk: tokens of a prefill chunk; the whole prompt at once unless given.
-            - levels: other memories and what they serve (see `lifesym.levels`).
+            - levels: other memories and what they serve (see `lifesym.levels`); those of the
+              device that serve something by default are there unless one of the same name is given.
             - data_parallel: replicas that share the batch.
             - cache: which cached tokens are kept, and in what form.
             - lora: low-rank adapters, or their rank on the attention projections.
@@ -147,8 +149,7 @@ def forecast(
     if seen:
         text = size(text, "prompt") + Add(*(part.pieces * part.grid.tokens for part in seen))
         model = replace(model, notes=(*model.notes, *map(told, seen)))
-    levels = tuple(given.get("levels", ()))
-    check_levels(levels)
+    levels = placed(hardware.memories, given.get("levels", ()))
     checked_sizes = {
         "prompt": size(text, "prompt"),
         "generate": size(asked, "generate", minimum=1 if model.generates else 0),
@@ -184,6 +185,9 @@ def forecast(
         replicas=size(given.get("data_parallel", 1), "data_parallel"),
     )
     _check_roles(made)
+    if levels:
+        check_names(levels, made.one_token, made.model.name)
+        check_computed(levels, made.one_token, made.precision, made.model.name)
     for level in levels:
         _check_level(made, level)
     return made if load.prefix == 0 else made.prefixed(load.prefix)
@@ -249,9 +253,6 @@ def _check_roles(made: Forecast) -> None:
 
 
 def _check_level(made: Forecast, level: Level) -> None:
-    sparse = level.experts == 0 or "experts" in made.one_token.weight_roles()
-    if not sparse:
-        raise SymbolError(f"{level.name}: {made.model.name} has no experts to offload")
     if level.capacity is None:
         return
     beyond = made.level_bytes(level) - exact(level.capacity, "capacity")

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from functools import cache
-from typing import Self
+from typing import Literal, Self, get_args
 
 import msgspec
 from sympy import Add, Expr, Integer, S, sympify
@@ -49,6 +49,10 @@ def vectors(elements: Size, role: str = "vector") -> tuple[Matrix, ...]:
     number = sympify(elements)
     return () if number.is_zero else (Matrix(role=role, rows=S.One, columns=number),)
 
+
+DataType = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8", "int4"]
+"""What hardware has peaks for."""
+DATA_TYPES: tuple[DataType, ...] = get_args(DataType)
 
 _NUMBERS = ("bits", "group_size", "scale_bits", "zero_bits", "row_bits", "matrix_bits")
 

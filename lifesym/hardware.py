@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, ClassVar, Literal, Self
+from typing import Any, ClassVar, Self
 
 from sympy import Expr, S, Symbol
 
@@ -10,10 +10,10 @@ from lifesym import symbols as sym
 from lifesym.checks import checked, checked_fields
 from lifesym.errors import SpecError, SymbolError, one_of
 from lifesym.formats import Format, load_format
+from lifesym.levels import Level
 from lifesym.nodes import Maximum
 from lifesym.symbols import Number
 
-DataType = Literal["fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8", "int4"]
 DEFAULT_TYPES = ("bf16", "fp16")
 """Of these the one with the highest peak is computed in when none is asked for."""
 FLOATS = ("fp16", "bf16", "fp32")
@@ -41,8 +41,10 @@ class Hardware:
         dispatch_time: time to dispatch one operator.
         flop_energy: energy of an operation, beyond static power.
         byte_energy: energy of a byte moved, beyond static power.
-        static_power: power drawn while running; a spec's TDP, which bounds energy from above.
+        static_power: power drawn while running, whatever is computed; of a spec without energies
+            of operations and bytes the typical power, or the TDP: all that is drawn.
         multiprocessors: blocks of a matrix product computed at once, if known.
+        memories: other memories that the device comes with (see `lifesym.levels`).
         sources: where the figures are from, by key.
         file: the spec's file, which errors name; empty for a device that was built otherwise.
     """
@@ -64,6 +66,7 @@ class Hardware:
     static_power: Expr | None = None
     multiprocessors: Expr | None = None
     matrix_known: bool = True
+    memories: tuple[Level, ...] = ()
     sources: Mapping[str, str] = field(default_factory=dict)
     file: str = field(default="", compare=False, repr=False)
 

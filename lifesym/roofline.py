@@ -20,11 +20,12 @@ from sympy import Add, Expr, S
 
 from lifesym.cost import Cost
 from lifesym.errors import SpecError, one_of
-from lifesym.formats import Format, Precision
+from lifesym.formats import Precision
 from lifesym.hardware import Hardware
-from lifesym.levels import Level, main_bytes
+from lifesym.levels import Level
 from lifesym.nodes import Maximum
-from lifesym.trace import Entry, Trace
+from lifesym.trace import Trace
+from lifesym.traffic import Work, added, channels, computing, works
 
 Overlap = Literal["operator", "pass", "none"]
 
@@ -59,7 +60,8 @@ class Term:
         dispatch: its dispatch time.
         network: its time on the link.
         busy: its time in computing and moving data, as far as they do not overlap.
-        experts: the part of its weight bytes that are routed experts'.
+        work: what the device, and then each other memory, serves and computes of it; empty where
+            there is no other memory, since the cost says it.
     """
 
     place: Place
@@ -72,7 +74,7 @@ class Term:
     dispatch: Expr
     network: Expr
     busy: Expr
-    experts: Expr = S.Zero
+    work: tuple[Work, ...] = ()
 
     @property
     def time(self) -> Expr:
@@ -82,8 +84,9 @@ class Term:
     def map(self, change: Callable[[Expr], Expr]) -> Self:
         """The term with a change made to every expression in it."""
         cost = Cost(**{name: change(expr) for name, expr in self.cost.items()})
-        others = {name: change(getattr(self, name)) for name in (*TIMES, "experts")}
-        return replace(self, cost=cost, **others)
+        times = {name: change(getattr(self, name)) for name in TIMES}
+        work = tuple(part.map(change) for part in self.work)
+        return replace(self, cost=cost, work=work, **times)
 
 
 TIMES = ("compute", "memory", "dispatch", "network", "busy")
@@ -91,37 +94,36 @@ TIMES = ("compute", "memory", "dispatch", "network", "busy")
 
 def rates(
     cost: Cost,
+    work: tuple[Work, ...],
     hardware: Hardware,
     precision: Precision,
     levels: tuple[Level, ...] = (),
-    experts: Expr = S.Zero,
-    computed: Format | None = None,
 ) -> tuple[Expr, ...]:
     """Compute, memory, dispatch and link time of a cost on a device.
 
-    With other memories the memory time is the longest of all (see `lifesym.levels`); ``experts``
-    of the cost's weight bytes are routed experts'. Matrix products are ``computed`` in a format,
-    the activations' unless given.
+    With other memories the memory time is the longest of all, and so is the compute time of what
+    is computed beside them (see `lifesym.traffic`).
 
     Raises:
-        SpecError: the device has no peak for the compute format.
+        SpecError: the device, or a level that computes, has no peak for the compute format.
     """
-    compute = precision.activations
-    peak = hardware.matrix_peak(computed or compute)
-    matrix = cost.matmul_flops / (hardware.compute_efficiency * peak)
-    elementwise = (cost.vector_flops + cost.dequant_ops) / (
-        hardware.compute_efficiency * hardware.vector_peak(compute)
+    device, *others = work
+    share = hardware.compute_efficiency
+    products = (n / (share * hardware.matrix_peak(f)) for f, n in device.products.items())
+    vector = hardware.vector_peak(precision.activations)
+    compute = Maximum(
+        Add(*products) + device.other_flops / (share * vector),
+        *(computing(*pair, precision) for pair in zip(levels, others, strict=True)),
     )
-    own = main_bytes(cost, levels, experts)
     memory = Maximum(
-        own / (hardware.memory_efficiency * hardware.bandwidth),
-        *(level.time(cost, experts) for level in levels),
+        device.bytes / (hardware.memory_efficiency * hardware.bandwidth),
+        *channels(levels, others),
     )
     dispatch = cost.dispatches * hardware.dispatch_time
     network = S.Zero
     if not (cost.network_bytes.is_zero and cost.messages.is_zero):
         network = link_time(cost.messages, cost.network_bytes, hardware)
-    return matrix + elementwise, memory, dispatch, network
+    return compute, memory, dispatch, network
 
 
 def link_time(messages: Expr, moved: Expr, hardware: Hardware) -> Expr:
@@ -152,34 +154,23 @@ def time_terms(
     """
     one_of(overlap, get_args(Overlap), "overlap")
     place = Place(hardware=hardware, levels=levels, devices=devices)
+    costs = [entry.operator.cost(precision) for entry in trace]
+    loads = works(trace, costs, precision, levels)
     if overlap == "pass":
         cost = trace.cost_at(precision)
-        routed = Add(*(entry.count * entry.operator.expert_bytes(precision) for entry in trace))
-        parts = rates(cost, hardware, precision, levels, routed)
-        if precision.compute is not None:
-            each = (_products(entry, hardware, precision) for entry in trace)
-            whole = rates(replace(cost, matmul_flops=S.Zero), hardware, precision, levels, routed)
-            parts = (whole[0] + Add(*each), *whole[1:])
+        every = ((entry.count, load) for entry, load in zip(trace, loads, strict=True))
+        work = added(tuple(part.times(count) for part in load) for count, load in every)
+        parts = rates(cost, work, hardware, precision, levels)
         busy = Maximum(*parts[:2])
-        row = (place, "total", "pass", "")
-        return (_term(*row, cost, S.One, parts, busy, routed),)
+        row = (place, "total", "pass", "", cost, S.One)
+        return (_term(*row, parts, busy, work if levels else ()),)
     terms = []
-    for entry in trace:
-        cost = entry.operator.cost(precision)
-        routed = entry.operator.expert_bytes(precision)
-        computed = precision.computed_in(entry.operator.matrices)
-        parts = rates(cost, hardware, precision, levels, routed, computed)
+    for entry, cost, work in zip(trace, costs, loads, strict=True):
+        parts = rates(cost, work, hardware, precision, levels)
         busy = Maximum(*parts[:2]) if overlap == "operator" else Add(*parts[:2])
-        row = (place, entry.name, entry.section, entry.operator.family)
-        terms.append(_term(*row, cost, entry.count, parts, busy, routed))
+        row = (place, entry.name, entry.section, entry.operator.family, cost, entry.count)
+        terms.append(_term(*row, parts, busy, work if levels else ()))
     return tuple(terms)
-
-
-def _products(entry: Entry, hardware: Hardware, precision: Precision) -> Expr:
-    """The time of an operator's matrix products."""
-    peak = hardware.matrix_peak(precision.computed_in(entry.operator.matrices))
-    flops = entry.cost(precision).matmul_flops
-    return flops / (hardware.compute_efficiency * peak)
 
 
 def total(terms: tuple[Term, ...]) -> Expr:
@@ -196,7 +187,7 @@ def _term(
     count: Expr,
     parts: tuple[Expr, ...],
     busy: Expr,
-    experts: Expr,
+    work: tuple[Work, ...],
 ) -> Term:
     compute, memory, dispatch, network = (count * part for part in parts)
     return Term(
@@ -210,5 +201,5 @@ def _term(
         dispatch=dispatch,
         network=network,
         busy=count * busy,
-        experts=count * experts,
+        work=tuple(part.times(count) for part in work),
     )

@@ -170,7 +170,9 @@ def _check_keys(data: Any, kind: Any, where: str | Path, inside: str = "") -> No
         if key in fields:
             annotation = fields[key].type
             for each in (annotation, *get_args(annotation)):
-                _check_keys(value, each, where, f"{inside}{key}.")
+                for i, part in enumerate(value if isinstance(value, list) else [value]):
+                    place = f"{key}[{i}]" if isinstance(value, list) else key
+                    _check_keys(part, each, where, f"{inside}{place}.")
         elif kind.__struct_config__.forbid_unknown_fields:
             hint = nearest(str(key), fields)
             raise SpecError(f"{where}: unknown key {inside + str(key)!r}{hint}")

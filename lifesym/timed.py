@@ -30,7 +30,7 @@ from lifesym.powers import sign
 from lifesym.results import Part, Result, StepTime
 from lifesym.roofline import Place, Term
 from lifesym.symbols import Number, Size, exact
-from lifesym.work import OPERATIONS, Bound, Work, added, bottleneck, by_place, joules, work_of
+from lifesym.work import Bound, Work, added, bottleneck, by_place, is_operation, joules, work_of
 
 Phase = Literal["prefill", "decode"]
 
@@ -242,13 +242,15 @@ class Timed(ABC):
     def flops(self) -> Result:
         """Operations of all devices over the whole generation."""
         work = added(work for _, work in self._works)
-        return _parted("operations", "FLOP", {name: work[name] for name in OPERATIONS})
+        return _parted(
+            "operations", "FLOP", {n: each for n, each in work.items() if is_operation(n)}
+        )
 
     @cached_property
     def traffic(self) -> Result:
         """Bytes that all devices move over the whole generation, by role or other memory."""
         work = added(work for _, work in self._works)
-        bytes_ = {name: moved for name, moved in work.items() if name not in OPERATIONS}
+        bytes_ = {name: moved for name, moved in work.items() if not is_operation(name)}
         return _parted("bytes moved", "byte", bytes_)
 
     @cached_property

@@ -6,7 +6,7 @@ of which it is most likely a number typed in another unit (a bandwidth of 900 is
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 
 from sympy import Expr, Integer, Rational
@@ -36,6 +36,20 @@ _SECONDS = {
     "µs": Rational(1, 10**6),
     "μs": Rational(1, 10**6),
     "ns": Rational(1, 10**9),
+}
+_JOULES = {
+    "J": Integer(1),
+    "nJ": Rational(1, 10**9),
+    "pJ": Rational(1, 10**12),
+    "fJ": Rational(1, 10**15),
+}
+_JOULES_A_BYTE = {
+    f"{joules}/{of}": size * factor
+    for joules, size in _JOULES.items()
+    for of, factor in (("byte", 1), ("B", 1), ("bit", 8))
+}
+_JOULES_AN_OPERATION = {
+    f"{joules}/{of}": size for joules, size in _JOULES.items() for of in ("FLOP", "OP")
 }
 
 
@@ -108,6 +122,14 @@ CAPACITY = Quantity(
     likely=("GiB", "MiB", "kB"),
     example="24 GiB",
 )
+BUFFER = replace(
+    CAPACITY,
+    least=Integer(10) ** 3,
+    usual=(Integer(10) ** 4, Integer(10) ** 13),
+    likely=("KiB", "MiB", "GiB"),
+    example="24 MiB",
+)
+"""Of a memory beside the main one: some are on the chip."""
 BANDWIDTH = Quantity(
     unit="B/s",
     units=_BYTES_A_SECOND,
@@ -144,6 +166,24 @@ POWER = Quantity(
     likely=("mW",),
     example="450 W",
 )
+BYTE_ENERGY = Quantity(
+    unit="J/byte",
+    units=_JOULES_A_BYTE,
+    least=Rational(1, 10**15),
+    most=Rational(1, 10**6),
+    usual=(Rational(1, 10**14), Rational(1, 10**8)),
+    likely=("pJ/byte", "nJ/byte"),
+    example="20 pJ/byte",
+)
+FLOP_ENERGY = Quantity(
+    unit="J/FLOP",
+    units=_JOULES_AN_OPERATION,
+    least=Rational(1, 10**17),
+    most=Rational(1, 10**7),
+    usual=(Rational(1, 10**15), Rational(1, 10**9)),
+    likely=("pJ/FLOP", "fJ/FLOP", "nJ/FLOP"),
+    example="0.5 pJ/FLOP",
+)
 TIME = Quantity(
     unit="s",
     units=_SECONDS,
@@ -164,18 +204,38 @@ def fraction(value: object, where: str) -> Expr:
     Raises:
         SpecError: anything else, such as 70 for 70 %.
     """
+    number = _part(value, where, "above 0 and at most 1")
+    if number == 0:
+        raise SpecError(f"{where}: must be above 0 and at most 1, not {value}")
+    return number
+
+
+def share(value: object, where: str) -> Expr:
+    """A share of something: from 0 to 1, or text such as ``"50 %"``.
+
+    >>> share("50 %", "kv")
+    1/2
+
+    Raises:
+        SpecError: anything else, such as 50 for 50 %.
+    """
+    return _part(value, where, "from 0 to 1")
+
+
+def _part(value: object, where: str, range_of: str) -> Expr:
+    """A number from 0 to 1, or text in per cent."""
     if isinstance(value, str):
         found = re.fullmatch(r"(\d+(?:\.\d*)?)\s*%", value.strip())
         if found is None:
-            raise SpecError(f"{where}: must be above 0 and at most 1, or text such as '70 %'")
+            raise SpecError(f"{where}: must be {range_of}, or text such as '70 %'")
         number: Expr = exact(Decimal(found[1])) / 100
     else:
         number = _number(value, where)
-    if not 0 < number <= 1:
+    if not 0 <= number <= 1:
         hint = ""
         if not isinstance(value, str) and 1 < number <= 100:
             hint = f"; did you mean '{value} %'?"
-        raise SpecError(f"{where}: must be above 0 and at most 1, not {value}{hint}")
+        raise SpecError(f"{where}: must be {range_of}, not {value}{hint}")
     return number
 
 

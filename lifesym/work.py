@@ -4,19 +4,24 @@ from collections.abc import Iterable
 from functools import cmp_to_key
 from typing import Literal, get_args
 
-from sympy import Add, Expr, S
+from sympy import Expr, S
 
 from lifesym.errors import SymbolError
+from lifesym.formats import load_format
 from lifesym.powers import sign
 from lifesym.printing import legend
 from lifesym.roofline import Place, Term
 from lifesym.symbols import exact
+from lifesym.traffic import added as summed
+from lifesym.traffic import alone
 
+_ANY = load_format("bf16")
+"""Products are counted whatever they are computed in."""
 Bound = Literal["compute", "memory", "dispatch", "network"]
 Work = dict[str, Expr]
 
 OPERATIONS = ("matrix operations", "other operations")
-"""The kinds of operations in a `Work`; its other entries are bytes by role or by memory."""
+"""A device's kinds of operations in a `Work`."""
 
 
 def by_place(terms: Iterable[Term]) -> list[tuple[Place, tuple[Term, ...]]]:
@@ -32,35 +37,33 @@ def by_place(terms: Iterable[Term]) -> list[tuple[Place, tuple[Term, ...]]]:
 
 
 def work_of(terms: tuple[Term, ...], place: Place) -> Work:
-    """Of one device: operations, bytes of its own memory by role, and bytes of others."""
-    levels = place.levels
-    costs = [term.cost for term in terms]
-    own = {
-        role: 1 - Add(*(level.share(role) for level in levels))
-        for role in ("weights", "experts", "kv", "activations")
-    }
-    weights = [
-        own["weights"] * (t.cost.weight_bytes - t.experts) + own["experts"] * t.experts
-        for t in terms
-    ]
-    activations = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
+    """Of one device: its operations and bytes by role; other memories' bytes and operations."""
+    device, *others = summed(term.work or (alone(term.cost, _ANY),) for term in terms)
     work = {
-        "matrix operations": Add(*(c.matmul_flops for c in costs)),
-        "other operations": Add(*(c.vector_flops + c.dequant_ops for c in costs)),
-        "weights": Add(*weights),
-        "activations": own["activations"] * Add(*activations),
-        "KV cache": own["kv"] * Add(*(c.kv_read_bytes + c.kv_write_bytes for c in costs)),
+        "matrix operations": device.matmul_flops,
+        "other operations": device.other_flops,
+        "weights": device.weight_bytes,
+        "activations": device.activation_bytes,
+        "KV cache": device.kv_bytes,
     }
-    for level in levels:
-        work[level.name] = Add(*(level.bytes(t.cost, t.experts) for t in terms))
+    for level, part in zip(place.levels, others, strict=True):
+        work[level.name] = part.bytes
+        work[f"operations at {level.name}"] = part.matmul_flops + part.other_flops
     return work
+
+
+def is_operation(name: str) -> bool:
+    """Whether an entry of a `Work` counts operations; the others are bytes by role or memory."""
+    return name in OPERATIONS or name.startswith("operations at ")
 
 
 def joules(work: Work, place: Place) -> Work:
     """The energy of some work by the same names, beyond what a device draws whatever it does."""
     device = place.hardware
     rates = dict.fromkeys(work, device.byte_energy) | dict.fromkeys(OPERATIONS, device.flop_energy)
-    rates |= {level.name: exact(level.byte_energy) for level in place.levels}
+    for level in place.levels:
+        rates[level.name] = exact(level.byte_energy)
+        rates[f"operations at {level.name}"] = exact(level.flop_energy)
     return {name: rates[name] * done for name, done in work.items()}
 
 

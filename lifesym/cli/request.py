@@ -20,6 +20,7 @@ from lifesym.hardware import Hardware
 from lifesym.huggingface import load_model
 from lifesym.inference import Forecast
 from lifesym.levels import Level
+from lifesym.memories import parse_level
 from lifesym.model import Model
 from lifesym.operators import Routing
 from lifesym.peft import read_adapter
@@ -118,6 +119,7 @@ class Request:
         """
         o = {**self.options, **changes}
         check(o)
+        device = hardware or self.hardware
         for row in ROWS:
             if row.symbol and o.get(row.name) is None and sym.resolve(row.symbol) in self.about:
                 o[row.name] = _START.get(row.name, 1)
@@ -125,7 +127,7 @@ class Request:
         keywords |= {
             "cache": _cache(o),
             "image_size": _image_size(o["image_size"]),
-            "levels": _levels(o),
+            "levels": _levels(o, device.memories),
             "lora": _lora(o, self.model),
             "roles": _roles(o["roles"] or []),
             "routing": _routing(o),
@@ -134,7 +136,7 @@ class Request:
         plan = [
             _rewrite(row.rewrite, o[row.name]) for row in ROWS if row.rewrite and is_given(row, o)
         ]
-        return forecast(self.model, hardware or self.hardware, *sizes, plan=plan, **keywords)
+        return forecast(self.model, device, *sizes, plan=plan, **keywords)
 
     def _generated(self, options: Mapping[str, Any]) -> Any:
         given = options["generate"]
@@ -312,8 +314,8 @@ def _cache(o: Mapping[str, Any]) -> CachePolicy | None:
     return CachePolicy(**given) if given else None
 
 
-def _levels(o: Mapping[str, Any]) -> list[Level]:
-    levels: list[Level] = []
+def _levels(o: Mapping[str, Any], known: Sequence[Level]) -> list[Level]:
+    levels = [parse_level(text, known) for text in o["memory"] or []]
     roles = ("weights", "experts", "kv", "activations")
     shares = {role: o[f"offload_{role}"] for role in roles if o[f"offload_{role}"] is not None}
     if shares:

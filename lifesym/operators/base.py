@@ -47,16 +47,17 @@ class Operator:
         return ()
 
     @property
+    def matrices_read(self) -> tuple[Matrix, ...]:
+        """The learned values that one execution reads: its own, unless it says otherwise."""
+        return self.matrices
+
+    @property
     def weight_roles(self) -> Mapping[str, Expr]:
         """The learned values by role."""
         return by_role(self.matrices)
 
     def state_bytes(self, precision: Precision) -> Expr:
         """Bytes of a state of constant size that one sequence keeps here."""
-        return S.Zero
-
-    def expert_bytes(self, precision: Precision) -> Expr:
-        """The part of the weight bytes of its cost that are routed experts' matrices."""
         return S.Zero
 
     def cost(self, precision: Precision) -> Cost:

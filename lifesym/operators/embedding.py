@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 from typing import ClassVar
 
-from sympy import Expr, Integer, S
+from sympy import Expr, Integer, S, sympify
 
 from lifesym.cost import Cost
 from lifesym.formats import Matrix, Precision
@@ -41,6 +41,11 @@ class Embedding(Operator):
         return (Matrix(role=self.role, rows=self.rows, columns=self.features),)
 
     @property
+    def matrices_read(self) -> tuple[Matrix, ...]:
+        """One row a token."""
+        return (replace(self.matrices[0], rows=sympify(self.tokens)),)
+
+    @property
     def parameters(self) -> Expr:
         """The whole table."""
         return self.rows * self.features
@@ -54,4 +59,4 @@ class Embedding(Operator):
             activation_read_bytes=moved if self.added else S.Zero,
             activation_write_bytes=moved,
             dispatches=Integer(1),
-        ) + precision.read_weights([replace(self.matrices[0], rows=self.tokens)])
+        ) + precision.read_weights(self.matrices_read)

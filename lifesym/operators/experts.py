@@ -177,14 +177,14 @@ class Experts(Operator):
         """Every expert's matrices and biases."""
         return Add(*self.weight_roles.values())
 
-    def read(self) -> Expr:
+    def distinct(self) -> Expr:
         """The expected distinct experts whose weights are read."""
         return self.routing.distinct(self.experts, self.active, self.tokens)
 
-    def expert_bytes(self, precision: Precision) -> Expr:
-        """The matrices of the distinct experts."""
-        read = (m for m in self._weights(self.read()) if m.role == "experts")
-        return Add(*(precision.weight_bytes(matrix) for matrix in read))
+    @property
+    def matrices_read(self) -> tuple[Matrix, ...]:
+        """The matrices and biases of the distinct experts."""
+        return self._weights(self.distinct())
 
     def cost(self, precision: Precision) -> Cost:
         """Exactly k experts a token; the distinct ones' weights are read once."""
@@ -202,4 +202,4 @@ class Experts(Operator):
                 choices * (wide + self.intermediate + self.hidden) + self.tokens * self.hidden
             ),
             dispatches=Integer(self._matrices + 2),
-        ) + precision.read_weights(self._weights(self.read()))
+        ) + precision.read_weights(self.matrices_read)

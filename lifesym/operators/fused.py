@@ -48,6 +48,11 @@ class Fused(Operator):
         return tuple(matrix for part in self.parts for matrix in part.matrices)
 
     @property
+    def matrices_read(self) -> tuple[Matrix, ...]:
+        """Those that its parts read."""
+        return tuple(matrix for part in self.parts for matrix in part.matrices_read)
+
+    @property
     def parameters(self) -> Expr:
         """The parts' learned values."""
         return Add(*self.weight_roles.values())
@@ -59,10 +64,6 @@ class Fused(Operator):
     def state_bytes(self, precision: Precision) -> Expr:
         """Bytes of its parts' states of one sequence."""
         return Add(*(part.state_bytes(precision) for part in self.parts))
-
-    def expert_bytes(self, precision: Precision) -> Expr:
-        """Those of its parts."""
-        return Add(*(part.expert_bytes(precision) for part in self.parts))
 
     def cost(self, precision: Precision) -> Cost:
         """The parts' sum less the traffic that stays inside the kernel."""

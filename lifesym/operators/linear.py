@@ -143,17 +143,24 @@ class LMHead(Operator):
         """The matrix unless tied, the bias, and what is spare."""
         return sum(self.weight_roles.values(), S.Zero)
 
-    def cost(self, precision: Precision) -> Cost:
-        """One dense product over the vocabulary; a tied matrix has the embedding's format."""
-        role = "tied_embedding" if self.tied else "lm_head"
-        product = Linear(
+    @property
+    def matrices_read(self) -> tuple[Matrix, ...]:
+        """The matrix, whose role is the embedding's where it is tied, and the bias."""
+        return self._product.matrices
+
+    @property
+    def _product(self) -> Linear:
+        return Linear(
             tokens=self.tokens,
             in_features=self.hidden,
             out_features=self.vocab,
             bias=self.bias,
-            role=role,
+            role="tied_embedding" if self.tied else "lm_head",
         )
-        return product.cost(precision)
+
+    def cost(self, precision: Precision) -> Cost:
+        """One dense product over the vocabulary; a tied matrix has the embedding's format."""
+        return self._product.cost(precision)
 
 
 @dataclass(frozen=True, kw_only=True)

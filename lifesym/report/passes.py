@@ -27,6 +27,7 @@ from lifesym.nodes import CeilDiv
 from lifesym.sums import sum_over
 from lifesym.symbols import index
 from lifesym.trace import Trace
+from lifesym.traffic import works
 from lifesym.transforms import CachePolicy, ExpertParallel
 
 COLUMNS = (
@@ -124,9 +125,12 @@ def _speculated() -> Values:
 
 
 def _offloaded() -> Values:
-    cost = layer().cost_at(BF16)
+    trace = layer()
+    cost = trace.cost_at(BF16)
     there = Level(name="there", bandwidth=1, weights=sym.offloaded, kv=sym.offloaded)
-    served = there.bytes(cost)
+    costs = [entry.operator.cost(BF16) for entry in trace]
+    moved = zip(trace, works(trace, costs, BF16, (there,)), strict=True)
+    served = Add(*(entry.count * other.bytes for entry, (_, other) in moved))
     whole = dict(zip(COLUMNS, measures(layer()), strict=True))
     away = {
         "weight bytes": -sym.offloaded * cost.weight_bytes,

@@ -69,6 +69,11 @@ class Apart(Operator):
         return self.parts[0].matrices
 
     @property
+    def matrices_read(self) -> tuple[Matrix, ...]:
+        """The operator's, once a kernel."""
+        return tuple(matrix for part in self.parts for matrix in part.matrices_read)
+
+    @property
     def parameters(self) -> Expr:
         """The operator's, once."""
         return self.parts[0].parameters

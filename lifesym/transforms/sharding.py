@@ -76,7 +76,7 @@ class ShardedExperts(Experts):
         """A device's share of the experts."""
         return self._weights(self.experts / self.devices)
 
-    def read(self) -> Expr:
+    def distinct(self) -> Expr:
         """The expected distinct experts here that the tokens of all the devices choose."""
         tokens = self.tokens * self.devices
         return self.routing.distinct(self.experts, self.active, tokens) / self.devices

@@ -97,6 +97,10 @@ def arguments(o: Options) -> dict[str, Any]:
             experts=rational(level.experts),
             kv=rational(level.kv),
             activations=rational(level.activations),
+            holds={} if level.embedding is None else {"embedding": rational(level.embedding)},
+            link=None if level.link is None else rational(level.link),
+            through=level.through,
+            latency=rational(level.latency),
             byte_energy=rational(level.byte_energy),
         )
         for level in o.levels

@@ -1,6 +1,6 @@
 """A device, and the time of kernels on it."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
@@ -44,18 +44,40 @@ def traffic(cost: Cost) -> Fraction:
     return sum((cost[n] for n in (*names, "kv_read_bytes", "kv_write_bytes")), Fraction(0))
 
 
-def served(level: Level, cost: Cost, experts: Fraction) -> Fraction:
-    """Bytes of a cost that another memory serves; ``experts`` of its weights are experts'."""
-    return (
-        level.weights * (cost["weight_bytes"] - experts)
-        + level.experts * experts
-        + level.kv * (cost["kv_read_bytes"] + cost["kv_write_bytes"])
-        + level.activations * (cost["activation_read_bytes"] + cost["activation_write_bytes"])
-    )
+def served(kernel: Kernel, options: Options) -> list[Fraction]:
+    """Bytes of a kernel's traffic that each other memory serves."""
+    cost, weights = kernel.cost(options.precision), kernel.weight_bytes(options.precision)
+    cached = cost["kv_read_bytes"] + cost["kv_write_bytes"]
+    activations = cost["activation_read_bytes"] + cost["activation_write_bytes"]
+    return [
+        sum((level.of_weights(r, options.levels) * n for r, n in weights.items()), Fraction(0))
+        + level.kv * cached
+        + level.activations * activations
+        for level in options.levels
+    ]
+
+
+@dataclass(frozen=True)
+class Moved:
+    """Bytes that each other memory serves, and how many kernels wait for it."""
+
+    there: Sequence[Fraction]
+    waits: Sequence[int]
+
+    def seconds(self, levels: Iterable[Level]) -> Iterable[Fraction]:
+        """Of every memory, and of every link, which levels may share."""
+        busy: dict[tuple[str, str], Fraction] = {}
+        for level, moved, waits in zip(levels, self.there, self.waits, strict=True):
+            if level.link is not None:
+                busy[level.name, "memory"] = moved / level.bandwidth
+            link = (level.through or level.name, "link")
+            time = waits * level.latency + moved / (level.link or level.bandwidth)
+            busy[link] = busy.get(link, Fraction(0)) + time
+        return busy.values()
 
 
 def seconds(
-    cost: Cost, experts: Fraction, machine: Machine, options: Options, *, overlapped: bool
+    cost: Cost, moved: Moved, machine: Machine, options: Options, *, overlapped: bool
 ) -> Fraction:
     """Computing and moving, one beside or after the other; then dispatches and messages."""
     kind = options.precision.computed_as
@@ -63,11 +85,10 @@ def seconds(
     computing = cost["matmul_flops"] / machine.matrix_peak(kind)
     computing += elementwise / machine.vector_peak(kind)
     computing /= machine.compute_efficiency
-    elsewhere = [(served(lv, cost, experts), lv.bandwidth) for lv in options.levels]
-    here = traffic(cost) - sum(moved for moved, _ in elsewhere)
+    here = traffic(cost) - sum(moved.there)
     moving = max(
         here / (machine.memory_efficiency * machine.bandwidth),
-        *(moved / rate for moved, rate in elsewhere),
+        *moved.seconds(options.levels),
         Fraction(0),
     )
     busy = max(computing, moving) if overlapped else computing + moving
@@ -79,13 +100,17 @@ def seconds(
 
 def time_of(kernels: Iterable[Kernel], machine: Machine, options: Options) -> Fraction:
     """Of kernels in a row, or of their totals as if they all overlapped."""
-    precision, overlap = options.precision, options.overlap
-    priced = [(k.cost(precision), k.expert_bytes(precision)) for k in kernels]
-    if overlap == "pass":
-        experts = sum((e for _, e in priced), Fraction(0))
-        priced = [(added(cost for cost, _ in priced), experts)]
-    beside = overlap != "none"
-    parts = (seconds(c, e, machine, options, overlapped=beside) for c, e in priced)
+    priced = []
+    for kernel in kernels:
+        there = served(kernel, options)
+        priced.append((kernel.cost(options.precision), Moved(there, [int(n > 0) for n in there])))
+    if options.overlap == "pass":
+        moved = [m for _, m in priced]
+        there = [sum(n, Fraction(0)) for n in zip(*(m.there for m in moved), strict=True)]
+        waits = [sum(n) for n in zip(*(m.waits for m in moved), strict=True)]
+        priced = [(added(cost for cost, _ in priced), Moved(there, waits))]
+    beside = options.overlap != "none"
+    parts = (seconds(c, m, machine, options, overlapped=beside) for c, m in priced)
     return sum(parts, Fraction(0))
 
 
@@ -94,10 +119,9 @@ def joules(kernels: Iterable[Kernel], machine: Machine, options: Options) -> Fra
     spent = Fraction(0)
     for kernel in kernels:
         cost = kernel.cost(options.precision)
-        experts = kernel.expert_bytes(options.precision)
         done = cost["matmul_flops"] + cost["vector_flops"] + cost["dequant_ops"]
-        moved = [(served(lv, cost, experts), lv.byte_energy) for lv in options.levels]
-        here = traffic(cost) - sum(n for n, _ in moved)
+        there = served(kernel, options)
+        here = traffic(cost) - sum(there)
         spent += machine.flop_energy * done + machine.byte_energy * here
-        spent += sum(n * energy for n, energy in moved)
+        spent += sum(n * lv.byte_energy for n, lv in zip(there, options.levels, strict=True))
     return spent

@@ -172,6 +172,10 @@ def _levels(draw: Draw, shape: Shape) -> Changes:
             experts=draw(share) if _sparse(shape) else Fraction(0),
             kv=draw(share),
             activations=draw(share),
+            embedding=draw(st.none() | share),
+            link=draw(st.none() | st.sampled_from([Fraction(3), Fraction(900)])),
+            through=draw(st.sampled_from(["", "one link"])),
+            latency=Fraction(draw(st.sampled_from([0, 5]))),
             byte_energy=Fraction(draw(st.sampled_from([0, 3]))),
         )
 

@@ -84,10 +84,7 @@ class Kernel:
             "vector_flops": self.vector + precision.store_operations(Fraction(self.appended)),
             "dequant_ops": sum(quantized.values(), Fraction(0))
             + sum(precision.cache_operations(n) for n, _ in fetched),
-            "weight_bytes": sum(
-                (precision.weight_bytes(role, Fraction(n)) for role, n in self.weights.items()),
-                Fraction(0),
-            ),
+            "weight_bytes": sum(self.weight_bytes(precision).values(), Fraction(0)),
             "activation_read_bytes": precision.activation_bytes(Fraction(read)),
             "activation_write_bytes": precision.activation_bytes(Fraction(written)),
             "kv_read_bytes": sum(
@@ -99,9 +96,9 @@ class Kernel:
             "messages": Fraction(self.messages),
         }
 
-    def expert_bytes(self, precision: Precision) -> Fraction:
-        """The part of its weights that are routed experts'."""
-        return precision.weight_bytes("experts", Fraction(self.weights.get("experts", 0)))
+    def weight_bytes(self, precision: Precision) -> dict[str, Fraction]:
+        """Its weights by role."""
+        return {role: precision.weight_bytes(role, Fraction(n)) for role, n in self.weights.items()}
 
 
 def added(costs: Iterable[Cost]) -> Cost:

@@ -42,7 +42,7 @@ class Policy:
 
 @dataclass(frozen=True, kw_only=True)
 class Level:
-    """A second memory and the shares of traffic that it serves."""
+    """A second memory and the shares of traffic that it serves; of the embedding if it names it."""
 
     name: str
     bandwidth: Fraction
@@ -50,7 +50,18 @@ class Level:
     experts: Fraction = Fraction(0)
     kv: Fraction = Fraction(0)
     activations: Fraction = Fraction(0)
+    embedding: Fraction | None = None
+    link: Fraction | None = None
+    through: str = ""
+    latency: Fraction = Fraction(0)
     byte_energy: Fraction = Fraction(0)
+
+    def of_weights(self, role: str, levels: "tuple[Level, ...]") -> Fraction:
+        """The share of a role's weights; a table that some level names is nobody's otherwise."""
+        named = any(level.embedding is not None for level in levels)
+        if role in ("embedding", "tied_embedding") and named:
+            return self.embedding or Fraction(0)
+        return self.experts if role == "experts" else self.weights
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -100,8 +100,7 @@ class SelfSpeculation:
         still = run_module(s.shape, s.options, [Group(1, 1, 0)])
         held = s.memory
         for _, role, n in still.held:
-            here = s.here("experts" if role == "experts" else "weights")
-            held += here * s.options.precision.weight_bytes(role, n)
+            held += s.weights_here(role) * s.options.precision.weight_bytes(role, n)
         elements = sum((kept(s.end) for _, kept in still.caches), Fraction(0))
         return held + s.here("kv") * s.batch * s.options.precision.cache_bytes(elements)
 
@@ -191,5 +190,5 @@ class Pipeline:
             rows = up(Fraction(s.shape.vocab, s.options.tensor))
             matrix = Fraction(rows * (s.shape.embedding_width or s.shape.hidden))
             copied = s.options.precision.weight_bytes("tied_embedding", matrix)
-            held[-1] += s.here("weights") * copied
+            held[-1] += s.weights_here("tied_embedding") * copied
         return max(held)

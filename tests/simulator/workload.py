@@ -99,8 +99,7 @@ class Simulation:
         found: dict[str, Fraction] = {}
         for place, role, n in self.still.held:
             if where is None or where(place):
-                kind = "experts" if role == "experts" else "weights"
-                held = self.here(kind) * self.options.precision.weight_bytes(role, n)
+                held = self.weights_here(role) * self.options.precision.weight_bytes(role, n)
                 found[role] = found.get(role, Fraction(0)) + held
         return found
 
@@ -113,6 +112,11 @@ class Simulation:
     def here(self, kind: str) -> Fraction:
         """The share of something that no other memory has."""
         return 1 - sum((getattr(level, kind) for level in self.options.levels), Fraction(0))
+
+    def weights_here(self, role: str) -> Fraction:
+        """The same of a role's weights."""
+        levels = self.options.levels
+        return 1 - sum((level.of_weights(role, levels) for level in levels), Fraction(0))
 
     @property
     def end(self) -> int:

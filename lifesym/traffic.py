@@ -1,0 +1,382 @@
+r"""Who moves and who computes what: an operator's cost, split among the device and its memories.
+
+Of the bytes of weights, cache and activations a level serves its shares, the device's own memory
+the rest. Where a level computes (attention on the host's cores over a cache that lives there), a
+share s of the operator is done beside it, that of its cache, or else of its weights. With F
+operations, peak P, Q bytes a memory serves, of which $Q_{\mathrm{in}}$ stay with what computes
+there, A inputs and outputs that cross (queries and outputs of attention), bandwidths BW and W (of
+the link), latency $\alpha$:
+
+$$t_{\mathrm{compute}} = \max\Big(\frac{(1 - \sum_l s_l)\,F}{e_c P},\; \frac{s_l F}{P_l}\Big),
+\qquad
+t_{\mathrm{memory}} = \max\Big(\frac{Q_0}{e_m \mathit{BW}},\; \frac{Q_l}{\mathit{BW}_l},\;
+\alpha_l + \frac{Q_l - Q_{\mathrm{in},l} + s_l A}{W_l}\Big)$$
+
+A level without a link of its own has one rate for both: $\alpha + (Q + s A)/\mathit{BW}$. Levels
+that share a link add up on it. What stays between the operators done there (scores) is served by
+its memory; what crosses is read and written in the device's memory too. An operator that a level
+serves nothing of waits for no latency; one that it serves any share of, a symbol's too, does, once.
+
+``attn`` is attention over the cache in steps of one token a sequence: a prompt's attention stays
+where keys and values are computed. So do it FlexGen (arXiv 2303.06865, section 4: attention scores
+are computed on the CPU, and activations cross in place of the cache), FastDecode (2403.11421) and
+MoE-Lens (2504.09345, whose Eq. 5 is a memory that serves both the cache and what crosses the link).
+Other operators are named one by one; they are done there in every pass, and a run of them passes
+nothing over the link but its first one's inputs and its last one's outputs.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import reduce
+from operator import add
+from typing import Self
+
+from sympy import Add, Expr, S
+
+from lifesym.cost import Cost
+from lifesym.errors import SymbolError
+from lifesym.formats import Format, Precision
+from lifesym.levels import ATTENTION, Level, word_for
+from lifesym.operators import AttentionScores, AttentionValues, Operator
+from lifesym.operators.fused import Fused
+from lifesym.symbols import exact
+from lifesym.trace import Entry, Trace
+
+_NUMBERS = (
+    *("other_flops", "weight_bytes", "activation_bytes", "kv_bytes"),
+    *("inside_bytes", "sent_bytes", "waits"),
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What one memory serves, and what is computed beside it.
+
+    Attributes:
+        place: the level's name; empty for the device.
+        products: operations of matrix products, by the format they are computed in.
+        other_flops: elementwise and dequantization operations.
+        weight_bytes: weights that the memory serves.
+        activation_bytes: activations that it serves.
+        kv_bytes: cache that it serves.
+        inside_bytes: those of its bytes that do not leave it: what computes there reads them.
+        sent_bytes: activations that cross to what computes there, and back.
+        waits: executions of operators that wait for its latency.
+    """
+
+    place: str = ""
+    products: Mapping[Format, Expr] = field(default_factory=dict)
+    other_flops: Expr = S.Zero
+    weight_bytes: Expr = S.Zero
+    activation_bytes: Expr = S.Zero
+    kv_bytes: Expr = S.Zero
+    inside_bytes: Expr = S.Zero
+    sent_bytes: Expr = S.Zero
+    waits: Expr = S.Zero
+
+    @property
+    def matmul_flops(self) -> Expr:
+        """Operations of matrix products in any format."""
+        return Add(*self.products.values())
+
+    @property
+    def bytes(self) -> Expr:
+        """All that the memory serves."""
+        return self.weight_bytes + self.activation_bytes + self.kv_bytes
+
+    def map(self, change: Callable[[Expr], Expr]) -> Self:
+        """The same with a change made to every number."""
+        products = {fmt: change(flops) for fmt, flops in self.products.items()}
+        return replace(
+            self, products=products, **{name: change(getattr(self, name)) for name in _NUMBERS}
+        )
+
+    def times(self, count: Expr) -> Self:
+        """So many times as much."""
+        return self.map(lambda expr: count * expr)
+
+
+def added(works: Iterable[tuple[Work, ...]]) -> tuple[Work, ...]:
+    """The sums, place by place, of what several operators do."""
+    places = zip(*works, strict=True)
+    return tuple(_sum(same) for same in places)
+
+
+def _sum(works: tuple[Work, ...]) -> Work:
+    formats = dict.fromkeys(fmt for work in works for fmt in work.products)
+    return Work(
+        place=works[0].place,
+        products={fmt: Add(*(w.products.get(fmt, S.Zero) for w in works)) for fmt in formats},
+        **{name: Add(*(getattr(work, name) for work in works)) for name in _NUMBERS},
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Done:
+    """The part of an operator that can be done beside a level, and the share that is.
+
+    Attributes:
+        share: of the part, what is done there.
+        cost: the part's cost; of attention, that of the sequences with one new token.
+        crossing: its activations that come from the device or go back.
+    """
+
+    share: Expr
+    cost: Cost
+    crossing: Expr
+
+
+_CORE = AttentionScores | AttentionValues
+NOTHING = Done(share=S.Zero, cost=Cost(), crossing=S.Zero)
+_ANY = Precision.of()
+"""Operations do not depend on formats."""
+
+
+def works(
+    trace: Trace, costs: Sequence[Cost], precision: Precision, levels: tuple[Level, ...]
+) -> list[tuple[Work, ...]]:
+    """What the device and every level do for each operator of a trace, executed once.
+
+    ``costs`` are those of the operators.
+    """
+    formats = (precision.computed_in(entry.operator.matrices) for entry in trace)
+    wholes = [alone(cost, fmt) for cost, fmt in zip(costs, formats, strict=True)]
+    if not levels:
+        return [(whole,) for whole in wholes]
+    done = (_done(trace, costs, precision, levels, level) for level in levels)
+    rows = zip(trace, wholes, zip(*done, strict=True), strict=True)
+    return [_split(entry, whole, precision, levels, at) for entry, whole, at in rows]
+
+
+def alone(cost: Cost, computed: Format) -> Work:
+    """All of a cost on the device, its products in a format."""
+    return Work(
+        products={computed: cost.matmul_flops},
+        other_flops=cost.vector_flops + cost.dequant_ops,
+        weight_bytes=cost.weight_bytes,
+        activation_bytes=_activations(cost),
+        kv_bytes=_cached(cost),
+    )
+
+
+def _split(
+    entry: Entry,
+    whole: Work,
+    precision: Precision,
+    levels: tuple[Level, ...],
+    done: tuple[Done, ...],
+) -> tuple[Work, ...]:
+    by_word: dict[str, Expr] = {}
+    for matrix in entry.operator.matrices_read:
+        word = word_for(matrix, entry, levels)
+        by_word[word] = by_word.get(word, S.Zero) + precision.weight_bytes(matrix)
+    kept = [each.share * (_activations(each.cost) - each.crossing) for each in done]
+    moving = whole.activation_bytes - Add(*kept)
+    parts = []
+    for level, each, own in zip(levels, done, kept, strict=True):
+        weights = Add(*(level.share(word) * moved for word, moved in by_word.items()))
+        cached = level.share("kv") * _cached(each.cost)
+        inside = own + (S.Zero if each.share.is_zero else cached)
+        if not (each.share.is_zero or weights.is_zero):
+            inside += weights * each.cost.weight_bytes / whole.weight_bytes
+        part = Work(
+            place=level.name,
+            products=dict.fromkeys(whole.products, each.share * each.cost.matmul_flops),
+            other_flops=each.share * (each.cost.vector_flops + each.cost.dequant_ops),
+            weight_bytes=weights,
+            activation_bytes=level.share("activations") * moving + own,
+            kv_bytes=level.share("kv") * whole.kv_bytes,
+            inside_bytes=inside,
+            sent_bytes=each.share * each.crossing,
+        )
+        touched = not (part.bytes.is_zero and part.sent_bytes.is_zero)
+        parts.append(replace(part, waits=S.One) if touched else part)
+    device = replace(
+        whole,
+        products={f: n - Add(*(p.products[f] for p in parts)) for f, n in whole.products.items()},
+        **{
+            name: getattr(whole, name) - Add(*(getattr(part, name) for part in parts))
+            for name in ("other_flops", "weight_bytes", "activation_bytes", "kv_bytes")
+        },
+    )
+    return (device, *parts)
+
+
+def _done(
+    trace: Trace,
+    costs: Sequence[Cost],
+    precision: Precision,
+    levels: tuple[Level, ...],
+    level: Level,
+) -> Iterator[Done]:
+    """What of each operator of a trace can be done beside a level, and how much is."""
+    named = list(_named(trace, costs, levels, level))
+    scored: Expr | None = None  # of scores that wait for their values: the share of single tokens
+    for i, (entry, cost, share) in enumerate(zip(trace, costs, named, strict=True)):
+        if share is not None:
+            first, last = i == 0 or named[i - 1] is None, named[i + 1 : i + 2] in ([], [None])
+            crossing = cost.activation_read_bytes if first else S.Zero
+            crossing += cost.activation_write_bytes if last else S.Zero
+            yield Done(share=share, cost=cost, crossing=crossing)
+        elif ATTENTION in level.computes and attends(entry.operator):
+            leaves = list(_leaves(entry.operator))
+            crossing = Add(*(_crossing(leaf, precision) for leaf in leaves))
+            ended = any(isinstance(leaf, AttentionValues) for leaf in leaves)
+            scored = None if ended else _share_of_singles(entry.operator)
+            part = _singles(entry.operator, precision)
+            yield Done(share=level.share("kv"), cost=part, crossing=crossing)
+        elif scored is not None:
+            yield Done(share=level.share("kv"), cost=_times(scored, cost), crossing=S.Zero)
+        else:
+            yield NOTHING
+
+
+def _named(
+    trace: Trace, costs: Sequence[Cost], levels: tuple[Level, ...], level: Level
+) -> Iterator[Expr | None]:
+    """The share of each operator that a level computes by its name; None of one that it does not.
+
+    One without weights or cache goes where the one before it went.
+    """
+    before: Expr | None = None
+    for entry, cost in zip(trace, costs, strict=True):
+        read = entry.operator.matrices_read
+        if entry.name not in level.computes:
+            before = None
+        elif not _cached(cost).is_zero:
+            before = level.share("kv")
+        elif read:
+            before = level.share(word_for(read[0], entry, levels))
+        yield before
+
+
+def _leaves(operator: Operator) -> Iterator[Operator]:
+    """The operators of a kernel, at any depth."""
+    if not isinstance(operator, Fused):
+        yield operator
+        return
+    for part in operator.parts:
+        yield from _leaves(part)
+
+
+def _core(operator: Operator) -> bool:
+    return isinstance(operator, _CORE) and operator.cached
+
+
+def _single(operator: Operator) -> bool:
+    """Whether an operator is attention over the cache of one new token a sequence."""
+    return isinstance(operator, _CORE) and operator.cached and operator.new == 1
+
+
+def attends(operator: Operator) -> bool:
+    """Whether a kernel is attention over the cache, and no whole layer."""
+    plain = all(matrix.role == "vector" for matrix in operator.matrices)
+    return plain and any(map(_core, _leaves(operator)))
+
+
+def _crossing(operator: Operator, precision: Precision) -> Expr:
+    """Queries that scores read, outputs that values give; of single tokens."""
+    if not _single(operator):
+        return S.Zero
+    cost = operator.cost(precision)
+    scores = isinstance(operator, AttentionScores)
+    return cost.activation_read_bytes if scores else cost.activation_write_bytes
+
+
+def _share_of_singles(operator: Operator) -> Expr:
+    """Of the scores of a kernel, or else of its products with values, those of single tokens."""
+    leaves = [leaf for leaf in _leaves(operator) if _core(leaf)]
+    scores = [leaf for leaf in leaves if isinstance(leaf, AttentionScores)]
+    counted = [(_single(leaf), leaf.cost(_ANY).matmul_flops) for leaf in scores or leaves]
+    return Add(*(n for single, n in counted if single)) / Add(*(n for _, n in counted))
+
+
+def _singles(operator: Operator, precision: Precision) -> Cost:
+    """The cost of the single tokens in a kernel of attention.
+
+    What is no product with keys or values (softmax), and what a kernel saves, is shared by scores.
+    """
+    whole = operator.cost(precision)
+    share = _share_of_singles(operator)
+    if share in (0, 1) or not isinstance(operator, Fused):
+        return _times(share, whole)
+    parts = [part.cost(precision) for part in operator.parts]
+    mine = [
+        _singles(part, precision) if any(map(_core, _leaves(part))) else _times(share, cost)
+        for part, cost in zip(operator.parts, parts, strict=True)
+    ]
+    saved = reduce(add, (_times(S.NegativeOne, cost) for cost in parts), whole)
+    return reduce(add, mine, _times(share, saved))
+
+
+def _times(factor: Expr, cost: Cost) -> Cost:
+    product: Cost = factor * cost
+    return product
+
+
+def computing(level: Level, part: Work, precision: Precision) -> Expr:
+    """Seconds that what is beside a level computes."""
+    if not level.computes:
+        return S.Zero
+    products = (flops / level.peak(fmt) for fmt, flops in part.products.items())
+    return Add(*products) + part.other_flops / level.peak(precision.activations)
+
+
+def check_computed(
+    levels: tuple[Level, ...], trace: Trace, precision: Precision, model: str
+) -> None:
+    """Refuse operators that a level is to compute and a model does not have.
+
+    Args:
+        levels: the memories.
+        trace: a pass over one token with everything in it.
+        precision: its formats.
+        model: what the model is called.
+
+    Raises:
+        SymbolError: a name that no operator has, or one without weights and cache.
+    """
+    known = dict.fromkeys(entry.name for entry in trace)
+    costs = [entry.operator.cost(precision) for entry in trace]
+    for level in levels:
+        done = dict.fromkeys(
+            entry.name
+            for entry, share in zip(trace, _named(trace, costs, levels, level), strict=True)
+            if share is not None
+        )
+        if ATTENTION in level.computes and any(attends(entry.operator) for entry in trace):
+            done[ATTENTION] = None
+        for name in level.computes:
+            if name in done:
+                continue
+            why = f"has no operator {name!r} (it has {', '.join(known)})"
+            if name == ATTENTION:
+                why = "has no kernel of attention over a cache"
+            elif name in known:
+                why = f"has neither weights nor a cache in {name!r}: compute what is before it too"
+            raise SymbolError(f"{level.name}: {model} {why}")
+
+
+def _activations(cost: Cost) -> Expr:
+    return cost.activation_read_bytes + cost.activation_write_bytes
+
+
+def _cached(cost: Cost) -> Expr:
+    return cost.kv_read_bytes + cost.kv_write_bytes
+
+
+def channels(levels: tuple[Level, ...], parts: Iterable[Work]) -> list[Expr]:
+    """Seconds that each memory of a level and each link is busy."""
+    busy: dict[tuple[str, str], Expr] = {}
+    for level, part in zip(levels, parts, strict=True):
+        waiting = exact(level.latency) * part.waits
+        rate = exact(level.bandwidth)
+        memory, link = ("memory", level.name), ("link", level.through or level.name)
+        if level.link is None:
+            seconds = {link: waiting + (part.bytes + part.sent_bytes) / rate}
+        else:
+            crossing = part.bytes - part.inside_bytes + part.sent_bytes
+            seconds = {memory: part.bytes / rate, link: waiting + crossing / exact(level.link)}
+        for place, time in seconds.items():
+            busy[place] = busy.get(place, S.Zero) + time
+    return list(busy.values())
