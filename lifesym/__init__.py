@@ -12,6 +12,7 @@ from lifesym.version import __version__ as __version__
 if TYPE_CHECKING:
     from lifesym import symbols as symbols
     from lifesym.analysis.sensitivity import elasticities
+    from lifesym.capacity import fit
     from lifesym.codegen import compile
     from lifesym.convnet import unet
     from lifesym.devices import load_hardware, typical
@@ -37,6 +38,7 @@ _HOME = {
     "SymbolError": "errors",
     "compile": "codegen",
     "elasticities": "analysis.sensitivity",
+    "fit": "capacity",
     "forecast": "forecasting",
     "latex": "printing",
     "legend": "printing",
@@ -59,6 +61,7 @@ __all__ = [
     "SymbolError",
     "compile",
     "elasticities",
+    "fit",
     "forecast",
     "latex",
     "legend",
