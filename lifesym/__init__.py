@@ -12,6 +12,7 @@ from lifesym.version import __version__ as __version__
 if TYPE_CHECKING:
     from lifesym import symbols as symbols
     from lifesym.analysis.sensitivity import elasticities
+    from lifesym.capacity import fit
     from lifesym.codegen import compile
     from lifesym.convnet import unet
     from lifesym.devices import load_hardware, typical
@@ -25,10 +26,12 @@ if TYPE_CHECKING:
     from lifesym.printing import latex, legend
     from lifesym.results import Result
     from lifesym.sweeps import sweep
+    from lifesym.workload import Formats, Workload
 
 # Names are imported when first used, so that the command line can answer --help without SymPy.
 _HOME = {
     "Forecast": "inference",
+    "Formats": "workload",
     "Hardware": "hardware",
     "InfeasibleError": "errors",
     "LifesymError": "errors",
@@ -38,6 +41,7 @@ _HOME = {
     "SymbolError": "errors",
     "compile": "codegen",
     "elasticities": "analysis.sensitivity",
+    "fit": "capacity",
     "forecast": "forecasting",
     "latex": "printing",
     "legend": "printing",
@@ -48,10 +52,12 @@ _HOME = {
     "symbols": "symbols",
     "typical": "devices",
     "unet": "convnet",
+    "Workload": "workload",
 }
 
 __all__ = [
     "Forecast",
+    "Formats",
     "Hardware",
     "InfeasibleError",
     "LifesymError",
@@ -59,8 +65,10 @@ __all__ = [
     "Result",
     "SpecError",
     "SymbolError",
+    "Workload",
     "compile",
     "elasticities",
+    "fit",
     "forecast",
     "latex",
     "legend",

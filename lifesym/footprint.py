@@ -3,17 +3,18 @@
 from collections.abc import Mapping
 from functools import cached_property
 
-from sympy import Add, Expr
+from sympy import Add, Expr, S, sympify
 
 from lifesym.checks import checked
 from lifesym.formats import Matrix
 from lifesym.held import Held
 from lifesym.levels import OWN, Level, word_for
-from lifesym.nodes import Maximum, Minimum
+from lifesym.nodes import CeilDiv, Maximum, Minimum
 from lifesym.passes import Passes
 from lifesym.results import Part, Result
 from lifesym.symbols import exact
 from lifesym.trace import Entry, Trace
+from lifesym.transforms import SequenceParallel
 
 
 class Footprint(Passes):
@@ -37,24 +38,47 @@ class Footprint(Passes):
 
     @cached_property
     def capacity(self) -> Result:
-        """Peak bytes by role: every kind of weights, the KV cache, activations in flight.
-
-        Activations are the inputs and outputs of the operator that has most of them in the
-        prefill, or in its chunk that meets most tokens, or in a tower's pass, and the residual
-        stream kept beside them.
-        """
+        """Peak bytes by role: every kind of weights, the KV cache, activations in flight."""
         parts = [Part(name=role, value=value) for role, value in self._weights.items()]
         parts.append(Part(name="KV cache", value=self.cache_bytes))
-        new = self.computed if self.chunk is None else Minimum(self.chunk, self.computed)
-        trace = self.trace(new, self.past + self.prompt - new)
-        passes = (trace, *self.tower_traces)
-        costs = [entry.operator.cost(self.precision) for each in passes for entry in each]
-        live = [c.activation_read_bytes + c.activation_write_bytes for c in costs]
-        stream = self.precision.activation_bytes(self.local_batch * new * self.stream_width)
-        held = self.here("activations") * (Maximum(*live) + stream)
-        parts.append(Part(name="activations", value=held))
+        parts.append(Part(name="activations", value=self.in_flight()))
         expr = Add(*(part.value for part in parts))
         return Result(name="capacity", unit="byte", expr=expr, parts=tuple(parts))
+
+    @checked
+    def in_flight(self, batched: Expr | None = None) -> Expr:
+        """Bytes of activations in the device's own memory: the largest live set of any pass.
+
+        While an operator runs its inputs and outputs are live, and the residual stream is kept
+        beside them; the live set of a pass is that of the operator that has most. The passes are
+        the prefill, or its chunk that meets most tokens; the last decode step; and the towers'.
+        With ``batched`` a prefill has so many tokens: those of one sequence as far as they go, and
+        of as many sequences as that takes, rounded up.
+
+        Not counted: sampling, workspaces of kernels, what an allocator keeps or cannot use, and
+        what waits for an operator that has not begun (queries while keys are computed: the one
+        that reads both has both).
+        """
+        new = self.computed if self.chunk is None else Minimum(self.chunk, self.computed)
+        batch = self.local_batch
+        if batched is not None:
+            new = Minimum(new, batched)
+            batch = CeilDiv(batched, new)
+        prefill = self.trace(new, self.past + self.prompt - new, batch=batch)
+        live = [self._live((prefill, *self.tower_traces), batch * new)]
+        if self.generate not in (0, 1):
+            last = self.trace(S.One, self.past + self.prompt + self.generate - 2)
+            live.append(self._live((last,), self.local_batch))
+        return self.here("activations") * Maximum(*live)
+
+    def _live(self, passes: tuple[Trace, ...], tokens: Expr) -> Expr:
+        """The largest live set of passes beside a residual stream of so many tokens."""
+        costs = [entry.operator.cost(self.precision) for each in passes for entry in each]
+        live = [cost.activation_read_bytes + cost.activation_write_bytes for cost in costs]
+        for rewrite in self.rewrites:
+            if isinstance(rewrite, SequenceParallel):
+                tokens = CeilDiv(tokens, sympify(rewrite.devices))
+        return Maximum(*live) + self.precision.activation_bytes(tokens * self.stream_width)
 
     @cached_property
     def _weights(self) -> dict[str, Expr]:
@@ -126,13 +150,11 @@ class Footprint(Passes):
         """Bytes of keys, values and states at so many tokens, in any memory.
 
         They are those of every sequence of the batch, or of so many others. An encoder-decoder also
-        keeps keys and values of the encoder's output.
+        keeps keys and values of the encoder's output, which do not grow.
         """
         batch = self.local_batch if sequences is None else sequences
         trace = self.one_token
         growing = self.precision.kv_bytes(batch * trace.cache_elements(tokens))
-        if self.model.kind == "encoder-decoder":
-            return growing + self.model.kv_bytes(0, self.precision.kv, batch, self.mla)
         return growing + batch * trace.state_bytes(self.precision)
 
 

@@ -83,6 +83,12 @@ class Forecast(Footprint, Generation):
         """The devices that share the batch."""
         return (self.place,)
 
+    @cached_property
+    def fits(self) -> bool | None:
+        """Whether each memory holds what it must; None where that is not known."""
+        found = [held.fits for held in self.memories.values()]
+        return False if False in found else None if None in found else True
+
     @property
     def chunks(self) -> Chunks:
         """How the prefill is cut; without chunks it has one."""

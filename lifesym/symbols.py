@@ -337,6 +337,16 @@ offloaded = row(
     maximum=1,
 )
 
+memory_share = row(
+    "memory_share",
+    r"\sigma_{\mathrm{mem}}",
+    "1",
+    "share of a device's memory that may be used",
+    kind="ratio",
+    minimum=None,
+    maximum=1,
+)
+
 # hardware
 peak = row("peak", "P", "FLOP/s", "peak rate of the matrix engine", kind="rate", minimum=None)
 PEAKS = {

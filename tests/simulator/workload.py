@@ -130,16 +130,23 @@ class Simulation:
     def memory(self) -> Fraction:
         return sum(self.weights().values(), self.cache_here)
 
+    def in_flight(self, group: Group) -> Fraction:
+        """A pass's largest kernel, inputs and outputs, and the stream that waits beside it."""
+        precision, o = self.options.precision, self.options
+        costs = [kernel.cost(precision) for kernel in self.forward(group).kernels]
+        live = max(c["activation_read_bytes"] + c["activation_write_bytes"] for c in costs)
+        tokens = up(Fraction(group.tokens, o.tensor)) if o.sequence else group.tokens
+        return live + precision.activation_bytes(Fraction(tokens * self.shape.hidden))
+
     @property
     def capacity(self) -> Fraction:
-        """With the activations of the largest kernel, and the stream that waits beside it."""
-        precision, load = self.options.precision, self.load
+        """With the activations of the prompt's last piece, or of the last step."""
+        load = self.load
         new = min(self.options.chunk or load.prompt, load.prompt)
-        kernels = self.forward(Group(self.batch, new, self.start - new)).kernels
-        costs = [kernel.cost(precision) for kernel in kernels]
-        live = max(c["activation_read_bytes"] + c["activation_write_bytes"] for c in costs)
-        stream = precision.activation_bytes(Fraction(self.batch * new * self.shape.hidden))
-        return self.memory + self.here("activations") * (live + stream)
+        passes = [Group(self.batch, new, self.start - new)]
+        if load.generate > 1:
+            passes.append(self.step_group(self.start + load.generate - 2))
+        return self.memory + self.here("activations") * max(map(self.in_flight, passes))
 
     @property
     def energy(self) -> Fraction:
