@@ -122,9 +122,9 @@ def forecast(
         "causal": "full",
         "routing": "uniform",
     }
-    chosen = {name: given.get(name, usual) for name, usual in conventions.items()}
-    if isinstance(chosen["routing"], str):
-        chosen["routing"] = Routing(kind=chosen["routing"])
+    chosen: dict[str, Any] = {name: given.get(name, usual) for name, usual in conventions.items()}
+    routing = chosen["routing"]
+    chosen["routing"] = routing if isinstance(routing, Routing) else Routing(kind=routing)
     chunk = given.get("chunk")
     asked: Any = load.generate
     if not model.generates:

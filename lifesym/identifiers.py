@@ -1,6 +1,7 @@
 """Names that every target language takes: what symbols and generated functions may be called."""
 
 import re
+from hashlib import sha256
 
 from lifesym.checks import shown
 from lifesym.errors import SymbolError
@@ -71,3 +72,19 @@ def identifier(name: str, what: str) -> str:
     if reserved(name):
         raise SymbolError(f"{what} {name!r} is a reserved word of a target language")
     return name
+
+
+_LONGEST = 31
+"""Letters of a name that every C99 compiler tells apart."""
+
+
+def function_name(metric: str, model: str) -> str:
+    """A function's name that says of what it is, so that two of them can be used together.
+
+    >>> function_name("tpot", "llama-2-7b")
+    'tpot_llama_2_7b'
+    """
+    full = re.sub(r"[^a-z0-9]+", "_", f"{metric}_{model}".lower()).strip("_")
+    if len(full) <= _LONGEST:
+        return full
+    return f"{full[: _LONGEST - 7]}_{sha256(full.encode()).hexdigest()[:6]}"

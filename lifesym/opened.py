@@ -63,7 +63,8 @@ def opened(form: Form, names: Iterable[str | Symbol] = ()) -> Form:
             listed = ", ".join(map(str, values))
             raise SymbolError(f"{word} has several values here ({listed}): ask about one of them")
     chosen = set(asked or usual(form))
-    return _walked(form, lambda symbol, value: symbol if symbol in chosen else value, ())
+    made: Form = _walked(form, lambda symbol, value: symbol if symbol in chosen else value, ())
+    return made
 
 
 def _found(form: Any) -> dict[Symbol, list[Expr]]:
@@ -130,7 +131,7 @@ def within(symbol: Symbol, number: Expr) -> bool:
 
 def _formats(node: Precision, put: Put) -> Precision:
     """The formats, those whose bits are asked about without scales."""
-    changes = {}
+    changes: dict[str, Any] = {}
     for name, role in _BITS.items():
         fmt = getattr(node, name)
         symbol = resolve(f"{role}_bits")

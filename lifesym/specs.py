@@ -9,6 +9,7 @@ import tomllib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from decimal import Decimal
+from fractions import Fraction
 from functools import cache
 from math import isfinite
 from pathlib import Path
@@ -176,3 +177,27 @@ def _check_keys(data: Any, kind: Any, where: str | Path, inside: str = "") -> No
         elif kind.__struct_config__.forbid_unknown_fields:
             hint = nearest(str(key), fields)
             raise SpecError(f"{where}: unknown key {inside + str(key)!r}{hint}")
+
+
+_FRACTION = re.compile(r"[\d./+-]{1,40}([eE][+-]?\d{1,2})?")
+"""Numbers of which a fraction can be made in no time: a large exponent would take hours."""
+_LONGEST_PATH = 4096
+
+
+def read_fractions(text: str, where: str) -> tuple[Fraction, ...]:
+    """Decimals or fractions, separated by commas or white space; or those in a file of that name.
+
+    Raises:
+        SpecError: what is no number, or a file that cannot be read.
+    """
+    if "," not in text and len(text) < _LONGEST_PATH and Path(text).is_file():
+        text = read_text(Path(text))
+    numbers = []
+    for part in text.replace(",", " ").split():
+        try:
+            if not _FRACTION.fullmatch(part):
+                raise ValueError
+            numbers.append(Fraction(part))
+        except (ValueError, ZeroDivisionError):
+            raise SpecError(f"{where}: {part[:40]!r} is not a number") from None
+    return tuple(numbers)

@@ -11,6 +11,7 @@ import os
 import shutil
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from inspect import signature
 from itertools import product
 from pathlib import Path
@@ -22,7 +23,7 @@ from sympy import Symbol
 from lifesym.checks import checked
 from lifesym.codegen import compile as compiled
 from lifesym.codegen.functions import Target
-from lifesym.errors import SymbolError, one_of
+from lifesym.errors import SpecError, SymbolError, one_of
 from lifesym.extras import needed
 from lifesym.metrics import METRICS, measure
 from lifesym.symbols import TABLE, inside, resolve
@@ -131,6 +132,21 @@ def write(dataset: "Dataset", path: Path) -> None:
     with path.open("w", encoding="utf-8", newline="") as file:
         for i, piece in enumerate(_pieces(dataset)):
             piece.compute().to_dataframe().to_csv(file, header=i == 0)
+
+
+def workers(address: str | None) -> Any:
+    """The workers of a Dask scheduler, to be used while they are open; none without an address.
+
+    Raises:
+        LifesymError: no scheduler there, or Dask is not installed.
+    """
+    if address is None:
+        return nullcontext()
+    connect = needed("distributed").Client
+    try:
+        return connect(address, timeout=10)
+    except (OSError, TimeoutError, ValueError) as problem:
+        raise SpecError(f"no Dask scheduler at {address}: {problem}") from None
 
 
 def _pieces(dataset: "Dataset") -> Iterator["Dataset"]:

@@ -21,10 +21,21 @@ if TYPE_CHECKING:
 class Derived(Protocol):
     """A result of a forecast: an expression, and the operators' terms it is the sum of."""
 
-    name: str
-    unit: str
-    expr: Expr
-    terms: tuple[Term, ...]
+    @property
+    def name(self) -> str:
+        """What it is."""
+
+    @property
+    def unit(self) -> str:
+        """Its SI unit."""
+
+    @property
+    def expr(self) -> Expr:
+        """The expression."""
+
+    @property
+    def terms(self) -> tuple[Term, ...]:
+        """The operators' parts of it."""
 
 
 Quantity: TypeAlias = Derived | Expr

@@ -50,8 +50,10 @@ def _but(*without: str, required: str = "", symbols: bool = False) -> tuple[Row,
     rows = []
     for row in (row for row in ROWS if row.name not in without):
         if symbols and row.name in ("prompt", "generate", "batch"):
-            row = replace(row, default=None, help=f"{row.help[:-1]}; else a symbol.")
-        rows.append(replace(row, default=None, required=True) if row.name == required else row)
+            rows.append(replace(row, default=None, help=f"{row.help[:-1]}; else a symbol."))
+        else:
+            needed = row.name == required
+            rows.append(replace(row, default=None, required=True) if needed else row)
     return tuple(rows)
 
 

@@ -5,9 +5,10 @@ from dataclasses import replace
 from typing import Any
 
 from lifesym import symbols as sym
-from lifesym.cli.output import line, print_json, table, whole
+from lifesym.cli.output import line, print_json, table
 from lifesym.cli.request import Request
 from lifesym.errors import SpecError
+from lifesym.report.summary import whole
 from lifesym.report.units import quantity
 
 _FIELDS = (

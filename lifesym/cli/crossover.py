@@ -5,14 +5,15 @@ from typing import Any, TypeAlias
 
 from sympy import Expr, Symbol
 
-from lifesym.analysis import crossover as meetings
 from lifesym.analysis import meeting_points, part
 from lifesym.analysis.regime import operators
+from lifesym.analysis.usual import alone, meetings
 from lifesym.cli.output import note, print_json, save_plot, table
-from lifesym.cli.question import Question, asked, listed, plain
+from lifesym.cli.question import Question, asked, listed
 from lifesym.cli.regimes import stretches
 from lifesym.cli.request import changes_of
 from lifesym.errors import SymbolError
+from lifesym.report.units import plain
 from lifesym.symbols import resolve
 
 Side: TypeAlias = tuple[str, Expr, dict[Symbol, Expr]]
@@ -86,12 +87,12 @@ def _changes(question: Question) -> None:
 def _compare(question: Question, sides: Sequence[Side]) -> None:
     options = question.request.options
     symbol = resolve(options["over"])
-    ends = question.line_of(symbol, [_in(symbol, *side[1:]) for side in sides])
-    found = _meetings(sides, symbol, ends)
+    ends = question.ends(symbol, [alone(*side[1:], symbol) for side in sides])
+    found = meetings(sides[0][1:], sides[1][1:], symbol, ends)
     if options["plot"] is not None:
         from lifesym.plots import two_curves  # noqa: PLC0415 (Matplotlib)
 
-        curves = {label: _in(symbol, expr, point) for label, expr, point in sides}
+        curves = {label: alone(expr, point, symbol) for label, expr, point in sides}
         save_plot(two_curves(curves, symbol, ends, found, question.quantity), options["plot"])
     rows = [
         {
@@ -122,18 +123,3 @@ def _compare(question: Question, sides: Sequence[Side]) -> None:
         question.print_said()
         header = [options["over"], "smaller above it", "formula"]
         table(f"{question.metric}: {first} against {second}", header, body)
-
-
-def _meetings(sides: Sequence[Side], symbol: Symbol, ends: Any) -> Any:
-    """Where two sides meet; with a formula in the other symbols where they have the same values."""
-    (_, one, here), (_, two, there) = sides
-    shared = (one.free_symbols & two.free_symbols) - {symbol}
-    if all(here[other] == there[other] for other in shared):
-        others = {other: value for other, value in (here | there).items() if other != symbol}
-        return meetings(one, two, symbol, ends, others)
-    return meetings(_in(symbol, one, here), _in(symbol, two, there), symbol, ends)
-
-
-def _in(symbol: Symbol, expr: Expr, point: Mapping[Symbol, Expr]) -> Expr:
-    """A side in the symbol alone."""
-    return expr.xreplace({other: value for other, value in point.items() if other != symbol})

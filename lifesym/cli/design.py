@@ -6,7 +6,8 @@ from typing import Any
 from lifesym.analysis import design as solve
 from lifesym.analysis.questions import symbol_of
 from lifesym.cli.output import print_json, save_plot, table
-from lifesym.cli.question import apart, asked, plain, shown
+from lifesym.cli.question import asked
+from lifesym.report.units import apart, plain, shown
 from lifesym.symbols import TABLE
 
 _RATES = ("FLOP/s", "byte/s", "FLOP", "byte")
@@ -20,7 +21,7 @@ def design(options: Mapping[str, Any]) -> None:
     others = {other: value for other, value in question.point.items() if other != symbol}
     given = (options["from_"], options["to"]) != (None, None)
     target = {"at_most": options["at_most"], "at_least": options["at_least"]}
-    ends: Any = question.range_of(symbol) if given else None
+    ends: Any = question.ends(symbol) if given else None
     found = solve(quantity, symbol, others, between=ends, **target)
     unit, own = quantity.unit, TABLE[symbol].unit
     if options["plot"] is not None:

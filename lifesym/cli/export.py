@@ -1,8 +1,6 @@
 """``lifesym export``: a stand-alone function."""
 
-import re
 from collections.abc import Mapping, Sequence
-from hashlib import sha256
 from typing import Any
 
 from sympy import Symbol
@@ -13,13 +11,12 @@ from lifesym.cli.question import listed
 from lifesym.cli.rows import ROWS, is_given
 from lifesym.codegen import compile as compiled
 from lifesym.errors import SymbolError
+from lifesym.identifiers import function_name
 from lifesym.results import Result
 from lifesym.symbols import resolve
 
 _IN_C = ("c", "float", "table", "fixed")
 """Where functions of several files share one space of names."""
-_LONGEST = 31
-"""Letters of a name that every C99 compiler tells apart."""
 _TABLES = {"table": "float", "fixed": "fixed", "numpy-table": "numpy"}
 
 
@@ -47,7 +44,7 @@ def export(options: Mapping[str, Any]) -> None:
     ]
     doc = f"{metric} of {form.model.name} on {form.hardware.name}, in {result.unit}"
     doc += f", with {', '.join(chosen)}. {form.hardware.attained}."
-    default = _name(metric, form.model.name) if to in _IN_C else metric
+    default = function_name(metric, form.model.name) if to in _IN_C else metric
     common = {"name": options["name"] or default, "ranges": ranges, "doc": doc}
     write(_text(result, symbols, to, units, options["error"], common), options["output"])
     for said in said_of(form):
@@ -72,14 +69,6 @@ def _text(
         return str(compiled(result, symbols, target="js", **common))
     target: Any = to
     return str(compiled(result, symbols, target=target, **common).source)
-
-
-def _name(metric: str, model: str) -> str:
-    """A function's name that says of what it is, so that two of them can be used together."""
-    full = re.sub(r"[^a-z0-9]+", "_", f"{metric}_{model}".lower()).strip("_")
-    if len(full) <= _LONGEST:
-        return full
-    return f"{full[: _LONGEST - 7]}_{sha256(full.encode()).hexdigest()[:6]}"
 
 
 def _named(text: str) -> tuple[str, str]:

@@ -4,8 +4,9 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifesym.capacity import Fit
-from lifesym.cli.output import line, note, print_json, table, whole
+from lifesym.cli.output import line, note, print_json, table
 from lifesym.cli.request import Request
+from lifesym.report.summary import whole
 from lifesym.report.units import quantity
 
 _GIVEN = ("block", "reserve", "communication", "batched", "cache_memory")

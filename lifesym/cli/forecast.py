@@ -3,26 +3,13 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lifesym.cli.output import line, note, print_json, said_of, table, warn_if_too_large, whole
+from lifesym.cli.output import line, note, print_json, said_of, table, warn_if_too_large
 from lifesym.cli.request import Request, changes_of
-from lifesym.errors import LifesymError, SpecError
+from lifesym.errors import SpecError
 from lifesym.inference import Forecast
-from lifesym.metrics import measure
+from lifesym.report.summary import section, summary
 from lifesym.report.units import quantity
-from lifesym.results import Result
-from lifesym.roofline import Term
-from lifesym.timed import Timed
 
-_SUFFIXES = {"s": "_s", "byte": "_bytes", "J": "_j"}
-_SECTION = {
-    "ttft": "ttft",
-    "tpot": "tpot_mean",
-    "tps": "tps",
-    "latency": "latency",
-    "memory": "memory",
-    "energy": "energy",
-}
-"""What every form says, and the metric that it is."""
 _TITLES = {
     "speculative": "speculative decoding",
     "pipeline": "in a pipeline",
@@ -54,7 +41,7 @@ def forecast(options: Mapping[str, Any]) -> None:
         return
     plain, forms = request.forecast(), request.forms()
     sections = {name: section(form) for name, form in forms.items()}
-    data = _summary(plain) | sections
+    data = summary(plain) | sections
     if options["price"] is not None:
         data["cost_per_million_tokens"] = float(plain.cost(options["price"]))
     held = [(forms[name], part) for name, part in sections.items()] or [(plain, data)]
@@ -65,74 +52,6 @@ def forecast(options: Mapping[str, Any]) -> None:
         print_json(data)
     else:
         _print(data, plain)
-
-
-def section(form: Timed) -> dict[str, Any]:
-    """What a form says of itself in numbers, by names with their units."""
-    found: dict[str, Any] = {}
-    for name, metric in _SECTION.items():
-        try:
-            result = measure(form, metric)
-        except LifesymError:  # it has no meaning for the form, or the device says too little
-            continue
-        found |= _entry(name, result)
-    for name, more in form.more.items():
-        found |= _entry(name, more)
-    return found
-
-
-def _entry(name: str, result: Any) -> dict[str, Any]:
-    if not isinstance(result, Result):
-        return {name: [float(each) for each in result]}
-    key = name + _SUFFIXES.get(result.unit, "")
-    exact = result.unit in ("byte", "tokens", "passes")
-    return {key: whole(result.expr) if exact else float(result)}
-
-
-def _summary(f: Forecast) -> dict[str, Any]:
-    """The contract's keys, and the terms of both phases; null is what an encoder does not have."""
-    decodes = f.generate != 0
-    return {
-        "model": f.model.name,
-        "hardware": f.hardware.name,
-        "weights": f.precision.weights.name,
-        "activations": f.precision.activations.name,
-        "kv": f.precision.kv.name,
-        "origins": dict(f.precision.origins),
-        "efficiencies": f.hardware.attained,
-        "notes": list(f.notes),
-        "ttft_s": float(f.ttft),
-        "tpot_s": float(f.tpot.mean) if decodes else None,
-        "tpot_first_s": float(f.tpot.first) if decodes else None,
-        "tpot_last_s": float(f.tpot.last) if decodes else None,
-        "tps": float(f.tps) if decodes else None,
-        "latency_s": float(f.latency),
-        "memory_bytes": whole(f.memory.expr),
-        "fits": f.fits,
-        "capacity_bytes": {part.name: whole(part.value) for part in f.capacity.parts},
-        "energy_j": None if f.hardware.static_power is None else float(f.energy),
-        "bottleneck": {
-            "prefill": f.bottleneck("prefill"),
-            "decode": f.bottleneck("decode") if decodes else None,
-        },
-        "terms": {
-            "prefill": _terms(f.ttft.terms),
-            "decode": _terms(f.tpot.mean.terms) if decodes else [],
-        },
-    }
-
-
-def _terms(terms: tuple[Term, ...]) -> list[dict[str, Any]]:
-    rows = []
-    total = sum(float(term.time.doit(powers=False)) for term in terms)
-    for term in terms:
-        seconds = {
-            f"{name}_s": float(getattr(term, name).doit(powers=False))
-            for name in ("compute", "memory", "dispatch", "network", "time")
-        }
-        share = seconds["time_s"] / total if total else 0.0
-        rows.append({"name": term.name, "section": term.section, **seconds, "share": share})
-    return rows
 
 
 def _print(data: dict[str, Any], f: Forecast) -> None:

@@ -9,10 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
-from sympy import Expr
 
 from lifesym.errors import SpecError
-from lifesym.nodes import CeilDiv
 from lifesym.timed import Timed
 from lifesym.units import shown_bytes
 
@@ -20,12 +18,6 @@ from lifesym.units import shown_bytes
 def print_json(data: Mapping[str, Any]) -> None:
     """One JSON object on standard output."""
     sys.stdout.write(json.dumps(data, indent=2) + "\n")
-
-
-def whole(value: Expr) -> int:
-    """An exact integer; part of a byte is rounded up."""
-    number = value.doit()
-    return int(CeilDiv(number.p, number.q) if number.is_Rational else number)
 
 
 def note(message: str) -> None:

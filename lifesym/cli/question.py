@@ -8,22 +8,19 @@ from typing import Any
 from sympy import Expr, Symbol
 
 from lifesym import symbols as sym
-from lifesym.analysis.line import cut_short
+from lifesym.analysis.regime import Range
+from lifesym.analysis.usual import usual_line, usual_range
 from lifesym.cli.output import line, note, said_of
 from lifesym.cli.request import Request
 from lifesym.metrics import METRICS, measure
 from lifesym.opened import usual
-from lifesym.report.units import quantity
+from lifesym.report.units import plain
 from lifesym.results import Result
 from lifesym.symbols import TABLE, exact, ordered, resolve
 from lifesym.timed import Timed
 
-# Where a range begins and ends unless it is given; rates and times go around the device's own.
-_LONGEST = {"batch": 4096, "past": 131072, "prompt": 131072, "generated": 131072}
-_AROUND = 1000
 RUNNING = (sym.past, sym.new, sym.hourly_price)
 """What formulas depend on that is no number of a forecast."""
-_PHYSICAL = ("s", "byte", "byte/s", "FLOP/s", "FLOP", "J", "W", "token/s")
 
 
 @dataclass(frozen=True)
@@ -95,40 +92,20 @@ class Question:
             "efficiencies": self.form.hardware.attained,
         }
 
-    def range_of(self, symbol: Symbol) -> tuple[Expr | float, Expr | float]:
-        """The ends that were given, or ones that are wide enough for the symbol."""
-        low, high = self.request.options["from_"], self.request.options["to"]
-        row = TABLE[symbol]
+    def ends(
+        self, symbol: Symbol, sides: Iterable[Expr] | None = None, steps: int | None = None
+    ) -> Range:
+        """The ends of the range that were given, or usual ones (see `lifesym.analysis.usual`)."""
+        given = self.request.options["from_"], self.request.options["to"]
         here = self.point.get(symbol)
-        least: Any = row.minimum
-        most: Any = row.maximum
-        if row.kind in {"size", "bits"}:
-            most = most or _LONGEST.get(row.word, 65536)
-        else:
-            around = here or 1
-            least = around / _AROUND if least is None or here else least
-            most = most if most is not None else around * _AROUND
-        return (least if low is None else low), (most if high is None else high)
-
-    def line_of(
-        self, symbol: Symbol, sides: Iterable[Expr], steps: int | None = None
-    ) -> tuple[Expr | float, Expr | float]:
-        """As `range_of`; an end that was not given is moved if rounded quotients step too often.
-
-        Args:
-            symbol: the symbol that varies.
-            sides: the formulas, in the symbol alone.
-            steps: the most steps, where fewer are wanted.
-        """
-        low, high = self.request.options["from_"], self.request.options["to"]
-        ends = self.range_of(symbol)
-        word = TABLE[symbol].word
-        whole = exact(ends[0], word), exact(ends[1], word)
-        cut = cut_short(sides, symbol, *whole, steps) if whole[0] < whole[1] else whole
-        first, last = (cut[0] if low is None else ends[0]), (cut[1] if high is None else ends[1])
-        if (first, last) != ends:
-            note(f"{word} goes from {first} to {last} here, as it takes many steps beyond")
-        return first, last
+        wide = usual_range(symbol, here, *given)
+        if sides is None:
+            return wide
+        ends = usual_line(symbol, here, sides, *given, steps)
+        if ends != wide:
+            word = TABLE[symbol].word
+            note(f"{word} goes from {ends[0]} to {ends[1]} here, as it takes many steps beyond")
+        return ends
 
 
 def listed(text: str | None) -> list[str]:
@@ -155,27 +132,3 @@ def asked(options: Mapping[str, Any], over: str = "") -> Question:
     further = [name for name in names if name not in RUNNING]
     whole = form.open(*usual(form), *further)
     return Question(form=whole, point=point, metric=metric, request=request)
-
-
-def plain(value: Expr) -> int | float | None:
-    """A JSON number; null for an infinite one."""
-    number = value.doit()
-    if not number.is_finite:
-        return None
-    return int(number) if number.is_Integer else float(number)
-
-
-def shown(value: Expr, unit: str) -> str:
-    """A number with its unit, for a table: sizes as plain numbers."""
-    if not value.is_finite:
-        return "∞"
-    return quantity(value, unit) if unit in _PHYSICAL else f"{float(value):.6g}"
-
-
-def apart(one: Expr, other: Expr, unit: str) -> tuple[str, str]:
-    """Two numbers with as many digits, four or more, as it takes to tell them apart."""
-    for digits in range(4, 16):
-        pair = quantity(one, unit, digits), quantity(other, unit, digits)
-        if pair[0] != pair[1]:
-            break
-    return pair

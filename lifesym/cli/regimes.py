@@ -11,8 +11,9 @@ from lifesym.analysis import Stretch, regime_map
 from lifesym.analysis import regimes as along
 from lifesym.analysis.questions import symbol_of
 from lifesym.cli.output import print_json, save_plot, table
-from lifesym.cli.question import Question, asked, listed, plain
+from lifesym.cli.question import Question, asked, listed
 from lifesym.errors import SymbolError
+from lifesym.report.units import plain
 
 _CELLS = 200
 _STEPS = 16  # of a rounded quotient, unless a range is given: each takes some rows of the table
@@ -37,7 +38,7 @@ def stretches(question: Question, over: str) -> tuple[Symbol, tuple[Stretch, ...
     symbol = symbol_of(question.quantity, over)
     others = {other: value for other, value in question.point.items() if other != symbol}
     expr = question.quantity.expr.xreplace(others)
-    ends = question.line_of(symbol, [expr], steps=_STEPS)
+    ends = question.ends(symbol, [expr], _STEPS)
     found = along(question.quantity, symbol, ends, others)
     if question.request.options["plot"] is not None:
         from lifesym.plots import stacked_time  # noqa: PLC0415 (Matplotlib)
@@ -78,7 +79,7 @@ def _line(question: Question, over: str) -> None:
 def _map(question: Question, names: Sequence[str]) -> None:
     pair = [symbol_of(question.quantity, name) for name in names]
     second = replace(question, request=question.request.but(from_=None, to=None))
-    ends = [question.range_of(pair[0]), second.range_of(pair[1])]
+    ends = [question.ends(pair[0]), second.ends(pair[1])]
     grids = [_grid(float(a), float(b)) for a, b in ends]
     others = {other: value for other, value in question.point.items() if other not in pair}
     chart = regime_map(question.quantity, pair, grids[0], grids[1], others)

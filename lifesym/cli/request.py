@@ -1,12 +1,10 @@
 """What a command was asked: its options as models, devices, forecasts and what is served."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 from sympy import Symbol
@@ -25,7 +23,6 @@ from lifesym.model import Model
 from lifesym.operators import Routing
 from lifesym.peft import read_adapter
 from lifesym.serving import (
-    Group,
     at_contexts,
     balanced_shares,
     disaggregate,
@@ -33,10 +30,11 @@ from lifesym.serving import (
     piggyback,
     pipeline,
     prefix_hits,
+    read_groups,
     speculate,
     steady_state,
 )
-from lifesym.specs import read_text
+from lifesym.specs import read_fractions
 from lifesym.timed import Timed
 from lifesym.transforms import CachePolicy, Lora
 from lifesym.workload import Keywords
@@ -52,10 +50,6 @@ _DRAFT = (
 )
 """Options that the draft model shares: how it runs, but not its formats, adapters or cache."""
 _SIZES = {"prompt": sym.prompt, "generate": sym.generated, "batch": sym.batch}
-_GROUP = re.compile(r"([1-9]\d{0,14})x([1-9]\d{0,14})@(\d{1,15})(?::(last|all|none))?", re.ASCII)
-_PLAIN = re.compile(r"[\d./+-]{1,40}([eE][+-]?\d{1,2})?")
-"""Numbers of which a fraction can be made in no time: a large exponent would take hours."""
-_LONGEST_PATH = 4096
 USUAL_GENERATION = 128
 """Tokens generated where a question depends on them and nothing says how many."""
 
@@ -109,7 +103,7 @@ class Request:
             raise SpecError(
                 "--links have bandwidths and latencies: leave out those of a single one"
             )
-        return changed.with_links(*_pairs(links))
+        return changed.with_links(*links)
 
     def forecast(self, hardware: Hardware | None = None, **changes: Any) -> Forecast:
         """The plain forecast, on another device or with other options.
@@ -122,7 +116,7 @@ class Request:
         device = hardware or self.hardware
         for row in ROWS:
             if row.symbol and o.get(row.name) is None and sym.resolve(row.symbol) in self.about:
-                o[row.name] = _START.get(row.name, 1)
+                o[row.name] = 2  # stands in for what is asked about: nothing reads it
         keywords = {name: o[name] for name in _KEYWORDS if o.get(name) is not None}
         keywords |= {
             "cache": _cache(o),
@@ -160,9 +154,9 @@ class Request:
         if o["slots"] is not None:
             made["continuous"] = steady_state(self.forecast(), o["slots"])
         if o["contexts"] is not None:
-            made["contexts"] = at_contexts(self.forecast(), _contexts(o["contexts"]))
+            made["contexts"] = at_contexts(self.forecast(), o["contexts"])
         if o["mixed"] is not None:
-            made["mixed"] = mixed_pass(self.forecast(), _groups(o["mixed"]))
+            made["mixed"] = mixed_pass(self.forecast(), read_groups(o["mixed"]))
         if o["piggyback"] is not None:
             made["piggyback"] = piggyback(self.forecast(), o["piggyback"], o["piggyback_context"])
         if o["hit_rate"] is not None:
@@ -193,7 +187,7 @@ class Request:
         accepted: dict[str, Any] = {n: o[n] for n in names if o[n] is not None}
         tokens = o["draft_tokens"]
         if o["position_rates"] is not None:
-            accepted["position_rates"] = rates = _rates(o["position_rates"])
+            accepted["position_rates"] = rates = o["position_rates"]
             tokens = len(rates) if tokens is None else tokens
         own = o["draft"] == "self"
         shared = {
@@ -215,17 +209,12 @@ class Request:
         plain = self.forecast()
         stages = [plain] * (o["pipeline"] or 1)
         if o["stages_on"] is not None:
-            names = map(str.strip, o["stages_on"].split(","))
-            stages = [self.forecast(self.device(name)) for name in names]
+            stages = [self.forecast(self.device(name)) for name in o["stages_on"]]
         layers = sum(s.count for s in plain.model.bound if s.label not in ("embed", "head"))
         if len(stages) > layers:
             raise SpecError(f"{len(stages)} stages are more than the {layers} layers of the model")
         cut = {"microbatches": o["microbatches"] or 1, "overlap_sends": o["overlap_sends"]}
         return pipeline(stages, shares=_shares(o["shares"], stages), **cut)
-
-
-_START = {"generate": 2}
-"""Numbers that stand in for what is asked about; nothing reads them."""
 
 
 def changes_of(text: str, where: str) -> dict[str, Any]:
@@ -258,17 +247,6 @@ def _rewrite(path: str, value: Any) -> Any:
     """The rewrite of a class's path and a field of it."""
     module, name, field = path.rsplit(".", 2)
     return getattr(import_module(module), name)(**{field: value})
-
-
-def _pairs(text: str) -> list[tuple[float, float]]:
-    """Pairs of a bandwidth and a latency, such as ``1e9:0.005,2e8:0``."""
-    try:
-        pairs = [[float(number) for number in part.split(":")] for part in text.split(",")]
-    except ValueError:
-        pairs = [[]]
-    if any(len(pair) != 2 for pair in pairs):
-        raise SpecError(f"--links: {text!r} is not a list of BANDWIDTH:LATENCY")
-    return [(rate, latency) for rate, latency in pairs]
 
 
 def _roles(pairs: Sequence[str]) -> dict[str, str]:
@@ -334,50 +312,9 @@ def _routing(o: Mapping[str, Any]) -> Routing:
         return Routing(kind=kind, imbalance=imbalance)
     if kind != "uniform":
         raise SpecError(f"--probabilities are a routing of their own: leave out --routing {kind}")
-    return Routing(kind="skewed", probabilities=_fractions(listed), imbalance=imbalance)
-
-
-def _fractions(text: str) -> tuple[Fraction, ...]:
-    """Decimals or fractions, separated by commas or white space; or those in a file."""
-    if "," not in text and len(text) < _LONGEST_PATH and Path(text).is_file():
-        text = read_text(Path(text))
-    numbers = []
-    for part in text.replace(",", " ").split():
-        try:
-            if not _PLAIN.fullmatch(part):
-                raise ValueError
-            numbers.append(Fraction(part))
-        except (ValueError, ZeroDivisionError):
-            raise SpecError(f"--probabilities: {part[:40]!r} is not a number") from None
-    return tuple(numbers)
-
-
-def _rates(text: str) -> list[float]:
-    """Rates by position, such as ``0.8,0.6,0.45``."""
-    try:
-        return [float(part) for part in text.split(",")]
-    except ValueError:
-        raise SpecError(f"--position-rates: {text!r} is not a list of numbers") from None
-
-
-def _contexts(text: str) -> list[int]:
-    parts = [part.strip() for part in text.split(",")]
-    if not all(part.isdecimal() and part.isascii() and len(part) <= 15 for part in parts):
-        raise SpecError(f"--contexts: {text!r} is not a list of whole numbers")
-    return [int(part) for part in parts]
-
-
-def _groups(text: str) -> list[Group]:
-    """Groups such as ``31x1@2000,1x512@0:none``: sequences, new tokens, cached ones, logits."""
-    groups = []
-    for part in map(str.strip, text.split(",")):
-        match = _GROUP.fullmatch(part)
-        if match is None:
-            raise SpecError(f"--mixed: {part!r} is not BxN@T, with :none, :last or :all at most")
-        batch, new, past = map(int, match.groups()[:3])
-        logits: Any = match[4] or "last"
-        groups.append(Group(batch=batch, new=new, past=past, logits=logits))
-    return groups
+    return Routing(
+        kind="skewed", probabilities=read_fractions(listed, "--probabilities"), imbalance=imbalance
+    )
 
 
 def _shares(text: str | None, stages: Sequence[Forecast]) -> list[Any] | None:

@@ -92,6 +92,18 @@ def number(metavar: str = "X") -> Kind:
     return Kind(_number, metavar)
 
 
+def several(parse: Callable[[str], Any], metavar: str) -> Kind:
+    """Values with commas between them."""
+    return Kind(lambda text: [parse(part.strip()) for part in text.split(",")], metavar, axis=False)
+
+
+def _link(text: str) -> tuple[float, float]:
+    rate, colon, latency = text.partition(":")
+    if not colon:
+        raise ValueError(f"{text!r} is not BANDWIDTH:LATENCY")
+    return _number(rate), _number(latency)
+
+
 def text(metavar: str, *, many: bool = False, axis: bool = True) -> Kind:
     """Text that the command reads; ``many`` may be given several times."""
     return Kind(str, metavar, many=many, axis=axis and not many)
@@ -154,8 +166,9 @@ class Row:
         else:
             spellings = [self.spelt, self.short] if self.short else [self.spelt]
             panel = None if self.panel == QUESTION else self.panel
-            shy = {"hidden": not (self.common or self.required), "rich_help_panel": panel}
-            made = typer.Option(*spellings, **more, **shy)
+            more |= {"hidden": not (self.common or self.required), "rich_help_panel": panel}
+            option: Any = typer.Option
+            made = option(*spellings, **more)
         default = False if kind.switch else self.default
         optional = default is None and not self.required
         return Annotated[shown | None if optional else shown, made], default
@@ -269,7 +282,7 @@ ROWS: tuple[Row, ...] = (
             Row("expert_parallel", SIZE, "Devices that split the experts.", 1),
             Row("data_parallel", SIZE, "Replicas that share the batch.", 1, symbol="replicas"),
             Row("pipeline", SIZE, "Stages that the layers are cut into."),
-            Row("stages_on", text("HW,...", axis=False), "A pipeline of one stage a device."),
+            Row("stages_on", several(str, "HW,..."), "A pipeline of one stage a device."),
             *_needing(
                 "pipeline stages_on",
                 Row("shares", text("X,...", axis=False), "Shares of the layers; or 'balanced'."),
@@ -304,7 +317,7 @@ ROWS: tuple[Row, ...] = (
                 Row("draft_tokens", SIZE, "Drafted tokens a step; 4 unless given.", symbol="draft"),
                 Row("acceptance", number(), "Chance of each; else 0.8.", symbol="acceptance"),
                 Row("accepted_rate", number(), "Instead: accepted tokens over drafted ones."),
-                Row("position_rates", text("X,...", axis=False), "Instead: by position."),
+                Row("position_rates", several(_number, "X,..."), "Instead: by position."),
                 Row("tokens_per_step", number(), "Instead: mean tokens, the target's included."),
             ),
         ),
@@ -314,7 +327,7 @@ ROWS: tuple[Row, ...] = (
         (),
         (
             Row("slots", SIZE, "Continuous batching in so many slots.", symbol="slots"),
-            Row("contexts", text("N,...", axis=False), "A decode step at unequal contexts."),
+            Row("contexts", several(SIZE_OR_0.parse, "N,..."), "A decode step at unequal ones."),
             Row("mixed", text("BxN@T,...", axis=False), "A pass over B sequences of N after T."),
             Row("piggyback", SIZE_OR_0, "Sequences that decode in every chunk's pass."),
             *_needing(
@@ -341,7 +354,7 @@ ROWS: tuple[Row, ...] = (
         (
             Row("link_bandwidth", number("B"), "Bytes a second to another device."),
             Row("link_latency", number("S"), "Seconds of a message to another device."),
-            Row("links", text("B:S,...", axis=False), "Several, of which the slowest counts."),
+            Row("links", several(_link, "B:S,..."), "Several, of which the slowest counts."),
             Row("power", number("W"), "Power drawn while it runs, in watts."),
             Row("flop_energy", number("J"), "Joules of an operation, beyond that."),
             Row("byte_energy", number("J"), "Joules of a byte moved, beyond that."),

@@ -6,7 +6,8 @@ from typing import Any
 from lifesym import symbols as sym
 from lifesym.analysis import if_free, local_elasticities, regime_at, shares, tornado
 from lifesym.cli.output import note, print_json, save_plot, table
-from lifesym.cli.question import Question, asked, listed, plain, shown
+from lifesym.cli.question import Question, asked, listed
+from lifesym.report.units import plain, shown
 from lifesym.symbols import TABLE, ordered
 
 _OPERATORS = 8

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +15,8 @@ from lifesym.cli.question import listed
 from lifesym.cli.request import USUAL_GENERATION, Request
 from lifesym.cli.rows import ROWS, Row, read
 from lifesym.errors import SpecError
-from lifesym.extras import needed
 from lifesym.sweeps import sweep as computed
-from lifesym.sweeps import write
+from lifesym.sweeps import workers, write
 from lifesym.timed import Timed
 
 _MOST = 10**6
@@ -68,7 +67,7 @@ def sweep(options: Mapping[str, Any]) -> None:
     metrics = listed(options["metrics"])
     if options["context"] is None:
         metrics = [_FIRST.get(metric, metric) for metric in metrics]
-    with _client(options["scheduler"]), _progress() as progress:
+    with workers(options["scheduler"]), _progress() as progress:
         data = computed(made, axes, metrics, chunks=options["chunks"], progress=progress)
         data = data.rename({first: word for word, first in _FIRST.items() if first in data})
         try:
@@ -99,16 +98,6 @@ def _values(row: Row, text: str) -> list[Any]:
     if len(numbers) > _MOST:
         raise SpecError(f"{row.spelt}: more than {_MOST} values")
     return [read("sweep", row, str(each)) for each in numbers]
-
-
-def _client(address: str | None) -> Any:
-    if address is None:
-        return nullcontext()
-    connect = needed("distributed").Client
-    try:
-        return connect(address, timeout=10)
-    except (OSError, TimeoutError, ValueError) as problem:
-        raise SpecError(f"no Dask scheduler at {address}: {problem}") from None
 
 
 @contextmanager

@@ -1,5 +1,6 @@
 """What is in the database, with sources, as plain data."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from lifesym.devices import aliases, load_hardware
@@ -10,7 +11,9 @@ from lifesym.hardware import Hardware
 from lifesym.huggingface import load_model
 from lifesym.metrics import METRICS
 from lifesym.report.structure import sections, structure
+from lifesym.report.units import quantity
 from lifesym.specs import names, read_json, root
+from lifesym.units import shown_bytes
 
 _FIGURES = (
     "capacity",
@@ -106,3 +109,40 @@ def _figures(device: Hardware) -> dict[str, float | None]:
         known = None if value is None else float(value)
         figures[name] = int(known) if known is not None and known.is_integer() else known
     return figures
+
+
+def shown_entry(found: Mapping[str, Any]) -> list[list[str]]:
+    """An entry's keys and values in words and with units."""
+    shown = _with_unit if "device" in found else _plain
+    return [[key, shown(value, key)] for key, value in found.items()]
+
+
+def _plain(value: Any, _: str = "") -> str:
+    if isinstance(value, dict):
+        return "\n".join(f"{key}: {inner}" for key, inner in value.items())
+    if value is None:
+        return "not known"
+    if isinstance(value, list):
+        shown = dict.fromkeys(map(str, value))
+        return ("\n" if any(": " in text for text in shown) else ", ").join(shown)
+    return str(value)
+
+
+_UNITS = {
+    "bandwidth": "byte/s",
+    "link_bandwidth": "byte/s",
+    "link_latency": "s",
+    "static_power": "W",
+    "dispatch_time": "s",
+}
+
+
+def _with_unit(value: Any, key: str) -> str:
+    """A figure of a device as a data sheet writes it."""
+    if key == "peaks":
+        return _plain({kind: f"{quantity(rate, 'FLOP')}/s" for kind, rate in value.items()})
+    if key == "capacity" and value is not None:
+        return shown_bytes(value)
+    if key in _UNITS and value is not None:
+        return quantity(value, _UNITS[key])
+    return _plain(value)

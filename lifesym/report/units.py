@@ -21,3 +21,30 @@ def quantity(value: Expr | int | float, unit: str, digits: int = 4) -> str:
     if unit in ("token/s", "1", "") and exponent <= 0:
         exponent, prefix = 0, ""
     return f"{number / 10.0**exponent:.{digits}g} {prefix}{short}".strip()
+
+
+_PHYSICAL = ("s", "byte", "byte/s", "FLOP/s", "FLOP", "J", "W", "token/s")
+
+
+def plain(value: Expr) -> int | float | None:
+    """A JSON number; null for an infinite one."""
+    number = value.doit()
+    if not number.is_finite:
+        return None
+    return int(number) if number.is_Integer else float(number)
+
+
+def shown(value: Expr, unit: str) -> str:
+    """A number with its unit, for a table: sizes as plain numbers."""
+    if not value.is_finite:
+        return "∞"
+    return quantity(value, unit) if unit in _PHYSICAL else f"{float(value):.6g}"
+
+
+def apart(one: Expr, other: Expr, unit: str) -> tuple[str, str]:
+    """Two numbers with as many digits, four or more, as it takes to tell them apart."""
+    for digits in range(4, 16):
+        pair = quantity(one, unit, digits), quantity(other, unit, digits)
+        if pair[0] != pair[1]:
+            break
+    return pair

@@ -8,7 +8,7 @@ from lifesym.serving.acceptance import (
 )
 from lifesym.serving.batching import expected_ttft, prefix_hits, steady_state, with_prefix
 from lifesym.serving.disaggregated import disaggregate
-from lifesym.serving.mixed import Group
+from lifesym.serving.mixed import Group, read_groups
 from lifesym.serving.one_pass import at_contexts, mixed_pass, mixed_step, step_at_contexts
 from lifesym.serving.piggyback import piggyback
 from lifesym.serving.pipeline import pipeline
@@ -28,6 +28,7 @@ __all__ = [
     "piggyback",
     "pipeline",
     "prefix_hits",
+    "read_groups",
     "shared_time",
     "speculate",
     "steady_state",

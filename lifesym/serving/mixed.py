@@ -8,6 +8,7 @@ each shape, prompts apart from single tokens, as vLLM's do. Source: Orca, OSDI 2
 prefill).
 """
 
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
@@ -19,7 +20,7 @@ from sympy import Add, Expr, sympify
 
 from lifesym.checks import checked_fields
 from lifesym.cost import Cost
-from lifesym.errors import SymbolError
+from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Matrix, Precision
 from lifesym.inference import Forecast
 from lifesym.operators import AttentionScores, AttentionValues, CausalConv, Operator
@@ -50,6 +51,26 @@ class Group:
     new: Size = 1
     past: Size = 0
     logits: Logits = "last"
+
+
+_GROUP = re.compile(r"([1-9]\d{0,14})x([1-9]\d{0,14})@(\d{1,15})(?::(last|all|none))?", re.ASCII)
+
+
+def read_groups(text: str) -> list[Group]:
+    """Groups such as ``31x1@2000,1x512@0:none``: sequences, new tokens, cached ones, logits.
+
+    Raises:
+        SpecError: text that is none.
+    """
+    groups = []
+    for part in map(str.strip, text.split(",")):
+        match = _GROUP.fullmatch(part)
+        if match is None:
+            raise SpecError(f"{part!r} is not BxN@T, with :none, :last or :all at most")
+        batch, new, past = map(int, match.groups()[:3])
+        logits: Any = match[4] or "last"
+        groups.append(Group(batch=batch, new=new, past=past, logits=logits))
+    return groups
 
 
 @dataclass(frozen=True, kw_only=True)

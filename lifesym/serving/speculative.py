@@ -251,7 +251,7 @@ class Speculation(Generation):
     @property
     def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
         """The measures of acceptance, the mean step, and the speedup."""
-        expected, drafted = self.expected, self.drafted
+        expected: Expr = self.expected
         mean = self.tpot.mean.expr
         found = {
             "tokens_per_step": Result(name="tokens a step", unit="1", expr=expected),
@@ -260,11 +260,11 @@ class Speculation(Generation):
                 name="mean speedup", unit="1", expr=self.target.tpot.mean.expr / mean
             ),
         }
-        if not drafted.is_zero:
-            rate = (expected - 1) / drafted
+        if not self.gamma.is_zero:
+            rate = (expected - 1) / self.gamma
             found["accepted_rate"] = Result(name="accepted rate", unit="1", expr=rate)
-        if drafted.is_Integer and expected.is_number:
-            chance = conditional(int(drafted), expected)
+        if self.gamma.is_Integer and expected.is_number:
+            chance = conditional(int(self.gamma), expected)
             found["acceptance"] = Result(name="acceptance", unit="1", expr=chance)
         return found
 
