@@ -162,7 +162,7 @@ class Timed(ABC):
         return ((self.memory.expr, self.hardware),)
 
     @checked
-    def terms(self, phase: Phase) -> tuple[Term, ...]:
+    def terms_of(self, phase: Phase) -> tuple[Term, ...]:
         """Everything that runs in the prefill, or in the mean decode step."""
         return self.prefill_terms if phase == "prefill" else self._mean_terms
 
@@ -251,7 +251,7 @@ class Timed(ABC):
         Raises:
             SymbolError: a symbol is left.
         """
-        return bottleneck(self.terms(phase))
+        return bottleneck(self.terms_of(phase))
 
     @cached_property
     def fits(self) -> bool | None:
