@@ -281,7 +281,7 @@ class Timed(ABC):
         ]
 
     def _done(self, place: Place, prefill: tuple[Term, ...], step: tuple[Term, ...]) -> Work:
-        works = [work_of(prefill, place)]
+        works = [work_of(prefill, place)] if prefill else []
         if step:
             one = work_of(step, place)
             works.append({name: self._over_generation(each) for name, each in one.items()})

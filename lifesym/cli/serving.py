@@ -34,7 +34,7 @@ def served(setting: "Setting", forecast: "Forecast") -> dict[str, Any]:
     if options["piggyback"] is not None:
         data["piggyback"] = carried(forecast, options["piggyback"], options["piggyback_context"])
     if options["hit_rate"] is not None:
-        data["prefix_cache"] = cached(setting, forecast)
+        data["prefix_cache"] = cached(setting)
     if options["decode_on"] is not None:
         data["disaggregated"] = disaggregated(setting, forecast)
     if options["price"] is not None:
@@ -87,10 +87,10 @@ def continuous(forecast: "Forecast", slots: int) -> dict[str, float]:
 
 def at_contexts(forecast: "Forecast", contexts: list[int]) -> dict[str, float]:
     """A decode step of one sequence at each of some contexts."""
-    from lifesym.serving import step_at_contexts  # noqa: PLC0415
+    from lifesym.serving import at_contexts as served_at  # noqa: PLC0415
 
-    step = float(step_at_contexts(forecast, contexts))
-    return {"step_s": step, "tps": len(contexts) / step}
+    step = served_at(forecast, contexts)
+    return {"step_s": float(step.tpot), "tps": float(step.tps)}
 
 
 def mixed(forecast: "Forecast", groups: "list[Group]") -> dict[str, float]:
@@ -117,13 +117,13 @@ def carried(forecast: "Forecast", decodes: int, context: int | None) -> dict[str
     }
 
 
-def cached(setting: "Setting", hit: "Forecast") -> dict[str, float]:
-    """The mean over requests that find their prefix cached, as the forecast does, and others."""
-    from lifesym.serving import expected_ttft  # noqa: PLC0415
+def cached(setting: "Setting") -> dict[str, float]:
+    """The mean over requests that find their prefix cached and others."""
+    from lifesym.serving import prefix_hits  # noqa: PLC0415
 
     plain = setting.forecast(prefix=None)
-    ttft = float(expected_ttft(plain, setting.options["prefix"], setting.options["hit_rate"]))
-    return {"ttft_s": ttft, "latency_s": ttft + float(hit.latency) - float(hit.ttft)}
+    hits = prefix_hits(plain, setting.options["prefix"], setting.options["hit_rate"])
+    return {"ttft_s": float(hits.ttft), "latency_s": float(hits.latency)}
 
 
 def disaggregated(setting: "Setting", prefill: "Forecast") -> dict[str, float]:
