@@ -106,10 +106,12 @@ class StepTime(Result):
         expr = total(terms) if terms else self.over(self.expr) / self.steps
         return Result(name="mean TPOT", unit=self.unit, expr=expr, terms=terms)
 
+    @checked
     def over(self, expr: Expr) -> Expr:
         """The sum over the generation's steps of an expression in the context."""
         return sum_over(self._moved(expr, index), self.steps)
 
+    @checked
     def averaged(self, terms: tuple[Term, ...]) -> tuple[Term, ...]:
         """The means over the generation's steps of terms in the context."""
         each = (term.map(lambda expr: self._moved(expr, index)) for term in terms)

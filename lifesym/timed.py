@@ -198,7 +198,7 @@ class Timed(ABC):
         return ((self.memory.expr, self.hardware),)
 
     @checked
-    def terms(self, phase: Phase) -> tuple[Term, ...]:
+    def terms_of(self, phase: Phase) -> tuple[Term, ...]:
         """Everything that runs in the prefill, or in the mean decode step."""
         return self.prefill_terms if phase == "prefill" else self._mean_terms
 
@@ -289,7 +289,7 @@ class Timed(ABC):
         Raises:
             SymbolError: a symbol is left.
         """
-        return bottleneck(self.terms(phase))
+        return bottleneck(self.terms_of(phase))
 
     @cached_property
     def fits(self) -> bool | None:
@@ -319,7 +319,7 @@ class Timed(ABC):
         ]
 
     def _done(self, place: Place, prefill: tuple[Term, ...], step: tuple[Term, ...]) -> Work:
-        works = [work_of(prefill, place)]
+        works = [work_of(prefill, place)] if prefill else []
         if step:
             one = work_of(step, place)
             works.append({name: self._over_generation(each) for name, each in one.items()})

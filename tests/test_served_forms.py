@@ -194,7 +194,7 @@ def test_every_form_answers_every_question(name: str) -> None:
     assert isinstance(form.notes, tuple)
     if "tpot" not in refused:
         assert form.bottleneck("decode") in ("compute", "memory", "dispatch", "network")
-        assert all(term.place.hardware in (SLOW, FAST) for term in form.terms("decode"))
+        assert all(term.place.hardware in (SLOW, FAST) for term in form.terms_of("decode"))
 
 
 @pytest.mark.parametrize("name", FORMS)

@@ -62,6 +62,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "hardware": v100,
         "forecast": forecast,
         "forecasts": forecast,
+        "form": forecast,
         "target": forecast,
         "speculate.target": forecast,
         "compile.target": "numpy",
