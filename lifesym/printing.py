@@ -8,7 +8,7 @@ from sympy import Expr
 from sympy.printing.latex import LatexPrinter
 
 from lifesym.checks import checked
-from lifesym.symbols import TABLE, Notation, ordered
+from lifesym.symbols import TABLE, Notation, known, ordered
 
 
 class _Printer(LatexPrinter):  # type: ignore[misc]  # SymPy is untyped
@@ -29,7 +29,11 @@ def latex(expr: Expr, **settings: Any) -> str:
     '2\\,B\\,d^{2}'
     >>> latex(sym.layers - sym.full_layers)
     'L - L_{\\mathrm{full}}'
+
+    Raises:
+        SymbolError: a symbol that is not the table's.
     """
+    known(expr, "the formula")
     names = {symbol: row.latex for symbol, row in TABLE.items()}
     options = {"symbol_names": names, "mul_symbol": r"\,", "fold_short_frac": False} | settings
     return str(_Printer(options).doprint(expr))

@@ -22,6 +22,7 @@ from lifesym.analysis.signs import sign_at
 from lifesym.analysis.whole import scan
 from lifesym.checks import checked
 from lifesym.errors import InfeasibleError, SymbolError
+from lifesym.powers import sign as sign_of
 from lifesym.powers import written
 from lifesym.symbols import TABLE, Number, constant
 
@@ -129,9 +130,12 @@ def design(
         # The middle of a bracket can lie on the other side of a whole number than the root.
         near = [answer + step, answer, answer - step]
         met = (
-            n for n in near if low <= n <= high and sign * (value_at(expr, symbol, n) - target) <= 0
+            n for n in near if low <= n <= high and _meets(value_at(expr, symbol, n), target, sign)
         )
         answer = next(met, answer)
+    achieved = value_at(expr, symbol, answer)
+    if answer == solution and achieved.is_finite and not sign_of(achieved - target):
+        achieved = target  # logarithms of roots that are written out otherwise
     outside = not whole or not low <= answer + step <= high
     return Design(
         symbol=symbol,
@@ -140,10 +144,14 @@ def design(
         answer=answer,
         solution=solution,
         formula=solved(formula(quantity), target, symbol, solution, values),
-        achieved=value_at(expr, symbol, answer),
+        achieved=achieved,
         next_misses=None if outside else value_at(expr, symbol, answer + step),
         feasible=feasible,
     )
+
+
+def _meets(reached: Expr, target: Expr, sign: int) -> bool:
+    return reached.is_finite is not False and sign * sign_of(reached - target) <= 0
 
 
 def meeting(

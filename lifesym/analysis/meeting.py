@@ -66,7 +66,7 @@ def meeting_points(first: Expr, second: Expr, over: str | Symbol) -> tuple[Expr,
     if symbol not in first.free_symbols | second.free_symbols:
         raise SymbolError(f"neither formula depends on {symbol.name}")
     found = through(first - second, symbol)
-    if found is not None and found.function != symbol:
+    if found is not None:
         return tuple(found.back(point) for point in _points(found.expr, found.name))
     return _points(first - second, symbol)
 

@@ -12,6 +12,7 @@ from lifesym.analysis.regime import operators
 from lifesym.analysis.roots import turning
 from lifesym.analysis.whole import extremes
 from lifesym.errors import SymbolError
+from lifesym.powers import sign as sign_of
 from lifesym.symbols import TABLE
 
 
@@ -32,7 +33,7 @@ def why_not(
     best = min(reached, key=lambda value: sign * reached[value])
     where = f"even as {word} grows without limit" if best is oo else f"at {word} = {float(best):g}"
     side = "least" if sign > 0 else "most"
-    size = " of a double's size" if sign * (reached[best] - target) <= 0 else ""
+    size = " of a double's size" if sign * sign_of(reached[best] - target) <= 0 else ""
     message = (
         f"no {word}{size} brings {title(quantity)} to {float(target):g}: "
         f"it is at {side} {float(reached[best]):g}, {where}"
@@ -71,8 +72,10 @@ def _candidates(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[t
 
 def limit(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
     """The value of a formula of one symbol at a number, or as the symbol grows without limit."""
-    if value.is_zero and any(_vanishes(power, symbol) for power in expr.atoms(Pow)):
-        return oo  # a rate of zero: infinite times cannot even be compared with each other
+    if value.is_zero and any(
+        power.base.has(symbol) and power.exp.is_negative for power in expr.atoms(Pow)
+    ):
+        return _at_zero(expr, symbol)
     if value is not oo:
         return value_at(expr, symbol, value)
     inverse = expr.xreplace({symbol: 1 / symbol}).xreplace({symbol: S.Zero}).doit()
@@ -85,12 +88,13 @@ def limit(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
     return oo if degree > 0 else coefficient if degree == 0 else S.Zero
 
 
-def _vanishes(power: Pow, symbol: Symbol) -> bool:
-    """Whether a divisor is, or has in it, what is zero with the symbol."""
-    if not (power.base.has(symbol) and power.exp.is_negative):
-        return False
-    nested = any(inner.exp.is_negative for inner in power.base.atoms(Pow))
-    return nested or bool(power.base.xreplace({symbol: S.Zero}).is_zero)
+def _at_zero(expr: Expr, symbol: Symbol) -> Expr:
+    """The value where a symbol that is divided by is zero; infinite where it is not known."""
+    try:
+        there = expr.xreplace({symbol: S.Zero}).doit()
+    except (TypeError, ZeroDivisionError):  # infinite times cannot be compared with each other
+        return oo
+    return oo if there.has(S.ComplexInfinity, S.NaN, oo) else there
 
 
 def value_at(expr: Expr, symbol: Symbol, value: Expr) -> Expr:

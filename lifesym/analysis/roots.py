@@ -31,7 +31,7 @@ from sympy import (
 from lifesym.analysis.signs import sign_at
 from lifesym.analysis.through import through
 from lifesym.errors import SymbolError
-from lifesym.powers import doubles
+from lifesym.powers import doubles, sign
 from lifesym.sums import Inside
 
 _PROBES = 256
@@ -81,7 +81,7 @@ def roots(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]
 
 def turning(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]:
     """Where a formula without maxima may turn from rising to falling or back."""
-    found = None if expr.is_rational_function(symbol) else through(expr, symbol)
+    found = through(expr, symbol)
     if found is None:
         return roots(expr.diff(symbol), symbol, low, high)
     slope = found.expr.diff(found.name).xreplace({found.name: found.function})
@@ -105,12 +105,12 @@ def distinct(numbers: list[Expr]) -> list[Expr]:
     """Sorted, each once."""
 
     def order(a: Expr, b: Expr) -> int:
-        return -1 if a < b else int(a != b)
+        return 0 if a == b else sign(a - b)
 
     ascending = sorted(numbers, key=cmp_to_key(order))
     kept: list[Expr] = []
     for number in ascending:
-        if not kept or (number != kept[-1] and number > kept[-1]):
+        if not kept or order(number, kept[-1]) > 0:
             kept.append(number)
     return kept
 
@@ -131,17 +131,17 @@ def _zeros(polynomial: Poly) -> list[Expr]:
 def _brackets(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Root, ...]:
     if high is oo:
         raise SymbolError(f"give a finite range: the formula is not rational in {symbol.name}")
-    sign = _signs(expr, symbol)
+    sign_of = _signs(expr, symbol)
     probes = _probes(low, high)
     if not _is_finite(expr, {symbol: low}):
         probes = _probes_near(low, high)
-    values = [sign(probe) for probe in probes]
+    values = [sign_of(probe) for probe in probes]
     found = []
     for i in range(len(probes) - 1):
         if values[i] == 0 and i > 0:
             found.append(Root(value=probes[i], low=probes[i], high=probes[i]))
         elif values[i] * values[i + 1] < 0:
-            found.append(_bisected(sign, probes[i], probes[i + 1], values[i]))
+            found.append(_bisected(sign_of, probes[i], probes[i + 1], values[i]))
     return tuple(found)
 
 
@@ -171,7 +171,7 @@ def _signs(expr: Expr, symbol: Symbol) -> Callable[[Expr], int]:
     inside = {Inside.__name__: lambda p, q: ceil(-p / q)}
     terms = lambdify([symbol], list(Add.make_args(doubles(expr))), [inside, "math"])
 
-    def sign(value: Expr) -> int:
+    def sign_of(value: Expr) -> int:
         try:
             parts = terms(float(value))
         except (ArithmeticError, ValueError):  # a logarithm of what is no positive double
@@ -181,19 +181,19 @@ def _signs(expr: Expr, symbol: Symbol) -> Callable[[Expr], int]:
             return 1 if total > 0 else -1
         return sign_at(expr, {symbol: value})
 
-    return sign
+    return sign_of
 
 
-def _bisected(sign: Callable[[Expr], int], low: Expr, high: Expr, first: int) -> Root:
+def _bisected(sign_of: Callable[[Expr], int], low: Expr, high: Expr, first: int) -> Root:
     while high - low > _WIDTH * high:
         middle = Rational(str(((low + high) / 2).evalf(17)))
         if not low < middle < high:
             break
-        at = sign(middle)
+        at = sign_of(middle)
         if at == 0:
             return Root(value=middle, low=middle, high=middle)
         low, high = (middle, high) if at == first else (low, middle)
     whole = Rational(floor(high))
-    if whole >= low and sign(whole) == 0:
+    if whole >= low and sign_of(whole) == 0:
         return Root(value=whole, low=whole, high=whole)
     return Root(value=(low + high) / 2, low=low, high=high)

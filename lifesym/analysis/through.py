@@ -51,16 +51,17 @@ def through(expr: Expr, symbol: Symbol) -> Through | None:
 
     >>> from sympy import log
     >>> from lifesym.symbols import bandwidth, past
-    >>> found = through(past / (bandwidth * log(1 + past)), bandwidth)
-    >>> found is None
-    True
-    >>> through(3 + 1 / log(1 + past, 2), past).function
+    >>> through(3 + bandwidth / log(1 + past, 2), past).function
     log(past + 1)
+    >>> through(bandwidth / log(1 + past), bandwidth), through(past + log(1 + past), past)
+    (None, None)
     """
     functions = _functions(expr, symbol)
     if len(functions) != 1:
         return None
     (function,) = functions
+    if function == symbol:  # rational as it is
+        return None
     name = Dummy(symbol.name, real=True)
     rest = expr.xreplace({function: name})
     if rest.has(symbol) or not rest.is_rational_function(name):
@@ -84,8 +85,8 @@ def undone(function: Expr, symbol: Symbol, value: Expr) -> Expr:
         return value
     if isinstance(function, Add | Mul):
         fixed, moving = function.as_independent(symbol)
-        if isinstance(moving, Add | Mul):
-            return S.NaN
+        if isinstance(moving, function.func):
+            return S.NaN  # the symbol is in several terms, or factors
         rest = value - fixed if isinstance(function, Add) else value / fixed
         return undone(moving, symbol, rest)
     if isinstance(function, log):

@@ -111,7 +111,7 @@ def if_free(quantity: Quantity, at: Values) -> tuple[Freed, ...]:
     """Amdahl's limit of every symbol that stands for a cost, largest speed-up first.
 
     A rate becomes infinite, a time or an energy zero, an efficiency its maximum. Sizes and bits
-    are the question itself and are not freed.
+    are the question itself and are not freed; a symbol whose limit is not known is left out.
 
     Raises:
         SymbolError: a value missing or out of range.
@@ -128,6 +128,8 @@ def if_free(quantity: Quantity, at: Values) -> tuple[Freed, ...]:
             best = S(row.maximum if row.maximum is not None else row.minimum or 0)
         others = {other: value for other, value in values.items() if other != symbol}
         left = limit(expr.xreplace(others), symbol, best)
+        if left is S.NaN:
+            continue
         speedup = oo if left == 0 else now / left
         found.append(Freed(symbol=symbol, value=best, left=left, speedup=speedup))
     return tuple(sorted(found, key=lambda one: -one.speedup))

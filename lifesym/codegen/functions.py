@@ -1,5 +1,6 @@
 """`compile`: a formula as a fast function, or as source text."""
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
@@ -171,6 +172,9 @@ def compile(
     symbols = inputs.arguments(args, exprs)
     names = [identifier(symbol.name, "argument") for symbol in symbols]
     identifier(name, "function name")
+    for each in names:
+        if re.fullmatch(rf"{name}_(at|mix|v|k\d+|shift|checked)", each, re.IGNORECASE):
+            raise SymbolError(f"the name {name!r} takes {each!r} for itself: give another name")
     box = inputs.box(ranges, symbols)
     if target == "table":
         from lifesym.codegen.table import build  # noqa: PLC0415 (only where it is needed)

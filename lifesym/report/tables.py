@@ -121,6 +121,8 @@ _SAFE = str.maketrans(
 
 def escape(text: str, fmt: Format) -> str:
     """Plain text made safe for a format: what LaTeX would take for commands is escaped."""
+    if fmt == "markdown":
+        return text.replace("|", r"\|")
     if fmt != "latex":
         return text
     return text.translate(_SAFE)
