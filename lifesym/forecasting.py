@@ -146,7 +146,8 @@ def forecast(
         model = replace(model, notes=(*model.notes, *map(told, seen)))
     if sequence_parallel and all_reduce != "ring":
         raise SymbolError("sequence parallelism has ring collectives: leave out all_reduce")
-    placed = chosen(hardware.memories, levels)
+    asked = tuple(levels)
+    placed = chosen(hardware.memories, asked)
     sizes = {
         "prompt": size(prompt, "prompt"),
         "generate": size(generate, "generate", minimum=1 if model.generates else 0),
@@ -190,9 +191,9 @@ def forecast(
         devices=size(tensor_parallel, "tensor_parallel") * size(data_parallel, "data_parallel"),
     )
     _check_roles(made)
-    if placed:
-        check_names(placed, made.one_token, made.model.name)
-        check_computed(placed, made.one_token, made.precision, made.model.name)
+    if asked:  # what a device comes with serves as much as a model has
+        check_names(asked, made.one_token, made.model.name)
+        check_computed(asked, made.one_token, made.precision, made.model.name)
     for level in placed:
         _check_level(made, level)
     return made
