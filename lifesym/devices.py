@@ -82,7 +82,7 @@ class _OtherMemory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tru
     kv: Figure | None = None
     activations: Figure | None = None
     holds: dict[str, Figure] | None = None
-    computes: tuple[str, ...] | None = None
+    computes: tuple[str, ...] = ()
     peaks: Figure | None = None
 
 

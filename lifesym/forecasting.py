@@ -149,7 +149,8 @@ def forecast(
     if seen:
         text = size(text, "prompt") + Add(*(part.pieces * part.grid.tokens for part in seen))
         model = replace(model, notes=(*model.notes, *map(told, seen)))
-    levels = placed(hardware.memories, given.get("levels", ()))
+    asked_levels = tuple(given.get("levels", ()))
+    levels = placed(hardware.memories, asked_levels)
     checked_sizes = {
         "prompt": size(text, "prompt"),
         "generate": size(asked, "generate", minimum=1 if model.generates else 0),
@@ -185,9 +186,9 @@ def forecast(
         replicas=size(given.get("data_parallel", 1), "data_parallel"),
     )
     _check_roles(made)
-    if levels:
-        check_names(levels, made.one_token, made.model.name)
-        check_computed(levels, made.one_token, made.precision, made.model.name)
+    if asked_levels:  # what a device comes with serves as much as a model has
+        check_names(asked_levels, made.one_token, made.model.name)
+        check_computed(asked_levels, made.one_token, made.precision, made.model.name)
     for level in levels:
         _check_level(made, level)
     return made if load.prefix == 0 else made.prefixed(load.prefix)

@@ -4,13 +4,15 @@ from fractions import Fraction
 from pathlib import Path
 
 import pytest
-from sympy import Expr, Float, Rational
+from sympy import Expr, Float, Integer, Rational
 
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.devices import aliases
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import load_format
+from lifesym.levels import Level
+from lifesym.memories import parse_level
 from lifesym.specs import names, read_toml, root
 
 DEVICES = names("hardware")
@@ -370,3 +372,145 @@ def test_the_symbolic_device() -> None:
     assert (tuned.compute_efficiency, tuned.dispatch_time) == (Rational(7, 10), Rational(1, 10))
     with pytest.raises(SymbolError, match="compute_efficiency must be above 0 and at most 1"):
         hardware.with_(compute_efficiency=2)
+
+
+MEMORIES = """
+[[memories]]
+name = "host"
+bandwidth = "150 GB/s"
+link = "19.5 GB/s"
+latency = "10 us"
+capacity = "256 GiB"
+byte_energy = "20 pJ/byte"
+experts = 1
+kv = "50 %"
+computes = ["attn"]
+peaks = { bf16 = "2 TFLOPS" }
+source = "a data sheet"
+
+[[memories]]
+name = "sram"
+bandwidth = 1e13
+capacity = "16 MiB"
+holds = { adapter = 1 }
+source = "a data sheet"
+
+[[memories]]
+name = "flash"
+bandwidth = "3 GB/s"
+source = "a data sheet"
+"""
+
+
+def test_memories_that_a_device_comes_with(tmp_path: Path) -> None:
+    device = ls.load_hardware(written(tmp_path, SPEC + MEMORIES))
+    host, sram, _ = device.memories
+    assert host == Level(
+        name="host",
+        bandwidth=150 * 10**9,
+        link=195 * 10**8,
+        latency=Rational(1, 10**5),
+        capacity=256 * 2**30,
+        byte_energy=Rational(2, 10**11),
+        experts=1,
+        kv=Rational(1, 2),
+        computes=("attn",),
+        peaks={"bf16": 2 * 10**12},
+    )
+    assert sram.capacity == 16 * 2**20
+    assert device.sources["memories.flash"] == "a data sheet"
+    sparse = ls.load_model("mixtral-8x7b")
+    f = ls.forecast(sparse, device, 10, 5, weights="fp16", activations="bf16", lora=8)
+    assert f.levels == (host, sram)  # what serves nothing by default waits to be asked
+    fast = Level(name="host", bandwidth=10**12, kv=1)
+    assert ls.forecast(sparse, device, 10, 5, lora=8, levels=[fast]).levels == (sram, fast)
+    plain = ls.forecast("mamba-2.8b", device, 10, 5)  # no experts, adapters or attention
+    assert set(plain.memories) == {"device", "host", "sram"}
+    assert plain.memories["sram"].expr == 0
+    asked = parse_level("name=flash,experts=1", device.memories)
+    assert (asked.bandwidth, asked.experts) == (3 * 10**9, 1)
+    assert ls.load_hardware("v100").memories == ()
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "message"),
+    [
+        ('bandwidth = "150 GB/s"\n', "", r"missing key 'memories\[0\].bandwidth'"),
+        ("latency", "latncy", r"unknown key 'memories\[0\].latncy'; did you mean 'latency'"),
+        ('"150 GB/s"', "150", "memory 'host': key 'bandwidth': 150 B/s is too small"),
+        ('kv = "50 %"', "kv = 50", "memory 'host': key 'kv': .* did you mean '50 %'"),
+        ("adapter = 1", "kv = 1", "memory 'sram': sram: kv is a share of its own"),
+        ("bf16 =", "bf61 =", "memory 'host': host: peaks: 'bf61' is no data type"),
+        ('"20 pJ/byte"', '"20 pJ"', "key 'byte_energy': unit 'pJ' is not one of it"),
+        ('"20 pJ/byte"', "-1", "key 'byte_energy': must be a number above 0, not -1"),
+        ('["attn"]', '"attn"', r"key 'memories\[0\].computes': Expected `array`"),
+        ('source = "a data sheet"', "", "missing key 'memories"),
+    ],
+)
+def test_a_wrong_memory_is_refused_in_one_line(
+    tmp_path: Path, old: str, new: str, message: str
+) -> None:
+    with pytest.raises(SpecError, match=message) as caught:
+        ls.load_hardware(written(tmp_path, SPEC + MEMORIES.replace(old, new, 1)))
+    assert "\n" not in str(caught.value)
+
+
+def test_energies_of_bytes_and_operations(tmp_path: Path) -> None:
+    """HBM2 at 3.9 pJ/bit is Anda's (HPCA 2025); idle power stays beside them, a TDP does not."""
+    source = 'source = "a data sheet"\n'
+    energy = f'[energy]\nbyte = "3.9 pJ/bit"\nflop = 0.5e-12\n{source}'
+    power = f'[power]\ntdp = "250 W"\nidle = 40\n{source}'
+    device = ls.load_hardware(written(tmp_path, SPEC + energy + power))
+    assert device.byte_energy == Rational(312, 10**13)
+    assert (device.flop_energy, device.static_power) == (Rational(1, 2 * 10**12), 40)
+    assert device.sources["energy"] == "a data sheet"
+    f = ls.forecast("llama-2-7b", device, 10, 5, weights="fp16")
+    shapes = [(10, 0), *((1, 10 + i) for i in range(4))]
+    passes = [f.trace(Integer(new), Integer(past)) for new, past in shapes]
+    costs = [each.cost_at(f.precision) for each in passes]
+    moved = device.byte_energy * sum(cost.bytes for cost in costs)
+    done = device.flop_energy * sum(cost.flops for cost in costs)
+    assert f.energy.expr == moved + done + 40 * f.latency.expr
+    alone = ls.load_hardware(written(tmp_path, SPEC + energy))
+    assert alone.static_power == 0
+    assert ls.forecast("llama-2-7b", alone, 10, 5, weights="fp16").energy.expr == moved + done
+
+
+def test_the_stated_power_is_the_typical_one_or_the_tdp(tmp_path: Path) -> None:
+    """Joules at it over the forecast's time, and no bound: a run may take longer."""
+
+    def power(table: str) -> Expr | None:
+        text = f'{SPEC}\n[power]\n{table}\nsource = "a data sheet"\n'
+        return ls.load_hardware(written(tmp_path, text)).static_power
+
+    assert power('tdp = "250 W"') == 250
+    assert power('tdp = "250 W"\ntypical = "180 W"') == 180
+    assert power("typical = 180\nidle = 20") == 180
+    for table, message in {
+        "": "missing key 'power.tdp'",
+        "idle = 20": "key 'power.idle': needs the table 'energy'",
+        "typical = -1": "key 'power.typical': must be a number above 0, not -1",
+        'typical = "many"': "key 'power.typical': 'many' has no unit",
+    }.items():
+        with pytest.raises(SpecError, match=message):
+            power(table)
+
+
+@pytest.mark.parametrize(
+    ("key", "figure", "message"),
+    [
+        ("byte", "-1e-12", "key 'energy.byte': must be a number above 0, not -1E-12"),
+        ("byte", "20", "20 J/byte is too large for a device; did you mean '20 pJ/byte'"),
+        ("flop", '"0.5 pJ"', "key 'energy.flop': unit 'pJ' is not one of it: .*'0.5 pJ/FLOP'"),
+        ("flop", '"little"', "key 'energy.flop': 'little' has no unit"),
+        ("flop", "true", "key 'energy.flop': must be a number or text with a unit, not True"),
+        ("flops", "1e-12", "unknown key 'energy.flops'; did you mean 'flop'"),
+    ],
+)
+def test_wrong_energies(tmp_path: Path, key: str, figure: str, message: str) -> None:
+    text = f'{SPEC}\n[energy]\n{key} = {figure}\nsource = "a data sheet"\n'
+    with pytest.raises(SpecError, match=message) as caught:
+        ls.load_hardware(written(tmp_path, text))
+    assert "\n" not in str(caught.value)
+    with pytest.raises(SpecError, match=r"missing key 'energy.byte' or 'energy.flop'"):
+        ls.load_hardware(written(tmp_path, f'{SPEC}\n[energy]\nsource = "a data sheet"\n'))
