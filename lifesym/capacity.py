@@ -66,6 +66,12 @@ def fit(
         stages: devices of a pipeline of equal stages. Each has its part of every cache; the
             numbers are those of the stage that holds most, with the activations of a whole pass.
 
+    >>> from lifesym import forecast
+    >>> f = forecast("llama-2-7b", "rtx-4090", 1000, 24, fusion="flash")
+    >>> found = fit(f, share=0.9, block=16)
+    >>> found.blocks.expr, found.sequences.expr, found.missing.expr
+    (1149, 17, 0)
+
     Raises:
         SymbolError: a value out of range, or two sizes of a block.
     """
