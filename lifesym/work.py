@@ -8,6 +8,7 @@ from sympy import Expr, S
 
 from lifesym.errors import SymbolError
 from lifesym.formats import load_format
+from lifesym.levels import Level
 from lifesym.powers import sign
 from lifesym.printing import legend
 from lifesym.roofline import Place, Term
@@ -47,9 +48,17 @@ def work_of(terms: tuple[Term, ...], place: Place) -> Work:
         "KV cache": device.kv_bytes,
     }
     for level, part in zip(place.levels, others, strict=True):
-        work[level.name] = part.bytes
+        work[_named(level)] = part.bytes
         work[f"operations at {level.name}"] = part.matmul_flops + part.other_flops
     return work
+
+
+_ROLES = ("weights", "activations", "KV cache")
+
+
+def _named(level: Level) -> str:
+    """The entry of a memory's bytes, which no other one has."""
+    return f"memory {level.name}" if level.name in (*OPERATIONS, *_ROLES) else level.name
 
 
 def is_operation(name: str) -> bool:
@@ -62,7 +71,7 @@ def joules(work: Work, place: Place) -> Work:
     device = place.hardware
     rates = dict.fromkeys(work, device.byte_energy) | dict.fromkeys(OPERATIONS, device.flop_energy)
     for level in place.levels:
-        rates[level.name] = exact(level.byte_energy)
+        rates[_named(level)] = exact(level.byte_energy)
         rates[f"operations at {level.name}"] = exact(level.flop_energy)
     return {name: rates[name] * done for name, done in work.items()}
 
