@@ -25,7 +25,7 @@ from lifesym.serving import (
     with_prefix,
 )
 from lifesym.serving.mixed import Apart, mixed_trace
-from lifesym.serving.speculative import prediction_module
+from lifesym.serving.prediction import prediction_module
 from lifesym.sums import SumMax
 
 PLAIN = {"overlap": "operator"}

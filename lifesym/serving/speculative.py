@@ -30,7 +30,6 @@ from lifesym.families.drafts import ONCE
 from lifesym.hardware import Hardware
 from lifesym.inference import Forecast
 from lifesym.nodes import Maximum
-from lifesym.operators import Linear, LMHead, Norm
 from lifesym.results import Result, StepTime
 from lifesym.roofline import Place, Term, total
 from lifesym.serving.acceptance import (
@@ -40,10 +39,9 @@ from lifesym.serving.acceptance import (
     tokens_at_positions,
     tokens_at_rate,
 )
+from lifesym.serving.prediction import prediction_module
 from lifesym.symbols import Number, Size, exact, index, size
 from lifesym.timed import Generation
-from lifesym.trace import Entry, Logits, Trace
-from lifesym.transforms import CachePolicy, Fusion
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -322,43 +320,3 @@ def speculate(
 def _side_by_side(draft: Forecast) -> bool:
     """Whether one pass of the draft gives all the tokens of a step."""
     return any(isinstance(section.block, ParallelHead) for section in draft.model.sections)
-
-
-def prediction_module(
-    forecast: Forecast, new: Expr = S.One, past: Expr = sym.past, logits: Logits = "last"
-) -> Trace:
-    """One multi-token prediction module: two norms, a projection of both inputs, a layer, the head.
-
-    It is that of a pass over so many new tokens. The layer is one of the model's last kind, with a
-    cache of its own; embedding and head are shared with the model.
-
-    Raises:
-        SymbolError: the model has no layer before its head.
-    """
-    fusions = [rewrite for rewrite in forecast.rewrites if isinstance(rewrite, Fusion)]
-    others = tuple(
-        replace(rewrite, share=1) if isinstance(rewrite, CachePolicy) else rewrite
-        for rewrite in forecast.rewrites
-        if not isinstance(rewrite, Fusion)
-    )
-    trace = replace(forecast, rewrites=others).trace(new, past, logits)
-    ends = [entry for entry in trace if entry.section == "head"]
-    headed = logits == "none" or any(isinstance(entry.operator, LMHead) for entry in ends)
-    attention = [entry.section for entry in trace if entry.name == "attn_qk"]
-    if not (headed and attention):
-        raise SymbolError(f"{forecast.model.name} has no attention layer before a head to repeat")
-    layer = [entry for entry in trace if entry.section == attention[-1]]
-    rows = [
-        replace(entry, count=S.One, copies=S.One, origin="prediction module") for entry in layer
-    ]
-    tokens, hidden = forecast.local_batch * new, forecast.stream_width
-    front = rows[0]
-    joined = Linear(tokens=tokens, in_features=2 * hidden, out_features=hidden, role="mtp_proj")
-    inputs: tuple[Entry, ...] = (
-        replace(front, name="mtp_norm", operator=Norm(rows=2 * tokens, features=hidden, sets=2)),
-        replace(front, name="mtp_proj", operator=joined),
-    )
-    module = Trace((*inputs, *rows, *ends))
-    for fusion in fusions:  # last, as in a forecast: a fused layer has no attention to look for
-        module = fusion(module)
-    return module
