@@ -87,19 +87,19 @@ class Forecast(Footprint):
         if hardware.static_power is None:
             raise SpecError(f"{hardware.name} has no power figure: energy is not known")
         work = self._total_work
-        joules = {
-            "matrix operations": hardware.flop_energy * work["matmul_flops"],
-            "other operations": hardware.flop_energy * work["other_flops"],
-            "weights": hardware.byte_energy * work["weight_bytes"],
-            "activations": hardware.byte_energy * work["activation_bytes"],
-            "KV cache": hardware.byte_energy * work["kv_bytes"],
-        }
+        joules = [
+            ("matrix operations", hardware.flop_energy * work["matmul_flops"]),
+            ("other operations", hardware.flop_energy * work["other_flops"]),
+            ("weights", hardware.byte_energy * work["weight_bytes"]),
+            ("activations", hardware.byte_energy * work["activation_bytes"]),
+            ("KV cache", hardware.byte_energy * work["kv_bytes"]),
+        ]
         for level in self.levels:
             moved = exact(level.byte_energy) * work[f"level {level.name}"]
             done = exact(level.flop_energy) * work[f"operations at {level.name}"]
-            joules[level.name] = moved + done
-        joules["static power"] = hardware.static_power * self.latency.expr
-        parts = tuple(Part(name=name, value=self.devices * j) for name, j in joules.items())
+            joules.append((level.name, moved + done))
+        joules.append(("static power", hardware.static_power * self.latency.expr))
+        parts = tuple(Part(name=name, value=self.devices * j) for name, j in joules)
         expr = Add(*(part.value for part in parts))
         return Result(name="energy", unit="J", expr=expr, parts=parts)
 
