@@ -185,14 +185,14 @@ def check(levels: tuple[Level, ...]) -> None:
     Raises:
         SymbolError: shares of something add up to more than 1, or two levels have one name.
     """
-    names = [level.name for level in levels]
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice is not None:
-        raise SymbolError(f"two memories are called {twice!r}: give each a name of its own")
     for word in dict.fromkeys(word for level in levels for word in level.words):
         served = Add(*(level.share(word) for level in levels))
         if (served - 1).is_positive:
             raise SymbolError(f"levels serve {served} of the {word}: at most 1")
+    names = [level.name for level in levels]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice is not None:
+        raise SymbolError(f"two memories are called {twice!r}: give each a name of its own")
 
 
 def check_names(levels: tuple[Level, ...], trace: Trace, model: str) -> None:

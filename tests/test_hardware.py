@@ -159,6 +159,12 @@ def test_the_documented_file_loads(tmp_path: Path) -> None:
     with pytest.raises(SpecError, match="900 B/s is too small for a device; did you mean '900 GB/"):
         ls.load_hardware(written(tmp_path, refused))
     assert "900 B/s is too small for a device; did you mean '900 GB/s'?" in page
+    assert (hardware.static_power, hardware.memories[0].link) == (330, 25 * 10**9)
+    energies = page.split("```toml\n")[2].split("```")[0]
+    with_them = ls.load_hardware(written(tmp_path, example + energies))
+    assert (with_them.static_power, 8 * with_them.flop_energy) == (0, Rational(4, 10**12))
+    text = page.split("(`lifesym.memories.parse_level`) it is `")[1].split("`")[0]
+    assert parse_level(text).holds == {"lm_head": 1}
 
 
 def test_names_and_aliases_are_unique() -> None:

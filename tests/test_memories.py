@@ -513,6 +513,20 @@ def test_what_an_operator_reads_is_the_weight_traffic_of_its_cost(name: str) -> 
         assert expand(read - entry.operator.cost(precision).weight_bytes) == 0, entry.path
 
 
+def test_energy_of_a_memory_by_any_name_and_of_what_is_done_there() -> None:
+    """Called as a part of the device's energy is, and with joules of its own for operations."""
+    host = replace(HOST, name="weights", byte_energy=2, flop_energy=3)
+    f, plain = tiny(levels=[host]), tiny()
+    steps = [(past, 4 * 22 * 32 * (past + 1)) for past in range(100, 119)]  # scores of each
+    done = sum(scores * (4 * 64 + 6) for _, scores in steps)
+    prompt = 4 * 22 * 2 * 256 * 2 * 100  # its keys and values are written, and read once
+    cached = 2 * prompt + sum(4 * 22 * 2 * 256 * 2 * (past + 2) for past, _ in steps)
+    scored = sum(2 * 4 * scores for _, scores in steps)  # written and read, twice, two bytes each
+    there = [part.value for part in f.energy.parts if part.name == "weights"]
+    assert there == [0, 3 * done + 2 * (cached + scored)]
+    assert f.energy.expr > plain.energy.expr
+
+
 # what fits
 
 
