@@ -349,7 +349,7 @@ memory_share = row(
 
 # hardware
 peak = row("peak", "P", "FLOP/s", "peak rate of the matrix engine", kind="rate", minimum=None)
-PEAKS = {
+PEAKS = {  # by data type
     kind: row(
         f"peak_{kind}",
         rf"P_{{\mathrm{{{kind}}}}}",
@@ -360,6 +360,8 @@ PEAKS = {
     )
     for kind in ("fp32", "tf32", "fp16", "bf16", "fp8", "fp4", "int8", "int4")
 }
+peak_fp32, peak_tf32, peak_fp16, peak_bf16 = (PEAKS[t] for t in ("fp32", "tf32", "fp16", "bf16"))
+peak_fp8, peak_fp4, peak_int8, peak_int4 = (PEAKS[t] for t in ("fp8", "fp4", "int8", "int4"))
 vector_peak = row(
     "vector_peak",
     r"P_{\mathrm{v}}",

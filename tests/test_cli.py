@@ -26,6 +26,11 @@ COUNT_KEYS = {
     "parameters",
     "kv_bytes_per_token",
     "by_operator",
+    "weights",
+    "activations",
+    "kv",
+    "origins",
+    "notes",
 }
 FORECAST_KEYS = {
     "ttft_s",
@@ -49,7 +54,8 @@ def test_count_is_exact(run: CommandLine) -> None:
     assert data["parameters"] == 6738415616
     assert data["kv_bytes_per_token"] == 524288
     assert sum(data["by_operator"].values()) == data["matmul_flops"]
-    assert all(isinstance(value, int) for key, value in data.items() if key != "by_operator")
+    said = {"by_operator", "weights", "activations", "kv", "origins", "notes"}
+    assert all(isinstance(value, int) for key, value in data.items() if key not in said)
 
 
 def test_count_equals_the_python_api(run: CommandLine, tmp_path: Path) -> None:
@@ -207,7 +213,7 @@ def test_options_that_refine_others(run: CommandLine) -> None:
     assert kept["capacity_bytes"]["KV cache"] == plain["capacity_bytes"]["KV cache"] / 2
     assert any(term["name"] == "kv_ranking" for term in kept["terms"]["decode"])
     int4 = data("--weights", "int4-g128")
-    mixed = data("--weights", "int4-g128", "--format", "lm_head=fp16")
+    mixed = data("--weights", "int4-g128", "--roles", "lm_head=fp16")
     assert mixed["memory_bytes"] > int4["memory_bytes"]
     assert data("--weights", "int4-g128", "--unfused-dequant")["tpot_s"] > int4["tpot_s"]
     adapters = [
@@ -346,7 +352,7 @@ def test_compare_has_pipelines_and_speculation(run: CommandLine) -> None:
         (["--offload-bandwidth", "1e9"], "--offload-bandwidth needs a share"),
         (["--tile", "64"], "--tile needs --fusion"),
         (["--lora-adapters", "2"], "--lora-adapters needs --lora"),
-        (["--format", "lm_head"], "'lm_head' is not ROLE=FMT"),
+        (["--roles", "lm_head"], "'lm_head' is not ROLE=FMT"),
         (["--contexts", "3,x"], "not a list of whole numbers"),
         (["--kv-keep", "2"], "keep must be above 0 and at most 1"),
     ],

@@ -14,7 +14,7 @@ from lifesym.analysis import crossover, local_elasticities
 def test_sensitivity(run: CommandLine, tmp_path: Path) -> None:
     picture = tmp_path / "bars.png"
     result = run(
-        "sensitivity", "llama-2-7b", "--on", "v100", "--batch", "4", "--past", "1000",
+        "sensitivity", "llama-2-7b", "--on", "v100", "--batch", "4", "--context", "1000",
         "--dispatch-time", "3e-6", "--lift", "hidden", "--plot", str(picture), "--json",
     )  # fmt: skip
     data = json.loads(result.stdout)
@@ -75,7 +75,7 @@ def test_crossover_against_another_format(run: CommandLine, tmp_path: Path) -> N
     data = json.loads(
         run(
             "crossover", "llama-2-7b", "--on", "v100", "--over", "batch", "--weights", "int4-g128",
-            "--activations", "fp16", "--against-weights", "fp16", "--plot", str(picture), "--json",
+            "--activations", "fp16", "--against", "weights=fp16", "--plot", str(picture), "--json",
         ).stdout
     )  # fmt: skip
     (row,) = data["crossovers"]
@@ -100,7 +100,7 @@ def test_regimes_of_a_line_and_of_a_map(run: CommandLine, tmp_path: Path) -> Non
 
 
 def test_design(run: CommandLine, tmp_path: Path) -> None:
-    command = ["design", "llama-2-7b", "--on", "v100", "--past", "1000", "--over", "batch"]
+    command = ["design", "llama-2-7b", "--on", "v100", "--context", "1000", "--over", "batch"]
     result = run(*command, "--at-most", "0.03", "--plot", str(tmp_path / "d.pdf"), "--json")
     data = json.loads(result.stdout)
     assert data["answer"] == 25
@@ -209,7 +209,7 @@ def test_crossovers_of_options_and_of_parts(run: CommandLine) -> None:
     latent = json.loads(
         run(
             "crossover", "deepseek-v2-lite", "--on", "v100", "--batch", "16", "--over", "past",
-            "--dispatch-time", "4e-6", "--against-mla", "decompressed", "--json",
+            "--dispatch-time", "4e-6", "--against", "mla=decompressed", "--json",
         ).stdout
     )  # fmt: skip
     (row,) = latent["crossovers"]
@@ -225,7 +225,7 @@ def test_crossovers_of_options_and_of_parts(run: CommandLine) -> None:
     chunks = json.loads(
         run(
             "crossover", "llama-2-7b", "--on", "v100", "--metric", "ttft", "--over", "prompt",
-            "--to", "3000", "--chunk", "512", "--against-chunk", "0", "--json",
+            "--to", "3000", "--chunk", "512", "--against", "chunk=none", "--json",
         ).stdout
     )  # fmt: skip
     assert chunks["crossovers"]
@@ -240,7 +240,7 @@ def test_crossovers_of_options_and_of_parts(run: CommandLine) -> None:
     assert row["smaller_above"] == "second"
     assert row["formula"]
     cache = run(
-        "crossover", "llama-2-7b", "--on", "v100", "--over", "past", "--against-kv", "int8",
+        "crossover", "llama-2-7b", "--on", "v100", "--over", "past", "--against", "kv=int8",
         "--json",
     )  # fmt: skip
     assert json.loads(cache.stdout)["crossovers"] == []

@@ -127,6 +127,16 @@ def test_sweep(line: str, same: Same) -> None:
     same(line)
 
 
+@lines("options")
+def test_options(line: str, same: Same) -> None:
+    same(line)
+
+
+@lines("fit")
+def test_fit(line: str, same: Same) -> None:
+    same(line)
+
+
 @lines("specs")
 def test_specs(line: str, same: Same) -> None:
     same(line)
@@ -151,7 +161,7 @@ def test_every_option_is_in_two_lines() -> None:
     called = set()
     for words in (shlex.split(line) for group in GROUPS.values() for line in group):
         called.add(words[0])
-        sets = [text for word, text in pairwise(words) if word == "--compare"]
+        sets = [text for word, text in pairwise(words) if word in ("--compare", "--against")]
         named = {f"--{pair.partition('=')[0]}" for text in sets for pair in text.split(",")}
         used.update(named | {word for word in words if word.startswith("-")})
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]

@@ -197,4 +197,4 @@ def test_acceptance_at_the_command_line(run: CommandLine, tmp_path: Path) -> Non
     assert several.returncode == 2
     assert "by one measure" in several.stderr
     wrong = run(*base, "--position-rates", "high")
-    assert "--position-rates: 'high' is not a list of numbers" in wrong.stderr
+    assert "'--position-rates': 'high' is not a number" in wrong.stderr

@@ -522,8 +522,10 @@ def test_energy_of_a_memory_by_any_name_and_of_what_is_done_there() -> None:
     prompt = 4 * 22 * 2 * 256 * 2 * 100  # its keys and values are written, and read once
     cached = 2 * prompt + sum(4 * 22 * 2 * 256 * 2 * (past + 2) for past, _ in steps)
     scored = sum(2 * 4 * scores for _, scores in steps)  # written and read, twice, two bytes each
-    there = [part.value for part in f.energy.parts if part.name == "weights"]
-    assert there == [0, 3 * done + 2 * (cached + scored)]
+    parts = {part.name: part.value for part in f.energy.parts}
+    assert parts["weights"] == 0
+    assert parts["memory weights"] == 2 * (cached + scored)
+    assert parts["operations at weights"] == 3 * done
     assert f.energy.expr > plain.energy.expr
 
 

@@ -12,7 +12,7 @@ from lifesym import symbols as sym
 from lifesym.errors import SpecError, SymbolError
 from lifesym.nodes import Maximum
 from lifesym.serving import balanced_shares, disaggregate, pipeline, shared_time
-from lifesym.serving.stages import Flow
+from lifesym.serving.flow import Flow
 
 
 def simulate(times: list[Any], microbatches: int, rounds: int = 1) -> list[Any]:

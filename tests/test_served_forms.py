@@ -25,7 +25,7 @@ from lifesym.serving import (
     steady_state,
     with_prefix,
 )
-from lifesym.serving.stages import Flow
+from lifesym.serving.flow import Flow
 from lifesym.timed import Timed
 
 SMALL = {

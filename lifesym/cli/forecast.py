@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lifesym.cli.output import line, note, print_json, said_of, table, warn_if_too_large
+from lifesym.cli.output import line, print_json, said_of, table, warn_if_too_large
 from lifesym.cli.request import Request, changes_of
 from lifesym.errors import SpecError
 from lifesym.inference import Forecast
@@ -130,7 +130,7 @@ def _compare(request: Request, sets: list[str]) -> None:
     ]
     header = ["options", *(title for _, title, _ in _COMPARED)]
     for said in said_of(plain):
-        note(said)
+        line(said)
     title = f"{plain.model.name} on {plain.hardware.name}"
     table(title, header, body, right=len(_COMPARED))
 

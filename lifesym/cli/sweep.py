@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
 
@@ -41,16 +42,13 @@ def sweep(options: Mapping[str, Any]) -> None:
         if row.kind.axis and not row.kind.switch and (options[row.name] or usual[row.name])
     }
     symbols = {row.name: sym.resolve(row.symbol) for row in ROWS if row.name in _CONTINUOUS}
-    axes: dict[str, Any] = {
-        "model": listed(options["model"]),
-        "hardware": listed(options["on"]),
-        **{
-            name: values
-            for name, values in lists.items()
-            if name not in symbols and (options[name] is not None and values != [usual[name]])
-        },
-        **{symbols[name].name: lists[name] for name in symbols if name in lists},
+    varied = {
+        name: values
+        for name, values in lists.items()
+        if name not in symbols and options[name] is not None and values != [usual[name]]
     }
+    varied = {"model": listed(options["model"]), "hardware": listed(options["on"]), **varied}
+    sizes = {symbols[name].name: lists[name] for name in symbols if name in lists}
     single = {name: values[0] for name, values in lists.items()}
     said: dict[str, None] = {}
 
@@ -64,11 +62,16 @@ def sweep(options: Mapping[str, Any]) -> None:
             said.setdefault(f"{where}: {text}")
         return form.open(*(symbols[name] for name in lists if symbols.get(name) in form.point))
 
+    # options, even where a symbol has the same name
+    names = [Parameter(name, Parameter.KEYWORD_ONLY) for name in varied]
+    made.__signature__ = Signature(names)  # type: ignore[attr-defined]
     metrics = listed(options["metrics"])
     if options["context"] is None:
         metrics = [_FIRST.get(metric, metric) for metric in metrics]
     with workers(options["scheduler"]), _progress() as progress:
-        data = computed(made, axes, metrics, chunks=options["chunks"], progress=progress)
+        data = computed(
+            made, {**varied, **sizes}, metrics, chunks=options["chunks"], progress=progress
+        )
         data = data.rename({first: word for word, first in _FIRST.items() if first in data})
         try:
             write(data, output)

@@ -8,6 +8,7 @@ from lifesym.calibration import load, usable
 from lifesym.calibration.validation import compared
 from lifesym.cli.output import note, print_json, save_plot, table
 from lifesym.errors import SpecError
+from lifesym.extras import needed
 from lifesym.specs import root
 
 PHASES = ("decode", "prefill", "request")
@@ -16,6 +17,7 @@ PHASES = ("decode", "prefill", "request")
 def validate(options: Mapping[str, Any]) -> None:
     """Errors by phase, and by device, class, model and length within it."""
     data, fit, leave_out = options["data"], options["fit"], options["leave_out"]
+    needed("scipy")  # before the fits that go without a device say so
     rows, unmapped = load(measurements(data))
     observations, unknown = usable(rows)
     left_aside = [{"line": item.row, "reason": item.reason} for item in unmapped]
