@@ -60,7 +60,8 @@ def sweep(options: Mapping[str, Any]) -> None:
         where = f"{form.model.name} on {form.hardware.name}"
         for text in said_of(form):
             said.setdefault(f"{where}: {text}")
-        return form.open(*(symbols[name] for name in lists if symbols.get(name) in form.point))
+        free = [symbols[name] for name in symbols if name in lists and name != "context"]
+        return form.open(*(symbol for symbol in free if symbol in form.point))
 
     # options, even where a symbol has the same name
     names = [Parameter(name, Parameter.KEYWORD_ONLY) for name in varied]
