@@ -40,10 +40,10 @@ _REWRITES: Mapping[str, Callable[[Any, Mapping[str, Any]], Rewrite]] = {
     "lora": lambda lora, _: lora if isinstance(lora, Lora) else Lora(rank=lora),
     "adapter": lambda width, _: width if isinstance(width, Bottleneck) else Bottleneck(width=width),
     "tensor_parallel": lambda devices, more: TensorParallel(
-        devices=devices, algorithm=more.get("all_reduce", "ring")
+        devices=size(devices, "tensor_parallel"), algorithm=more.get("all_reduce", "ring")
     ),
     "sequence_parallel": lambda _, more: SequenceParallel(devices=more["tensor_parallel"]),
-    "expert_parallel": lambda devices, _: ExpertParallel(devices=devices),
+    "expert_parallel": lambda devices, _: ExpertParallel(devices=size(devices, "expert_parallel")),
     "fusion": lambda rules, more: Fusion(rules=rules, tile=more.get("tile")),
 }
 """What each keyword is short for in a plan."""

@@ -123,6 +123,7 @@ class Hardware:
         return found
 
     @staticmethod
+    @checked
     def peak_of(fmt: Format, computed: Sequence[Format]) -> Symbol:
         """The symbol of a format's peak among those that are computed in."""
         same = fmt.data_type == computed[0].data_type

@@ -75,7 +75,9 @@ METRICS: Mapping[str, Metric] = {
     "tps": Metric("generated tokens a second", lambda f: f.tps, True),
     "latency": Metric("end-to-end time of a request", lambda f: f.latency, True),
     "memory": Metric("bytes of weights and cache", lambda f: f.memory, True),
-    "capacity": Metric("peak bytes, activations included", lambda f: f.capacity, True),
+    "capacity": Metric(
+        "peak bytes, activations included", lambda f: _plain(f, "capacity").capacity, True
+    ),
     "energy": Metric("joules at the stated power over the latency", lambda f: f.energy, True),
     "tokens_per_joule": Metric("generated tokens a joule", lambda f: f.tokens_per_joule, True),
     "cost": Metric("price of a million generated tokens", lambda f: f.cost(), True),

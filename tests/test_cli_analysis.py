@@ -117,7 +117,10 @@ def test_design(run: CommandLine, tmp_path: Path) -> None:
         (["sensitivity", "llama-2-7b", "--on", "v10"], "did you mean"),
         (["sensitivity", "llama-2-7b", "--on", "v100", "--plot", "a.gif"], ".png, .pdf or .svg"),
         (["sensitivity", "llama-2-7b", "--on", "v100", "--lift", "hiden"], "did you mean 'hidden'"),
-        (["crossover", "llama-2-7b", "--on", "v100", "--over", "source"], "not depend on source"),
+        (
+            ["crossover", "llama-2-7b", "--on", "v100", "--over", "source"],
+            "'source' is no number here",
+        ),
         (
             ["crossover", "llama-2-7b", "--on", "v100", "--over", "past", "--parts", "attn"],
             "two beginnings",
@@ -215,7 +218,7 @@ def test_crossovers_of_options_and_of_parts(run: CommandLine) -> None:
     (row,) = latent["crossovers"]
     device = ls.load_hardware("v100").with_(dispatch_time=4e-6)
     absorbed, decompressed = (
-        ls.forecast(ls.load_model("deepseek-v2-lite"), device, batch=16, mla=name).tpot  # type: ignore[arg-type]
+        ls.forecast("deepseek-v2-lite", device, batch=16, mla=name).tpot  # type: ignore[typeddict-item]
         for name in ("absorbed", "decompressed")
     )
     (expected,) = crossover(absorbed, decompressed, "past", (0, 4096))

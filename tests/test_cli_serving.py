@@ -150,12 +150,12 @@ def test_tables_name_every_section(here: Here) -> None:
         (["--pipeline", "2", "--shares", "1.5,-0.5"], "add up to 1"),
         (["--pipeline", "2", "--stages-on", "v100,a100"], "leave out --pipeline"),
         (["--all-reduce", "ring"], "--all-reduce needs --tensor-parallel"),
-        (["--links", "1e9"], "not a list of BANDWIDTH:LATENCY"),
+        (["--links", "1e9"], "is not BANDWIDTH:LATENCY"),
         (["--links", "0:1"], "link_bandwidth"),
         (["--links", "1:0", "--link-latency", "1"], "leave out those of a single one"),
         (["--draft-tokens", "4"], "--draft-tokens needs --draft"),
         (["--stages-on", "v100", "--compare", "pipeline=2"], "leave out --pipeline"),
-        (["--offload-capacity", "4"], "--offload-capacity needs a share"),
+        (["--offload-capacity", "4"], "--offload-capacity needs --offload-weights"),
     ],
 )
 def test_bad_options_are_one_line(here: Here, options: list[str], message: str) -> None:

@@ -87,7 +87,7 @@ def test_one_forecast_over_symbols_alone() -> None:
     ("axes", "metrics", "message"),
     [
         ({"prompt": []}, ["ttft"], "axis 'prompt' is empty"),
-        ({"prompt": [1]}, ["tfft"], "unknown metric 'tfft'; did you mean 'ttft'"),
+        ({"prompt": [1]}, ["tfft"], "metric must be one of .*'tfft'; did you mean 'ttft'"),
         ({"batch": [1]}, ["ttft"], "ttft depends on prompt"),
         ({"prompt": [1], "modle": ["x"]}, ["ttft"], "'modle' is no symbol"),
         ({"prompt": [0, 5]}, ["ttft"], "prompt must be at least 1, not 0"),
@@ -255,7 +255,10 @@ def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> Non
         ([*EXPORT[:-1], "past,batch", "--batch", "3"], "batch is an argument"),
         (["sweep", "gpt2,gpt2", "--on", "v100", "-o", "x.nc"], "'gpt2' twice"),
         (["sweep", "gpt2", "--on", "v100", "--chunks", "0", "-o", "x.nc"], "at least 1"),
-        (["sweep", "gpt2", "--on", "v100", "--metrics", "tfft", "-o", "x.nc"], "unknown metric"),
+        (
+            ["sweep", "gpt2", "--on", "v100", "--metrics", "tfft", "-o", "x.nc"],
+            "metric must be one of",
+        ),
         (["sweep", "gpt2", "--on", "v1000", "-o", "x.nc"], "v1000"),
         (["sweep", "gpt2", "--on", "v100", "--scheduler", "x", "-o", "x.nc"], "needs --chunks"),
         (["sweep", "gpt2", "--on", "v100", "--tensor-parallel", "0", "-o", "x.nc"], "--tensor-p"),

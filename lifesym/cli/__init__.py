@@ -13,19 +13,10 @@ from typing import Annotated, Any
 import typer
 
 import lifesym
-from lifesym.cli.commands import COMMANDS, function
+from lifesym.cli import commands
 from lifesym.errors import LifesymError
 
-app = typer.Typer(
-    name="lifesym",
-    help="Closed-form formulas for the speed of LLM inference.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-)
-for _name in COMMANDS:
-    app.command()(function(_name))
+_WHAT = "Closed-form formulas for the speed of LLM inference."
 
 
 def _version(asked: bool) -> None:
@@ -37,9 +28,27 @@ def _version(asked: bool) -> None:
 _VERSION = typer.Option("--version", callback=_version, is_eager=True, help="Print the version.")
 
 
-@app.callback()
 def _main(version: Annotated[bool, _VERSION] = False) -> None:
-    """Closed-form formulas for the speed of LLM inference."""
+    pass
+
+
+def application(known: Any) -> typer.Typer:
+    """The command line with the commands of a module such as `lifesym.cli.commands`."""
+    made = typer.Typer(
+        name="lifesym",
+        help=_WHAT,
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+        rich_markup_mode=None,
+    )
+    for name in known.COMMANDS:
+        made.command()(known.function(name))
+    made.callback(help=_WHAT)(_main)
+    return made
+
+
+app = application(commands)
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ from typing import Annotated, Any
 
 import typer
 
-from lifesym.cli.rows import JSON, MODEL, ON, ROWS, SIZE, SWITCH, Row, number, text, words
+from lifesym.cli.rows import DEVICE, JSON, MEMORIES, MODEL, ON, ROWS, SERVING, SPECULATION, Row
+from lifesym.kinds import SIZE, SWITCH, number, text, words
 
 _METRIC = "What is asked about: ttft, tpot, memory, or another of 'lifesym specs metrics'."
 METRIC = Row("metric", text("METRIC"), _METRIC, "tpot", common=True)
@@ -46,9 +47,12 @@ def _asks(*own: Row, after: Iterable[Row] = ()) -> tuple[Row, ...]:
 
 
 def _but(*without: str, required: str = "", symbols: bool = False) -> tuple[Row, ...]:
-    """The options that shape a formula, but some; with ``symbols`` for sizes that are not given."""
+    """The options that shape a formula, but some, or those of a panel.
+
+    With ``symbols`` for sizes that are not given.
+    """
     rows = []
-    for row in (row for row in ROWS if row.name not in without):
+    for row in (row for row in ROWS if not {row.name, row.panel} & {*without}):
         if symbols and row.name in ("prompt", "generate", "batch"):
             rows.append(replace(row, default=None, help=f"{row.help[:-1]}; else a symbol."))
         else:
@@ -68,6 +72,12 @@ def _axes() -> Iterable[Row]:
             yield row
 
 
+_TIMED = (
+    *("pipeline", "stages_on", "shares", "microbatches", "overlap_sends", "overlap"),
+    *(DEVICE, SPECULATION, SERVING),
+)
+"""Options of times and of what is served, which a count and a fit do not depend on."""
+
 COMMANDS = {
     "count": Command(
         """Count the operations, bytes and dispatches of one forward pass, exactly.
@@ -83,7 +93,7 @@ COMMANDS = {
                 Row("logits", words("last", "all", "none"), "Positions of the LM head.", "last"),
                 *(row for row in ROWS if row.name in ("batch", "past")),
             ),
-            *_but("prompt", "generate", "context", "prefix", "batch", "past"),
+            *_but("prompt", "generate", "context", "prefix", "batch", "past", MEMORIES, *_TIMED),
             JSON,
         ),
     ),
@@ -228,7 +238,7 @@ COMMANDS = {
                 Row("batched", SIZE, "Most tokens of a prefill pass; else the prompts'."),
                 Row("cache_memory", number("B"), "Bytes for caches, in place of what is left."),
             ),
-            *_but("context"),
+            *_but("context", *(name for name in _TIMED if name != "pipeline")),
             JSON,
         ),
     ),

@@ -9,7 +9,7 @@ from lifesym import symbols as sym
 from lifesym.cli.output import note, print_json, said_of
 from lifesym.cli.question import RUNNING, listed
 from lifesym.cli.request import Request, symbolic_sizes
-from lifesym.errors import SpecError
+from lifesym.errors import SpecError, one_of
 from lifesym.metrics import METRICS, measure
 from lifesym.report import equation, function_table, legend_table
 from lifesym.report.breaking import TEXT_WIDTH
@@ -36,7 +36,8 @@ def formula(options: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> tupl
     """A metric's formula, in symbols for what is not given or is an argument; and its form."""
     metric = options["metric"]
     names = tuple(sym.resolve(name) for name in (*listed(options.get("lift")), *arguments))
-    generates = metric not in METRICS or METRICS[metric].generation
+    one_of(metric, METRICS, "--metric")
+    generates = METRICS[metric].generation
     request = Request(symbolic_sizes(options), about=names, generates=generates)
     form = request.form()
     further = [name for name in names if name not in RUNNING]

@@ -12,6 +12,7 @@ from lifesym.analysis.regime import Range
 from lifesym.analysis.usual import usual_line, usual_range
 from lifesym.cli.output import line, note, said_of
 from lifesym.cli.request import Request
+from lifesym.errors import SpecError, one_of
 from lifesym.metrics import METRICS, measure
 from lifesym.opened import usual
 from lifesym.report.units import plain
@@ -120,7 +121,8 @@ def asked(options: Mapping[str, Any], over: str = "") -> Question:
     """
     metric = options["metric"]
     names = [resolve(name) for name in (*listed(options["lift"]), *listed(over))]
-    needs = metric not in METRICS or METRICS[metric].generation
+    one_of(metric, METRICS, "--metric")
+    needs = METRICS[metric].generation
     request = Request(options, about=tuple(names), generates=needs)
     form = request.form()
     point = {sym.new: exact(1), sym.past: exact(0), **form.point}
@@ -130,5 +132,8 @@ def asked(options: Mapping[str, Any], over: str = "") -> Question:
     if options["price"] is not None:
         point[sym.hourly_price] = exact(options["price"])
     further = [name for name in names if name not in RUNNING]
-    whole = form.open(*usual(form), *further)
-    return Question(form=whole, point=point, metric=metric, request=request)
+    question = Question(form.open(*usual(form), *further), point, metric, request)
+    for symbol in question.quantity.expr.free_symbols - {*point, *names}:
+        word = TABLE[symbol].word.replace("hourly_price", "price")
+        raise SpecError(f"{metric} depends on {word}: give --{word.replace('_', '-')}")
+    return question

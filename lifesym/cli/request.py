@@ -10,13 +10,14 @@ from typing import Any
 from sympy import Symbol
 
 from lifesym import symbols as sym
-from lifesym.cli.rows import DEVICE, NAMED, ROWS, SIZE, check, is_given, parsed
+from lifesym.cli.rows import DEVICE, NAMED, ROWS, check, is_given, parsed
 from lifesym.devices import load_hardware, typical
 from lifesym.errors import SpecError
 from lifesym.forecasting import forecast
 from lifesym.hardware import Hardware
 from lifesym.huggingface import load_model
 from lifesym.inference import Forecast
+from lifesym.kinds import SIZE
 from lifesym.levels import Level
 from lifesym.memories import parse_level
 from lifesym.model import Model
@@ -70,6 +71,11 @@ class Request:
     generates: bool = True
     loaded: Model | None = None
 
+    def __post_init__(self) -> None:
+        """What a command does not take is not given."""
+        usual = {row.name: row.default for row in ROWS}
+        object.__setattr__(self, "options", {**usual, **self.options})
+
     def but(self, **changes: Any) -> "Request":
         """The same with some options changed."""
         return replace(self, options={**self.options, **changes})
@@ -85,7 +91,8 @@ class Request:
     @cached_property
     def hardware(self) -> Hardware:
         """The device."""
-        return self.device(self.options.get("on") or "symbolic")
+        named = self.options.get("on")
+        return self.device("symbolic" if named is None else named)
 
     def device(self, name: str) -> Hardware:
         """A device, with its class's usual efficiencies and the numbers given, if any."""

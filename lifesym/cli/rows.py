@@ -12,6 +12,19 @@ from typing import Annotated, Any, Literal
 import typer
 
 from lifesym.errors import SpecError, nearest
+from lifesym.kinds import (
+    RANK,
+    SIZE,
+    SIZE_OR_0,
+    SWITCH,
+    Kind,
+    link,
+    number,
+    real,
+    several,
+    text,
+    words,
+)
 
 WORKLOAD = "Workload"
 FORMATS = "Number formats"
@@ -24,89 +37,6 @@ SERVING = "Serving"
 DEVICE = "Device"
 MODELLING = "Modelling"
 QUESTION = "Question"
-
-_LARGEST = 2**48
-
-
-@dataclass(frozen=True)
-class Kind:
-    """What values an option has, and how text becomes one; ``parse`` raises ValueError."""
-
-    parse: Callable[[str], Any]
-    metavar: str | None = None
-    words: tuple[str, ...] = ()
-    switch: bool = False
-    many: bool = False
-    axis: bool = True
-
-
-def _size(least: int) -> Kind:
-    def parse(text: str) -> int:
-        digits = text.strip()
-        if not (digits.isdecimal() and digits.isascii()) or len(digits) > len(str(_LARGEST)):
-            raise ValueError(f"{digits[:40]!r} is not a whole number of at least {least}")
-        if not least <= int(digits) <= _LARGEST:
-            raise ValueError(f"{digits} is not between {least} and {_LARGEST}")
-        return int(digits)
-
-    return Kind(parse, "N")
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is not a number") from None
-
-
-def _yes(text: str) -> bool:
-    known = {"yes": True, "no": False}
-    if text not in known:
-        raise ValueError(f"{text!r} is not yes or no")
-    return known[text]
-
-
-def _rank_or_file(text: str) -> int | str:
-    return SIZE_OR_0.parse(text) if text.lstrip("+-").isdigit() else text
-
-
-def words(*known: str) -> Kind:
-    """One of some words."""
-
-    def parse(text: str) -> str:
-        if text not in known:
-            listed = ", ".join(map(repr, known))
-            raise ValueError(f"{text!r} is not one of {listed}")
-        return text
-
-    return Kind(parse, words=known)
-
-
-SIZE, SIZE_OR_0 = _size(1), _size(0)
-RANK = Kind(_rank_or_file, "N|FILE")
-SWITCH = Kind(_yes, switch=True)
-
-
-def number(metavar: str = "X") -> Kind:
-    """A number in the SI unit that the help text names."""
-    return Kind(_number, metavar)
-
-
-def several(parse: Callable[[str], Any], metavar: str) -> Kind:
-    """Values with commas between them."""
-    return Kind(lambda text: [parse(part.strip()) for part in text.split(",")], metavar, axis=False)
-
-
-def _link(text: str) -> tuple[float, float]:
-    rate, colon, latency = text.partition(":")
-    if not colon:
-        raise ValueError(f"{text!r} is not BANDWIDTH:LATENCY")
-    return _number(rate), _number(latency)
-
-
-def text(metavar: str, *, many: bool = False, axis: bool = True) -> Kind:
-    """Text that the command reads; ``many`` may be given several times."""
-    return Kind(str, metavar, many=many, axis=axis and not many)
 
 
 @dataclass(frozen=True)
@@ -142,6 +72,11 @@ class Row:
     argument: bool = False
     required: bool = False
 
+    def __post_init__(self) -> None:
+        """A switch that is not given is off."""
+        if self.kind.switch:
+            object.__setattr__(self, "default", False)
+
     @property
     def spelt(self) -> str:
         """As it is written on the command line."""
@@ -169,9 +104,8 @@ class Row:
             more |= {"hidden": not (self.common or self.required), "rich_help_panel": panel}
             option: Any = typer.Option
             made = option(*spellings, **more)
-        default = False if kind.switch else self.default
-        optional = default is None and not self.required
-        return Annotated[shown | None if optional else shown, made], default
+        optional = self.default is None and not self.required
+        return Annotated[shown | None if optional else shown, made], self.default
 
 
 def _parser(kind: Kind) -> Callable[[Any], Any]:
@@ -317,7 +251,7 @@ ROWS: tuple[Row, ...] = (
                 Row("draft_tokens", SIZE, "Drafted tokens a step; 4 unless given.", symbol="draft"),
                 Row("acceptance", number(), "Chance of each; else 0.8.", symbol="acceptance"),
                 Row("accepted_rate", number(), "Instead: accepted tokens over drafted ones."),
-                Row("position_rates", several(_number, "X,..."), "Instead: by position."),
+                Row("position_rates", several(real, "X,..."), "Instead: by position."),
                 Row("tokens_per_step", number(), "Instead: mean tokens, the target's included."),
             ),
         ),
@@ -354,7 +288,7 @@ ROWS: tuple[Row, ...] = (
         (
             Row("link_bandwidth", number("B"), "Bytes a second to another device."),
             Row("link_latency", number("S"), "Seconds of a message to another device."),
-            Row("links", several(_link, "B:S,..."), "Several, of which the slowest counts."),
+            Row("links", several(link, "B:S,..."), "Several, of which the slowest counts."),
             Row("power", number("W"), "Power drawn while it runs, in watts."),
             Row("flop_energy", number("J"), "Joules of an operation, beyond that."),
             Row("byte_energy", number("J"), "Joules of a byte moved, beyond that."),
@@ -396,11 +330,11 @@ def parsed(where: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
         if row is None:
             known = [known.spelt[2:] for known in ROWS]
             raise SpecError(f"{where}: unknown option {name!r}{nearest(name, known)}")
-        chosen[row.name] = read(where, row, value)
+        chosen[row.name] = read(row, value, f"{where}: {row.spelt[2:]}")
     return chosen
 
 
-def read(where: str, row: Row, value: str) -> Any:
+def read(row: Row, value: str, where: str = "") -> Any:
     """The value of one option from its text; ``none`` is that it is not given.
 
     Raises:
@@ -411,7 +345,7 @@ def read(where: str, row: Row, value: str) -> Any:
     try:
         return [value] if row.kind.many else row.kind.parse(value)
     except ValueError as error:
-        raise SpecError(f"{where}: {row.spelt[2:]}: {error}") from None
+        raise SpecError(f"{where or row.spelt}: {error}") from None
 
 
 def check(given: Mapping[str, Any]) -> None:

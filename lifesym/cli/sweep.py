@@ -91,7 +91,7 @@ def _values(row: Row, text: str) -> list[Any]:
         SpecError: neither, a value of the wrong kind, or too many.
     """
     if row.kind.metavar != "N" or ":" not in text:
-        return [read("sweep", row, part.strip()) for part in text.split(",")]
+        return [read(row, part.strip()) for part in text.split(",")]
     try:
         low, high, count = (int(part) for part in text.split(":"))
     except ValueError:
@@ -101,7 +101,7 @@ def _values(row: Row, text: str) -> list[Any]:
     numbers = list(dict.fromkeys(round(low + step * i) for i in range(count)))
     if len(numbers) > _MOST:
         raise SpecError(f"{row.spelt}: more than {_MOST} values")
-    return [read("sweep", row, str(each)) for each in numbers]
+    return [read(row, str(each)) for each in numbers]
 
 
 @contextmanager

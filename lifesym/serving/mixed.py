@@ -18,7 +18,7 @@ from typing import Any, ClassVar
 
 from sympy import Add, Expr, sympify
 
-from lifesym.checks import checked_fields
+from lifesym.checks import checked, checked_fields
 from lifesym.cost import Cost
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Matrix, Precision
@@ -56,6 +56,7 @@ class Group:
 _GROUP = re.compile(r"([1-9]\d{0,14})x([1-9]\d{0,14})@(\d{1,15})(?::(last|all|none))?", re.ASCII)
 
 
+@checked
 def read_groups(text: str) -> list[Group]:
     """Groups such as ``31x1@2000,1x512@0:none``: sequences, new tokens, cached ones, logits.
 
