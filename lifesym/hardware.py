@@ -186,11 +186,11 @@ class Hardware:
     @property
     def attained(self) -> str:
         """The efficiencies that times are with, and who says so."""
-        if self.kind == "symbolic":
-            return "efficiencies: symbols"
-        if (self.compute_efficiency, self.memory_efficiency, self.dispatch_time) == (1, 1, 0):
+        if self.bounded:
             return "at peaks: an upper bound on the speed of these kernels"
-        return "efficiencies: " + ", ".join(
+        if (self.compute_efficiency, self.memory_efficiency, self.dispatch_time) == (1, 1, 0):
+            return "at peaks, of which not all are known: no bound"
+        said = ", ".join(
             f"{word} {float(getattr(self, name)):.6g} ({self._origin(name, table)})"
             for word, name, table in (
                 ("compute", "compute_efficiency", "efficiency"),
@@ -199,6 +199,7 @@ class Hardware:
             )
             if not getattr(self, name).free_symbols
         )
+        return f"efficiencies: {said or 'symbols'}"
 
     def _origin(self, name: str, table: str) -> str:
         """Who says a number: an option, the device's spec, its class; else it is a default."""

@@ -118,6 +118,11 @@ class Timed(ABC):
         said = (*self.model.notes, *(n for place in self.places for n in place.hardware.notes))
         return tuple(dict.fromkeys(said))
 
+    @cached_property
+    def attained(self) -> str:
+        """The efficiencies that times are with, and who says so; as before it has been opened."""
+        return self.hardware.attained
+
     @property
     def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
         """What this form has to say beside what all of them do, by name."""
@@ -150,7 +155,8 @@ class Timed(ABC):
             SymbolError: a name that is no number of it, or one of several values.
         """
         made = opened(self, names)
-        vars(made)["point"] = self.point  # what the property would have found before
+        # what the properties would have found before
+        vars(made).update(point=self.point, attained=self.attained)
         return made
 
     def generates(self) -> None:

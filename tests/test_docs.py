@@ -1,5 +1,7 @@
-"""Generated parts of the documentation are what the code generates."""
+"""Generated parts of the documentation are what the code generates; its examples are right."""
 
+import doctest
+import re
 from fractions import Fraction
 from pathlib import Path
 
@@ -8,9 +10,13 @@ from sympy import Expr, Rational, expand
 
 import lifesym as ls
 from lifesym import symbols as sym
+from lifesym.cli.commands import COMMANDS
+from lifesym.cli.rows import ROWS
+from lifesym.metrics import METRICS
 from lifesym.report.effects import COLUMNS, REWRITES, effects, effects_table
 
-PAGE = Path(__file__).parent.parent / "docs" / "optimizations.md"
+DOCS = Path(__file__).parent.parent / "docs"
+PAGE = DOCS / "optimizations.md"
 START, END = "<!-- effects -->\n", "<!-- /effects -->"
 
 
@@ -22,6 +28,27 @@ def test_table_of_effects(request: pytest.FixtureRequest) -> None:
     if request.config.getoption("--update-golden"):
         PAGE.write_text(fresh, encoding="utf-8")
     assert text == fresh, "pytest --update-golden writes it anew"
+
+
+def test_every_option_is_in_the_table() -> None:
+    table = PAGE.read_text(encoding="utf-8").partition(START)[0]
+    assert [row.spelt for row in ROWS if not re.search(rf"`{row.spelt}[ `]", table)] == []
+
+
+def test_no_option_or_metric_is_unknown() -> None:
+    """A word of a command line in the documentation that no command has."""
+    known = {row.spelt for command in COMMANDS.values() for row in command.rows}
+    known |= {"--help", "--help-all", "--update-golden", "--hypothesis-seed"}
+    pages = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
+    for page in pages:
+        text = page.read_text(encoding="utf-8")
+        assert set(re.findall(r"(?<![\w-])--[a-z][a-z-]*", text)) <= known, page.name
+        assert set(re.findall(r"--metric (\w+)", text)) <= set(METRICS), page.name
+
+
+@pytest.mark.parametrize("page", sorted(DOCS.glob("*.md")), ids=lambda page: page.stem)
+def test_examples_print_what_is_shown(page: Path) -> None:
+    assert doctest.testfile(str(page), module_relative=False, verbose=False).failed == 0
 
 
 def test_every_optimization_changes_something() -> None:

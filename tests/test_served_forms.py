@@ -229,6 +229,20 @@ def test_numbers_that_are_opened_give_the_same_formula(name: str) -> None:
             assert expr(bound) == number, (field, metric)
 
 
+def test_what_is_opened_says_the_efficiencies_that_it_had() -> None:
+    f = ls.forecast("llama-2-7b", "v100", 512, 128)
+    assert (
+        f.open().attained == f.attained == "at peaks: an upper bound on the speed of these kernels"
+    )
+    given = ls.load_hardware("v100").with_(memory_efficiency=Rational(9, 10))
+    said = "efficiencies: compute 1 (default), memory 0.9 (option), dispatch 0 (default)"
+    assert ls.forecast("llama-2-7b", given, 512, 128).open("batch").attained == said
+    symbolic = ls.forecast("llama-2-7b", ls.Hardware.symbolic(), 512, 128)
+    assert symbolic.attained == "efficiencies: symbols"
+    unknown = ls.forecast("llama-2-7b", "a17-pro", 512, 128)
+    assert unknown.attained == "at peaks, of which not all are known: no bound"
+
+
 def joules(hardware: ls.Hardware, cost: Cost) -> Expr:
     return hardware.flop_energy * cost.flops + hardware.byte_energy * cost.bytes
 

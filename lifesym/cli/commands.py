@@ -80,7 +80,7 @@ _TIMED = (
 
 COMMANDS = {
     "count": Command(
-        """Count the operations, bytes and dispatches of one forward pass, exactly.
+        """Count operations, bytes and dispatches of a pass, exactly.
 
         Prefill is --new S; a decode step is --new 1 --past T. Part of a byte is rounded up.
 
@@ -98,7 +98,7 @@ COMMANDS = {
         ),
     ),
     "forecast": Command(
-        """Forecast TTFT, TPOT, TPS, latency, memory and energy on a device.
+        """Forecast TTFT, TPOT, TPS, latency, memory and energy.
 
         Without efficiencies the device runs at its peaks. With --causal exact, --fusion layer and
         the type that its kernels multiply in that is a bound on its speed; by default it is the
@@ -107,12 +107,12 @@ COMMANDS = {
             MODEL,
             ON,
             *_but("context", required="prompt"),
-            *_own(Row("compare", text("NAME=VALUE,...", many=True), "Other options beside these.")),
+            *_own(Row("compare", text("NAME=VALUE,...", many=True), "With these options changed.")),
             JSON,
         ),
     ),
     "derive": Command(
-        """Derive the closed form of a metric, with a legend of its symbols.
+        """Derive the closed form of a metric, with a legend.
 
         FLOPs and bytes are those of one forward pass of 'new' tokens after 'past'.
 
@@ -134,28 +134,28 @@ COMMANDS = {
         ),
     ),
     "sensitivity": Command(
-        """Rank what a forecast depends on: elasticities at a point, exact and one-sided at ties.
+        """Rank what a metric depends on, by exact elasticities.
 
-        An elasticity of -0.9 in bandwidth means: 1 % more bandwidth, 0.9 % less time. "If free" is
-        what is left when the symbol costs nothing at all. --plot draws the elasticities, or with
-        --chart a tornado, a map of elasticities by device, or the operators under the roofline.""",
+        An elasticity of -0.9 in bandwidth means: 1 % more bandwidth, 0.9 % less time; at a tie
+        both sides are told. "If free" is what is left when the symbol costs nothing at all. --plot
+        draws the elasticities, or with --chart a tornado, a map by device, or the roofline.""",
         _asks(
             after=(
-                Row("chart", words("bars", "tornado", "map", "roofline"), "What it is.", "bars"),
-                Row("swing", number(), "A tornado's part down and up of every symbol.", 0.1),
-                Row("devices", text("HW,..."), "More rows of a map: devices.", ""),
+                Row("chart", words("bars", "tornado", "map", "roofline"), "What is drawn.", "bars"),
+                Row("swing", number(), "Part by which a tornado moves symbols.", 0.1),
+                Row("devices", text("HW,..."), "Devices of a map, beside --on.", ""),
             )
         ),
     ),
     "regimes": Command(
-        """Show which operators are bound by compute, memory or dispatch, in order along a symbol.
+        """Show what each operator is bound by, along a symbol.
 
-        With two symbols the regimes of a 200 x 200 grid are listed by area. --from and --to belong
-        to the first symbol.""",
+        Compute, memory, dispatch or link. Of two symbols a grid of 200 x 200 is listed by area;
+        --from and --to belong to the first.""",
         _asks(replace(OVER, kind=text("X[,Y]"), help="The symbol, or two for a map."), *RANGE),
     ),
     "crossover": Command(
-        """Find where the bottleneck of an operator changes, as a formula and a number.
+        """Find where a bottleneck changes, or two options meet.
 
         With --against: where two configurations take the same time, such as these options and
         weights=int4-g128, on=a100-sxm4-80gb or model=qwen3-8b.""",
@@ -167,21 +167,21 @@ COMMANDS = {
         ),
     ),
     "design": Command(
-        """Solve for the bandwidth, peak, batch, context, bits, rank or chunk that meets a target.
+        """Solve for the value of a symbol that meets a target.
 
         Everything but the symbol that is asked for is as given, or the device's own. The answer is
         put back exactly; of a size, the next whole number is checked to miss the target.""",
         _asks(
             OVER,
             *RANGE,
-            Row("at_most", number(), "The target, in the metric's SI unit."),
-            Row("at_least", number(), "The target, from below."),
+            Row("at_most", number(), "Target: at most this, in the SI unit."),
+            Row("at_least", number(), "Target: at least this."),
         ),
     ),
     "export": Command(
-        """Write a formula as a function of some arguments; the others are bound.
+        """Write a formula as a function in C, Python or JavaScript.
 
-        The arguments are symbols such as past, prompt, batch, bandwidth.""",
+        The arguments are symbols such as past, prompt, batch, bandwidth; all else is bound.""",
         (
             MODEL,
             replace(ON, help="A device, or 'symbolic'."),
@@ -204,10 +204,11 @@ COMMANDS = {
         ),
     ),
     "sweep": Command(
-        """Forecast over devices, formats and ranges of sizes; write NetCDF or CSV.
+        """Forecast over lists and ranges of options, to a file.
 
         MODEL may be several names, separated by commas, and every option several values. 1:4096:50
-        is 50 values from 1 to 4096, rounded to whole numbers. With --chunks the file is written
+        is 50 values from 1 to 4096, rounded to whole numbers. tpot is a step at --context, else
+        the first one, and tpot_mean the mean over a generation. With --chunks the file is written
         while it is computed: it may be larger than memory, and the points may be computed by the
         workers of a Dask scheduler.""",
         (
@@ -223,7 +224,7 @@ COMMANDS = {
         ),
     ),
     "fit": Command(
-        """How much a device's memory holds: sequences, tokens, blocks of the cache, adapters.
+        """Say how many sequences, tokens, adapters a memory holds.
 
         A sequence is --prompt and --generate tokens after --past. What is left of the memory after
         weights, activations and reserves is the cache's.""",
@@ -231,7 +232,7 @@ COMMANDS = {
             MODEL,
             ON,
             *_own(
-                Row("memory_share", number(), "Share of the memory that is used: 0.9.", 1),
+                Row("memory_share", number(), "Share of the memory that may be used.", 1),
                 Row("block", SIZE, "Tokens of a block of the cache."),
                 Row("reserve", number("B"), "Bytes of graphs, buffers, other programs.", 0),
                 Row("communication", number("B"), "Bytes of buffers between devices.", 0),
@@ -243,7 +244,7 @@ COMMANDS = {
         ),
     ),
     "validate": Command(
-        """Compare forecasts with measured times; say how far they are off, and by what.
+        """Compare forecasts with measured times.
 
         The forecast is a closed form in a few physical parameters, fitted to the measurements most
         like each row (release, software, kind of device). Beside it stand the roofline with one
@@ -259,10 +260,10 @@ COMMANDS = {
         ),
     ),
     "calibrate": Command(
-        """Fit a device's efficiencies and launch times to its measurements, with intervals.
+        """Fit a device's efficiencies to its measurements.
 
-        The spec that is written extends the device of the database: use it as any other device, as
-        in lifesym forecast MODEL --on FILE.""",
+        Its launch times, too, all with intervals. The spec that is written extends the device of
+        the database: use it as any other device, as in lifesym forecast MODEL --on FILE.""",
         (
             DATA,
             ON,
@@ -274,7 +275,7 @@ COMMANDS = {
         ),
     ),
     "measure": Command(
-        """Measure this machine's products, bandwidth and calls; write them as a hardware spec.""",
+        """Measure this machine; write it as a hardware spec.""",
         _own(
             OUTPUT,
             Row("seconds", number("S"), "Time to spend.", 8.0),
@@ -282,8 +283,8 @@ COMMANDS = {
         ),
     ),
     "specs": Command(
-        """List models, devices, number formats and families, or show one with its sources.""",
-        (Row("name", text("[NAME]"), "An entry of any kind; or 'metrics'.", argument=True), JSON),
+        """List models, devices, formats, families; or show one.""",
+        (Row("name", text("[NAME]"), "An entry of any kind, or 'metrics'.", argument=True), JSON),
     ),
 }
 
@@ -301,7 +302,7 @@ def function(name: str) -> Callable[..., None]:
         annotation, default = row.parameter()
         empty = Parameter.empty if row.required else default
         parameters.append(_parameter(row.name, empty, annotation))
-    if not all(row.common or row.required for row in command.rows):
+    if not all(row.common or row.required or row.argument for row in command.rows):
         parameters.append(_parameter("help_all", False, _HELP_ALL))
     run.__name__ = run.__qualname__ = name
     paragraphs = cleandoc(command.help).split("\n\n")

@@ -43,7 +43,7 @@ def export(options: Mapping[str, Any]) -> None:
         if is_given(row, given) or (row.name == "batch" and given["batch"] is not None)
     ]
     doc = f"{metric} of {form.model.name} on {form.hardware.name}, in {result.unit}"
-    doc += f"{', with ' if chosen else ''}{', '.join(chosen)}. {form.hardware.attained}."
+    doc += f"{', with ' if chosen else ''}{', '.join(chosen)}. {form.attained}."
     default = function_name(metric, form.model.name) if to in _IN_C else metric
     common = {"name": options["name"] or default, "ranges": ranges, "doc": doc}
     write(_text(result, symbols, to, units, options["error"], common), options["output"])

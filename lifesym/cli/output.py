@@ -27,7 +27,7 @@ def note(message: str) -> None:
 
 def said_of(form: Timed) -> list[str]:
     """What an answer must say: formats and who chose them, efficiencies, what is not known."""
-    return [form.precision.described, form.hardware.attained, *form.notes]
+    return [form.precision.described, form.attained, *form.notes]
 
 
 def warn_if_too_large(form: Timed, held: int, where: str = "") -> None:

@@ -90,7 +90,7 @@ class Question:
             "metric": self.metric,
             "unit": self.quantity.unit,
             "at": at,
-            "efficiencies": self.form.hardware.attained,
+            "efficiencies": self.form.attained,
         }
 
     def ends(

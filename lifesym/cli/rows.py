@@ -134,7 +134,8 @@ _MODEL = "A name in the database, a config.json, a folder with one, or a GGUF fi
 MODEL = Row("model", text("MODEL"), _MODEL, argument=True, required=True)
 ON = Row("on", text("HW"), "A device in the database, or a TOML file.", required=True, panel=DEVICE)
 JSON = Row("json", SWITCH, "Print one JSON object.", common=True)
-_HERE = "lifesym.transforms"
+_BOTTLENECK = "lifesym.transforms.Bottleneck.width"
+_LATENT = words("absorbed", "decompressed", "expand")
 _ROLES = ("weights", "experts", "kv", "activations")
 
 ROWS: tuple[Row, ...] = (
@@ -142,49 +143,46 @@ ROWS: tuple[Row, ...] = (
         WORKLOAD,
         (
             Row("prompt", SIZE, "Prompt tokens of each sequence.", 512, symbol="prompt"),
-            Row("generate", SIZE_OR_0, "Tokens generated a sequence.", symbol="generated"),
+            Row("generate", SIZE_OR_0, "Tokens that each sequence generates.", symbol="generated"),
             Row("batch", SIZE, "Sequences computed together.", 1, symbol="batch"),
-            Row("context", SIZE_OR_0, "Cached tokens at a step; else at the first.", symbol="past"),
+            Row("context", SIZE_OR_0, "Context of a decode step; else the first's.", symbol="past"),
         ),
         (
             Row("past", SIZE_OR_0, "Tokens cached before the prompt.", 0),
             Row("images", SIZE_OR_0, "Images in each prompt, whose tokens are added to it.", 0),
-            *_needing("images", Row("image_size", text("HxW"), "Rows and columns of pixels.")),
-            Row("audio", SIZE_OR_0, "Pieces of audio in each prompt, likewise.", 0),
+            *_needing("images", Row("image_size", text("HxW"), "Their rows and columns.")),
+            Row("audio", SIZE_OR_0, "Pieces of audio in each prompt, likewise added.", 0),
         ),
     ),
     *_panel(
         FORMATS,
         (
-            Row("weights", text("FMT"), "Format of the weights."),
-            Row("activations", text("FMT"), "Format that is computed in."),
-            Row("kv", text("FMT"), "Format of the KV cache."),
+            Row("weights", text("FMT"), "Format of the weights: fp8, int4-g128, q4_k_m ..."),
+            Row("activations", text("FMT"), "Format that is computed in: bf16, fp8, int8 ..."),
+            Row("kv", text("FMT"), "Format of the KV cache: fp8, int8 ..."),
         ),
         (
-            Row("roles", text("ROLE=FMT", many=True), "Format of one kind of weights."),
-            Row("unfused_dequant", SWITCH, "Weights are dequantized through memory."),
+            Row("roles", text("ROLE=FMT", many=True), "Format of some weights, as experts=mxfp4."),
+            Row("unfused_dequant", SWITCH, "Kernels of their own dequantize weights."),
         ),
     ),
     *_panel(
         OPTIMIZATIONS,
         (
             Row("chunk", SIZE, "Tokens of a prefill chunk.", symbol="chunk"),
-            Row("lora", RANK, "Rank of adapters, or their adapter_config.json.", symbol="rank"),
-            Row("fusion", words("none", "flash", "full", "layer"), "Operators fused.", "none"),
+            Row(
+                "lora", RANK, "Rank of LoRA adapters, or their adapter_config.json.", symbol="rank"
+            ),
+            Row("fusion", words("none", "flash", "full", "layer"), "What is fused.", "none"),
         ),
         (
             *_needing(
                 "lora",
-                Row("lora_targets", text("NAME,...", axis=False), "Projections with adapters."),
+                Row("lora_targets", text("NAME,...", axis=False), "Operators: attn_q,attn_v ..."),
                 Row("lora_adapters", SIZE, "Different adapters in the batch."),
-                Row("lora_merged", SWITCH, "Added to the weights before."),
+                Row("lora_merged", SWITCH, "Adapters are merged into the weights."),
             ),
-            Row(
-                "adapter",
-                SIZE_OR_0,
-                "Size of bottleneck adapters.",
-                rewrite=f"{_HERE}.Bottleneck.width",
-            ),
+            Row("adapter", SIZE_OR_0, "Width of bottleneck adapters.", rewrite=_BOTTLENECK),
             *_needing(
                 "fusion=flash fusion=full",
                 Row("tile", SIZE, "Queries a tile of a fused attention kernel.", symbol="tile"),
@@ -195,7 +193,7 @@ ROWS: tuple[Row, ...] = (
         CACHE,
         (),
         (
-            Row("prefix", SIZE_OR_0, "First tokens of the prompt already cached."),
+            Row("prefix", SIZE_OR_0, "First tokens of the prompt that are cached."),
             Row("kv_budget", SIZE, "Most cached tokens kept of a sequence.", symbol="budget"),
             Row("kv_keep", number(), "Share of the cached tokens that is kept.", symbol="keep"),
             Row("kv_scored", SWITCH, "Kept tokens are chosen by their scores."),
@@ -210,13 +208,13 @@ ROWS: tuple[Row, ...] = (
         (
             *_needing(
                 "tensor_parallel",
-                Row("all_reduce", words("ring", "halving_doubling", "tree"), "Their algorithm."),
-                Row("sequence_parallel", SWITCH, "They split norms and residuals too."),
+                Row("all_reduce", words("ring", "halving_doubling", "tree"), "Of all-reduces."),
+                Row("sequence_parallel", SWITCH, "They also split norms and residuals."),
             ),
             Row("expert_parallel", SIZE, "Devices that split the experts.", 1),
             Row("data_parallel", SIZE, "Replicas that share the batch.", 1, symbol="replicas"),
             Row("pipeline", SIZE, "Stages that the layers are cut into."),
-            Row("stages_on", several(str, "HW,..."), "A pipeline of one stage a device."),
+            Row("stages_on", several(str, "HW,..."), "A pipeline with a stage on each of these."),
             *_needing(
                 "pipeline stages_on",
                 Row("shares", text("X,...", axis=False), "Shares of the layers; or 'balanced'."),
@@ -229,14 +227,14 @@ ROWS: tuple[Row, ...] = (
         MEMORIES,
         (),
         (
-            Row("memory", text("NAME=X,...", many=True), "Another one: bandwidth=B, experts=1 ..."),
+            Row("memory", text("NAME=X,...", many=True), "name=host,bandwidth=80e9,experts=1 ..."),
             *(
                 Row(f"offload_{r}", number(), f"Share of the {r} in another memory.")
                 for r in _ROLES
             ),
             *_needing(
                 " ".join(f"offload_{role}" for role in _ROLES),
-                Row("offload_bandwidth", number("B"), "Its bandwidth, bytes a second."),
+                Row("offload_bandwidth", number("B"), "Of that memory, bytes a second."),
                 Row("offload_capacity", number("B"), "Bytes that it holds."),
             ),
         ),
@@ -249,10 +247,10 @@ ROWS: tuple[Row, ...] = (
             *_needing(
                 "draft",
                 Row("draft_tokens", SIZE, "Drafted tokens a step; 4 unless given.", symbol="draft"),
-                Row("acceptance", number(), "Chance of each; else 0.8.", symbol="acceptance"),
+                Row("acceptance", number(), "Their chance; else 0.8.", symbol="acceptance"),
                 Row("accepted_rate", number(), "Instead: accepted tokens over drafted ones."),
-                Row("position_rates", several(real, "X,..."), "Instead: by position."),
-                Row("tokens_per_step", number(), "Instead: mean tokens, the target's included."),
+                Row("position_rates", several(real, "X,..."), "Instead: rates by position."),
+                Row("tokens_per_step", number(), "Instead: mean tokens, with the target's."),
             ),
         ),
     ),
@@ -261,17 +259,19 @@ ROWS: tuple[Row, ...] = (
         (),
         (
             Row("slots", SIZE, "Continuous batching in so many slots.", symbol="slots"),
-            Row("contexts", several(SIZE_OR_0.parse, "N,..."), "A decode step at unequal ones."),
-            Row("mixed", text("BxN@T,...", axis=False), "A pass over B sequences of N after T."),
+            Row(
+                "contexts", several(SIZE_OR_0.parse, "N,..."), "One decode step at these contexts."
+            ),
+            Row("mixed", text("BxN@T,...", axis=False), "One pass: B sequences of N after T."),
             Row("piggyback", SIZE_OR_0, "Sequences that decode in every chunk's pass."),
             *_needing(
                 "piggyback", Row("piggyback_context", SIZE_OR_0, "Their context; else the prompt.")
             ),
-            *_needing("prefix", Row("hit_rate", number(), "Share of requests that find it.")),
+            *_needing("prefix", Row("hit_rate", number(), "Share of requests with a cached one.")),
             Row("decode_on", text("HW"), "A device that decodes what this one prefills."),
             *_needing(
                 "decode_on",
-                Row("transfer_bandwidth", number("B"), "Of the link between, bytes a second."),
+                Row("transfer_bandwidth", number("B"), "Of the link to it, bytes a second."),
                 Row("transfer_latency", number("S"), "Seconds before the cache arrives."),
             ),
             Row("price", number(), "Price of all devices an hour, for tokens' cost."),
@@ -288,7 +288,7 @@ ROWS: tuple[Row, ...] = (
         (
             Row("link_bandwidth", number("B"), "Bytes a second to another device."),
             Row("link_latency", number("S"), "Seconds of a message to another device."),
-            Row("links", several(link, "B:S,..."), "Several, of which the slowest counts."),
+            Row("links", several(link, "B:S,..."), "Several links: the slowest counts."),
             Row("power", number("W"), "Power drawn while it runs, in watts."),
             Row("flop_energy", number("J"), "Joules of an operation, beyond that."),
             Row("byte_energy", number("J"), "Joules of a byte moved, beyond that."),
@@ -298,18 +298,13 @@ ROWS: tuple[Row, ...] = (
         MODELLING,
         (
             Row("overlap", words("operator", "pass", "none"), "Of memory and compute.", "operator"),
-            Row("causal", words("full", "exact"), "All scores, or what the mask leaves.", "full"),
+            Row("causal", words("full", "exact"), "Scores: all, or what the mask leaves.", "full"),
         ),
         (
-            Row(
-                "mla",
-                words("absorbed", "decompressed", "expand"),
-                "Convention of latent attention.",
-                "absorbed",
-            ),
-            Row("routing", words("uniform", "all", "active"), "How tokens choose.", "uniform"),
-            Row("probabilities", text("P,...", axis=False), "Each expert's chance, or a file."),
-            Row("imbalance", number(), "Experts' work done over needed.", symbol="imbalance"),
+            Row("mla", _LATENT, "How latents become keys and values.", "absorbed"),
+            Row("routing", words("uniform", "all", "active"), "Choice of experts.", "uniform"),
+            Row("probabilities", text("P,...", axis=False), "Of each expert, or a file of them."),
+            Row("imbalance", number(), "Busiest device's work over the mean.", symbol="imbalance"),
         ),
     ),
 )

@@ -34,7 +34,7 @@ def summary(f: Forecast) -> dict[str, Any]:
         "activations": f.precision.activations.name,
         "kv": f.precision.kv.name,
         "origins": dict(f.precision.origins),
-        "efficiencies": f.hardware.attained,
+        "efficiencies": f.attained,
         "notes": list(f.notes),
         "ttft_s": float(f.ttft),
         "tpot_s": float(f.tpot.mean) if decodes else None,
