@@ -12,6 +12,7 @@ from typing import Any
 from sympy import Expr
 
 from lifesym import symbols as sym
+from lifesym.capacity import Fit
 from lifesym.checks import checked
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError, one_of
@@ -77,6 +78,12 @@ METRICS: Mapping[str, Metric] = {
     "memory": Metric("bytes of weights and cache", lambda f: f.memory, True),
     "capacity": Metric(
         "peak bytes, activations included", lambda f: _plain(f, "capacity").capacity, True
+    ),
+    "sequences": Metric(
+        "sequences whose caches fit", lambda f: Fit(forecast=_plain(f, "sequences")).sequences, True
+    ),
+    "cached_tokens": Metric(
+        "cached tokens that fit", lambda f: Fit(forecast=_plain(f, "cached_tokens")).tokens, True
     ),
     "energy": Metric("joules at the stated power over the latency", lambda f: f.energy, True),
     "tokens_per_joule": Metric("generated tokens a joule", lambda f: f.tokens_per_joule, True),

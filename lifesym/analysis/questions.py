@@ -74,7 +74,8 @@ def terms_of(quantity: Derived) -> tuple[Term, ...]:
     if not terms:
         name = getattr(quantity, "name", "a formula")
         raise SymbolError(
-            f"{name} has no table of operators: ask about TTFT, TPOT or the mean TPOT"
+            f"{name} has no table of operators: it must be the sum of their times, as a plain "
+            "forecast's TTFT and TPOT are"
         )
     return terms
 

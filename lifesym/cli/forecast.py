@@ -75,6 +75,8 @@ def _print(data: dict[str, Any], f: Forecast) -> None:
         ["memory", quantity(data["memory_bytes"], "byte"), f"{what}; {fits}"],
         ["energy", energy, "at the stated power over the latency" if data["energy_j"] else ""],
     ]
+    for name, held in list(data["memories"].items())[1:]:
+        rows.append([name, quantity(held["bytes"], "byte"), "held in another memory"])
     if "cost_per_million_tokens" in data:
         rows.append(["cost", f"{data['cost_per_million_tokens']:.4g}", "a million tokens"])
     for key, title in _TITLES.items():

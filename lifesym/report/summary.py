@@ -43,6 +43,10 @@ def summary(f: Forecast) -> dict[str, Any]:
         "tps": float(f.tps) if decodes else None,
         "latency_s": float(f.latency),
         "memory_bytes": whole(f.memory.expr),
+        "memories": {
+            name: {"bytes": whole(held.expr), "fits": held.fits}
+            for name, held in f.memories.items()
+        },
         "fits": f.fits,
         "capacity_bytes": {part.name: whole(part.value) for part in f.capacity.parts},
         "energy_j": None if f.hardware.static_power is None else float(f.energy),
