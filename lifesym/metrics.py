@@ -13,11 +13,15 @@ from sympy import Expr
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
+from lifesym.convnet import ConvForecast
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError, one_of
 from lifesym.inference import Forecast
 from lifesym.results import Result
 from lifesym.timed import Timed
+
+Plain = Forecast | ConvForecast
+"""One pass of one model."""
 
 
 @dataclass(frozen=True)
@@ -40,29 +44,32 @@ def _pass(name: str, unit: str, of: Callable[[Cost], Expr]) -> Callable[[Timed],
 
     def count(form: Timed) -> Result:
         plain = _plain(form, name)
-        past = sym.past if "decoder" in plain.model.kind else plain.past
-        cost = plain.trace(sym.new, past, "last").cost_at(plain.precision)
+        cost = plain.counted.cost_at(plain.precision)
         return Result(name=name, unit=unit, expr=of(cost))
 
     return count
 
 
-def _held(name: str, unit: str, of: Callable[[Forecast], Expr]) -> Callable[[Timed], Result]:
+def _held(name: str, unit: str, of: Callable[[Plain], Expr]) -> Callable[[Timed], Result]:
     """A size of the model."""
     return lambda form: Result(name=name, unit=unit, expr=of(_plain(form, name)))
 
 
-def _plain(form: Timed, name: str) -> Forecast:
-    if not isinstance(form, Forecast):
+def _plain(form: Timed, name: str) -> Plain:
+    if not isinstance(form, Plain):
         raise SymbolError(f"{name} is asked of a plain forecast: it is that of one model's pass")
     return form
 
 
-def _weight_bytes(f: Forecast) -> Expr:
+def _weight_bytes(f: Plain) -> Expr:
+    if isinstance(f, ConvForecast):
+        return f.memory.expr
     return f.model.weight_bytes(f.precision.weights)
 
 
-def _kv_bytes(f: Forecast) -> Expr:
+def _kv_bytes(f: Plain) -> Expr:
+    if isinstance(f, ConvForecast):
+        raise SymbolError(f"{f.model.name} is a convolutional network: it has no cache")
     return f.model.kv_bytes(sym.past, f.precision.kv, f.batch, f.mla)
 
 
@@ -75,6 +82,11 @@ METRICS: Mapping[str, Metric] = {
     "tps": Metric("generated tokens a second", lambda f: f.tps, True),
     "latency": Metric("end-to-end time of a request", lambda f: f.latency, True),
     "memory": Metric("bytes of weights and cache", lambda f: f.memory, True),
+    "spare": Metric(
+        "bytes of the capacity that are left, below 0 where it does not fit",
+        lambda f: f.spare,
+        True,
+    ),
     "capacity": Metric(
         "peak bytes, activations included", lambda f: _plain(f, "capacity").capacity, True
     ),
