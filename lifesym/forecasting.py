@@ -148,13 +148,8 @@ def forecast(
     given: dict[str, Any] = dict(keywords)
     sizes = {"generate": generate, "batch": batch, "past": past}
     if isinstance(model, UNet):
-        if prompt != sym.prompt:
-            sizes["prompt"] = prompt
-        if generate == 0:
-            del sizes["generate"]
-        more = {"formats": formats, "plan": tuple(plan) or None, **sizes}
-        asked_for = {name: value for name, value in more.items() if value is not None} | given
-        return _seen(model, hardware, asked_for)
+        more = {"prompt": prompt, "formats": formats, "plan": tuple(plan), **sizes}
+        return _seen(model, hardware, more, given)
     model, hardware = as_model(model), as_hardware(hardware)
     load = _joined(Workload, prompt, given, {k: v for k, v in sizes.items() if v is not None})
     stored = _joined(Formats, formats, given, {})
@@ -237,13 +232,17 @@ def forecast(
     return made if load.prefix == 0 else made.prefixed(load.prefix)
 
 
-def _seen(net: UNet, hardware: Hardware | str | Path, given: Mapping[str, Any]) -> ConvForecast:
+def _seen(
+    net: UNet, hardware: Hardware | str | Path, sizes: Mapping[str, Any], given: Mapping[str, Any]
+) -> ConvForecast:
     """The pass of a network over its images.
 
     Raises:
         SymbolError: an option of language models.
     """
-    for name in given:
+    usual = {"prompt": sym.prompt, "generate": 0}
+    others = [name for name, value in sizes.items() if value not in (None, (), usual.get(name))]
+    for name in (*others, *given):
         if name not in OF_IMAGES:
             known = ", ".join(OF_IMAGES)
             raise SymbolError(f"{net.name} has images of its own: it takes {known}, not {name}")

@@ -34,7 +34,7 @@ def mark(
     }
     parts = list(found.values())
     if len(found) == len(rooms) and all(part == parts[0] for part in parts):
-        found = {"": part for part in parts[:1]}
+        found = dict(zip([""], parts, strict=False))
     for (name, part), hatch in zip(found.items(), _HATCHES, strict=False):
         for i, (low, high) in enumerate(part):
             axes.axvspan(
@@ -105,11 +105,11 @@ def _function(room: Expr, symbols: Any) -> Callable[..., Any]:
 
 
 def _crossing(left: Callable[[float], Any], low: float, high: float) -> float:
-    """Where the sign changes between two values, by halving as far as numbers go."""
+    """The last value that fits between two, by halving as far as numbers go."""
     first = left(low) < 0
     while low < (middle := (low + high) / 2) < high:
         if (left(middle) < 0) == first:
             low = middle
         else:
             high = middle
-    return high
+    return high if first else low
