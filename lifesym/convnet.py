@@ -15,7 +15,7 @@ from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
 from lifesym.blocks.convolution import ConvUnit, Shape
-from lifesym.checks import checked, checked_fields, shown
+from lifesym.checks import checked, shown
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.devices import as_hardware
 from lifesym.errors import SpecError, SymbolError
@@ -37,7 +37,6 @@ Named = Iterator[tuple[str, str, Operator]]
 Upsampling = Literal["transposed", "bilinear", "nearest"]
 
 
-@checked_fields
 @dataclass(frozen=True, kw_only=True)
 class UNet:
     """A U-Net for images of one size; `unet` says what the fields are."""

@@ -57,7 +57,7 @@ def sweep(options: Mapping[str, Any]) -> None:
     said: dict[str, None] = {}
 
     def made(model: str, hardware: str, **changes: Any) -> Timed:
-        changed = {**options, **usual, **single, **changes, "model": model, "on": hardware}
+        changed = {**options, **single, **changes, "model": model, "on": hardware}
         changed["prompt"] = max(lists.get("prompt", [None]))
         changed["generate"] = None if options["generate"] is None else max(lists["generate"])
         form = Request(changed).form()

@@ -8,6 +8,7 @@ from sympy import Expr, Symbol, lambdify
 
 from lifesym.analysis.questions import listed
 from lifesym.errors import SymbolError
+from lifesym.plots.style import COLOURS
 from lifesym.powers import doubles
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ _HATCHES = ("////", "\\\\\\\\")
 
 def mark(
     axes: "Axes", rooms: Mapping[str, Expr | None], symbol: Symbol, grid: Any, across: float
-) -> None:
-    """Hatch the parts of an axis where the room that is left is below zero.
+) -> bool:
+    """Hatch the parts of an axis where the room that is left is below zero; whether there are any.
 
     ``rooms`` are bytes that are left by what has them, in the symbol of the axis alone; parts that
     are the same for all of them are hatched once.
@@ -35,18 +36,27 @@ def mark(
     parts = list(found.values())
     if len(found) == len(rooms) and all(part == parts[0] for part in parts):
         found = dict(zip([""], parts, strict=False))
-    for (name, part), hatch in zip(found.items(), _HATCHES, strict=False):
+    styles = zip(found.items(), _HATCHES, COLOURS, strict=False)
+    for (name, part), hatch, colour in styles:
         for i, (low, high) in enumerate(part):
             axes.axvspan(
                 low / across,
                 high / across,
                 facecolor=_VEIL,
-                edgecolor=_EDGE,
+                edgecolor=colour if name else _EDGE,
                 hatch=hatch,
                 linewidth=0,
                 label=None if i else f"{name}: {LABEL}" if name else LABEL,
                 zorder=1.5,
             )
+    if any(found.values()):  # no margin beside them, which would look as if it fitted
+        axes.set_xlim(grid[0] / across, grid[-1] / across)
+    return any(found.values())
+
+
+def legend(axes: "Axes", hatched: bool) -> None:
+    """A legend within the axes, over a ground of its own where they are hatched."""
+    axes.legend(frameon=hatched, framealpha=0.9, edgecolor="none")
 
 
 def stretches(room: Expr, symbol: Symbol, grid: Any) -> list[tuple[float, float]]:
@@ -94,6 +104,8 @@ def mark_map(
         colors=[_VEIL],
         hatches=[_HATCHES[0]],
     )
+    axes.set_xlim(x[0] / scales[0], x[-1] / scales[0])
+    axes.set_ylim(y[0] / scales[1], y[-1] / scales[1])
     return Patch(facecolor="white", edgecolor=_EDGE, hatch=_HATCHES[0], linewidth=0, label=LABEL)
 
 

@@ -20,7 +20,7 @@ from lifesym.analysis.questions import (
 from lifesym.analysis.regime import Stretch, operators, span
 from lifesym.checks import checked, shown
 from lifesym.errors import SymbolError
-from lifesym.plots.room import mark
+from lifesym.plots.room import legend, mark
 from lifesym.plots.style import (
     COLOURS,
     HATCHES,
@@ -220,7 +220,7 @@ def against_target(
     factor, label = scale(float(max(curve.max(), float(answer.target))), unit)
     across, across_unit = scale(high, TABLE[symbol].unit)
     with figure() as (made, axes):
-        mark(axes, {"": room}, symbol, grid, across)
+        hatched = mark(axes, {"": room}, symbol, grid, across)
         axes.plot(grid / across, curve / factor, color=COLOURS[0], label=name)
         axes.axhline(
             float(answer.target) / factor, color=COLOURS[5], linestyle="--", label="target"
@@ -234,7 +234,7 @@ def against_target(
         )
         axes.set_xlabel(f"{TABLE[symbol].meaning} [{across_unit}]")
         axes.set_ylabel(f"{name} [{label}]")
-        axes.legend(frameon=False)
+        legend(axes, hatched)
     return made
 
 
@@ -281,7 +281,7 @@ def two_curves(
     factor, unit = scale(max(float(curve.max()) for curve in values.values()), quantity.unit)
     across, across_unit = scale(high, TABLE[symbol].unit)
     with figure() as (made, axes):
-        mark(axes, rooms or {}, symbol, grid, across)
+        hatched = mark(axes, rooms or {}, symbol, grid, across)
         for i, (name, curve) in enumerate(values.items()):
             style = ("-", "--", ":")[i % 3]
             axes.plot(grid / across, curve / factor, style, color=COLOURS[i], label=name)
@@ -292,7 +292,7 @@ def two_curves(
         log_if_wide(axes, "x", grid)
         axes.set_xlabel(f"{TABLE[symbol].meaning} [{across_unit}]")
         axes.set_ylabel(f"{quantity.name} [{unit}]")
-        axes.legend(frameon=False)
+        legend(axes, hatched)
     return made
 
 
