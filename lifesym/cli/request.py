@@ -156,8 +156,8 @@ class Request:
             LifesymError: what `lifesym.forecast` raises, or an option that needs another one.
         """
         o = {**self.options, **changes}
-        check(o, of_images=False)
         model = self.text
+        check(o, of_images=False)
         device = hardware or self.hardware
         for row in ROWS:
             if row.symbol and o.get(row.name) is None and sym.resolve(row.symbol) in self.about:
