@@ -21,6 +21,7 @@ from sympy import Add, Expr, S, expand
 
 from lifesym.checks import checked, checked_fields
 from lifesym.errors import SpecError, SymbolError
+from lifesym.hardware import Hardware
 from lifesym.inference import Forecast
 from lifesym.levels import Level
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
@@ -109,9 +110,7 @@ class Fit:
 
     def __post_init__(self) -> None:
         """Check the numbers."""
-        share = exact(self.share, "share")
-        if share.is_number and not 0 < share <= 1:
-            raise SymbolError(f"share must be above 0 and at most 1, not {self.share}")
+        check_share(self.share)
         for name in ("reserve", "communication", "capacity", "cache_memory"):
             value = getattr(self, name)
             if value is not None and exact(value, name).is_negative:
@@ -146,12 +145,7 @@ class Fit:
         Raises:
             SpecError: its capacity is not known.
         """
-        whole = self.forecast.hardware.capacity if self.capacity is None else self.capacity
-        if whole is None:
-            name = self.forecast.hardware.file or self.forecast.hardware.name
-            raise SpecError(f"{name}: key 'memory.capacity' is not known: give the capacity")
-        expr = exact(self.share) * exact(whole)
-        return Result(name="granted memory", unit="byte", expr=expr)
+        return granted(self.forecast.hardware, self.share, self.capacity)
 
     @cached_property
     def room(self) -> Result:
@@ -358,6 +352,30 @@ class Fit:
         if elsewhere:
             return f"the capacity of {', '.join(elsewhere)}, which holds {what}, is not known"
         return f"{self.forecast.model.name} keeps nothing of {what}: there is no largest number"
+
+
+def granted(hardware: Hardware, share: Number, capacity: Number | None = None) -> Result:
+    """Bytes of a device's memory, or of so much of it, that may be used.
+
+    Raises:
+        SpecError: its capacity is not known.
+    """
+    whole = hardware.capacity if capacity is None else capacity
+    if whole is None:
+        name = hardware.file or hardware.name
+        raise SpecError(f"{name}: key 'memory.capacity' is not known: give the capacity")
+    return Result(name="granted memory", unit="byte", expr=exact(share) * exact(whole))
+
+
+def check_share(share: Number) -> None:
+    """Refuse what is no share of a memory.
+
+    Raises:
+        SymbolError: a number that is not above 0 and at most 1.
+    """
+    part = exact(share, "share")
+    if part.is_number and not 0 < part <= 1:
+        raise SymbolError(f"share must be above 0 and at most 1, not {share}")
 
 
 def _most(rooms: Iterable[Expr], each: Iterable[Expr]) -> Expr | None:

@@ -3,15 +3,16 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import Any, Unpack, overload
 
 from sympy import Add, S
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
+from lifesym.convnet import ConvForecast, UNet
 from lifesym.devices import as_hardware
 from lifesym.errors import SpecError, SymbolError
-from lifesym.formats import Format, Precision, Stored, load_format
+from lifesym.formats import load_format
 from lifesym.gguf_mixes import fitted
 from lifesym.hardware import Hardware
 from lifesym.huggingface import as_model
@@ -22,6 +23,7 @@ from lifesym.model import Model
 from lifesym.nodes import Maximum
 from lifesym.operators import Routing
 from lifesym.passes import Rewrite
+from lifesym.precisions import choose_precision
 from lifesym.symbols import Size, exact, size
 from lifesym.tower import see, told
 from lifesym.traffic import check_computed
@@ -49,11 +51,28 @@ _REWRITES: Mapping[str, Callable[[Any, Mapping[str, Any]], Rewrite]] = {
 """What each keyword is short for in a plan."""
 _PLAIN: Mapping[str, Any] = {"tensor_parallel": 1, "expert_parallel": 1, "fusion": "none"}
 """Rewrites that every forecast has, if only to leave the trace as it is."""
+OF_IMAGES = ("weights", "activations", "overlap")
+"""Keywords of the forecasts of image networks."""
 _OWN = 70
 """Where rewrites of one's own come in a plan: after those that split, before fusion."""
 
 
-@checked
+@overload
+def forecast(
+    model: UNet,
+    hardware: Hardware | str | Path,
+    prompt: Size | Workload = sym.prompt,
+    generate: Size | None = None,
+    batch: Size | None = None,
+    past: Size | None = None,
+    *,
+    formats: Formats | None = None,
+    plan: Iterable[Rewrite] = (),
+    **keywords: Unpack[Keywords],
+) -> ConvForecast: ...
+
+
+@overload
 def forecast(
     model: Model | str | Path,
     hardware: Hardware | str | Path,
@@ -65,14 +84,30 @@ def forecast(
     formats: Formats | None = None,
     plan: Iterable[Rewrite] = (),
     **keywords: Unpack[Keywords],
-) -> Forecast:
+) -> Forecast: ...
+
+
+@checked
+def forecast(
+    model: Model | UNet | str | Path,
+    hardware: Hardware | str | Path,
+    prompt: Size | Workload = sym.prompt,
+    generate: Size | None = None,
+    batch: Size | None = None,
+    past: Size | None = None,
+    *,
+    formats: Formats | None = None,
+    plan: Iterable[Rewrite] = (),
+    **keywords: Unpack[Keywords],
+) -> Forecast | ConvForecast:
     """Derive the speed of a model on a device: numbers where sizes are numbers, else formulas.
 
     What is asked has joints: a `Workload`, `Formats`, and a plan of rewrites. Each field of the
     first two, and each rewrite, is also a keyword here.
 
     Args:
-        model: the model, or its name or path (see `lifesym.load_model`).
+        model: the model, or its name or path (see `lifesym.load_model`); or a `lifesym.unet`, whose
+            images and their number are its own: it takes formats and ``overlap`` alone.
         hardware: the device, or its name or path (see `lifesym.load_hardware`).
         prompt: a workload; or prompt tokens of each sequence, with the next three.
         generate: tokens generated a sequence; the first one comes from the prefill. None of an
@@ -111,8 +146,11 @@ def forecast(
             memory too small for what it serves.
     """
     given: dict[str, Any] = dict(keywords)
-    model, hardware = as_model(model), as_hardware(hardware)
     sizes = {"generate": generate, "batch": batch, "past": past}
+    if isinstance(model, UNet):
+        more = {"prompt": prompt, "formats": formats, "plan": tuple(plan), **sizes}
+        return _seen(model, hardware, more, given)
+    model, hardware = as_model(model), as_hardware(hardware)
     load = _joined(Workload, prompt, given, {k: v for k, v in sizes.items() if v is not None})
     stored = _joined(Formats, formats, given, {})
     rewrites = _planned(plan, given)
@@ -194,6 +232,23 @@ def forecast(
     return made if load.prefix == 0 else made.prefixed(load.prefix)
 
 
+def _seen(
+    net: UNet, hardware: Hardware | str | Path, sizes: Mapping[str, Any], given: Mapping[str, Any]
+) -> ConvForecast:
+    """The pass of a network over its images.
+
+    Raises:
+        SymbolError: an option of language models.
+    """
+    usual = {"prompt": sym.prompt, "generate": 0}
+    others = [name for name, value in sizes.items() if value not in (None, (), usual.get(name))]
+    for name in (*others, *given):
+        if name not in OF_IMAGES:
+            known = ", ".join(OF_IMAGES)
+            raise SymbolError(f"{net.name} has images of its own: it takes {known}, not {name}")
+    return net.forecast(hardware, **given)
+
+
 def _joined(kind: type[Any], joint: Any, given: Mapping[str, Any], sizes: Mapping[str, Any]) -> Any:
     """A joint as it is given, or made of the keywords that are its fields.
 
@@ -259,69 +314,3 @@ def _check_level(made: Forecast, level: Level) -> None:
     beyond = made.level_bytes(level) - exact(level.capacity, "capacity")
     if beyond.is_number and beyond > 0:
         raise SymbolError(f"{level.name}: what it serves is {float(beyond):.3g} bytes too large")
-
-
-def choose_precision(
-    hardware: Hardware,
-    weights: str | Format | None,
-    activations: str | Format | None,
-    kv: str | Format | None,
-    stored: Stored | None = None,
-) -> Precision:
-    """The formats of a forecast, with the defaults that `forecast` documents.
-
-    16-bit weights of a file are cast where the device computes in the other 16-bit float only.
-    What files say of quantized activations counts where the device has a peak for it.
-    """
-    asked = None if weights is None else load_format(weights)
-    held = None if asked is not None or stored is None else stored
-    base = None if held is None else held.base or held.weights
-    default, origin = hardware.default_format, "device default"
-    if activations is not None:
-        computed, origin = load_format(activations), "option"
-    elif asked is not None and asked.native:
-        computed, origin = asked, "as the weights"
-    elif base is not None and hardware.computes(base):
-        computed, origin = base, (held.base_source if held else "") or _from(held)
-    else:
-        computed = default
-    files = None if held is None else _cast(held, computed, hardware)
-    chosen = asked or (computed if files is None else files)
-    said = stored.kv if stored is not None else None
-    cached = computed if computed.native else default
-    of_cache = "as the activations" if computed.native else "device default"
-    compute = held.compute if held is not None and activations is None else None
-    return Precision(
-        weights=chosen,
-        activations=computed,
-        kv=(said or cached) if kv is None else load_format(kv),
-        compute=compute if compute is not None and hardware.computes(compute) else None,
-        origins={
-            "weights": "option" if asked else origin if held is None else _loaded(held, chosen),
-            "activations": origin,
-            "kv": "option" if kv is not None else _from(stored) if said else of_cache,
-        },
-    )
-
-
-def _from(stored: Stored | None) -> str:
-    return "" if stored is None else f"from {stored.source}"
-
-
-def _loaded(stored: Stored, chosen: Format) -> str:
-    """Where the format of the weights comes from, and what the files hold where it is cast."""
-    if chosen.name == stored.weights.name:
-        return _from(stored)
-    return f"{stored.weights.name} {_from(stored)}"
-
-
-def _cast(stored: Stored, computed: Format, hardware: Hardware) -> Format:
-    """The weights as they are loaded: 16-bit floats that the device lacks in the one it has."""
-    halves = {"bf16", "fp16"}
-
-    def loaded(fmt: Format) -> Format:
-        lacking = {fmt.name, computed.name} <= halves and not hardware.computes(fmt)
-        return computed if lacking else fmt
-
-    roles = tuple((role, loaded(fmt)) for role, fmt in stored.weights.roles)
-    return replace(loaded(stored.weights), roles=roles)

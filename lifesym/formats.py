@@ -349,13 +349,13 @@ class Precision:
         >>> Precision.of("int4-g128").described
         'int4-g128 weights, bf16 activations, bf16 KV'
         """
-        named = (
-            ("weights", self.weights, "weights"),
-            ("activations", self.activations, "activations"),
-            ("kv", self.kv, "KV"),
-        )
+        return self.words("weights", "activations", "kv")
+
+    def words(self, *roles: str) -> str:
+        """Some of the three formats in words, and who chose them."""
         origins = {key: f" ({origin})" for key, origin in self.origins.items()}
-        return ", ".join(f"{fmt.name} {word}{origins.get(key, '')}" for key, fmt, word in named)
+        said = {role: f"{role.replace('kv', 'KV')}{origins.get(role, '')}" for role in roles}
+        return ", ".join(f"{getattr(self, role).name} {word}" for role, word in said.items())
 
     def weight_format(self, role: str, part: str = "") -> Format:
         """The format of a weight; vectors and adapters stay unquantized, as all tools keep them."""

@@ -1,11 +1,15 @@
 """What one memory holds, and whether it fits."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 
-from sympy import Expr
+from sympy import Expr, Symbol
 
 from lifesym.checks import checked_fields
+from lifesym.nodes import Minimum
+from lifesym.powers import sign
 from lifesym.results import Result
+from lifesym.units import shown_bytes
 
 
 @checked_fields
@@ -27,5 +31,39 @@ class Held(Result):
     @property
     def fits(self) -> bool | None:
         """Whether it all fits; None where that is not known or depends on symbols (see `spare`)."""
-        missing = None if self.spare is None else self.spare.is_negative
+        left = self.spare
+        if left is None:
+            return None
+        if not left.free_symbols:
+            return sign(left) >= 0
+        missing = left.is_negative
         return None if missing is None else not missing
+
+    @property
+    def said(self) -> str:
+        """How much it is of how much, where both are numbers."""
+        room = "" if self.capacity is None else f" of {shown_bytes(self.capacity)}"
+        return f"{float(self) / 1e9:.1f} GB{room}"
+
+    def at(self, values: Mapping[Symbol, Expr]) -> "Held":
+        """The same at a point."""
+        room = None if self.capacity is None else self.capacity.xreplace(dict(values)).doit()
+        return replace(self, expr=self.expr.xreplace(dict(values)).doit(), capacity=room)
+
+
+def all_fit(held: Iterable[Held]) -> bool | None:
+    """Whether each memory holds what it must; None where that is not known."""
+    found = [each.fits for each in held]
+    return False if False in found else None if None in found else True
+
+
+def least(held: Iterable[Held]) -> Expr | None:
+    """Room in the memory that has least of it; None if no capacity is known."""
+    left = [each.spare for each in held if each.spare is not None]
+    return Minimum(*left) if left else None
+
+
+def too_large(held: Iterable[Held]) -> Held | None:
+    """The memory that lacks most, of those whose contents are numbers; None if none lacks any."""
+    short = [each for each in held if each.fits is False and not each.expr.free_symbols]
+    return max(short, key=lambda each: float(each) - float(each.capacity or 0), default=None)

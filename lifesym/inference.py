@@ -21,10 +21,12 @@ from lifesym.checks import checked
 from lifesym.chunks import Chunks, summed
 from lifesym.errors import SymbolError
 from lifesym.footprint import Footprint
+from lifesym.held import Held
 from lifesym.results import Result, StepTime
 from lifesym.roofline import Place, Term, total
 from lifesym.symbols import Size, index, size
 from lifesym.timed import Generation
+from lifesym.trace import Trace
 
 
 class Forecast(Footprint, Generation):
@@ -79,15 +81,20 @@ class Forecast(Footprint, Generation):
         )
 
     @property
+    def counted(self) -> Trace:
+        """The pass whose operations and bytes are counted: `symbols.new` tokens after a context."""
+        past = sym.past if "decoder" in self.model.kind else self.past
+        return self.trace(sym.new, past, "last")
+
+    @property
     def places(self) -> tuple[Place, ...]:
         """The devices that share the batch."""
         return (self.place,)
 
-    @cached_property
-    def fits(self) -> bool | None:
-        """Whether each memory holds what it must; None where that is not known."""
-        found = [held.fits for held in self.memories.values()]
-        return False if False in found else None if None in found else True
+    @property
+    def stores(self) -> tuple[Held, ...]:
+        """What each memory holds at the end: the device's own first, then the others."""
+        return tuple(self.memories.values())
 
     @property
     def chunks(self) -> Chunks:

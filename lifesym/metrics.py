@@ -14,11 +14,15 @@ from sympy import Expr
 from lifesym import symbols as sym
 from lifesym.capacity import Fit
 from lifesym.checks import checked
+from lifesym.convnet import ConvForecast
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError, one_of
 from lifesym.inference import Forecast
 from lifesym.results import Result
 from lifesym.timed import Timed
+
+Plain = Forecast | ConvForecast
+"""One pass of one model."""
 
 
 @dataclass(frozen=True)
@@ -41,29 +45,40 @@ def _pass(name: str, unit: str, of: Callable[[Cost], Expr]) -> Callable[[Timed],
 
     def count(form: Timed) -> Result:
         plain = _plain(form, name)
-        past = sym.past if "decoder" in plain.model.kind else plain.past
-        cost = plain.trace(sym.new, past, "last").cost_at(plain.precision)
+        cost = plain.counted.cost_at(plain.precision)
         return Result(name=name, unit=unit, expr=of(cost))
 
     return count
 
 
-def _held(name: str, unit: str, of: Callable[[Forecast], Expr]) -> Callable[[Timed], Result]:
+def _held(name: str, unit: str, of: Callable[[Plain], Expr]) -> Callable[[Timed], Result]:
     """A size of the model."""
     return lambda form: Result(name=name, unit=unit, expr=of(_plain(form, name)))
 
 
-def _plain(form: Timed, name: str) -> Forecast:
-    if not isinstance(form, Forecast):
+def _plain(form: Timed, name: str) -> Plain:
+    if not isinstance(form, Plain):
         raise SymbolError(f"{name} is asked of a plain forecast: it is that of one model's pass")
     return form
 
 
-def _weight_bytes(f: Forecast) -> Expr:
+def _fit(form: Timed, name: str) -> Fit:
+    """What fits on the device of a forecast of a language model."""
+    plain = _plain(form, name)
+    if not isinstance(plain, Forecast):
+        raise SymbolError(f"{plain.model.name} keeps no cache: it has no {name.replace('_', ' ')}")
+    return Fit(forecast=plain)
+
+
+def _weight_bytes(f: Plain) -> Expr:
+    if isinstance(f, ConvForecast):
+        return f.memory.expr
     return f.model.weight_bytes(f.precision.weights)
 
 
-def _kv_bytes(f: Forecast) -> Expr:
+def _kv_bytes(f: Plain) -> Expr:
+    if isinstance(f, ConvForecast):
+        raise SymbolError(f"{f.model.name} is a convolutional network: it has no cache")
     return f.model.kv_bytes(sym.past, f.precision.kv, f.batch, f.mla)
 
 
@@ -76,14 +91,19 @@ METRICS: Mapping[str, Metric] = {
     "tps": Metric("generated tokens a second", lambda f: f.tps, True),
     "latency": Metric("end-to-end time of a request", lambda f: f.latency, True),
     "memory": Metric("bytes of weights and cache", lambda f: f.memory, True),
+    "spare": Metric(
+        "bytes of the capacity that are left, below 0 where it does not fit",
+        lambda f: f.spare,
+        True,
+    ),
     "capacity": Metric(
         "peak bytes, activations included", lambda f: _plain(f, "capacity").capacity, True
     ),
     "sequences": Metric(
-        "sequences whose caches fit", lambda f: Fit(forecast=_plain(f, "sequences")).sequences, True
+        "sequences whose caches fit", lambda f: _fit(f, "sequences").sequences, True
     ),
     "cached_tokens": Metric(
-        "cached tokens that fit", lambda f: Fit(forecast=_plain(f, "cached_tokens")).tokens, True
+        "cached tokens that fit", lambda f: _fit(f, "cached_tokens").tokens, True
     ),
     "energy": Metric("joules at the stated power over the latency", lambda f: f.energy, True),
     "tokens_per_joule": Metric("generated tokens a joule", lambda f: f.tokens_per_joule, True),

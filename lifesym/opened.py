@@ -25,7 +25,7 @@ Put = Callable[[Symbol, Expr], Expr]
 USUAL = frozenset(
     resolve(word)
     for word in (
-        *("batch", "prompt", "generated", "acceptance", "hit_rate", "slots"),
+        *("batch", "prompt", "generated", "acceptance", "hit_rate", "slots", "height", "width"),
         *Hardware.opens.values(),
         *("peak", "vector_peak"),
     )
@@ -64,6 +64,12 @@ def opened(form: Form, names: Iterable[str | Symbol] = ()) -> Form:
             raise SymbolError(f"{word} has several values here ({listed}): ask about one of them")
     chosen = set(asked or usual(form))
     made: Form = _walked(form, lambda symbol, value: symbol if symbol in chosen else value, ())
+    return made
+
+
+def changed(form: Form, symbol: Symbol, change: Callable[[Expr], Expr]) -> Form:
+    """The form with every number of one symbol changed."""
+    made: Form = _walked(form, lambda each, old: change(old) if each == symbol else old, ())
     return made
 
 

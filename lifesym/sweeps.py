@@ -18,14 +18,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from sympy import Symbol
+from sympy import S, Symbol
 
+from lifesym import symbols as sym
 from lifesym.checks import checked
 from lifesym.codegen import compile as compiled
 from lifesym.codegen.functions import Target
 from lifesym.errors import SpecError, SymbolError, one_of
 from lifesym.extras import needed
+from lifesym.held import least
 from lifesym.metrics import METRICS, measure
+from lifesym.results import Result
 from lifesym.symbols import TABLE, inside, resolve
 from lifesym.timed import Timed
 from lifesym.version import __version__
@@ -34,6 +37,7 @@ if TYPE_CHECKING:
     from xarray import DataArray, Dataset
 
 Axes = Mapping[str, Sequence[Any]]
+_FITS = "fits"
 _ROWS = 2**18
 """Rows of a CSV file that are in memory at a time."""
 
@@ -49,6 +53,10 @@ def sweep(
     progress: Callable[[int, int], None] | None = None,
 ) -> "Dataset":
     """Evaluate forecasts over axes; the result is labelled, with units and meanings as attributes.
+
+    Beside the metrics stands ``fits``: whether the memory has room for what it must hold. It is
+    true or false; or where some capacities are not known 1, 0 or missing. There is none where no
+    capacity is known, or where a size of the workload that memory depends on has no number.
 
     Args:
         forecast: a forecast with the axes' symbols free, or a function of discrete options that
@@ -93,10 +101,12 @@ def sweep(
         given = {name: options[name][label] for name, label in settings.items()}
         made = forecast if isinstance(forecast, Timed) else forecast(**given)
         arrays = {name: _evaluated(made, name, coordinates, target, chunks) for name in chosen}
+        arrays[_FITS] = _fitting(made, coordinates, target, chunks)
         labels = {name: [value] for name, value in settings.items()}
         parts.append(xr.Dataset(arrays).expand_dims(labels))
         if progress:
             progress(done + 1, len(combinations))
+    parts = _agreed(parts)
     whole: Any = (
         xr.combine_by_coords(parts, combine_attrs="drop_conflicts") if options else parts[0]
     )
@@ -210,6 +220,40 @@ def _coordinate(symbol: Symbol, values: Sequence[Any], chunks: int | None) -> "D
     return made if chunks is None else made.chunk({symbol.name: chunks})
 
 
+def _agreed(parts: Sequence["Dataset"]) -> list["Dataset"]:
+    """Parts whose ``fits`` are alike: truth values, numbers where some are not known, or none."""
+    if all(part[_FITS].dtype == bool for part in parts):
+        return list(parts)
+    known = any(part[_FITS].attrs for part in parts)
+    return [
+        part.assign({_FITS: part[_FITS].astype(float)}) if known else part.drop_vars(_FITS)
+        for part in parts
+    ]
+
+
+def _fitting(
+    forecast: Timed,
+    coordinates: Mapping[Symbol, "DataArray"],
+    target: Target,
+    chunks: int | None,
+) -> "DataArray":
+    """Whether a form fits at each point; without attributes where that is not known at all."""
+    xr = needed("xarray")
+
+    form = forecast.in_step if sym.past in coordinates else forecast
+    left = least(form.stores)
+    known = left is not None and left.free_symbols <= set(coordinates)
+    expr = left if left is not None and known else S.NaN
+    result = Result(name="spare memory", unit="byte", expr=expr)
+    spare = _array(result, coordinates, target, chunks)
+    if known and all(held.capacity is not None for held in form.stores):
+        made = spare >= 0
+    else:  # what does not fit is known, and what fits is not
+        made = xr.where(spare < 0, 0.0, np.nan)
+    made.attrs = {"long_name": "memory at most its capacity"} if known else {}
+    return made
+
+
 def _evaluated(
     forecast: Timed,
     metric: str,
@@ -217,12 +261,22 @@ def _evaluated(
     target: Target,
     chunks: int | None,
 ) -> "DataArray":
+    result = measure(forecast, metric)
+    for symbol in result.expr.free_symbols - set(coordinates):
+        raise SymbolError(f"{metric} depends on {TABLE[symbol].word}: give it an axis or a number")
+    return _array(result, coordinates, target, chunks)
+
+
+def _array(
+    result: Result,
+    coordinates: Mapping[Symbol, "DataArray"],
+    target: Target,
+    chunks: int | None,
+) -> "DataArray":
+    """A result over the whole grid of its axes and of those that it does not depend on."""
     xr = needed("xarray")
 
-    result = measure(forecast, metric)
     free = result.expr.free_symbols
-    for symbol in free - set(coordinates):
-        raise SymbolError(f"{metric} depends on {TABLE[symbol].word}: give it an axis or a number")
     symbols = [symbol for symbol in coordinates if symbol in free]
     values: DataArray
     if symbols:

@@ -25,8 +25,9 @@ from lifesym.checks import checked
 from lifesym.errors import SpecError
 from lifesym.formats import Precision
 from lifesym.hardware import Hardware
-from lifesym.opened import numbers, opened
-from lifesym.powers import sign
+from lifesym.held import Held, all_fit, least
+from lifesym.nodes import Maximum
+from lifesym.opened import changed, numbers, opened
 from lifesym.results import Part, Result, StepTime
 from lifesym.roofline import Place, Term
 from lifesym.symbols import Number, Size, exact
@@ -91,6 +92,11 @@ class Timed(ABC):
     def generate(self) -> Expr:
         """Tokens that each of them generates."""
         return self.main.generate
+
+    @property
+    def described(self) -> str:
+        """The formats of its numbers, and who chose them."""
+        return self.precision.described
 
     @property
     def places(self) -> tuple[Place, ...]:
@@ -298,10 +304,48 @@ class Timed(ABC):
         return bottleneck(self.terms_of(phase))
 
     @cached_property
+    def stores(self) -> tuple[Held, ...]:
+        """What every device's memory holds at the end, and how much it has room for."""
+        return tuple(
+            Held(
+                name=hardware.name,
+                unit="byte",
+                expr=held,
+                capacity=None if hardware.capacity is None else exact(hardware.capacity),
+            )
+            for held, hardware in self.residents
+        )
+
+    @property
     def fits(self) -> bool | None:
-        """Whether every device's memory holds what it must; None where that is not known."""
-        found = [_within(held, hardware) for held, hardware in self.residents]
-        return False if False in found else None if None in found else True
+        """Whether each memory holds what it must; None where that is not known."""
+        return all_fit(self.stores)
+
+    @cached_property
+    def spare(self) -> Result:
+        """Bytes left in the memory that has fewest to spare; below 0 where it does not fit.
+
+        Memories of unknown capacity are left aside.
+
+        Raises:
+            SpecError: no capacity is known.
+        """
+        left = least(self.stores)
+        if left is None:
+            raise SpecError(f"the memory's capacity of {self.hardware.name} is not known")
+        return Result(name="spare memory", unit="byte", expr=left)
+
+    @property
+    def in_step(self) -> Self:
+        """The same, generating until the context is `symbols.past` where it would end before.
+
+        It holds what a decode step at that context needs.
+        """
+        start = None if self.generate == 0 else self.tpot.start
+        if start is None:
+            return self
+        until = sym.past + 1 - start
+        return changed(self, sym.generated, lambda given: Maximum(given, until))
 
     @property
     def _decodes(self) -> bool:
@@ -374,10 +418,3 @@ def _terms_at(place: Place, rows: list[tuple[Place, tuple[Term, ...]]]) -> tuple
 def _parted(name: str, unit: str, values: Work) -> Result:
     parts = tuple(Part(name=part, value=value) for part, value in values.items())
     return Result(name=name, unit=unit, expr=Add(*values.values()), parts=parts)
-
-
-def _within(held: Expr, hardware: Hardware) -> bool | None:
-    if hardware.capacity is None:
-        return None
-    left = exact(hardware.capacity) - held
-    return None if left.free_symbols else sign(left) >= 0

@@ -137,6 +137,16 @@ def test_fit(line: str, same: Same) -> None:
     same(line)
 
 
+@lines("images")
+def test_images(line: str, same: Same) -> None:
+    same(line)
+
+
+@lines("fits")
+def test_fits(line: str, same: Same) -> None:
+    same(line)
+
+
 @lines("specs")
 def test_specs(line: str, same: Same) -> None:
     same(line)

@@ -130,6 +130,16 @@ VALUES = {
     "routing": "all",
     "probabilities": "1" + ",1/8" * 56 + ",0" * 7,
     "imbalance": "1.5",
+    "height": "32",
+    "width": "48",
+    "image_channels": "3",
+    "channels": "16",
+    "classes": "5",
+    "levels": "2",
+    "width_multiplier": "0.5",
+    "depth_multiplier": "--separable --depth-multiplier 2",
+    "norm": "none",
+    "upsampling": "bilinear",
 }
 """A value of each option, or what it takes to say it."""
 OF_EXPERTS = ("routing", "probabilities", "imbalance", "expert_parallel", "offload_experts")
@@ -148,6 +158,8 @@ def answers(command: str, row: rows.Row, folder: Any, monkeypatch: pytest.Monkey
     monkeypatch.chdir(folder)
     model = EXPERTS if row.name in OF_EXPERTS else LATENT if row.name == "mla" else MODEL
     asked, said = ASKED[command], words(row)
+    if row.panel == rows.IMAGES:
+        model, asked = "unet", of_images(command)
     for word in said:  # an option that is already there is given once
         if word.startswith("--") and word in asked:
             at = asked.index(word)
@@ -160,6 +172,15 @@ def answers(command: str, row: rows.Row, folder: Any, monkeypatch: pytest.Monkey
         assert len(lines) == 1
         assert lines[0].startswith("lifesym: error: ")
     return result.stderr if result.returncode else ""
+
+
+def of_images(command: str) -> list[str]:
+    """The question of a command, asked of a network that sees images."""
+    text = " ".join(ASKED[command]).replace(" ".join(SIZES), "").replace("--new 8", "")
+    asked = [*text.replace("tpot_mean", "ttft").split(), "--height", "64", "--width", "64"]
+    metric = "--metrics" if command == "sweep" else "--metric"
+    named = command in ("count", "forecast", "fit") or metric in asked
+    return asked if named else [*asked, metric, "ttft"]
 
 
 REFUSED = {

@@ -46,18 +46,17 @@ def _asks(*own: Row, after: Iterable[Row] = ()) -> tuple[Row, ...]:
     return (MODEL, ON, *_own(*own), *_own(METRIC, LIFT), *ROWS, *_own(PLOT, *after), JSON)
 
 
-def _but(*without: str, required: str = "", symbols: bool = False) -> tuple[Row, ...]:
-    """The options that shape a formula, but some, or those of a panel.
+def _but(*without: str, bare: str = "", symbols: bool = False) -> tuple[Row, ...]:
+    """The options that shape a formula, but some, or those of a panel; one without a default.
 
     With ``symbols`` for sizes that are not given.
     """
     rows = []
     for row in (row for row in ROWS if not {row.name, row.panel} & {*without}):
-        if symbols and row.name in ("prompt", "generate", "batch"):
+        if symbols and row.name in ("prompt", "generate", "batch", "height", "width"):
             rows.append(replace(row, default=None, help=f"{row.help[:-1]}; else a symbol."))
         else:
-            needed = row.name == required
-            rows.append(replace(row, default=None, required=True) if needed else row)
+            rows.append(replace(row, default=None) if row.name == bare else row)
     return tuple(rows)
 
 
@@ -106,7 +105,7 @@ COMMANDS = {
         (
             MODEL,
             ON,
-            *_but("context", required="prompt"),
+            *_but("context", bare="prompt"),
             *_own(Row("compare", text("NAME=VALUE,...", many=True), "With these options changed.")),
             JSON,
         ),
@@ -128,7 +127,7 @@ COMMANDS = {
                 Row("symbolic", SWITCH, "MODEL is a family: every dimension is a symbol."),
                 replace(ON, required=False, default="symbolic", help="A device, or 'symbolic'."),
                 Row("format", words("text", "latex", "markdown", "json"), "Of the text.", "text"),
-                Row("width", SIZE, "Points of a line in LaTeX and Markdown: an article's is 345."),
+                Row("line_width", SIZE, "Points of it in LaTeX and Markdown: an article's is 345."),
             ),
             *_but(symbols=True),
         ),

@@ -7,41 +7,35 @@ from typing import Any
 from lifesym import symbols as sym
 from lifesym.cli.output import line, print_json, table
 from lifesym.cli.request import Request
+from lifesym.convnet import UNet
 from lifesym.errors import SpecError
+from lifesym.report.counts import counts
 from lifesym.report.summary import whole
 from lifesym.report.units import quantity
-
-_FIELDS = (
-    *("matmul_flops", "vector_flops", "dequant_ops", "weight_bytes", "activation_read_bytes"),
-    *("activation_write_bytes", "kv_read_bytes", "kv_write_bytes", "dispatches"),
-)
 
 
 def count(options: Mapping[str, Any]) -> None:
     """Operations, bytes and dispatches, by operator and in all."""
-    served = {"prompt": options["new"], "generate": None, "context": None, "prefix": None}
-    request = Request({**options, **served, "on": None}, generates=False)
-    model = request.model
+    request = Request({**options, "on": None}, generates=False)
     if options["source"] is not None:
-        request = replace(request, loaded=model.with_source(options["source"]))
-    elif model.kind == "encoder-decoder" and sym.source not in model.values:
-        raise SpecError(f"{model.name} has an encoder: give its positions with --source")
-    form, model = request.forecast(), request.model
+        request = replace(request, loaded=request.text.with_source(options["source"]))
+    model = request.model
+    if isinstance(model, UNet):
+        changed = [name for name in ("new", "logits") if options[name] not in (1, "last")]
+        if changed:
+            raise SpecError(f"--{changed[0]} is of language models: {model.name} reads images")
+    else:
+        if model.kind == "encoder-decoder" and sym.source not in model.values:
+            raise SpecError(f"{model.name} has an encoder: give its positions with --source")
+        request = request.but(prompt=options["new"])
+    form = request.plain()
     precision = form.precision
-    trace = form.trace(options["new"], options["past"], options["logits"])
-    cost = trace.cost_at(precision)
-    totals = {name: whole(getattr(cost, name)) for name in _FIELDS}
-    bare = "decoder" not in model.kind and options["logits"] == "none"
-    owned = replace(model, towers=()).matrices("none" if bare else "all")
-    totals["parameters"] = sum(whole(matrix.elements) for matrix in owned)
-    if model.towers:
-        totals["tower_parameters"] = whole(model.tower_parameters)
-    totals["kv_bytes_per_token"] = whole(model.kv_bytes_per_token(precision.kv, options["mla"]))
-    costs = {name: part.cost_at(precision) for name, part in trace.group_by("name").items()}
+    totals, costs = counts(form, options["new"], options["past"], options["logits"])
     if options["json"]:
         flops = {name: whole(part.matmul_flops) for name, part in costs.items()}
         by_operator = {name: value for name, value in flops.items() if value}
-        formats = {role: getattr(precision, role).name for role in ("weights", "activations", "kv")}
+        roles = ("weights", "activations") if isinstance(model, UNet) else precision.origins
+        formats = {role: getattr(precision, role).name for role in roles}
         said = {"origins": dict(precision.origins), "notes": list(form.notes)}
         print_json(totals | {"by_operator": by_operator} | formats | said)
         return
@@ -55,7 +49,7 @@ def count(options: Mapping[str, Any]) -> None:
         ]
         for name, part in costs.items()
     ]
-    for said_line in (precision.described, *form.notes):
+    for said_line in (form.described, *form.notes):
         line(said_line)
     header = ["operator", "matrix", "elementwise", "weights", "other bytes"]
     table(f"{model.name}: one forward pass", header, rows, right=4)

@@ -5,18 +5,19 @@ from typing import Any, TypeAlias
 
 from sympy import Expr, Symbol
 
-from lifesym.analysis import meeting_points, part
-from lifesym.analysis.regime import operators
+from lifesym.analysis import part
 from lifesym.analysis.usual import alone, meetings
+from lifesym.answers import changes
+from lifesym.answers import meetings as meeting_rows
 from lifesym.cli.output import note, print_json, save_plot, table
 from lifesym.cli.question import Question, asked, listed
 from lifesym.cli.regimes import stretches
 from lifesym.cli.request import changes_of
 from lifesym.errors import SymbolError
-from lifesym.report.units import plain
 from lifesym.symbols import resolve
 
-Side: TypeAlias = tuple[str, Expr, dict[Symbol, Expr]]
+Side: TypeAlias = tuple[str, Expr, dict[Symbol, Expr], Expr | None]
+"""A name, a formula, the point that it is asked at, and the bytes of memory that are left."""
 
 
 def crossover(options: Mapping[str, Any]) -> None:
@@ -28,15 +29,18 @@ def crossover(options: Mapping[str, Any]) -> None:
     if against:
         changed = changes_of(against, "--against")
         other = asked({**options, **changed}, options["over"])
+        symbol = resolve(options["over"])
         sides = [
-            (one.described(changed), one.quantity.expr, one.point) for one in (question, other)
+            (one.described(changed), one.quantity.expr, one.point, one.room(symbol))
+            for one in (question, other)
         ]
         _compare(question, sides)
     elif parts:
         if len(parts) != 2:
             text = options["parts"]
             raise SymbolError(f"--parts takes two beginnings of operators' names, not {text!r}")
-        _compare(question, [(n, part(question.quantity, n), question.point) for n in parts])
+        point, room = question.point, question.room(resolve(options["over"]))
+        _compare(question, [(n, part(question.quantity, n), point, room) for n in parts])
     else:
         _changes(question)
 
@@ -44,26 +48,7 @@ def crossover(options: Mapping[str, Any]) -> None:
 def _changes(question: Question) -> None:
     over = question.request.options["over"]
     symbol, found = stretches(question, over)
-    terms = dict(operators(question.quantity))
-    rows = []
-    for one in found:
-        for name, before, after in one.changes:
-            times = (getattr(terms[name], before), getattr(terms[name], after))
-            try:
-                points = meeting_points(times[0], times[1], symbol)
-            except SymbolError:
-                points = ()
-            here = [p for p in points if p.xreplace(question.point) == one.low]
-            rows.append(
-                {
-                    "operator": name,
-                    "before": before,
-                    "after": after,
-                    "value": plain(one.low),
-                    "exact": one.exact,
-                    "formula": str(here[0]) if here else None,
-                }
-            )
+    rows = changes(question.quantity, found, symbol, question.point)
     if question.request.options["json"]:
         print_json(question.head(symbol) | {"over": symbol.name, "crossovers": rows})
         return
@@ -87,25 +72,17 @@ def _changes(question: Question) -> None:
 def _compare(question: Question, sides: Sequence[Side]) -> None:
     options = question.request.options
     symbol = resolve(options["over"])
-    ends = question.ends(symbol, [alone(*side[1:], symbol) for side in sides])
-    found = meetings(sides[0][1:], sides[1][1:], symbol, ends)
+    ends = question.ends(symbol, [alone(*side[1:3], symbol) for side in sides])
+    found = meetings(sides[0][1:3], sides[1][1:3], symbol, ends)
     if options["plot"] is not None:
         from lifesym.plots import two_curves  # noqa: PLC0415 (Matplotlib)
 
-        curves = {label: alone(expr, point, symbol) for label, expr, point in sides}
-        save_plot(two_curves(curves, symbol, ends, found, question.quantity), options["plot"])
-    rows = [
-        {
-            "value": plain(m.value),
-            "low": plain(m.low),
-            "high": plain(m.high),
-            "exact": m.exact,
-            "smaller_above": m.smaller,
-            "formula": None if m.formula is None else str(m.formula),
-        }
-        for m in found
-    ]
-    first, second = (label for label, _, _ in sides)
+        curves = {label: alone(expr, point, symbol) for label, expr, point, _ in sides}
+        rooms = {label: room for label, _, _, room in sides}
+        chart = two_curves(curves, symbol, ends, found, question.quantity, rooms=rooms)
+        save_plot(chart, options["plot"])
+    rows = meeting_rows(found)
+    first, second = (side[0] for side in sides)
     if options["json"]:
         print_json(question.head(symbol) | {"over": symbol.name, "crossovers": rows})
     elif not rows:

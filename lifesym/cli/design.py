@@ -5,9 +5,11 @@ from typing import Any
 
 from lifesym.analysis import design as solve
 from lifesym.analysis.questions import symbol_of
-from lifesym.cli.output import print_json, save_plot, table
+from lifesym.answers import design as design_data
+from lifesym.cli.output import print_json, save_plot, table, unfit
 from lifesym.cli.question import asked
-from lifesym.report.units import apart, plain, shown
+from lifesym.held import all_fit
+from lifesym.report.units import apart, shown
 from lifesym.symbols import TABLE
 
 _RATES = ("FLOP/s", "byte/s", "FLOP", "byte")
@@ -23,23 +25,16 @@ def design(options: Mapping[str, Any]) -> None:
     target = {"at_most": options["at_most"], "at_least": options["at_least"]}
     ends: Any = question.ends(symbol) if given else None
     found = solve(quantity, symbol, others, between=ends, **target)
+    there = question.held(**{symbol.name: found.answer})
     unit, own = quantity.unit, TABLE[symbol].unit
     if options["plot"] is not None:
         from lifesym.plots import against_target  # noqa: PLC0415 (Matplotlib)
 
-        save_plot(against_target(quantity, found, others, unit, quantity.name), options["plot"])
+        room = question.room(symbol)
+        chart = against_target(quantity, found, others, unit, quantity.name, room=room)
+        save_plot(chart, options["plot"])
     if options["json"]:
-        data = {
-            "over": symbol.name,
-            "want": found.want,
-            "target": plain(found.target),
-            "answer": plain(found.answer),
-            "solution": plain(found.solution),
-            "formula": None if found.formula is None else str(found.formula),
-            "achieved": plain(found.achieved),
-            "next_misses": None if found.next_misses is None else plain(found.next_misses),
-            "feasible": [[plain(one.low), plain(one.high)] for one in found.feasible],
-        }
+        data = design_data(found) | {"fits_there": all_fit(there)}
         print_json(question.head(symbol) | data)
         return
     whole = str(found.answer) if found.answer.is_Integer and own not in _RATES else None
@@ -50,6 +45,7 @@ def design(options: Mapping[str, Any]) -> None:
     else:
         here, further = apart(found.achieved, found.next_misses, unit)
         rows += [[f"{metric} there", here], [f"{metric} one further", further]]
+    rows += [["memory there", text] for text in unfit(there)]
     if found.formula is not None:
         rows.append(["formula", str(found.formula)])
     bound = "at most" if options["at_most"] is not None else "at least"

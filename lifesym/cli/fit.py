@@ -6,22 +6,28 @@ from typing import Any
 from lifesym.capacity import Fit
 from lifesym.cli.output import line, note, print_json, table
 from lifesym.cli.request import Request
+from lifesym.convnet import ConvForecast
+from lifesym.errors import SpecError
+from lifesym.image_capacity import ImageFit
 from lifesym.report.summary import whole
 from lifesym.report.units import quantity
 
+_ONE = {Fit: "sequence", ImageFit: "image"}
 _GIVEN = ("block", "reserve", "communication", "batched", "cache_memory")
 
 
 def fit(options: Mapping[str, Any]) -> None:
     """Sequences, tokens, blocks and adapters that fit, and what takes the rest of the memory."""
-    form = Request(options).forecast()
+    form = Request(options).plain()
     given = {name: options[name] for name in _GIVEN if options[name] is not None}
-    found = Fit(
-        forecast=form,
-        share=options["memory_share"],
-        stages=options["pipeline"] or 1,
-        **given,
-    )
+    share = options["memory_share"]
+    if isinstance(form, ConvForecast):
+        given = {name: value for name, value in given.items() if value}
+        for name in given.keys() - {"reserve"}:
+            raise SpecError(f"--{name.replace('_', '-')} is of language models' caches")
+        found: Fit | ImageFit = ImageFit(forecast=form, share=share, **given)
+    else:
+        found = Fit(forecast=form, share=share, stages=options["pipeline"] or 1, **given)
     parts = {part.name: whole(part.value) for part in found.room.parts}
     values = {result.name.replace(" ", "_"): whole(result.expr) for result in found.results}
     if options["json"]:
@@ -29,7 +35,7 @@ def fit(options: Mapping[str, Any]) -> None:
         said = {"notes": list(form.notes), "origins": dict(form.precision.origins)}
         print_json(head | values | {"parts_bytes": parts} | said)
         return
-    for said_line in (form.precision.described, *form.notes):
+    for said_line in (form.described, *form.notes):
         line(said_line)
     rows = [[f"  {name}", quantity(value, "byte"), f"{value:,}"] for name, value in parts.items()]
     for result in found.results:
@@ -38,4 +44,4 @@ def fit(options: Mapping[str, Any]) -> None:
         rows.append([result.name, shown, f"{value:,}"])
     table(f"{form.model.name} in {form.hardware.name}", ["", "", "exact"], rows, right=2)
     if values["missing_memory"]:
-        note(f"not one sequence fits: {values['missing_memory']:,} bytes are missing")
+        note(f"not one {_ONE[type(found)]} fits: {values['missing_memory']:,} bytes are missing")

@@ -11,6 +11,8 @@ from rich.table import Table
 from rich.text import Text
 
 from lifesym.errors import SpecError
+from lifesym.held import Held, all_fit, too_large
+from lifesym.levels import OWN
 from lifesym.timed import Timed
 from lifesym.units import shown_bytes
 
@@ -27,17 +29,23 @@ def note(message: str) -> None:
 
 def said_of(form: Timed) -> list[str]:
     """What an answer must say: formats and who chose them, efficiencies, what is not known."""
-    return [form.precision.described, form.attained, *form.notes]
+    return [form.described, form.attained, *form.notes]
 
 
-def warn_if_too_large(form: Timed, held: int, where: str = "") -> None:
-    """Say that a device's memory does not hold so many bytes, where it does not."""
-    capacity = form.hardware.capacity
-    if capacity is not None and held > capacity:
-        size = f"{shown_bytes(capacity)} ({float(capacity) / 1e9:.1f} GB)"
-        note(
-            f"warning: {where}{held / 1e9:.1f} GB do not fit in the {size} of {form.hardware.name}"
-        )
+def unfit(held: Sequence[Held]) -> list[str]:
+    """That something does not fit, in a line; none where it does or where that is not known."""
+    short = too_large(held)
+    bytes_ = "" if short is None else f": {short.said}"
+    return [f"does not fit{bytes_}"] if all_fit(held) is False else []
+
+
+def warn_if_too_large(form: Timed, where: str = "") -> None:
+    """Say that a memory does not hold what it must, where it does not."""
+    short = too_large(form.stores)
+    if short is not None and short.capacity is not None:
+        size = f"{shown_bytes(short.capacity)} ({float(short.capacity) / 1e9:.1f} GB)"
+        name = form.hardware.name if short.name == OWN else short.name
+        note(f"warning: {where}{float(short) / 1e9:.1f} GB do not fit in the {size} of {name}")
 
 
 def line(text: str) -> None:

@@ -10,9 +10,12 @@ from sympy import Expr, Symbol
 from lifesym import symbols as sym
 from lifesym.analysis.regime import Range
 from lifesym.analysis.usual import usual_line, usual_range
-from lifesym.cli.output import line, note, said_of
+from lifesym.answers import held_by
+from lifesym.cli.output import line, note, said_of, unfit
 from lifesym.cli.request import Request
+from lifesym.cli.rows import ROWS
 from lifesym.errors import SpecError, one_of
+from lifesym.held import Held, all_fit, least
 from lifesym.metrics import METRICS, measure
 from lifesym.opened import usual
 from lifesym.report.units import plain
@@ -30,12 +33,14 @@ class Question:
 
     Attributes:
         form: what is served, opened.
+        closed: the same in numbers.
         point: the numbers that were given, or are the device's own.
         metric: what is asked.
         request: the options.
     """
 
     form: Timed
+    closed: Timed
     point: dict[Symbol, Expr]
     metric: str
     request: Request
@@ -66,9 +71,27 @@ class Question:
         stored = self.form.precision.weights.name
         return ", ".join([f"{self.model} in {stored} on {self.device}", *others])
 
+    @cached_property
+    def _held(self) -> tuple[Held, ...]:
+        return held_by(self.form, self.quantity)
+
+    def held(self, *free: Symbol, **values: Expr) -> list[Held]:
+        """What memories hold at the point, but for symbols that vary or have other values."""
+        o, about = self.request.options, self.request.about
+        asked = {resolve(row.symbol) for row in ROWS if row.symbol and o[row.name] is None}
+        unknown = {*free, *(asked - {sym.past}).intersection(about)}
+        known = {symbol: value for symbol, value in self.point.items() if symbol not in unknown}
+        known |= {resolve(name): value for name, value in values.items()}
+        return [each.at(known) for each in self._held]
+
+    def room(self, *free: Symbol) -> Expr | None:
+        """Bytes of memory that are left, in the symbols that vary; None if that is not known."""
+        left = least(self.held(*free))
+        return left if left is not None and left.free_symbols <= {*free} else None
+
     def print_said(self) -> None:
         """What the answer must say, a line each."""
-        for text in said_of(self.form):
+        for text in [*said_of(self.closed), *unfit(self.held())]:
             line(text)
 
     @property
@@ -90,6 +113,7 @@ class Question:
             "metric": self.metric,
             "unit": self.quantity.unit,
             "at": at,
+            "fits": all_fit(self.held()),
             "efficiencies": self.form.attained,
         }
 
@@ -128,11 +152,11 @@ def asked(options: Mapping[str, Any], over: str = "") -> Question:
     point = {sym.new: exact(1), sym.past: exact(0), **form.point}
     if options["context"] is not None:
         point[sym.past] = exact(options["context"])
-        request.model.check_length(point[sym.past] + 1)
+        request.text.check_length(point[sym.past] + 1)
     if options["price"] is not None:
         point[sym.hourly_price] = exact(options["price"])
     further = [name for name in names if name not in RUNNING]
-    question = Question(form.open(*usual(form), *further), point, metric, request)
+    question = Question(form.open(*usual(form), *further), form, point, metric, request)
     for symbol in question.quantity.expr.free_symbols - {*point, *names}:
         word = TABLE[symbol].word.replace("hourly_price", "price")
         raise SpecError(f"{metric} depends on {word}: give --{word.replace('_', '-')}")

@@ -7,13 +7,13 @@ from typing import Any
 import numpy as np
 from sympy import Symbol
 
+from lifesym import answers
 from lifesym.analysis import Stretch, regime_map
 from lifesym.analysis import regimes as along
 from lifesym.analysis.questions import symbol_of
 from lifesym.cli.output import print_json, save_plot, table
 from lifesym.cli.question import Question, asked, listed
 from lifesym.errors import SymbolError
-from lifesym.report.units import plain
 
 _CELLS = 200
 _STEPS = 16  # of a rounded quotient, unless a range is given: each takes some rows of the table
@@ -44,7 +44,8 @@ def stretches(question: Question, over: str) -> tuple[Symbol, tuple[Stretch, ...
         from lifesym.plots import stacked_time  # noqa: PLC0415 (Matplotlib)
 
         grid = _grid(float(found[0].low), float(found[-1].high), 400)
-        chart = stacked_time(question.quantity, symbol, grid, others, boundaries=found)
+        room = question.room(symbol)
+        chart = stacked_time(question.quantity, symbol, grid, others, boundaries=found, room=room)
         save_plot(chart, question.request.options["plot"])
     return symbol, found
 
@@ -52,17 +53,7 @@ def stretches(question: Question, over: str) -> tuple[Symbol, tuple[Stretch, ...
 def _line(question: Question, over: str) -> None:
     symbol, found = stretches(question, over)
     if question.request.options["json"]:
-        rows = [
-            {
-                "from": plain(one.low),
-                "to": plain(one.high),
-                "exact": one.exact,
-                "bounds": one.regime.bounds,
-                "formula": str(one.regime.expr),
-                "conditions": [str(condition) for condition in one.regime.conditions],
-            }
-            for one in found
-        ]
+        rows = answers.regimes(found)
         print_json(question.head(symbol) | {"over": symbol.name, "regimes": rows})
         return
     body: list[list[str]] = []
@@ -86,7 +77,7 @@ def _map(question: Question, names: Sequence[str]) -> None:
     if question.request.options["plot"] is not None:
         from lifesym.plots import regime_chart  # noqa: PLC0415 (Matplotlib)
 
-        save_plot(regime_chart(chart), question.request.options["plot"])
+        save_plot(regime_chart(chart, room=question.room(*pair)), question.request.options["plot"])
     cells = np.bincount(chart.ids.ravel(), minlength=len(chart.regimes)) / chart.ids.size
     if question.request.options["json"]:
         rows = [

@@ -10,10 +10,11 @@ from typing import Any
 from sympy import Symbol
 
 from lifesym import symbols as sym
-from lifesym.cli.rows import DEVICE, NAMED, ROWS, check, is_given, parsed
+from lifesym.cli.rows import DEVICE, IMAGES, NAMED, ROWS, check, is_given, parsed
+from lifesym.convnet import ConvForecast, UNet, unet
 from lifesym.devices import load_hardware, typical
 from lifesym.errors import SpecError
-from lifesym.forecasting import forecast
+from lifesym.forecasting import OF_IMAGES, forecast
 from lifesym.hardware import Hardware
 from lifesym.huggingface import load_model
 from lifesym.inference import Forecast
@@ -50,7 +51,12 @@ _DRAFT = (
     *("prompt", "generate", "probabilities", "imbalance", "images", "image_size", "audio"),
 )
 """Options that the draft model shares: how it runs, but not its formats, adapters or cache."""
-_SIZES = {"prompt": sym.prompt, "generate": sym.generated, "batch": sym.batch}
+_SIZES = {
+    **{"prompt": sym.prompt, "generate": sym.generated, "batch": sym.batch},
+    **{"height": sym.height, "width": sym.width},
+}
+NETWORK = "unet"
+"""The model that reads images: no name of a file, but a function of sizes."""
 USUAL_GENERATION = 128
 """Tokens generated where a question depends on them and nothing says how many."""
 
@@ -81,12 +87,43 @@ class Request:
         return replace(self, options={**self.options, **changes})
 
     @cached_property
-    def model(self) -> Model:
+    def model(self) -> Model | UNet:
         """The model; of a family with every dimension a symbol where that is asked for."""
+        name = self.options["model"]
         if self.loaded is not None:
             return self.loaded
-        name = self.options["model"]
+        if name == NETWORK:
+            return self._network()
         return Model.symbolic(name) if self.options.get("symbolic") else load_model(name)
+
+    @property
+    def text(self) -> Model:
+        """The language model.
+
+        Raises:
+            SpecError: there is none, but a network of images.
+        """
+        model = self.model
+        if isinstance(model, UNet):
+            raise SpecError(f"{model.name} reads images: this is asked of language models")
+        return model
+
+    def _network(self) -> UNet:
+        """The U-Net; with dimensions that are not given as symbols where that is asked for."""
+        check(self.options, of_images=True)
+        given: dict[str, Any] = {}
+        for row in (NAMED["batch"], *(row for row in ROWS if row.panel == IMAGES)):
+            value = self.options[row.name]
+            symbol = sym.resolve(row.symbol) if row.symbol else None
+            if symbol is not None and (
+                (value is None and symbol in self.about)
+                or (self.options.get("symbolic") and not is_given(row, self.options))
+            ):
+                value = symbol
+            if value is None:
+                raise SpecError(f"{row.spelt}: a U-Net takes images; say how large they are")
+            given[row.name] = value
+        return unet(**{**given, "norm": given["norm"] == "batch"})
 
     @cached_property
     def hardware(self) -> Hardware:
@@ -119,7 +156,8 @@ class Request:
             LifesymError: what `lifesym.forecast` raises, or an option that needs another one.
         """
         o = {**self.options, **changes}
-        check(o)
+        model = self.text
+        check(o, of_images=False)
         device = hardware or self.hardware
         for row in ROWS:
             if row.symbol and o.get(row.name) is None and sym.resolve(row.symbol) in self.about:
@@ -129,7 +167,7 @@ class Request:
             "cache": _cache(o),
             "image_size": _image_size(o["image_size"]),
             "levels": _levels(o, device.memories),
-            "lora": _lora(o, self.model),
+            "lora": _lora(o, model),
             "roles": _roles(o["roles"] or []),
             "routing": _routing(o),
         }
@@ -137,11 +175,18 @@ class Request:
         plan = [
             _rewrite(row.rewrite, o[row.name]) for row in ROWS if row.rewrite and is_given(row, o)
         ]
-        return forecast(self.model, device, *sizes, plan=plan, **keywords)
+        return forecast(model, device, *sizes, plan=plan, **keywords)
+
+    def plain(self) -> Forecast | ConvForecast:
+        """The forecast of the model itself, whatever is served beside it."""
+        if not isinstance(self.model, UNet):
+            return self.forecast()
+        given = {name: self.options[name] for name in OF_IMAGES}
+        return self.model.forecast(self.hardware, **given)
 
     def _generated(self, options: Mapping[str, Any]) -> Any:
         given = options["generate"]
-        if not self.model.generates:
+        if not self.text.generates:
             return 0 if given is None else given
         if given is None:
             return USUAL_GENERATION if self.generates else 1
@@ -184,7 +229,7 @@ class Request:
         made = self.forms()
         if len(made) > 1:
             raise SpecError(f"a question is asked of one form, not of {' and '.join(made)}")
-        return next(iter(made.values())) if made else self.forecast()
+        return next(iter(made.values())) if made else self.plain()
 
     def _speculation(self) -> Timed:
         o = self.options
@@ -243,9 +288,10 @@ def changes_of(text: str, where: str) -> dict[str, Any]:
 
 
 def symbolic_sizes(options: Mapping[str, Any]) -> dict[str, Any]:
-    """The options with a symbol for each size that is not given."""
+    """The options with a symbol for each size of its model that is not given."""
+    names = ("height", "width") if options["model"] == NETWORK else ("prompt", "generate")
     return {
-        name: _SIZES[name] if value is None and name in _SIZES else value
+        name: _SIZES[name] if value is None and name in ("batch", *names) else value
         for name, value in options.items()
     }
 

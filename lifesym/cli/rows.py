@@ -36,6 +36,7 @@ SPECULATION = "Speculative decoding"
 SERVING = "Serving"
 DEVICE = "Device"
 MODELLING = "Modelling"
+IMAGES = "Images"
 QUESTION = "Question"
 
 
@@ -307,10 +308,29 @@ ROWS: tuple[Row, ...] = (
             Row("imbalance", number(), "Busiest device's work over the mean.", symbol="imbalance"),
         ),
     ),
+    *_panel(
+        IMAGES,
+        (),
+        (
+            Row("height", SIZE, "Rows of the images of a 'unet'.", symbol="height"),
+            Row("width", SIZE, "Columns of them.", symbol="width"),
+            Row("image_channels", SIZE, "Their channels.", 1, symbol="image_channels"),
+            Row("channels", SIZE, "Channels of its first level.", 64, symbol="channels"),
+            Row("classes", SIZE, "Channels that it gives.", 2, symbol="classes"),
+            Row("levels", SIZE, "Halvings of the image.", 4),
+            Row("width_multiplier", number(), "Factor on its channels.", 1),
+            Row("separable", SWITCH, "Depthwise-separable convolutions."),
+            *_needing("separable", Row("depth_multiplier", SIZE, "Filters a channel of them.", 1)),
+            Row("norm", words("batch", "none"), "After a convolution; 'none': biases.", "batch"),
+            Row("upsampling", words("transposed", "bilinear", "nearest"), "How.", "transposed"),
+        ),
+    ),
 )
 """The options that shape a formula: every command that asks one takes all of them."""
 
 NAMED: Mapping[str, Row] = {row.name: row for row in ROWS}
+_OF_BOTH = (DEVICE, IMAGES, "batch", "weights", "activations", "overlap")
+"""Panels and rows that networks of images take."""
 
 
 def parsed(where: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
@@ -343,16 +363,18 @@ def read(row: Row, value: str, where: str = "") -> Any:
         raise SpecError(f"{where or row.spelt}: {error}") from None
 
 
-def check(given: Mapping[str, Any]) -> None:
-    """Refuse an option that would do nothing without another one.
+def check(given: Mapping[str, Any], of_images: bool) -> None:
+    """Refuse an option of the other kind of model, or that would do nothing without another one.
 
     Raises:
-        SpecError: the option, and what it needs.
+        SpecError: the option, and whose it is or what it needs.
     """
-    for row in ROWS:
-        if not row.needs or not is_given(row, given):
-            continue
-        if not any(_there(need, given) for need in row.needs):
+    for row in (row for row in ROWS if is_given(row, given)):
+        if of_images and not {row.panel, row.name} & {*_OF_BOTH}:
+            raise SpecError(f"{row.spelt} is of language models: a U-Net has --height and --width")
+        if not of_images and row.panel == IMAGES:
+            raise SpecError(f"{row.spelt} is of U-Nets: {given['model']} is none")
+        if row.needs and not any(_there(need, given) for need in row.needs):
             wanted = " or ".join(map(_spelt, row.needs))
             raise SpecError(f"{row.spelt} needs {wanted}")
 

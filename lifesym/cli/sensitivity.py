@@ -5,9 +5,10 @@ from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.analysis import if_free, local_elasticities, regime_at, shares, tornado
+from lifesym.answers import elasticities
 from lifesym.cli.output import note, print_json, save_plot, table
 from lifesym.cli.question import Question, asked, listed
-from lifesym.report.units import plain, shown
+from lifesym.report.units import shown
 from lifesym.symbols import TABLE, ordered
 
 _OPERATORS = 8
@@ -26,13 +27,7 @@ def sensitivity(options: Mapping[str, Any]) -> None:
     parts = shares(quantity, point) if quantity.terms else {}
     bounds = regime_at(quantity, point).bounds if quantity.terms else {}
     if options["json"]:
-        rows = []
-        for row in ranked:
-            sides = {"left": float(row.left), "right": float(row.right)}
-            both = None if row.one_sided else float(row.right)
-            free = freed.get(row.symbol)
-            left = {} if free is None else {"if_free": plain(free.left)}
-            rows.append({"symbol": row.symbol.name, "elasticity": both, **sides, **left})
+        rows = elasticities(ranked, freed)
         by_operator = {name: float(part) for name, part in parts.items()}
         data = {"value": float(value), "elasticities": rows, "shares": by_operator}
         print_json(question.head() | data | {"bounds": bounds})

@@ -13,7 +13,7 @@ from rich.progress import Progress
 from lifesym import symbols as sym
 from lifesym.cli.output import note, said_of
 from lifesym.cli.question import listed
-from lifesym.cli.request import USUAL_GENERATION, Request
+from lifesym.cli.request import NETWORK, USUAL_GENERATION, Request
 from lifesym.cli.rows import ROWS, Row, read
 from lifesym.errors import SpecError
 from lifesym.sweeps import sweep as computed
@@ -36,6 +36,10 @@ def sweep(options: Mapping[str, Any]) -> None:
         raise SpecError("--scheduler needs --chunks: its workers compute chunks")
     usual = {row.name: row.default for row in ROWS}
     usual["generate"] = str(USUAL_GENERATION)
+    if listed(options["model"]) == [NETWORK]:  # it has no tokens, unless they are asked for
+        prompt = options["prompt"] if options["prompt"] != str(usual["prompt"]) else None
+        options = {**options, "prompt": prompt}
+        usual |= {"prompt": None, "generate": None}
     lists = {
         row.name: _values(row, options[row.name] or usual[row.name])
         for row in ROWS
@@ -53,8 +57,8 @@ def sweep(options: Mapping[str, Any]) -> None:
     said: dict[str, None] = {}
 
     def made(model: str, hardware: str, **changes: Any) -> Timed:
-        changed = {**options, **usual, **single, **changes, "model": model, "on": hardware}
-        changed["prompt"] = max(lists["prompt"])
+        changed = {**options, **single, **changes, "model": model, "on": hardware}
+        changed["prompt"] = max(lists.get("prompt", [None]))
         changed["generate"] = None if options["generate"] is None else max(lists["generate"])
         form = Request(changed).form()
         where = f"{form.model.name} on {form.hardware.name}"

@@ -20,6 +20,7 @@ from lifesym.analysis.questions import (
 from lifesym.analysis.regime import Stretch, operators, span
 from lifesym.checks import checked, shown
 from lifesym.errors import SymbolError
+from lifesym.plots.room import legend, mark
 from lifesym.plots.style import (
     COLOURS,
     HATCHES,
@@ -120,6 +121,7 @@ def stacked_time(
     *,
     most: int = 7,
     boundaries: Sequence[Stretch] = (),
+    room: Expr | None = None,
 ) -> "Figure":
     """The time by operator over a symbol, the largest operators apart and the others together.
 
@@ -130,6 +132,7 @@ def stacked_time(
         at: the values of the others.
         most: how many operators get a colour of their own.
         boundaries: regimes, of which the boundaries are drawn as dotted lines.
+        room: bytes of memory that are left, in the symbol alone: below 0 the axis is hatched.
     """
     import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
 
@@ -171,6 +174,7 @@ def stacked_time(
                 linewidth=0.8,
                 label=None if i else "regime changes",
             )
+        mark(axes, {"": room}, symbol, grid, across)
         log_if_wide(axes, "x", grid)
         axes.set_xlim(grid[0] / across, grid[-1] / across)
         axes.set_ylim(bottom=0)
@@ -183,7 +187,13 @@ def stacked_time(
 
 @checked
 def against_target(
-    quantity: Quantity, answer: Design, at: Values, unit: str, name: str
+    quantity: Quantity,
+    answer: Design,
+    at: Values,
+    unit: str,
+    name: str,
+    *,
+    room: Expr | None = None,
 ) -> "Figure":
     """The quantity over the symbol that was asked for, the target, and the answer.
 
@@ -193,6 +203,7 @@ def against_target(
         at: the values of the other symbols.
         unit: the quantity's SI unit.
         name: what to call it.
+        room: bytes of memory that are left, in the symbol alone: below 0 the axis is hatched.
     """
     import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
 
@@ -209,6 +220,7 @@ def against_target(
     factor, label = scale(float(max(curve.max(), float(answer.target))), unit)
     across, across_unit = scale(high, TABLE[symbol].unit)
     with figure() as (made, axes):
+        hatched = mark(axes, {"": room}, symbol, grid, across)
         axes.plot(grid / across, curve / factor, color=COLOURS[0], label=name)
         axes.axhline(
             float(answer.target) / factor, color=COLOURS[5], linestyle="--", label="target"
@@ -222,7 +234,7 @@ def against_target(
         )
         axes.set_xlabel(f"{TABLE[symbol].meaning} [{across_unit}]")
         axes.set_ylabel(f"{name} [{label}]")
-        axes.legend(frameon=False)
+        legend(axes, hatched)
     return made
 
 
@@ -233,6 +245,8 @@ def two_curves(
     ends: tuple[Number, Number],
     meetings: Sequence[Meeting],
     quantity: Derived,
+    *,
+    rooms: Mapping[str, Expr | None] | None = None,
 ) -> "Figure":
     """Formulas of one symbol over it, with the points at which they meet.
 
@@ -242,6 +256,7 @@ def two_curves(
         ends: of the horizontal axis; it ends a little above the last meeting if there is one.
         meetings: what `crossover` gave.
         quantity: the result that the curves are of, for its name and unit.
+        rooms: bytes of memory that each curve leaves, by its name: below 0 the axis is hatched.
 
     Raises:
         SymbolError: no curve, one that depends on other symbols, ends out of range, or a quantity
@@ -266,6 +281,7 @@ def two_curves(
     factor, unit = scale(max(float(curve.max()) for curve in values.values()), quantity.unit)
     across, across_unit = scale(high, TABLE[symbol].unit)
     with figure() as (made, axes):
+        hatched = mark(axes, rooms or {}, symbol, grid, across)
         for i, (name, curve) in enumerate(values.items()):
             style = ("-", "--", ":")[i % 3]
             axes.plot(grid / across, curve / factor, style, color=COLOURS[i], label=name)
@@ -276,7 +292,7 @@ def two_curves(
         log_if_wide(axes, "x", grid)
         axes.set_xlabel(f"{TABLE[symbol].meaning} [{across_unit}]")
         axes.set_ylabel(f"{quantity.name} [{unit}]")
-        axes.legend(frameon=False)
+        legend(axes, hatched)
     return made
 
 

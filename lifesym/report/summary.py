@@ -4,6 +4,7 @@ from typing import Any
 
 from sympy import Expr
 
+from lifesym.convnet import ConvForecast
 from lifesym.errors import LifesymError
 from lifesym.inference import Forecast
 from lifesym.metrics import measure
@@ -24,15 +25,15 @@ _SECTION = {
 """What every form says, and the metric that it is."""
 
 
-def summary(f: Forecast) -> dict[str, Any]:
-    """The contract's keys, and the terms of both phases; null is what an encoder does not have."""
+def summary(f: Forecast | ConvForecast) -> dict[str, Any]:
+    """The contract's keys, and the terms of both phases; null is what the model does not have."""
     decodes = f.generate != 0
     return {
         "model": f.model.name,
         "hardware": f.hardware.name,
         "weights": f.precision.weights.name,
         "activations": f.precision.activations.name,
-        "kv": f.precision.kv.name,
+        "kv": f.precision.kv.name if isinstance(f, Forecast) else None,
         "origins": dict(f.precision.origins),
         "efficiencies": f.attained,
         "notes": list(f.notes),
@@ -44,8 +45,7 @@ def summary(f: Forecast) -> dict[str, Any]:
         "latency_s": float(f.latency),
         "memory_bytes": whole(f.memory.expr),
         "memories": {
-            name: {"bytes": whole(held.expr), "fits": held.fits}
-            for name, held in f.memories.items()
+            held.name: {"bytes": whole(held.expr), "fits": held.fits} for held in f.stores
         },
         "fits": f.fits,
         "capacity_bytes": {part.name: whole(part.value) for part in f.capacity.parts},
@@ -72,7 +72,7 @@ def section(form: Timed) -> dict[str, Any]:
         found |= _entry(name, result)
     for name, more in form.more.items():
         found |= _entry(name, more)
-    return found
+    return found | {"fits": form.fits}
 
 
 def whole(value: Expr) -> int:
