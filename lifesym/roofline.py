@@ -20,7 +20,7 @@ from sympy import Add, Expr, S
 
 from lifesym.cost import Cost
 from lifesym.errors import SpecError, one_of
-from lifesym.formats import Precision
+from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware
 from lifesym.levels import Level
 from lifesym.nodes import Maximum
@@ -108,22 +108,42 @@ def rates(
         SpecError: the device, or a level that computes, has no peak for the compute format.
     """
     device, *others = work
-    share = hardware.compute_efficiency
-    products = (n / (share * hardware.matrix_peak(f)) for f, n in device.products.items())
-    vector = hardware.vector_peak(precision.activations)
     compute = Maximum(
-        Add(*products) + device.other_flops / (share * vector),
+        computed(device, hardware, precision),
         *(computing(*pair, precision) for pair in zip(levels, others, strict=True)),
     )
-    memory = Maximum(
-        device.bytes / (hardware.memory_efficiency * hardware.bandwidth),
-        *channels(levels, others),
-    )
-    dispatch = cost.dispatches * hardware.dispatch_time
-    network = S.Zero
+    memory = Maximum(streamed(device, hardware), *channels(levels, others))
+    dispatch = Add(*(n * hardware.attains("dispatch", p) for p, n in device.launched.items()))
+    network = device.collectives * (hardware.collective_latency or S.Zero)
     if not (cost.network_bytes.is_zero and cost.messages.is_zero):
-        network = link_time(cost.messages, cost.network_bytes, hardware)
+        network += link_time(cost.messages, cost.network_bytes, hardware)
     return compute, memory, dispatch, network
+
+
+def computed(work: Work, hardware: Hardware, precision: Precision) -> Expr:
+    """Seconds that the device computes, each part of the work at its efficiency."""
+    others = {
+        "elementwise": hardware.vector_peak(precision.activations),
+        "unpacking": hardware.unpacking_peak(precision.activations),
+    }
+    seconds = []
+    for (unit, part), operations in work.done.items():
+        peak = hardware.matrix_peak(unit) if isinstance(unit, Format) else others[unit]
+        seconds.append(operations / (hardware.attains("compute", part) * peak))
+    return Add(*seconds)
+
+
+def streamed(work: Work, hardware: Hardware) -> Expr:
+    """Seconds that the device's own memory moves bytes, each part of them at its efficiency."""
+    by_part: dict[str, list[Expr]] = {}
+    for (_, part), moved in work.moved.items():
+        by_part.setdefault(part, []).append(moved)
+    return Add(
+        *(
+            Add(*moved) / (hardware.attains("memory", part) * hardware.bandwidth)
+            for part, moved in by_part.items()
+        )
+    )
 
 
 def link_time(messages: Expr, moved: Expr, hardware: Hardware) -> Expr:
@@ -155,7 +175,7 @@ def time_terms(
     one_of(overlap, get_args(Overlap), "overlap")
     place = Place(hardware=hardware, levels=levels, devices=devices)
     costs = [entry.operator.cost(precision) for entry in trace]
-    loads = works(trace, costs, precision, levels)
+    loads = works(trace, costs, precision, hardware, levels)
     if overlap == "pass":
         cost = trace.cost_at(precision)
         every = ((entry.count, load) for entry, load in zip(trace, loads, strict=True))
