@@ -13,7 +13,7 @@ from typing import Any
 from sympy import Expr
 
 from lifesym.errors import SpecError, SymbolError, nearest
-from lifesym.symbols import ATTAINED, FAMILIES, ROLES
+from lifesym.symbols import ATTAINED, FAMILIES, ROLES, own
 from lifesym.units import TIME, fraction
 
 _WORD = re.compile(r"[A-Za-z][\w:]*", re.ASCII)
@@ -68,22 +68,20 @@ def _parts() -> str:
 
 
 def read_own(text: str) -> dict[str, Expr]:
-    """The numbers of an option's text.
+    """The numbers of an option's text; a key alone stays a symbol.
 
     >>> read_own("attention.compute=0.3, weights.memory=90 %")
     {'attention.compute': 3/10, 'weights.memory': 9/10}
 
     Raises:
-        SpecError: no keys and values, or a value that is none.
+        SpecError: what is no key, or no value of one.
     """
     found: dict[str, Expr] = {}
-    for pair in text.split(","):
+    for pair in re.split("[,+](?![0-9])", text):  # with plus signs in a set of options to compare
         key, equals, value = (part.strip() for part in pair.partition("="))
-        if not equals:
-            raise SpecError(f"efficiency: {pair.strip()!r} is not PART.NUMBER=X")
         if key in found:
             raise SpecError(f"efficiency: {key!r} is given twice")
-        found[key] = _figure(key, _value(value), f"efficiency: {key!r}")
+        found[key] = _figure(key, _value(value), "efficiency") if equals else _symbol(key)
     return found
 
 
@@ -121,7 +119,14 @@ def _figure(key: str, value: object, where: str) -> Expr:
         check_key(key)
     except SymbolError as error:
         raise SpecError(f"{where}: {error}") from None
+    if key not in where:
+        where = f"{where}: {key!r}"
     return TIME.read(value, where) if key.endswith(".dispatch") else fraction(value, where)
+
+
+def _symbol(key: str) -> Expr:
+    check_key(key)
+    return own(key)
 
 
 def _value(text: str) -> str | Decimal:

@@ -10,6 +10,24 @@ of a pass is the sum over operators (``overlap="operator"``), one maximum over t
 (``"pass"``, a lower bound), or compute plus memory (``"none"``, an upper bound).
 Source: Williams et al., "Roofline", CACM 52(4), 2009; the sum over operators is LIFE's
 (arXiv 2508.00904).
+
+A device may have efficiencies and dispatch times of its own for families of operators, operators by
+name, and roles of bytes (`lifesym.hardware.Hardware.with_efficiency`). Of an operator o, and bytes
+$Q_r$ of its roles r (weights, cache, activations),
+
+$t_o = \max\left(\frac{F_{m}}{e_{c,o} P} + \frac{F_{v}}{e_{c,o} P_v},\;
+\sum_r \frac{Q_{r}}{e_{m,o,r} \mathit{BW}}\right) + n_{d} t_{d,o}$
+
+where the first of these counts that there is: the operator's own, its family's, for bytes the
+role's, and the device's. A fused kernel is of the family that does all its products, or of all its
+parts' where none does one. Of several families it is ``fused``, and where that has no compute
+efficiency, each part's operations are done at its family's. Under ``overlap="pass"`` the two sums
+over operators stand in one maximum: LIFE's Eq. 1 to 3 for a prefill and, with the memory's sum
+alone, its Eq. 4 and 5 for a decode step.
+
+What unpacks stored values has the peak ``dequantization_rate`` in place of $P_v$ where that is
+given, every collective takes a ``collective_latency`` beside its messages, and every layer of a
+pass a ``layer_time`` beside its operators' dispatches.
 """
 
 from collections.abc import Callable
@@ -174,6 +192,7 @@ def time_terms(
     """
     one_of(overlap, get_args(Overlap), "overlap")
     place = Place(hardware=hardware, levels=levels, devices=devices)
+    layers = _layer_terms(trace, place)
     costs = [entry.operator.cost(precision) for entry in trace]
     loads = works(trace, costs, precision, hardware, levels)
     if overlap == "pass":
@@ -183,14 +202,31 @@ def time_terms(
         parts = rates(cost, work, hardware, precision, levels)
         busy = Maximum(*parts[:2])
         row = (place, "total", "pass", "", cost, S.One)
-        return (_term(*row, parts, busy, work if levels else ()),)
+        once = _term(*row, parts, busy, work if levels else ())
+        return (replace(once, dispatch=Add(once.dispatch, *(t.dispatch for t in layers))),)
     terms = []
     for entry, cost, work in zip(trace, costs, loads, strict=True):
         parts = rates(cost, work, hardware, precision, levels)
         busy = Maximum(*parts[:2]) if overlap == "operator" else Add(*parts[:2])
         row = (place, entry.name, entry.section, entry.operator.family, cost, entry.count)
         terms.append(_term(*row, parts, busy, work if levels else ()))
-    return tuple(terms)
+    return (*terms, *layers)
+
+
+def _layer_terms(trace: Trace, place: Place) -> tuple[Term, ...]:
+    """The dispatch of whole layers, a term a section, where that takes a time of its own."""
+    time = place.hardware.layer_time
+    if time is None:
+        return ()
+    parts = (S.Zero, S.Zero, time, S.Zero)
+    idle = tuple(Work(place=name) for name in ("", *(level.name for level in place.levels)))
+    return tuple(
+        _term(
+            *(place, "layer_dispatch", section, "layer", Cost(), count, parts, S.Zero),
+            idle if place.levels else (),
+        )
+        for section, count in trace.layers().items()
+    )
 
 
 def total(terms: tuple[Term, ...]) -> Expr:

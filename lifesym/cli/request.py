@@ -12,6 +12,7 @@ from sympy import Symbol
 from lifesym import symbols as sym
 from lifesym.cli.rows import DEVICE, NAMED, ROWS, check, is_given, parsed
 from lifesym.devices import load_hardware, typical
+from lifesym.efficiencies import read_own
 from lifesym.errors import SpecError
 from lifesym.forecasting import forecast
 from lifesym.hardware import Hardware
@@ -103,6 +104,10 @@ class Request:
         given = {name: value for name, value in given.items() if value is not None}
         device = Hardware.symbolic() if name == "symbolic" else load_hardware(name)
         changed = (typical(device) if self.options["typical"] else device).with_(**given)
+        if self.options["efficiency"] is not None:
+            for key, value in read_own(self.options["efficiency"]).items():
+                part, _, kind = key.rpartition(".")
+                changed = changed.with_efficiency(part, **{kind: value})
         links = self.options["links"]
         if links is None:
             return changed
