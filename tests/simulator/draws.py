@@ -264,7 +264,7 @@ def parted(draw: Draw, machine: Machine, shape: Shape, options: Options) -> Mach
     names = [] if options.rules else [k.name for k in run(shape, options, [Group(1, 1, 0)]).kernels]
     keys = [f"{name}.{kind}" for name in names for kind in ("compute", "memory", "dispatch")]
     roles = [f"{role}.memory" for role in ("weights", "cache", "activations")]
-    some = st.lists(st.sampled_from([*roles, *keys]), min_size=1, max_size=5, unique=True)
+    some = st.lists(st.sampled_from([*roles, *keys]), min_size=2, max_size=20, unique=True)
 
     def maybe(number: Fraction) -> Fraction | None:
         return draw(st.sampled_from([None, number]))
