@@ -18,6 +18,7 @@ from lifesym.blocks.convolution import ConvUnit, Shape
 from lifesym.checks import checked, shown
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.devices import as_hardware
+from lifesym.efficiencies import check_words
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware
@@ -147,8 +148,10 @@ class UNet:
         Raises:
             SpecError: an unknown name or format, or, when it is asked for a time, one the device
                 has no peak for.
+            SymbolError: an efficiency of an operator that the network does not have.
         """
         device = as_hardware(hardware)
+        check_words(device.own, [entry.name for entry in self.trace], self.name)
         return ConvForecast(
             model=self,
             hardware=device,

@@ -11,6 +11,7 @@ import msgspec
 from sympy import Expr, S
 
 from lifesym.checks import checked
+from lifesym.efficiencies import from_tables
 from lifesym.errors import SpecError, nearest
 from lifesym.hardware import Hardware
 from lifesym.levels import Level
@@ -64,6 +65,7 @@ class _Link(msgspec.Struct, forbid_unknown_fields=True):
     bandwidth: Figure
     source: str
     latency: Figure | None = None
+    collective: Figure | None = None
     kind: str = ""
 
 
@@ -113,7 +115,13 @@ class _Typical(msgspec.Struct, forbid_unknown_fields=True):
 
 
 class _Dispatch(msgspec.Struct, forbid_unknown_fields=True):
-    time: Figure
+    source: str
+    time: Figure | None = None
+    layer: Figure | None = None
+
+
+class _Dequantization(msgspec.Struct, forbid_unknown_fields=True):
+    rate: Figure
     source: str
 
 
@@ -135,6 +143,7 @@ class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
     memories: list[_OtherMemory] = []
     efficiency: _Efficiency | None = None
     dispatch: _Dispatch | None = None
+    dequantization: _Dequantization | None = None
     multiprocessors: _Multiprocessors | None = None
 
 
@@ -153,7 +162,39 @@ def load_hardware(name_or_path: str | Path) -> Hardware:
     name = aliases().get(str(name_or_path), name_or_path)
     path = find("hardware", name, ".toml", "hardware", aliases())
     where = name_or_path if path.parent != root() / "hardware" else f"{path.name}"
-    return _build(convert(_extended(read_toml(path), str(where)), _HardwareSpec, where), str(where))
+    table = _extended(read_toml(path), str(where))
+    own, sources = _parts(table, str(where))
+    device = _build(convert(table, _HardwareSpec, where), str(where))
+    return replace(device, own=own, sources={**device.sources, **sources})
+
+
+def _parts(table: dict[str, Any], where: str) -> tuple[dict[str, Expr], dict[str, str]]:
+    """The numbers of parts of the work and their sources, taken out of a device's table.
+
+    Their tables are in those of the whole work: ``[efficiency.attention]`` in ``[efficiency]``. A
+    part's source is the whole's where it has none.
+
+    Raises:
+        SpecError: what `lifesym.efficiencies.from_tables` raises, or a table without a source.
+    """
+    own: dict[str, Expr] = {}
+    sources: dict[str, str] = {}
+    for name in ("efficiency", "dispatch"):
+        if not isinstance(table.get(name), dict):
+            continue
+        parts = {word: part for word, part in table[name].items() if isinstance(part, dict)}
+        own |= from_tables(name, parts, where)
+        whole = {key: value for key, value in table[name].items() if key not in parts}
+        for word, part in parts.items():
+            source = part.get("source", whole.get("source"))
+            if not isinstance(source, str):
+                raise SpecError(f"{where}: missing key '{name}.{word}.source'")
+            sources[f"{name}.{word}"] = source
+        if parts and whole.keys() <= {"source"}:
+            del table[name]
+        else:
+            table[name] = whole
+    return own, sources
 
 
 def as_hardware(hardware: Hardware | str | Path) -> Hardware:
@@ -239,9 +280,14 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
         "energy": spec.energy,
         "efficiency": spec.efficiency,
         "dispatch": spec.dispatch,
+        "dequantization": spec.dequantization,
         "multiprocessors": spec.multiprocessors,
     }
     link, energy = spec.link, spec.energy or _Energy(source="")
+    dispatch = spec.dispatch or _Dispatch(source="none given")
+    if spec.dispatch and dispatch.time is None and dispatch.layer is None:
+        raise SpecError(f"{where}: missing key 'dispatch.time'")
+    unpacking = spec.dequantization
     known = {name: table.source for name, table in tables.items() if table is not None}
 
     def figure(value: Figure | None, quantity: Quantity, key: str) -> Expr | None:
@@ -260,8 +306,12 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
         link_latency=figure(link.latency if link else None, TIME, "link.latency"),
         compute_efficiency=fraction(efficiency.compute, f"{where}: key 'efficiency.compute'"),
         memory_efficiency=fraction(efficiency.memory, f"{where}: key 'efficiency.memory'"),
-        dispatch_time=figure(spec.dispatch.time if spec.dispatch else None, TIME, "dispatch.time")
-        or S.Zero,
+        collective_latency=figure(link.collective if link else None, TIME, "link.collective"),
+        dispatch_time=figure(dispatch.time, TIME, "dispatch.time") or S.Zero,
+        layer_time=figure(dispatch.layer, TIME, "dispatch.layer"),
+        dequantization_rate=figure(
+            unpacking.rate if unpacking else None, PEAK, "dequantization.rate"
+        ),
         multiprocessors=_count(spec.multiprocessors, f"{where}: key 'multiprocessors.count'"),
         flop_energy=figure(energy.flop, FLOP_ENERGY, "energy.flop") or S.Zero,
         byte_energy=figure(energy.byte, BYTE_ENERGY, "energy.byte") or S.Zero,

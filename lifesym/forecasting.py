@@ -11,6 +11,7 @@ from lifesym import symbols as sym
 from lifesym.checks import checked
 from lifesym.convnet import ConvForecast, UNet
 from lifesym.devices import as_hardware
+from lifesym.efficiencies import check_words
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import load_format
 from lifesym.gguf_mixes import fitted
@@ -229,6 +230,8 @@ def forecast(
         check_computed(asked_levels, made.one_token, made.precision, made.model.name)
     for level in levels:
         _check_level(made, level)
+    traces = (made.one_token, *made.tower_traces) if hardware.own else ()
+    check_words(hardware.own, [entry.name for each in traces for entry in each], model.name)
     return made if load.prefix == 0 else made.prefixed(load.prefix)
 
 

@@ -1,6 +1,6 @@
 """Hardware as a performance model sees it: peaks, bandwidth, efficiencies, dispatch time."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Self
 
@@ -8,6 +8,7 @@ from sympy import Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.checks import checked, checked_fields
+from lifesym.efficiencies import check_key
 from lifesym.errors import SpecError, SymbolError, one_of
 from lifesym.formats import Format, load_format
 from lifesym.levels import Level
@@ -18,6 +19,10 @@ DEFAULT_TYPES = ("bf16", "fp16")
 """Of these the one with the highest peak is computed in when none is asked for."""
 FLOATS = ("fp16", "bf16", "fp32")
 """Formats whose values units without 16-bit products compute with in fp32."""
+
+
+_MORE = ("layer_time", "collective_latency", "dequantization_rate")
+"""Numbers that most devices do not have."""
 
 
 @checked_fields
@@ -39,6 +44,12 @@ class Hardware:
         compute_efficiency: attained fraction of every peak.
         memory_efficiency: attained fraction of the bandwidth.
         dispatch_time: time to dispatch one operator.
+        own: what it attains otherwise in a part of the work, by keys such as
+            ``attention.compute``, ``weights.memory`` or ``mlp_down.dispatch``.
+        layer_time: time to dispatch one layer, beside its operators'; none unless given.
+        collective_latency: time of a collective beside its messages'; none unless given.
+        dequantization_rate: peak of the operations that unpack stored values; that of the vector
+            units unless given.
         flop_energy: energy of an operation, beyond static power.
         byte_energy: energy of a byte moved, beyond static power.
         static_power: power drawn while running, whatever is computed; of a spec without energies
@@ -61,6 +72,10 @@ class Hardware:
     compute_efficiency: Expr = S.One
     memory_efficiency: Expr = S.One
     dispatch_time: Expr = S.Zero
+    own: Mapping[str, Expr] = field(default_factory=dict)
+    layer_time: Expr | None = None
+    collective_latency: Expr | None = None
+    dequantization_rate: Expr | None = None
     flop_energy: Expr = S.Zero
     byte_energy: Expr = S.Zero
     static_power: Expr | None = None
@@ -75,13 +90,16 @@ class Hardware:
         for name in (
             *("bandwidth", "compute_efficiency", "memory_efficiency", "dispatch_time"),
             *("link_bandwidth", "link_latency", "flop_energy", "byte_energy", "static_power"),
+            *_MORE,
         )
     }
-    """The numbers that are symbols of the table, beside the peaks."""
+    """The numbers that are symbols of the table, beside the peaks and those of its own parts."""
 
     def __post_init__(self) -> None:
         """Refuse symbols of another origin, which no value would ever reach."""
-        numbers = {**vars(self), **self.matrix, **self.vector}
+        for key in self.own:
+            check_key(key)
+        numbers = {**vars(self), **self.matrix, **self.vector, **self.own}
         for i, link in enumerate(self.other_links):
             numbers |= {f"bandwidth of link {i + 2}": link[0], f"latency of link {i + 2}": link[1]}
         for name, value in numbers.items():
@@ -89,18 +107,36 @@ class Hardware:
                 sym.known(value, f"{self.name}: {name}")
 
     @classmethod
-    def symbolic(cls) -> Self:
+    @checked
+    def symbolic(cls, *more: str) -> Self:
         """A device of which every number is a symbol of the table.
+
+        Args:
+            more: numbers that most devices do not have: ``layer_time``, ``collective_latency``,
+                ``dequantization_rate``, and those of parts of the work, as ``attention.compute``.
 
         >>> Hardware.symbolic().bandwidth
         bandwidth
+        >>> Hardware.symbolic("attention.compute").own
+        {'attention.compute': compute_efficiency_attention}
+
+        Raises:
+            SymbolError: another word.
         """
+        parts = [word for word in more if word not in _MORE]
+        for key in parts:
+            check_key(key)
         return cls(
             name="symbolic",
             kind="symbolic",
             matrix=_Everything(sym.peak),
             vector=_Everything(sym.vector_peak),
-            **{name: getattr(sym, word) for name, word in cls.opens.items()},
+            own={key: sym.own(key) for key in parts},
+            **{
+                name: getattr(sym, word)
+                for name, word in cls.opens.items()
+                if name not in _MORE or name in more
+            },
         )
 
     @checked
@@ -115,6 +151,7 @@ class Hardware:
         """
         known = {getattr(sym, word): getattr(self, name) for name, word in self.opens.items()}
         found = {symbol: value for symbol, value in known.items() if value is not None}
+        found |= {sym.own(key): value for key, value in self.own.items()}
         for fmt in computed:
             symbol = self.peak_of(fmt, computed)
             found.setdefault(symbol, self.matrix_peak(fmt))
@@ -150,6 +187,52 @@ class Hardware:
                 number = _Everything(number) if everything else dict.fromkeys(known, number)
             changes[peaks.get(name, name)] = number
         return replace(self, **changes, sources={**self.sources, **dict.fromkeys(numbers, "given")})
+
+    @checked
+    def with_efficiency(
+        self,
+        part: str,
+        *,
+        compute: Number | None = None,
+        memory: Number | None = None,
+        dispatch: Number | None = None,
+    ) -> Self:
+        """The same device with numbers of its own for a part of the work.
+
+        Args:
+            part: a family of operators (``attention``, ``linear``, ``norm`` ...), an operator's
+                name (``mlp_down``), or a role of bytes: ``weights``, ``cache``, ``activations``.
+            compute: attained fraction of every peak.
+            memory: attained fraction of the bandwidth; of a role the only number.
+            dispatch: time to dispatch one of these operators.
+
+        Each may be an expression, of symbols of one's own too.
+
+        >>> from lifesym import load_hardware
+        >>> load_hardware("v100").with_efficiency("attention", compute=0.3).own
+        {'attention.compute': 3/10}
+
+        Raises:
+            SymbolError: no number, one that the part does not have, or a value out of range.
+        """
+        numbers = {"compute": compute, "memory": memory, "dispatch": dispatch}
+        given = {f"{part}.{name}": value for name, value in numbers.items() if value is not None}
+        if not given:
+            raise SymbolError(f"{part}: give it compute, memory or dispatch")
+        for key in given:
+            check_key(key)
+        own = {key: sym.bind(sym.own(key), {sym.own(key): value}) for key, value in given.items()}
+        sources = {**self.sources, **dict.fromkeys(given, "given")}
+        return replace(self, own={**self.own, **own}, sources=sources)
+
+    def part(self, number: str, *words: str) -> str:
+        """The first of some words for a part of the work that has a number of its own, or ""."""
+        return next((word for word in words if f"{word}.{number}" in self.own), "")
+
+    def attains(self, number: str, part: str) -> Expr:
+        """A number of a part of the work: its own, or that of all of it."""
+        usual: Expr = getattr(self, sym.ATTAINED[number].name)
+        return self.own.get(f"{part}.{number}", usual)
 
     @checked
     def with_links(self, *links: tuple[Number, Number]) -> Self:
@@ -188,18 +271,35 @@ class Hardware:
         """The efficiencies that times are with, and who says so."""
         if self.bounded:
             return "at peaks: an upper bound on the speed of these kernels"
-        if (self.compute_efficiency, self.memory_efficiency, self.dispatch_time) == (1, 1, 0):
+        if self._at_peaks:
             return "at peaks, of which not all are known: no bound"
         said = ", ".join(
-            f"{word} {float(getattr(self, name)):.6g} ({self._origin(name, table)})"
-            for word, name, table in (
-                ("compute", "compute_efficiency", "efficiency"),
-                ("memory", "memory_efficiency", "efficiency"),
-                ("dispatch", "dispatch_time", "dispatch"),
-            )
-            if not getattr(self, name).free_symbols
+            f"{word} {float(value):.6g} ({self._origin(name, table)})"
+            for word, name, table, value in self._attained
+            if not value.free_symbols
         )
         return f"efficiencies: {said or 'symbols'}"
+
+    @property
+    def _attained(self) -> Iterator[tuple[str, str, str, Expr]]:
+        """What a text calls each efficiency and dispatch time, where it is from, and its value."""
+        yield "compute", "compute_efficiency", "efficiency", self.compute_efficiency
+        yield "memory", "memory_efficiency", "efficiency", self.memory_efficiency
+        yield "dispatch", "dispatch_time", "dispatch", self.dispatch_time
+        if self.layer_time is not None:
+            yield "layer", "layer_time", "dispatch", self.layer_time
+        for key, value in self.own.items():
+            part, _, number = key.rpartition(".")
+            table = "dispatch" if number == "dispatch" else "efficiency"
+            yield key, key, f"{table}.{part}", value
+
+    @property
+    def _at_peaks(self) -> bool:
+        """Whether nothing is lost: all efficiencies are 1 and all dispatch times 0."""
+        return all(
+            value == (0 if table.startswith("dispatch") else 1)
+            for _, _, table, value in self._attained
+        )
 
     def _origin(self, name: str, table: str) -> str:
         """Who says a number: an option, the device's spec, its class; else it is a default."""
@@ -211,8 +311,7 @@ class Hardware:
     @property
     def bounded(self) -> bool:
         """Whether no time at its rates can be beaten: its peaks, all of them known."""
-        efficiencies = (self.compute_efficiency, self.memory_efficiency)
-        return self.matrix_known and efficiencies == (1, 1) and self.dispatch_time == 0
+        return self.matrix_known and self._at_peaks
 
     @property
     def default_format(self) -> Format:
@@ -283,6 +382,12 @@ class Hardware:
         return self.matrix_peak(compute)
 
     @checked
+    def unpacking_peak(self, compute: Format) -> Expr:
+        """The peak for unpacking stored values: that of elementwise work unless it has its own."""
+        rate = self.dequantization_rate
+        return self.vector_peak(compute) if rate is None else rate
+
+    @checked
     def computes(self, fmt: Format) -> bool:
         """Whether it has a peak for the data type of a format."""
         return self._has(fmt.data_type)
@@ -298,12 +403,15 @@ def symbolic_numbers(hardware: Hardware, symbols: Collection[Symbol]) -> Hardwar
     >>> symbolic_numbers(Hardware.symbolic(), [bandwidth]).bandwidth
     bandwidth
     """
-    every = Hardware.symbolic()
+    every = Hardware.symbolic(*_MORE)
     changes: dict[str, Any] = {
         name: getattr(every, name)
         for name, word in Hardware.opens.items()
         if getattr(sym, word) in symbols
     }
+    own = {key: sym.own(key) for key in hardware.own if sym.own(key) in symbols}
+    if own:
+        changes["own"] = {**hardware.own, **own}
     if sym.peak in symbols:
         changes["matrix"] = dict.fromkeys(hardware.matrix or hardware.vector, sym.peak)
     if sym.vector_peak in symbols:

@@ -16,7 +16,7 @@ from lifesym.errors import SymbolError, nearest
 from lifesym.formats import Format, Precision, symbolic_format
 from lifesym.hardware import Hardware, symbolic_numbers
 from lifesym.model import Model
-from lifesym.symbols import TABLE, exact, ordered, resolve
+from lifesym.symbols import TABLE, exact, is_own, ordered, resolve
 
 Form = TypeVar("Form")
 Put = Callable[[Symbol, Expr], Expr]
@@ -30,7 +30,10 @@ USUAL = frozenset(
         *("peak", "vector_peak"),
     )
 ) | frozenset(sym.PEAKS.values())
-"""The numbers of workloads and devices; dimensions and options are opened by name alone."""
+"""The numbers of workloads and devices, beside those of parts of the work, which a device may have.
+
+Dimensions and options are opened by name alone.
+"""
 _BITS = {"weights": "weight", "activations": "activation", "kv": "kv"}
 
 
@@ -41,7 +44,7 @@ def numbers(form: Any) -> dict[Symbol, Expr]:
 
 def usual(form: Any) -> list[Symbol]:
     """What is opened unless names are given: the numbers of the workload and the device."""
-    return ordered(USUAL & numbers(form).keys())
+    return ordered(s for s in numbers(form) if s in USUAL or is_own(s.name))
 
 
 def opened(form: Form, names: Iterable[str | Symbol] = ()) -> Form:

@@ -14,7 +14,7 @@ from lifesym.checks import checked, shown
 from lifesym.errors import SymbolError
 from lifesym.identifiers import identifier
 from lifesym.notation import BY_NAME, End, row
-from lifesym.symbols import TABLE, Kind, Number, constant, index
+from lifesym.symbols import TABLE, Kind, Number, constant, index, is_own
 
 _OURS = frozenset(BY_NAME) | {index.name}
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\[_,;:! ]|[A-Za-z0-9]|[_^{}']|[ ,.:;+*/()<>=-]")
@@ -62,7 +62,7 @@ def symbol(
     True
     """
     identifier(word, "word")
-    if word in _OURS:
+    if word in _OURS or is_own(word):
         raise SymbolError(
             f"word {word!r} is a symbol of lifesym's: take it from lifesym.symbols, or another word"
         )

@@ -10,6 +10,24 @@ of a pass is the sum over operators (``overlap="operator"``), one maximum over t
 (``"pass"``, a lower bound), or compute plus memory (``"none"``, an upper bound).
 Source: Williams et al., "Roofline", CACM 52(4), 2009; the sum over operators is LIFE's
 (arXiv 2508.00904).
+
+A device may have efficiencies and dispatch times of its own for families of operators, operators by
+name, and roles of bytes (`lifesym.hardware.Hardware.with_efficiency`). Of an operator o, and bytes
+$Q_r$ of its roles r (weights, cache, activations),
+
+$t_o = \max\left(\frac{F_{m}}{e_{c,o} P} + \frac{F_{v}}{e_{c,o} P_v},\;
+\sum_r \frac{Q_{r}}{e_{m,o,r} \mathit{BW}}\right) + n_{d} t_{d,o}$
+
+where the first of these counts that there is: the operator's own, its family's, for bytes the
+role's, and the device's. A fused kernel is of the family that does all its products, or of all its
+parts' where none does one. Of several families it is ``fused``, and where that has no compute
+efficiency, each part's operations are done at its family's. Under ``overlap="pass"`` the two sums
+over operators stand in one maximum: LIFE's Eq. 1 to 3 for a prefill and, with the memory's sum
+alone, its Eq. 4 and 5 for a decode step.
+
+What unpacks stored values has the peak ``dequantization_rate`` in place of $P_v$ where that is
+given, every collective takes a ``collective_latency`` beside its messages, and every layer of a
+pass a ``layer_time`` beside its operators' dispatches.
 """
 
 from collections.abc import Callable
@@ -20,7 +38,7 @@ from sympy import Add, Expr, S
 
 from lifesym.cost import Cost
 from lifesym.errors import SpecError, one_of
-from lifesym.formats import Precision
+from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware
 from lifesym.levels import Level
 from lifesym.nodes import Maximum
@@ -108,22 +126,42 @@ def rates(
         SpecError: the device, or a level that computes, has no peak for the compute format.
     """
     device, *others = work
-    share = hardware.compute_efficiency
-    products = (n / (share * hardware.matrix_peak(f)) for f, n in device.products.items())
-    vector = hardware.vector_peak(precision.activations)
     compute = Maximum(
-        Add(*products) + device.other_flops / (share * vector),
+        computed(device, hardware, precision),
         *(computing(*pair, precision) for pair in zip(levels, others, strict=True)),
     )
-    memory = Maximum(
-        device.bytes / (hardware.memory_efficiency * hardware.bandwidth),
-        *channels(levels, others),
-    )
-    dispatch = cost.dispatches * hardware.dispatch_time
-    network = S.Zero
+    memory = Maximum(streamed(device, hardware), *channels(levels, others))
+    dispatch = Add(*(n * hardware.attains("dispatch", p) for p, n in device.launched.items()))
+    network = device.collectives * (hardware.collective_latency or S.Zero)
     if not (cost.network_bytes.is_zero and cost.messages.is_zero):
-        network = link_time(cost.messages, cost.network_bytes, hardware)
+        network += link_time(cost.messages, cost.network_bytes, hardware)
     return compute, memory, dispatch, network
+
+
+def computed(work: Work, hardware: Hardware, precision: Precision) -> Expr:
+    """Seconds that the device computes, each part of the work at its efficiency."""
+    others = {
+        "elementwise": hardware.vector_peak(precision.activations),
+        "unpacking": hardware.unpacking_peak(precision.activations),
+    }
+    seconds = []
+    for (unit, part), operations in work.done.items():
+        peak = hardware.matrix_peak(unit) if isinstance(unit, Format) else others[unit]
+        seconds.append(operations / (hardware.attains("compute", part) * peak))
+    return Add(*seconds)
+
+
+def streamed(work: Work, hardware: Hardware) -> Expr:
+    """Seconds that the device's own memory moves bytes, each part of them at its efficiency."""
+    by_part: dict[str, list[Expr]] = {}
+    for (_, part), moved in work.moved.items():
+        by_part.setdefault(part, []).append(moved)
+    return Add(
+        *(
+            Add(*moved) / (hardware.attains("memory", part) * hardware.bandwidth)
+            for part, moved in by_part.items()
+        )
+    )
 
 
 def link_time(messages: Expr, moved: Expr, hardware: Hardware) -> Expr:
@@ -154,8 +192,9 @@ def time_terms(
     """
     one_of(overlap, get_args(Overlap), "overlap")
     place = Place(hardware=hardware, levels=levels, devices=devices)
+    layers = _layer_terms(trace, place)
     costs = [entry.operator.cost(precision) for entry in trace]
-    loads = works(trace, costs, precision, levels)
+    loads = works(trace, costs, precision, hardware, levels)
     if overlap == "pass":
         cost = trace.cost_at(precision)
         every = ((entry.count, load) for entry, load in zip(trace, loads, strict=True))
@@ -163,14 +202,31 @@ def time_terms(
         parts = rates(cost, work, hardware, precision, levels)
         busy = Maximum(*parts[:2])
         row = (place, "total", "pass", "", cost, S.One)
-        return (_term(*row, parts, busy, work if levels else ()),)
+        once = _term(*row, parts, busy, work if levels else ())
+        return (replace(once, dispatch=Add(once.dispatch, *(t.dispatch for t in layers))),)
     terms = []
     for entry, cost, work in zip(trace, costs, loads, strict=True):
         parts = rates(cost, work, hardware, precision, levels)
         busy = Maximum(*parts[:2]) if overlap == "operator" else Add(*parts[:2])
         row = (place, entry.name, entry.section, entry.operator.family, cost, entry.count)
         terms.append(_term(*row, parts, busy, work if levels else ()))
-    return tuple(terms)
+    return (*terms, *layers)
+
+
+def _layer_terms(trace: Trace, place: Place) -> tuple[Term, ...]:
+    """The dispatch of whole layers, a term a section, where that takes a time of its own."""
+    time = place.hardware.layer_time
+    if time is None:
+        return ()
+    parts = (S.Zero, S.Zero, time, S.Zero)
+    idle = tuple(Work(place=name) for name in ("", *(level.name for level in place.levels)))
+    return tuple(
+        _term(
+            *(place, "layer_dispatch", section, "layer", Cost(), count, parts, S.Zero),
+            idle if place.levels else (),
+        )
+        for section, count in trace.layers().items()
+    )
 
 
 def total(terms: tuple[Term, ...]) -> Expr:

@@ -5,7 +5,13 @@ Each row has three spellings: the Python word (the module attribute), the ASCII 
 meaning, kind and the valid range. `lifesym.notation` makes the rows, finds them and binds them.
 """
 
+import re
+from collections.abc import Mapping
+
+from sympy import Symbol
+
 from lifesym.notation import (
+    BY_NAME,
     TABLE,
     Kind,
     Notation,
@@ -38,6 +44,7 @@ __all__ = [
     "inside",
     "known",
     "ordered",
+    "own",
     "resolve",
     "size",
 ]
@@ -394,6 +401,22 @@ memory_efficiency = row(
 dispatch_time = row(
     "dispatch_time", r"t_{\mathrm{d}}", "s", "time to dispatch one operator", kind="time", minimum=0
 )
+layer_time = row(
+    "layer_time",
+    r"t_{\ell}",
+    "s",
+    "time to dispatch one layer, beside its operators'",
+    kind="time",
+    minimum=0,
+)
+dequantization_rate = row(
+    "dequantization_rate",
+    r"P_{\mathrm{dq}}",
+    "FLOP/s",
+    "peak rate of the operations that unpack stored values",
+    kind="rate",
+    minimum=None,
+)
 link_bandwidth = row(
     "link_bandwidth",
     r"\mathit{BW}_{\mathrm{link}}",
@@ -407,6 +430,14 @@ link_latency = row(
     r"\alpha_{\mathrm{link}}",
     "s",
     "latency of a message over the link",
+    kind="time",
+    minimum=0,
+)
+collective_latency = row(
+    "collective_latency",
+    r"t_{\mathrm{coll}}",
+    "s",
+    "time of a collective beside its messages'",
     kind="time",
     minimum=0,
 )
@@ -433,4 +464,74 @@ static_power = row(
 
 hourly_price = row(
     "hourly_price", r"\pi", "price/h", "price of the devices an hour", kind="ratio", minimum=0
+)
+
+# what a device attains in a part of the work
+FAMILIES: Mapping[str, str] = {
+    "linear": "lin",
+    "lm_head": "head",
+    "attention": "attn",
+    "softmax": "softmax",
+    "experts": "exp",
+    "router": "router",
+    "recurrent": "rec",
+    "convolution": "conv",
+    "embedding": "emb",
+    "norm": "norm",
+    "activation": "act",
+    "residual": "res",
+    "elementwise": "elem",
+    "position": "pos",
+    "kv_cache": "append",
+    "fused": "fused",
+}
+"""Families of operators that compute or move something, with their subscripts."""
+ROLES: Mapping[str, str] = {"weights": "w", "cache": "cache", "activations": "a"}
+"""Roles of the bytes that operators move, likewise."""
+ATTAINED: Mapping[str, Symbol] = {
+    "compute": compute_efficiency,
+    "memory": memory_efficiency,
+    "dispatch": dispatch_time,
+}
+"""What a device may attain otherwise in a part of the work, and its symbol for all of it."""
+_PREFIXES = tuple(f"{symbol.name}_" for symbol in ATTAINED.values())
+
+
+def own(key: str) -> Symbol:
+    r"""The symbol of what a device attains in a part of the work, such as ``attention.compute``.
+
+    Of families of operators and roles of bytes the table has them; that of a single operator is a
+    row from when it is first asked for.
+
+    >>> own("attention.compute"), TABLE[own("weights.memory")].latex
+    (compute_efficiency_attention, 'e_{\\mathrm{m,w}}')
+    """
+    word, _, number = key.rpartition(".")
+    usual = TABLE[ATTAINED[number]]
+    name = f"{usual.name}_{re.sub('[^a-z0-9]', '_', word.lower())}"
+    if name in BY_NAME:
+        return BY_NAME[name]
+    label = {**FAMILIES, **ROLES}.get(word) or word.replace("_", r"\_")
+    return row(
+        name,
+        usual.latex.replace("}", f",{label}}}", 1),
+        usual.unit,
+        f"{usual.meaning} ({word})",
+        kind=usual.kind,
+        minimum=usual.minimum,
+        maximum=usual.maximum,
+    )
+
+
+def is_own(name: str) -> bool:
+    """Whether a symbol's name is that of what a device attains in a part of the work."""
+    return name.startswith(_PREFIXES)
+
+
+globals().update(
+    (symbol.name, symbol)
+    for symbol in (
+        *(own(f"{family}.{number}") for number in ATTAINED for family in FAMILIES),
+        *(own(f"{role}.memory") for role in ROLES),
+    )
 )

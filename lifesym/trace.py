@@ -1,5 +1,6 @@
 """The trace of one forward pass: an ordered list of counted operators."""
 
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, Literal, Self
@@ -15,6 +16,8 @@ from lifesym.operators.fused import Fused
 Logits = Literal["last", "all", "none"]
 MLA = Literal["expand", "decompressed", "absorbed"]
 Causal = Literal["full", "exact"]
+_LAYERS = re.compile(r"(layers|blocks)(_\d+)?$")
+"""How the names of sections end that are layers, and no ends, towers' heads or links."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -166,6 +169,11 @@ class Trace:
             source = entry.operator if key == "family" else entry
             groups.setdefault(getattr(source, key), []).append(entry)
         return {label: type(self)(tuple(rows)) for label, rows in groups.items()}
+
+    def layers(self) -> dict[str, Expr]:
+        """How many layers each section has; ends, and what stands between layers, have none."""
+        first = {entry.section: entry.count for entry in reversed(self.entries)}
+        return {name: first[name] for name in reversed(first) if _LAYERS.search(name)}
 
     def matrices(self) -> tuple[Matrix, ...]:
         """Learned values by shape and role, of all the layers."""

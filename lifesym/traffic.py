@@ -29,67 +29,94 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import reduce
 from operator import add
-from typing import Self
+from typing import Any, Literal, Self
 
 from sympy import Add, Expr, S
 
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
 from lifesym.formats import Format, Precision
+from lifesym.hardware import Hardware
 from lifesym.levels import ATTENTION, Level, word_for
-from lifesym.operators import AttentionScores, AttentionValues, Operator
+from lifesym.nodes import Minimum
+from lifesym.operators import AttentionScores, AttentionValues, Collective, Operator
 from lifesym.operators.fused import Fused
 from lifesym.symbols import exact
 from lifesym.trace import Entry, Trace
 
-_NUMBERS = (
-    *("other_flops", "weight_bytes", "activation_bytes", "kv_bytes"),
-    *("inside_bytes", "sent_bytes", "waits"),
-)
+Unit = Format | Literal["elementwise", "unpacking"]
+"""What does an operation: the matrix engine in a format, or units for the rest."""
+_KEYED = ("done", "moved", "launched")
+_NUMBERS = ("inside_bytes", "sent_bytes", "waits", "collectives")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
     """What one memory serves, and what is computed beside it.
 
+    Operations, bytes and dispatches are kept apart by the part of the work under which the device
+    has an efficiency or time of its own for them; it is empty where all of it has one.
+
     Attributes:
         place: the level's name; empty for the device.
-        products: operations of matrix products, by the format they are computed in.
-        other_flops: elementwise and dequantization operations.
-        weight_bytes: weights that the memory serves.
-        activation_bytes: activations that it serves.
-        kv_bytes: cache that it serves.
+        done: operations by what does them, and by part.
+        moved: bytes that the memory serves by role (``weights``, ``activations``, ``cache``), and
+            by part.
+        launched: dispatches by part.
         inside_bytes: those of its bytes that do not leave it: what computes there reads them.
         sent_bytes: activations that cross to what computes there, and back.
         waits: executions of operators that wait for its latency.
+        collectives: collectives that the device takes part in.
     """
 
     place: str = ""
-    products: Mapping[Format, Expr] = field(default_factory=dict)
-    other_flops: Expr = S.Zero
-    weight_bytes: Expr = S.Zero
-    activation_bytes: Expr = S.Zero
-    kv_bytes: Expr = S.Zero
+    done: Mapping[tuple[Unit, str], Expr] = field(default_factory=dict)
+    moved: Mapping[tuple[str, str], Expr] = field(default_factory=dict)
+    launched: Mapping[str, Expr] = field(default_factory=dict)
     inside_bytes: Expr = S.Zero
     sent_bytes: Expr = S.Zero
     waits: Expr = S.Zero
+    collectives: Expr = S.Zero
 
     @property
     def matmul_flops(self) -> Expr:
         """Operations of matrix products in any format."""
-        return Add(*self.products.values())
+        return Add(*(n for (unit, _), n in self.done.items() if isinstance(unit, Format)))
+
+    @property
+    def other_flops(self) -> Expr:
+        """Elementwise and dequantization operations."""
+        return Add(*(n for (unit, _), n in self.done.items() if not isinstance(unit, Format)))
+
+    @property
+    def weight_bytes(self) -> Expr:
+        """Weights that the memory serves."""
+        return self._of("weights")
+
+    @property
+    def activation_bytes(self) -> Expr:
+        """Activations that it serves."""
+        return self._of("activations")
+
+    @property
+    def kv_bytes(self) -> Expr:
+        """Cache that it serves."""
+        return self._of("cache")
 
     @property
     def bytes(self) -> Expr:
         """All that the memory serves."""
-        return self.weight_bytes + self.activation_bytes + self.kv_bytes
+        return Add(*self.moved.values())
+
+    def _of(self, role: str) -> Expr:
+        return Add(*(n for (each, _), n in self.moved.items() if each == role))
 
     def map(self, change: Callable[[Expr], Expr]) -> Self:
         """The same with a change made to every number."""
-        products = {fmt: change(flops) for fmt, flops in self.products.items()}
-        return replace(
-            self, products=products, **{name: change(getattr(self, name)) for name in _NUMBERS}
-        )
+        made: dict[str, Any] = {name: change(getattr(self, name)) for name in _NUMBERS}
+        for name in _KEYED:
+            made[name] = {key: change(expr) for key, expr in getattr(self, name).items()}
+        return replace(self, **made)
 
     def times(self, count: Expr) -> Self:
         """So many times as much."""
@@ -103,12 +130,18 @@ def added(works: Iterable[tuple[Work, ...]]) -> tuple[Work, ...]:
 
 
 def _sum(works: tuple[Work, ...]) -> Work:
-    formats = dict.fromkeys(fmt for work in works for fmt in work.products)
-    return Work(
-        place=works[0].place,
-        products={fmt: Add(*(w.products.get(fmt, S.Zero) for w in works)) for fmt in formats},
-        **{name: Add(*(getattr(work, name) for work in works)) for name in _NUMBERS},
-    )
+    made: dict[str, Any] = {name: _sums(getattr(work, name) for work in works) for name in _KEYED}
+    made |= {name: Add(*(getattr(work, name) for work in works)) for name in _NUMBERS}
+    return Work(place=works[0].place, **made)
+
+
+def _sums(rows: Iterable[Mapping[Any, Expr]]) -> dict[Any, Expr]:
+    """The sums of what has the same key, in order of appearance."""
+    listed: dict[Any, list[Expr]] = {}
+    for row in rows:
+        for key, number in row.items():
+            listed.setdefault(key, []).append(number)
+    return {key: Add(*numbers) for key, numbers in listed.items()}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,20 +160,26 @@ class Done:
 
 
 _CORE = AttentionScores | AttentionValues
+MIXED = Fused.family
+"""The family of a kernel whose products are of several ones."""
 NOTHING = Done(share=S.Zero, cost=Cost(), crossing=S.Zero)
 _ANY = Precision.of()
 """Operations do not depend on formats."""
 
 
 def works(
-    trace: Trace, costs: Sequence[Cost], precision: Precision, levels: tuple[Level, ...]
+    trace: Trace,
+    costs: Sequence[Cost],
+    precision: Precision,
+    hardware: Hardware,
+    levels: tuple[Level, ...],
 ) -> list[tuple[Work, ...]]:
     """What the device and every level do for each operator of a trace, executed once.
 
     ``costs`` are those of the operators.
     """
-    formats = (precision.computed_in(entry.operator.matrices) for entry in trace)
-    wholes = [alone(cost, fmt) for cost, fmt in zip(costs, formats, strict=True)]
+    pairs = zip(trace, costs, strict=True)
+    wholes = [_on_device(entry, cost, precision, hardware) for entry, cost in pairs]
     if not levels:
         return [(whole,) for whole in wholes]
     done = (_done(trace, costs, precision, levels, level) for level in levels)
@@ -149,14 +188,85 @@ def works(
 
 
 def alone(cost: Cost, computed: Format) -> Work:
-    """All of a cost on the device, its products in a format."""
+    """All of a cost on a device that has one efficiency for all of it, its products in a format."""
     return Work(
-        products={computed: cost.matmul_flops},
-        other_flops=cost.vector_flops + cost.dequant_ops,
-        weight_bytes=cost.weight_bytes,
-        activation_bytes=_activations(cost),
-        kv_bytes=_cached(cost),
+        done=_operations(cost, computed),
+        moved={
+            ("weights", ""): cost.weight_bytes,
+            ("activations", ""): _activations(cost),
+            ("cache", ""): _cached(cost),
+        },
+        launched={"": cost.dispatches},
     )
+
+
+def _operations(
+    cost: Cost, computed: Format, part: str = "", *, unpacked: bool = False
+) -> dict[tuple[Unit, str], Expr]:
+    """Operations of a part of the work by what does them; ``unpacked`` has units of its own."""
+    others: dict[Unit, Expr] = {"elementwise": cost.vector_flops + cost.dequant_ops}
+    if unpacked:
+        others = {"elementwise": cost.vector_flops, "unpacking": cost.dequant_ops}
+    return {(unit, part): n for unit, n in ({computed: cost.matmul_flops} | others).items()}
+
+
+def _on_device(entry: Entry, cost: Cost, precision: Precision, hardware: Hardware) -> Work:
+    """All of an operator on the device, by the parts that have numbers of their own there."""
+    computed = precision.computed_in(entry.operator.matrices)
+    work = alone(cost, computed)
+    unpacked = hardware.dequantization_rate is not None
+    if unpacked:
+        work = replace(work, done=_operations(cost, computed, unpacked=unpacked))
+    if hardware.collective_latency is not None:
+        work = replace(work, collectives=_collectives(entry.operator))
+    if not hardware.own:
+        return work
+    family = _family(entry.operator)
+    words = (entry.name, family)
+    part = hardware.part("compute", *words)
+    done = _operations(cost, computed, part, unpacked=unpacked)
+    if family == MIXED and not part:
+        leaves = ((hardware.part("compute", x.family), x) for x in _leaves(entry.operator))
+        each = (_operations(x.cost(precision), computed, p, unpacked=unpacked) for p, x in leaves)
+        done = _sums(each)
+    return replace(
+        work,
+        done=done,
+        moved={(r, hardware.part("memory", *words, r)): n for (r, _), n in work.moved.items()},
+        launched={hardware.part("dispatch", *words): cost.dispatches},
+    )
+
+
+def _family(operator: Operator) -> str:
+    """The family whose numbers an operator has: of a kernel, that of all its products."""
+    leaves = list(_leaves(operator))
+    products = [leaf for leaf in leaves if not leaf.cost(_ANY).matmul_flops.is_zero]
+    families = {leaf.family for leaf in products or leaves}
+    return families.pop() if len(families) == 1 else MIXED
+
+
+def _collectives(operator: Operator) -> Expr:
+    """How many collectives an operator is; one that sends no message is none."""
+    found = (leaf for leaf in _leaves(operator) if isinstance(leaf, Collective))
+    return Add(*(Minimum(S.One, leaf.traffic()[0]) for leaf in found))
+
+
+def _there(whole: Work, each: Done) -> dict[tuple[Unit, str], Expr]:
+    """The operations of an operator that are done beside a level, by the same keys.
+
+    Where a kernel's are of several parts, each part is done there in the same share.
+    """
+    cost, units = each.cost, {unit for unit, _ in whole.done}
+    unpacked = {} if "unpacking" in units else {"unpacking": cost.dequant_ops}
+    other = Add(cost.vector_flops, *unpacked.values())
+    done: dict[tuple[Unit, str], Expr] = {}
+    for (unit, part), n in whole.done.items():
+        total = Add(*(m for (same, _), m in whole.done.items() if same == unit))
+        portion = S.One if n == total else n / total
+        kind = {"elementwise": other, "unpacking": cost.dequant_ops}
+        all_of = cost.matmul_flops if isinstance(unit, Format) else kind[unit]
+        done[unit, part] = each.share * all_of * portion
+    return done
 
 
 def _split(
@@ -179,13 +289,15 @@ def _split(
         inside = own + (S.Zero if each.share.is_zero else cached)
         if not (each.share.is_zero or weights.is_zero):
             inside += weights * each.cost.weight_bytes / whole.weight_bytes
+        served = {
+            "weights": weights,
+            "activations": level.share("activations") * moving + own,
+            "cache": level.share("kv") * whole.kv_bytes,
+        }
         part = Work(
             place=level.name,
-            products=dict.fromkeys(whole.products, each.share * each.cost.matmul_flops),
-            other_flops=each.share * (each.cost.vector_flops + each.cost.dequant_ops),
-            weight_bytes=weights,
-            activation_bytes=level.share("activations") * moving + own,
-            kv_bytes=level.share("kv") * whole.kv_bytes,
+            done=_there(whole, each),
+            moved={key: served[key[0]] for key in whole.moved},
             inside_bytes=inside,
             sent_bytes=each.share * each.crossing,
         )
@@ -193,10 +305,9 @@ def _split(
         parts.append(replace(part, waits=S.One) if touched else part)
     device = replace(
         whole,
-        products={f: n - Add(*(p.products[f] for p in parts)) for f, n in whole.products.items()},
-        **{
-            name: getattr(whole, name) - Add(*(getattr(part, name) for part in parts))
-            for name in ("other_flops", "weight_bytes", "activation_bytes", "kv_bytes")
+        done={key: n - Add(*(part.done[key] for part in parts)) for key, n in whole.done.items()},
+        moved={
+            key: n - Add(*(part.moved[key] for part in parts)) for key, n in whole.moved.items()
         },
     )
     return (device, *parts)
@@ -318,8 +429,12 @@ def computing(level: Level, part: Work, precision: Precision) -> Expr:
     """Seconds that what is beside a level computes."""
     if not level.computes:
         return S.Zero
-    products = (flops / level.peak(fmt) for fmt, flops in part.products.items())
-    return Add(*products) + part.other_flops / level.peak(precision.activations)
+    return Add(
+        *(
+            flops / level.peak(unit if isinstance(unit, Format) else precision.activations)
+            for (unit, _), flops in part.done.items()
+        )
+    )
 
 
 def check_computed(

@@ -34,6 +34,10 @@ MACHINE = Machine(
     flop_energy=Fraction(2),
     byte_energy=Fraction(3),
     static_power=Fraction(5),
+    own={"weights.memory": Fraction(4, 5), "cache.memory": Fraction(2, 3)},
+    layer_time=Fraction(2, 7),
+    collective_latency=Fraction(3, 11),
+    dequantization_rate=Fraction(40),
 )
 """A device on which small models' operators are bound by either side."""
 

@@ -13,6 +13,7 @@ from lifesym import symbols as sym
 from lifesym.cli.rows import DEVICE, IMAGES, NAMED, ROWS, check, is_given, parsed
 from lifesym.convnet import ConvForecast, UNet, unet
 from lifesym.devices import load_hardware, typical
+from lifesym.efficiencies import read_own
 from lifesym.errors import SpecError
 from lifesym.forecasting import OF_IMAGES, forecast
 from lifesym.hardware import Hardware
@@ -140,6 +141,10 @@ class Request:
         given = {name: value for name, value in given.items() if value is not None}
         device = Hardware.symbolic() if name == "symbolic" else load_hardware(name)
         changed = (typical(device) if self.options["typical"] else device).with_(**given)
+        if self.options["efficiency"] is not None:
+            for key, value in read_own(self.options["efficiency"]).items():
+                part, _, kind = key.rpartition(".")
+                changed = changed.with_efficiency(part, **{kind: value})
         links = self.options["links"]
         if links is None:
             return changed

@@ -136,6 +136,7 @@ MODEL = Row("model", text("MODEL"), _MODEL, argument=True, required=True)
 ON = Row("on", text("HW"), "A device in the database, or a TOML file.", required=True, panel=DEVICE)
 JSON = Row("json", SWITCH, "Print one JSON object.", common=True)
 _BOTTLENECK = "lifesym.transforms.Bottleneck.width"
+_OWN = "Of its own: attention.compute=0.3,weights.memory=0.9,norm.dispatch=2e-6 ..."
 _LATENT = words("absorbed", "decompressed", "expand")
 _ROLES = ("weights", "experts", "kv", "activations")
 
@@ -287,6 +288,10 @@ ROWS: tuple[Row, ...] = (
             Row("dispatch_time", number("S"), "Seconds to dispatch an operator."),
         ),
         (
+            Row("efficiency", text("PART.NUMBER=X,...", axis=False), _OWN),
+            Row("layer_time", number("S"), "Seconds to dispatch a layer, beside its operators'."),
+            Row("dequantization_rate", number("X"), "Peak of unpacking stored values, FLOP/s."),
+            Row("collective_latency", number("S"), "Seconds of a collective beside its messages'."),
             Row("link_bandwidth", number("B"), "Bytes a second to another device."),
             Row("link_latency", number("S"), "Seconds of a message to another device."),
             Row("links", several(link, "B:S,..."), "Several links: the slowest counts."),

@@ -21,6 +21,7 @@ from sympy import Add, Dummy, Expr, Integer, S
 
 from lifesym import symbols as sym
 from lifesym.formats import Precision
+from lifesym.hardware import Hardware
 from lifesym.huggingface import example
 from lifesym.levels import Level
 from lifesym.nodes import CeilDiv
@@ -129,7 +130,7 @@ def _offloaded() -> Values:
     cost = trace.cost_at(BF16)
     there = Level(name="there", bandwidth=1, weights=sym.offloaded, kv=sym.offloaded)
     costs = [entry.operator.cost(BF16) for entry in trace]
-    moved = zip(trace, works(trace, costs, BF16, (there,)), strict=True)
+    moved = zip(trace, works(trace, costs, BF16, Hardware.symbolic(), (there,)), strict=True)
     served = Add(*(entry.count * other.bytes for entry, (_, other) in moved))
     whole = dict(zip(COLUMNS, measures(layer()), strict=True))
     away = {

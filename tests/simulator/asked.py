@@ -39,6 +39,12 @@ def hardware(machine: Machine) -> ls.Hardware:
         flop_energy=rational(machine.flop_energy),
         byte_energy=rational(machine.byte_energy),
         static_power=rational(machine.static_power),
+        own={key: rational(number) for key, number in machine.own.items()},
+        **{
+            name: rational(number)
+            for name in ("layer_time", "collective_latency", "dequantization_rate")
+            if (number := getattr(machine, name)) is not None
+        },
     )
     return device.with_links(*((rational(rate), rational(wait)) for rate, wait in machine.links))
 

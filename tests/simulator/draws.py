@@ -1,6 +1,7 @@
 """Random cases: a config, a machine, a load, and options in pairs, triples and more."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Any
@@ -13,7 +14,7 @@ from simulator.families import Json, configs
 from simulator.formats import Precision
 from simulator.fusion import BEFORE_ACTIVATION
 from simulator.kernels import Kernel
-from simulator.options import Adapter, Group, Level, Lora, Options, Policy
+from simulator.options import Adapter, Group, Level, Lora, Options, Policy, RefusedError
 from simulator.passes import run
 from simulator.shapes import Shape
 from simulator.walk import ENDS, TARGETS
@@ -258,6 +259,26 @@ def machines(draw: Draw) -> Machine:
 
 
 @st.composite
+def parted(draw: Draw, machine: Machine, shape: Shape, options: Options) -> Machine:
+    """The same machine, which attains otherwise in parts of the work; fused kernels are others."""
+    names = [] if options.rules else [k.name for k in run(shape, options, [Group(1, 1, 0)]).kernels]
+    keys = [f"{name}.{kind}" for name in names for kind in ("compute", "memory", "dispatch")]
+    roles = [f"{role}.memory" for role in ("weights", "cache", "activations")]
+    some = st.lists(st.sampled_from([*roles, *keys]), min_size=2, max_size=20, unique=True)
+
+    def maybe(number: Fraction) -> Fraction | None:
+        return draw(st.sampled_from([None, number]))
+
+    return replace(
+        machine,
+        own={key: draw(st.sampled_from([Fraction(1, 3), Fraction(4, 5)])) for key in draw(some)},
+        layer_time=maybe(Fraction(3, 11)),
+        collective_latency=maybe(Fraction(2, 13)),
+        dequantization_rate=maybe(Fraction(70)),
+    )
+
+
+@st.composite
 def loads(draw: Draw) -> Load:
     return Load(
         batch=draw(st.sampled_from([1, 1, 2, 3, 5])),
@@ -273,4 +294,8 @@ def cases(draw: Draw, families: tuple[str, ...] = tuple(READERS)) -> Case:
     config = draw(st.sampled_from(families).flatmap(configs))
     shape = shape_of(config)
     options = draw(options_of(shape))
-    return Case(config, Simulation(shape, draw(machines()), options, draw(loads())))
+    machine = draw(machines())
+    if draw(st.booleans()):
+        with suppress(RefusedError):  # by both sides, whatever the machine
+            machine = draw(parted(machine, shape, options))
+    return Case(config, Simulation(shape, machine, options, draw(loads())))

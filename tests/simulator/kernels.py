@@ -65,6 +65,7 @@ class Kernel:
     launches: int = 1
     sent: Number = 0
     messages: int = 0
+    collectives: int = 0
     fused: bool = False
 
     def cost(self, precision: Precision) -> Cost:
@@ -142,5 +143,6 @@ def joined(kernels: Sequence[Kernel], name: str, kept: Callable[[Tensor], bool])
         appended=sum(k.appended for k in kernels),
         sent=sum(k.sent for k in kernels),
         messages=sum(k.messages for k in kernels),
+        collectives=sum(k.collectives for k in kernels),
         fused=True,
     )

@@ -18,6 +18,7 @@ DEVICE = (
     *(sym.bandwidth, sym.compute_efficiency, sym.memory_efficiency, sym.dispatch_time),
     *(sym.flop_energy, sym.byte_energy, sym.static_power),
 )
+MORE = (sym.layer_time, sym.collective_latency, sym.dequantization_rate)
 
 
 class _Chooser:
@@ -72,8 +73,10 @@ def symbols_of(draw: st.DrawFn, case: Case) -> Symbols:
     choose.values |= {d: model.values[d] for d in free}
     changes["model"] = model.lift(*free) if free else model
     hardware = asked.hardware(case.simulation.machine)
-    rates = [s for s in DEVICE if choose.left(3)]
-    choose.values |= {s: getattr(hardware, s.name) for s in rates}
+    known = hardware.numbers()
+    parts = [s for s in known if sym.is_own(s.name) or s in MORE]
+    rates = [s for s in (*DEVICE, *parts) if choose.left(3)]
+    choose.values |= {s: known[s] for s in rates}
     changes["hardware"] = symbolic_numbers(hardware, rates)
     return changes, choose.values
 

@@ -162,7 +162,7 @@ class Walk:
         return self.map(name, sources, elements, len(sources) - 1)
 
     def exchange(self, name: str, sent: Fraction, messages: int) -> None:
-        self.emit(name, sent=sent, messages=messages, launches=0)
+        self.emit(name, sent=sent, messages=messages, collectives=1, launches=0)
 
     def all_reduce(self, name: str, elements: int) -> None:
         """After devices have computed partial sums."""
