@@ -57,6 +57,11 @@ class Fused(Operator):
         """The parts' learned values."""
         return Add(*self.weight_roles.values())
 
+    @property
+    def idle(self) -> Expr:
+        """The sum of its parts'."""
+        return Add(*(part.idle for part in self.parts))
+
     def held(self, tokens: Expr) -> Expr:
         """Cached elements of one sequence of so many tokens, of its parts."""
         return Add(*(part.held(tokens) for part in self.parts if isinstance(part, KVAppend)))

@@ -23,7 +23,7 @@ from lifesym.cost import Cost
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Matrix, Precision
 from lifesym.inference import Forecast
-from lifesym.operators import AttentionScores, AttentionValues, CausalConv, Operator
+from lifesym.operators import AdapterMerge, AttentionScores, AttentionValues, CausalConv, Operator
 from lifesym.operators.base import Direction
 from lifesym.operators.fused import Fused
 from lifesym.operators.recurrent import Recurrent
@@ -31,7 +31,14 @@ from lifesym.symbols import Size
 from lifesym.trace import Entry, Logits, Trace
 from lifesym.transforms import SequenceParallel
 
-_ADDED = (("tokens",), ("rows",), ("elements",), ("batch",), ("tokens", "read"))
+_ADDED = (
+    ("tokens",),
+    ("rows",),
+    ("elements",),
+    ("batch",),
+    ("tokens", "read"),
+    ("read", "written"),
+)
 """The sizes that grow with a pass, in operators of which nothing else differs between groups."""
 
 
@@ -100,6 +107,11 @@ class Apart(Operator):
         """The operator's, once."""
         return self.parts[0].parameters
 
+    @property
+    def idle(self) -> Expr:
+        """The sum of its kernels'."""
+        return Add(*(part.idle for part in self.parts))
+
     def cost(self, precision: Precision) -> Cost:
         """The sum of the kernels."""
         return reduce(add, (part.cost(precision) for part in self.parts))
@@ -147,8 +159,8 @@ def _trace(forecast: Forecast, group: Group, before: Expr) -> Trace:
 def _merged(parts: list[Operator]) -> Operator:
     """One operator for all the tokens; where it sees sequences, their sum in one dispatch."""
     first, *others = parts
-    if not others:
-        return first
+    if not others or (isinstance(first, AdapterMerge) and first == others[0]):
+        return first  # an adapter is merged once for all the tokens
     names = {item.name for item in fields(first)}
     for grows in (together for together in _ADDED if names.issuperset(together)):
         if all(_alike(first, other, grows) for other in others):

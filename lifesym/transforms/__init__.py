@@ -1,13 +1,16 @@
 """Rewrites: a trace in, a trace out, each term keeping where it came from.
 
 Each class has a ``stage``, by which a forecast orders its plan: caches and adapters change the
-whole model, devices then share what there is, and fusion comes last. A rewrite of one's own is any
-function of a trace; without a stage it comes before fusion.
+whole model, devices then share what there is, what an engine copies or rounds follows, and fusion
+and launches come last. A rewrite of one's own is any function of a trace; without a stage it comes
+before fusion.
 """
 
 from lifesym.transforms.adapter import Bottleneck
 from lifesym.transforms.cache import CachePolicy
+from lifesym.transforms.copies import CacheCopies, ScorePasses
 from lifesym.transforms.fusion import FUSIONS, Fusion, fuse
+from lifesym.transforms.kernels import Launches, Tiles
 from lifesym.transforms.lora import Lora
 from lifesym.transforms.sequence import SequenceParallel
 from lifesym.transforms.sharding import ExpertParallel
@@ -16,11 +19,15 @@ from lifesym.transforms.tensor import TensorParallel
 __all__ = [
     "FUSIONS",
     "Bottleneck",
+    "CacheCopies",
     "CachePolicy",
     "ExpertParallel",
     "Fusion",
+    "Launches",
     "Lora",
+    "ScorePasses",
     "SequenceParallel",
     "TensorParallel",
+    "Tiles",
     "fuse",
 ]
