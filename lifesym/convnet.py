@@ -18,6 +18,7 @@ from lifesym.blocks.convolution import ConvUnit, Shape
 from lifesym.checks import checked, shown
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.devices import as_hardware
+from lifesym.engines import Engine
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware
@@ -113,6 +114,7 @@ class ConvForecast(Timed):
         hardware: where it runs.
         precision: the formats of its numbers.
         overlap: how operators overlap memory and compute (see `lifesym.roofline`).
+        engine: a kernel an operator.
     """
 
     # fields without a default, in place of the base's properties of the same names
@@ -120,6 +122,7 @@ class ConvForecast(Timed):
     hardware: Hardware = field()
     precision: Precision = field()
     overlap: Overlap = "operator"
+    engine: Engine = field(default_factory=Engine)
 
     @cached_property
     def batch(self) -> Expr:

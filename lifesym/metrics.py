@@ -64,7 +64,7 @@ def _weight_bytes(f: Forecast) -> Expr:
 
 
 def _kv_bytes(f: Forecast) -> Expr:
-    return f.model.kv_bytes(sym.past, f.precision.kv, f.batch, f.mla)
+    return f.model.kv_bytes(sym.past, f.precision.kv, f.batch, f.cached_form)
 
 
 METRICS: Mapping[str, Metric] = {

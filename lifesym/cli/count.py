@@ -36,7 +36,7 @@ def count(options: Mapping[str, Any]) -> None:
     totals["parameters"] = sum(whole(matrix.elements) for matrix in owned)
     if model.towers:
         totals["tower_parameters"] = whole(model.tower_parameters)
-    totals["kv_bytes_per_token"] = whole(model.kv_bytes_per_token(precision.kv, options["mla"]))
+    totals["kv_bytes_per_token"] = whole(model.kv_bytes_per_token(precision.kv, form.cached_form))
     costs = {name: part.cost_at(precision) for name, part in trace.group_by("name").items()}
     if options["json"]:
         flops = {name: whole(part.matmul_flops) for name, part in costs.items()}

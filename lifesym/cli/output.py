@@ -27,7 +27,12 @@ def note(message: str) -> None:
 
 def said_of(form: Timed) -> list[str]:
     """What an answer must say: formats and who chose them, efficiencies, what is not known."""
-    return [form.precision.described, form.attained, *form.notes]
+    return [form.precision.described, described(form), *form.notes]
+
+
+def described(form: Timed) -> str:
+    """The engine and the efficiencies that times are with."""
+    return f"engine {form.engine.name}, {form.attained}"
 
 
 def warn_if_too_large(form: Timed, held: int, where: str = "") -> None:

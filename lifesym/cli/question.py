@@ -90,6 +90,7 @@ class Question:
             "metric": self.metric,
             "unit": self.quantity.unit,
             "at": at,
+            "engine": self.form.engine.name,
             "efficiencies": self.form.attained,
         }
 

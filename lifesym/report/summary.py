@@ -34,6 +34,7 @@ def summary(f: Forecast) -> dict[str, Any]:
         "activations": f.precision.activations.name,
         "kv": f.precision.kv.name,
         "origins": dict(f.precision.origins),
+        "engine": f.engine.name,
         "efficiencies": f.attained,
         "notes": list(f.notes),
         "ttft_s": float(f.ttft),

@@ -130,7 +130,10 @@ def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
     if not groups:
         raise SymbolError("a mixed pass needs at least one group")
     tokens = [sympify(group.batch) * group.new for group in groups]
-    traces = [_trace(forecast, group, Add(*tokens[:i])) for i, group in enumerate(groups)]
+    decodes = any(group.new == 1 for group in groups)
+    traces = [
+        _trace(forecast, group, Add(*tokens[:i]), decodes=decodes) for i, group in enumerate(groups)
+    ]
     rows: dict[tuple[str, int], list[Entry]] = {}
     for trace in traces:
         seen: Counter[str] = Counter()
@@ -145,15 +148,18 @@ def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
     )
 
 
-def _trace(forecast: Forecast, group: Group, before: Expr) -> Trace:
-    """The trace of a group, after so many tokens of others which devices share with its own."""
+def _trace(forecast: Forecast, group: Group, before: Expr, *, decodes: bool) -> Trace:
+    """The trace of a group, after so many tokens of others which devices share with its own.
+
+    One convention of latents is all groups': that of decoding, where one of them decodes.
+    """
     among = before / (sympify(group.batch) * group.new)
     rewrites = tuple(
         replace(rewrite, before=among) if isinstance(rewrite, SequenceParallel) else rewrite
         for rewrite in forecast.rewrites
     )
     part = replace(forecast, rewrites=rewrites)
-    return part.trace(group.new, group.past, group.logits, batch=group.batch)
+    return part.trace(group.new, group.past, group.logits, batch=group.batch, decodes=decodes)
 
 
 def _merged(parts: list[Operator]) -> Operator:

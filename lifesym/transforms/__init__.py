@@ -10,14 +10,18 @@ from lifesym.transforms.adapter import Bottleneck
 from lifesym.transforms.cache import CachePolicy
 from lifesym.transforms.copies import CacheCopies, ScorePasses
 from lifesym.transforms.fusion import FUSIONS, Fusion, fuse
-from lifesym.transforms.kernels import Launches, Tiles
+from lifesym.transforms.kernels import Launches, Spills, Tiles
 from lifesym.transforms.lora import Lora
 from lifesym.transforms.sequence import SequenceParallel
 from lifesym.transforms.sharding import ExpertParallel
 from lifesym.transforms.tensor import TensorParallel
 
+KERNELS = (CacheCopies, ScorePasses, Spills, Tiles, Launches)
+"""What engines do beside fusing; no option of a forecast makes one."""
+
 __all__ = [
     "FUSIONS",
+    "KERNELS",
     "Bottleneck",
     "CacheCopies",
     "CachePolicy",
@@ -27,6 +31,7 @@ __all__ = [
     "Lora",
     "ScorePasses",
     "SequenceParallel",
+    "Spills",
     "TensorParallel",
     "Tiles",
     "fuse",

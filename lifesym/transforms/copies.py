@@ -144,5 +144,6 @@ class ScorePasses:
 
 def _of_heads(operator: Operator) -> TypeGuard[AttentionScores | AttentionValues]:
     """Whether it is attention to cached keys and values, and not to those of an encoder."""
-    core = isinstance(operator, AttentionScores | AttentionValues)
-    return core and operator.cached and operator.past is not None
+    if not isinstance(operator, AttentionScores | AttentionValues):
+        return False
+    return operator.cached and operator.past is not None

@@ -1,14 +1,15 @@
-"""How operators become kernels: products in whole tiles and waves, launches a layer."""
+"""How operators become kernels: products in whole tiles and waves, spilled scores, launches."""
 
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
-from typing import ClassVar
+from typing import Any, ClassVar
 
 from sympy import Add, Expr, S, sympify
 
 from lifesym.checks import checked_fields
 from lifesym.formats import Precision
-from lifesym.operators import Linear
+from lifesym.operators import AttentionScores, Linear
+from lifesym.operators.fused import Fused
 from lifesym.operators.linear import TiledLinear
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
@@ -58,9 +59,41 @@ class Tiles:
         operator = entry.operator
         if type(operator) is not Linear:
             return entry
-        given = {field.name: getattr(operator, field.name) for field in fields(operator)}
-        tile = {"rows": self.rows, "columns": self.columns, "processors": self.processors}
-        return replace(entry, operator=TiledLinear(**given, **tile))
+        given: dict[str, Any] = {f.name: getattr(operator, f.name) for f in fields(operator)}
+        given |= {"rows": self.rows, "columns": self.columns, "processors": self.processors}
+        return replace(entry, operator=TiledLinear(**given))
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class Spills:
+    """Scores that a fused attention kernel moves through memory although it could keep them.
+
+    Attributes:
+        passes: how often it writes all scores and reads them again.
+    """
+
+    passes: Size = 0
+
+    stage: ClassVar[int] = Fusion.stage + 5
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace whose attention kernels spill.
+
+        Raises:
+            SymbolError: no size, or more passes than kernels that are not fused would make.
+        """
+        passes = size(self.passes, "spilled scores", minimum=0)
+        return trace if passes == 0 else Trace(tuple(self._spilling(e, passes) for e in trace))
+
+    def _spilling(self, entry: Entry, passes: Expr) -> Entry:
+        kernel = entry.operator
+        if not isinstance(kernel, Fused) or kernel.parameters != 0:
+            return entry
+        cores = [part for part in kernel.parts if isinstance(part, AttentionScores)]
+        spilled = passes * Add(*(core.batch * core.heads * core.pairs for core in cores))
+        kept = {name: getattr(kernel, name) - spilled for name in ("unread", "unwritten")}
+        return replace(entry, operator=replace(kernel, **kept))
 
 
 @checked_fields
