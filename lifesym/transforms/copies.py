@@ -66,12 +66,16 @@ class CacheCopies:
         if self == CacheCopies():
             return trace
         unfused(trace, "a copy of the cache")
-        cores = {e.section: e.operator for e in trace if isinstance(e.operator, AttentionScores)}
+        cores = {
+            entry.section: entry.operator
+            for entry in trace
+            if isinstance(entry.operator, AttentionScores) and entry.operator.past is not None
+        }
         latent = {e.section for e in trace if getattr(e.operator, "in_keys", False)}
         rows: list[Entry] = []
         for entry in trace:
             operator, core = entry.operator, cores.get(entry.section)
-            if isinstance(operator, KVAppend) and core is not None and core.past is not None:
+            if isinstance(operator, KVAppend) and core is not None:
                 rows += self._appended(entry, operator, core)
             elif _of_heads(operator) and entry.section not in latent:
                 rows += self._repeated(entry, operator)
