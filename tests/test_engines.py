@@ -387,11 +387,16 @@ def test_rounding_is_of_time_and_not_of_operations() -> None:
     later = {t.name: t.compute for t in f.ttft.terms}
     sooner = {t.name: t.compute for t in plain.ttft.terms}
     assert later["lm_head"] == sooner["lm_head"]
-    # 3 x 96 tiles of queries, keys and values, on 108 multiprocessors
-    waves = -(-3 * 96 // 108)
-    extra = 32 * 2 * 4096 * (waves * 108 * 128**2 - 300 * 3 * 4096)
-    assert later["attn_qkv_fused"] - sooner["attn_qkv_fused"] == Rational(extra, 312 * 10**12)
     assert a100.multiprocessors == 108
+    # 3 rows of tiles; all the outputs of one input are one product
+    for name, outputs in (("attn_qkv_fused", 3 * 4096), ("mlp_gate_up_fused", 2 * 11008)):
+        waves = -(-3 * outputs // 128 // 108)
+        extra = 32 * 2 * 4096 * (waves * 108 * 128**2 - 300 * outputs)
+        assert later[name] - sooner[name] == Rational(extra, 312 * 10**12)
+    grouped = ls.forecast("tinyllama-1.1b", a100, 300, 4, engine="vllm").trace(300, 0)
+    (qkv,) = grouped.filter(name="attn_qkv_fused")
+    # 3 x 20 tiles of 32 heads and twice 4, in one wave
+    assert qkv.operator.idle == 2 * 2048 * (108 * 128**2 - 300 * (32 + 2 * 4) * 64)
     apple = ls.load_hardware("m2-max-30-core-gpu")
     assert apple.multiprocessors is None
     assert not any(isinstance(r, Tiles) for r in load_engine("vllm").rewrites(apple))

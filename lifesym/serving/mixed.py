@@ -235,8 +235,10 @@ def _same_parts(first: Fused, other: Operator) -> bool:
 
 def _merged_fused(parts: list[Any]) -> Fused:
     columns = zip(*(part.parts for part in parts), strict=True)
-    return Fused(
+    merged: Fused = replace(
+        parts[0],
         parts=tuple(_merged(list(column)) for column in columns),
         unread=Add(*(part.unread for part in parts)),
         unwritten=Add(*(part.unwritten for part in parts)),
     )
+    return merged

@@ -37,7 +37,14 @@ from lifesym.operators import (
     Operator,
     Ranking,
 )
-from lifesym.operators.fused import Fused, chain, elements_read, elements_written, prologue
+from lifesym.operators.fused import (
+    Fused,
+    SideBySide,
+    chain,
+    elements_read,
+    elements_written,
+    prologue,
+)
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 
@@ -201,15 +208,15 @@ def _side_by_side(parts: tuple[Operator, ...]) -> Operator:
     if same:
         return replace(linears[0], out_features=Add(*(p.out_features for p in linears)))
     shared: Expr = elements_read(parts[0])
-    return Fused(parts=parts, unread=shared * (len(parts) - 1), unwritten=0)
+    return SideBySide(parts=parts, unread=shared * (len(parts) - 1), unwritten=0)
 
 
 def _epilogue(parts: tuple[Operator, ...]) -> Fused:
     """Projections and the activation of their outputs; gate and up share their input."""
     *projections, activation = parts
     between = elements_read(activation)
-    again = Add(*(elements_read(part) for part in projections[1:]))
-    return Fused(parts=parts, unread=between + again, unwritten=between)
+    joint = projections[0] if len(projections) == 1 else _side_by_side(tuple(projections))
+    return Fused(parts=(joint, activation), unread=between, unwritten=between)
 
 
 def _add_norms(trace: Trace) -> Trace:
