@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from lifesym.codegen import compile
     from lifesym.convnet import unet
     from lifesym.devices import load_hardware, typical
+    from lifesym.engines import Engine, load_engine
     from lifesym.errors import InfeasibleError, LifesymError, SpecError, SymbolError
     from lifesym.forecasting import forecast
     from lifesym.hardware import Hardware
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
 # Names are imported when first used, so that the command line can answer --help without SymPy.
 _HOME = {
     "Forecast": "inference",
+    "Engine": "engines",
     "Formats": "workload",
     "Hardware": "hardware",
     "InfeasibleError": "errors",
@@ -45,6 +47,7 @@ _HOME = {
     "forecast": "forecasting",
     "latex": "printing",
     "legend": "printing",
+    "load_engine": "engines",
     "load_hardware": "devices",
     "load_model": "huggingface",
     "sweep": "sweeps",
@@ -56,6 +59,7 @@ _HOME = {
 }
 
 __all__ = [
+    "Engine",
     "Forecast",
     "Formats",
     "Hardware",
@@ -72,6 +76,7 @@ __all__ = [
     "forecast",
     "latex",
     "legend",
+    "load_engine",
     "load_hardware",
     "load_model",
     "sweep",

@@ -19,6 +19,7 @@ from lifesym.checks import checked, shown
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.devices import as_hardware
 from lifesym.efficiencies import check_words
+from lifesym.engines import Engine
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware
@@ -208,6 +209,7 @@ class ConvForecast(Timed):
         hardware: where it runs.
         precision: the formats of its numbers.
         overlap: how operators overlap memory and compute (see `lifesym.roofline`).
+        engine: a kernel an operator.
     """
 
     # fields without a default, in place of the base's properties of the same names
@@ -215,6 +217,7 @@ class ConvForecast(Timed):
     hardware: Hardware = field()
     precision: Precision = field()
     overlap: Overlap = "operator"
+    engine: Engine = field(default_factory=Engine)
 
     @cached_property
     def batch(self) -> Expr:

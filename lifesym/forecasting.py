@@ -12,6 +12,7 @@ from lifesym.checks import checked
 from lifesym.convnet import ConvForecast, UNet
 from lifesym.devices import as_hardware
 from lifesym.efficiencies import check_words
+from lifesym.engines import DEFAULT, Engine, as_engine
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import load_format
 from lifesym.gguf_mixes import fitted
@@ -29,6 +30,7 @@ from lifesym.symbols import Size, exact, size
 from lifesym.tower import see, told
 from lifesym.traffic import check_computed
 from lifesym.transforms import (
+    KERNELS,
     Bottleneck,
     ExpertParallel,
     Fusion,
@@ -50,7 +52,7 @@ _REWRITES: Mapping[str, Callable[[Any, Mapping[str, Any]], Rewrite]] = {
     "fusion": lambda rules, more: Fusion(rules=rules, tile=more.get("tile")),
 }
 """What each keyword is short for in a plan."""
-_PLAIN: Mapping[str, Any] = {"tensor_parallel": 1, "expert_parallel": 1, "fusion": "none"}
+_PLAIN: Mapping[str, Any] = {"tensor_parallel": 1, "expert_parallel": 1}
 """Rewrites that every forecast has, if only to leave the trace as it is."""
 OF_IMAGES = ("weights", "activations", "overlap")
 """Keywords of the forecasts of image networks."""
@@ -122,11 +124,16 @@ def forecast(
         keywords: fields of a workload (``prefix``, ``images``, ``image_size``, ``audio``) and of
             formats; and
 
+            - engine: how operators become kernels: an `lifesym.engines.Engine`, its name or path.
+              It gives fusion, overlap, mla, causal and chunk unless they are given, and what no
+              other option says.
             - overlap: how operators overlap memory and compute (see `lifesym.roofline`).
-            - mla: convention of latent attention.
+            - mla: convention of latent attention; ``by_phase`` is ``expand`` in prefills and
+              ``absorbed`` in decode steps.
             - causal: which scores are counted.
             - routing: how tokens choose experts, or the name of a rule.
-            - chunk: tokens of a prefill chunk; the whole prompt at once unless given.
+            - chunk: tokens of a prefill chunk; the engine's, or the whole prompt at once, unless
+              given.
             - levels: other memories and what they serve (see `lifesym.levels`); those of the
               device that serve something by default are there unless one of the same name is given.
             - data_parallel: replicas that share the batch.
@@ -147,6 +154,7 @@ def forecast(
             memory too small for what it serves.
     """
     given: dict[str, Any] = dict(keywords)
+    engine = as_engine(given.get("engine", DEFAULT))
     sizes = {"generate": generate, "batch": batch, "past": past}
     if isinstance(model, UNet):
         more = {"prompt": prompt, "formats": formats, "plan": tuple(plan), **sizes}
@@ -154,17 +162,12 @@ def forecast(
     model, hardware = as_model(model), as_hardware(hardware)
     load = _joined(Workload, prompt, given, {k: v for k, v in sizes.items() if v is not None})
     stored = _joined(Formats, formats, given, {})
-    rewrites = _planned(plan, given)
-    conventions = {
-        "overlap": "operator",
-        "mla": "absorbed",
-        "causal": "full",
-        "routing": "uniform",
-    }
-    chosen: dict[str, Any] = {name: given.get(name, usual) for name, usual in conventions.items()}
-    routing = chosen["routing"]
+    rewrites = _planned(plan, given, engine, hardware)
+    conventions = ("overlap", "mla", "causal")
+    chosen: dict[str, Any] = {name: given.get(name, getattr(engine, name)) for name in conventions}
+    routing = given.get("routing", "uniform")
     chosen["routing"] = routing if isinstance(routing, Routing) else Routing(kind=routing)
-    chunk = given.get("chunk")
+    chunk = given.get("chunk", engine.chunk if model.kind == "decoder" else None)
     asked: Any = load.generate
     if not model.generates:
         if asked not in (0, sym.generated):
@@ -177,7 +180,10 @@ def forecast(
         )
     if model.kind == "encoder-decoder":
         if chunk is not None or not all(map(_encodes, rewrites)):
-            raise SpecError(f"{model.name} has an encoder: of the rewrites only LoRA is modelled")
+            raise SpecError(
+                f"{model.name} has an encoder: of the rewrites only LoRA, fusion and those of "
+                "engines are modelled"
+            )
         if sym.source not in model.values:
             source = model.with_source(text)
             model, text = source, 1 if model.generates else text
@@ -208,10 +214,12 @@ def forecast(
         precision=replace(
             fitted(
                 choose_precision(
-                    hardware, stored.weights, stored.activations, stored.kv, model.stored
+                    *(hardware, stored.weights, stored.activations, stored.kv, model.stored),
+                    engine.computes_in(hardware),
                 ),
                 model,
             ),
+            unpack=engine.unpack,
             roles={role: load_format(kind) for role, kind in (stored.roles or {}).items()},
             unfused_dequant=stored.unfused_dequant,
         ),
@@ -223,6 +231,7 @@ def forecast(
         tower_rewrites=tuple(rewrite for rewrite in rewrites if isinstance(rewrite, Fusion)),
         levels=levels,
         replicas=size(given.get("data_parallel", 1), "data_parallel"),
+        engine=engine,
     )
     _check_roles(made)
     if asked_levels:  # what a device comes with serves as much as a model has
@@ -267,8 +276,12 @@ def _joined(kind: type[Any], joint: Any, given: Mapping[str, Any], sizes: Mappin
     return kind(**own) if joint is None else kind(prompt=joint, **own)
 
 
-def _planned(plan: Iterable[Rewrite], given: Mapping[str, Any]) -> tuple[Rewrite, ...]:
-    """The rewrites of a plan and of the keywords, in the order in which they are applied.
+def _planned(
+    plan: Iterable[Rewrite], given: Mapping[str, Any], engine: Engine, hardware: Hardware
+) -> tuple[Rewrite, ...]:
+    """The rewrites of a plan, the keywords and the engine, in the order in which they are applied.
+
+    Those of a plan and of keywords are in place of the engine's of their kind.
 
     Raises:
         SymbolError: one that is given twice, or that does nothing without another.
@@ -277,22 +290,27 @@ def _planned(plan: Iterable[Rewrite], given: Mapping[str, Any]) -> tuple[Rewrite
         raise SymbolError("sequence parallelism has ring collectives: leave out all_reduce")
     rewrites = list(plan)
     planned = [type(rewrite) for rewrite in rewrites]
+    usual = {**_PLAIN, "fusion": engine.fusion}
+    others = {"tensor_parallel": 1, **given}
+    if "fusion" not in given:
+        others.setdefault("tile", engine.tile)
     for name, make in _REWRITES.items():
-        value = given.get(name, _PLAIN.get(name))
+        value = given.get(name, usual.get(name))
         if value is None or value is False:
             continue
-        rewrite = make(value, {"tensor_parallel": 1, **given})
+        rewrite = make(value, others)
         if type(rewrite) not in planned:
             rewrites.append(rewrite)
         elif name in given:
             raise SymbolError(f"{name} is given twice: in the plan and as a keyword")
+    rewrites += (each for each in engine.rewrites(hardware) if type(each) not in planned)
     return tuple(sorted(rewrites, key=lambda rewrite: getattr(rewrite, "stage", _OWN)))
 
 
 def _encodes(rewrite: Rewrite) -> bool:
     """Whether a rewrite is modelled for models with an encoder beside the decoder."""
     plain = [_REWRITES[name](value, {}) for name, value in _PLAIN.items()]
-    return isinstance(rewrite, Lora) or rewrite in plain
+    return isinstance(rewrite, (Lora, Fusion, *KERNELS)) or rewrite in plain
 
 
 def _check_roles(made: Forecast) -> None:

@@ -315,6 +315,7 @@ class Precision:
             activations' format for the product to read.
         compute: what products with quantized weights are computed in, where activations are
             quantized on the way to them; None: the activations' format.
+        unpack: operations that unpack a stored weight, where they are not the format's.
         origins: who chose the formats of weights, activations and cache, for people to read.
     """
 
@@ -324,6 +325,7 @@ class Precision:
     roles: Mapping[str, Format] = field(default_factory=dict)
     unfused_dequant: bool = False
     compute: Format | None = None
+    unpack: Expr | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -390,7 +392,10 @@ class Precision:
         stored = self.weight_format(matrix.role, matrix.part)
         computed = self.compute is not None and stored.data_type == self.compute.data_type
         as_stored = computed or stored == self.activations
-        return S.Zero if as_stored else stored.dequant_ops_of(matrix)
+        if as_stored:
+            return S.Zero
+        own = stored.dequant_ops_of(matrix)
+        return own if self.unpack is None or own.is_zero else self.unpack * matrix.elements
 
     def read_weights(self, matrices: Iterable[Matrix]) -> Cost:
         """The cost of reading weights, and of dequantizing them.

@@ -79,7 +79,7 @@ def _weight_bytes(f: Plain) -> Expr:
 def _kv_bytes(f: Plain) -> Expr:
     if isinstance(f, ConvForecast):
         raise SymbolError(f"{f.model.name} is a convolutional network: it has no cache")
-    return f.model.kv_bytes(sym.past, f.precision.kv, f.batch, f.mla)
+    return f.model.kv_bytes(sym.past, f.precision.kv, f.batch, f.cached_form)
 
 
 METRICS: Mapping[str, Metric] = {

@@ -172,11 +172,14 @@ class Model:
         causal: Causal = "full",
         routing: Routing | RoutingKind = "uniform",
         encode: bool | None = None,
+        *,
+        windows: bool = True,
     ) -> Trace:
         """The operators of one forward pass: ``new`` tokens of each sequence after ``past``.
 
         Prefill is ``new=S, past=0``; a decode step ``new=1, past=T``; chunk i ``new=C, past=i*C``.
         An encoder-decoder also encodes its source with ``encode``, or by default if ``past`` is 0.
+        Without ``windows`` layers that have one compute and keep what layers without one do.
 
         Raises:
             SymbolError: a size that is not a valid integer, an unknown option, or more tokens
@@ -192,6 +195,7 @@ class Model:
             logits=logits,
             mla=mla,
             causal=causal,
+            windows=windows,
             routing=Routing(kind=routing) if isinstance(routing, str) else routing,
             encode=past == 0 if encode is None else encode,
         )

@@ -1,13 +1,14 @@
 """One forward pass under every option of a forecast: its trace, and the terms of its time."""
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 
 from sympy import Expr, Mul, S
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
+from lifesym.engines import Engine, Latents
 from lifesym.formats import Precision
 from lifesym.hardware import Hardware
 from lifesym.levels import Level
@@ -38,7 +39,7 @@ class Passes:
     batch: Expr
     past: Expr
     overlap: Overlap
-    mla: MLA
+    mla: Latents
     causal: Causal
     routing: Routing
     prefix: Expr = S.Zero
@@ -48,6 +49,7 @@ class Passes:
     replicas: Expr = S.One
     seen: tuple[Seen, ...] = ()
     tower_rewrites: tuple[Rewrite, ...] = ()
+    engine: Engine = field(default_factory=Engine)
 
     @property
     def stream_width(self) -> Expr:
@@ -80,26 +82,41 @@ class Passes:
         """Sequences of the replica that has most of them."""
         return CeilDiv(self.batch, self.replicas)
 
+    @property
+    def cached_form(self) -> MLA:
+        """The convention of latent attention that says what is cached, which is in every phase."""
+        return "absorbed" if self.mla == "by_phase" else self.mla
+
     @checked
     def trace(
-        self, new: Size, past: Size, logits: Logits | None = None, batch: Size | None = None
+        self,
+        new: Size,
+        past: Size,
+        logits: Logits | None = None,
+        batch: Size | None = None,
+        *,
+        decodes: bool | None = None,
     ) -> Trace:
         """The trace of one forward pass under every option of the forecast.
 
         Unless logits are asked for, those of the last token are computed; by an encoder, those of
-        every token, or none by a bare one.
+        every token, or none by a bare one. A pass over one new token is one of decoding, where a
+        convention depends on that, unless ``decodes`` says what the pass is.
         """
         if logits is None:
             encoded: Logits = "none" if self.model.kind == "bare encoder" else "all"
             logits = "last" if "decoder" in self.model.kind else encoded
+        decodes = new == 1 if decodes is None else decodes
+        by_phase: MLA = "absorbed" if decodes else "expand"
         trace = self.model.forward(
             self.local_batch if batch is None else batch,
             new,
             past,
             logits=logits,
-            mla=self.mla,
+            mla=by_phase if self.mla == "by_phase" else self.mla,
             causal=self.causal,
             routing=self.routing,
+            windows=self.engine.windows,
         )
         for rewrite in self.rewrites:
             trace = rewrite(trace)

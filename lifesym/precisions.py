@@ -12,8 +12,12 @@ def choose_precision(
     activations: str | Format | None,
     kv: str | Format | None = None,
     stored: Stored | None = None,
+    products: Format | None = None,
 ) -> Precision:
     """The formats of a forecast, with the defaults that `lifesym.workload.Formats` documents.
+
+    Products with quantized weights are computed in ``products``, if that is given and neither the
+    files nor an option say otherwise.
 
     16-bit weights of a file are cast where the device computes in the other 16-bit float only.
     What files say of quantized activations counts where the device has a peak for it.
@@ -36,11 +40,15 @@ def choose_precision(
     cached = computed if computed.native else default
     of_cache = "as the activations" if computed.native else "device default"
     compute = held.compute if held is not None and activations is None else None
+    if compute is not None and not hardware.computes(compute):
+        compute = None
+    if compute is None and activations is None:
+        compute = products
     return Precision(
         weights=chosen,
         activations=computed,
         kv=(said or cached) if kv is None else load_format(kv),
-        compute=compute if compute is not None and hardware.computes(compute) else None,
+        compute=compute,
         origins={
             "weights": "option" if asked else origin if held is None else _loaded(held, chosen),
             "activations": origin,

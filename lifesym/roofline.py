@@ -4,7 +4,8 @@ $t = \max\left(\frac{F_m}{e_c P} + \frac{F_v}{e_c P_v},\;
 \frac{Q}{e_m \mathit{BW}}\right) + n_d t_d$
 
 $F_m$ are matrix FLOPs at the matrix engine's peak for the compute format, $F_v$ elementwise and
-dequantization operations at the vector peak, $Q$ all memory traffic, $n_d$ dispatches. Time on a
+dequantization operations at the vector peak, $Q$ all memory traffic, $n_d$ dispatches. Products in
+whole tiles and waves take the time of more FLOPs (`lifesym.transforms.Tiles`). Time on a
 link to other devices (latency a message, bytes over its bandwidth) comes on top. The time
 of a pass is the sum over operators (``overlap="operator"``), one maximum over the totals
 (``"pass"``, a lower bound), or compute plus memory (``"none"``, an upper bound).
@@ -30,7 +31,7 @@ given, every collective takes a ``collective_latency`` beside its messages, and 
 pass a ``layer_time`` beside its operators' dispatches.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Literal, Self, get_args
 
@@ -42,6 +43,7 @@ from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware
 from lifesym.levels import Level
 from lifesym.nodes import Maximum
+from lifesym.operators import Operator
 from lifesym.trace import Trace
 from lifesym.traffic import Work, added, channels, computing, works
 
@@ -193,20 +195,20 @@ def time_terms(
     one_of(overlap, get_args(Overlap), "overlap")
     place = Place(hardware=hardware, levels=levels, devices=devices)
     layers = _layer_terms(trace, place)
-    costs = [entry.operator.cost(precision) for entry in trace]
+    costs = [entry.once(precision) for entry in trace]
     loads = works(trace, costs, precision, hardware, levels)
+    taking = [rounded(load, entry.operator) for entry, load in zip(trace, loads, strict=True)]
     if overlap == "pass":
         cost = trace.cost_at(precision)
-        every = ((entry.count, load) for entry, load in zip(trace, loads, strict=True))
-        work = added(tuple(part.times(count) for part in load) for count, load in every)
-        parts = rates(cost, work, hardware, precision, levels)
+        work, longer = (_whole(trace, each) for each in (loads, taking))
+        parts = rates(cost, longer, hardware, precision, levels)
         busy = Maximum(*parts[:2])
         row = (place, "total", "pass", "", cost, S.One)
         once = _term(*row, parts, busy, work if levels else ())
         return (replace(once, dispatch=Add(once.dispatch, *(t.dispatch for t in layers))),)
     terms = []
-    for entry, cost, work in zip(trace, costs, loads, strict=True):
-        parts = rates(cost, work, hardware, precision, levels)
+    for entry, cost, work, longer in zip(trace, costs, loads, taking, strict=True):
+        parts = rates(cost, longer, hardware, precision, levels)
         busy = Maximum(*parts[:2]) if overlap == "operator" else Add(*parts[:2])
         row = (place, entry.name, entry.section, entry.operator.family, cost, entry.count)
         terms.append(_term(*row, parts, busy, work if levels else ()))
@@ -227,6 +229,24 @@ def _layer_terms(trace: Trace, place: Place) -> tuple[Term, ...]:
         )
         for section, count in trace.layers().items()
     )
+
+
+def rounded(work: tuple[Work, ...], operator: Operator) -> tuple[Work, ...]:
+    """An operator's work with the operations that its products could do in the time they take."""
+    device, *others = work
+    if operator.idle.is_zero:
+        return work
+    products = next((key for key in device.done if isinstance(key[0], Format)), None)
+    if products is None:
+        return work
+    done = {**device.done, products: device.done[products] + operator.idle}
+    return (replace(device, done=done), *others)
+
+
+def _whole(trace: Trace, loads: Iterable[tuple[Work, ...]]) -> tuple[Work, ...]:
+    """The work of all the executions of a trace's operators."""
+    every = zip(trace, loads, strict=True)
+    return added(tuple(part.times(entry.count) for part in load) for entry, load in every)
 
 
 def total(terms: tuple[Term, ...]) -> Expr:

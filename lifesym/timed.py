@@ -22,6 +22,7 @@ from sympy import Add, Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
+from lifesym.engines import Engine
 from lifesym.errors import SpecError
 from lifesym.formats import Precision
 from lifesym.hardware import Hardware
@@ -123,6 +124,11 @@ class Timed(ABC):
         """What an answer must say of the model and the devices, a sentence each, none twice."""
         said = (*self.model.notes, *(n for place in self.places for n in place.hardware.notes))
         return tuple(dict.fromkeys(said))
+
+    @cached_property
+    def engine(self) -> Engine:
+        """How operators become kernels."""
+        return self.main.engine
 
     @cached_property
     def attained(self) -> str:

@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal, Self
 
 from sympy import Add, Expr
@@ -31,6 +31,8 @@ class ForwardPass:
         logits: positions the LM head is applied to.
         mla: convention of latent attention.
         causal: ``full`` counts the whole rectangle of scores, ``exact`` what the mask leaves.
+        windows: layers with a sliding window read and keep no token outside it; or else they
+            compute like layers without one, and only mask what is outside.
         routing: how tokens choose experts.
         encode: an encoder runs too, and cross-attention caches its keys and values.
         earlier: new tokens of the layers before, where only the last one goes on; None: all do.
@@ -42,6 +44,7 @@ class ForwardPass:
     logits: Logits = "last"
     mla: MLA = "absorbed"
     causal: Causal = "full"
+    windows: bool = True
     routing: Routing = field(default_factory=Routing)
     encode: bool = True
     earlier: Expr | None = None
@@ -68,6 +71,9 @@ class Entry:
         operator: the operator itself.
         copies: how many sets of weights it has: ``count``, or 1 where layers share them.
         origin: the rewrite that made or changed the row; empty for the model's own.
+        among: of layers that share a cache, whether the row is of those with a cache of their own
+            or of those that borrow one; empty where it is of all of them.
+        launches: kernels that an engine launches for it, where they are not the operator's.
     """
 
     section: str
@@ -76,15 +82,22 @@ class Entry:
     operator: Operator
     copies: Expr
     origin: str = ""
+    among: Literal["", "owners", "borrowers"] = ""
+    launches: Expr | None = None
 
     @property
     def path(self) -> str:
         """Section and name, joined by a dot."""
         return f"{self.section}.{self.name}"
 
+    def once(self, precision: Precision) -> Cost:
+        """The cost of one execution."""
+        cost = self.operator.cost(precision)
+        return cost if self.launches is None else replace(cost, dispatches=self.launches)
+
     def cost(self, precision: Precision) -> Cost:
         """The cost of all its executions."""
-        total: Cost = self.count * self.operator.cost(precision)
+        total: Cost = self.count * self.once(precision)
         return total
 
 

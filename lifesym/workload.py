@@ -2,10 +2,12 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TypedDict
 
 from lifesym import symbols as sym
 from lifesym.checks import checked_fields
+from lifesym.engines import Engine, Latents
 from lifesym.formats import Format
 from lifesym.levels import Level
 from lifesym.operators import Routing
@@ -13,7 +15,7 @@ from lifesym.operators.collective import Algorithm
 from lifesym.operators.experts import RoutingKind
 from lifesym.roofline import Overlap
 from lifesym.symbols import Size
-from lifesym.trace import MLA, Causal
+from lifesym.trace import Causal
 from lifesym.transforms import Bottleneck, CachePolicy, Lora
 from lifesym.transforms.fusion import Rule
 
@@ -83,8 +85,9 @@ class Keywords(TypedDict, total=False):
     kv: str | Format | None
     roles: Mapping[str, str | Format] | None
     unfused_dequant: bool
+    engine: Engine | str | Path
     overlap: Overlap
-    mla: MLA
+    mla: Latents
     causal: Causal
     routing: Routing | RoutingKind
     chunk: Size | None

@@ -19,9 +19,11 @@ from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.formats import Precision
 from lifesym.operators import (
     Activation,
+    AdapterMerge,
     Alibi,
     AttentionScores,
     AttentionValues,
+    CacheCopy,
     Embedding,
     Experts,
     HeadLinear,
@@ -454,6 +456,26 @@ def test_kv_append() -> None:
         tally.load(number)
         tally.cached += 1
     check(KVAppend(tokens=3, elements=8), tally)
+
+
+def test_cache_copy() -> None:
+    """Three cached vectors of 4 elements, each written for 2 query heads."""
+    tally = Tally()
+    for number in tally.tensor("kv", 3, 4).flat:
+        tally.load(number)
+        tally.cached += 2
+    check(CacheCopy(read=12, written=24), tally)
+
+
+def test_adapter_merge() -> None:
+    """The sum of a matrix of 5 x 3 and the scaled product of 5 x 2 and 2 x 3."""
+    tally = Tally()
+    matrix, up, down = (
+        tally.tensor(role, *shape)
+        for role, shape in (("activation", (5, 3)), ("weight", (5, 2)), ("weight", (2, 3)))
+    )
+    tally.write(matrix + tally.product(up, down) * 0.5)
+    check(AdapterMerge(in_features=3, out_features=5, rank=2), tally, dispatches=2)
 
 
 @pytest.mark.parametrize("sigmoid", [False, True])

@@ -88,36 +88,34 @@ class Attention(Block):
         new, past = step.new, step.past
         if self.bidirectional:
             return new, new * new
-        fresh = new if step.earlier is None else step.earlier
-        keys = fresh + self._in_reach(past + new - fresh)
+        fresh, window = new if step.earlier is None else step.earlier, self._window(step)
+        keys = fresh + _in_reach(past + new - fresh, window)
         if step.causal == "full":
             return keys, new * keys
-        if self.window is None:
+        if window is None:
             return keys, new * past + new * (new + 1) / 2
         if self.chunked:
-            before = _seen_in_chunks(past, self.window)
-            return keys, _seen_in_chunks(past + new, self.window) - before
-        return keys, seen_in_window(new, past, self.window)
+            before = _seen_in_chunks(past, window)
+            return keys, _seen_in_chunks(past + new, window) - before
+        return keys, seen_in_window(new, past, window)
 
     def cached_past(self, step: ForwardPass) -> CachedPast | None:
         """What the pass finds in the cache; None where nothing is cached."""
         if self.bidirectional:
             return None
         fresh = S.Zero if step.earlier is None else step.earlier - step.new
-        masked = step.causal == "exact"
+        window, masked = self._window(step), step.causal == "exact"
         return CachedPast(
-            tokens=self._in_reach(step.past - fresh),
-            window=self.window if masked else None,
+            tokens=_in_reach(step.past - fresh, window),
+            window=window if masked else None,
             before=step.past,
             fresh=fresh,
             chunked=self.chunked,
         )
 
-    def _in_reach(self, cached: Expr) -> Expr:
-        """Tokens of so many in the cache that the window lets a new token see."""
-        if self.window is None or cached.is_zero:
-            return cached
-        return Minimum(cached, self.window - 1)
+    def _window(self, step: ForwardPass) -> Size | None:
+        """The window, where the pass makes something of it."""
+        return self.window if step.windows else None
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Projections, positions, cache, core and output projection."""
@@ -160,7 +158,8 @@ class Attention(Block):
             yield "attn_q_scale", Scale(elements=tokens * width)
         if not (self.bidirectional or self.reuses):
             per_head = 2 * self.head_dim
-            reach = None if self.window is None else self.window - 1
+            window = self._window(step)
+            reach = None if window is None else window - 1
             yield (
                 "kv_append",
                 KVAppend(tokens=tokens, heads=self.kv_heads, elements=per_head, reach=reach),
@@ -224,6 +223,11 @@ class Attention(Block):
         """Keys and values of every token, or of the last window - 1 tokens."""
         held = tokens if self.window is None else Minimum(tokens, self.window - 1)
         return held * self.per_token(mla)
+
+
+def _in_reach(cached: Expr, window: Size | None) -> Expr:
+    """Tokens of so many in the cache that a window lets a new token see."""
+    return cached if window is None or cached.is_zero else Minimum(cached, window - 1)
 
 
 def _seen_in_chunks(tokens: Expr, chunk: Size) -> Expr:

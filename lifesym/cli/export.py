@@ -6,7 +6,7 @@ from typing import Any
 from sympy import Symbol
 
 from lifesym.cli.derive import formula
-from lifesym.cli.output import note, said_of, unfit, write
+from lifesym.cli.output import described, note, said_of, unfit, write
 from lifesym.cli.question import listed
 from lifesym.cli.rows import ROWS, is_given
 from lifesym.codegen import compile as compiled
@@ -43,7 +43,7 @@ def export(options: Mapping[str, Any]) -> None:
         if is_given(row, given) or (row.name == "batch" and given["batch"] is not None)
     ]
     doc = f"{metric} of {form.model.name} on {form.hardware.name}, in {result.unit}"
-    doc += f"{', with ' if chosen else ''}{', '.join(chosen)}. {form.attained}."
+    doc += f"{', with ' if chosen else ''}{', '.join(chosen)}. {described(form)}."
     doc += "".join(f" It {text}." for text in unfit(form.stores))
     default = function_name(metric, form.model.name) if to in _IN_C else metric
     common = {"name": options["name"] or default, "ranges": ranges, "doc": doc}

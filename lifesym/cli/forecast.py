@@ -71,8 +71,8 @@ def _compare(request: Request, sets: list[str]) -> None:
         rows.append({"options": text, **kept, "fits": form.fits})
     plain = request.plain()
     if request.options["json"]:
-        model, device = plain.model.name, plain.hardware.name
-        print_json({"model": model, "hardware": device, "compared": rows})
+        head = {"model": plain.model.name, "hardware": plain.hardware.name}
+        print_json({**head, "engine": plain.engine.name, "compared": rows})
         return
     body = [
         [_folded(row), *(_ratio(row, rows[0], k, unit) for k, _, unit in _COMPARED)] for row in rows

@@ -29,7 +29,12 @@ def note(message: str) -> None:
 
 def said_of(form: Timed) -> list[str]:
     """What an answer must say: formats and who chose them, efficiencies, what is not known."""
-    return [form.described, form.attained, *form.notes]
+    return [form.described, described(form), *form.notes]
+
+
+def described(form: Timed) -> str:
+    """The engine and the efficiencies that times are with."""
+    return f"engine {form.engine.name}, {form.attained}"
 
 
 def unfit(held: Sequence[Held]) -> list[str]:

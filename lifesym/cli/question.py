@@ -114,6 +114,7 @@ class Question:
             "unit": self.quantity.unit,
             "at": at,
             "fits": all_fit(self.held()),
+            "engine": self.form.engine.name,
             "efficiencies": self.form.attained,
         }
 

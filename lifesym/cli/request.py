@@ -48,7 +48,7 @@ _KEYWORDS = tuple(
 """Options that are keywords of `lifesym.forecast` as they are."""
 _DRAFT = (
     *("batch", "past", "prefix", "fusion", "tile", "tensor_parallel", "all_reduce"),
-    *("data_parallel", "sequence_parallel", "overlap", "causal", "mla", "routing"),
+    *("data_parallel", "sequence_parallel", "engine", "overlap", "causal", "mla", "routing"),
     *("prompt", "generate", "probabilities", "imbalance", "images", "image_size", "audio"),
 )
 """Options that the draft model shares: how it runs, but not its formats, adapters or cache."""
@@ -325,7 +325,7 @@ def _lora(o: Mapping[str, Any], model: Model) -> Lora | None:
     given = {
         "adapters": o["lora_adapters"],
         "targets": None if targets is None else tuple(targets.replace("+", ",").split(",")),
-        "merged": o["lora_merged"] or None,
+        "merged": "inline" if o["lora_inline"] else o["lora_merged"] or None,
     }
     more: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
     if isinstance(o["lora"], str):

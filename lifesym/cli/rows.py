@@ -137,7 +137,7 @@ ON = Row("on", text("HW"), "A device in the database, or a TOML file.", required
 JSON = Row("json", SWITCH, "Print one JSON object.", common=True)
 _BOTTLENECK = "lifesym.transforms.Bottleneck.width"
 _OWN = "Of its own: attention.compute=0.3,weights.memory=0.9,norm.dispatch=2e-6 ..."
-_LATENT = words("absorbed", "decompressed", "expand")
+_LATENT = words("absorbed", "decompressed", "expand", "by_phase")
 _ROLES = ("weights", "experts", "kv", "activations")
 
 ROWS: tuple[Row, ...] = (
@@ -175,7 +175,7 @@ ROWS: tuple[Row, ...] = (
             Row(
                 "lora", RANK, "Rank of LoRA adapters, or their adapter_config.json.", symbol="rank"
             ),
-            Row("fusion", words("none", "flash", "full", "layer"), "What is fused.", "none"),
+            Row("fusion", words("none", "flash", "full", "layer"), "What is fused."),
         ),
         (
             *_needing(
@@ -183,10 +183,11 @@ ROWS: tuple[Row, ...] = (
                 Row("lora_targets", text("NAME,...", axis=False), "Operators: attn_q,attn_v ..."),
                 Row("lora_adapters", SIZE, "Different adapters in the batch."),
                 Row("lora_merged", SWITCH, "Adapters are merged into the weights."),
+                Row("lora_inline", SWITCH, "They are merged so in every pass."),
             ),
             Row("adapter", SIZE_OR_0, "Width of bottleneck adapters.", rewrite=_BOTTLENECK),
             *_needing(
-                "fusion=flash fusion=full",
+                "fusion=flash fusion=full engine",
                 Row("tile", SIZE, "Queries a tile of a fused attention kernel.", symbol="tile"),
             ),
         ),
@@ -303,11 +304,12 @@ ROWS: tuple[Row, ...] = (
     *_panel(
         MODELLING,
         (
-            Row("overlap", words("operator", "pass", "none"), "Of memory and compute.", "operator"),
-            Row("causal", words("full", "exact"), "Scores: all, or what the mask leaves.", "full"),
+            Row("engine", text("ENGINE"), "How operators become kernels: ideal, vllm ... or TOML."),
+            Row("overlap", words("operator", "pass", "none"), "Of memory and compute."),
+            Row("causal", words("full", "exact"), "Scores: all, or what the mask leaves."),
         ),
         (
-            Row("mla", _LATENT, "How latents become keys and values.", "absorbed"),
+            Row("mla", _LATENT, "How latents become keys and values."),
             Row("routing", words("uniform", "all", "active"), "Choice of experts.", "uniform"),
             Row("probabilities", text("P,...", axis=False), "Of each expert, or a file of them."),
             Row("imbalance", number(), "Busiest device's work over the mean.", symbol="imbalance"),

@@ -39,5 +39,6 @@ def _print_all(found: dict[str, Any]) -> None:
         for name, row in found["hardware"].items()
     ]
     table("Devices", ["name", "kind", "highest peak", "bandwidth"], devices, right=2)
+    table("Engines", ["name", "meaning"], list(found["engines"].items()))
     formats = [[name, f"{bits:g}"] for name, bits in found["formats"].items()]
     table("Number formats", ["name", "bits a value"], formats, right=1)

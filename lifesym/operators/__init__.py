@@ -6,6 +6,7 @@ from lifesym.operators.base import Operator
 from lifesym.operators.chunked import DeltaRule, DualScan
 from lifesym.operators.collective import Collective
 from lifesym.operators.convolution import Conv1d, Conv2d, DepthwiseConv2d, TransposedConv2d
+from lifesym.operators.copies import AdapterMerge, CacheCopy
 from lifesym.operators.elementwise import Ranking, Residual, Scale
 from lifesym.operators.embedding import Embedding
 from lifesym.operators.experts import Experts, Routing, TopK
@@ -21,10 +22,12 @@ from lifesym.operators.streams import MixStreams
 __all__ = [
     "WKV",
     "Activation",
+    "AdapterMerge",
     "Alibi",
     "AttentionScores",
     "AttentionValues",
     "BatchNorm",
+    "CacheCopy",
     "CausalConv",
     "Collective",
     "Concat",

@@ -128,7 +128,8 @@ class Softmax(Operator):
     Comparison for the maximum, subtraction, exponential, addition to the sum, division; the
     causal mask's addition is a sixth that kernels fold into the comparison and is not counted.
     ``sinks`` learned scores, one a head, take part in every row's sum; they are read as weights
-    and their few operations a row are not counted.
+    and their few operations a row are not counted. It is so many ``passes`` over the scores, each
+    of which reads and writes them: more than one where scale, mask and casts are kernels too.
 
     >>> from lifesym import symbols as sym
     >>> Softmax(elements=sym.batch * sym.heads * sym.past).cost(Precision.of()).vector_flops
@@ -137,11 +138,16 @@ class Softmax(Operator):
 
     elements: Size
     sinks: Size = 0
+    passes: Size = 1
 
     family: ClassVar[str] = "softmax"
     counted: ClassVar[str] = "5 an element: compare, subtract, exponentiate, add, divide"
     reference: ClassVar[str] = "Milakov and Gimelshein, arXiv 1805.02867, Algorithm 2"
-    monotone: ClassVar[dict[str, Direction]] = {"elements": "+", "sinks": "+"}
+    monotone: ClassVar[dict[str, Direction]] = {
+        "elements": "+",
+        "sinks": "+",
+        "passes": "+",
+    }
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:
@@ -154,8 +160,8 @@ class Softmax(Operator):
         return self.sinks
 
     def cost(self, precision: Precision) -> Cost:
-        """Reads the scores once and writes the probabilities once."""
-        traffic = precision.activation_bytes(self.elements)
+        """A pass reads the scores once and writes them, or the probabilities, once."""
+        traffic = precision.activation_bytes(self.passes * self.elements)
         return Cost(
             vector_flops=5 * self.elements,
             activation_read_bytes=traffic,

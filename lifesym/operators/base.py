@@ -56,6 +56,11 @@ class Operator:
         """The learned values by role."""
         return by_role(self.matrices)
 
+    @property
+    def idle(self) -> Expr:
+        """Operations that its products could do in the time they take and do not."""
+        return S.Zero
+
     def state_bytes(self, precision: Precision) -> Expr:
         """Bytes of a state of constant size that one sequence keeps here."""
         return S.Zero

@@ -1,6 +1,6 @@
 """Several operators in one kernel."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
 from typing import ClassVar
@@ -11,6 +11,7 @@ from lifesym.cost import BITS_PER_BYTE, Cost
 from lifesym.formats import Format, Matrix, Precision
 from lifesym.operators.attention import KVAppend
 from lifesym.operators.base import Direction, Operator
+from lifesym.operators.linear import TiledLinear
 from lifesym.symbols import Size
 
 
@@ -57,6 +58,11 @@ class Fused(Operator):
         """The parts' learned values."""
         return Add(*self.weight_roles.values())
 
+    @property
+    def idle(self) -> Expr:
+        """The sum of its parts'."""
+        return Add(*(part.idle for part in self.parts))
+
     def held(self, tokens: Expr) -> Expr:
         """Cached elements of one sequence of so many tokens, of its parts."""
         return Add(*(part.held(tokens) for part in self.parts if isinstance(part, KVAppend)))
@@ -75,6 +81,20 @@ class Fused(Operator):
             dispatches=1 - whole.dispatches,
         )
         return whole + saved
+
+
+@dataclass(frozen=True, kw_only=True)
+class SideBySide(Fused):
+    """Projections of one input as one product with the outputs of all, in whose tiles it is cut."""
+
+    @property
+    def idle(self) -> Expr:
+        """That of the one product; of products that are not cut into tiles, nothing."""
+        tiled = [part for part in self.parts if isinstance(part, TiledLinear)]
+        if not tiled:
+            return S.Zero
+        outputs = Add(*(part.out_features for part in tiled))
+        return replace(tiled[0], out_features=outputs).idle
 
 
 _BYTE = Format(name="byte", bits=Integer(BITS_PER_BYTE), native=True)

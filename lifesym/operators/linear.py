@@ -7,6 +7,7 @@ from sympy import Expr, Integer, S
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.formats import Matrix, Precision, vectors
+from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
@@ -66,6 +67,47 @@ class Linear(Operator):
             activation_write_bytes=precision.activation_bytes(self.tokens * self.out_features),
             dispatches=Integer(1),
         ) + precision.read_weights(self.matrices)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TiledLinear(Linear):
+    r"""A dense product whose time is that of whole tiles, in whole waves.
+
+    $Y$ has $\lceil tokens/rows \rceil \lceil out/columns \rceil$ tiles; each of ``processors``
+    multiprocessors computes one at a time, so the product takes as long as
+    $\lceil tiles/processors \rceil$ waves of tiles. Fewer tiles than multiprocessors are split
+    along the inner dimension, over as many as there are for each. A product of fewer tokens than a
+    tile has rows is done by other kernels, whose rounding is not modelled.
+
+    >>> product = TiledLinear(
+    ...     tokens=256, in_features=8, out_features=512, rows=128, columns=128, processors=6
+    ... )
+    >>> product.idle  # 8 tiles take two waves of 6
+    1048576
+    """
+
+    rows: Size
+    columns: Size
+    processors: Size
+
+    reference: ClassVar[str] = "NVIDIA, Matrix Multiplication Background (DU-09799-001), chapter 3"
+    monotone: ClassVar[dict[str, Direction]] = {
+        **Linear.monotone,
+        "rows": "0",
+        "columns": "0",
+        "processors": "0",
+    }
+
+    @property
+    def idle(self) -> Expr:
+        """Operations of the tiles' margins, and of multiprocessors that wait in the last wave."""
+        tiles = CeilDiv(self.tokens, self.rows) * CeilDiv(self.out_features, self.columns)
+        for_each = Maximum(S.One, FloorDiv(self.processors, tiles))
+        waves = CeilDiv(tiles, self.processors) / for_each
+        elements = waves * self.processors * self.rows * self.columns
+        tiled = Minimum(S.One, FloorDiv(self.tokens, self.rows))
+        wasted = elements - self.tokens * self.out_features
+        return FLOPS_PER_MAC * self.in_features * tiled * wasted
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -39,5 +39,5 @@ def _sizes(form: Forecast, logits: Logits) -> dict[str, int]:
     if model.towers:
         sizes["tower_parameters"] = whole(model.tower_parameters)
     return sizes | {
-        "kv_bytes_per_token": whole(model.kv_bytes_per_token(form.precision.kv, form.mla))
+        "kv_bytes_per_token": whole(model.kv_bytes_per_token(form.precision.kv, form.cached_form))
     }

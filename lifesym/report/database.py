@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifesym.devices import aliases, load_hardware
+from lifesym.engines import load_engine
 from lifesym.errors import SpecError, nearest
 from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.formats import known_formats
@@ -45,12 +46,19 @@ def everything() -> dict[str, Any]:
             "sources": dict(device.sources),
         }
     formats = {name: float(kind.bits_per_value) for name, kind in known_formats().items()}
+    engines = {name: load_engine(name).meaning for name in names("engines")}
     families = {kind: FAMILIES[name].example for kind, name in sorted(MODEL_TYPES.items())}
-    return {"models": models, "hardware": devices, "formats": formats, "families": families}
+    return {
+        "models": models,
+        "hardware": devices,
+        "engines": engines,
+        "formats": formats,
+        "families": families,
+    }
 
 
 def entry(name: str) -> dict[str, Any]:
-    """One model, device, format or family; or all metrics.
+    """One model, device, engine, format or family; or all metrics.
 
     Raises:
         SpecError: it has no such entry.
@@ -68,6 +76,12 @@ def entry(name: str) -> dict[str, Any]:
             "matrix engine": _engine(device),
             "sources": dict(device.sources),
         }
+    if name in names("engines"):
+        engine = load_engine(name)
+        return {
+            "kind": "engine",
+            **{field: value for field, value in vars(engine).items() if value},
+        }
     if name in known_formats():
         stored = known_formats()[name]
         return {"kind": "format", "bits": float(stored.bits_per_value), "native": stored.native}
@@ -84,7 +98,8 @@ def entry(name: str) -> dict[str, Any]:
             **structure(model),
             "keys": ", ".join(family.config.__struct_fields__),
         }
-    known = [*names("models"), *names("hardware"), *aliases(), *known_formats(), *MODEL_TYPES]
+    known = [*names("models"), *names("hardware"), *aliases(), *names("engines")]
+    known += [*known_formats(), *MODEL_TYPES]
     if name == "metrics":
         return {metric: row.meaning for metric, row in METRICS.items()}
     raise SpecError(f"{name!r} is not in the database{nearest(name, known)}")

@@ -18,9 +18,11 @@ from lifesym.serving import expected_tokens
 from lifesym.trace import Trace
 from lifesym.transforms import (
     Bottleneck,
+    CacheCopies,
     CachePolicy,
     Fusion,
     Lora,
+    ScorePasses,
     SequenceParallel,
     TensorParallel,
 )
@@ -29,6 +31,7 @@ Rewrite = Callable[[Trace], Trace]
 REWRITES: dict[str, Rewrite] = {
     "LoRA on queries and values": Lora(rank=sym.rank, targets=("attn_q", "attn_v")),
     "two LoRA adapters in a batch": Lora(rank=sym.rank, targets=("attn_q", "attn_v"), adapters=2),
+    "merged in every pass": Lora(rank=sym.rank, targets=("attn_q", "attn_v"), merged="inline"),
     "bottleneck adapters": Bottleneck(width=sym.rank),
     "KV budget": CachePolicy(budget=sym.budget),
     "KV budget, tokens ranked": CachePolicy(budget=sym.budget, scored=True),
@@ -41,6 +44,9 @@ REWRITES: dict[str, Rewrite] = {
     "fused activation": Fusion(rules=("activation",)),
     "fused norms": Fusion(rules=("norm",)),
     "whole layer in one kernel": Fusion(rules=("layer",)),
+    "cache concatenated": CacheCopies(concatenated=True),
+    "cache repeated over heads": CacheCopies(repeated="heads"),
+    "five passes over scores": ScorePasses(passes=5),
     "tensor parallel": TensorParallel(devices=sym.devices),
     "and sequence parallel": lambda trace: SequenceParallel(devices=sym.devices)(
         TensorParallel(devices=sym.devices)(trace)

@@ -35,6 +35,7 @@ def summary(f: Forecast | ConvForecast) -> dict[str, Any]:
         "activations": f.precision.activations.name,
         "kv": f.precision.kv.name if isinstance(f, Forecast) else None,
         "origins": dict(f.precision.origins),
+        "engine": f.engine.name,
         "efficiencies": f.attained,
         "notes": list(f.notes),
         "ttft_s": float(f.ttft),

@@ -23,7 +23,7 @@ from lifesym.cost import Cost
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Matrix, Precision
 from lifesym.inference import Forecast
-from lifesym.operators import AttentionScores, AttentionValues, CausalConv, Operator
+from lifesym.operators import AdapterMerge, AttentionScores, AttentionValues, CausalConv, Operator
 from lifesym.operators.base import Direction
 from lifesym.operators.fused import Fused
 from lifesym.operators.recurrent import Recurrent
@@ -31,7 +31,14 @@ from lifesym.symbols import Size
 from lifesym.trace import Entry, Logits, Trace
 from lifesym.transforms import SequenceParallel
 
-_ADDED = (("tokens",), ("rows",), ("elements",), ("batch",), ("tokens", "read"))
+_ADDED = (
+    ("tokens",),
+    ("rows",),
+    ("elements",),
+    ("batch",),
+    ("tokens", "read"),
+    ("read", "written"),
+)
 """The sizes that grow with a pass, in operators of which nothing else differs between groups."""
 
 
@@ -100,6 +107,11 @@ class Apart(Operator):
         """The operator's, once."""
         return self.parts[0].parameters
 
+    @property
+    def idle(self) -> Expr:
+        """The sum of its kernels'."""
+        return Add(*(part.idle for part in self.parts))
+
     def cost(self, precision: Precision) -> Cost:
         """The sum of the kernels."""
         return reduce(add, (part.cost(precision) for part in self.parts))
@@ -118,7 +130,10 @@ def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
     if not groups:
         raise SymbolError("a mixed pass needs at least one group")
     tokens = [sympify(group.batch) * group.new for group in groups]
-    traces = [_trace(forecast, group, Add(*tokens[:i])) for i, group in enumerate(groups)]
+    decodes = any(group.new == 1 for group in groups)
+    traces = [
+        _trace(forecast, group, Add(*tokens[:i]), decodes=decodes) for i, group in enumerate(groups)
+    ]
     rows: dict[tuple[str, int], list[Entry]] = {}
     for trace in traces:
         seen: Counter[str] = Counter()
@@ -133,22 +148,25 @@ def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
     )
 
 
-def _trace(forecast: Forecast, group: Group, before: Expr) -> Trace:
-    """The trace of a group, after so many tokens of others which devices share with its own."""
+def _trace(forecast: Forecast, group: Group, before: Expr, *, decodes: bool) -> Trace:
+    """The trace of a group, after so many tokens of others which devices share with its own.
+
+    One convention of latents is all groups': that of decoding, where one of them decodes.
+    """
     among = before / (sympify(group.batch) * group.new)
     rewrites = tuple(
         replace(rewrite, before=among) if isinstance(rewrite, SequenceParallel) else rewrite
         for rewrite in forecast.rewrites
     )
     part = replace(forecast, rewrites=rewrites)
-    return part.trace(group.new, group.past, group.logits, batch=group.batch)
+    return part.trace(group.new, group.past, group.logits, batch=group.batch, decodes=decodes)
 
 
 def _merged(parts: list[Operator]) -> Operator:
     """One operator for all the tokens; where it sees sequences, their sum in one dispatch."""
     first, *others = parts
-    if not others:
-        return first
+    if not others or (isinstance(first, AdapterMerge) and first == others[0]):
+        return first  # an adapter is merged once for all the tokens
     names = {item.name for item in fields(first)}
     for grows in (together for together in _ADDED if names.issuperset(together)):
         if all(_alike(first, other, grows) for other in others):
@@ -217,8 +235,10 @@ def _same_parts(first: Fused, other: Operator) -> bool:
 
 def _merged_fused(parts: list[Any]) -> Fused:
     columns = zip(*(part.parts for part in parts), strict=True)
-    return Fused(
+    merged: Fused = replace(
+        parts[0],
         parts=tuple(_merged(list(column)) for column in columns),
         unread=Add(*(part.unread for part in parts)),
         unwritten=Add(*(part.unwritten for part in parts)),
     )
+    return merged

@@ -11,6 +11,7 @@ from lifesym import symbols as sym
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
 from lifesym.operators import Linear, LMHead, Norm
+from lifesym.passes import Rewrite
 from lifesym.trace import Entry, Logits, Trace
 from lifesym.transforms import CachePolicy, Fusion
 
@@ -26,11 +27,11 @@ def prediction_module(
     Raises:
         SymbolError: the model has no layer before its head.
     """
-    fusions = [rewrite for rewrite in forecast.rewrites if isinstance(rewrite, Fusion)]
+    late = [rewrite for rewrite in forecast.rewrites if _is_late(rewrite)]
     others = tuple(
         replace(rewrite, share=1) if isinstance(rewrite, CachePolicy) else rewrite
         for rewrite in forecast.rewrites
-        if not isinstance(rewrite, Fusion)
+        if not _is_late(rewrite)
     )
     trace = replace(forecast, rewrites=others).trace(new, past, logits)
     ends = [entry for entry in trace if entry.section == "head"]
@@ -50,6 +51,11 @@ def prediction_module(
         replace(front, name="mtp_proj", operator=joined),
     )
     module = Trace((*inputs, *rows, *ends))
-    for fusion in fusions:  # last, as in a forecast: a fused layer has no attention to look for
-        module = fusion(module)
+    for rewrite in late:  # as in a forecast: a fused layer has no attention to look for
+        module = rewrite(module)
     return module
+
+
+def _is_late(rewrite: Rewrite) -> bool:
+    """Whether a rewrite comes with fusion or after it."""
+    return getattr(rewrite, "stage", 0) >= Fusion.stage

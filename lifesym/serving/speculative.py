@@ -121,7 +121,7 @@ class Speculation(Generation):
     @cached_property
     def checking(self) -> tuple[Term, ...]:
         """The target's pass over the drafted tokens and one more, at context `symbols.past`."""
-        trace = self.target.trace(self.gamma + 1, sym.past, logits="all")
+        trace = self.target.trace(self.gamma + 1, sym.past, logits="all", decodes=True)
         return self.target.timed(trace)
 
     @cached_property

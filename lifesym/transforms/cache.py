@@ -215,14 +215,17 @@ class CachePolicy:
 
     def _by_owners(self, entry: Entry) -> Entry:
         """In the layers that have a cache of their own."""
+        if self.share == 1:
+            return entry
         owners = CeilDiv(entry.count, sympify(self.share))
-        return replace(entry, count=owners, copies=Minimum(entry.copies, owners))
+        copies = Minimum(entry.copies, owners)
+        return replace(entry, count=owners, copies=copies, among="owners")
 
     def _by_borrowers(self, entry: Entry, operator: Operator) -> Entry:
         """In the others, which use the cache of one of them."""
         owners = self._by_owners(entry)
         count, copies = entry.count - owners.count, entry.copies - owners.copies
-        return replace(entry, operator=operator, count=count, copies=copies)
+        return replace(entry, operator=operator, count=count, copies=copies, among="borrowers")
 
     def _joint_projection(
         self, entry: Entry, core: AttentionScores, adapter: str

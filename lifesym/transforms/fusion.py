@@ -3,7 +3,8 @@
 ========================  ==========================================================
 rule                      what one fused kernel does
 ========================  ==========================================================
-``flash``                 scores, soft cap, bias, ranking, softmax, values: no score traffic
+``flash``                 scores, soft cap, bias, ranking, softmax, values: no score traffic;
+                          attention to an encoder, too
 ``qkv``                   the three projections read their input once
 ``gate_up``               the gate and up projections read their input once
 ``activation``            the activation runs in the epilogue of the up projection; not where
@@ -12,7 +13,8 @@ rule                      what one fused kernel does
 ``layer``                 a whole layer: only its input, output, weights and cache move
 ========================  ==========================================================
 
-No rule changes operations or weight bytes. FlashAttention reads keys and values once a tile of
+No rule changes operations or weight bytes. What an engine would copy of the cache inside a kernel
+stays on the chip, too. FlashAttention reads keys and values once a tile of
 queries (``tile``; once, with a tile that holds all of them). Keys and values that are not cached
 (an encoder's, expanded latents) are counted as read once: a tile is refused there.
 """
@@ -27,8 +29,22 @@ from sympy import Add, Expr
 from lifesym.checks import checked, checked_fields
 from lifesym.errors import SymbolError, one_of
 from lifesym.nodes import CeilDiv, Minimum
-from lifesym.operators import AttentionScores, AttentionValues, Linear, Operator, Ranking
-from lifesym.operators.fused import Fused, chain, elements_read, elements_written, prologue
+from lifesym.operators import (
+    AttentionScores,
+    AttentionValues,
+    CacheCopy,
+    Linear,
+    Operator,
+    Ranking,
+)
+from lifesym.operators.fused import (
+    Fused,
+    SideBySide,
+    chain,
+    elements_read,
+    elements_written,
+    prologue,
+)
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 
@@ -41,7 +57,11 @@ FUSIONS: dict[str, tuple[Rule, ...]] = {
 }
 """Named sets of rules."""
 
-_CORE = ("attn_qk", "attn_softcap", "attn_alibi", "kv_ranking", "attn_softmax", "attn_av")
+_CORE = (
+    *("attn_qk", "attn_softcap", "attn_bias", "attn_alibi", "kv_ranking", "attn_softmax"),
+    *("attn_v_spread", "attn_av"),
+)
+_CROSS = ("cross_qk", "cross_softmax", "cross_av")
 _GATE_UP = ("mlp_gate", "mlp_up")
 _ACTIVATION = ("mlp_gate", "mlp_up", "mlp_gate_up_fused", "mlp_act")
 _ADD_NORM = (
@@ -99,7 +119,10 @@ def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) ->
             not cached, or whole layers of which some share a cache.
     """
     apply: dict[Rule, Callable[[Trace], Trace]] = {
-        "flash": lambda t: _runs(t, _CORE, "attn_core", lambda ops: _flash(ops, tile)),
+        "flash": lambda t: _runs(
+            _runs(t, _CORE, "attn_core", lambda ops: _flash(ops, tile)),
+            *(_CROSS, "cross_core", lambda ops: _flash(ops, tile)),
+        ),
         "qkv": lambda t: _runs(t, ("attn_q", "attn_k", "attn_v"), "attn_qkv_fused", _side_by_side),
         "gate_up": lambda t: _runs(t, _GATE_UP, "mlp_gate_up_fused", _side_by_side),
         "activation": lambda t: _runs(t, _ACTIVATION, "mlp_up_act", _epilogue, ends="mlp_act"),
@@ -164,14 +187,18 @@ def _flash(parts: tuple[Operator, ...], tile: Size | None) -> Fused:
             "a tile is one of queries that read the KV cache: keys and values of encoders and of "
             "expanded latents (mla='expand') are not cached; leave out tile"
         )
-    core = chain(_keys_once(parts), rereads=1 if tile is None else CeilDiv(scores.new, tile))
+    core = chain(_inside(parts), rereads=1 if tile is None else CeilDiv(scores.new, tile))
     ranked = Add(*(elements_read(part) for part in parts if isinstance(part, Ranking)))
     return replace(core, unread=core.unread + ranked)
 
 
-def _keys_once(parts: tuple[Operator, ...]) -> tuple[Operator, ...]:
-    """The parts of a kernel that finds values which are in the keys where it read the keys."""
-    return tuple(p.after_scores() if isinstance(p, AttentionValues) else p for p in parts)
+def _inside(parts: tuple[Operator, ...]) -> tuple[Operator, ...]:
+    """The parts of a kernel that finds values which are in the keys where it read the keys.
+
+    Copies of the cache are none of them.
+    """
+    kept = (part for part in parts if not isinstance(part, CacheCopy))
+    return tuple(p.after_scores() if isinstance(p, AttentionValues) else p for p in kept)
 
 
 def _side_by_side(parts: tuple[Operator, ...]) -> Operator:
@@ -181,15 +208,15 @@ def _side_by_side(parts: tuple[Operator, ...]) -> Operator:
     if same:
         return replace(linears[0], out_features=Add(*(p.out_features for p in linears)))
     shared: Expr = elements_read(parts[0])
-    return Fused(parts=parts, unread=shared * (len(parts) - 1), unwritten=0)
+    return SideBySide(parts=parts, unread=shared * (len(parts) - 1), unwritten=0)
 
 
 def _epilogue(parts: tuple[Operator, ...]) -> Fused:
     """Projections and the activation of their outputs; gate and up share their input."""
     *projections, activation = parts
     between = elements_read(activation)
-    again = Add(*(elements_read(part) for part in projections[1:]))
-    return Fused(parts=parts, unread=between + again, unwritten=between)
+    joint = projections[0] if len(projections) == 1 else _side_by_side(tuple(projections))
+    return Fused(parts=(joint, activation), unread=between, unwritten=between)
 
 
 def _add_norms(trace: Trace) -> Trace:
@@ -210,18 +237,40 @@ def _layers(trace: Trace) -> Trace:
     rows: list[Entry] = []
     for section, run in groupby(trace, key=lambda e: e.section):
         entries = list(run)
-        parts = _keys_once(tuple(entry.operator for entry in entries))
-        if section in ("embed", "head") or len(parts) == 1:
+        if section in ("embed", "head") or len(entries) == 1:
             rows.extend(entries)
             continue
-        if len({entry.count for entry in entries}) != 1:
-            raise SymbolError("layers that share a cache cannot be kernels of one kind")
-        stream = elements_written(parts[-1])
-        read = Add(*(elements_read(part) for part in parts))
-        written = Add(*(elements_written(part) for part in parts))
-        operator = Fused(parts=parts, unread=read - stream, unwritten=written - stream)
-        rows.append(_fused(entries, "layer", operator))
+        rows += (_fused(part, "layer", _layer(part)) for part in _by_kind(entries))
     return Trace(tuple(rows))
+
+
+def _layer(entries: Sequence[Entry]) -> Fused:
+    parts = _inside(tuple(entry.operator for entry in entries))
+    stream = elements_written(parts[-1])
+    read = Add(*(elements_read(part) for part in parts))
+    written = Add(*(elements_written(part) for part in parts))
+    return Fused(parts=parts, unread=read - stream, unwritten=written - stream)
+
+
+def _by_kind(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """The layers of a section; those that share a cache are of two kinds, owners and borrowers."""
+    entries = [entry for entry in entries if entry.count != 0]
+    owned = next((entry.count for entry in entries if entry.among == "owners"), None)
+    common = [entry for entry in entries if not entry.among]
+    if len({entry.count for entry in common}) != 1:
+        raise SymbolError("layers of which some run more often than others are not one kernel")
+    if owned is None:
+        yield entries
+        return
+    whole = common[0]
+    copies = Minimum(whole.copies, owned)
+    for kind, count, held in (
+        ("owners", owned, copies),
+        ("borrowers", whole.count - owned, whole.copies - copies),
+    ):
+        rows = (replace(e, count=count, copies=held) for e in entries if e.among in ("", kind))
+        if count != 0:
+            yield list(rows)
 
 
 def unfused(trace: Trace, what: str) -> None:

@@ -1,18 +1,22 @@
 r"""Low-rank adapters: $Y = X W^\top + (X A^\top) B^\top$ with $A$ of rank r.
 
-Unmerged adapters add two thin products to each target; merged ones change nothing at inference.
-Source: Hu et al., arXiv 2106.09685, section 4.1; batched adapters: S-LoRA, arXiv 2311.03285.
+Unmerged adapters add two thin products to each target; merged ones change nothing at inference,
+unless they are merged in line: by every pass.
+Source: Hu et al., arXiv 2106.09685, section 4.1; batched adapters: S-LoRA, arXiv 2311.03285;
+merging in line: LIFE, 2508.00904, Eq. 7.
 """
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import ClassVar, Literal
+
+from sympy import Expr
 
 from lifesym.checks import checked_fields
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
 from lifesym.formats import Matrix, Precision
-from lifesym.operators import Linear
+from lifesym.operators import AdapterMerge, Linear
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 
@@ -34,13 +38,14 @@ class Lora:
         rank: rank of every adapter; 0 for none.
         targets: names of the adapted operators; attention's projections unless given.
         adapters: distinct adapters in the batch: each one's matrices are read once a pass.
-        merged: the adapter is added to the weights beforehand, which costs nothing here.
+        merged: the adapter is added to the weights beforehand, which costs nothing here; or
+            ``"inline"``: by every pass, which costs ``in * out * (2 * rank + 2)`` operations.
     """
 
     rank: Size
     targets: tuple[str, ...] | None = None
     adapters: Size = 1
-    merged: bool = False
+    merged: bool | Literal["inline"] = False
 
     stage: ClassVar[int] = 20
     opens: ClassVar[Mapping[str, str]] = {"rank": "rank", "adapters": "adapters"}
@@ -52,7 +57,7 @@ class Lora:
             raise SymbolError(f"{self.adapters} LoRA adapters cannot be merged into one matrix")
 
     def __call__(self, trace: Trace) -> Trace:
-        """The trace with the adapters' products after each target.
+        """The trace with the adapters' products after each target, or with its merge there.
 
         Raises:
             SymbolError: a target that the trace does not have, or that is not a projection.
@@ -65,7 +70,7 @@ class Lora:
                 raise SymbolError(
                     f"LoRA target {target!r} is not a projection here (known: {known})"
                 )
-        if self.merged or rank.is_zero:
+        if self.merged is True or rank.is_zero:
             return trace
         targets = TARGETS & linear if self.targets is None else frozenset(self.targets)
         if self.targets is None and not targets:
@@ -76,10 +81,11 @@ class Lora:
             if not any({entry.name, last.name} <= group for last in rows[-1:] for group in _GROUPS):
                 rows += waiting
                 waiting = []
-            rows.append(entry)
             # of a joint projection, layers that use another's cache have the queries' part alone
-            if entry.name in targets or getattr(entry.operator, "role", "") in targets:
-                waiting += _adapters(entry, self)
+            adapted = entry.name in targets or getattr(entry.operator, "role", "") in targets
+            rows.append(entry)
+            if adapted:
+                waiting += _merge(entry, rank) if self.merged else _adapters(entry, self)
         return Trace((*rows, *waiting))
 
 
@@ -107,6 +113,14 @@ class AdapterLinear(Linear):
         out = self.tokens * self.out_features
         read = precision.activation_bytes(out)
         return product + Cost(vector_flops=out, activation_read_bytes=read)
+
+
+def _merge(entry: Entry, rank: Expr) -> Iterator[Entry]:
+    base = entry.operator
+    if isinstance(base, Linear):
+        shape = {"in_features": base.in_features, "out_features": base.out_features}
+        merge = AdapterMerge(**shape, rank=rank)
+        yield replace(entry, name=f"{entry.name}_lora_merge", operator=merge, origin="lora")
 
 
 def _adapters(entry: Entry, lora: Lora) -> Iterator[Entry]:

@@ -25,6 +25,7 @@ from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum
 from lifesym.operators import (
     Activation,
+    AdapterMerge,
     CausalConv,
     DeltaRule,
     DualScan,
@@ -62,7 +63,7 @@ class Mixer:
     def part(self, entry: Entry, before: Entry | None) -> tuple[Operator, Expr | None]:
         """The part of one of its operators, and the elements that are summed up after it."""
         operator: Any = entry.operator
-        if isinstance(operator, Linear):
+        if isinstance(operator, Linear | AdapterMerge):
             return self._linear(entry, operator)
         if isinstance(operator, CausalConv):
             return replace(operator, channels=self._channels), None

@@ -26,6 +26,7 @@ from lifesym.nodes import CeilDiv, Maximum, Minimum
 from lifesym.operators import (
     WKV,
     Activation,
+    AdapterMerge,
     Alibi,
     AttentionScores,
     AttentionValues,
@@ -213,7 +214,7 @@ class _Part:
         operator, name = entry.operator, self.name(entry)
         if name.endswith("_adapter"):
             return self._shared_adapter(operator, name)
-        if isinstance(operator, Linear):
+        if isinstance(operator, Linear | AdapterMerge):
             return self._linear(operator, name)
         if isinstance(operator, Norm) and name in ("attn_q_norm", "attn_k_norm", "attn_v_norm"):
             field = "features" if self.whole_row(operator) else "rows"
@@ -275,7 +276,7 @@ class _Part:
             known = "heads" if isinstance(operator, KVAppend) else field
             yield known, kept(operator, known, self.n, name)
 
-    def _linear(self, operator: Linear, name: str) -> Operator:
+    def _linear(self, operator: Linear | AdapterMerge, name: str) -> Operator:
         """A projection's part; a low-rank adapter follows the projection it adapts."""
         base, _, adapter = name.partition("_lora_")
         if base in _ROWS and adapter != "b":

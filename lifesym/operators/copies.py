@@ -1,0 +1,93 @@
+"""Copies that an engine makes of what it has: of cached keys and values, and of adapted weights."""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sympy import Expr, Integer
+
+from lifesym.cost import FLOPS_PER_MAC, Cost
+from lifesym.formats import Matrix, Precision
+from lifesym.operators.base import Direction, Operator
+from lifesym.symbols import Size
+
+
+@dataclass(frozen=True, kw_only=True)
+class CacheCopy(Operator):
+    r"""Cached keys or values written once more: in a longer tensor, or once for every query head.
+
+    ``read`` elements are read and ``written`` ones written, both in the cache's format.
+
+    >>> from lifesym import symbols as sym
+    >>> copy = CacheCopy(read=sym.kv_heads * sym.past, written=sym.heads * sym.past)
+    >>> copy.cost(Precision.of()).kv_write_bytes
+    2*heads*past
+    """
+
+    read: Size
+    written: Size
+
+    family: ClassVar[str] = "kv_cache"
+    counted: ClassVar[str] = "no operations"
+    reference: ClassVar[str] = "transformers 5.24, cache_utils.py (DynamicLayer) and repeat_kv"
+    monotone: ClassVar[dict[str, Direction]] = {"read": "+", "written": "+"}
+
+    def cost(self, precision: Precision) -> Cost:
+        """One kernel that moves the cache."""
+        return Cost(
+            kv_read_bytes=precision.kv_bytes(self.read),
+            kv_write_bytes=precision.kv_bytes(self.written),
+            dispatches=Integer(1),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class AdapterMerge(Operator):
+    r"""An adapter merged into its matrix in the pass: $W + s\,B A$, of which the product is next.
+
+    matmul_flops $= 2 \cdot in \cdot out \cdot rank$ for $B A$, vector_flops 2 an element of $W$,
+    the scale and the sum: $in \cdot out \cdot (2\,rank + 2)$ in all. $W$ itself is read where its
+    product counts it, and the sum is written and read again in the activations' format.
+
+    >>> from lifesym import symbols as sym
+    >>> merge = AdapterMerge(in_features=sym.hidden, out_features=sym.intermediate, rank=sym.rank)
+    >>> merge.cost(Precision.of()).flops
+    2*hidden*intermediate*rank + 2*hidden*intermediate
+    """
+
+    in_features: Size
+    out_features: Size
+    rank: Size
+
+    family: ClassVar[str] = "linear"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add; 2 an element of the matrix to scale and add"
+    reference: ClassVar[str] = "LIFE, arXiv 2508.00904, Eq. 7; Hu et al., 2106.09685, section 4.1"
+    monotone: ClassVar[dict[str, Direction]] = {
+        "in_features": "+",
+        "out_features": "+",
+        "rank": "+",
+    }
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """The adapter's two matrices."""
+        return (
+            Matrix(role="adapter", rows=self.rank, columns=self.in_features),
+            Matrix(role="adapter", rows=self.out_features, columns=self.rank),
+        )
+
+    @property
+    def parameters(self) -> Expr:
+        """Those of the adapter."""
+        return (self.in_features + self.out_features) * self.rank
+
+    def cost(self, precision: Precision) -> Cost:
+        """The product of the two matrices, and its sum with the one they adapt."""
+        elements = self.in_features * self.out_features
+        moved = precision.activation_bytes(elements)
+        return Cost(
+            matmul_flops=FLOPS_PER_MAC * elements * self.rank,
+            vector_flops=2 * elements,
+            activation_read_bytes=moved,
+            activation_write_bytes=moved,
+            dispatches=Integer(2),
+        ) + precision.read_weights(self.matrices)

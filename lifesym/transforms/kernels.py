@@ -1,0 +1,144 @@
+"""How operators become kernels: products in whole tiles and waves, spilled scores, launches."""
+
+from dataclasses import dataclass, fields, replace
+from itertools import groupby
+from typing import Any, ClassVar
+
+from sympy import Add, Expr, S, sympify
+
+from lifesym.checks import checked_fields
+from lifesym.formats import Precision
+from lifesym.operators import AttentionScores, Linear
+from lifesym.operators.fused import Fused
+from lifesym.operators.linear import TiledLinear
+from lifesym.symbols import Size, size
+from lifesym.trace import Entry, Trace
+from lifesym.transforms.fusion import Fusion, unfused
+
+ENDS = ("embed", "head")
+"""Sections that are no layers."""
+_ANY = Precision.of()
+"""Launches do not depend on formats."""
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class Tiles:
+    """Dense products take the time of whole tiles and waves (see `operators.linear.TiledLinear`).
+
+    Operations and bytes stay what they are. The LM head, thin products of adapters and products of
+    experts are not rounded.
+
+    Attributes:
+        processors: multiprocessors, each of which computes a tile at a time.
+        rows: tokens of a tile.
+        columns: outputs of a tile.
+    """
+
+    processors: Size
+    rows: Size = 128
+    columns: Size = 128
+
+    stage: ClassVar[int] = 60
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        for name in ("processors", "rows", "columns"):
+            size(getattr(self, name), f"tiles: {name}")
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace with its dense products in tiles.
+
+        Raises:
+            SymbolError: a trace that is fused already.
+        """
+        unfused(trace, "rounding of products")
+        return Trace(tuple(map(self._tiled, trace)))
+
+    def _tiled(self, entry: Entry) -> Entry:
+        operator = entry.operator
+        if type(operator) is not Linear:
+            return entry
+        given: dict[str, Any] = {f.name: getattr(operator, f.name) for f in fields(operator)}
+        given |= {"rows": self.rows, "columns": self.columns, "processors": self.processors}
+        return replace(entry, operator=TiledLinear(**given))
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class Spills:
+    """Scores that a fused attention kernel moves through memory although it could keep them.
+
+    Attributes:
+        passes: how often it writes all scores and reads them again.
+    """
+
+    passes: Size = 0
+
+    stage: ClassVar[int] = Fusion.stage + 5
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace whose attention kernels spill.
+
+        Raises:
+            SymbolError: no size, or more passes than kernels that are not fused would make.
+        """
+        passes = size(self.passes, "spilled scores", minimum=0)
+        return trace if passes == 0 else Trace(tuple(self._spilling(e, passes) for e in trace))
+
+    def _spilling(self, entry: Entry, passes: Expr) -> Entry:
+        kernel = entry.operator
+        if not isinstance(kernel, Fused) or kernel.parameters != 0:
+            return entry
+        cores = [part for part in kernel.parts if isinstance(part, AttentionScores)]
+        spilled = passes * Add(*(core.batch * core.heads * core.pairs for core in cores))
+        kept = {name: getattr(kernel, name) - spilled for name in ("unread", "unwritten")}
+        return replace(entry, operator=replace(kernel, **kept))
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class Launches:
+    """Another number of launches than one an operator; each keeps its part of them.
+
+    Attributes:
+        layer: launches of a layer.
+        ends: launches of the embedding and of the head together.
+    """
+
+    layer: Size
+    ends: Size | None = None
+
+    stage: ClassVar[int] = Fusion.stage + 10
+
+    def __post_init__(self) -> None:
+        """Check the sizes."""
+        for name in ("layer", "ends"):
+            if getattr(self, name) is not None:
+                size(getattr(self, name), f"launches: {name}", minimum=0)
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace with so many launches."""
+        rows: list[Entry] = []
+        for section, run in groupby(trace, key=lambda entry: entry.section):
+            if section not in ENDS:
+                rows += _launched(list(run), sympify(self.layer))
+            else:
+                rows += run
+        if self.ends is None:
+            return Trace(tuple(rows))
+        ends = [entry for entry in rows if entry.section in ENDS]
+        changed = iter(_launched(ends, sympify(self.ends)))
+        return Trace(tuple(next(changed) if e.section in ENDS else e for e in rows))
+
+
+def _launched(entries: list[Entry], launches: Expr) -> list[Entry]:
+    """The entries with so many launches, of which each has the part that it has of its own."""
+    own = [entry.once(_ANY).dispatches for entry in entries]
+    everywhere = next((entry.count for entry in entries if not entry.among), S.One)
+    whole = Add(*(entry.count * each for entry, each in zip(entries, own, strict=True)))
+    if whole == 0:
+        return entries
+    factor = launches * everywhere / whole
+    rows = zip(entries, own, strict=True)
+    return [replace(entry, launches=factor * each) for entry, each in rows]

@@ -1,0 +1,612 @@
+"""Engines: conventions by name, and what each of their rewrites does, counted one by one."""
+
+import json
+from itertools import product
+from pathlib import Path
+
+import pytest
+from command_line import run_here as run
+from sympy import Expr, Integer, Rational
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.engines import DEFAULT, Engine, load_engine
+from lifesym.errors import SpecError, SymbolError
+from lifesym.formats import Precision
+from lifesym.operators.linear import TiledLinear
+from lifesym.serving import Group, mixed_pass, speculate
+from lifesym.specs import names
+from lifesym.trace import Trace
+from lifesym.transforms import (
+    CacheCopies,
+    CachePolicy,
+    Fusion,
+    Launches,
+    Lora,
+    ScorePasses,
+    Spills,
+    TensorParallel,
+    Tiles,
+)
+
+GIB, MIB, KIB = 2**30, 2**20, 2**10
+LIFE = "LIFE, arXiv 2508.00904v1"
+"""Where the figures of its tables are from, read through a public digest of the paper."""
+
+
+def moved(trace: Trace, **formats: str) -> Expr:
+    """Bytes of the cache that a trace reads and writes."""
+    cost = trace.cost(**formats)
+    return cost.kv_read_bytes + cost.kv_write_bytes
+
+
+# -- names, defaults, errors
+
+
+@pytest.mark.parametrize("name", names("engines"))
+def test_every_engine_says_what_it_is_and_where_from(name: str) -> None:
+    engine = load_engine(name)
+    assert engine.name == name
+    assert engine.meaning
+    assert all(len(source) > 5 for source in engine.sources.values())
+    f = ls.forecast("tinyllama-1.1b", "a100", 600, 4, engine=name)
+    assert f.engine == engine
+    assert f.open().engine == engine
+    assert f.tpot.mean.expr > 0
+
+
+def test_the_default_is_the_plain_engine() -> None:
+    plain = Engine()
+    assert plain.name == "eager"
+    assert load_engine("eager") == Engine(meaning=load_engine("eager").meaning)
+    assert load_engine(DEFAULT) == ls.forecast("gpt2", "v100", 4, 2).engine
+    for model in ("deepseek-v2-lite", "gemma-2-2b", "t5-small"):
+        said = ls.forecast(model, "v100", 64, 8, engine="eager")
+        before = ls.forecast(
+            model, "v100", 64, 8, fusion="none", overlap="operator", mla="absorbed", causal="full"
+        )
+        assert said.ttft.expr == before.ttft.expr
+        assert said.tpot.expr == before.tpot.expr
+
+
+def test_an_option_that_is_given_wins() -> None:
+    def asked(**options: object) -> ls.Forecast:
+        return ls.forecast("deepseek-v2-lite", "a100", 64, 8, engine="ideal", **options)
+
+    plain = {"fusion": "none", "overlap": "operator", "mla": "absorbed", "causal": "full"}
+    eager = ls.forecast("deepseek-v2-lite", "a100", 64, 8)
+    assert asked(**plain).ttft.expr == eager.ttft.expr
+    flash = asked(plan=[Fusion(rules="flash")])
+    assert [r.rules for r in flash.rewrites if isinstance(r, Fusion)] == [("flash",)]
+    copied = ls.forecast(
+        "tinyllama-1.1b", "a100", 64, 8, engine="transformers", plan=[CacheCopies()]
+    )
+    assert not any(e.name.startswith("kv_concat") for e in copied.trace(1, 64))
+    whole = ls.forecast("tinyllama-1.1b", "a100", 1025, 8, engine="llama.cpp", chunk=1025)
+    assert whole.chunks.count == 1
+    assert ls.forecast("tinyllama-1.1b", "a100", 1025, 8, engine="llama.cpp").chunks.count == 3
+
+
+def test_an_engine_of_ones_own(tmp_path: Path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text(
+        'name = "mine"\nmeaning = "m"\nsource = "s"\n'
+        '[products]\nunpack = 2.5\ntype = "int8"\nsource = "s"\n',
+        encoding="utf-8",
+    )
+    f = ls.forecast("llama-2-7b", "a100", 64, 8, weights="q4_0", engine=path)
+    linear = f.trace(1, 64).filter(name="mlp_up").cost_at(f.precision)
+    assert linear.dequant_ops == Rational(5, 2) * 32 * 4096 * 11008
+    assert f.precision.compute is not None
+    assert f.precision.compute.name == "int8"
+    wide = ls.forecast("llama-2-7b", "a100", 64, 8, activations="fp16", weights="q4_0", engine=path)
+    assert wide.precision.compute is None
+    assert ls.forecast("llama-2-7b", "v100", 64, 8, engine="llama.cpp").precision.compute is None
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('name = "x"\n', "missing key 'meaning'"),
+        ('name = "x"\nmeaning = "m"\nsource = "s"\nfused = 1\n', "unknown key 'fused'"),
+        (
+            'name = "x"\nmeaning = "m"\nsource = "s"\n[fusion]\nrules = "flsh"\nsource = "s"\n',
+            r"fusion must be one of .*flash",
+        ),
+        (
+            'name = "x"\nmeaning = "m"\nsource = "s"\n[attention]\nmla = "both"\nsource = "s"\n',
+            "key 'attention.mla': Invalid enum value 'both'",
+        ),
+        (
+            'name = "x"\nmeaning = "m"\nsource = "s"\n[fusion]\ntile = 4\nsource = "s"\n',
+            "a tile is that of fused attention",
+        ),
+        ('name = "x"\nmeaning = "m"\nsource = "s"\n[cache]\ncopied = true\n', "unknown key"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_in_a_line(
+    text: str, message: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "engine.toml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(SpecError, match=message) as caught:
+        load_engine(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_unknown_engine_is_refused_with_the_nearest_one() -> None:
+    with pytest.raises(SpecError, match=r"unknown engine 'vlm'.*vllm"):
+        ls.forecast("gpt2", "v100", 4, 2, engine="vlm")
+
+
+def test_answers_name_the_engine() -> None:
+    asked = ["forecast", "tinyllama-1.1b", "--on", "a100", "--prompt", "64", "--generate", "8"]
+    for name in ("eager", "ideal"):
+        options = [] if name == DEFAULT else ["--engine", name]
+        assert json.loads(run(*asked, *options, "--json").stdout)["engine"] == name
+        assert f"engine {name}, at peaks" in run(*asked, *options).stdout
+    sensitivity = ["sensitivity", "tinyllama-1.1b", "--on", "a100", "--engine", "vllm", "--json"]
+    assert json.loads(run(*sensitivity, "--metric", "tpot").stdout)["engine"] == "vllm"
+    assert "unknown engine" in run(*asked, "--engine", "vlm").stderr
+
+
+# -- the convention of latents by phase
+
+
+@pytest.mark.parametrize("engine", ["ideal", "vllm"])
+def test_latents_are_expanded_in_a_prefill_and_absorbed_in_decode(engine: str) -> None:
+    """DeepSeek-V3, 4,096 tokens: the better form of each phase, under one option."""
+
+    def asked(**options: object) -> ls.Forecast:
+        return ls.forecast("deepseek-v3", "h200-sxm", 4096, 16, engine=engine, **options)
+
+    chosen, expand, absorbed = asked(), asked(mla="expand"), asked(mla="absorbed")
+    assert chosen.ttft.expr == expand.ttft.expr < absorbed.ttft.expr
+    assert chosen.tpot.first.expr == absorbed.tpot.first.expr <= expand.tpot.first.expr
+    assert chosen.memory.expr == expand.memory.expr == absorbed.memory.expr
+
+
+def test_the_forms_of_latents_do_what_they_must() -> None:
+    """FLOPs by hand: 61 layers of 128 heads, latents of 512, heads of 128 + 64 and 128."""
+    f = ls.forecast("deepseek-v3", "h200-sxm", 4096, 16, engine="ideal", fusion="none")
+    s, heads, rank, nope, rope, value, layers = 4096, 128, 512, 128, 64, 128, 61
+    pairs = s * (s + 1) // 2
+    prefill = f.trace(s, 0).by_name()
+    assert prefill["attn_kv_b"] == layers * 2 * s * rank * heads * (nope + value)
+    assert prefill["attn_qk"] == layers * 2 * heads * pairs * (nope + rope)
+    step = f.trace(1, s).by_name()
+    assert step["attn_qk"] == layers * 2 * heads * (s + 1) * (rank + rope)
+    assert step["attn_av"] == layers * 2 * heads * (s + 1) * rank
+
+
+def test_passes_that_decode_absorb_whatever_their_length() -> None:
+    f = ls.forecast("deepseek-v2-lite", "a100", 64, 8, engine="vllm")
+    checked = speculate(f, None, 3, 0.8)
+    absorbed = ls.forecast("deepseek-v2-lite", "a100", 64, 8, engine="vllm", mla="absorbed")
+    assert checked.tpot.expr == speculate(absorbed, None, 3, 0.8).tpot.expr
+    groups = [Group(batch=2, past=90), Group(new=32, past=16)]
+    mixed, same = mixed_pass(f, groups), mixed_pass(absorbed, groups)
+    assert mixed.tpot.expr == same.tpot.expr
+
+
+# -- copies of the cache, against loops over tokens and heads
+
+
+def copied(
+    heads: int, kv_heads: int, dim: int, past: int, new: int, engine: str
+) -> tuple[int, int]:
+    """Bytes of 16-bit keys and values that one layer of one sequence reads and writes."""
+    read = written = 0
+    for _tensor, _element in product(range(2), range(dim)):
+        cached = [[(head, token) for token in range(past)] for head in range(kv_heads)]
+        fresh = kv_heads * new
+        written += fresh  # appended
+        if engine == "transformers":
+            read += sum(map(len, cached))
+            written += sum(map(len, cached))
+        keys = kv_heads * (past + new)
+        if engine == "transformers" and heads != kv_heads:
+            read += keys
+            written += heads * (past + new)
+            keys = heads * (past + new)
+        if engine == "life":
+            written += heads * (past + new)
+        read += keys  # by the product
+    return 2 * read, 2 * written
+
+
+@pytest.mark.parametrize("engine", ["eager", "transformers", "life"])
+@pytest.mark.parametrize("heads", [(4, 4), (6, 2), (5, 1)])
+@pytest.mark.parametrize(("past", "new"), [(0, 5), (9, 1), (7, 3)])
+def test_copies_are_those_of_a_loop(
+    engine: str, heads: tuple[int, int], past: int, new: int
+) -> None:
+    model = tiny(*heads)
+    trace = ls.forecast(model, "a100", new, 2, engine=engine).trace(new, past)
+    cost = trace.filter(section="layers").cost("fp16", "fp16", "fp16")
+    assert (cost.kv_read_bytes, cost.kv_write_bytes) == copied(*heads, 8, past, new, engine)
+
+
+def tiny(heads: int, kv_heads: int) -> ls.Model:
+    return ls.Model.from_hf(
+        {
+            "model_type": "llama",
+            "vocab_size": 40,
+            "hidden_size": 8 * heads,
+            "intermediate_size": 24,
+            "num_hidden_layers": 1,
+            "num_attention_heads": heads,
+            "num_key_value_heads": kv_heads,
+        }
+    )
+
+
+def test_copies_in_symbols_are_those_in_numbers() -> None:
+    symbolic = ls.Model.symbolic("llama")
+    rewrite = CacheCopies(concatenated=True, repeated="heads")
+    formula = moved(rewrite(symbolic.forward(sym.batch, 1, sym.past)))
+    for heads, kv_heads in ((4, 4), (6, 2), (5, 1)):
+        number = moved(rewrite(tiny(heads, kv_heads).forward(3, 1, 11)))
+        sizes = {"batch": 3, "past": 11, "layers": 1, "heads": heads, "kv_heads": kv_heads}
+        assert sym.bind(formula, {**sizes, "head_dim": 8}) == number
+
+
+def test_what_is_copied_is_what_is_cached() -> None:
+    """Windows of 4,096, a budget, latents, and the cache of an encoder, which does not grow."""
+
+    def concatenated(name: str, past: int, policy: CachePolicy | None = None) -> Expr:
+        trace = ls.load_model(name).forward(2, 1, past)
+        trace = trace if policy is None else policy(trace)
+        copies = CacheCopies(concatenated=True)(trace)
+        return copies.filter(name="kv_concat").cost("fp16", "fp16", "fp16").kv_read_bytes
+
+    token = 32 * 2 * 8 * 128 * 2
+    assert concatenated("mistral-7b-v0.1", 10_000) == 2 * 4095 * token
+    assert concatenated("mistral-7b-v0.1", 10_000, CachePolicy(budget=100)) == 2 * 100 * token
+    assert concatenated("deepseek-v2-lite", 70) == 2 * 70 * 27 * (512 + 64) * 2
+    whisper = ls.load_model("whisper-tiny").forward(1, 1, 20)
+    copies = CacheCopies(concatenated=True, repeated="heads")(whisper)
+    assert copies.filter(name="kv_concat").cost("fp16", "fp16", "fp16").kv_read_bytes == (
+        20 * 4 * 2 * 384 * 2
+    )
+
+
+def test_latents_are_not_repeated_and_devices_copy_their_own() -> None:
+    repeated = CacheCopies(repeated="heads")
+    for mla in ("absorbed", "expand", "decompressed"):
+        trace = ls.load_model("deepseek-v2-lite").forward(1, 1, 30, mla=mla)
+        assert repeated(trace) == trace
+    spread = CacheCopies(repeated="layout")
+    latents = ls.load_model("deepseek-v2-lite").forward(1, 1, 30)
+    assert spread(latents) == latents
+    whole = ls.load_model("llama-3-8b").forward(1, 1, 30)
+    for n in (2, 8):
+        mine = repeated(TensorParallel(devices=n)(whole))
+        assert n * moved(mine) == moved(repeated(whole))
+
+
+def test_a_fused_kernel_keeps_what_it_would_copy() -> None:
+    trace = ls.load_model("llama-2-7b").forward(1, 1, 1000)
+    spread = CacheCopies(repeated="layout")(trace)
+    one = 32 * 4096 * 1001 * 2
+    assert moved(spread) - moved(trace) == 2 * one
+    assert moved(Fusion(rules="flash")(spread)) - moved(trace) == one
+    assert moved(Fusion(rules="layer")(spread)) == moved(trace)
+    with pytest.raises(SymbolError, match="comes before fusion"):
+        CacheCopies(concatenated=True)(Fusion(rules="flash")(trace))
+
+
+# -- passes over scores
+
+
+def test_passes_over_scores() -> None:
+    """One that reads and one that writes each, of 2 bytes; two more are the products'."""
+    model = tiny(4, 4)
+    plain = model.forward(3, 7, 5)
+    scores = 3 * 4 * 7 * 12
+    assert moved_scores(ScorePasses(passes=5)(plain)) - moved_scores(plain) == 4 * 2 * scores * 2
+    fused = Fusion(rules="flash")
+    assert fused(ScorePasses(passes=5)(plain)).cost() == fused(plain).cost()
+    spilled = Spills(passes=2)(fused(plain))
+    assert moved_scores(spilled) - moved_scores(fused(plain)) == 2 * 2 * scores * 2
+    assert Spills(passes=2)(plain) == plain
+
+
+def moved_scores(trace: Trace) -> Expr:
+    cost = trace.cost()
+    return cost.activation_read_bytes + cost.activation_write_bytes
+
+
+# -- tiles and waves, against an assignment of tiles to multiprocessors
+
+
+def busy(rows: int, columns: int, processors: int, tile: tuple[int, int]) -> Rational:
+    """Tile times until the last multiprocessor is done; a tile may be split among idle ones."""
+    tiles = [(i, j) for i in range(0, rows, tile[0]) for j in range(0, columns, tile[1])]
+    if len(tiles) < processors:
+        helpers = [0] * len(tiles)
+        while sum(helpers) + len(tiles) <= processors:
+            helpers = [count + 1 for count in helpers]
+        return Rational(1, helpers[0])
+    queues = [0] * processors
+    for _ in tiles:
+        queues[queues.index(min(queues))] += 1
+    return Rational(max(queues))
+
+
+SHAPES = [
+    (4, 9, 5),
+    (7, 12, 3),
+    (8, 3, 1),
+    (16, 40, 6),
+    (3, 40, 6),
+    (9, 2, 40),
+    (4, 4, 4),
+    (1, 64, 7),
+]
+
+
+@pytest.mark.parametrize(("tokens", "outputs", "processors"), SHAPES)
+def test_products_take_whole_waves_of_whole_tiles(
+    tokens: int, outputs: int, processors: int
+) -> None:
+    tile, inner = (4, 3), 5
+    product_ = TiledLinear(
+        tokens=tokens,
+        in_features=inner,
+        out_features=outputs,
+        rows=tile[0],
+        columns=tile[1],
+        processors=processors,
+    )
+    flops = 2 * inner * tokens * outputs
+    time = busy(tokens, outputs, processors, tile) * processors * tile[0] * tile[1] * 2 * inner
+    expected = time - flops if tokens >= tile[0] else 0
+    assert product_.idle == expected
+    symbolic = TiledLinear(
+        tokens=sym.prompt,
+        in_features=sym.hidden,
+        out_features=sym.intermediate,
+        rows=tile[0],
+        columns=tile[1],
+        processors=sym.devices,
+    )
+    numbers = {"prompt": tokens, "hidden": inner, "intermediate": outputs, "devices": processors}
+    assert sym.bind(symbolic.idle, numbers) == expected
+    assert product_.cost(Precision.of()).matmul_flops == flops
+
+
+def test_rounding_is_of_time_and_not_of_operations() -> None:
+    """Of fused projections as of others; on devices whose multiprocessors are known."""
+    a100 = ls.load_hardware("a100")
+    f = ls.forecast("llama-2-7b", a100, 300, 4, engine="vllm")
+    plain = ls.forecast(
+        "llama-2-7b", a100, 300, 4, engine="vllm", plan=[Tiles(processors=1, rows=1, columns=1)]
+    )
+    assert f.flops.expr == plain.flops.expr
+    later = {t.name: t.compute for t in f.ttft.terms}
+    sooner = {t.name: t.compute for t in plain.ttft.terms}
+    assert later["lm_head"] == sooner["lm_head"]
+    assert a100.multiprocessors == 108
+    # 3 rows of tiles; all the outputs of one input are one product
+    for name, outputs in (("attn_qkv_fused", 3 * 4096), ("mlp_gate_up_fused", 2 * 11008)):
+        waves = -(-3 * outputs // 128 // 108)
+        extra = 32 * 2 * 4096 * (waves * 108 * 128**2 - 300 * outputs)
+        assert later[name] - sooner[name] == Rational(extra, 312 * 10**12)
+    grouped = ls.forecast("tinyllama-1.1b", a100, 300, 4, engine="vllm").trace(300, 0)
+    (qkv,) = grouped.filter(name="attn_qkv_fused")
+    # 3 x 20 tiles of 32 heads and twice 4, in one wave
+    assert qkv.operator.idle == 2 * 2048 * (108 * 128**2 - 300 * (32 + 2 * 4) * 64)
+    apple = ls.load_hardware("m2-max-30-core-gpu")
+    assert apple.multiprocessors is None
+    assert not any(isinstance(r, Tiles) for r in load_engine("vllm").rewrites(apple))
+
+
+def test_a_pass_is_rounded_product_by_product() -> None:
+    given = {"engine": "vllm", "overlap": "pass", "weights": "fp16"}
+    f = ls.forecast("llama-2-7b", "a100", 300, 4, **given)
+    apart = ls.forecast("llama-2-7b", "a100", 300, 4, **{**given, "overlap": "operator"})
+    (whole,) = f.ttft.terms
+    assert whole.compute == sum(term.compute for term in apart.ttft.terms)
+    groups = [Group(batch=100, past=200), Group(new=200)]
+    mixed = mixed_pass(apart, groups)  # 300 tokens as before
+    rows = {term.name: term for term in apart.ttft.terms}
+    both = {term.name: term for term in mixed.tpot.terms}
+    assert both["mlp_down"].compute == rows["mlp_down"].compute
+
+
+# -- launches
+
+
+@pytest.mark.parametrize(
+    ("name", "dispatches"),
+    [("llama-2-7b", 611), ("qwen3-32b", 1219), ("gemma-2-2b", 497)],
+)
+def test_dispatches_of_life(name: str, dispatches: int) -> None:
+    """LIFE, arXiv 2508.00904v1, table 8: calls of a decode step, whatever the format."""
+    f = ls.forecast(name, "a100", 128, 2, engine="life")
+    assert f.trace(1, 128).cost().dispatches == dispatches
+    timed = f.hardware.with_(dispatch_time=1)
+    late = ls.forecast(name, timed, 128, 2, engine="life", overlap="operator")
+    assert sum(term.dispatch for term in late.tpot.first.terms) == dispatches
+
+
+def test_launches_where_layers_are_of_two_kinds() -> None:
+    """Of 22 layers 8 have a cache; every layer has so many launches on average."""
+    shared = CachePolicy(share=3)(ls.load_model("tinyllama-1.1b").forward(1, 1, 10))
+    assert Launches(layer=5, ends=2)(shared).cost().dispatches == 22 * 5 + 2
+    plain = ls.load_model("deepseek-v2-lite").forward(1, 1, 10)
+    launched = Launches(layer=7)(plain)
+    ends = sum(
+        entry.cost(Precision.of()).dispatches
+        for entry in plain
+        if entry.section in ("embed", "head")
+    )
+    assert launched.cost().dispatches == 27 * 7 + ends
+    f = ls.forecast("deepseek-v3", "h200-sxm", 64, 8, plan=[Launches(layer=7)])
+    assert speculate(f, None, 2, 0.5).tpot.expr > 0
+
+
+# -- LIFE's tables
+
+
+@pytest.mark.parametrize(
+    ("kv_heads", "kv", "past", "mib"),
+    [
+        *((32, "bf16", 8192, 322), (8, "bf16", 8192, 178), (1, "bf16", 8192, 136)),
+        *((32, "bf16", 10191, 368), (8, "bf16", 10191, 201), (1, "bf16", 10191, 152)),
+        *((32, "int4", 8192, 178), (8, "int4", 8192, 106), (1, "int4", 8192, 85)),
+    ],
+)
+def test_fused_attention_of_life(kv_heads: int, kv: str, past: int, mib: int) -> None:
+    """Table 11: bytes of attention in a layer of Llama-2-7B, of a first and a 2000th token.
+
+    In MiB, printed as MB; to 1 MiB.
+    """
+    config = {
+        "model_type": "llama",
+        "vocab_size": 32000,
+        "hidden_size": 4096,
+        "intermediate_size": 11008,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 32,
+        "num_key_value_heads": kv_heads,
+    }
+    f = ls.forecast(ls.Model.from_hf(config), "a100", past, 2, engine="life", fusion="flash")
+    own = ("attn_q", "attn_k", "attn_v", "attn_o", "attn_rope", "attn_core", "kv_append")
+    trace = f.trace(1, past)
+    kept = trace.filter(lambda entry: entry.name in own or entry.name.endswith("_spread"))
+    assert abs(kept.cost("bf16", "bf16", kv).bytes / MIB - mib) <= 1
+
+
+def test_decode_of_life_moves_keys_and_values_twice() -> None:
+    """Tables 7 and 9: 32.2 KiB a cached token and layer; lifesym's own kernels move 16.3."""
+    life, eager = (
+        ls.forecast("llama-2-7b", "a100", 2048, 2, engine=name) for name in ("life", "eager")
+    )
+
+    def slope(f: ls.Forecast) -> Expr:
+        later, sooner = (f.trace(1, past).cost("bf16", "bf16", "bf16") for past in (2048, 32))
+        return (later.bytes - sooner.bytes) / (2048 - 32) / 32 / KIB
+
+    assert slope(life) == Rational(129, 4)
+    assert slope(eager) == Rational(65, 4)
+    # table 7 beside two tables of vocab x hidden, which LIFE reads whole
+    for past, gib in ((32, "12.85"), (2048, "14.83")):
+        bytes_ = life.trace(1, past).cost("bf16", "bf16", "bf16").bytes + 2 * 32000 * 4096 * 2
+        assert abs(bytes_ / GIB - Rational(gib)) < Rational(1, 50)
+
+
+def test_adapters_merged_in_line_of_life() -> None:
+    """Table 12: 1670.8 GOPs for Llama-2-7B with r = 128 on all linear layers: sum kn(2r + 2)."""
+    linear = ("attn_q", "attn_k", "attn_v", "attn_o", "mlp_gate", "mlp_up", "mlp_down")
+    lora = Lora(rank=128, targets=linear, merged="inline")
+    plain, merged = (
+        ls.forecast("llama-2-7b", "a100", 256, 2, **options).trace(256, 0).cost()
+        for options in ({}, {"lora": lora})
+    )
+    by_hand = 32 * (4 * 4096**2 + 3 * 4096 * 11008) * (2 * 128 + 2)
+    assert merged.flops - plain.flops == by_hand == 1_670_809_387_008
+    free = Lora(rank=128, targets=linear, merged=True)
+    assert free(ls.load_model("llama-2-7b").forward()).cost() == (
+        ls.load_model("llama-2-7b").forward().cost()
+    )
+
+
+@pytest.mark.parametrize("n", [1, 2, 4])
+@pytest.mark.parametrize("name", ["tinyllama-1.1b", "phi-3-mini-4k", "qwen1.5-moe-a2.7b"])
+def test_devices_merge_their_own_part(name: str, n: int) -> None:
+    """Projections are split by columns or rows, keys by whole heads; and so are their merges."""
+    trace = ls.load_model(name).forward(1, 3, 0)
+    lora = Lora(rank=4, merged="inline")
+    merged = TensorParallel(devices=n)(lora(trace))
+    for entry in merged:
+        target, _, merge = entry.name.partition("_lora_merge")
+        if merge or not entry.name.endswith("_lora_merge"):
+            continue
+        (base,) = merged.filter(name=target, section=entry.section)
+        assert (entry.operator.in_features, entry.operator.out_features) == (
+            base.operator.in_features,
+            base.operator.out_features,
+        )
+    assert any(entry.name.endswith("_lora_merge") for entry in merged)
+
+
+def test_a_mixed_pass_merges_once() -> None:
+    f = ls.forecast("tinyllama-1.1b", "a100", 64, 8, lora=Lora(rank=4, merged="inline"))
+    mixed = mixed_pass(f, [Group(batch=2, past=9), Group(new=8)])
+    merges = [t for t in mixed.tpot.terms if t.name == "attn_q_lora_merge"]
+    assert [t.cost.flops for t in merges] == [22 * 2048**2 * 10]
+    asked = ["count", "tinyllama-1.1b", "--lora", "4", "--lora-inline", "--json"]
+    assert "attn_q_lora_merge" in json.loads(run(*asked).stdout)["by_operator"]
+
+
+# -- whole layers, windows, bounds
+
+
+@pytest.mark.parametrize("share", [2, 3, 6])
+@pytest.mark.parametrize("lora", [None, 4])
+def test_whole_layers_of_two_kinds(share: int, lora: int | None) -> None:
+    """Layers with a cache of their own and layers that borrow one: a kernel of each kind."""
+    trace = ls.load_model("tinyllama-1.1b").forward(2, 4, 10)
+    shared = CachePolicy(share=share)(trace)
+    shared = shared if lora is None else Lora(rank=lora)(shared)
+    fused = Fusion(rules="layer")(shared)
+    kernels = fused.filter(name="layer")
+    owners = -(-22 // share)
+    assert [entry.count for entry in kernels] == [owners, 22 - owners]
+    for field in ("matmul_flops", "weight_bytes", "kv_read_bytes", "kv_write_bytes"):
+        assert getattr(fused.cost(), field) == getattr(shared.cost(), field)
+    stream = 22 * 2 * 4 * 2048 * 2
+    assert kernels.cost().activation_write_bytes == kernels.cost().activation_read_bytes == stream
+    assert fused.cache_elements(Integer(14)) == shared.cache_elements(Integer(14))
+
+
+@pytest.mark.parametrize("name", ["whisper-tiny", "t5-small", "bart-base"])
+@pytest.mark.parametrize("engine", ["ideal", "vllm", "transformers"])
+def test_encoder_decoders_have_engines_too(name: str, engine: str) -> None:
+    eager, other = (ls.forecast(name, "a100", 64, 8, engine=e) for e in ("eager", engine))
+    exact = ls.forecast(name, "a100", 64, 8, causal=other.causal)
+    assert other.flops.expr == exact.flops.expr
+    slower = engine == "transformers"
+    assert (other.tpot.mean.expr > eager.tpot.mean.expr) == slower
+    crossed = {t.name for t in ls.forecast(name, "a100", 64, 8, fusion="flash").tpot.terms}
+    assert "cross_core" in crossed
+
+
+def test_an_engine_may_know_no_windows() -> None:
+    """Gemma 3: layers with a window then compute and keep what those without one do."""
+    known, blind = Engine(), Engine(windows=False)
+    for causal in ("full", "exact"):
+        f, g = (
+            ls.forecast("gemma-3-4b", "a100", 3000, 8, engine=e, causal=causal)
+            for e in (known, blind)
+        )
+        few, all_ = (
+            {e.operator.pairs for e in each.trace(1, 5000).filter(name="attn_qk")}
+            for each in (f, g)
+        )
+        assert few == {1024, 5001}
+        assert all_ == {5001}
+        assert {e.operator.pairs for e in g.trace(3000, 0).filter(name="attn_qk")} == {
+            3000**2 if causal == "full" else 3000 * 3001 // 2
+        }
+        assert g.cache_bytes == 34 * 2 * 4 * 256 * 2 * 3008
+
+
+def test_a_long_prompt_on_a_small_card() -> None:
+    """10,000 tokens of Qwen3-4B were computed in 0.714 s on an RTX 4090: no bound may be above."""
+    assert ls.forecast("qwen3-4b", "rtx-4090", 10_000, 2, engine="ideal").ttft.expr <= Rational(
+        714, 1000
+    )
+
+
+@pytest.mark.parametrize("engine", [name for name in names("engines") if name != "ideal"])
+@pytest.mark.parametrize("name", ["llama-3-8b", "deepseek-v2-lite", "gemma-2-2b"])
+def test_no_engine_is_faster_than_the_ideal(name: str, engine: str) -> None:
+    ideal = ls.forecast(name, "a100", 1500, 16, 2, engine="ideal")
+    other = ls.forecast(name, "a100", 1500, 16, 2, engine=engine)
+    assert ideal.ttft.expr <= other.ttft.expr
+    for past in (1500, 1515):
+        at = {sym.past: Integer(past)}
+        assert ideal.tpot.expr.xreplace(at) <= other.tpot.expr.xreplace(at)
