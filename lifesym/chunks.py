@@ -9,7 +9,7 @@ formula's size does not depend on S/C.
 
 from dataclasses import dataclass
 
-from sympy import Expr, Sum
+from sympy import Expr, S, Sum
 
 from lifesym import symbols as sym
 from lifesym.nodes import CeilDiv
@@ -38,7 +38,7 @@ class Chunks:
     @property
     def before(self) -> Expr:
         """The number of chunks before the last: all of them whole."""
-        return CeilDiv(self.prompt, self.chunk) - 1
+        return S.Zero if self.chunk == self.prompt else CeilDiv(self.prompt, self.chunk) - 1
 
     @property
     def offset(self) -> Expr:

@@ -109,11 +109,15 @@ class StepTime(Result):
     @checked
     def over(self, expr: Expr) -> Expr:
         """The sum over the generation's steps of an expression in the context."""
+        if self.start is None:  # an open sum in it has an index of its own
+            return self.steps * expr
         return sum_over(self._moved(expr, index), self.steps)
 
     @checked
     def averaged(self, terms: tuple[Term, ...]) -> tuple[Term, ...]:
         """The means over the generation's steps of terms in the context."""
+        if self.start is None:
+            return terms
         each = (term.map(lambda expr: self._moved(expr, index)) for term in terms)
         return tuple(scaled(summed(term, self.steps), 1 / self.steps) for term in each)
 

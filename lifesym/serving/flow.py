@@ -14,6 +14,7 @@ from lifesym.nodes import Maximum
 from lifesym.operators import LMHead
 from lifesym.roofline import Term, link_time
 from lifesym.tower import is_tower
+from lifesym.traffic import Work
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -104,4 +105,5 @@ def send(f: Forecast, new: Expr) -> Term:
         dispatch=S.Zero,
         network=link_time(S.One, moved, f.hardware),
         busy=S.Zero,
+        work=(Work(),) * (1 + len(f.levels)) if f.levels else (),
     )
