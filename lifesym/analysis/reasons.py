@@ -78,7 +78,7 @@ def limit(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
         return _at_zero(expr, symbol)
     if value is not oo:
         return value_at(expr, symbol, value)
-    inverse = expr.xreplace({symbol: 1 / symbol}).xreplace({symbol: S.Zero}).doit()
+    inverse = _value(expr.xreplace({symbol: 1 / symbol}), {symbol: S.Zero})
     if not inverse.has(S.ComplexInfinity, S.NaN):
         return inverse
     try:
@@ -90,11 +90,17 @@ def limit(expr: Expr, symbol: Symbol, value: Expr) -> Expr:
 
 def _at_zero(expr: Expr, symbol: Symbol) -> Expr:
     """The value where a symbol that is divided by is zero; infinite where it is not known."""
-    try:
-        there = expr.xreplace({symbol: S.Zero}).doit()
-    except (TypeError, ZeroDivisionError):  # infinite times cannot be compared with each other
-        return oo
+    there = _value(expr, {symbol: S.Zero})
     return oo if there.has(S.ComplexInfinity, S.NaN, oo) else there
+
+
+def _value(expr: Expr, values: Mapping[Symbol, Expr]) -> Expr:
+    """A formula at a point where parts of it are infinite, and cannot be compared with others."""
+    try:
+        return expr.xreplace(dict(values)).doit()
+    # SymPy's cache fails on the message of such a comparison
+    except (TypeError, ZeroDivisionError, AttributeError):
+        return S.NaN
 
 
 def value_at(expr: Expr, symbol: Symbol, value: Expr) -> Expr:

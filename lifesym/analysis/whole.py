@@ -2,8 +2,9 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sympy import Expr, Integer, Symbol, lambdify, oo
+from sympy import Expr, Integer, Sum, Symbol, lambdify, oo
 
+from lifesym.analysis.branches import unrolled
 from lifesym.analysis.signs import sign_at
 from lifesym.errors import SymbolError
 from lifesym.powers import doubles
@@ -59,5 +60,11 @@ def _tabulated(
         )
     start, stop = int(low.ceiling()), int(high.floor())
     values = np.arange(start, stop + 1, dtype=float)
-    call = lambdify([symbol], [doubles(expr) for expr in exprs], "numpy", cse=True)
+    closed = [doubles(_without_sums(expr)) for expr in exprs]
+    call = lambdify([symbol], closed, "numpy", cse=True)
     return start, [np.broadcast_to(part, values.shape) for part in call(values)]
+
+
+def _without_sums(expr: Expr) -> Expr:
+    """A formula whose open sums are written out: their index is no name of a function's."""
+    return expr.replace(lambda node: isinstance(node, Sum), lambda node: unrolled(node, {}))
