@@ -107,7 +107,7 @@ def _walked(node: Any, put: Put, formats: tuple[Format, ...]) -> Any:
             symbol = resolve(node.opens[field.name])
             beside = node.beside(field.name) if hasattr(node, "beside") else S.Zero
             number = exact(value) - beside
-            if within(symbol, number):  # an encoder generates 0 tokens, and will not generate more
+            if _varies(symbol, number):
                 changes[field.name] = put(symbol, number) + beside
     changed = {name: new for name, new in changes.items() if new is not getattr(node, name)}
     return replace(node, **changed) if changed else node
@@ -123,9 +123,13 @@ def _device(node: Hardware, put: Put, formats: tuple[Format, ...]) -> Hardware:
     return replace(made, matrix=matrix, vector={"fp32": put_in[sym.vector_peak]})
 
 
-def within(symbol: Symbol, number: Expr) -> bool:
-    """Whether a symbol may have a value; of what is no number, it may."""
-    minimum = TABLE[symbol].minimum
+def _varies(symbol: Symbol, number: Expr) -> bool:
+    """Whether a symbol may take the place of a number; of what is no number, it may.
+
+    Not where it cannot have that value: an encoder generates 0 tokens, and will not generate more.
+    Formulas in a number of generated tokens are those of two or more (see `lifesym.timed`).
+    """
+    minimum = 2 if symbol == sym.generated else TABLE[symbol].minimum
     return not number.is_number or minimum is None or bool(number >= minimum)
 
 
