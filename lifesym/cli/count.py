@@ -19,8 +19,7 @@ _FIELDS = (
 
 def count(options: Mapping[str, Any]) -> None:
     """Operations, bytes and dispatches, by operator and in all."""
-    served = {"prompt": options["new"], "generate": None, "context": None, "prefix": None}
-    request = Request({**options, **served, "on": None}, generates=False)
+    request = Request({**options, "prompt": options["new"]}, generates=False)
     model = request.model
     if options["source"] is not None:
         request = replace(request, loaded=model.with_source(options["source"]))
@@ -39,8 +38,7 @@ def count(options: Mapping[str, Any]) -> None:
     totals["kv_bytes_per_token"] = whole(model.kv_bytes_per_token(precision.kv, options["mla"]))
     costs = {name: part.cost_at(precision) for name, part in trace.group_by("name").items()}
     if options["json"]:
-        flops = {name: whole(part.matmul_flops) for name, part in costs.items()}
-        by_operator = {name: value for name, value in flops.items() if value}
+        by_operator = {n: f for n, part in costs.items() if (f := whole(part.matmul_flops))}
         formats = {role: getattr(precision, role).name for role in ("weights", "activations", "kv")}
         said = {"origins": dict(precision.origins), "notes": list(form.notes)}
         print_json(totals | {"by_operator": by_operator} | formats | said)

@@ -24,12 +24,14 @@ def fit(options: Mapping[str, Any]) -> None:
     )
     parts = {part.name: whole(part.value) for part in found.room.parts}
     values = {result.name.replace(" ", "_"): whole(result.expr) for result in found.results}
+    tokens = whole(form.past + form.prompt + form.generate)
     if options["json"]:
         head = {"model": form.model.name, "hardware": form.hardware.name}
         said = {"notes": list(form.notes), "origins": dict(form.precision.origins)}
-        print_json(head | values | {"parts_bytes": parts} | said)
+        print_json(head | {"tokens_of_a_sequence": tokens} | values | {"parts_bytes": parts} | said)
         return
-    for said_line in (form.precision.described, *form.notes):
+    kept = f"a sequence keeps {tokens:,} tokens"
+    for said_line in (form.precision.described, *form.notes, kept):
         line(said_line)
     rows = [[f"  {name}", quantity(value, "byte"), f"{value:,}"] for name, value in parts.items()]
     for result in found.results:

@@ -42,8 +42,12 @@ def forecast(options: Mapping[str, Any]) -> None:
     plain, forms = request.forecast(), request.forms()
     sections = {name: section(form) for name, form in forms.items()}
     data = summary(plain) | sections
+    served = [*forms.values()] or [plain]
+    data["efficiencies"] = "; ".join(dict.fromkeys(form.attained for form in served))
+    data["notes"] = list(dict.fromkeys(note for form in served for note in form.notes))
     if options["price"] is not None:
-        data["cost_per_million_tokens"] = float(plain.cost(options["price"]))
+        for form, part in ((plain, data), *((forms[n], part) for n, part in sections.items())):
+            part["cost_per_million_tokens"] = float(form.cost(options["price"]))
     held = [(forms[name], part) for name, part in sections.items()] or [(plain, data)]
     for form, part in held:
         if "memory_bytes" in part:
@@ -85,7 +89,7 @@ def _print(data: dict[str, Any], f: Forecast) -> None:
             unit = {"s": "s", "bytes": "byte", "j": "J"}.get(suffix)
             shown = quantity(value, unit) if unit else _plain(value)
             rows.append([(word if unit else name).replace("_", " "), shown, title])
-    for said in said_of(f):
+    for said in (f.precision.described, data["efficiencies"], *data["notes"]):
         line(said)
     table(f"{data['model']} on {data['hardware']}", ["", "forecast", ""], rows)
     for phase in ("prefill", "decode") if decodes else ("prefill",):
@@ -121,7 +125,8 @@ def _compare(request: Request, sets: list[str]) -> None:
         found = {key: None for key, _, _ in _COMPARED} | section(form)
         warn_if_too_large(form, found["memory_bytes"], f"{text}: ")
         kept = {key: found[key] for key, _, _ in _COMPARED}
-        rows.append({"options": text, **kept, "fits": form.fits})
+        said = {"efficiencies": form.attained, "notes": list(form.notes)}
+        rows.append({"options": text, **kept, "fits": form.fits, **said})
     plain = request.forecast()
     if request.options["json"]:
         model, device = plain.model.name, plain.hardware.name
@@ -131,8 +136,10 @@ def _compare(request: Request, sets: list[str]) -> None:
         [_folded(row), *(_ratio(row, rows[0], k, unit) for k, _, unit in _COMPARED)] for row in rows
     ]
     header = ["options", *(title for _, title, _ in _COMPARED)]
-    for said in said_of(plain):
-        line(said)
+    told = dict.fromkeys(said_of(plain))
+    told |= dict.fromkeys(text for row in rows for text in (row["efficiencies"], *row["notes"]))
+    for text in told:
+        line(text)
     title = f"{plain.model.name} on {plain.hardware.name}"
     table(title, header, body, right=len(_COMPARED))
 
@@ -140,7 +147,8 @@ def _compare(request: Request, sets: list[str]) -> None:
 def _ratio(row: Mapping[str, Any], base: Mapping[str, Any], key: str, unit: str) -> str:
     if row[key] is None:
         return "none"
-    return f"{quantity(row[key], unit)}\n{row[key] / base[key]:.2f}x"
+    ratio = f"{row[key] / base[key]:.2f}x" if base[key] else ""
+    return f"{quantity(row[key], unit)}\n{ratio}"
 
 
 def _folded(row: Mapping[str, Any]) -> str:

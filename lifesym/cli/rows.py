@@ -5,7 +5,7 @@ it needs beside it. The commands take rows by their panels; compared sets and ax
 the same rows. Nothing here imports SymPy, so that ``--help`` answers at once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,9 @@ import typer
 
 from lifesym.errors import SpecError, nearest
 from lifesym.kinds import (
+    PIXELS,
     RANK,
+    SHARES,
     SIZE,
     SIZE_OR_0,
     SWITCH,
@@ -125,7 +127,7 @@ def _panel(name: str, common: Sequence[Row], others: Sequence[Row] = ()) -> tupl
     return (*shown, *(replace(row, panel=name) for row in others))
 
 
-def _needing(needs: str, *rows: Row) -> tuple[Row, ...]:
+def needing(needs: str, *rows: Row) -> tuple[Row, ...]:
     """Rows that do nothing without one of some options."""
     return tuple(replace(row, needs=tuple(needs.split())) for row in rows)
 
@@ -149,8 +151,9 @@ ROWS: tuple[Row, ...] = (
         ),
         (
             Row("past", SIZE_OR_0, "Tokens cached before the prompt.", 0),
+            Row("new", SIZE, "New tokens of a pass, for what it counts.", symbol="new"),
             Row("images", SIZE_OR_0, "Images in each prompt, whose tokens are added to it.", 0),
-            *_needing("images", Row("image_size", text("HxW"), "Their rows and columns.")),
+            *needing("images", Row("image_size", PIXELS, "Their rows and columns.")),
             Row("audio", SIZE_OR_0, "Pieces of audio in each prompt, likewise added.", 0),
         ),
     ),
@@ -176,14 +179,14 @@ ROWS: tuple[Row, ...] = (
             Row("fusion", words("none", "flash", "full", "layer"), "What is fused.", "none"),
         ),
         (
-            *_needing(
+            *needing(
                 "lora",
                 Row("lora_targets", text("NAME,...", axis=False), "Operators: attn_q,attn_v ..."),
                 Row("lora_adapters", SIZE, "Different adapters in the batch."),
                 Row("lora_merged", SWITCH, "Adapters are merged into the weights."),
             ),
             Row("adapter", SIZE_OR_0, "Width of bottleneck adapters.", rewrite=_BOTTLENECK),
-            *_needing(
+            *needing(
                 "fusion=flash fusion=full",
                 Row("tile", SIZE, "Queries a tile of a fused attention kernel.", symbol="tile"),
             ),
@@ -206,18 +209,18 @@ ROWS: tuple[Row, ...] = (
         SHARDING,
         (Row("tensor_parallel", SIZE, "Devices that split every layer.", 1, symbol="devices"),),
         (
-            *_needing(
+            *needing(
                 "tensor_parallel",
                 Row("all_reduce", words("ring", "halving_doubling", "tree"), "Of all-reduces."),
                 Row("sequence_parallel", SWITCH, "They also split norms and residuals."),
             ),
             Row("expert_parallel", SIZE, "Devices that split the experts.", 1),
             Row("data_parallel", SIZE, "Replicas that share the batch.", 1, symbol="replicas"),
-            Row("pipeline", SIZE, "Stages that the layers are cut into."),
+            Row("pipeline", SIZE, "Stages that the layers are cut into.", symbol="stages"),
             Row("stages_on", several(str, "HW,..."), "A pipeline with a stage on each of these."),
-            *_needing(
+            *needing(
                 "pipeline stages_on",
-                Row("shares", text("X,...", axis=False), "Shares of the layers; or 'balanced'."),
+                Row("shares", SHARES, "Shares of the layers; or 'balanced'."),
                 Row("microbatches", SIZE, "Pieces of the batch.", symbol="microbatches"),
                 Row("overlap_sends", SWITCH, "A stage sends while it computes."),
             ),
@@ -232,7 +235,7 @@ ROWS: tuple[Row, ...] = (
                 Row(f"offload_{r}", number(), f"Share of the {r} in another memory.")
                 for r in _ROLES
             ),
-            *_needing(
+            *needing(
                 " ".join(f"offload_{role}" for role in _ROLES),
                 Row("offload_bandwidth", number("B"), "Of that memory, bytes a second."),
                 Row("offload_capacity", number("B"), "Bytes that it holds."),
@@ -244,7 +247,7 @@ ROWS: tuple[Row, ...] = (
         (),
         (
             Row("draft", text("MODEL"), "Draft model; 'self' for a module of the model itself."),
-            *_needing(
+            *needing(
                 "draft",
                 Row("draft_tokens", SIZE, "Drafted tokens a step; 4 unless given.", symbol="draft"),
                 Row("acceptance", number(), "Their chance; else 0.8.", symbol="acceptance"),
@@ -264,17 +267,22 @@ ROWS: tuple[Row, ...] = (
             ),
             Row("mixed", text("BxN@T,...", axis=False), "One pass: B sequences of N after T."),
             Row("piggyback", SIZE_OR_0, "Sequences that decode in every chunk's pass."),
-            *_needing(
+            *needing(
                 "piggyback", Row("piggyback_context", SIZE_OR_0, "Their context; else the prompt.")
             ),
-            *_needing("prefix", Row("hit_rate", number(), "Share of requests with a cached one.")),
+            *needing("prefix", Row("hit_rate", number(), "Share of requests with a cached one.")),
             Row("decode_on", text("HW"), "A device that decodes what this one prefills."),
-            *_needing(
+            *needing(
                 "decode_on",
                 Row("transfer_bandwidth", number("B"), "Of the link to it, bytes a second."),
                 Row("transfer_latency", number("S"), "Seconds before the cache arrives."),
             ),
-            Row("price", number(), "Price of all devices an hour, for tokens' cost."),
+            Row(
+                "price",
+                number(),
+                "Of all devices an hour, for tokens' cost.",
+                symbol="hourly_price",
+            ),
         ),
     ),
     *_panel(
@@ -310,6 +318,8 @@ ROWS: tuple[Row, ...] = (
 )
 """The options that shape a formula: every command that asks one takes all of them."""
 
+OFF = tuple(row for row in ROWS if row.symbol and row.panel in (OPTIMIZATIONS, CACHE))
+"""Options in numbers of what is not there without them."""
 NAMED: Mapping[str, Row] = {row.name: row for row in ROWS}
 
 
@@ -343,31 +353,28 @@ def read(row: Row, value: str, where: str = "") -> Any:
         raise SpecError(f"{where or row.spelt}: {error}") from None
 
 
-def check(given: Mapping[str, Any]) -> None:
+def check(given: Mapping[str, Any], rows: Iterable[Row] | None = None) -> None:
     """Refuse an option that would do nothing without another one.
 
     Raises:
         SpecError: the option, and what it needs.
     """
-    for row in ROWS:
-        if not row.needs or not is_given(row, given):
-            continue
-        if not any(_there(need, given) for need in row.needs):
-            wanted = " or ".join(map(_spelt, row.needs))
-            raise SpecError(f"{row.spelt} needs {wanted}")
+    named = {row.name: row for row in (ROWS if rows is None else rows)}
+
+    def there(need: str) -> bool:
+        name, _, value = need.partition("=")
+        return given.get(name) == value if value else is_given(named[name], given)
+
+    def spelt(need: str) -> str:
+        name, _, value = need.partition("=")
+        return f"{named[name].spelt} {value}".strip()
+
+    for row in named.values():
+        if row.needs and is_given(row, given) and not any(map(there, row.needs)):
+            raise SpecError(f"{row.spelt} needs {' or '.join(map(spelt, row.needs))}")
 
 
 def is_given(row: Row, values: Mapping[str, Any]) -> bool:
     """Whether an option has another value than without it."""
     value = values.get(row.name)
-    return value not in (None, False, row.default)
-
-
-def _there(need: str, given: Mapping[str, Any]) -> bool:
-    name, _, value = need.partition("=")
-    return given.get(name) == value if value else is_given(NAMED[name], given)
-
-
-def _spelt(need: str) -> str:
-    name, _, value = need.partition("=")
-    return f"{NAMED[name].spelt} {value}".strip()
+    return not (value is None or value is False or value == row.default)
