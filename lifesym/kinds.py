@@ -2,9 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 _LARGEST = 2**48
+_MOST = 10**6
+"""Values of a list."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +58,21 @@ def _rank_or_file(text: str) -> int | str:
     return SIZE_OR_0.parse(text) if text.lstrip("+-").isdigit() else text
 
 
+def _shares(text: str) -> list[Fraction] | str:
+    try:
+        return text if text == "balanced" else [Fraction(part.strip()) for part in text.split(",")]
+    except (ValueError, ZeroDivisionError):
+        raise ValueError(f"{text!r} is not a list of numbers, nor 'balanced'") from None
+
+
+def _pixels(text: str) -> tuple[int, int]:
+    rows, by, columns = text.lower().partition("x")
+    try:
+        return SIZE.parse(rows), SIZE.parse(columns if by else rows)
+    except ValueError:
+        raise ValueError(f"{text!r} is not HxW or one number of pixels") from None
+
+
 def words(*known: str) -> Kind:
     """One of some words."""
 
@@ -69,7 +87,9 @@ def words(*known: str) -> Kind:
 
 SIZE, SIZE_OR_0 = _size(1), _size(0)
 RANK = Kind(_rank_or_file, "N|FILE")
-SWITCH = Kind(_yes, switch=True)
+SHARES = Kind(_shares, "X,...", axis=False)
+PIXELS = Kind(_pixels, "HxW")
+SWITCH = Kind(_yes, switch=True, axis=False)
 
 
 def number(metavar: str = "X") -> Kind:
@@ -97,3 +117,23 @@ def link(text: str) -> tuple[float, float]:
 def text(metavar: str, *, many: bool = False, axis: bool = True) -> Kind:
     """Text that the command reads; ``many`` may be given several times."""
     return Kind(str, metavar, many=many, axis=axis and not many)
+
+
+def expanded(text: str) -> list[str]:
+    """The values of a list ``A,B,...``, or of ``A:B:N``: N whole numbers from A to B.
+
+    Raises:
+        ValueError: neither, or too many.
+    """
+    if ":" not in text:
+        return [part.strip() for part in text.split(",")]
+    try:
+        low, high, count = (int(part) for part in text.split(":"))
+    except ValueError:
+        raise ValueError(f"{text!r} is not A:B:N or A,B,...") from None
+    count = min(count, abs(high - low) + 1, _MOST + 1)  # no more of them differ
+    step = (high - low) / max(count - 1, 1)
+    numbers = list(dict.fromkeys(round(low + step * i) for i in range(count)))
+    if len(numbers) > _MOST:
+        raise ValueError(f"more than {_MOST} values")
+    return list(map(str, numbers))

@@ -133,7 +133,10 @@ class Timed(ABC):
     @cached_property
     def attained(self) -> str:
         """The efficiencies that times are with, and who says so; as before it has been opened."""
-        return self.hardware.attained
+        said = {place.hardware.name: place.hardware.attained for place in self.places}
+        if len({*said.values()}) == 1:
+            return self.hardware.attained
+        return "; ".join(f"{name}: {text}" for name, text in said.items())
 
     @property
     def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:

@@ -60,6 +60,7 @@ VALUES = {
     "batch": "2",
     "past": "5",
     "context": "40",
+    "new": "3",
     "images": "1",
     "image_size": "--images 1 --image-size 28x28",
     "audio": "1",
@@ -190,6 +191,7 @@ REFUSED = {
     "image_size": "no vision tower",
     "audio": "no audio tower",
     "mixed": "time to first token",
+    "contexts": "time to first token",
 }
 """What the small model has nothing for."""
 SEVERAL = ("no table of operators", "several values here", "the capacity of offload")
@@ -203,7 +205,7 @@ def test_every_option_in_every_command(
     known = {name: [row.name for row in commands.COMMANDS[name].rows] for name in ASKED}
     for command in ASKED:
         if row.name not in known[command]:
-            assert command in ("count", "fit") or row.name == "context"
+            assert command in ("count", "fit") or row.name in ("context", "new")
             continue
         why = answers(command, row, tmp_path, monkeypatch)
         if why:
@@ -369,7 +371,7 @@ def run_new(monkeypatch: pytest.MonkeyPatch) -> Callable[[rows.Row], CommandLine
     def add(row: rows.Row) -> CommandLine:
         monkeypatch.setattr(rows, "ROWS", (*rows.ROWS, row))
         monkeypatch.setitem(rows.NAMED, row.name, row)  # type: ignore[arg-type]
-        for name in ("request", "export", "sweep"):
+        for name in ("request", "question", "sweep"):
             module = importlib.import_module(f"lifesym.cli.{name}")
             monkeypatch.setattr(module, "ROWS", rows.ROWS)
         monkeypatch.setattr(cli, "app", cli.application(importlib.reload(commands)))

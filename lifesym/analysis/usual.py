@@ -3,11 +3,14 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, TypeAlias
 
-from sympy import Expr, Symbol
+from sympy import Expr, S, Symbol
 
+from lifesym import symbols as sym
 from lifesym.analysis.line import cut_short
 from lifesym.analysis.meeting import Meeting, crossover
 from lifesym.analysis.regime import Range
+from lifesym.errors import SymbolError
+from lifesym.nodes import Maximum
 from lifesym.symbols import TABLE, exact
 
 End: TypeAlias = float | Expr | None
@@ -30,6 +33,52 @@ def usual_range(symbol: Symbol, here: Expr | None, low: End = None, high: End = 
         least = around / _AROUND if least is None or here else least
         most = most if most is not None else around * _AROUND
     return (least if low is None else low), (most if high is None else high)
+
+
+def possible(
+    form: Any, point: Mapping[Symbol, Expr], symbol: Symbol, low: End = None, high: End = None
+) -> tuple[End, End, Expr | None]:
+    """Ends that were given, as far as they are possible, and the largest value that is, if any.
+
+    A prefix ends before its prompt, and the model's table of positions has so many rows.
+
+    Raises:
+        SymbolError: an end that is not possible.
+    """
+    least, most = _possible(form, {**point, symbol: S.Zero}, symbol)
+    word = TABLE[symbol].word
+    if low is not None and least is not None and low < least:
+        raise SymbolError(f"the range's beginning {low}: {word} is at least {least} here")
+    if high is not None and most is not None and high > most:
+        raise SymbolError(f"the range's end {high}: {word} is at most {most} here")
+    return (least if low is None else low), high, most
+
+
+def _possible(
+    form: Any, at: Mapping[Symbol, Expr], symbol: Symbol
+) -> tuple[Expr | None, Expr | None]:
+    """The least and the most that a symbol may be, from what the others leave where it is 0."""
+    plain = form
+    while not hasattr(plain, "prefix"):
+        if plain.main is plain:  # a network of images has no prompt
+            return None, None
+        plain = plain.main
+    main, limit = plain.main, plain.main.model.context_limit
+    prompt, prefix = main.prompt.xreplace(at), plain.prefix.xreplace(at)
+    least = most = None
+    if symbol == sym.prefix:
+        most = prompt - 1
+    if symbol == sym.prompt and not prefix.is_zero:
+        least = 1 + prefix - prompt
+    if limit is None:
+        return least, most
+    if symbol == sym.past:
+        return least, S(limit - 1)
+    if symbol == sym.generated:
+        return least, limit - main.past - prompt + 1
+    if symbol in main.prompt.free_symbols:
+        return least, limit - main.past - prompt - Maximum(main.generate.xreplace(at) - 1, 0)
+    return least, most
 
 
 def usual_line(

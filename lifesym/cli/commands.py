@@ -8,7 +8,19 @@ from typing import Annotated, Any
 
 import typer
 
-from lifesym.cli.rows import DEVICE, JSON, MEMORIES, MODEL, ON, ROWS, SERVING, SPECULATION, Row
+from lifesym.cli.rows import (
+    DEVICE,
+    JSON,
+    MEMORIES,
+    MODEL,
+    ON,
+    ROWS,
+    SERVING,
+    SPECULATION,
+    Row,
+    check,
+    needing,
+)
 from lifesym.kinds import SIZE, SWITCH, number, text, words
 
 _METRIC = "What is asked about: ttft, tpot, memory, or another of 'lifesym specs metrics'."
@@ -20,6 +32,7 @@ RANGE = (
     Row("from_", number(), "Where the range begins (SI unit).", common=True),
     Row("to", number(), "Where the range ends.", common=True),
 )
+_CHARTS = words("bars", "tornado", "map", "roofline")
 _DATA = "Measurements; 'published' for the shipped ones."
 DATA = Row("data", text("CSV"), _DATA, argument=True, required=True)
 OUTPUT = Row("output", text("FILE"), "File; standard output unless given.", short="-o")
@@ -63,7 +76,7 @@ def _but(*without: str, bare: str = "", symbols: bool = False) -> tuple[Row, ...
 def _axes() -> Iterable[Row]:
     """The same as axes of a sweep: a list of values wherever one is single."""
     for row in ROWS:
-        if row.kind.axis and not row.kind.switch:
+        if row.kind.axis:
             metavar = "A:B:N|A,B" if row.kind.metavar == "N" else "A,B,..."
             default = None if row.default is None else str(row.default)
             yield replace(row, kind=text(metavar), default=default)
@@ -76,6 +89,8 @@ _TIMED = (
     *(DEVICE, SPECULATION, SERVING),
 )
 """Options of times and of what is served, which a count and a fit do not depend on."""
+_PROMPTED = ("prompt", "generate", "context", "prefix", "chunk", "images", "image_size", "audio")
+"""Options of a prompt and what follows it, which a single pass does not know."""
 
 COMMANDS = {
     "count": Command(
@@ -87,12 +102,12 @@ COMMANDS = {
         (
             MODEL,
             *_own(
-                Row("new", SIZE, "New tokens of each sequence.", 1),
                 Row("source", SIZE, "Positions of the encoder, where a model has one."),
                 Row("logits", words("last", "all", "none"), "Positions of the LM head.", "last"),
+                *(replace(row, default=1) for row in ROWS if row.name == "new"),
                 *(row for row in ROWS if row.name in ("batch", "past")),
             ),
-            *_but("prompt", "generate", "context", "prefix", "batch", "past", MEMORIES, *_TIMED),
+            *_but("new", "batch", "past", *_PROMPTED, MEMORIES, *_TIMED),
             JSON,
         ),
     ),
@@ -105,7 +120,7 @@ COMMANDS = {
         (
             MODEL,
             ON,
-            *_but("context", bare="prompt"),
+            *_but("context", "new", bare="prompt"),
             *_own(Row("compare", text("NAME=VALUE,...", many=True), "With these options changed.")),
             JSON,
         ),
@@ -140,9 +155,11 @@ COMMANDS = {
         draws the elasticities, or with --chart a tornado, a map by device, or the roofline.""",
         _asks(
             after=(
-                Row("chart", words("bars", "tornado", "map", "roofline"), "What is drawn.", "bars"),
-                Row("swing", number(), "Part by which a tornado moves symbols.", 0.1),
-                Row("devices", text("HW,..."), "Devices of a map, beside --on.", ""),
+                *needing("plot", Row("chart", _CHARTS, "What is drawn.", "bars")),
+                *needing(
+                    "chart=tornado", Row("swing", number(), "Part that symbols move by.", 0.1)
+                ),
+                *needing("chart=map", Row("devices", text("HW,..."), "More devices of it.", "")),
             )
         ),
     ),
@@ -197,7 +214,10 @@ COMMANDS = {
                 Row("name", text("NAME"), "Of the function; METRIC, in C METRIC_MODEL, else."),
                 Row("range_", text("NAME=A:B", many=True), "Values an argument may have."),
                 Row("unit", text("NAME=X", many=True), "A table's unit of an argument."),
-                Row("error", number(), "Largest relative error of a table.", 0.01),
+                *needing(
+                    "to=table to=fixed to=numpy-table",
+                    Row("error", number(), "Largest relative error of a table.", 0.01),
+                ),
             ),
             *_but(symbols=True),
         ),
@@ -217,7 +237,7 @@ COMMANDS = {
             *_own(
                 replace(METRIC, name="metrics", kind=text("NAME,..."), default="ttft,tpot_mean"),
                 Row("chunks", SIZE, "Points a side of a Dask chunk."),
-                Row("scheduler", text("ADDRESS"), "Address of a Dask scheduler."),
+                *needing("chunks", Row("scheduler", text("ADDRESS"), "Of a Dask scheduler.")),
             ),
             *_axes(),
         ),
@@ -238,7 +258,7 @@ COMMANDS = {
                 Row("batched", SIZE, "Most tokens of a prefill pass; else the prompts'."),
                 Row("cache_memory", number("B"), "Bytes for caches, in place of what is left."),
             ),
-            *_but("context", *(name for name in _TIMED if name != "pipeline")),
+            *_but("context", "new", *(name for name in _TIMED if name != "pipeline")),
             JSON,
         ),
     ),
@@ -294,6 +314,7 @@ def function(name: str) -> Callable[..., None]:
 
     def run(**given: Any) -> None:
         given.pop("help_all", None)
+        check(given, [row for row in command.rows if row not in ROWS])
         getattr(import_module(f"lifesym.cli.{name}"), name)(given)
 
     parameters = []

@@ -16,7 +16,7 @@ from lifesym.report.units import quantity
 
 def count(options: Mapping[str, Any]) -> None:
     """Operations, bytes and dispatches, by operator and in all."""
-    request = Request({**options, "on": None}, generates=False)
+    request = Request({**options, "new": None}, generates=False)
     if options["source"] is not None:
         request = replace(request, loaded=request.text.with_source(options["source"]))
     model = request.model
@@ -32,8 +32,7 @@ def count(options: Mapping[str, Any]) -> None:
     precision = form.precision
     totals, costs = counts(form, options["new"], options["past"], options["logits"])
     if options["json"]:
-        flops = {name: whole(part.matmul_flops) for name, part in costs.items()}
-        by_operator = {name: value for name, value in flops.items() if value}
+        by_operator = {n: f for n, part in costs.items() if (f := whole(part.matmul_flops))}
         roles = ("weights", "activations") if isinstance(model, UNet) else precision.origins
         formats = {role: getattr(precision, role).name for role in roles}
         said = {"origins": dict(precision.origins), "notes": list(form.notes)}

@@ -14,6 +14,7 @@ from lifesym.metrics import METRICS, measure
 from lifesym.report import equation, function_table, legend_table
 from lifesym.report.breaking import TEXT_WIDTH
 from lifesym.results import Result
+from lifesym.timed import Timed
 
 _LEAST_WIDTH = 100
 
@@ -26,47 +27,40 @@ def derive(options: Mapping[str, Any]) -> None:
     if width is not None and width < _LEAST_WIDTH:
         raise SpecError(f"--line-width is at least {_LEAST_WIDTH} points, not {width}")
     result, form = formula(options)
-    _print(result, options["metric"], fmt, width or TEXT_WIDTH)
+    _print(result, form, options["metric"], fmt, width or TEXT_WIDTH)
     if fmt == "text" and not options["symbolic"]:
         for said in said_of(form):
             note(said)
 
 
-def formula(options: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> tuple[Result, Any]:
+def formula(options: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> tuple[Result, Timed]:
     """A metric's formula, in symbols for what is not given or is an argument; and its form."""
     metric = options["metric"]
     names = tuple(sym.resolve(name) for name in (*listed(options.get("lift")), *arguments))
     one_of(metric, METRICS, "--metric")
-    generates = METRICS[metric].generation
-    request = Request(symbolic_sizes(options), about=names, generates=generates)
+    request = Request(symbolic_sizes(options), about=names)
     form = request.form()
     further = [name for name in names if name not in RUNNING]
     form = form.open(*further) if further else form
     result = measure(form, metric)
-    values: dict[Any, Any] = {}
-    if options["context"] is not None:
-        request.text.check_length(sym.exact(options["context"]) + 1)
-        values[sym.past] = options["context"]
-    if options["price"] is not None:
-        values[sym.hourly_price] = options["price"]
+    values = {s: value for s, value in request.running().items() if s not in names}
     return (replace(result, expr=result.bind(values)) if values else result), form
 
 
-def _print(result: Result, metric: str, fmt: Any, width: int) -> None:
+def _print(result: Result, form: Timed, metric: str, fmt: Any, width: int) -> None:
     rows = result.legend()
     if fmt == "json":
+        told = ("word", "latex", "unit", "meaning")
         legend = [
-            {
-                "symbol": row.name,
-                "word": row.word,
-                "latex": row.latex,
-                "unit": row.unit,
-                "meaning": row.meaning,
-            }
-            for row in rows
+            {"symbol": row.name} | {name: getattr(row, name) for name in told} for row in rows
         ]
         data = {"metric": metric, "unit": result.unit, "expr": str(result.expr)}
-        print_json(data | {"latex": result.latex(), "legend": legend})
+        said = {
+            "engine": form.engine.name,
+            "efficiencies": form.attained,
+            "notes": list(form.notes),
+        }
+        print_json(data | {"latex": result.latex(), "legend": legend} | said)
         return
     parts = [equation(result, fmt, width)]
     parts += [legend_table(rows, fmt)] if rows else []

@@ -5,6 +5,7 @@ from typing import Any
 
 from lifesym.analysis import design as solve
 from lifesym.analysis.questions import symbol_of
+from lifesym.analysis.usual import possible
 from lifesym.answers import design as design_data
 from lifesym.cli.output import print_json, save_plot, table, unfit
 from lifesym.cli.question import asked
@@ -21,9 +22,9 @@ def design(options: Mapping[str, Any]) -> None:
     quantity = question.quantity
     symbol = symbol_of(quantity, options["over"])
     others = {other: value for other, value in question.point.items() if other != symbol}
-    given = (options["from_"], options["to"]) != (None, None)
+    given = possible(question.form, question.point, symbol, options["from_"], options["to"])
     target = {"at_most": options["at_most"], "at_least": options["at_least"]}
-    ends: Any = question.ends(symbol) if given else None
+    ends: Any = question.ends(symbol) if any(end is not None for end in given) else None
     found = solve(quantity, symbol, others, between=ends, **target)
     there = question.held(**{symbol.name: found.answer})
     unit, own = quantity.unit, TABLE[symbol].unit

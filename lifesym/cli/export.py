@@ -5,10 +5,11 @@ from typing import Any
 
 from sympy import Symbol
 
+from lifesym.cli import commands
 from lifesym.cli.derive import formula
 from lifesym.cli.output import described, note, said_of, unfit, write
-from lifesym.cli.question import listed
-from lifesym.cli.rows import ROWS, is_given
+from lifesym.cli.question import lacking, listed
+from lifesym.cli.rows import NAMED, is_given
 from lifesym.codegen import compile as compiled
 from lifesym.errors import SymbolError
 from lifesym.identifiers import function_name
@@ -24,12 +25,14 @@ def export(options: Mapping[str, Any]) -> None:
     """The function's text, and a line for everything that must be said of it."""
     metric, to = options["metric"], options["to"]
     symbols = [resolve(name) for name in listed(options["args"])]
-    for row in ROWS:
-        if row.symbol and resolve(row.symbol) in symbols and is_given(row, options):
-            raise SymbolError(f"{row.symbol} is an argument: give it no number")
     given = dict(options)
     if given["batch"] is None and resolve("batch") not in symbols:
         given["batch"] = 1
+    rows = (row for row in commands.COMMANDS["export"].rows if row.name in NAMED)
+    chosen = [row for row in rows if is_given(row, given)]
+    for row in chosen:
+        if row.symbol and resolve(row.symbol) in symbols:
+            raise SymbolError(f"{row.symbol} is an argument: give it no number")
     result, form = formula(given, tuple(listed(options["args"])))
     if resolve("past") not in symbols and options["context"] is None and metric == "tpot":
         result = form.tpot.first
@@ -37,13 +40,10 @@ def export(options: Mapping[str, Any]) -> None:
     if units and to not in _TABLES:
         raise SymbolError(f"units are of tables, not of {to}")
     ranges = {key: _pair(value) for key, value in map(_named, options["range_"] or [])}
-    chosen = [
-        f"{row.spelt[2:]} {given[row.name]}"
-        for row in ROWS
-        if is_given(row, given) or (row.name == "batch" and given["batch"] is not None)
-    ]
+    lacking(metric, result.expr.free_symbols - {*symbols})
     doc = f"{metric} of {form.model.name} on {form.hardware.name}, in {result.unit}"
-    doc += f"{', with ' if chosen else ''}{', '.join(chosen)}. {described(form)}."
+    said = ", ".join(f"{row.spelt[2:]} {given[row.name]}" for row in chosen)
+    doc += f"{', with ' if said else ''}{said}. {described(form)}."
     doc += "".join(f" It {text}." for text in unfit(form.stores))
     default = function_name(metric, form.model.name) if to in _IN_C else metric
     common = {"name": options["name"] or default, "ranges": ranges, "doc": doc}

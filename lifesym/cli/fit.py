@@ -21,6 +21,8 @@ def fit(options: Mapping[str, Any]) -> None:
     form = Request(options).plain()
     given = {name: options[name] for name in _GIVEN if options[name] is not None}
     share = options["memory_share"]
+    head: dict[str, Any] = {"model": form.model.name, "hardware": form.hardware.name}
+    kept: list[str] = []
     if isinstance(form, ConvForecast):
         given = {name: value for name, value in given.items() if value}
         for name in given.keys() - {"reserve"}:
@@ -28,14 +30,16 @@ def fit(options: Mapping[str, Any]) -> None:
         found: Fit | ImageFit = ImageFit(forecast=form, share=share, **given)
     else:
         found = Fit(forecast=form, share=share, stages=options["pipeline"] or 1, **given)
+        tokens = whole(form.past + form.prompt + form.generate)
+        head["tokens_of_a_sequence"] = tokens
+        kept = [f"a sequence keeps {tokens:,} tokens"]
     parts = {part.name: whole(part.value) for part in found.room.parts}
     values = {result.name.replace(" ", "_"): whole(result.expr) for result in found.results}
     if options["json"]:
-        head = {"model": form.model.name, "hardware": form.hardware.name}
         said = {"notes": list(form.notes), "origins": dict(form.precision.origins)}
         print_json(head | values | {"parts_bytes": parts} | said)
         return
-    for said_line in (form.described, *form.notes):
+    for said_line in (form.described, *form.notes, *kept):
         line(said_line)
     rows = [[f"  {name}", quantity(value, "byte"), f"{value:,}"] for name, value in parts.items()]
     for result in found.results:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lifesym.cli.output import line, print_json, said_of, table, warn_if_too_large
+from lifesym.cli.output import described, line, print_json, said_of, table, warn_if_too_large
 from lifesym.cli.request import Request, changes_of
 from lifesym.convnet import UNet
 from lifesym.errors import SpecError
@@ -37,9 +37,13 @@ def forecast(options: Mapping[str, Any]) -> None:
     plain, forms = request.plain(), request.forms()
     sections = {name: section(form) for name, form in forms.items()}
     data = summary(plain) | sections
+    served = [*forms.values()] or [plain]
+    data["efficiencies"] = "; ".join(dict.fromkeys(form.attained for form in served))
+    data["notes"] = list(dict.fromkeys(note for form in served for note in form.notes))
     if options["price"] is not None:
-        data["cost_per_million_tokens"] = float(plain.cost(options["price"]))
-    for form in forms.values() or [plain]:
+        for form, part in ((plain, data), *((forms[n], part) for n, part in sections.items())):
+            part["cost_per_million_tokens"] = float(form.cost(options["price"]))
+    for form in served:
         warn_if_too_large(form)
     if options["json"]:
         print_json(data)
@@ -49,7 +53,7 @@ def forecast(options: Mapping[str, Any]) -> None:
 
 def _print(data: dict[str, Any], f: Timed) -> None:
     """The same as tables."""
-    for said in said_of(f):
+    for said in (f.described, f"engine {f.engine.name}, {data['efficiencies']}", *data["notes"]):
         line(said)
     table(f"{data['model']} on {data['hardware']}", ["", "forecast", ""], forecast_rows(data))
     header = ["operator", "compute", "memory", "time", "share"]
@@ -61,14 +65,18 @@ def _print(data: dict[str, Any], f: Timed) -> None:
 
 def _compare(request: Request, sets: list[str]) -> None:
     """The base options, then each set on top of them, with ratios to the base."""
-    rows = []
+    rows, told = [], dict[str, None]()
     for text in ["base", *sets]:
         changed = {} if text == "base" else changes_of(text, "--compare")
         form = request.but(**changed).form()
         found = {key: None for key, _, _ in _COMPARED} | section(form)
         warn_if_too_large(form, f"{text}: ")
         kept = {key: found[key] for key, _, _ in _COMPARED}
-        rows.append({"options": text, **kept, "fits": form.fits})
+        said = {"efficiencies": form.attained, "notes": list(form.notes)}
+        rows.append(
+            {"options": text, **kept, "fits": form.fits, "engine": form.engine.name, **said}
+        )
+        told |= dict.fromkeys([described(form), *form.notes])
     plain = request.plain()
     if request.options["json"]:
         head = {"model": plain.model.name, "hardware": plain.hardware.name}
@@ -78,8 +86,8 @@ def _compare(request: Request, sets: list[str]) -> None:
         [_folded(row), *(_ratio(row, rows[0], k, unit) for k, _, unit in _COMPARED)] for row in rows
     ]
     header = ["options", *(title for _, title, _ in _COMPARED)]
-    for said in said_of(plain):
-        line(said)
+    for text in dict.fromkeys([*said_of(plain), *told]):
+        line(text)
     title = f"{plain.model.name} on {plain.hardware.name}"
     table(title, header, body, right=len(_COMPARED))
 
@@ -87,7 +95,8 @@ def _compare(request: Request, sets: list[str]) -> None:
 def _ratio(row: Mapping[str, Any], base: Mapping[str, Any], key: str, unit: str) -> str:
     if row[key] is None:
         return "none"
-    return f"{quantity(row[key], unit)}\n{row[key] / base[key]:.2f}x"
+    ratio = f"{row[key] / base[key]:.2f}x" if base[key] else ""
+    return f"{quantity(row[key], unit)}\n{ratio}"
 
 
 def _folded(row: Mapping[str, Any]) -> str:

@@ -9,11 +9,11 @@ from sympy import Expr, Symbol
 
 from lifesym import symbols as sym
 from lifesym.analysis.regime import Range
-from lifesym.analysis.usual import usual_line, usual_range
+from lifesym.analysis.usual import possible, usual_line, usual_range
 from lifesym.answers import held_by
 from lifesym.cli.output import line, note, said_of, unfit
 from lifesym.cli.request import Request
-from lifesym.cli.rows import ROWS
+from lifesym.cli.rows import NAMED, ROWS
 from lifesym.errors import SpecError, one_of
 from lifesym.held import Held, all_fit, least
 from lifesym.metrics import METRICS, measure
@@ -50,16 +50,6 @@ class Question:
         """The formula."""
         return measure(self.form, self.metric)
 
-    @property
-    def model(self) -> str:
-        """The model's name."""
-        return self.form.model.name
-
-    @property
-    def device(self) -> str:
-        """The device's name."""
-        return self.form.hardware.name
-
     def described(self, changed: Mapping[str, Any]) -> str:
         """The configuration in words, with the options that a comparison changes."""
         own = {"model", "on", "weights"}
@@ -69,7 +59,9 @@ class Question:
             if name not in own
         ]
         stored = self.form.precision.weights.name
-        return ", ".join([f"{self.model} in {stored} on {self.device}", *others])
+        return ", ".join(
+            [f"{self.form.model.name} in {stored} on {self.form.hardware.name}", *others]
+        )
 
     @cached_property
     def _held(self) -> tuple[Held, ...]:
@@ -97,7 +89,7 @@ class Question:
     @property
     def title(self) -> str:
         """What is asked of what, on what."""
-        return f"{self.metric} of {self.model} on {self.device}"
+        return f"{self.metric} of {self.form.model.name} on {self.form.hardware.name}"
 
     def used(self, *free: Symbol) -> dict[Symbol, Expr]:
         """The point without the symbols that vary, in the table's order."""
@@ -108,8 +100,8 @@ class Question:
         """The keys that every command's JSON object begins with."""
         at = {symbol.name: plain(value) for symbol, value in self.used(*free).items()}
         return {
-            "model": self.model,
-            "hardware": self.device,
+            "model": self.form.model.name,
+            "hardware": self.form.hardware.name,
             "metric": self.metric,
             "unit": self.quantity.unit,
             "at": at,
@@ -122,16 +114,14 @@ class Question:
         self, symbol: Symbol, sides: Iterable[Expr] | None = None, steps: int | None = None
     ) -> Range:
         """The ends of the range that were given, or usual ones (see `lifesym.analysis.usual`)."""
+        word, here = TABLE[symbol].word, self.point.get(symbol)
         given = self.request.options["from_"], self.request.options["to"]
-        here = self.point.get(symbol)
-        wide = usual_range(symbol, here, *given)
-        if sides is None:
-            return wide
-        ends = usual_line(symbol, here, sides, *given, steps)
+        low, high, most = possible(self.form, self.point, symbol, *given)
+        wide = usual_range(symbol, here, low, high)
+        ends = wide if sides is None else usual_line(symbol, here, sides, low, high, steps)
         if ends != wide:
-            word = TABLE[symbol].word
             note(f"{word} goes from {ends[0]} to {ends[1]} here, as it takes many steps beyond")
-        return ends
+        return ends[0], ends[1] if most is None else min(ends[1], most)
 
 
 def listed(text: str | None) -> list[str]:
@@ -145,20 +135,28 @@ def asked(options: Mapping[str, Any], over: str = "") -> Question:
     Numbers that are asked about, in ``over`` or ``--lift``, are symbols too.
     """
     metric = options["metric"]
-    names = [resolve(name) for name in (*listed(options["lift"]), *listed(over))]
+    varies = tuple(resolve(name) for name in listed(over))
+    names = (*(resolve(name) for name in listed(options["lift"])), *varies)
     one_of(metric, METRICS, "--metric")
-    needs = METRICS[metric].generation
-    request = Request(options, about=tuple(names), generates=needs)
+    request = Request(options, about=names, generates=METRICS[metric].generation)
     form = request.form()
-    point = {sym.new: exact(1), sym.past: exact(0), **form.point}
-    if options["context"] is not None:
-        point[sym.past] = exact(options["context"])
-        request.text.check_length(point[sym.past] + 1)
-    if options["price"] is not None:
-        point[sym.hourly_price] = exact(options["price"])
+    point = {sym.new: exact(1), sym.past: exact(0), **form.point, **request.running()}
     further = [name for name in names if name not in RUNNING]
     question = Question(form.open(*usual(form), *further), form, point, metric, request)
-    for symbol in question.quantity.expr.free_symbols - {*point, *names}:
-        word = TABLE[symbol].word.replace("hourly_price", "price")
-        raise SpecError(f"{metric} depends on {word}: give --{word.replace('_', '-')}")
+    for name in request.supposed:
+        del point[resolve(NAMED[name].symbol)]
+    lacking(metric, question.quantity.expr.free_symbols - {*point, *varies})
     return question
+
+
+def lacking(metric: str, symbols: Iterable[Symbol]) -> None:
+    """Refuse a formula in symbols that have no number.
+
+    Raises:
+        SpecError: the first of them, and the option that gives it one.
+    """
+    by_symbol = {resolve(row.symbol): row for row in ROWS if row.symbol}
+    for symbol in ordered(symbols):
+        row = by_symbol.get(symbol)
+        how = "a device that has it, --on" if row is None else row.spelt
+        raise SpecError(f"{metric} depends on {TABLE[symbol].word}: give {how}")

@@ -2,15 +2,25 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from fractions import Fraction
 from functools import cached_property
 from importlib import import_module
 from typing import Any
 
-from sympy import Symbol
+from sympy import Expr, Symbol
 
 from lifesym import symbols as sym
-from lifesym.cli.rows import DEVICE, IMAGES, NAMED, ROWS, check, is_given, parsed
+from lifesym.cli.rows import (
+    DEVICE,
+    IMAGES,
+    NAMED,
+    OFF,
+    ROWS,
+    SERVING,
+    check,
+    check_kind,
+    is_given,
+    parsed,
+)
 from lifesym.convnet import ConvForecast, UNet, unet
 from lifesym.devices import load_hardware, typical
 from lifesym.efficiencies import read_own
@@ -19,7 +29,6 @@ from lifesym.forecasting import OF_IMAGES, forecast
 from lifesym.hardware import Hardware
 from lifesym.huggingface import load_model
 from lifesym.inference import Forecast
-from lifesym.kinds import SIZE
 from lifesym.levels import Level
 from lifesym.memories import parse_level
 from lifesym.model import Model
@@ -38,6 +47,7 @@ from lifesym.serving import (
     steady_state,
 )
 from lifesym.specs import read_fractions
+from lifesym.symbols import exact
 from lifesym.timed import Timed
 from lifesym.transforms import CachePolicy, Lora
 from lifesym.workload import Keywords
@@ -111,7 +121,8 @@ class Request:
 
     def _network(self) -> UNet:
         """The U-Net; with dimensions that are not given as symbols where that is asked for."""
-        check(self.options, of_images=True)
+        check_kind(self.options, of_images=True)
+        check(self.options)
         given: dict[str, Any] = {}
         for row in (NAMED["batch"], *(row for row in ROWS if row.panel == IMAGES)):
             value = self.options[row.name]
@@ -162,15 +173,13 @@ class Request:
         """
         o = {**self.options, **changes}
         model = self.text
-        check(o, of_images=False)
+        check_kind(o, of_images=False)
+        check(o)
+        o |= dict.fromkeys(self.supposed, 1)
         device = hardware or self.hardware
-        for row in ROWS:
-            if row.symbol and o.get(row.name) is None and sym.resolve(row.symbol) in self.about:
-                o[row.name] = 2  # stands in for what is asked about: nothing reads it
         keywords = {name: o[name] for name in _KEYWORDS if o.get(name) is not None}
         keywords |= {
             "cache": _cache(o),
-            "image_size": _image_size(o["image_size"]),
             "levels": _levels(o, device.memories),
             "lora": _lora(o, model),
             "roles": _roles(o["roles"] or []),
@@ -189,13 +198,33 @@ class Request:
         given = {name: self.options[name] for name in OF_IMAGES}
         return self.model.forecast(self.hardware, **given)
 
+    @cached_property
+    def supposed(self) -> tuple[str, ...]:
+        """Options that are off and asked about: the number that stands in means nothing."""
+        off = (row for row in OFF if self.options[row.name] is None)
+        return tuple(row.name for row in off if sym.resolve(row.symbol) in self.about)
+
+    def running(self) -> dict[Symbol, Expr]:
+        """What formulas depend on that is no number of a forecast, as far as it is given.
+
+        Raises:
+            SymbolError: a context that the model has no positions for.
+        """
+        given = {name: self.options[name] for name in ("context", "new", "price")}
+        if given["context"] is not None:
+            self.text.check_length(exact(given["context"]) + 1)
+        numbers = {sym.resolve(NAMED[name].symbol): value for name, value in given.items()}
+        return {symbol: exact(value) for symbol, value in numbers.items() if value is not None}
+
     def _generated(self, options: Mapping[str, Any]) -> Any:
         given = options["generate"]
+        if given is not None:
+            return given
         if not self.text.generates:
-            return 0 if given is None else given
-        if given is None:
-            return USUAL_GENERATION if self.generates else 1
-        return given
+            return 0
+        served = any(row.panel == SERVING and is_given(row, options) for row in ROWS)
+        asked = self.generates or served or sym.generated in self.about
+        return USUAL_GENERATION if asked else 1
 
     def forms(self) -> dict[str, Timed]:
         """What is served besides the plain forecast, by the option that asks for it.
@@ -263,15 +292,19 @@ class Request:
         o = self.options
         if o["pipeline"] is not None and o["stages_on"] is not None:
             raise SpecError("--stages-on has a stage a device: leave out --pipeline")
-        plain = self.forecast()
-        stages = [plain] * (o["pipeline"] or 1)
-        if o["stages_on"] is not None:
-            stages = [self.forecast(self.device(name)) for name in o["stages_on"]]
-        layers = sum(s.count for s in plain.model.bound if s.label not in ("embed", "head"))
-        if len(stages) > layers:
-            raise SpecError(f"{len(stages)} stages are more than the {layers} layers of the model")
         cut = {"microbatches": o["microbatches"] or 1, "overlap_sends": o["overlap_sends"]}
-        return pipeline(stages, shares=_shares(o["shares"], stages), **cut)
+        if o["stages_on"] is None and o["shares"] is None:
+            return pipeline(self.forecast(), o["pipeline"], **cut)
+        names = o["stages_on"]
+        stages = (
+            [self.forecast()] * o["pipeline"]
+            if names is None
+            else [self.forecast(self.device(name)) for name in names]
+        )
+        shares = o["shares"]
+        if shares == "balanced":  # those with which the stages' prefills take as long
+            shares = list(balanced_shares([stage.ttft.expr for stage in stages]))
+        return pipeline(stages, shares=shares, **cut)
 
 
 def changes_of(text: str, where: str) -> dict[str, Any]:
@@ -333,17 +366,6 @@ def _lora(o: Mapping[str, Any], model: Model) -> Lora | None:
     return Lora(rank=o["lora"], **more)
 
 
-def _image_size(text: str | None) -> tuple[int, int] | None:
-    """Rows and columns of pixels, from ``HxW`` or one number for both."""
-    if text is None:
-        return None
-    rows, by, columns = text.lower().partition("x")
-    try:
-        return SIZE.parse(rows), SIZE.parse(columns if by else rows)
-    except ValueError:
-        raise SpecError(f"--image-size: {text!r} is not HxW or one number of pixels") from None
-
-
 def _cache(o: Mapping[str, Any]) -> CachePolicy | None:
     names = ("budget", "keep", "scored", "rank", "share", "page")
     given = {name: o[f"kv_{name}"] for name in names if o[f"kv_{name}"] not in (None, False)}
@@ -373,15 +395,3 @@ def _routing(o: Mapping[str, Any]) -> Routing:
     return Routing(
         kind="skewed", probabilities=read_fractions(listed, "--probabilities"), imbalance=imbalance
     )
-
-
-def _shares(text: str | None, stages: Sequence[Forecast]) -> list[Any] | None:
-    """Numbers, which must add up to 1; or those with which the stages' prefills take as long."""
-    if text is None:
-        return None
-    if text == "balanced":
-        return list(balanced_shares([stage.ttft.expr for stage in stages]))
-    try:
-        return [Fraction(part.strip()) for part in text.split(",")]
-    except (ValueError, ZeroDivisionError):
-        raise SpecError(f"--shares: {text!r} is not a list of numbers, nor 'balanced'") from None

@@ -5,7 +5,7 @@ it needs beside it. The commands take rows by their panels; compared sets and ax
 the same rows. Nothing here imports SymPy, so that ``--help`` answers at once.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Annotated, Any, Literal
 
@@ -13,7 +13,9 @@ import typer
 
 from lifesym.errors import SpecError, nearest
 from lifesym.kinds import (
+    PIXELS,
     RANK,
+    SHARES,
     SIZE,
     SIZE_OR_0,
     SWITCH,
@@ -126,7 +128,7 @@ def _panel(name: str, common: Sequence[Row], others: Sequence[Row] = ()) -> tupl
     return (*shown, *(replace(row, panel=name) for row in others))
 
 
-def _needing(needs: str, *rows: Row) -> tuple[Row, ...]:
+def needing(needs: str, *rows: Row) -> tuple[Row, ...]:
     """Rows that do nothing without one of some options."""
     return tuple(replace(row, needs=tuple(needs.split())) for row in rows)
 
@@ -151,8 +153,9 @@ ROWS: tuple[Row, ...] = (
         ),
         (
             Row("past", SIZE_OR_0, "Tokens cached before the prompt.", 0),
+            Row("new", SIZE, "New tokens of a pass, for what it counts.", symbol="new"),
             Row("images", SIZE_OR_0, "Images in each prompt, whose tokens are added to it.", 0),
-            *_needing("images", Row("image_size", text("HxW"), "Their rows and columns.")),
+            *needing("images", Row("image_size", PIXELS, "Their rows and columns.")),
             Row("audio", SIZE_OR_0, "Pieces of audio in each prompt, likewise added.", 0),
         ),
     ),
@@ -178,7 +181,7 @@ ROWS: tuple[Row, ...] = (
             Row("fusion", words("none", "flash", "full", "layer"), "What is fused."),
         ),
         (
-            *_needing(
+            *needing(
                 "lora",
                 Row("lora_targets", text("NAME,...", axis=False), "Operators: attn_q,attn_v ..."),
                 Row("lora_adapters", SIZE, "Different adapters in the batch."),
@@ -186,7 +189,7 @@ ROWS: tuple[Row, ...] = (
                 Row("lora_inline", SWITCH, "They are merged so in every pass."),
             ),
             Row("adapter", SIZE_OR_0, "Width of bottleneck adapters.", rewrite=_BOTTLENECK),
-            *_needing(
+            *needing(
                 "fusion=flash fusion=full engine",
                 Row("tile", SIZE, "Queries a tile of a fused attention kernel.", symbol="tile"),
             ),
@@ -209,18 +212,18 @@ ROWS: tuple[Row, ...] = (
         SHARDING,
         (Row("tensor_parallel", SIZE, "Devices that split every layer.", 1, symbol="devices"),),
         (
-            *_needing(
+            *needing(
                 "tensor_parallel",
                 Row("all_reduce", words("ring", "halving_doubling", "tree"), "Of all-reduces."),
                 Row("sequence_parallel", SWITCH, "They also split norms and residuals."),
             ),
             Row("expert_parallel", SIZE, "Devices that split the experts.", 1),
             Row("data_parallel", SIZE, "Replicas that share the batch.", 1, symbol="replicas"),
-            Row("pipeline", SIZE, "Stages that the layers are cut into."),
+            Row("pipeline", SIZE, "Stages that the layers are cut into.", symbol="stages"),
             Row("stages_on", several(str, "HW,..."), "A pipeline with a stage on each of these."),
-            *_needing(
+            *needing(
                 "pipeline stages_on",
-                Row("shares", text("X,...", axis=False), "Shares of the layers; or 'balanced'."),
+                Row("shares", SHARES, "Shares of the layers; or 'balanced'."),
                 Row("microbatches", SIZE, "Pieces of the batch.", symbol="microbatches"),
                 Row("overlap_sends", SWITCH, "A stage sends while it computes."),
             ),
@@ -235,7 +238,7 @@ ROWS: tuple[Row, ...] = (
                 Row(f"offload_{r}", number(), f"Share of the {r} in another memory.")
                 for r in _ROLES
             ),
-            *_needing(
+            *needing(
                 " ".join(f"offload_{role}" for role in _ROLES),
                 Row("offload_bandwidth", number("B"), "Of that memory, bytes a second."),
                 Row("offload_capacity", number("B"), "Bytes that it holds."),
@@ -247,7 +250,7 @@ ROWS: tuple[Row, ...] = (
         (),
         (
             Row("draft", text("MODEL"), "Draft model; 'self' for a module of the model itself."),
-            *_needing(
+            *needing(
                 "draft",
                 Row("draft_tokens", SIZE, "Drafted tokens a step; 4 unless given.", symbol="draft"),
                 Row("acceptance", number(), "Their chance; else 0.8.", symbol="acceptance"),
@@ -267,17 +270,22 @@ ROWS: tuple[Row, ...] = (
             ),
             Row("mixed", text("BxN@T,...", axis=False), "One pass: B sequences of N after T."),
             Row("piggyback", SIZE_OR_0, "Sequences that decode in every chunk's pass."),
-            *_needing(
+            *needing(
                 "piggyback", Row("piggyback_context", SIZE_OR_0, "Their context; else the prompt.")
             ),
-            *_needing("prefix", Row("hit_rate", number(), "Share of requests with a cached one.")),
+            *needing("prefix", Row("hit_rate", number(), "Share of requests with a cached one.")),
             Row("decode_on", text("HW"), "A device that decodes what this one prefills."),
-            *_needing(
+            *needing(
                 "decode_on",
                 Row("transfer_bandwidth", number("B"), "Of the link to it, bytes a second."),
                 Row("transfer_latency", number("S"), "Seconds before the cache arrives."),
             ),
-            Row("price", number(), "Price of all devices an hour, for tokens' cost."),
+            Row(
+                "price",
+                number(),
+                "Of all devices an hour, for tokens' cost.",
+                symbol="hourly_price",
+            ),
         ),
     ),
     *_panel(
@@ -327,7 +335,7 @@ ROWS: tuple[Row, ...] = (
             Row("levels", SIZE, "Halvings of the image.", 4),
             Row("width_multiplier", number(), "Factor on its channels.", 1),
             Row("separable", SWITCH, "Depthwise-separable convolutions."),
-            *_needing("separable", Row("depth_multiplier", SIZE, "Filters a channel of them.", 1)),
+            *needing("separable", Row("depth_multiplier", SIZE, "Filters a channel of them.", 1)),
             Row("norm", words("batch", "none"), "After a convolution; 'none': biases.", "batch"),
             Row("upsampling", words("transposed", "bilinear", "nearest"), "How.", "transposed"),
         ),
@@ -335,6 +343,8 @@ ROWS: tuple[Row, ...] = (
 )
 """The options that shape a formula: every command that asks one takes all of them."""
 
+OFF = tuple(row for row in ROWS if row.symbol and row.panel in (OPTIMIZATIONS, CACHE))
+"""Options in numbers of what is not there without them."""
 NAMED: Mapping[str, Row] = {row.name: row for row in ROWS}
 _OF_BOTH = (DEVICE, IMAGES, "batch", "weights", "activations", "overlap")
 """Panels and rows that networks of images take."""
@@ -370,33 +380,42 @@ def read(row: Row, value: str, where: str = "") -> Any:
         raise SpecError(f"{where or row.spelt}: {error}") from None
 
 
-def check(given: Mapping[str, Any], of_images: bool) -> None:
-    """Refuse an option of the other kind of model, or that would do nothing without another one.
+def check_kind(given: Mapping[str, Any], of_images: bool) -> None:
+    """Refuse an option of the other kind of model.
 
     Raises:
-        SpecError: the option, and whose it is or what it needs.
+        SpecError: the option, and whose it is.
     """
     for row in (row for row in ROWS if is_given(row, given)):
         if of_images and not {row.panel, row.name} & {*_OF_BOTH}:
             raise SpecError(f"{row.spelt} is of language models: a U-Net has --height and --width")
         if not of_images and row.panel == IMAGES:
             raise SpecError(f"{row.spelt} is of U-Nets: {given['model']} is none")
-        if row.needs and not any(_there(need, given) for need in row.needs):
-            wanted = " or ".join(map(_spelt, row.needs))
-            raise SpecError(f"{row.spelt} needs {wanted}")
+
+
+def check(given: Mapping[str, Any], rows: Iterable[Row] | None = None) -> None:
+    """Refuse an option that would do nothing without another one.
+
+    Raises:
+        SpecError: the option, and what it needs.
+    """
+    named = {row.name: row for row in (ROWS if rows is None else rows)}
+    known = {**NAMED, **named}
+
+    def there(need: str) -> bool:
+        name, _, value = need.partition("=")
+        return given.get(name) == value if value else is_given(known[name], given)
+
+    def spelt(need: str) -> str:
+        name, _, value = need.partition("=")
+        return f"{known[name].spelt} {value}".strip()
+
+    for row in named.values():
+        if row.needs and is_given(row, given) and not any(map(there, row.needs)):
+            raise SpecError(f"{row.spelt} needs {' or '.join(map(spelt, row.needs))}")
 
 
 def is_given(row: Row, values: Mapping[str, Any]) -> bool:
     """Whether an option has another value than without it."""
     value = values.get(row.name)
-    return value not in (None, False, row.default)
-
-
-def _there(need: str, given: Mapping[str, Any]) -> bool:
-    name, _, value = need.partition("=")
-    return given.get(name) == value if value else is_given(NAMED[name], given)
-
-
-def _spelt(need: str) -> str:
-    name, _, value = need.partition("=")
-    return f"{NAMED[name].spelt} {value}".strip()
+    return not (value is None or value is False or value == row.default)

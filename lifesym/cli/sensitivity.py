@@ -8,6 +8,7 @@ from lifesym.analysis import if_free, local_elasticities, regime_at, shares, tor
 from lifesym.answers import elasticities
 from lifesym.cli.output import note, print_json, save_plot, table
 from lifesym.cli.question import Question, asked, listed
+from lifesym.errors import SymbolError
 from lifesym.report.units import shown
 from lifesym.symbols import TABLE, ordered
 
@@ -78,7 +79,9 @@ def _map(questions: Sequence[Question]) -> Any:
     from lifesym.plots import elasticity_map  # noqa: PLC0415 (Matplotlib)
 
     rows = {
-        one.device: {row.symbol: row.right for row in local_elasticities(one.quantity, one.point)}
+        one.form.hardware.name: {
+            row.symbol: row.right for row in local_elasticities(one.quantity, one.point)
+        }
         for one in questions
     }
     return elasticity_map(rows, questions[0].quantity.name)
@@ -88,6 +91,9 @@ def _roofline(questions: Sequence[Question]) -> Any:
     from lifesym.plots import roofline  # noqa: PLC0415 (Matplotlib)
 
     one = questions[0]
+    for symbol in (sym.peak, sym.compute_efficiency, sym.bandwidth, sym.memory_efficiency):
+        if symbol not in one.point:
+            raise SymbolError(f"a roofline is of one device: {symbol} has several values here")
     peak = one.point[sym.peak] * one.point[sym.compute_efficiency]
     bandwidth = one.point[sym.bandwidth] * one.point[sym.memory_efficiency]
     return roofline(one.quantity, one.point, peak=float(peak), bandwidth=float(bandwidth))

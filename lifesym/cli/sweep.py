@@ -1,7 +1,7 @@
 """``lifesym sweep``: a labelled dataset."""
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from inspect import Parameter, Signature
 from pathlib import Path
@@ -12,17 +12,17 @@ from rich.progress import Progress
 
 from lifesym import symbols as sym
 from lifesym.cli.output import note, said_of
-from lifesym.cli.question import listed
+from lifesym.cli.question import RUNNING, lacking, listed
 from lifesym.cli.request import NETWORK, USUAL_GENERATION, Request
-from lifesym.cli.rows import ROWS, Row, read
+from lifesym.cli.rows import NAMED, ROWS, Row, read
 from lifesym.errors import SpecError
+from lifesym.kinds import expanded
+from lifesym.metrics import measure
 from lifesym.sweeps import sweep as computed
 from lifesym.sweeps import workers, write
 from lifesym.timed import Timed
 
-_MOST = 10**6
-"""Values of an axis."""
-_CONTINUOUS = ("prompt", "generate", "batch", "chunk", "context")
+_CONTINUOUS = ("prompt", "generate", "batch", "chunk", "context", "new", "price")
 """Axes along which one formula is evaluated; along others a formula is derived for each value."""
 _FIRST = {"tpot": "tpot_first"}
 
@@ -32,47 +32,52 @@ def sweep(options: Mapping[str, Any]) -> None:
     output = Path(options["output"])
     if output.suffix not in (".nc", ".csv"):
         raise SpecError(f"{output}: the file must end in .nc or .csv")
-    if options["scheduler"] is not None and options["chunks"] is None:
-        raise SpecError("--scheduler needs --chunks: its workers compute chunks")
-    usual = {row.name: row.default for row in ROWS}
-    usual["generate"] = str(USUAL_GENERATION)
+    axes = [row for row in ROWS if row.kind.axis]
+    usual = {row.name: row.default for row in axes} | {"generate": USUAL_GENERATION}
     if listed(options["model"]) == [NETWORK]:  # it has no tokens, unless they are asked for
         prompt = options["prompt"] if options["prompt"] != str(usual["prompt"]) else None
         options = {**options, "prompt": prompt}
         usual |= {"prompt": None, "generate": None}
     lists = {
-        row.name: _values(row, options[row.name] or usual[row.name])
-        for row in ROWS
-        if row.kind.axis and not row.kind.switch and (options[row.name] or usual[row.name])
+        row.name: [usual[row.name]] if (text := options[row.name]) is None else _values(row, text)
+        for row in axes
     }
-    symbols = {row.name: sym.resolve(row.symbol) for row in ROWS if row.name in _CONTINUOUS}
+    one_formula = [name for name in _CONTINUOUS if _continuous(name, options, lists[name])]
+    symbols = {name: sym.resolve(NAMED[name].symbol) for name in one_formula}
+    sizes = {symbol.name: lists[name] for name, symbol in symbols.items()}
     varied = {
-        name: values
+        _axis(name): values
         for name, values in lists.items()
-        if name not in symbols and options[name] is not None and values != [usual[name]]
+        if name not in symbols and values != [None if name in _CONTINUOUS else usual[name]]
     }
     varied = {"model": listed(options["model"]), "hardware": listed(options["on"]), **varied}
-    sizes = {symbols[name].name: lists[name] for name in symbols if name in lists}
-    single = {name: values[0] for name, values in lists.items()}
+    metrics = listed(options["metrics"])
+    if options["context"] is None:
+        metrics = [_FIRST.get(metric, metric) for metric in metrics]
     said: dict[str, None] = {}
 
     def made(model: str, hardware: str, **changes: Any) -> Timed:
-        changed = {**options, **single, **changes, "model": model, "on": hardware}
-        changed["prompt"] = max(lists.get("prompt", [None]))
-        changed["generate"] = None if options["generate"] is None else max(lists["generate"])
-        form = Request(changed).form()
+        changed = {name: changes.get(_axis(name), lists[name][0]) for name in lists}
+        changed |= {"model": model, "on": hardware}
+        for end in (min, max):  # what is refused at either end is, before anything is evaluated
+            changed |= {name: end(lists[name]) for name in symbols}
+            if options["generate"] is None:
+                changed["generate"] = None
+            request = Request({**options, **changed})
+            form = request.form()
+            request.running()
         where = f"{form.model.name} on {form.hardware.name}"
         for text in said_of(form):
             said.setdefault(f"{where}: {text}")
-        free = [symbols[name] for name in symbols if name in lists and name != "context"]
-        return form.open(*(symbol for symbol in free if symbol in form.point))
+        free = [s for s in symbols.values() if s in form.point and s not in RUNNING]
+        form = form.open(*free) if free else form
+        for metric in metrics:
+            lacking(metric, measure(form, metric).expr.free_symbols - {*symbols.values()})
+        return form
 
     # options, even where a symbol has the same name
     names = [Parameter(name, Parameter.KEYWORD_ONLY) for name in varied]
     made.__signature__ = Signature(names)  # type: ignore[attr-defined]
-    metrics = listed(options["metrics"])
-    if options["context"] is None:
-        metrics = [_FIRST.get(metric, metric) for metric in metrics]
     with workers(options["scheduler"]), _progress() as progress:
         data = computed(
             made, {**varied, **sizes}, metrics, chunks=options["chunks"], progress=progress
@@ -88,24 +93,35 @@ def sweep(options: Mapping[str, Any]) -> None:
         note(text)
 
 
+def _axis(name: str) -> str:
+    """What the axis of an option is called: as its symbol, if it is one of a formula."""
+    return sym.resolve(NAMED[name].symbol).name if name in _CONTINUOUS else name
+
+
+def _continuous(name: str, options: Mapping[str, Any], values: Sequence[Any]) -> bool:
+    """Whether one formula holds along all of an axis.
+
+    Formulas of a generation are those of two tokens or more, microbatches cut the batches that they
+    divide, and balanced shares are those of one workload.
+    """
+    if None in values or (name == "generate" and min(values) < 2):
+        return False
+    if name == "batch" and options["microbatches"] is not None:
+        return False
+    return options["shares"] != "balanced" or name in ("context", "new", "price")
+
+
 def _values(row: Row, text: str) -> list[Any]:
     """The values of an axis: ``A,B,...``, or of whole numbers also ``A:B:N``.
 
     Raises:
         SpecError: neither, a value of the wrong kind, or too many.
     """
-    if row.kind.metavar != "N" or ":" not in text:
-        return [read(row, part.strip()) for part in text.split(",")]
     try:
-        low, high, count = (int(part) for part in text.split(":"))
-    except ValueError:
-        raise SpecError(f"{row.spelt}: {text!r} is not A:B:N or A,B,...") from None
-    count = min(count, abs(high - low) + 1, _MOST + 1)  # no more of them differ
-    step = (high - low) / max(count - 1, 1)
-    numbers = list(dict.fromkeys(round(low + step * i) for i in range(count)))
-    if len(numbers) > _MOST:
-        raise SpecError(f"{row.spelt}: more than {_MOST} values")
-    return [read(row, str(each)) for each in numbers]
+        parts = expanded(text) if row.kind.metavar == "N" else text.split(",")
+    except ValueError as error:
+        raise SpecError(f"{row.spelt}: {error}") from None
+    return [read(row, part.strip()) for part in parts]
 
 
 @contextmanager

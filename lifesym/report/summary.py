@@ -66,6 +66,9 @@ def section(form: Timed) -> dict[str, Any]:
     """What a form says of itself in numbers, by names with their units."""
     found: dict[str, Any] = {}
     for name, metric in _SECTION.items():
+        if name == "latency":  # every form has one: it says what its options cannot do
+            found |= _entry(name, form.latency)
+            continue
         try:
             result = measure(form, metric)
         except LifesymError:  # it has no meaning for the form, or the device says too little
