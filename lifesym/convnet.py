@@ -149,10 +149,12 @@ class UNet:
                 has no peak for.
         """
         device = as_hardware(hardware)
+        chosen = choose_precision(device, weights, activations)
+        origins = {role: who for role, who in chosen.origins.items() if role != "kv"}
         return ConvForecast(
             model=self,
             hardware=device,
-            precision=choose_precision(device, weights, activations),
+            precision=replace(chosen, origins=origins),
             overlap=overlap,
         )
 
