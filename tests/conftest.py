@@ -7,7 +7,8 @@ import pytest
 from command_line import CommandLine, run_apart, run_here
 from selection import mark_fast
 
-from lifesym.notation import BY_NAME, TABLE
+from lifesym.notation import BY_NAME
+from lifesym.symbols import TABLE  # with its rows, which a test may not be the first to import
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
