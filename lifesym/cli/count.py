@@ -8,6 +8,7 @@ from lifesym import symbols as sym
 from lifesym.cli.output import line, print_json, table
 from lifesym.cli.request import Request
 from lifesym.convnet import UNet
+from lifesym.engines import PLAIN
 from lifesym.errors import SpecError
 from lifesym.report.counts import counts
 from lifesym.report.summary import whole
@@ -16,7 +17,8 @@ from lifesym.report.units import quantity
 
 def count(options: Mapping[str, Any]) -> None:
     """Operations, bytes and dispatches, by operator and in all."""
-    request = Request({**options, "new": None}, generates=False)
+    counted = {"new": None, "engine": options["engine"] or PLAIN}
+    request = Request({**options, **counted}, generates=False)
     if options["source"] is not None:
         request = replace(request, loaded=request.text.with_source(options["source"]))
     model = request.model
