@@ -195,7 +195,7 @@ class Request:
         """The forecast of the model itself, whatever is served beside it."""
         if not isinstance(self.model, UNet):
             return self.forecast()
-        given = {name: self.options[name] for name in OF_IMAGES}
+        given = {n: self.options[n] for n in OF_IMAGES if self.options[n] is not None}
         return self.model.forecast(self.hardware, **given)
 
     @cached_property
