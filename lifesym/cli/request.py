@@ -1,9 +1,8 @@
 """What a command was asked: its options as models, devices, forecasts and what is served."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
-from importlib import import_module
 from typing import Any
 
 from sympy import Expr, Symbol
@@ -29,11 +28,8 @@ from lifesym.forecasting import OF_IMAGES, forecast
 from lifesym.hardware import Hardware
 from lifesym.huggingface import load_model
 from lifesym.inference import Forecast
-from lifesym.levels import Level
-from lifesym.memories import parse_level
 from lifesym.model import Model
-from lifesym.operators import Routing
-from lifesym.peft import read_adapter
+from lifesym.options import compound, rewrite
 from lifesym.serving import (
     at_contexts,
     balanced_shares,
@@ -46,10 +42,8 @@ from lifesym.serving import (
     speculate,
     steady_state,
 )
-from lifesym.specs import read_fractions
 from lifesym.symbols import exact
 from lifesym.timed import Timed
-from lifesym.transforms import CachePolicy, Lora
 from lifesym.workload import Keywords
 
 _KEYWORDS = tuple(
@@ -178,16 +172,10 @@ class Request:
         o |= dict.fromkeys(self.supposed, 1)
         device = hardware or self.hardware
         keywords = {name: o[name] for name in _KEYWORDS if o.get(name) is not None}
-        keywords |= {
-            "cache": _cache(o),
-            "levels": _levels(o, device.memories),
-            "lora": _lora(o, model),
-            "roles": _roles(o["roles"] or []),
-            "routing": _routing(o),
-        }
+        keywords |= compound(o, model, device.memories)
         sizes = [o["prompt"], self._generated(o), o["batch"], o["past"]]
         plan = [
-            _rewrite(row.rewrite, o[row.name]) for row in ROWS if row.rewrite and is_given(row, o)
+            rewrite(row.rewrite, o[row.name]) for row in ROWS if row.rewrite and is_given(row, o)
         ]
         return forecast(model, device, *sizes, plan=plan, **keywords)
 
@@ -332,66 +320,3 @@ def symbolic_sizes(options: Mapping[str, Any]) -> dict[str, Any]:
         name: _SIZES[name] if value is None and name in ("batch", *names) else value
         for name, value in options.items()
     }
-
-
-def _rewrite(path: str, value: Any) -> Any:
-    """The rewrite of a class's path and a field of it."""
-    module, name, field = path.rsplit(".", 2)
-    return getattr(import_module(module), name)(**{field: value})
-
-
-def _roles(pairs: Sequence[str]) -> dict[str, str]:
-    """Formats of single kinds of weights, from ROLE=FORMAT pairs."""
-    chosen = {}
-    for pair in pairs:
-        role, equals, name = map(str.strip, pair.partition("="))
-        if not (role and equals and name):
-            raise SpecError(f"--roles: {pair!r} is not ROLE=FMT")
-        chosen[role] = name
-    return chosen
-
-
-def _lora(o: Mapping[str, Any], model: Model) -> Lora | None:
-    if o["lora"] is None:
-        return None
-    targets = o["lora_targets"]
-    given = {
-        "adapters": o["lora_adapters"],
-        "targets": None if targets is None else tuple(targets.replace("+", ",").split(",")),
-        "merged": "inline" if o["lora_inline"] else o["lora_merged"] or None,
-    }
-    more: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
-    if isinstance(o["lora"], str):
-        return replace(read_adapter(o["lora"], model), **more)
-    return Lora(rank=o["lora"], **more)
-
-
-def _cache(o: Mapping[str, Any]) -> CachePolicy | None:
-    names = ("budget", "keep", "scored", "rank", "share", "page")
-    given = {name: o[f"kv_{name}"] for name in names if o[f"kv_{name}"] not in (None, False)}
-    return CachePolicy(**given) if given else None
-
-
-def _levels(o: Mapping[str, Any], known: Sequence[Level]) -> list[Level]:
-    levels = [parse_level(text, known) for text in o["memory"] or []]
-    roles = ("weights", "experts", "kv", "activations")
-    shares = {role: o[f"offload_{role}"] for role in roles if o[f"offload_{role}"] is not None}
-    if shares:
-        if o["offload_bandwidth"] is None:
-            raise SpecError("offloading needs --offload-bandwidth, in bytes a second")
-        memory = {"bandwidth": o["offload_bandwidth"], "capacity": o["offload_capacity"]}
-        levels.append(Level(name="offload", **memory, **shares))
-    return levels
-
-
-def _routing(o: Mapping[str, Any]) -> Routing:
-    """The rule that ``routing``, ``probabilities`` and ``imbalance`` describe."""
-    kind, listed = o["routing"], o["probabilities"]
-    imbalance = 1 if o["imbalance"] is None else o["imbalance"]
-    if listed is None:
-        return Routing(kind=kind, imbalance=imbalance)
-    if kind != "uniform":
-        raise SpecError(f"--probabilities are a routing of their own: leave out --routing {kind}")
-    return Routing(
-        kind="skewed", probabilities=read_fractions(listed, "--probabilities"), imbalance=imbalance
-    )

@@ -1,0 +1,93 @@
+"""Keywords of a forecast that several flat options say together, such as those of adapters."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from importlib import import_module
+from typing import Any
+
+from lifesym.errors import SpecError
+from lifesym.levels import Level
+from lifesym.memories import parse_level
+from lifesym.model import Model
+from lifesym.operators import Routing
+from lifesym.peft import read_adapter
+from lifesym.specs import read_fractions
+from lifesym.transforms import CachePolicy, Lora
+
+
+def compound(o: Mapping[str, Any], model: Model, known: Sequence[Level]) -> dict[str, Any]:
+    """The keywords of `lifesym.forecast` that are no option each, on a device of known memories.
+
+    Raises:
+        LifesymError: options that do not go together, or values that cannot be.
+    """
+    return {
+        "cache": _cache(o),
+        "levels": _levels(o, known),
+        "lora": _lora(o, model),
+        "roles": _roles(o["roles"] or []),
+        "routing": _routing(o),
+    }
+
+
+def rewrite(path: str, value: Any) -> Any:
+    """The rewrite of a class's path and a field of it."""
+    module, name, field = path.rsplit(".", 2)
+    return getattr(import_module(module), name)(**{field: value})
+
+
+def _roles(pairs: Sequence[str]) -> dict[str, str]:
+    """Formats of single kinds of weights, from ROLE=FORMAT pairs."""
+    chosen = {}
+    for pair in pairs:
+        role, equals, name = map(str.strip, pair.partition("="))
+        if not (role and equals and name):
+            raise SpecError(f"--roles: {pair!r} is not ROLE=FMT")
+        chosen[role] = name
+    return chosen
+
+
+def _lora(o: Mapping[str, Any], model: Model) -> Lora | None:
+    if o["lora"] is None:
+        return None
+    targets = o["lora_targets"]
+    given = {
+        "adapters": o["lora_adapters"],
+        "targets": None if targets is None else tuple(targets.replace("+", ",").split(",")),
+        "merged": "inline" if o["lora_inline"] else o["lora_merged"] or None,
+    }
+    more: dict[str, Any] = {name: value for name, value in given.items() if value is not None}
+    if isinstance(o["lora"], str):
+        return replace(read_adapter(o["lora"], model), **more)
+    return Lora(rank=o["lora"], **more)
+
+
+def _cache(o: Mapping[str, Any]) -> CachePolicy | None:
+    names = ("budget", "keep", "scored", "rank", "share", "page")
+    given = {name: o[f"kv_{name}"] for name in names if o[f"kv_{name}"] not in (None, False)}
+    return CachePolicy(**given) if given else None
+
+
+def _levels(o: Mapping[str, Any], known: Sequence[Level]) -> list[Level]:
+    levels = [parse_level(text, known) for text in o["memory"] or []]
+    roles = ("weights", "experts", "kv", "activations")
+    shares = {role: o[f"offload_{role}"] for role in roles if o[f"offload_{role}"] is not None}
+    if shares:
+        if o["offload_bandwidth"] is None:
+            raise SpecError("offloading needs --offload-bandwidth, in bytes a second")
+        memory = {"bandwidth": o["offload_bandwidth"], "capacity": o["offload_capacity"]}
+        levels.append(Level(name="offload", **memory, **shares))
+    return levels
+
+
+def _routing(o: Mapping[str, Any]) -> Routing:
+    """The rule that ``routing``, ``probabilities`` and ``imbalance`` describe."""
+    kind, listed = o["routing"], o["probabilities"]
+    imbalance = 1 if o["imbalance"] is None else o["imbalance"]
+    if listed is None:
+        return Routing(kind=kind, imbalance=imbalance)
+    if kind != "uniform":
+        raise SpecError(f"--probabilities are a routing of their own: leave out --routing {kind}")
+    return Routing(
+        kind="skewed", probabilities=read_fractions(listed, "--probabilities"), imbalance=imbalance
+    )
