@@ -153,10 +153,12 @@ class UNet:
         """
         device = as_hardware(hardware)
         check_words(device.own, [entry.name for entry in self.trace], self.name)
+        chosen = choose_precision(device, weights, activations)
+        origins = {role: who for role, who in chosen.origins.items() if role != "kv"}
         return ConvForecast(
             model=self,
             hardware=device,
-            precision=choose_precision(device, weights, activations),
+            precision=replace(chosen, origins=origins),
             overlap=overlap,
         )
 

@@ -74,14 +74,17 @@ def read_own(text: str) -> dict[str, Expr]:
     {'attention.compute': 3/10, 'weights.memory': 9/10}
 
     Raises:
-        SpecError: what is no key, or no value of one.
+        SpecError: a value that is none, or a key twice.
+        SymbolError: what is no key.
     """
     found: dict[str, Expr] = {}
     for pair in re.split("[,+](?![0-9])", text):  # with plus signs in a set of options to compare
         key, equals, value = (part.strip() for part in pair.partition("="))
         if key in found:
             raise SpecError(f"efficiency: {key!r} is given twice")
-        found[key] = _figure(key, _value(value), "efficiency") if equals else _symbol(key)
+        check_key(key)
+        where = f"efficiency: {key!r}"
+        found[key] = _figure(key, _value(value), where) if equals else own(key)
     return found
 
 
@@ -102,7 +105,12 @@ def from_tables(name: str, tables: Mapping[str, Any], where: str) -> dict[str, E
         for key, value in table.items():
             place = f"{where}: key '{name}.{word}.{key}'"
             if key in keys:
-                found[f"{word}.{keys[key]}"] = _figure(f"{word}.{keys[key]}", value, place)
+                number = f"{word}.{keys[key]}"
+                try:
+                    check_key(number)
+                except SymbolError as error:
+                    raise SpecError(f"{place}: {error}") from None
+                found[number] = _figure(number, value, place)
             elif key != "source":
                 known = (*keys, "source")
                 raise SpecError(
@@ -115,18 +123,7 @@ def from_tables(name: str, tables: Mapping[str, Any], where: str) -> dict[str, E
 
 
 def _figure(key: str, value: object, where: str) -> Expr:
-    try:
-        check_key(key)
-    except SymbolError as error:
-        raise SpecError(f"{where}: {error}") from None
-    if key not in where:
-        where = f"{where}: {key!r}"
     return TIME.read(value, where) if key.endswith(".dispatch") else fraction(value, where)
-
-
-def _symbol(key: str) -> Expr:
-    check_key(key)
-    return own(key)
 
 
 def _value(text: str) -> str | Decimal:

@@ -27,14 +27,13 @@ def count(options: Mapping[str, Any]) -> None:
     else:
         if model.kind == "encoder-decoder" and sym.source not in model.values:
             raise SpecError(f"{model.name} has an encoder: give its positions with --source")
-        request = request.but(prompt=options["new"])
+        request = replace(request, loaded=model).but(prompt=options["new"])
     form = request.plain()
     precision = form.precision
     totals, costs = counts(form, options["new"], options["past"], options["logits"])
     if options["json"]:
         by_operator = {n: f for n, part in costs.items() if (f := whole(part.matmul_flops))}
-        roles = ("weights", "activations") if isinstance(model, UNet) else precision.origins
-        formats = {role: getattr(precision, role).name for role in roles}
+        formats = {role: getattr(precision, role).name for role in precision.origins}
         said = {"origins": dict(precision.origins), "notes": list(form.notes)}
         print_json(totals | {"by_operator": by_operator} | formats | said)
         return

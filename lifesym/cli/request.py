@@ -25,11 +25,11 @@ from lifesym.devices import load_hardware, typical
 from lifesym.efficiencies import read_own
 from lifesym.errors import SpecError
 from lifesym.forecasting import OF_IMAGES, forecast
+from lifesym.from_options import cache_of, levels_of, lora_of, rewrite_of, roles_of, routing_of
 from lifesym.hardware import Hardware
 from lifesym.huggingface import load_model
 from lifesym.inference import Forecast
 from lifesym.model import Model
-from lifesym.options import compound, rewrite
 from lifesym.serving import (
     at_contexts,
     balanced_shares,
@@ -172,10 +172,16 @@ class Request:
         o |= dict.fromkeys(self.supposed, 1)
         device = hardware or self.hardware
         keywords = {name: o[name] for name in _KEYWORDS if o.get(name) is not None}
-        keywords |= compound(o, model, device.memories)
+        keywords |= {
+            "cache": cache_of(o),
+            "levels": levels_of(o, device.memories),
+            "lora": lora_of(o, model),
+            "roles": roles_of(o["roles"] or []),
+            "routing": routing_of(o),
+        }
         sizes = [o["prompt"], self._generated(o), o["batch"], o["past"]]
         plan = [
-            rewrite(row.rewrite, o[row.name]) for row in ROWS if row.rewrite and is_given(row, o)
+            rewrite_of(row.rewrite, o[row.name]) for row in ROWS if row.rewrite and is_given(row, o)
         ]
         return forecast(model, device, *sizes, plan=plan, **keywords)
 

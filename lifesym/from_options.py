@@ -1,4 +1,4 @@
-"""Keywords of a forecast that several flat options say together, such as those of adapters."""
+"""What options mean that are no keyword as they are: caches, memories, adapters, routing."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -15,28 +15,7 @@ from lifesym.specs import read_fractions
 from lifesym.transforms import CachePolicy, Lora
 
 
-def compound(o: Mapping[str, Any], model: Model, known: Sequence[Level]) -> dict[str, Any]:
-    """The keywords of `lifesym.forecast` that are no option each, on a device of known memories.
-
-    Raises:
-        LifesymError: options that do not go together, or values that cannot be.
-    """
-    return {
-        "cache": _cache(o),
-        "levels": _levels(o, known),
-        "lora": _lora(o, model),
-        "roles": _roles(o["roles"] or []),
-        "routing": _routing(o),
-    }
-
-
-def rewrite(path: str, value: Any) -> Any:
-    """The rewrite of a class's path and a field of it."""
-    module, name, field = path.rsplit(".", 2)
-    return getattr(import_module(module), name)(**{field: value})
-
-
-def _roles(pairs: Sequence[str]) -> dict[str, str]:
+def roles_of(pairs: Sequence[str]) -> dict[str, str]:
     """Formats of single kinds of weights, from ROLE=FORMAT pairs."""
     chosen = {}
     for pair in pairs:
@@ -47,7 +26,8 @@ def _roles(pairs: Sequence[str]) -> dict[str, str]:
     return chosen
 
 
-def _lora(o: Mapping[str, Any], model: Model) -> Lora | None:
+def lora_of(o: Mapping[str, Any], model: Model) -> Lora | None:
+    """The adapters of a rank or of their file, if there are any."""
     if o["lora"] is None:
         return None
     targets = o["lora_targets"]
@@ -62,13 +42,19 @@ def _lora(o: Mapping[str, Any], model: Model) -> Lora | None:
     return Lora(rank=o["lora"], **more)
 
 
-def _cache(o: Mapping[str, Any]) -> CachePolicy | None:
+def cache_of(o: Mapping[str, Any]) -> CachePolicy | None:
+    """The cache policy of the options, if they have one."""
     names = ("budget", "keep", "scored", "rank", "share", "page")
     given = {name: o[f"kv_{name}"] for name in names if o[f"kv_{name}"] not in (None, False)}
     return CachePolicy(**given) if given else None
 
 
-def _levels(o: Mapping[str, Any], known: Sequence[Level]) -> list[Level]:
+def levels_of(o: Mapping[str, Any], known: Sequence[Level]) -> list[Level]:
+    """The memories of the options.
+
+    Raises:
+        SpecError: a share to offload without a bandwidth.
+    """
     levels = [parse_level(text, known) for text in o["memory"] or []]
     roles = ("weights", "experts", "kv", "activations")
     shares = {role: o[f"offload_{role}"] for role in roles if o[f"offload_{role}"] is not None}
@@ -80,7 +66,7 @@ def _levels(o: Mapping[str, Any], known: Sequence[Level]) -> list[Level]:
     return levels
 
 
-def _routing(o: Mapping[str, Any]) -> Routing:
+def routing_of(o: Mapping[str, Any]) -> Routing:
     """The rule that ``routing``, ``probabilities`` and ``imbalance`` describe."""
     kind, listed = o["routing"], o["probabilities"]
     imbalance = 1 if o["imbalance"] is None else o["imbalance"]
@@ -91,3 +77,9 @@ def _routing(o: Mapping[str, Any]) -> Routing:
     return Routing(
         kind="skewed", probabilities=read_fractions(listed, "--probabilities"), imbalance=imbalance
     )
+
+
+def rewrite_of(path: str, value: Any) -> Any:
+    """The rewrite of a class's path and a field of it."""
+    module, name, field = path.rsplit(".", 2)
+    return getattr(import_module(module), name)(**{field: value})
