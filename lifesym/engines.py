@@ -27,7 +27,9 @@ from lifesym.transforms import CacheCopies, Launches, ScorePasses, Spills, Tiles
 from lifesym.transforms.copies import Repeated
 from lifesym.transforms.fusion import Rule, rules_of
 
-DEFAULT = "eager"
+PLAIN = "eager"
+"""The engine that counts as PyTorch does: a kernel an operator."""
+DEFAULT = PLAIN
 """The engine of a forecast that names none."""
 Latents = MLA | Literal["by_phase"]
 """A convention of latent attention; by phase: expanded in a prefill, absorbed in a decode step."""
@@ -61,7 +63,7 @@ class Engine:
         sources: where this is from, by table of the spec.
     """
 
-    name: str = DEFAULT
+    name: str = PLAIN
     meaning: str = ""
     fusion: str | tuple[Rule, ...] = "none"
     tile: Size | None = None

@@ -13,6 +13,7 @@ from lifesym import symbols as sym
 from lifesym.engines import DEFAULT, Engine, load_engine
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Precision
+from lifesym.operators import Routing
 from lifesym.operators.linear import TiledLinear
 from lifesym.serving import Group, mixed_pass, speculate
 from lifesym.specs import names
@@ -572,6 +573,14 @@ def test_encoder_decoders_have_engines_too(name: str, engine: str) -> None:
     assert (other.tpot.mean.expr > eager.tpot.mean.expr) == slower
     crossed = {t.name for t in ls.forecast(name, "a100", 64, 8, fusion="flash").tpot.terms}
     assert "cross_core" in crossed
+
+
+def test_a_whole_layer_has_experts_of_uneven_load() -> None:
+    """The busiest device's mean work need not be a whole number of elements."""
+    uneven = Routing(imbalance=Rational(11, 10))
+    f = ls.forecast("qwen3-30b-a3b", "h100", 64, 8, 2, engine="ideal", routing=uneven)
+    even = ls.forecast("qwen3-30b-a3b", "h100", 64, 8, 2, engine="ideal")
+    assert f.ttft.terms[0].compute > even.ttft.terms[0].compute
 
 
 def test_an_engine_may_know_no_windows() -> None:

@@ -100,9 +100,9 @@ COMMANDS = {
     "forecast": Command(
         """Forecast TTFT, TPOT, TPS, latency, memory and energy.
 
-        Without efficiencies the device runs at its peaks. With --causal exact, --fusion layer and
-        the type that its kernels multiply in that is a bound on its speed; by default it is the
-        time of unfused kernels over the whole square of scores, which others can beat.""",
+        Without efficiencies the device runs at its peaks. With --engine ideal and the type that
+        its kernels multiply in that is a bound on its speed; by default it is the time of unfused
+        kernels over the whole square of scores, which others can beat.""",
         (
             MODEL,
             ON,

@@ -7,6 +7,7 @@ from typing import Any
 from lifesym import symbols as sym
 from lifesym.cli.output import line, print_json, table
 from lifesym.cli.request import Request
+from lifesym.engines import PLAIN
 from lifesym.errors import SpecError
 from lifesym.report.summary import whole
 from lifesym.report.units import quantity
@@ -20,7 +21,8 @@ _FIELDS = (
 def count(options: Mapping[str, Any]) -> None:
     """Operations, bytes and dispatches, by operator and in all."""
     served = {"prompt": options["new"], "generate": None, "context": None, "prefix": None}
-    request = Request({**options, **served, "on": None}, generates=False)
+    counted = {"on": None, "engine": options["engine"] or PLAIN}
+    request = Request({**options, **served, **counted}, generates=False)
     model = request.model
     if options["source"] is not None:
         request = replace(request, loaded=model.with_source(options["source"]))

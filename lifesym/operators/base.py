@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from typing import ClassVar, Literal
 
-from sympy import Add, Expr, S
+from sympy import Add, Expr, Rational, S
 
 from lifesym.cost import Cost
 from lifesym.errors import SymbolError
@@ -27,6 +27,8 @@ class Operator:
     counted: ClassVar[str]
     reference: ClassVar[str]
     monotone: ClassVar[Mapping[str, Direction]]
+    averages: ClassVar[tuple[str, ...]] = ()
+    """Sizes that are means, and need not be whole."""
 
     def __post_init__(self) -> None:
         """Turn integers into exact SymPy integers; refuse negative and fractional sizes."""
@@ -34,7 +36,9 @@ class Operator:
             value = getattr(self, item.name)
             if item.type in (Size, "Size"):
                 where = f"{type(self).__name__}.{item.name}"
-                object.__setattr__(self, item.name, size(value, where, minimum=0))
+                mean = item.name in self.averages and isinstance(value, Rational)
+                checked = value if mean and value >= 0 else size(value, where, minimum=0)
+                object.__setattr__(self, item.name, checked)
 
     @property
     def parameters(self) -> Expr:

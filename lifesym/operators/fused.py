@@ -41,6 +41,7 @@ class Fused(Operator):
     family: ClassVar[str] = "fused"
     counted: ClassVar[str] = "its parts' operations; intermediates neither written nor read"
     reference: ClassVar[str] = "Dao et al., arXiv 2205.14135, section 3.1 (FlashAttention)"
+    averages: ClassVar[tuple[str, ...]] = ("unread", "unwritten")
     monotone: ClassVar[dict[str, Direction]] = {"unread": "-", "unwritten": "-", "rereads": "+"}
 
     @property
