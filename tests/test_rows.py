@@ -37,6 +37,13 @@ from lifesym.serving import (
 from lifesym.timed import Timed
 from lifesym.trace import Trace
 
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sweeps write a file."""
+    monkeypatch.chdir(tmp_path)
+
+
 MODEL = "tinyllama-1.1b"
 EXPERTS = "olmoe-1b-7b"
 LATENT = "deepseek-v2-lite"
