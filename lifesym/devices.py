@@ -163,9 +163,8 @@ def load_hardware(name_or_path: str | Path) -> Hardware:
     path = find("hardware", name, ".toml", "hardware", aliases())
     where = name_or_path if path.parent != root() / "hardware" else f"{path.name}"
     table = _extended(read_toml(path), str(where))
-    own, sources = _parts(table, str(where))
-    device = _build(convert(table, _HardwareSpec, where), str(where))
-    return replace(device, own=own, sources={**device.sources, **sources})
+    parts = _parts(table, str(where))
+    return _build(convert(table, _HardwareSpec, where), *parts, str(where))
 
 
 def _parts(table: dict[str, Any], where: str) -> tuple[dict[str, Expr], dict[str, str]]:
@@ -265,7 +264,9 @@ def aliases() -> Mapping[str, str]:
     return found
 
 
-def _build(spec: _HardwareSpec, where: str) -> Hardware:
+def _build(
+    spec: _HardwareSpec, own: Mapping[str, Expr], sources: Mapping[str, str], where: str
+) -> Hardware:
     efficiency = spec.efficiency or _Efficiency(source="none given: the peak itself")
     matrix = _peaks(spec.peak.matrix, f"{where}: key 'peak.matrix")
     vector = _peaks(spec.peak.vector, f"{where}: key 'peak.vector")
@@ -308,6 +309,7 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
         memory_efficiency=fraction(efficiency.memory, f"{where}: key 'efficiency.memory'"),
         collective_latency=figure(link.collective if link else None, TIME, "link.collective"),
         dispatch_time=figure(dispatch.time, TIME, "dispatch.time") or S.Zero,
+        own=own,
         layer_time=figure(dispatch.layer, TIME, "dispatch.layer"),
         dequantization_rate=figure(
             unpacking.rate if unpacking else None, PEAK, "dequantization.rate"
@@ -317,7 +319,11 @@ def _build(spec: _HardwareSpec, where: str) -> Hardware:
         byte_energy=figure(energy.byte, BYTE_ENERGY, "energy.byte") or S.Zero,
         static_power=_power(spec, where),
         memories=tuple(_memory(table, where) for table in spec.memories),
-        sources=known | {f"memories.{table.name}": table.source for table in spec.memories},
+        sources={
+            **known,
+            **sources,
+            **{f"memories.{table.name}": table.source for table in spec.memories},
+        },
     )
 
 

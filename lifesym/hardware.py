@@ -225,15 +225,6 @@ class Hardware:
         sources = {**self.sources, **dict.fromkeys(given, "given")}
         return replace(self, own={**self.own, **own}, sources=sources)
 
-    def part(self, number: str, *words: str) -> str:
-        """The first of some words for a part of the work that has a number of its own, or ""."""
-        return next((word for word in words if f"{word}.{number}" in self.own), "")
-
-    def attains(self, number: str, part: str) -> Expr:
-        """A number of a part of the work: its own, or that of all of it."""
-        usual: Expr = getattr(self, sym.ATTAINED[number].name)
-        return self.own.get(f"{part}.{number}", usual)
-
     @checked
     def with_links(self, *links: tuple[Number, Number]) -> Self:
         """The same device behind several links, each a bandwidth and a latency.

@@ -37,6 +37,7 @@ from typing import Literal, Self, get_args
 
 from sympy import Add, Expr, S
 
+from lifesym import symbols as sym
 from lifesym.cost import Cost
 from lifesym.errors import SpecError, one_of
 from lifesym.formats import Format, Precision
@@ -133,8 +134,10 @@ def rates(
         *(computing(*pair, precision) for pair in zip(levels, others, strict=True)),
     )
     memory = Maximum(streamed(device, hardware), *channels(levels, others))
-    dispatch = Add(*(n * hardware.attains("dispatch", p) for p, n in device.launched.items()))
-    network = device.collectives * (hardware.collective_latency or S.Zero)
+    dispatch = Add(*(n * _attained(hardware, "dispatch", p) for p, n in device.launched.items()))
+    network = S.Zero
+    if hardware.collective_latency is not None:
+        network = device.collectives * hardware.collective_latency
     if not (cost.network_bytes.is_zero and cost.messages.is_zero):
         network += link_time(cost.messages, cost.network_bytes, hardware)
     return compute, memory, dispatch, network
@@ -149,7 +152,7 @@ def computed(work: Work, hardware: Hardware, precision: Precision) -> Expr:
     seconds = []
     for (unit, part), operations in work.done.items():
         peak = hardware.matrix_peak(unit) if isinstance(unit, Format) else others[unit]
-        seconds.append(operations / (hardware.attains("compute", part) * peak))
+        seconds.append(operations / (_attained(hardware, "compute", part) * peak))
     return Add(*seconds)
 
 
@@ -160,10 +163,18 @@ def streamed(work: Work, hardware: Hardware) -> Expr:
         by_part.setdefault(part, []).append(moved)
     return Add(
         *(
-            Add(*moved) / (hardware.attains("memory", part) * hardware.bandwidth)
+            Add(*moved) / (_attained(hardware, "memory", part) * hardware.bandwidth)
             for part, moved in by_part.items()
         )
     )
+
+
+def _attained(hardware: Hardware, number: str, part: str) -> Expr:
+    """A number of a part of the work: its own, or that of all of it."""
+    if part:
+        return hardware.own[f"{part}.{number}"]
+    usual: Expr = getattr(hardware, sym.ATTAINED[number].name)
+    return usual
 
 
 def link_time(messages: Expr, moved: Expr, hardware: Hardware) -> Expr:

@@ -223,18 +223,23 @@ def _on_device(entry: Entry, cost: Cost, precision: Precision, hardware: Hardwar
         return work
     family = _family(entry.operator)
     words = (entry.name, family)
-    part = hardware.part("compute", *words)
+    part = _part(hardware, "compute", *words)
     done = _operations(cost, computed, part, unpacked=unpacked)
     if family == MIXED and not part:
-        leaves = ((hardware.part("compute", x.family), x) for x in _leaves(entry.operator))
+        leaves = ((_part(hardware, "compute", x.family), x) for x in _leaves(entry.operator))
         each = (_operations(x.cost(precision), computed, p, unpacked=unpacked) for p, x in leaves)
         done = _sums(each)
     return replace(
         work,
         done=done,
-        moved={(r, hardware.part("memory", *words, r)): n for (r, _), n in work.moved.items()},
-        launched={hardware.part("dispatch", *words): cost.dispatches},
+        moved={(r, _part(hardware, "memory", *words, r)): n for (r, _), n in work.moved.items()},
+        launched={_part(hardware, "dispatch", *words): cost.dispatches},
     )
+
+
+def _part(hardware: Hardware, number: str, *words: str) -> str:
+    """The first of some words for a part of the work that has such a number of its own, or ""."""
+    return next((word for word in words if f"{word}.{number}" in hardware.own), "")
 
 
 def _family(operator: Operator) -> str:

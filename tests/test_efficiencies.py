@@ -266,6 +266,20 @@ def test_every_layer_is_in_one_section_of_layers(model: str) -> None:
     assert sum(ls.load_model(model).forward(1, 4, 8).layers().values()) == layers[model]
 
 
+@pytest.mark.parametrize(
+    "key", ["attention.compute", "mlp_up.memory", "cache.memory", "norm.dispatch"]
+)
+def test_more_of_an_efficiency_is_never_slower(key: str) -> None:
+    part, _, number = key.rpartition(".")
+    values = (Rational(1, 9), Rational(1, 2), Integer(1))
+    for overlap in ("operator", "pass", "none"):
+        devices = [card().with_efficiency(part, **{number: value}) for value in values]
+        times = [ls.forecast(MODEL, each, 640, 4, overlap=overlap) for each in devices]  # type: ignore[arg-type]
+        for of in ("ttft", "latency"):
+            found = [exactly(getattr(f, of)) for f in times]
+            assert found == sorted(found, reverse=number != "dispatch")
+
+
 # as symbols
 
 
