@@ -72,7 +72,9 @@ def opened(form: Form, names: Iterable[str | Symbol] = ()) -> Form:
 
 def changed(form: Form, symbol: Symbol, change: Callable[[Expr], Expr]) -> Form:
     """The form with every number of one symbol changed."""
-    made: Form = _walked(form, lambda each, old: change(old) if each == symbol else old, ())
+    made: Form = _walked(
+        form, lambda each, old: change(old) if each == symbol else old, (), ones=True
+    )
     return made
 
 
@@ -90,10 +92,10 @@ def _found(form: Any) -> dict[Symbol, list[Expr]]:
     return found
 
 
-def _walked(node: Any, put: Put, formats: tuple[Format, ...]) -> Any:
-    """A copy of nested records with other numbers in it."""
+def _walked(node: Any, put: Put, formats: tuple[Format, ...], *, ones: bool = False) -> Any:
+    """A copy of nested records with other numbers; with ``ones`` of single tokens, too."""
     if isinstance(node, tuple):
-        return tuple(_walked(each, put, formats) for each in node)
+        return tuple(_walked(each, put, formats, ones=ones) for each in node)
     if isinstance(node, Hardware):
         return _device(node, put, formats)
     if isinstance(node, Model):
@@ -111,12 +113,12 @@ def _walked(node: Any, put: Put, formats: tuple[Format, ...]) -> Any:
     for field in fields(node):
         value = getattr(node, field.name)
         if field.name not in node.opens:
-            changes[field.name] = _walked(value, put, formats)
+            changes[field.name] = _walked(value, put, formats, ones=ones)
         elif value is not None:
             symbol = resolve(node.opens[field.name])
             beside = node.beside(field.name) if hasattr(node, "beside") else S.Zero
             number = exact(value) - beside
-            if _varies(symbol, number):
+            if _varies(symbol, number) or (ones and number == 1):
                 changes[field.name] = put(symbol, number) + beside
     changed = {name: new for name, new in changes.items() if new is not getattr(node, name)}
     return replace(node, **changed) if changed else node

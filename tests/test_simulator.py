@@ -102,7 +102,7 @@ def compare_symbols(case: Case, left: Symbols) -> None:
     same(found, case.simulation.results(), f"with symbols {sorted(map(str, values))}")
 
 
-@given(case=cases())
+@given(case=cases(parts=True))
 @settings(max_examples=60)
 def test_forecasts_equal_the_simulator(case: Case) -> None:
     check(case)
@@ -205,7 +205,7 @@ def test_symbols_of_options_that_meet(model: str, options: Options) -> None:
 
 
 @pytest.mark.fuzz
-@given(case=cases())
+@given(case=cases(parts=True))
 @settings(max_examples=3000, derandomize=False)
 def test_many_forecasts_equal_the_simulator(case: Case) -> None:
     check(case)
@@ -245,7 +245,7 @@ def test_plain_passes_equal_the_walk(family: str, data: st.DataObject) -> None:
 
 @st.composite
 def symbolic_cases(draw: st.DrawFn) -> tuple[Case, Symbols]:
-    case = draw(cases())
+    case = draw(cases(parts=True))
     return case, draw(symbols_of(case))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.cli.output import line, print_json, table
-from lifesym.cli.request import Request
+from lifesym.cli.request import NETWORK, Request
 from lifesym.convnet import UNet
 from lifesym.engines import PLAIN
 from lifesym.errors import SpecError
@@ -17,15 +17,15 @@ from lifesym.report.units import quantity
 
 def count(options: Mapping[str, Any]) -> None:
     """Operations, bytes and dispatches, by operator and in all."""
-    counted = {"new": None, "engine": options["engine"] or PLAIN}
+    plain = None if options["model"] == NETWORK else PLAIN
+    counted = {"new": None, "engine": options["engine"] or plain}
     request = Request({**options, **counted}, generates=False)
     if options["source"] is not None:
         request = replace(request, loaded=request.text.with_source(options["source"]))
     model = request.model
     if isinstance(model, UNet):
-        changed = [name for name in ("new", "logits") if options[name] not in (1, "last")]
-        if changed:
-            raise SpecError(f"--{changed[0]} is of language models: {model.name} reads images")
+        for name in (name for name in ("new", "logits") if options[name] not in (1, "last")):
+            raise SpecError(f"--{name} is of language models: {model.name} reads images")
     else:
         if model.kind == "encoder-decoder" and sym.source not in model.values:
             raise SpecError(f"{model.name} has an encoder: give its positions with --source")

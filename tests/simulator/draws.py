@@ -289,13 +289,13 @@ def loads(draw: Draw) -> Load:
 
 
 @st.composite
-def cases(draw: Draw, families: tuple[str, ...] = tuple(READERS)) -> Case:
-    """A model on a machine under options and a load."""
+def cases(draw: Draw, families: tuple[str, ...] = tuple(READERS), *, parts: bool = False) -> Case:
+    """A model on a machine under options and a load; ``parts`` may attain otherwise."""
     config = draw(st.sampled_from(families).flatmap(configs))
     shape = shape_of(config)
     options = draw(options_of(shape))
     machine = draw(machines())
-    if draw(st.booleans()):
+    if parts and draw(st.booleans()):
         with suppress(RefusedError):  # by both sides, whatever the machine
             machine = draw(parted(machine, shape, options))
     return Case(config, Simulation(shape, machine, options, draw(loads())))
