@@ -3,7 +3,7 @@
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any, Unpack, overload
+from typing import Any, Unpack, get_args, overload
 
 from sympy import Add, S
 
@@ -13,7 +13,7 @@ from lifesym.convnet import ConvForecast, UNet
 from lifesym.devices import as_hardware
 from lifesym.efficiencies import check_words
 from lifesym.engines import DEFAULT, Engine, as_engine
-from lifesym.errors import SpecError, SymbolError
+from lifesym.errors import SpecError, SymbolError, one_of
 from lifesym.formats import load_format
 from lifesym.gguf_mixes import fitted
 from lifesym.hardware import Hardware
@@ -28,6 +28,7 @@ from lifesym.passes import Rewrite
 from lifesym.precisions import choose_precision
 from lifesym.symbols import Size, exact, size
 from lifesym.tower import see, told
+from lifesym.trace import MLA
 from lifesym.traffic import check_computed
 from lifesym.transforms import (
     KERNELS,
@@ -165,6 +166,7 @@ def forecast(
     rewrites = _planned(plan, given, engine, hardware)
     conventions = ("overlap", "mla", "causal")
     chosen: dict[str, Any] = {name: given.get(name, getattr(engine, name)) for name in conventions}
+    one_of(chosen["mla"], (*get_args(MLA), "by_phase"), "mla")
     routing = given.get("routing", "uniform")
     chosen["routing"] = routing if isinstance(routing, Routing) else Routing(kind=routing)
     chunk = given.get("chunk", engine.chunk if model.kind == "decoder" else None)
