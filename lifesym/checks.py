@@ -95,11 +95,20 @@ def _unpacked(
     Raises:
         SymbolError: one that it does not have.
     """
-    kinds = get_type_hints(get_args(parameter.annotation)[0])
+    known = _keywords(get_args(parameter.annotation)[0])
     for word in given:
-        if word not in kinds:
-            raise SymbolError(f"{where}: unknown option {word!r}{nearest(word, kinds)}")
-        yield word, Parameter(word, Parameter.KEYWORD_ONLY, annotation=kinds[word])
+        if word not in known:
+            raise SymbolError(f"{where}: unknown option {word!r}{nearest(word, known)}")
+        yield word, known[word]
+
+
+@cache
+def _keywords(kinds: type) -> Mapping[str, Parameter]:
+    """The keys of a typed dictionary as parameters."""
+    return {
+        word: Parameter(word, Parameter.KEYWORD_ONLY, annotation=kind)
+        for word, kind in get_type_hints(kinds).items()
+    }
 
 
 def _check(where: str, parameter: Parameter, value: Any) -> None:

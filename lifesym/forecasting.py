@@ -63,16 +63,7 @@ _OWN = 70
 
 @overload
 def forecast(
-    model: UNet,
-    hardware: Hardware | str | Path,
-    prompt: Size | Workload = sym.prompt,
-    generate: Size | None = None,
-    batch: Size | None = None,
-    past: Size | None = None,
-    *,
-    formats: Formats | None = None,
-    plan: Iterable[Rewrite] = (),
-    **keywords: Unpack[Keywords],
+    model: UNet, hardware: Hardware | str | Path, **keywords: Unpack[Keywords]
 ) -> ConvForecast: ...
 
 

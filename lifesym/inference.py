@@ -70,14 +70,13 @@ class Forecast(Footprint, Generation):
         """
         self.generates()
         terms = self._pass(S.One, sym.past)
-        steps = self.generate - 1
         return StepTime(
             name="TPOT",
             unit="s",
             expr=total(terms),
             terms=terms,
             start=self.past + self.prompt,
-            steps=S.One if steps.is_zero else steps,
+            steps=self.decode_steps,
         )
 
     @property

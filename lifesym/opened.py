@@ -66,15 +66,17 @@ def opened(form: Form, names: Iterable[str | Symbol] = ()) -> Form:
             listed = ", ".join(map(str, values))
             raise SymbolError(f"{word} has several values here ({listed}): ask about one of them")
     chosen = set(asked or usual(form))
-    made: Form = _walked(form, lambda symbol, value: symbol if symbol in chosen else value, ())
+
+    def put(symbol: Symbol, value: Expr) -> Expr:
+        return symbol if symbol in chosen and _opens(symbol, value) else value
+
+    made: Form = _walked(form, put, ())
     return made
 
 
 def changed(form: Form, symbol: Symbol, change: Callable[[Expr], Expr]) -> Form:
     """The form with every number of one symbol changed."""
-    made: Form = _walked(
-        form, lambda each, old: change(old) if each == symbol else old, (), ones=True
-    )
+    made: Form = _walked(form, lambda each, old: change(old) if each == symbol else old, ())
     return made
 
 
@@ -83,19 +85,28 @@ def _found(form: Any) -> dict[Symbol, list[Expr]]:
     found: dict[Symbol, list[Expr]] = {}
 
     def put(symbol: Symbol, value: Expr) -> Expr:
-        values = found.setdefault(symbol, [])
-        if value != symbol and value not in values:
-            values.append(value)
+        if _opens(symbol, value):
+            values = found.setdefault(symbol, [])
+            if value != symbol and value not in values:
+                values.append(value)
         return value
 
     _walked(form, put, ())
     return found
 
 
-def _walked(node: Any, put: Put, formats: tuple[Format, ...], *, ones: bool = False) -> Any:
-    """A copy of nested records with other numbers; with ``ones`` of single tokens, too."""
+def _opens(symbol: Symbol, value: Expr) -> bool:
+    """Whether a number may be asked about: a generation of a single token may not.
+
+    Formulas in a number of generated tokens are those of two or more (see `lifesym.timed`).
+    """
+    return not (symbol == sym.generated and value == 1)
+
+
+def _walked(node: Any, put: Put, formats: tuple[Format, ...]) -> Any:
+    """A copy of nested records with other numbers."""
     if isinstance(node, tuple):
-        return tuple(_walked(each, put, formats, ones=ones) for each in node)
+        return tuple(_walked(each, put, formats) for each in node)
     if isinstance(node, Hardware):
         return _device(node, put, formats)
     if isinstance(node, Model):
@@ -113,12 +124,12 @@ def _walked(node: Any, put: Put, formats: tuple[Format, ...], *, ones: bool = Fa
     for field in fields(node):
         value = getattr(node, field.name)
         if field.name not in node.opens:
-            changes[field.name] = _walked(value, put, formats, ones=ones)
+            changes[field.name] = _walked(value, put, formats)
         elif value is not None:
             symbol = resolve(node.opens[field.name])
             beside = node.beside(field.name) if hasattr(node, "beside") else S.Zero
             number = exact(value) - beside
-            if _varies(symbol, number) or (ones and number == 1):
+            if _varies(symbol, number):
                 changes[field.name] = put(symbol, number) + beside
     changed = {name: new for name, new in changes.items() if new is not getattr(node, name)}
     return replace(node, **changed) if changed else node
@@ -138,9 +149,8 @@ def _varies(symbol: Symbol, number: Expr) -> bool:
     """Whether a symbol may take the place of a number; of what is no number, it may.
 
     Not where it cannot have that value: an encoder generates 0 tokens, and will not generate more.
-    Formulas in a number of generated tokens are those of two or more (see `lifesym.timed`).
     """
-    minimum = 2 if symbol == sym.generated else TABLE[symbol].minimum
+    minimum = TABLE[symbol].minimum
     return not number.is_number or minimum is None or bool(number >= minimum)
 
 

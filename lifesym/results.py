@@ -4,7 +4,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
-import numpy as np
 from sympy import Expr, Rational, S, Sum, Symbol, lambdify
 
 from lifesym import symbols as sym
@@ -147,6 +146,8 @@ def _added(node: Sum) -> Expr:
 
     SymPy's own evaluation of such a sum takes seconds.
     """
+    import numpy as np  # noqa: PLC0415 (slow to import)
+
     variable, low, high = (part.doit() for part in node.limits[0])
     steps = np.arange(int(low), int(high) + 1, dtype=float)
     value = lambdify([variable], doubles(node.function), "numpy", cse=True)(steps)

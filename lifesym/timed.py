@@ -194,6 +194,12 @@ class Timed(ABC):
         return self.batch * self.generate
 
     @property
+    def decode_steps(self) -> Expr:
+        """Decode steps of the generation; 1 where it has none, for the mean to have one step."""
+        steps = self.generate - 1
+        return S.One if steps.is_zero else steps
+
+    @property
     def beginning(self) -> Result:
         """What runs before the decode steps: the prefill."""
         return self.ttft

@@ -24,8 +24,8 @@ def count(options: Mapping[str, Any]) -> None:
         request = replace(request, loaded=request.text.with_source(options["source"]))
     model = request.model
     if isinstance(model, UNet):
-        for name in (name for name in ("new", "logits") if options[name] not in (1, "last")):
-            raise SpecError(f"--{name} is of language models: {model.name} reads images")
+        if asked := [n for n in ("new", "logits") if options[n] not in (1, "last")]:
+            raise SpecError(f"--{asked[0]} is of language models: {model.name} reads images")
     else:
         if model.kind == "encoder-decoder" and sym.source not in model.values:
             raise SpecError(f"{model.name} has an encoder: give its positions with --source")

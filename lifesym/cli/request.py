@@ -56,10 +56,6 @@ _DRAFT = (
     *("prompt", "generate", "probabilities", "imbalance", "images", "image_size", "audio"),
 )
 """Options that the draft model shares: how it runs, but not its formats, adapters or cache."""
-_SIZES = {
-    **{"prompt": sym.prompt, "generate": sym.generated, "batch": sym.batch},
-    **{"height": sym.height, "width": sym.width},
-}
 NETWORK = "unet"
 """The model that reads images: no name of a file, but a function of sizes."""
 USUAL_GENERATION = 128
@@ -139,11 +135,8 @@ class Request:
 
     def device(self, name: str) -> Hardware:
         """A device, with its class's usual efficiencies and the numbers given, if any."""
-        numbers = {
-            row: row.name.replace("power", "static_power") for row in ROWS if row.panel == DEVICE
-        }
-        given = {n: self.options[row.name] for row, n in numbers.items() if n in Hardware.opens}
-        given = {name: value for name, value in given.items() if value is not None}
+        asked = {n: self.options.get("power" if n == "static_power" else n) for n in Hardware.opens}
+        given = {name: value for name, value in asked.items() if value is not None}
         device = Hardware.symbolic() if name == "symbolic" else load_hardware(name)
         changed = (typical(device) if self.options["typical"] else device).with_(**given)
         if self.options["efficiency"] is not None:
@@ -185,10 +178,15 @@ class Request:
         ]
         return forecast(model, device, *sizes, plan=plan, **keywords)
 
+    @cached_property
+    def unserved(self) -> Forecast:
+        """The language model's forecast, which what is served is made of."""
+        return self.forecast()
+
     def plain(self) -> Forecast | ConvForecast:
         """The forecast of the model itself, whatever is served beside it."""
         if not isinstance(self.model, UNet):
-            return self.forecast()
+            return self.unserved
         given = {n: self.options[n] for n in OF_IMAGES if self.options[n] is not None}
         return self.model.forecast(self.hardware, **given)
 
@@ -232,20 +230,20 @@ class Request:
         if o["pipeline"] is not None or o["stages_on"] is not None:
             made["pipeline"] = self._pipeline()
         if o["slots"] is not None:
-            made["continuous"] = steady_state(self.forecast(), o["slots"])
+            made["continuous"] = steady_state(self.unserved, o["slots"])
         if o["contexts"] is not None:
-            made["contexts"] = at_contexts(self.forecast(), o["contexts"])
+            made["contexts"] = at_contexts(self.unserved, o["contexts"])
         if o["mixed"] is not None:
-            made["mixed"] = mixed_pass(self.forecast(), read_groups(o["mixed"]))
+            made["mixed"] = mixed_pass(self.unserved, read_groups(o["mixed"]))
         if o["piggyback"] is not None:
-            made["piggyback"] = piggyback(self.forecast(), o["piggyback"], o["piggyback_context"])
+            made["piggyback"] = piggyback(self.unserved, o["piggyback"], o["piggyback_context"])
         if o["hit_rate"] is not None:
             miss = self.forecast(prefix=None, hit_rate=None)
             made["prefix_cache"] = prefix_hits(miss, o["prefix"], o["hit_rate"])
         if o["decode_on"] is not None:
             decode = self.forecast(self.device(o["decode_on"]))
             link = o["transfer_bandwidth"], o["transfer_latency"]
-            made["disaggregated"] = disaggregate(self.forecast(), decode, *link)
+            made["disaggregated"] = disaggregate(self.unserved, decode, *link)
         return made
 
     def form(self) -> Timed:
@@ -261,7 +259,7 @@ class Request:
 
     def _speculation(self) -> Timed:
         o = self.options
-        target = self.forecast()
+        target = self.unserved
         target.generates()
         names = ("acceptance", "accepted_rate", "tokens_per_step")
         accepted: dict[str, Any] = {n: o[n] for n in names if o[n] is not None}
@@ -288,10 +286,10 @@ class Request:
             raise SpecError("--stages-on has a stage a device: leave out --pipeline")
         cut = {"microbatches": o["microbatches"] or 1, "overlap_sends": o["overlap_sends"]}
         if o["stages_on"] is None and o["shares"] is None:
-            return pipeline(self.forecast(), o["pipeline"], **cut)
+            return pipeline(self.unserved, o["pipeline"], **cut)
         names = o["stages_on"]
         stages = (
-            [self.forecast()] * o["pipeline"]
+            [self.unserved] * o["pipeline"]
             if names is None
             else [self.forecast(self.device(name)) for name in names]
         )
@@ -323,6 +321,8 @@ def symbolic_sizes(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options with a symbol for each size of its model that is not given."""
     names = ("height", "width") if options["model"] == NETWORK else ("prompt", "generate")
     return {
-        name: _SIZES[name] if value is None and name in ("batch", *names) else value
+        name: sym.resolve(NAMED[name].symbol)
+        if value is None and name in ("batch", *names)
+        else value
         for name, value in options.items()
     }

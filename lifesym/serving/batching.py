@@ -201,14 +201,13 @@ class SteadyState(Timed):
     def tpot(self) -> StepTime:
         """The mean time of a step."""
         terms = self._mean_step()
-        steps = self.generate - 1
         return StepTime(
             name="step of continuous batching",
             unit="s",
             expr=total(terms),
             terms=terms,
             start=None,
-            steps=S.One if steps.is_zero else steps,
+            steps=self.decode_steps,
         )
 
     @cached_property
