@@ -118,6 +118,7 @@ class _Dispatch(msgspec.Struct, forbid_unknown_fields=True):
     source: str
     time: Figure | None = None
     layer: Figure | None = None
+    sampling: Figure | None = None
 
 
 class _Dequantization(msgspec.Struct, forbid_unknown_fields=True):
@@ -286,7 +287,7 @@ def _build(
     }
     link, energy = spec.link, spec.energy or _Energy(source="")
     dispatch = spec.dispatch or _Dispatch(source="none given")
-    if spec.dispatch and dispatch.time is None and dispatch.layer is None:
+    if spec.dispatch and (dispatch.time, dispatch.layer, dispatch.sampling) == (None,) * 3:
         raise SpecError(f"{where}: missing key 'dispatch.time'")
     unpacking = spec.dequantization
     known = {name: table.source for name, table in tables.items() if table is not None}
@@ -311,6 +312,7 @@ def _build(
         dispatch_time=figure(dispatch.time, TIME, "dispatch.time") or S.Zero,
         own=own,
         layer_time=figure(dispatch.layer, TIME, "dispatch.layer"),
+        sampling_time=figure(dispatch.sampling, TIME, "dispatch.sampling"),
         dequantization_rate=figure(
             unpacking.rate if unpacking else None, PEAK, "dequantization.rate"
         ),

@@ -21,7 +21,7 @@ FLOATS = ("fp16", "bf16", "fp32")
 """Formats whose values units without 16-bit products compute with in fp32."""
 
 
-_MORE = ("layer_time", "collective_latency", "dequantization_rate")
+_MORE = ("layer_time", "sampling_time", "collective_latency", "dequantization_rate")
 """Numbers that most devices do not have."""
 
 
@@ -47,6 +47,8 @@ class Hardware:
         own: what it attains otherwise in a part of the work, by keys such as
             ``attention.compute``, ``weights.memory`` or ``mlp_down.dispatch``.
         layer_time: time to dispatch one layer, beside its operators'; none unless given.
+        sampling_time: time to sample a token and hand it out, for each row of logits of a pass; none
+            unless given.
         collective_latency: time of a collective beside its messages'; none unless given.
         dequantization_rate: peak of the operations that unpack stored values; that of the vector
             units unless given.
@@ -74,6 +76,7 @@ class Hardware:
     dispatch_time: Expr = S.Zero
     own: Mapping[str, Expr] = field(default_factory=dict)
     layer_time: Expr | None = None
+    sampling_time: Expr | None = None
     collective_latency: Expr | None = None
     dequantization_rate: Expr | None = None
     flop_energy: Expr = S.Zero
@@ -112,8 +115,8 @@ class Hardware:
         """A device of which every number is a symbol of the table.
 
         Args:
-            more: numbers that most devices do not have: ``layer_time``, ``collective_latency``,
-                ``dequantization_rate``, and those of parts of the work, as ``attention.compute``.
+            more: numbers that most devices do not have: ``layer_time``, ``sampling_time``,
+                ``collective_latency``, ``dequantization_rate``, ``multiprocessors``, and those of parts of the work, as ``attention.compute``.
 
         >>> Hardware.symbolic().bandwidth
         bandwidth
@@ -123,7 +126,8 @@ class Hardware:
         Raises:
             SymbolError: another word.
         """
-        parts = [word for word in more if word not in _MORE]
+        counted = "multiprocessors"
+        parts = [word for word in more if word not in (*_MORE, counted)]
         for key in parts:
             check_key(key)
         return cls(
@@ -132,6 +136,7 @@ class Hardware:
             matrix=_Everything(sym.peak),
             vector=_Everything(sym.vector_peak),
             own={key: sym.own(key) for key in parts},
+            multiprocessors=sym.multiprocessors if counted in more else None,
             **{
                 name: getattr(sym, word)
                 for name, word in cls.opens.items()
@@ -279,6 +284,8 @@ class Hardware:
         yield "dispatch", "dispatch_time", "dispatch", self.dispatch_time
         if self.layer_time is not None:
             yield "layer", "layer_time", "dispatch", self.layer_time
+        if self.sampling_time is not None:
+            yield "sampling", "sampling_time", "dispatch", self.sampling_time
         for key, value in self.own.items():
             part, _, number = key.rpartition(".")
             table = "dispatch" if number == "dispatch" else "efficiency"

@@ -27,8 +27,8 @@ over operators stand in one maximum: LIFE's Eq. 1 to 3 for a prefill and, with t
 alone, its Eq. 4 and 5 for a decode step.
 
 What unpacks stored values has the peak ``dequantization_rate`` in place of $P_v$ where that is
-given, every collective takes a ``collective_latency`` beside its messages, and every layer of a
-pass a ``layer_time`` beside its operators' dispatches.
+given, every collective takes a ``collective_latency`` beside its messages, every layer of a pass a
+``layer_time`` beside its operators' dispatches, and every row of logits a ``sampling_time``.
 """
 
 from collections.abc import Callable, Iterable
@@ -135,6 +135,8 @@ def rates(
     )
     memory = Maximum(streamed(device, hardware), *channels(levels, others))
     dispatch = Add(*(n * _attained(hardware, "dispatch", p) for p, n in device.launched.items()))
+    if hardware.sampling_time is not None:
+        dispatch += device.sampled * hardware.sampling_time
     network = S.Zero
     if hardware.collective_latency is not None:
         network = device.collectives * hardware.collective_latency

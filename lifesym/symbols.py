@@ -409,6 +409,21 @@ layer_time = row(
     kind="time",
     minimum=0,
 )
+sampling_time = row(
+    "sampling_time",
+    r"t_{\mathrm{smp}}",
+    "s",
+    "time to sample one token and hand it out",
+    kind="time",
+    minimum=0,
+)
+multiprocessors = row(
+    "multiprocessors",
+    r"n_{\mathrm{mp}}",
+    "multiprocessors",
+    "multiprocessors, each of which computes a tile of a product at a time",
+    kind="workload",
+)
 dequantization_rate = row(
     "dequantization_rate",
     r"P_{\mathrm{dq}}",

@@ -39,7 +39,7 @@ from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware
 from lifesym.levels import ATTENTION, Level, word_for
 from lifesym.nodes import Minimum
-from lifesym.operators import AttentionScores, AttentionValues, Collective, Operator
+from lifesym.operators import AttentionScores, AttentionValues, Collective, LMHead, Operator
 from lifesym.operators.fused import Fused
 from lifesym.symbols import exact
 from lifesym.trace import Entry, Trace
@@ -47,7 +47,7 @@ from lifesym.trace import Entry, Trace
 Unit = Format | Literal["elementwise", "unpacking"]
 """What does an operation: the matrix engine in a format, or units for the rest."""
 _KEYED = ("done", "moved", "launched")
-_NUMBERS = ("inside_bytes", "sent_bytes", "waits", "collectives")
+_NUMBERS = ("inside_bytes", "sent_bytes", "waits", "collectives", "sampled")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +67,7 @@ class Work:
         sent_bytes: activations that cross to what computes there, and back.
         waits: executions of operators that wait for its latency.
         collectives: collectives that the device takes part in.
+        sampled: rows of logits, of each of which a token is sampled.
     """
 
     place: str = ""
@@ -77,6 +78,7 @@ class Work:
     sent_bytes: Expr = S.Zero
     waits: Expr = S.Zero
     collectives: Expr = S.Zero
+    sampled: Expr = S.Zero
 
     @property
     def matmul_flops(self) -> Expr:
@@ -219,6 +221,9 @@ def _on_device(entry: Entry, cost: Cost, precision: Precision, hardware: Hardwar
         work = replace(work, done=_operations(cost, computed, unpacked=unpacked))
     if hardware.collective_latency is not None:
         work = replace(work, collectives=_collectives(entry.operator))
+    if hardware.sampling_time is not None:
+        heads = (leaf for leaf in _leaves(entry.operator) if isinstance(leaf, LMHead))
+        work = replace(work, sampled=Add(*(leaf.tokens for leaf in heads)))
     if not hardware.own:
         return work
     family = _family(entry.operator)

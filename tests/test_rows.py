@@ -129,6 +129,7 @@ VALUES = {
     "dispatch_time": "1e-6",
     "efficiency": "attention.compute=0.5,weights.memory=0.9,mlp_down.dispatch=2e-6",
     "layer_time": "1e-5",
+    "sampling_time": "1e-5",
     "dequantization_rate": "1e12",
     "collective_latency": "1e-5",
     "link_bandwidth": "1e10",

@@ -37,6 +37,7 @@ MACHINE = Machine(
     own={"weights.memory": Fraction(4, 5), "cache.memory": Fraction(2, 3)},
     layer_time=Fraction(2, 7),
     collective_latency=Fraction(3, 11),
+    sampling_time=Fraction(5, 19),
     dequantization_rate=Fraction(40),
 )
 """A device on which small models' operators are bound by either side."""

@@ -299,6 +299,7 @@ ROWS: tuple[Row, ...] = (
         (
             Row("efficiency", text("PART.NUMBER=X,...", axis=False), _OWN),
             Row("layer_time", number("S"), "Seconds to dispatch a layer, beside its operators'."),
+            Row("sampling_time", number("S"), "Seconds to sample a token and hand it out."),
             Row("dequantization_rate", number("X"), "Peak of unpacking stored values, FLOP/s."),
             Row("collective_latency", number("S"), "Seconds of a collective beside its messages'."),
             Row("link_bandwidth", number("B"), "Bytes a second to another device."),

@@ -14,6 +14,9 @@ from simulator.clock import Machine
 from simulator.draws import Case
 from simulator.options import Options
 
+MORE = ("layer_time", "sampling_time", "collective_latency", "dequantization_rate")
+"""Numbers that most devices do not have."""
+
 
 def rational(number: Fraction | int) -> Rational:
     return Rational(number)
@@ -42,7 +45,7 @@ def hardware(machine: Machine) -> ls.Hardware:
         own={key: rational(number) for key, number in machine.own.items()},
         **{
             name: rational(number)
-            for name in ("layer_time", "collective_latency", "dequantization_rate")
+            for name in MORE
             if (number := getattr(machine, name)) is not None
         },
     )

@@ -29,6 +29,7 @@ class Machine:
     own: Mapping[str, Fraction] = field(default_factory=dict)
     layer_time: Fraction | None = None
     collective_latency: Fraction | None = None
+    sampling_time: Fraction | None = None
     dequantization_rate: Fraction | None = None
 
     def matrix_peak(self, kind: str) -> Fraction:
@@ -124,6 +125,7 @@ def seconds(kernel: Kernel, machine: Machine, options: Options) -> Seconds:
         moving += here / (own.get(f"{kernel.name}.memory", share) * machine.bandwidth)
     dispatch = own.get(f"{kernel.name}.dispatch", machine.dispatch_time)
     after = cost["dispatches"] * dispatch
+    after += kernel.sampled * (machine.sampling_time or 0)
     if cost["messages"] or cost["network_bytes"]:
         after += machine.link_time(cost["messages"], cost["network_bytes"])
         after += kernel.collectives * (machine.collective_latency or 0)

@@ -274,6 +274,7 @@ def parted(draw: Draw, machine: Machine, shape: Shape, options: Options) -> Mach
         own={key: draw(st.sampled_from([Fraction(1, 3), Fraction(4, 5)])) for key in draw(some)},
         layer_time=maybe(Fraction(3, 11)),
         collective_latency=maybe(Fraction(2, 13)),
+        sampling_time=maybe(Fraction(5, 17)),
         dequantization_rate=maybe(Fraction(70)),
     )
 

@@ -66,6 +66,7 @@ class Kernel:
     sent: Number = 0
     messages: int = 0
     collectives: int = 0
+    sampled: Number = 0
     fused: bool = False
 
     def cost(self, precision: Precision) -> Cost:
@@ -144,5 +145,6 @@ def joined(kernels: Sequence[Kernel], name: str, kept: Callable[[Tensor], bool])
         sent=sum(k.sent for k in kernels),
         messages=sum(k.messages for k in kernels),
         collectives=sum(k.collectives for k in kernels),
+        sampled=sum(k.sampled for k in kernels),
         fused=True,
     )

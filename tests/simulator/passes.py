@@ -129,6 +129,7 @@ def head(walk: Walk, x: Tensor) -> None:
         weights=weights,
         reads=[Read(x, tokens * width)],
         writes=[Tensor(tokens * rows)],
+        sampled=tokens,
     )
     logits = tokens * s.vocab
     if n > 1:

@@ -18,7 +18,7 @@ DEVICE = (
     *(sym.bandwidth, sym.compute_efficiency, sym.memory_efficiency, sym.dispatch_time),
     *(sym.flop_energy, sym.byte_energy, sym.static_power),
 )
-MORE = (sym.layer_time, sym.collective_latency, sym.dequantization_rate)
+MORE = [getattr(sym, name) for name in asked.MORE]
 
 
 class _Chooser:
