@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
-from sympy import Expr, S
+from sympy import Expr, Rational, S
 
 from lifesym.checks import checked
 from lifesym.efficiencies import from_tables
@@ -33,6 +33,10 @@ from lifesym.units import (
 
 Figure = Any
 """A number in SI units, or text with a unit of a data sheet; `lifesym.units` checks it."""
+INLINE_ECC = Rational(1, 16)
+"""Of bandwidth and capacity, what error correction takes that is in the same memory as the data:
+cards of 24 and 48 GiB report 22.5 and 45 GiB with it (Exafunction, ECC and GPU memory, 2023; the
+HBM of other cards has chips or bits of its own for it)."""
 WITHOUT_MATRIX_ENGINES = ("cpu",)
 """Kinds that have no matrix engine (for 16-bit floats) unless the spec says so."""
 
@@ -59,6 +63,7 @@ class _Memory(msgspec.Struct, forbid_unknown_fields=True):
     bandwidth: Figure
     source: str
     capacity: Figure | None = None
+    inline_ecc: bool = False
 
 
 class _Link(msgspec.Struct, forbid_unknown_fields=True):
@@ -138,6 +143,7 @@ class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
     peak: _Peak
     memory: _Memory
     aliases: list[str] = []
+    dies: int = 1
     link: _Link | None = None
     power: _Power | None = None
     energy: _Energy | None = None
@@ -295,6 +301,14 @@ def _build(
     def figure(value: Figure | None, quantity: Quantity, key: str) -> Expr | None:
         return None if value is None else quantity.read(value, f"{where}: key {key!r}")
 
+    if spec.dies < 1:
+        raise SpecError(f"{where}: key 'dies': must be a number above 0, not {spec.dies}")
+    bandwidth = BANDWIDTH.read(spec.memory.bandwidth, f"{where}: key 'memory.bandwidth'")
+    capacity = figure(spec.memory.capacity, CAPACITY, "memory.capacity")
+    if spec.memory.inline_ecc:
+        bandwidth *= 1 - INLINE_ECC
+        capacity = None if capacity is None else capacity * (1 - INLINE_ECC)
+
     return Hardware(
         name=spec.name,
         file=where,
@@ -302,8 +316,10 @@ def _build(
         matrix=matrix,
         matrix_known=_matrix_known(spec, where),
         vector=vector,
-        bandwidth=BANDWIDTH.read(spec.memory.bandwidth, f"{where}: key 'memory.bandwidth'"),
-        capacity=figure(spec.memory.capacity, CAPACITY, "memory.capacity"),
+        bandwidth=bandwidth,
+        capacity=capacity,
+        dies=spec.dies,
+        inline_ecc=spec.memory.inline_ecc,
         link_bandwidth=figure(link.bandwidth if link else None, LINK, "link.bandwidth"),
         link_latency=figure(link.latency if link else None, TIME, "link.latency"),
         compute_efficiency=fraction(efficiency.compute, f"{where}: key 'efficiency.compute'"),

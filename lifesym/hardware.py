@@ -58,6 +58,9 @@ class Hardware:
             of operations and bytes the typical power, or the TDP: all that is drawn.
         multiprocessors: blocks of a matrix product computed at once, if known.
         memories: other memories that the device comes with (see `lifesym.levels`).
+        dies: how many of these devices are on one card; a maker's figures are often of all.
+        inline_ecc: whether error correction in the same memory, on unless turned off, is taken off
+            the bandwidth and the capacity.
         sources: where the figures are from, by key.
         file: the spec's file, which errors name; empty for a device that was built otherwise.
     """
@@ -85,6 +88,8 @@ class Hardware:
     multiprocessors: Expr | None = None
     matrix_known: bool = True
     memories: tuple[Level, ...] = ()
+    dies: int = 1
+    inline_ecc: bool = False
     sources: Mapping[str, str] = field(default_factory=dict)
     file: str = field(default="", compare=False, repr=False)
 

@@ -20,19 +20,12 @@ from lifesym.formats import load_format, symbolic_format
 from lifesym.specs import root
 
 ARGUMENTS = "batch prompt past weight_bits activation_bits kv_bits peak vector_peak bandwidth"
-OTHER_NAMES = {"Habana Gaudi2": "gaudi-2", "SambaNova SN40L x8": "sn40l"}
-"""Devices as the table writes them, which calibration does not map."""
 LEAST = 2800
 """Rows that are compared."""
 
-PIECES = (
-    "llama-bench's -b is the batch of prompt tokens (llama.cpp, tools/llama-bench, README): "
-    "these rows are of fewer sequences than they say"
-)
 CHOSEN = "the tokens of a batch chose fewer experts than even routing expects"
 CLIENTS = "the batch is one of clients, whose requests queue: the time is not that of one batch"
 EXCEPTIONS = {
-    ("llama.cpp", "request"): (16, PIECES),
     ("TensorRT-LLM", "request"): (6, CHOSEN),
     ("NIM/TensorRT-LLM fp8 TP2", "prefill"): (3, CLIENTS),
 }
@@ -108,7 +101,7 @@ def bound(o: Observation, device: str) -> float:
 def test_no_bound_is_beaten() -> None:
     compared, beaten = 0, Counter[tuple[str, str]]()
     for o in load(root() / "measurements" / "published.csv")[0]:
-        device = OTHER_NAMES.get(o.device, named(o.device))
+        device = named(o.device)
         if not device:
             continue
         compared += 1

@@ -36,6 +36,15 @@ class Observation:
         context: mean cached tokens of a decode step.
         source: where it was published.
         line: where it stands in its file.
+        chunk: prompt tokens computed at once; 0 for the software's default.
+        split: how several devices share a model where the software offers more than one way:
+            ``layer`` (one after another) or ``row`` (parts of every product).
+        pipeline: stages of pipeline parallelism, into which ``devices`` are divided.
+        experts: devices that experts are spread over, of those of a stage.
+        flash: whether attention is fused; None where not said.
+        peak_type: what the table calls that peak, as ``fp16 dense`` or ``fp32 vector``.
+        power: watts drawn by all devices, measured; 0 where not given.
+        released: year and month of the software as ``2024-05``; empty where not said.
     """
 
     phase: Phase
@@ -55,6 +64,14 @@ class Observation:
     context: float
     source: str
     line: int
+    chunk: int = 0
+    split: Literal["", "layer", "row"] = ""
+    pipeline: int = 1
+    experts: int = 1
+    flash: bool | None = None
+    peak_type: str = ""
+    power: float = 0.0
+    released: str = ""
 
     @property
     def kind(self) -> str:

@@ -13,6 +13,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from lifesym.calibration import notes as words
 from lifesym.calibration.measurements import Observation
 from lifesym.errors import SpecError
 from lifesym.huggingface import load_model
@@ -36,8 +37,6 @@ COLUMNS = (
     "notes",
 )
 
-_DEPTH = re.compile(r"(?:depth |@ ?d)(\d+)")
-_WHOLE = re.compile(r"e2e_(m?s)=([\d.]+)")
 MODELS = {
     "Llama-(Vicuna)-7B": "llama-7b",
     "Vicuna-(Llama)-7B": "llama-7b",
@@ -63,6 +62,8 @@ MODELS = {
 }
 """Names in tables that are not the database's in lower case."""
 MOST_BITS = 64
+PARALLEL = ("batch", "n_gpus", "pipeline", "expert_parallel")
+"""Columns of counts, 1 where a row leaves them empty."""
 
 
 @dataclass(frozen=True)
@@ -105,11 +106,11 @@ def _mapped(row: dict[str, str], line: int, where: str) -> Iterator[Observation 
     if reason:
         yield Unmapped(line, reason)
         return
-    notes, whole = row["notes"], _request_seconds(row["notes"])
-    ttft, tpot = times if whole else _from_rates(times, row, common["batch"] * prompt, where)
+    notes, whole = row["notes"], words.request_seconds(row["notes"])
+    ttft, tpot = times if whole else _from_rates(times, row, common["batch"], prompt, where)
     common |= {"model": model, "line": line, "generate": 0, "context": 0.0}
     if tpot:
-        context = _context(notes, prompt, output)
+        context = words.context(notes, prompt, output)
         if context:
             yield Observation(**{**common, "phase": "decode", "seconds": tpot, "context": context})
         else:
@@ -124,7 +125,8 @@ def _mapped(row: dict[str, str], line: int, where: str) -> Iterator[Observation 
         lengths = {"generate": int(output), "context": prompt + output / 2}
         yield Observation(**{**common, "phase": "request", "seconds": whole, **lengths})
     else:
-        yield Unmapped(line, "no time of a phase, or of a request of known lengths")
+        missing = "no time of a phase, or of a request of known lengths"
+        yield Unmapped(line, f"{missing}, beside its power" if common["power"] else missing)
 
 
 def _reason(row: dict[str, str], model: str) -> str:
@@ -133,9 +135,7 @@ def _reason(row: dict[str, str], model: str) -> str:
         return f"model {row['model']!r} is not in the database"
     if not _generates(model):
         return f"{model} is no decoder: neither phase is modelled"
-    if "REJECT" in row["notes"]:
-        return "rejected by its source's own notes"
-    return ""
+    return words.suspect(row)
 
 
 @cache
@@ -155,60 +155,47 @@ def _model(written: str) -> str:
 
 
 def _common(row: dict[str, str], where: str) -> dict[str, Any]:
-    """What a row says of the device, the formats and the sizes."""
-    sizes = {
-        "batch": _whole(row, "batch", where) or 1,
-        "devices": _whole(row, "n_gpus", where) or 1,
-        "prompt": _whole(row, "prompt", where),
-    }
+    """What a row says of the device, the formats, the sizes and how they were computed."""
     bits = {key: _number(row, key, where) or 16.0 for key in ("weight_bits", "kv_bits")}
     for key, value in bits.items():
         if value > MOST_BITS:
             raise SpecError(f"{where}: {key} must be at most {MOST_BITS}, not {value:g}")
-    depth = _DEPTH.search(row["notes"])
+    batch, devices, pipeline, experts = (_whole(row, key, where) or 1 for key in PARALLEL)
+    if devices % pipeline or devices // pipeline % experts:
+        raise SpecError(
+            f"{where}: {devices} devices cannot be {pipeline} stages "
+            f"of devices that {experts} share experts"
+        )
+    depth = words.DEPTH.search(row["notes"])
     return {
-        **sizes,
+        **words.read(row, batch, devices),
+        "devices": devices,
+        "pipeline": pipeline,
+        "experts": experts,
+        "prompt": _whole(row, "prompt", where),
         "bits": bits["weight_bits"],
         "kv_bits": bits["kv_bits"],
         "device": row["hardware"],
         "peak": 1e12 * _number(row, "peak_tflops", where),
+        "peak_type": row.get("peak_dtype") or "",
         "bandwidth": 1e9 * _number(row, "mem_bw_gbs", where),
         "framework": row["framework"],
         "past": int(depth[1]) if depth else 0,
+        "power": _number(row, "power_w", where),
         "source": row["source"],
     }
 
 
 def _from_rates(
-    times: list[float], row: dict[str, str], tokens: float, where: str
+    times: list[float], row: dict[str, str], batch: int, prompt: float, where: str
 ) -> tuple[float, float]:
     """Both times, from tokens a second where a table gives only those."""
     rates = [_number(row, key, where) for key in ("pp_tok_s", "tg_tok_s")]
-    batch = _whole(row, "batch", where) or 1
-    work = (tokens, float(batch))
     ttft, tpot = (
         time or (amount / rate if rate else 0.0)
-        for time, amount, rate in zip(times, work, rates, strict=True)
+        for time, amount, rate in zip(times, (batch * prompt, batch), rates, strict=True)
     )
     return ttft, tpot
-
-
-def _request_seconds(notes: str) -> float:
-    """The end-to-end time that the notes state, in seconds; 0 where they state none."""
-    found = _WHOLE.search(notes)
-    return float(found[2]) / (1e3 if found[1] == "ms" else 1) if found else 0.0
-
-
-def _context(notes: str, prompt: float, output: float) -> float:
-    """The mean context of the decode steps, by the notes or by the lengths; 0 if unknown."""
-    if found := re.search(r"mean ctx (\d+)", notes):
-        return float(found[1])
-    depth = _DEPTH.search(notes)
-    if "at stated" in notes or (depth and int(depth[1])):
-        return output
-    if depth or "empty context" in notes:
-        return output / 2
-    return prompt + output / 2
 
 
 def _whole(row: dict[str, str], key: str, where: str) -> int:
