@@ -90,6 +90,17 @@ class Observation:
         return next((known for known in SOFTWARE if known in name), name.split()[0])
 
     @property
+    def maker(self) -> str:
+        """Who makes the device, as far as its name says: a back end's usual maker."""
+        where = backend("", self.device)
+        return {"CUDA": "NVIDIA", "Metal": "Apple"}.get(where, where)
+
+    @property
+    def place(self) -> str:
+        """The software on what computes."""
+        return f"{self.software} on {backend(self.framework, self.device)}"
+
+    @property
     def groups(self) -> tuple[str, ...]:
         """What fits may be shared within, the most alike first.
 

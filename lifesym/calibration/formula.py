@@ -1,0 +1,271 @@
+"""The forecast of a measured row, with the fitted numbers of its device as symbols.
+
+Rows of one model, engine and phase have one formula: `lifesym.forecast`'s, with the workload, the
+device's rates, the bits of a stored weight and the parameters (`parameters.PARAMETERS`) as symbols.
+It is derived and compiled once, with its exact derivatives in the parameters.
+
+A decode step is the TPOT at its context, a prefill the TTFT, a request the latency. A batch whose
+cache does not fit into nine tenths of the memory is computed in turns. llama.cpp gives each of
+several devices some layers, one after another, so that a step takes as long as on one.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from sympy import Expr, Integer
+
+from lifesym import symbols as sym
+from lifesym.calibration.measurements import Observation, Phase
+from lifesym.calibration.parameters import NAMES, PARAMETERS, slopes, values
+from lifesym.calibration.rates import backend, hardware
+from lifesym.codegen import compile as compiled
+from lifesym.engines import load_engine
+from lifesym.errors import SpecError
+from lifesym.formats import Format, load_format
+from lifesym.forecasting import forecast
+from lifesym.hardware import Hardware
+from lifesym.specs import names
+
+COMPUTED = load_format("fp16")
+"""What the measured software computes in, unless its name says fp8."""
+CACHE_SHARE = 0.9
+"""Of a device's memory, for weights and cache: the default of vLLM and of TensorRT-LLM."""
+NEVER_WAITED_FOR = 1e30
+"""A peak that stands in for one that is not known."""
+_ON = ("layer_time", "sampling_time", "collective_latency", "dequantization_rate")
+_SCALES = {p.symbol: p.scale for p in PARAMETERS}
+
+
+ENGINES = {
+    "llama.cpp": "llama.cpp",
+    "vllm": "vllm",
+    "tensorrt-llm": "tensorrt-llm",
+    "fastertransformer": "tensorrt-llm",
+    "transformers": "sdpa",
+    "autoawq": "sdpa",
+}
+"""The engine of each kind of software; `USUAL_ENGINE` of others."""
+USUAL_ENGINE = "vllm"
+FUSED_SINCE = "2025-09"
+"""llama-bench fuses attention unless told otherwise since this month, and not before."""
+
+
+class Kind(NamedTuple):
+    """What rows of one formula have in common."""
+
+    model: str
+    engine: str
+    phase: Phase
+    quantized: bool
+    computed: str
+    kv_bits: float
+    devices: int
+    chunk: int
+    flash: bool
+
+
+@dataclass(frozen=True)
+class Formula:
+    """Seconds as a function of numbers by name, with the parameters that they depend on."""
+
+    function: Any
+    names: tuple[str, ...]
+    parameters: tuple[int, ...]
+
+
+def kind(o: Observation) -> Kind:
+    """The kind of a row."""
+    computed = "fp8" if o.bits == 8 and "fp8" in o.framework.lower() else COMPUTED.name
+    return Kind(
+        *(o.model, engine(o), o.phase, o.quantized, computed, o.kv_bits, together(o), o.chunk),
+        flash=fused(o),
+    )
+
+
+def engine(o: Observation) -> str:
+    """The engine of a row: that of its software and back end."""
+    name = ENGINES.get(o.software, USUAL_ENGINE)
+    own = f"{name}-{backend(o.framework, o.device).lower()}"
+    return own if own in names("engines") else name
+
+
+def fused(o: Observation) -> bool:
+    """Whether attention is one kernel."""
+    if o.flash is not None or o.software != "llama.cpp":
+        return o.flash is not False
+    return o.released >= FUSED_SINCE
+
+
+def together(o: Observation) -> int:
+    """Devices that compute each layer together."""
+    return 1 if o.software == "llama.cpp" else o.devices
+
+
+@cache
+def symbolic() -> Hardware:
+    """The device that formulas are derived for: all that is fitted, and its rates, as symbols."""
+    parts = ("cache.memory", "attention.compute")
+    return replace(Hardware.symbolic(*_ON, *parts, "multiprocessors"), link_latency=Integer(0))
+
+
+@cache
+def formula(of: Kind) -> Formula:
+    """The compiled forecast of a kind, with its derivatives in the parameters."""
+    expr = _expression(of)
+    args = sorted(symbol.name for symbol in expr.free_symbols)
+    known = tuple(i for i, name in enumerate(NAMES) if name in args)
+    function = compiled(expr, args, gradient=[NAMES[i] for i in known])
+    return Formula(function, tuple(args), known)
+
+
+def _expression(of: Kind) -> Expr:
+    stored: Any = of.computed
+    if of.quantized and of.computed == COMPUTED.name:
+        stored = Format(name="stored", bits=sym.weight_bits, group_size=Integer(32))
+    cached: Any = COMPUTED if of.kv_bits >= 15 else "fp8"
+    engine = replace(load_engine(of.engine), unpack=Integer(1), products=None)
+    if not of.flash:
+        engine = replace(engine, fusion="none", tile=None)
+    given: dict[str, Any] = {"weights": stored, "activations": of.computed, "kv": cached}
+    given |= {"engine": engine, "batch": sym.batch}
+    if of.chunk and of.phase != "decode":
+        given["chunk"] = of.chunk
+    if of.devices > 1:
+        given |= {"tensor_parallel": of.devices, "all_reduce": "tree"}
+    if of.phase == "decode":
+        made = forecast(of.model, symbolic(), prompt=1, generate=2, **given)
+        return made.tpot.expr
+    if of.phase == "prefill":
+        made = forecast(of.model, symbolic(), past=sym.past, generate=1, **given)
+        return made.ttft.expr
+    made = forecast(of.model, symbolic(), generate=sym.generated, **given)
+    return made.latency.expr
+
+
+def numbers(o: Observation) -> dict[str, float]:
+    """The workload and the device's rates of a row, by symbol.
+
+    Raises:
+        SpecError: a bandwidth or a peak that is not known.
+    """
+    device = hardware(o)
+    work = {"decode": {"past": o.context}, "prefill": {"prompt": o.prompt, "past": o.past}}
+    work["request"] = {"prompt": o.prompt, "generated": o.generate}
+    peak, elementwise = _peaks(o, device)
+    return {
+        **{name: float(number) for name, number in work[o.phase].items()},
+        "batch": o.batch / turns(o),
+        "weight_bits": o.bits,
+        "bandwidth": float(device.bandwidth),
+        "peak": peak,
+        "vector_peak": elementwise,
+        "link_bandwidth": float(device.link_bandwidth or 0),
+        "multiprocessors": float(device.multiprocessors or 1),
+        "dispatch_time": 0.0,
+    }
+
+
+def _peaks(o: Observation, device: Hardware) -> tuple[float, float]:
+    """The peaks of products and of elementwise work.
+
+    A decode step of one sequence is forecast without any too: it does not wait for them.
+
+    Raises:
+        SpecError: none is known.
+    """
+    computed = load_format(kind(o).computed)
+    try:
+        if not device.computes(computed):
+            computed = device.default_format
+        return float(device.matrix_peak(computed)), float(device.vector_peak(computed))
+    except SpecError:
+        if o.phase != "decode" or o.batch > 1:
+            raise
+        return NEVER_WAITED_FOR, NEVER_WAITED_FOR
+
+
+@cache
+def turns(o: Observation) -> float:
+    """How often a batch is computed because not all of it fits at once."""
+    device = hardware(o)
+    if o.phase != "request" or device.capacity is None:
+        return 1.0
+    weights, cached = _held(o.model)
+    held = float(cached.xreplace({sym.prompt: Integer(o.prompt + o.generate)})) * o.kv_bits / 8
+    room = CACHE_SHARE * float(device.capacity) * o.devices - float(weights) * o.bits / 8
+    return o.batch / min(o.batch, max(1.0, room / held)) if held else 1.0
+
+
+@cache
+def _held(model: str) -> tuple[Expr, Expr]:
+    """Stored weights of a model, and cached values of one sequence."""
+    one = forecast(model, symbolic(), generate=1, weights="int8", kv="int8")
+    weights, cached = one.memory.parts
+    return weights.value, cached.value
+
+
+@dataclass(frozen=True)
+class Rows:
+    """Measured rows with their formulas and numbers, to be evaluated together."""
+
+    observations: tuple[Observation, ...]
+    groups: tuple[tuple[Formula, Any, dict[str, Any]], ...]
+    times: Any
+
+    @classmethod
+    def of(cls, observations: Sequence[Observation]) -> "Rows":
+        """The rows of some observations.
+
+        Raises:
+            SpecError: a bandwidth or a peak that is not known.
+        """
+        by_kind: dict[Kind, list[int]] = {}
+        for i, o in enumerate(observations):
+            by_kind.setdefault(kind(o), []).append(i)
+        given = [numbers(o) for o in observations]
+        groups = []
+        for each, places in by_kind.items():
+            one = formula(each)
+            names = {*one.names, *(_SCALES[NAMES[i]] for i in one.parameters)} - {""}
+            columns = {n: np.array([given[i].get(n, np.nan) for i in places]) for n in names}
+            groups.append((one, np.array(places), columns))
+        times = np.array([turns(o) for o in observations])
+        return cls(tuple(observations), tuple(groups), times)
+
+    def evaluate(self, x: Any) -> tuple[Any, Any]:
+        """Logarithms of the seconds at points of the fit's scale, and their derivatives in these.
+
+        Args:
+            x: of shape (rows, parameters).
+        """
+        value, slope = values(x), slopes(x)
+        seconds, jacobian = np.empty(len(x)), np.zeros(x.shape)
+        for one, places, columns in self.groups:
+            given = dict(columns)
+            for i in one.parameters:
+                scale = _SCALES[NAMES[i]]
+                given[NAMES[i]] = value[places, i] * (columns[scale] if scale else 1.0)
+            time, *parts = one.function(*(given[name] for name in one.names))
+            seconds[places] = time
+            for i, part in zip(one.parameters, parts, strict=True):
+                jacobian[places, i] = part * given[NAMES[i]] / time * slope[places, i]
+        return np.log(seconds * self.times), jacobian
+
+
+def usable(
+    observations: Sequence[Observation],
+) -> tuple[list[Observation], list[tuple[Observation, str]]]:
+    """Those that can be forecast, and the others with the reason."""
+    good: list[Observation] = []
+    bad: list[tuple[Observation, str]] = []
+    for o in observations:
+        try:
+            numbers(o)
+        except SpecError as error:
+            bad.append((o, str(error)))
+        else:
+            good.append(o)
+    return good, bad
