@@ -10,6 +10,7 @@ from sympy import Symbol
 
 from lifesym.checks import shown
 from lifesym.codegen import blocked, c, inputs, native, python
+from lifesym.codegen.gradient import differentiated
 from lifesym.codegen.inputs import Ranges
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Program
@@ -130,7 +131,7 @@ def compile(
     name: str = "formula",
     ranges: Ranges | None = None,
     precision: Literal["double", "float"] = "double",
-    gradient: bool = False,
+    gradient: bool | Sequence[str | Symbol] = False,
     threads: int = 1,
     doc: str = "",
     **table: Any,
@@ -146,15 +147,18 @@ def compile(
         ranges: the box of arguments: checked by the callables, needed by ``table`` and for the
             proved error bound in the comment of ``c``.
         precision: of the ``c`` target.
-        gradient: ``numpy`` and ``native`` also give the derivative in every argument.
+        gradient: ``numpy`` and ``native`` also give, formula by formula, the derivative in every
+            argument, or in those listed: that of the branch that is active, 0 of a rounded
+            quotient (`lifesym.codegen.gradient`).
         threads: of ``native``.
         doc: a line on where the formula is from; the name and unit of a result unless given.
         table: options of `lifesym.codegen.table.build`.
 
     Raises:
         SymbolError: an unknown target, an argument that is not in the formula or is given twice, a
-            symbol of the formula that is no argument, a name that a language reserves, or a range
-            that is missing, or in which the arithmetic fails.
+            symbol of the formula that is no argument, a name that a language reserves, a range
+            that is missing, or in which the arithmetic fails, or a derivative in the bounds of a
+            sum without a closed form.
     """
     if target not in get_args(Target):
         known = ", ".join(get_args(Target))
@@ -180,9 +184,10 @@ def compile(
         from lifesym.codegen.table import build  # noqa: PLC0415 (only where it is needed)
 
         return build(exprs[0], symbols, box, name=name, doc=_origin(doc), **table)
-    if gradient:
-        exprs += [each.diff(symbol) for each in exprs for symbol in symbols]
+    slopes = inputs.slopes(gradient, symbols)
     program = lower(exprs, symbols)
+    if slopes is not None:
+        program = differentiated(program, slopes)
     lines = _doc(doc, symbols, names, box)
     if target in ("numpy", "native"):
         return Compiled(
@@ -191,7 +196,7 @@ def compile(
             names=tuple(names),
             ranges=box,
             threads=threads if target == "native" else 0,
-            single=not (several or gradient),
+            single=not several and slopes is None,
             doc=tuple(lines),
         )
     return _TEXTS[target](program, name, names, lines, box, precision)

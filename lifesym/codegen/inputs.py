@@ -97,13 +97,29 @@ def units(given: Mapping[str | Symbol, float] | None, symbols: Sequence[Symbol])
     return list(chosen.values())
 
 
+def slopes(given: Any, symbols: Sequence[Symbol]) -> list[int] | None:
+    """The places of the arguments to differentiate in; None for no gradient.
+
+    Raises:
+        SymbolError: not True, False or a list, or one of no argument or given twice.
+    """
+    if isinstance(given, bool):
+        return list(range(len(symbols))) if given else None
+    if isinstance(given, str | Symbol) or not isinstance(given, Sequence):
+        raise SymbolError(f"gradient is True, False or a list of arguments, not {shown(given)}")
+    chosen = [_argument(key, symbols, "derivative") for key in given]
+    if len(set(chosen)) != len(chosen):
+        raise SymbolError(f"a derivative is given twice: {', '.join(s.name for s in chosen)}")
+    return [symbols.index(symbol) for symbol in chosen]
+
+
 def options(target: str, table: Mapping[str, Any], **given: Any) -> None:
     """Refuse what a target would ignore."""
     for name in table:
         if target != "table" or name not in TABLE_OPTIONS:
             hint = nearest(name, TABLE_OPTIONS) if target == "table" else ""
             raise SymbolError(f"unknown option {name!r} of the target {target}{hint}")
-    if given["gradient"] and target not in ("numpy", "native"):
+    if given["gradient"] is not False and target not in ("numpy", "native"):
         raise SymbolError(f"gradient is of the targets numpy and native, not of {target}")
     if given["precision"] not in ("double", "float"):
         raise SymbolError(f"precision must be double or float, not {shown(given['precision'])}")

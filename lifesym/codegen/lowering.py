@@ -4,14 +4,15 @@ Polynomials are nested (Horner); integer powers are products; maxima, rounded qu
 sums become a handful of kinds of operations.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from fractions import Fraction
 
 from sympy import Add, Derivative, Expr, Mul, Poly, Pow, S, Sum, Symbol, log
 
 from lifesym.codegen.polynomials import nested, scalable, whole
-from lifesym.codegen.program import COMMUTATIVE, Op, Program, pruned
+from lifesym.codegen.program import Op, Program, pruned
 from lifesym.codegen.reciprocals import shared
+from lifesym.codegen.registers import Registers
 from lifesym.codegen.remainders import remainders
 from lifesym.errors import SymbolError
 from lifesym.nodes import Active, CeilDiv, CeilLog2, FloorDiv, Maximum, Minimum
@@ -20,7 +21,6 @@ from lifesym.sums import Crossing, SumMax
 from lifesym.symbols import TABLE
 
 _LARGEST_POWER = 16
-_LARGEST_NUMBER = 1.7e308
 
 
 def lower(exprs: Sequence[Expr], args: Sequence[Symbol]) -> Program:
@@ -34,16 +34,15 @@ def lower(exprs: Sequence[Expr], args: Sequence[Symbol]) -> Program:
     return builder.program(outputs)
 
 
-class _Builder:
+class _Builder(Registers):
     """Lowers expressions; equal registers are made once."""
 
     def __init__(self, args: tuple[Expr, ...]) -> None:
+        super().__init__()
         self.args = list(args)
-        self.ops: list[Op] = []
-        self.known: dict[Op, int] = {}
         self.seen: dict[Expr, int] = {}
         for i, symbol in enumerate(args):
-            self.seen[symbol] = self._put(Op("arg", (), i))
+            self.seen[symbol] = self.put(Op("arg", (), i))
 
     def program(self, outputs: tuple[int, ...]) -> Program:
         """The program of some registers."""
@@ -54,7 +53,7 @@ class _Builder:
         expr, found = remainders(written(expr))
         for name, rest in found.items():
             parts = (self.lower(part) for part in (rest.top, rest.taken, rest.bottom))
-            self.seen[name] = self._put(Op("rest", tuple(parts), rest.least))
+            self.seen[name] = self.put(Op("rest", tuple(parts), rest.least))
         return self.lower(expr)
 
     def lower(self, expr: Expr) -> int:
@@ -68,9 +67,9 @@ class _Builder:
             word = TABLE[expr].word if expr in TABLE else expr.name
             raise SymbolError(f"the formula depends on {word}, which is no argument: bind it")
         if expr.is_Rational:
-            return self._const(Fraction(int(expr.p), int(expr.q)))
+            return self.const(Fraction(int(expr.p), int(expr.q)))
         if expr.is_Float:
-            return self._const(Fraction(str(expr)))
+            return self.const(Fraction(str(expr)))
         if isinstance(expr, SumMax | CeilLog2):
             return self.lower(expr.closed_form())
         if isinstance(expr, Sum):
@@ -82,7 +81,7 @@ class _Builder:
         if isinstance(expr, Pow):
             return self._power(*expr.args)
         if isinstance(expr, log):
-            return self._put(Op("log", (self.lower(expr.args[0]),)))
+            return self.put(Op("log", (self.lower(expr.args[0]),)))
         return self._node(expr)
 
     def _node(self, expr: Expr) -> int:
@@ -91,14 +90,14 @@ class _Builder:
         parts = [self.lower(arg) for arg in expr.args]
         if isinstance(expr, Maximum | Minimum):
             kind = "max" if isinstance(expr, Maximum) else "min"
-            return self._chain(kind, parts)
+            return self.chain(kind, parts)
         if isinstance(expr, CeilDiv | FloorDiv):
             kind = "ceil" if isinstance(expr, CeilDiv) else "floor"
-            return self._put(Op(kind, tuple(self.lower(arg) for arg in whole(expr.args))))
+            return self.put(Op(kind, tuple(self.lower(arg) for arg in whole(expr.args))))
         if isinstance(expr, Crossing):
             return self._crossing(*parts)
         if isinstance(expr, Active):
-            return self._active(*parts)
+            return self.active(*parts)
         raise SymbolError(f"{type(expr).__name__} cannot be compiled")
 
     def _loop(self, expr: Sum) -> int:
@@ -113,14 +112,14 @@ class _Builder:
         body = _Body(self, index)
         result = body.lower(inner.xreplace({index: index + low}))
         reads = (self.lower(high - low), *body.captured)
-        return self._put(Op("sum", reads, body=body.program((result,))))
+        return self.put(Op("sum", reads, body=body.program((result,))))
 
     def _sum(self, expr: Expr) -> int:
         made = nested(expr)
         if not isinstance(made, Add):
             return self.lower(made)
         parts = sorted(self.lower(arg) for arg in made.args)
-        return self._chain("add", parts)
+        return self.chain("add", parts)
 
     def _product(self, expr: Expr) -> int:
         count, node = expr.as_coeff_Mul()
@@ -135,12 +134,12 @@ class _Builder:
                 below.append(self.lower(Pow(factor.base, -factor.exp)))
             else:
                 above.append(self.lower(factor))
-        product = self._chain("mul", sorted(above)) if above else None
+        product = self.chain("mul", sorted(above)) if above else None
         if coefficient != 1 or product is None:
-            number = self._const(Fraction(int(coefficient.p), int(coefficient.q)))
-            product = number if product is None else self._pair("mul", number, product)
+            number = self.const(Fraction(int(coefficient.p), int(coefficient.q)))
+            product = number if product is None else self.pair("mul", number, product)
         if below:
-            product = self._put(Op("div", (product, self._chain("mul", sorted(below)))))
+            product = self.put(Op("div", (product, self.chain("mul", sorted(below)))))
         return product
 
     def _power(self, base: Expr, exponent: Expr) -> int:
@@ -148,72 +147,25 @@ class _Builder:
             power = self._repeated(self.lower(base), abs(int(exponent)))
             if exponent > 0:
                 return power
-            return self._put(Op("div", (self._const(Fraction(1)), power)))
-        return self._put(Op("pow", (self.lower(base), self.lower(exponent))))
+            return self.put(Op("div", (self.const(1), power)))
+        return self.put(Op("pow", (self.lower(base), self.lower(exponent))))
 
     def _repeated(self, register: int, count: int) -> int:
         """The product of so many equal factors, by squaring."""
         if count == 1:
             return register
         half = self._repeated(register, count // 2)
-        square = self._pair("mul", half, half)
-        return self._pair("mul", square, register) if count % 2 else square
+        square = self.pair("mul", half, half)
+        return self.pair("mul", square, register) if count % 2 else square
 
     def _crossing(self, p: int, q: int, n: int) -> int:
         """min(n, max(0, ceil(-p/q))) where q is above 0; else n or 0 by the sign of p."""
-        zero, minus = self._const(Fraction(0)), self._const(Fraction(-1))
-        negative = self._pair("mul", minus, p)
-        count = self._put(Op("cross", (negative, q)))
-        clipped = self._pair("min", n, self._pair("max", zero, count))
-        flat = self._put(Op("pick", (negative, n, zero), 1))
-        return self._put(Op("pick", (q, clipped, flat), 1))
-
-    def _active(self, first: int, *others: int) -> int:
-        """1 where the first is the largest, 0 elsewhere, 1/k at a tie of k.
-
-        A tie is one of computed numbers: where rounding parts equal lines, one of them is ahead.
-        """
-        one, zero = self._const(Fraction(1)), self._const(Fraction(0))
-        minus = self._const(Fraction(-1))
-        if len(others) == 1:
-            ahead = self._pair("add", first, self._pair("mul", minus, others[0]))
-            behind = self._pair("add", others[0], self._pair("mul", minus, first))
-            half = self._const(Fraction(1, 2))
-            return self._put(Op("pick", (ahead, one, self._put(Op("pick", (behind, zero, half))))))
-        leads, wins = [], []
-        for other in others:
-            ahead = self._pair("add", first, self._pair("mul", minus, other))
-            behind = self._pair("add", other, self._pair("mul", minus, first))
-            leads.append(self._put(Op("pick", (ahead, zero, one))))
-            wins.append(self._put(Op("pick", (behind, zero, one))))
-        ties, share = self._chain("add", [one, *leads]), one
-        for count in range(
-            2, len(others) + 2
-        ):  # choices: a quotient of uncertain counts has no bound
-            more = self._pair("add", ties, self._const(Fraction(1, 2) - count))
-            share = self._put(Op("pick", (more, self._const(Fraction(1, count)), share)))
-        return self._chain("mul", [share, *wins])
-
-    def _chain(self, kind: str, parts: Iterable[int]) -> int:
-        first, *others = parts
-        for other in others:
-            first = self._pair(kind, first, other)
-        return first
-
-    def _pair(self, kind: str, left: int, right: int) -> int:
-        pair = (min(left, right), max(left, right)) if kind in COMMUTATIVE else (left, right)
-        return self._put(Op(kind, pair))
-
-    def _const(self, value: Fraction) -> int:
-        if abs(value) > _LARGEST_NUMBER:
-            raise SymbolError("a constant of the formula leaves the range of double")
-        return self._put(Op("const", (), value))
-
-    def _put(self, op: Op) -> int:
-        if op not in self.known:
-            self.known[op] = len(self.ops)
-            self.ops.append(op)
-        return self.known[op]
+        zero, minus = self.const(0), self.const(-1)
+        negative = self.pair("mul", minus, p)
+        count = self.put(Op("cross", (negative, q)))
+        clipped = self.pair("min", n, self.pair("max", zero, count))
+        flat = self.put(Op("pick", (negative, n, zero), 1))
+        return self.put(Op("pick", (q, clipped, flat), 1))
 
 
 class _Body(_Builder):
@@ -227,7 +179,7 @@ class _Body(_Builder):
     def lower(self, expr: Expr) -> int:
         """The register of an expression; one that is the same for all terms is an argument."""
         if expr not in self.seen and not expr.is_Rational and not expr.has(self.index):
-            self.seen[expr] = self._put(Op("arg", (), len(self.args)))
+            self.seen[expr] = self.put(Op("arg", (), len(self.args)))
             self.captured.append(self.outer.lower(expr))
             self.args.append(expr)
         return super().lower(expr)
@@ -238,16 +190,16 @@ class _Body(_Builder):
             first, *others = Poly(expr, self.index).all_coeffs()
             register = self.lower(first)
             for coefficient in others:
-                register = self._pair("mul", register, self.lower(self.index))
+                register = self.pair("mul", register, self.lower(self.index))
                 if coefficient != 0:
-                    register = self._pair("add", register, self.lower(coefficient))
+                    register = self.pair("add", register, self.lower(coefficient))
             return register
         fixed, moving = expr.as_independent(self.index, as_Add=True)
         parts = [self.lower(term) for term in Add.make_args(moving)]
-        return self._chain("add", sorted([self.lower(fixed), *parts] if fixed != 0 else parts))
+        return self.chain("add", sorted([self.lower(fixed), *parts] if fixed != 0 else parts))
 
     def _product(self, expr: Expr) -> int:
         fixed, moving = expr.as_independent(self.index, as_Add=False)
         if fixed.is_Rational:
             return super()._product(expr)
-        return self._pair("mul", self.lower(fixed), self.lower(moving))
+        return self.pair("mul", self.lower(fixed), self.lower(moving))

@@ -44,7 +44,8 @@ class Op:
 class Program:
     """Registers in order, and those that are results.
 
-    ``args`` is what the arguments stand for: symbols, or in a sum's body parts of the formula.
+    ``args`` is what the arguments stand for: symbols, or in a sum's body parts of the formula and
+    their slopes.
     """
 
     args: tuple[Expr, ...]
@@ -73,7 +74,30 @@ def pruned(program: Program) -> Program:
     for i in reversed(range(len(program.ops))):
         if i in needed:
             needed.update(program.ops[i].reads)
-    kept = [i for i, op in enumerate(program.ops) if i in needed or op.kind == "arg"]
+    return _only(
+        program, [i for i, op in enumerate(program.ops) if i in needed or op.kind == "arg"]
+    )
+
+
+def trimmed(program: Program) -> tuple[Program, list[int]]:
+    """A sum's body without arguments that nothing reads, and the places of those that stay.
+
+    The first, its index, stays.
+    """
+    program = pruned(program)
+    read = [used or op.value == 0 for op, used in zip(program.ops, program.uses(), strict=True)]
+    kept = [i for i, op in enumerate(program.ops) if read[i] or op.kind != "arg"]
+    places = sorted(int(op.value or 0) for op in (program.ops[i] for i in kept) if op.kind == "arg")
+    number = {old: new for new, old in enumerate(places)}
+    made = _only(program, kept)
+    ops = tuple(
+        replace(op, value=number[int(op.value or 0)]) if op.kind == "arg" else op for op in made.ops
+    )
+    return Program(tuple(program.args[k] for k in places), ops, made.outputs), places
+
+
+def _only(program: Program, kept: list[int]) -> Program:
+    """Some registers, in order; all that they read are among them."""
     place = {old: new for new, old in enumerate(kept)}
     ops = tuple(
         replace(op, reads=tuple(place[r] for r in op.reads))
