@@ -174,14 +174,19 @@ def _apply(op: Op, parts: list[Any], out: Array | None) -> Any:
 def _summed(body: Program, last: Any, *given: Any) -> Any:
     """A sum up to an index that may differ from point to point, compensated (Kahan).
 
-    An index that is not finite gives NaN.
+    Many terms are computed at once, along a last axis. An index that is not finite gives NaN.
     """
     with np.errstate(all="ignore"):  # terms beyond a point's last are computed and thrown away
         total, lost = np.subtract(last, last), 0.0
         finite = np.where(total == 0, last, -1.0)
-        for i in range(int(np.max(finite, initial=-1.0)) + 1):
-            (value,) = evaluate(body, [float(i), *given])
-            step = np.where(finite >= i, value, 0.0) - lost
+        count = int(np.max(finite, initial=-1.0)) + 1
+        together = max(1, BLOCK // max(1, np.size(finite)))
+        along = [part[..., None] if np.ndim(part) else part for part in given]
+        for begin in range(0, count, together):
+            i = np.arange(begin, min(begin + together, count), dtype=float)
+            (value,) = evaluate(body, [i, *along])
+            terms = np.where(np.asarray(finite)[..., None] >= i, value, 0.0)
+            step = terms.sum(axis=-1) - lost
             raised = total + step
             lost = (raised - total) - step
             total = raised
