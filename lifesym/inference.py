@@ -117,12 +117,21 @@ class Forecast(Footprint, Generation):
 
     def _prefill(self) -> tuple[Term, ...]:
         """The chunks before the last summed in closed form, and the last with its logits."""
-        cut, begin = self.chunks, self.cached_before
-        last = self._pass(cut.last, begin + cut.offset)
-        if cut.before.is_zero:
+        last, before = self.last_chunk, self.chunks.before
+        if before.is_zero:
             return last
-        body = self.timed(self.trace(cut.chunk, begin + index * cut.chunk, logits="none"))
-        return (*(summed(term, cut.before) for term in body), *last)
+        return (*(summed(term, before) for term in self.whole_chunk), *last)
+
+    @property
+    def whole_chunk(self) -> tuple[Term, ...]:
+        """The pass of the prompt's chunk number `symbols.index`, counted from 0: not of its last."""
+        past = self.cached_before + index * self.chunks.chunk
+        return self.timed(self.trace(self.chunks.chunk, past, logits="none"))
+
+    @property
+    def last_chunk(self) -> tuple[Term, ...]:
+        """The pass of the prompt's last chunk, or of all of it, with logits."""
+        return self._pass(self.chunks.last, self.cached_before + self.chunks.offset)
 
     def _pass(self, new: Expr, past: Expr) -> tuple[Term, ...]:
         return self.timed(self.trace(new, past))

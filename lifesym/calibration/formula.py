@@ -27,6 +27,7 @@ from lifesym.errors import SpecError
 from lifesym.formats import Format, load_format
 from lifesym.forecasting import forecast
 from lifesym.hardware import Hardware
+from lifesym.serving import pipeline
 from lifesym.specs import names
 
 COMPUTED = load_format("fp16")
@@ -52,6 +53,10 @@ USUAL_ENGINE = "vllm"
 FUSED_SINCE = "2025-09"
 """llama-bench fuses attention unless told otherwise since this month, and not before."""
 
+HANDED_ON_SINCE = "2024-03"
+"""llama.cpp's devices compute the chunks of a prompt at the same time since its pull request 6017,
+of that month."""
+
 
 class Kind(NamedTuple):
     """What rows of one formula have in common."""
@@ -63,6 +68,7 @@ class Kind(NamedTuple):
     computed: str
     kv_bits: float
     devices: int
+    stages: int
     chunk: int
     flash: bool
 
@@ -80,7 +86,8 @@ def kind(o: Observation) -> Kind:
     """The kind of a row."""
     computed = "fp8" if o.bits == 8 and "fp8" in o.framework.lower() else COMPUTED.name
     return Kind(
-        *(o.model, engine(o), o.phase, o.quantized, computed, o.kv_bits, together(o), o.chunk),
+        *(o.model, engine(o), o.phase, o.quantized, computed, o.kv_bits),
+        *(together(o), stages(o), o.chunk),
         flash=fused(o),
     )
 
@@ -102,6 +109,12 @@ def fused(o: Observation) -> bool:
 def together(o: Observation) -> int:
     """Devices that compute each layer together."""
     return 1 if o.software == "llama.cpp" else o.devices
+
+
+def stages(o: Observation) -> int:
+    """Devices that hand on the chunks of a prompt, each with some layers."""
+    layers = o.software == "llama.cpp" and o.split == "layer" and o.phase != "decode"
+    return o.devices if layers and o.released >= HANDED_ON_SINCE else 1
 
 
 @cache
@@ -140,9 +153,13 @@ def _expression(of: Kind) -> Expr:
         return made.tpot.expr
     if of.phase == "prefill":
         made = forecast(of.model, symbolic(), past=sym.past, generate=1, **given)
-        return made.ttft.expr
+        return _handed_on(made, of).ttft.expr
     made = forecast(of.model, symbolic(), generate=sym.generated, **given)
-    return made.latency.expr
+    return _handed_on(made, of).latency.expr
+
+
+def _handed_on(made: Any, of: Kind) -> Any:
+    return made if of.stages == 1 else pipeline(made, of.stages, by_chunk=True)
 
 
 def numbers(o: Observation) -> dict[str, float]:

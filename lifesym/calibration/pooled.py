@@ -1,11 +1,12 @@
-r"""One fit to all measurements: parameters as sums of effects, partially pooled.
+r"""Fits of the parameters to measurements: sums of effects, partially pooled.
 
-The parameters of a row, on the scale of the fit, are a usual value plus an effect of everything the
-row has in common with others: the class of the device, its maker, the engine, its release, the
-device, and the device with that engine. Every effect is drawn towards 0 by a normal prior whose
-width is that of its kind (`WIDTHS`), so that what few rows say counts little, and a device that was
-never seen has that of its class, maker and engine. With seconds t of a row and a forecast T the fit
-minimizes
+Every software on every kind of back end (llama.cpp on CUDA) has a fit of its own. The parameters of
+a row, on the scale of the fit, are a usual value plus an effect of everything that the row has in
+common with others there: the class of the device, its maker, the release, and the device. Every
+effect is drawn towards 0 by a normal prior whose width is that of its kind (`WIDTHS`), so that what
+few rows say counts little, and a device that was never seen has the effects of its class and maker.
+Software that was never seen on a back end has the mean of its others, or of everything. With seconds
+t of a row and a forecast T a fit minimizes
 
 $$\sum_i \frac{\nu + 1}{2} \ln\Big(1 + \frac{(\ln T_i - \ln t_i)^2}{\nu s^2}\Big)
 + \sum_k \frac{z_k^2}{2 \sigma_k^2}$$
@@ -15,8 +16,8 @@ derivatives of the forecast's formula. Source of the pooling: Gelman and Hill, D
 Regression and Multilevel Models (2007), chapter 12.
 """
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -27,167 +28,237 @@ from lifesym.calibration.parameters import NAMES, SPREAD, USUAL
 from lifesym.errors import SpecError
 from lifesym.extras import needed
 
-WIDTHS = {
-    "all": 1.0,
-    "class": 0.5,
-    "maker": 0.3,
-    "engine": 0.5,
-    "release": 0.3,
-    "device": 0.3,
-    "device and engine": 0.2,
-}
+WIDTHS = {"engine": 1.0, "class": 0.4, "maker": 0.3, "release": 0.3, "device": 0.3}
 """Widths of the effects of each kind, in parts of how far values of all devices lie apart."""
 SCALE = 0.05
 """Relative error of rows that nothing is wrong with."""
 FREEDOM = 3.0
 """Degrees of freedom of the t-distribution."""
-STEPS = 30
-DONE = 1e-4
+STEPS = 20
+DONE = 1e-3
 """Of the objective, the decrease below which a fit is done."""
 Effect = tuple[str, ...]
 
 
 def effects(o: Observation) -> tuple[Effect, ...]:
-    """What a row has in common with others, an effect a kind."""
+    """What a row has in common with others of its software and back end, an effect a kind."""
     return (
-        ("all",),
+        ("engine", o.place),
         ("class", o.kind),
         ("maker", o.maker),
-        ("engine", o.place),
-        ("release", o.framework, o.place),
+        ("release", o.framework, o.split),
         ("device", o.device),
-        ("device and engine", o.device, o.place),
     )
 
 
 @dataclass(frozen=True)
 class Pooled:
-    """A fit.
+    """A fit to the rows of one software on one back end.
 
     Attributes:
         places: the number of every effect.
         values: the effects, of shape (effects, parameters), on the fit's scale.
-        covariance: of all of them, flattened, by the curvature at the optimum.
-        rows: what was fitted to.
+        curvature: of the objective at the optimum, in all of them, flattened.
+        rows: how many were fitted to.
     """
 
-    places: dict[Effect, int]
+    places: Mapping[Effect, int]
     values: Any
-    covariance: Any
+    curvature: Any
     rows: int
+
+    @property
+    def usual(self) -> Any:
+        """The parameters of a row that has nothing in common but the software."""
+        return USUAL + self.values[0]
 
     def point(self, o: Observation) -> Any:
         """The parameters of a row; what was never seen has no effect."""
         known = [self.places[each] for each in effects(o) if each in self.places]
         return USUAL + self.values[known].sum(axis=0)
 
-    def spread(self, o: Observation) -> Any:
-        """The covariance of the parameters of a row, unseen effects' priors included."""
-        size, count = len(NAMES), self.values.size
-        picked = np.zeros((size, count))
-        added = np.zeros(size)
+    def covariance(self, o: Observation) -> Any:
+        """Of the parameters of a row, the priors of unseen effects included."""
+        size = len(NAMES)
+        picked, unseen = np.zeros((size, self.values.size)), np.zeros(size)
         for each in effects(o):
             if each in self.places:
                 at = self.places[each] * size
                 picked[:, at : at + size] += np.eye(size)
             else:
-                added += (WIDTHS[each[0]] * SPREAD) ** 2
-        return picked @ self.covariance @ picked.T + np.diag(added)
+                unseen += (WIDTHS[each[0]] * SPREAD) ** 2
+        return picked @ np.linalg.solve(self.curvature, picked.T) + np.diag(unseen)
 
 
-class Fitting:
-    """The rows of a fit with their effects, and the steps that fit them."""
+def fit(observations: Sequence[Observation], start: Pooled | None = None) -> Pooled:
+    """The effects that fit some rows of one software and back end best.
+
+    Args:
+        observations: the rows.
+        start: a fit to begin with: to more or fewer of these rows.
+
+    Raises:
+        SpecError: no row, or one without a known bandwidth or peak.
+        LifesymError: SciPy is not installed.
+    """
+    if not observations:
+        raise SpecError("no measurement to fit to")
+    fitting = _Fitting(observations)
+    values, damping = fitting.begun(start), 1e-3
+    logs, slopes = fitting.evaluated(values)
+    cost = fitting.cost(logs, values)
+    for _ in range(STEPS):
+        curvature, pull = fitting.curvature(logs, slopes, values)
+        for _ in range(8):
+            moved = values - _solved(curvature, pull, damping)
+            found = fitting.evaluated(moved)
+            after = fitting.cost(found[0], moved)
+            if after < cost:
+                break
+            damping *= 4
+        else:
+            break
+        gain = cost - after
+        values, (logs, slopes), cost, damping = moved, found, after, damping / 4
+        if gain < DONE * abs(cost):
+            break
+    curvature, _ = fitting.curvature(logs, slopes, values)
+    shaped = values.reshape(-1, len(NAMES))
+    return Pooled(fitting.places, shaped, curvature, len(observations))
+
+
+class _Fitting:
+    """The rows of a fit, and the numbers of their effects."""
 
     def __init__(self, observations: Sequence[Observation]) -> None:
-        """Derive and compile the formulas of the rows.
-
-        Raises:
-            SpecError: no observation, or one without a known bandwidth or peak.
-            LifesymError: SciPy is not installed.
-        """
-        if not observations:
-            raise SpecError("no measurement to fit to")
         needed("scipy")
         self.rows = Rows.of(observations)
         self.measured = np.log([o.seconds for o in observations])
         self.places: dict[Effect, int] = {}
-        listed = [effects(o) for o in observations]
         self.picked = np.array(
-            [[self.places.setdefault(e, len(self.places)) for e in row] for row in listed]
+            [
+                [self.places.setdefault(e, len(self.places)) for e in effects(o)]
+                for o in observations
+            ]
         )
         widths = np.array([WIDTHS[effect[0]] for effect in self.places])
         self.prior = (1 / (widths[:, None] * SPREAD) ** 2).ravel()
 
-    def points(self, values: Any) -> Any:
-        """The parameters of every row."""
-        return USUAL + values.reshape(-1, len(NAMES))[self.picked].sum(axis=1)
+    def begun(self, start: Pooled | None) -> Any:
+        """Effects to begin with."""
+        values = np.zeros((len(self.places), len(NAMES)))
+        for effect, place in self.places.items():
+            if start is not None and effect in start.places:
+                values[place] = start.values[start.places[effect]]
+        return values.ravel()
 
-    def fit(self, progress: Callable[[str], None] | None = None) -> Pooled:
-        """The effects that fit the rows best."""
-        values, damping = np.zeros(len(self.prior)), 1e-3
-        logs, slopes = self.rows.evaluate(self.points(values))
-        cost = self._cost(logs, values)
-        for step in range(STEPS):
-            errors, weights = self._weighted(logs)
-            curvature, pull = self._curvature(slopes, errors, weights)
-            pull += self.prior * values
-            for _ in range(8):
-                moved = values - self._solved(curvature, pull, damping)
-                found = self.rows.evaluate(self.points(moved))
-                after = self._cost(found[0], moved)
-                if after < cost:
-                    break
-                damping *= 4
-            else:
-                break
-            gain = cost - after
-            values, (logs, slopes), cost, damping = moved, found, after, damping / 4
-            if progress:
-                progress(f"step {step + 1}: {cost:.1f}")
-            if gain < DONE * abs(cost):
-                break
-        errors, weights = self._weighted(logs)
-        curvature, _ = self._curvature(slopes, errors, weights)
-        self.linear = (values, slopes, errors, weights, curvature)
-        covariance = np.linalg.inv(curvature + np.diag(self.prior))
-        return Pooled(self.places, values.reshape(-1, len(NAMES)), covariance, len(logs))
+    def evaluated(self, values: Any) -> tuple[Any, Any]:
+        """Logarithms of the seconds, and their derivatives in the parameters of each row."""
+        shaped = values.reshape(-1, len(NAMES))
+        return self.rows.evaluate(USUAL + shaped[self.picked].sum(axis=1))
 
-    def without(self, left_out: Any) -> Any:
-        """The effects of a fit without some rows: one Gauss-Newton step from that to all.
-
-        Args:
-            left_out: which, as booleans.
-        """
-        values, slopes, errors, weights, curvature = self.linear
-        some = np.nonzero(left_out)[0]
-        less, pull = self._curvature(slopes, errors, weights, some)
-        _, whole = self._curvature(slopes, errors, weights)
-        step = self._solved(curvature - less, whole - pull + self.prior * values, 0.0)
-        return (values - step).reshape(-1, len(NAMES))
-
-    def _cost(self, logs: Any, values: Any) -> float:
+    def cost(self, logs: Any, values: Any) -> float:
+        """The objective."""
         errors = (logs - self.measured) / SCALE
         likely = (FREEDOM + 1) / 2 * np.log1p(errors**2 / FREEDOM).sum()
         return float(likely + (self.prior * values**2).sum() / 2)
 
-    def _weighted(self, logs: Any) -> tuple[Any, Any]:
-        errors = (logs - self.measured) / SCALE
-        return errors, (FREEDOM + 1) / (FREEDOM + errors**2)
-
-    def _curvature(self, slopes: Any, errors: Any, weights: Any, some: Any = None) -> Any:
-        """The Gauss-Newton matrix of some rows, and the gradient of their part of the objective."""
+    def curvature(self, logs: Any, slopes: Any, values: Any) -> tuple[Any, Any]:
+        """The Gauss-Newton matrix of the objective, and its gradient."""
         csr_matrix = needed("scipy.sparse").csr_matrix
-        rows = np.arange(len(errors)) if some is None else some
+        errors = (logs - self.measured) / SCALE
+        weights = np.sqrt((FREEDOM + 1) / (FREEDOM + errors**2))
         size, kinds = len(NAMES), self.picked.shape[1]
-        columns = (self.picked[rows][:, :, None] * size + np.arange(size)).reshape(-1)
-        root = np.sqrt(weights[rows])[:, None, None] / SCALE
-        shape = (len(rows), kinds, size)
-        entries = (np.broadcast_to(slopes[rows][:, None, :], shape) * root).reshape(-1)
-        index = np.repeat(np.arange(len(rows)), kinds * size)
-        tall = csr_matrix((entries, (index, columns)), shape=(len(rows), len(self.prior)))
-        return (tall.T @ tall).toarray(), tall.T @ (errors[rows] * np.sqrt(weights[rows]))
+        shape = (len(errors), kinds, size)
+        columns = (self.picked[:, :, None] * size + np.arange(size)).ravel()
+        entries = np.broadcast_to((slopes * weights[:, None] / SCALE)[:, None, :], shape).ravel()
+        rows = np.repeat(np.arange(len(errors)), kinds * size)
+        tall = csr_matrix((entries, (rows, columns)), shape=(len(errors), len(self.prior)))
+        matrix = (tall.T @ tall).toarray() + np.diag(self.prior)
+        return matrix, tall.T @ (errors * weights) + self.prior * values
 
-    def _solved(self, curvature: Any, pull: Any, damping: float) -> Any:
-        linalg = needed("scipy.linalg")
-        whole = curvature + np.diag(self.prior * (1 + damping) + damping * np.diag(curvature))
-        return linalg.cho_solve(linalg.cho_factor(whole, overwrite_a=True), pull)
+
+def _solved(curvature: Any, pull: Any, damping: float) -> Any:
+    linalg = needed("scipy.linalg")
+    damped = curvature + np.diag(damping * np.diag(curvature))
+    return linalg.cho_solve(linalg.cho_factor(damped, overwrite_a=True), pull)
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Fits by software and back end.
+
+    Attributes:
+        fits: those there are.
+    """
+
+    fits: Mapping[str, Pooled] = field(default_factory=dict)
+
+    @classmethod
+    def of(
+        cls, observations: Sequence[Observation], progress: Callable[[str], None] | None = None
+    ) -> "Calibration":
+        """Fits to all measurements."""
+        fits = {}
+        for place, rows in by_place(observations).items():
+            if progress:
+                progress(f"{place}: {len(rows)} measurements")
+            fits[place] = fit(rows)
+        return cls(fits)
+
+    def without(self, observations: Sequence[Observation], left_out: set[int]) -> "Calibration":
+        """The same without the fits that have seen some of its observations, and refits of these.
+
+        Args:
+            observations: what was fitted to.
+            left_out: places of those that are not to be seen.
+        """
+        fits = dict(self.fits)
+        seen = {observations[i].place for i in left_out}
+        kept = [o for i, o in enumerate(observations) if i not in left_out and o.place in seen]
+        grouped = by_place(kept)
+        for place in seen:
+            whole = fits.pop(place)
+            if grouped.get(place):
+                fits[place] = fit(grouped[place], start=whole)
+        return Calibration(fits)
+
+    def point(self, o: Observation) -> Any:
+        """The parameters of a row: by the fit of its software and back end, or the nearest ones."""
+        return self._mean([one.point(o) for one in self._nearest(o)])
+
+    def covariance(self, o: Observation) -> Any:
+        """Of these; of several fits' mean with how far they lie apart."""
+        nearest = self._nearest(o)
+        inner = self._mean([one.covariance(o) for one in nearest])
+        if o.place in self.fits:
+            return inner
+        return inner + np.diag((WIDTHS["engine"] * SPREAD) ** 2)
+
+    def _nearest(self, o: Observation) -> list[Pooled]:
+        if o.place in self.fits:
+            return [self.fits[o.place]]
+        same = [f for place, f in self.fits.items() if place.startswith(f"{o.software} on ")]
+        found = same or list(self.fits.values())
+        if not found:
+            raise SpecError("no measurement to fit to")
+        return found
+
+    @staticmethod
+    def _mean(parts: Sequence[Any]) -> Any:
+        return np.mean(np.stack(parts), axis=0)
+
+    def forecast(self, observations: Sequence[Observation]) -> Any:
+        """Seconds for some rows."""
+        if not observations:
+            return np.empty(0)
+        points = np.stack([self.point(o) for o in observations])
+        return np.exp(Rows.of(observations).evaluate(points)[0])
+
+
+def by_place(observations: Sequence[Observation]) -> dict[str, list[Observation]]:
+    """Rows by their software and back end."""
+    found: dict[str, list[Observation]] = {}
+    for o in observations:
+        found.setdefault(o.place, []).append(o)
+    return found

@@ -8,7 +8,18 @@ $$\sum_i t_i + (m - 1) \max_i t_i$$
 and while generating, a microbatch gets its next token every $\max(\sum_i t_i, m \max_i t_i)$: it
 waits for itself or for the slowest stage. With equal stages the first is $(m + p - 1) t$, of which
 $(p - 1) t$ is the bubble. The chunks of a chunked prompt stay on a stage until the last of them is
-done, so that a microbatch is handed on once.
+done, so that a microbatch is handed on once; or else (``by_chunk``, as llama.cpp does it since its
+pull request 6017) equal stages hand on every chunk of one batch. Later chunks attend to more, so
+that the last or, where it is shorter, the one before it takes longest. With $x_i$ seconds for all
+layers of chunk i of c, $e_i$ for its embedding, $s_i$ for its send and h for the head, the prompts
+take
+
+$$\sum_{i < c} \Big(\frac{x_i}{p} + e_i + s_i\Big) + \frac{2 x_c}{p} + h + \max\Big(e_c + s_c +
+(p - 2)\big(\tfrac{x_c}{p} + s_c\big),\; s_c + (p - 2)\big(\tfrac{x_{c-1}}{p} + s_{c-1}\big),\;
+(p - 1)\tfrac{x_{c-1}}{p} - \tfrac{x_c}{p} + (p - 2)\,s_{c-1}\Big)$$
+
+for $p \ge 2$: the longest way through chunks and stages, which goes from stage to stage with one of
+these two chunks.
 
 Where sends overlap with computing, a stage computes a microbatch while its link sends the one
 before: links are stages of their own. With $c_i$ for computing and $s_i$ for sending, the sum is
@@ -42,7 +53,7 @@ from lifesym.nodes import Maximum, Minimum
 from lifesym.results import Result, StepTime
 from lifesym.roofline import Place, Term, total
 from lifesym.serving.flow import Flow, on_stage, part_of, place_of, send, tied_copy
-from lifesym.symbols import Number, Size, exact, size
+from lifesym.symbols import Number, Size, exact, index, size
 from lifesym.timed import Generation
 
 
@@ -61,6 +72,7 @@ class Pipeline(Generation):
         shares: the part of the layers on each stage, which add up to 1; None of equal stages.
         microbatches: pieces of the batch.
         overlap_sends: a stage computes a microbatch while the one before is sent on.
+        by_chunk: every chunk of the prompts is handed on as soon as it is done.
     """
 
     forecasts: tuple[Forecast, ...]
@@ -68,6 +80,7 @@ class Pipeline(Generation):
     shares: tuple[Expr, ...] | None = None
     microbatches: Expr = S.One
     overlap_sends: bool = False
+    by_chunk: bool = False
 
     opens: ClassVar[Mapping[str, str]] = {"stages": "stages", "microbatches": "microbatches"}
 
@@ -115,7 +128,8 @@ class Pipeline(Generation):
     @cached_property
     def ttft(self) -> Result:
         """The prefill of all microbatches."""
-        return Result(name="TTFT", unit="s", expr=self._prefill.makespan(self.microbatches))
+        whole = self._prefill.makespan(self.microbatches)
+        return Result(name="TTFT", unit="s", expr=self._chunked if self.by_chunk else whole)
 
     @cached_property
     def tpot(self) -> StepTime:
@@ -147,7 +161,9 @@ class Pipeline(Generation):
     def bubble(self) -> Result:
         """The share of the stages' time in which they wait, in the prefill."""
         busy = self.microbatches * self._prefill.busy
-        expr = 1 - busy / (self.count * self._prefill.makespan(self.microbatches))
+        if self.by_chunk:
+            busy = total(self.main.ttft.terms) + (self.count - 1) * Add(*self._sends)
+        expr = 1 - busy / (self.count * self.ttft.expr)
         return Result(name="bubble", unit="1", expr=expr)
 
     @cached_property
@@ -220,12 +236,40 @@ class Pipeline(Generation):
         rows = zip(phases, self.parts, self._ends, strict=True)
         return [total(tuple(on_stage(*row))) for row in rows]
 
+    @property
+    def _sends(self) -> tuple[Expr, Expr]:
+        """The sends of all chunks but the last, and of that."""
+        cut = self.main.chunks
+        whole, last = (send(self.main, new).time for new in (cut.chunk, cut.last))
+        return cut.before * whole, last
+
+    @property
+    def _chunked(self) -> Expr:
+        """The prompts' time through equal stages that hand on chunk by chunk.
+
+        The last norm of chunks without logits is counted with the layers.
+        """
+        f, p = self.main, self.count
+        before = f.chunks.before
+        if p is S.One or before.is_zero:
+            return self._prefill.makespan(S.One)
+        embed, heads, layers = _placed(f.ttft.terms).values()
+        e, head, x = _placed(f.last_chunk).values()
+        layers += heads - head
+        chunk, sent = _placed(f.whole_chunk), self._sends
+        earlier = (chunk["layers"] + chunk["head"]).xreplace({index: Maximum(before - 1, 0)})
+        earlier, one = earlier * Minimum(before, 1), sent[0] / before
+        end = Maximum(
+            e + sent[1] + (p - 2) * (x / p + sent[1]),
+            sent[1] + (p - 2) * (earlier / p + one),
+            (p - 1) * earlier / p - x / p + (p - 2) * one,
+        )
+        several = (layers + x) / p + embed - e + sent[0] + head + end
+        return self._several * several + (1 - self._several) * (layers + embed + head)
+
     def _equal(self, terms: Iterable[Term], sent: Expr) -> Flow:
         """Through equal stages, between which a send takes so long."""
-        seconds = dict.fromkeys(("embed", "head", "layers"), S.Zero)
-        for term in terms:
-            seconds[place_of(term.section)] += term.time
-        embed, head, layers = seconds.values()
+        embed, head, layers = _placed(terms).values()
         computing, before = layers + embed + head, S.Zero if self.overlap_sends else sent
         ends = self._several * Maximum(embed + before, head)
         ends += (1 - self._several) * (embed + head)
@@ -278,6 +322,7 @@ def pipeline(
     shares: Sequence[Number] | None = None,
     *,
     overlap_sends: bool = False,
+    by_chunk: bool = False,
 ) -> Pipeline:
     """Cut a model into stages: equal ones of one device, or one a device with its share.
 
@@ -286,8 +331,9 @@ def pipeline(
 
     Raises:
         SymbolError: stages of one device without their number, shares that do not fit the stages
-            or do not add up to 1, forecasts of different workloads, or a batch that the
-            microbatches do not divide.
+            or do not add up to 1, forecasts of different workloads, a batch that the
+            microbatches do not divide, or chunks that are handed on between other than equal
+            stages, by several microbatches, or while the stages send.
         SpecError: more stages than the model has layers.
     """
     listed = () if isinstance(forecasts, Forecast) else tuple(forecasts)
@@ -306,13 +352,24 @@ def pipeline(
         raise SymbolError("the stages must be forecasts of one model and one workload")
     _check_layers(listed[0], count)
     equal = isinstance(forecasts, Forecast) and shares is None
+    if by_chunk and (not equal or microbatches != 1 or overlap_sends):
+        raise SymbolError("by_chunk is of equal stages, one microbatch and no overlapped sends")
     return Pipeline(
         forecasts=listed,
         stages=count if equal else None,
         shares=None if equal else _shares(shares, int(count)),
         microbatches=pieces_of(listed[0], microbatches),
         overlap_sends=overlap_sends,
+        by_chunk=by_chunk,
     )
+
+
+def _placed(terms: Iterable[Term]) -> dict[str, Expr]:
+    """Seconds of some terms for the embedding, the head and all layers."""
+    seconds = dict.fromkeys(("embed", "head", "layers"), S.Zero)
+    for term in terms:
+        seconds[place_of(term.section)] += term.time
+    return seconds
 
 
 def _shares(given: Sequence[Number] | None, count: int) -> tuple[Expr, ...]:
