@@ -36,7 +36,7 @@ def observations() -> list[Observation]:
 def test_rows_are_mapped_or_listed() -> None:
     mapped, unmapped = load(FILE)
     lines = FILE.read_text(encoding="utf-8").count("\n") - 1
-    assert lines == 2316
+    assert lines == 2428
     assert len({o.line for o in mapped} | {item.row for item in unmapped}) == lines
     reasons = [item.reason for item in unmapped]
     assert reasons.count("rejected by its source's own notes") == 26
@@ -45,7 +45,8 @@ def test_rows_are_mapped_or_listed() -> None:
         reasons.count("timed by a client of a cloud service: its queue and network are in the time")
         == 27
     )
-    assert len(reasons) == 81
+    assert reasons.count("the batch is one of clients, whose requests queue") == 3
+    assert len(reasons) == 84
     assert len([o for o in mapped if o.phase == "request"]) > 1400
     known, unknown = usable(mapped)
     assert len(known) + len(unknown) == len(mapped)

@@ -20,14 +20,15 @@ from lifesym.formats import load_format, symbolic_format
 from lifesym.specs import root
 
 ARGUMENTS = "batch prompt past weight_bits activation_bits kv_bits peak vector_peak bandwidth"
-LEAST = 2800
+UNBOUNDED = ("m2-max-cpu",)
+"""Devices of the tables whose matrix engine has no published peak."""
+LEAST = 3500
 """Rows that are compared."""
 
 CHOSEN = "the tokens of a batch chose fewer experts than even routing expects"
-CLIENTS = "the batch is one of clients, whose requests queue: the time is not that of one batch"
 EXCEPTIONS = {
     ("TensorRT-LLM", "request"): (6, CHOSEN),
-    ("NIM/TensorRT-LLM fp8 TP2", "prefill"): (3, CLIENTS),
+    ("llama.cpp CUDA (Nov 2025)", "decode"): (11, CHOSEN),
 }
 """By software and phase: how many rows are faster, and why."""
 
@@ -59,7 +60,6 @@ def step(model: str, phase: str) -> tuple[Any, list[str]]:
 def rates(device: str, quantized: bool) -> dict[str, float]:
     """A device's peaks and bandwidth; the peak is that of the fastest type a kernel may use."""
     hardware = ls.load_hardware(device)
-    assert hardware.bounded, f"{device} has rows and no known bound"
     peaks = []
     for name in ("fp16", "bf16", *(("fp8", "int8") if quantized else ())):
         try:
@@ -100,9 +100,11 @@ def bound(o: Observation, device: str) -> float:
 
 def test_no_bound_is_beaten() -> None:
     compared, beaten = 0, Counter[tuple[str, str]]()
-    for o in load(root() / "measurements" / "published.csv")[0]:
+    files = [root() / "measurements" / f"{name}.csv" for name in ("published", "fresh")]
+    for o in (o for file in files for o in load(file)[0]):
         device = named(o.device)
-        if not device:
+        if not ls.load_hardware(device).bounded:
+            assert device in UNBOUNDED, device
             continue
         compared += 1
         if o.seconds < bound(o, device):

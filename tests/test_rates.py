@@ -7,7 +7,7 @@ from measured import FILE
 from sympy import Rational
 
 from lifesym.calibration import Observation, load
-from lifesym.calibration.rates import PCIE, hardware
+from lifesym.calibration.rates import PCIE, hardware, named
 from lifesym.calibration.tables import Unmapped
 from lifesym.devices import load_hardware
 from lifesym.errors import SpecError
@@ -160,3 +160,12 @@ def test_error_correction_in_the_same_memory(rows) -> None:  # type: ignore[no-u
     (o,), _ = rows(hardware="L40S", mem_bw_gbs="864")
     assert hardware(o).bandwidth == 810 * 10**9
     assert not load_hardware("rtx-4090").inline_ecc
+
+
+def test_every_device_of_the_tables_has_a_spec() -> None:
+    """And none of a chip without a matrix engine computes at a part of its peak."""
+    fresh = FILE.with_name("fresh.csv")
+    for o in [*load(FILE)[0], *load(fresh)[0]]:
+        assert named(o.device), o.device
+        found = hardware(o)
+        assert found.matrix or found.vector.get("fp32")

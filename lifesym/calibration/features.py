@@ -70,8 +70,10 @@ def columns(o: Observation) -> tuple[Part, Part, Part]:
     """The factor of each parameter in the three parts of an observation's closed form.
 
     Raises:
-        SpecError: the device's bandwidth or peak is not known.
+        SpecError: the device's bandwidth or peak is not known, or the form of parallelism.
     """
+    if o.pipeline > 1 or o.experts > 1:
+        raise SpecError("pipeline and expert parallelism are not known to the form")
     d = device(o.device, o.peak, o.bandwidth)
     if not d.matrix and o.phase != "decode":
         raise SpecError(f"{o.device}: no peak is known")
@@ -140,7 +142,7 @@ def _collectives(d: Device, s: Shape, n: int, tokens: float) -> Part:
 
 def _prefill(o: Observation, d: Device) -> tuple[Part, Part, Part]:
     s, n = shape(o.model, 1), shared(o)
-    piece = min(PIECE, o.prompt) if o.software == "llama.cpp" else o.prompt
+    piece = _piece(o)
     pieces = -(-o.prompt // piece)
     last = o.prompt - (pieces - 1) * piece
     flops = (pieces - 1) * s.quantized_flops(piece * o.batch, d.multiprocessors)
@@ -168,7 +170,8 @@ def _request(o: Observation, d: Device) -> tuple[Part, Part, Part]:
     cached = attended(o.model, o.prompt + o.generate)[0] * o.kv_bits / 8
     together = min(o.batch, max(1.0, room / cached)) if cached else float(o.batch)
     turns = o.batch / together
-    first = _step_weights(o, d, s, together * o.prompt)
+    pieces = o.prompt / _piece(o)
+    first = _times(pieces, _step_weights(o, d, s, together * _piece(o)))
     first["compute"] -= s.head_flops * together * (o.prompt - 1) / d.matrix / n
     steps = o.generate - 1
     weights = _step_weights(o, d, s, together)
@@ -179,6 +182,11 @@ def _request(o: Observation, d: Device) -> tuple[Part, Part, Part]:
         _times(turns * steps, weights),
         _times(turns * steps, cache),
     )
+
+
+def _piece(o: Observation) -> int:
+    """Prompt tokens that are computed at once."""
+    return min(o.chunk or PIECE, o.prompt) if o.software == "llama.cpp" else o.prompt
 
 
 def _times(count: float, part: Part) -> Part:

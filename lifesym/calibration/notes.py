@@ -16,6 +16,8 @@ _LAYERS = re.compile(r"layer[- ]split|split[- ]mode layer|-sm layer")
 _MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
 _MONTH = re.compile(rf"\b({'|'.join(_MONTHS)})[a-z]* (20\d\d)")
 _DATE = re.compile(r"\b(20\d\d)-(\d\d)\b")
+CLIENTS = "concurrency in batch column"
+"""In the notes of rows whose batch is one of clients: a first token waits for others' prompts."""
 LAYERS_SINCE = "2024-01"
 """llama.cpp splits by layers unless told otherwise since pull request 4766, of that month, and by
 rows before."""

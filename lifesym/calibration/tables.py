@@ -115,7 +115,9 @@ def _mapped(row: dict[str, str], line: int, where: str) -> Iterator[Observation 
             yield Observation(**{**common, "phase": "decode", "seconds": tpot, "context": context})
         else:
             yield Unmapped(line, "the context's length is not given")
-    if ttft and prompt:
+    if ttft and common["batch"] > 1 and words.CLIENTS in notes:
+        yield Unmapped(line, "the batch is one of clients, whose requests queue")
+    elif ttft and prompt:
         yield Observation(**{**common, "phase": "prefill", "seconds": ttft})
     elif ttft:
         yield Unmapped(line, "the prompt's length is not given")

@@ -9,7 +9,7 @@ from lifesym.calibration.validation import compared
 from lifesym.cli.output import note, print_json, save_plot, table
 from lifesym.errors import SpecError
 from lifesym.extras import needed
-from lifesym.specs import root
+from lifesym.specs import names, root
 
 PHASES = ("decode", "prefill", "request")
 
@@ -45,8 +45,8 @@ def validate(options: Mapping[str, Any]) -> None:
 
 
 def measurements(name: str) -> Path:
-    """The file of measurements that a name or a path means."""
-    return root() / "measurements" / "published.csv" if name == "published" else Path(name)
+    """The file of measurements that a name of the database (published, fresh) or a path means."""
+    return root() / "measurements" / f"{name}.csv" if name in names("measurements") else Path(name)
 
 
 def _print(found: dict[str, Any]) -> None:
