@@ -249,12 +249,13 @@ def slip() -> str:
 
 # LIFE's equations, in its own symbols
 
-TOPS, BW = Symbol("TOPS", positive=True), Symbol("BW", positive=True)
+TOPS, BW = (Symbol(rf"\mathrm{{{word}}}", positive=True) for word in ("TOPS", "BW"))
 
 
 def its(letter: str, family: str) -> Symbol:
     """LIFE's symbol of a family: O operations, M bytes, ec and em, n dispatches of t each."""
-    return Symbol(rf"{letter}_{{\mathrm{{{family.replace('_', ' ')}}}}}", positive=True)
+    word = family.replace("_", r"\ ")
+    return Symbol(rf"{letter}_{{\mathrm{{{word}}}}}", positive=True)
 
 
 def equations(families: Iterable[str]) -> dict[str, Expr]:
