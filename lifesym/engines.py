@@ -23,7 +23,15 @@ from lifesym.roofline import Overlap
 from lifesym.specs import convert, find, names, read_toml
 from lifesym.symbols import Size, exact
 from lifesym.trace import MLA, Causal
-from lifesym.transforms import CacheCopies, Launches, ScorePasses, Spills, Tiles
+from lifesym.transforms import (
+    Apart,
+    CacheCopies,
+    Launches,
+    ScorePasses,
+    Spills,
+    Tiles,
+    WholeTables,
+)
 from lifesym.transforms.copies import Repeated
 from lifesym.transforms.fusion import Rule, rules_of
 
@@ -31,6 +39,8 @@ PLAIN = "eager"
 """The engine that counts as PyTorch does: a kernel an operator."""
 DEFAULT = PLAIN
 """The engine of a forecast that names none."""
+Gates = Literal["joined", "apart"]
+Tables = Literal["rows", "whole"]
 Latents = MLA | Literal["by_phase"]
 """A convention of latent attention; by phase: expanded in a prefill, absorbed in a decode step."""
 
@@ -52,6 +62,8 @@ class Engine:
         spilled: how often a fused attention kernel writes and reads all scores.
         concatenated: the cache is copied to append to it.
         repeated: how keys and values are written out for the query heads.
+        gates: whether the product with a gate is a kernel of the activation's or one apart.
+        tables: what an embedding reads: the rows it looks up, or all of its table.
         overlap: how kernels overlap memory and compute (see `lifesym.roofline`).
         chunk: tokens of a prefill chunk.
         tokens: rows of a tile of a product; with outputs, products take whole tiles and waves.
@@ -74,6 +86,8 @@ class Engine:
     spilled: Size = 0
     concatenated: bool = False
     repeated: Repeated = "none"
+    gates: Gates = "joined"
+    tables: Tables = "rows"
     overlap: Overlap = "operator"
     chunk: Size | None = None
     tokens: Size | None = None
@@ -95,6 +109,10 @@ class Engine:
             Spills(passes=self.spilled),
         )
         yield from (rewrite for rewrite in beside if rewrite != type(rewrite)())
+        if self.gates == "apart":
+            yield Apart()
+        if self.tables == "whole":
+            yield WholeTables()
         if self.tokens is not None and self.outputs is not None and hardware.multiprocessors:
             tile = {"rows": self.tokens, "columns": self.outputs}
             yield Tiles(processors=hardware.multiprocessors, **tile)
@@ -129,6 +147,11 @@ class _Cache(_Table):
     repeated: Repeated | None = None
 
 
+class _Kernels(_Table):
+    gates: Gates | None = None
+    tables: Tables | None = None
+
+
 class _Time(_Table):
     overlap: Overlap | None = None
     chunk: int | None = None
@@ -153,6 +176,7 @@ class _EngineSpec(msgspec.Struct, forbid_unknown_fields=True):
     fusion: _Fusion | None = None
     attention: _Attention | None = None
     cache: _Cache | None = None
+    kernels: _Kernels | None = None
     time: _Time | None = None
     products: _Products | None = None
     launches: _Launches | None = None
@@ -172,7 +196,7 @@ def load_engine(name_or_path: str | Path) -> Engine:
     spec = convert(read_toml(path), _EngineSpec, where)
     given: dict[str, Any] = {"name": spec.name, "meaning": spec.meaning}
     sources = {"engine": spec.source}
-    for table in ("fusion", "attention", "cache", "time", "products", "launches"):
+    for table in ("fusion", "attention", "cache", "kernels", "time", "products", "launches"):
         found = getattr(spec, table)
         if found is None:
             continue

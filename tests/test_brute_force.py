@@ -26,6 +26,7 @@ from lifesym.operators import (
     CacheCopy,
     Embedding,
     Experts,
+    Gate,
     HeadLinear,
     KVAppend,
     LatentExpand,
@@ -241,6 +242,16 @@ def test_embedding(tokens: int, features: int, added: bool) -> None:
     assert operator.parameters == table.size
 
 
+@pytest.mark.parametrize(("tokens", "features"), [(1, 1), (2, 3)])
+def test_embedding_by_one_hot_rows(tokens: int, features: int) -> None:
+    """All of the table is read: what is not looked up counts nothing."""
+    tally, rows = Tally(), 5
+    table = np.vectorize(tally.load)(tally.tensor("weight", rows, features))
+    tally.write(table[:tokens])
+    operator = Embedding(tokens=tokens, rows=rows, features=features, whole=True)
+    check(operator, tally)
+
+
 ATTENTION = [
     (batch, group, kv_heads, new, past, window, causal)
     for batch, group, kv_heads in ((1, 1, 1), (2, 2, 1), (1, 3, 2))
@@ -440,6 +451,12 @@ def test_scale_softcap_alibi() -> None:
         results = [function(n) for n in tally.tensor("activation", 4)]
         tally.write(np.array(results, dtype=object))
         check(operator, tally)
+
+
+def test_gate() -> None:
+    tally = Tally()
+    tally.write(tally.tensor("activation", 4) * tally.tensor("activation", 4))
+    check(Gate(elements=4), tally)
 
 
 def test_learned_gains() -> None:

@@ -14,6 +14,7 @@ from lifesym import symbols as sym
 from lifesym.errors import SpecError, SymbolError
 from lifesym.levels import Level
 from lifesym.report import equation
+from lifesym.specs import root
 from lifesym.trace import Trace
 
 MODEL = "tinyllama-1.1b"
@@ -32,12 +33,8 @@ def exactly(value: Any) -> Fraction:
 
 # LIFE, arXiv 2508.00904. Eq. 1: t_c = sum of an operator's operations / (its efficiency times
 # TOPS); Eq. 2: t_m = sum of its bytes / (its efficiency times the bandwidth); Eq. 3: TTFT = their
-# maximum, and dispatches; Eq. 4 and 5: TPOT = t_m and dispatches; Eq. 6: TPS = 1/TPOT. Its devices:
-# the CPU has 326.4 GFLOP/s and 240 GB/s, the V100 125 TFLOP/s and 900 GB/s.
-LIFE_DEVICES = {
-    "cpu": ("fp32", Fraction(3264 * 10**8), Fraction(240 * 10**9)),
-    "v100": ("fp16", Fraction(125 * 10**12), Fraction(900 * 10**9)),
-}
+# maximum, and dispatches; Eq. 4 and 5: TPOT = t_m and dispatches; Eq. 6: TPS = 1/TPOT.
+LIFE_DEVICES = ("cpu", "v100")
 COMPUTE = {"linear": Fraction(1, 2), "attention": Fraction(1, 4), "softmax": Fraction(1, 10)}
 MEMORY = {"linear": Fraction(7, 10), "attention": Fraction(2, 5), "norm": Fraction(3, 10)}
 DISPATCH = {"norm": Fraction(2, 10**6), "lm_head": Fraction(9, 10**6)}
@@ -45,15 +42,8 @@ COMPUTE_OF_ALL, MEMORY_OF_ALL, DISPATCH_OF_ALL = Fraction(3, 5), Fraction(1, 2),
 
 
 def life_device(name: str) -> ls.Hardware:
-    """With one rate for all operations, as LIFE's TOPS."""
-    kind, rate, bandwidth = LIFE_DEVICES[name]
-    device = ls.Hardware(
-        name=name,
-        kind="cpu",
-        matrix={} if kind == "fp32" else {kind: Rational(rate)},
-        vector={"fp32": Rational(rate)},
-        bandwidth=Rational(bandwidth),
-    ).with_(
+    """As LIFE states it, with one rate for all operations, and efficiencies of parts."""
+    device = ls.load_hardware(root() / "published" / f"life-{name}.toml").with_(
         compute_efficiency=COMPUTE_OF_ALL,
         memory_efficiency=MEMORY_OF_ALL,
         dispatch_time=DISPATCH_OF_ALL,
@@ -70,7 +60,8 @@ def life_device(name: str) -> ls.Hardware:
 
 def life(trace: Trace, name: str, **formats: str) -> tuple[Fraction, Fraction, Fraction]:
     """Compute, memory and dispatch time by LIFE's sums over operators."""
-    _, rate, bandwidth = LIFE_DEVICES[name]
+    device = life_device(name)
+    rate, bandwidth = exactly(device.vector["fp32"]), exactly(device.bandwidth)
     compute = memory = dispatch = Fraction(0)
     for entry in trace:
         cost = trace.filter(lambda each, entry=entry: each is entry).cost(**formats)  # type: ignore[misc]
@@ -97,35 +88,6 @@ def test_one_maximum_of_a_pass_is_lifes_equations(name: str, weights: str) -> No
         assert exactly(f.tpot.mean) == memory + dispatch  # Eq. 4 and 5
     else:  # LIFE's "decode depends on memory alone" fails: products alone take longer than moving
         assert compute > memory
-
-
-@pytest.mark.parametrize(
-    ("prompt", "tera"),
-    [(256, 3.42), (2048, 29.29), (8192, 143.87), (32768, 1002.67), (65536, 3144.41)],
-)
-def test_lifes_operations_of_a_prefill(prompt: int, tera: float) -> None:
-    """LIFE, Table 4: Llama-2-7B in bf16, logits of all tokens."""
-    cost = ls.load_model("llama-2-7b").forward(1, prompt, 0, logits="all").cost()
-    assert float(cost.matmul_flops + cost.vector_flops) == pytest.approx(tera * 1e12, rel=5e-4)
-
-
-@pytest.mark.parametrize(
-    ("model", "table", "here"),
-    [("llama-2-7b", 611, 547), ("qwen3-32b", 1219, 1219), ("gemma-2-2b", 497, 525)],
-)
-def test_lifes_dispatches(model: str, table: int, here: int) -> None:
-    """LIFE, Table 8: all three are 19 a layer and 3; other kernels are counted here.
-
-    RoPE of queries and keys is one kernel, and so are SiLU and the gate's product: 17 a layer and
-    3 for Llama. LIFE leaves out Qwen3's two norms of queries and keys (so that both agree), and
-    Gemma 2's norms after the blocks, its soft caps, and the scale of its embedding.
-    """
-    trace = ls.load_model(model).forward(1, 1, 128)
-    layers = sum(trace.layers().values())
-    assert table == 19 * layers + 3
-    assert trace.cost().dispatches == here
-    if model == "llama-2-7b":
-        assert here == 17 * layers + 3
 
 
 # what counts for an operator

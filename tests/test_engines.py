@@ -13,12 +13,13 @@ from lifesym import symbols as sym
 from lifesym.engines import DEFAULT, Engine, load_engine
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Precision
-from lifesym.operators import Routing
+from lifesym.operators import Gate, Routing
 from lifesym.operators.linear import TiledLinear
 from lifesym.serving import Group, mixed_pass, speculate
 from lifesym.specs import names
 from lifesym.trace import Trace
 from lifesym.transforms import (
+    Apart,
     CacheCopies,
     CachePolicy,
     Fusion,
@@ -28,11 +29,8 @@ from lifesym.transforms import (
     Spills,
     TensorParallel,
     Tiles,
+    WholeTables,
 )
-
-GIB, MIB, KIB = 2**30, 2**20, 2**10
-LIFE = "LIFE, arXiv 2508.00904v1"
-"""Where the figures of its tables are from, read through a public digest of the paper."""
 
 
 def moved(trace: Trace, **formats: str) -> Expr:
@@ -419,17 +417,11 @@ def test_a_pass_is_rounded_product_by_product() -> None:
 # -- launches
 
 
-@pytest.mark.parametrize(
-    ("name", "dispatches"),
-    [("llama-2-7b", 611), ("qwen3-32b", 1219), ("gemma-2-2b", 497)],
-)
-def test_dispatches_of_life(name: str, dispatches: int) -> None:
-    """LIFE, arXiv 2508.00904v1, table 8: calls of a decode step, whatever the format."""
-    f = ls.forecast(name, "a100", 128, 2, engine="life")
-    assert f.trace(1, 128).cost().dispatches == dispatches
-    timed = f.hardware.with_(dispatch_time=1)
-    late = ls.forecast(name, timed, 128, 2, engine="life", overlap="operator")
-    assert sum(term.dispatch for term in late.tpot.first.terms) == dispatches
+def test_launches_take_their_time() -> None:
+    """19 a layer and 3 at the ends: LIFE's of a decode step (tests/test_life.py)."""
+    timed = ls.load_hardware("a100").with_(dispatch_time=1)
+    late = ls.forecast("llama-2-7b", timed, 128, 2, engine="life", overlap="operator")
+    assert sum(term.dispatch for term in late.tpot.first.terms) == 19 * 32 + 3
 
 
 def test_launches_where_layers_are_of_two_kinds() -> None:
@@ -448,70 +440,53 @@ def test_launches_where_layers_are_of_two_kinds() -> None:
     assert speculate(f, None, 2, 0.5).tpot.expr > 0
 
 
-# -- LIFE's tables
+# -- gates apart, whole tables
 
 
-@pytest.mark.parametrize(
-    ("kv_heads", "kv", "past", "mib"),
-    [
-        *((32, "bf16", 8192, 322), (8, "bf16", 8192, 178), (1, "bf16", 8192, 136)),
-        *((32, "bf16", 10191, 368), (8, "bf16", 10191, 201), (1, "bf16", 10191, 152)),
-        *((32, "int4", 8192, 178), (8, "int4", 8192, 106), (1, "int4", 8192, 85)),
-    ],
-)
-def test_fused_attention_of_life(kv_heads: int, kv: str, past: int, mib: int) -> None:
-    """Table 11: bytes of attention in a layer of Llama-2-7B, of a first and a 2000th token.
-
-    In MiB, printed as MB; to 1 MiB.
-    """
-    config = {
-        "model_type": "llama",
-        "vocab_size": 32000,
-        "hidden_size": 4096,
-        "intermediate_size": 11008,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 32,
-        "num_key_value_heads": kv_heads,
-    }
-    f = ls.forecast(ls.Model.from_hf(config), "a100", past, 2, engine="life", fusion="flash")
-    own = ("attn_q", "attn_k", "attn_v", "attn_o", "attn_rope", "attn_core", "kv_append")
-    trace = f.trace(1, past)
-    kept = trace.filter(lambda entry: entry.name in own or entry.name.endswith("_spread"))
-    assert abs(kept.cost("bf16", "bf16", kv).bytes / MIB - mib) <= 1
+def test_gates_apart_move_what_is_activated_once_more() -> None:
+    """By hand: a Llama of 22 layers, 5,632 wide, 3 x 7 tokens, and its head without any."""
+    plain = ls.load_model("tinyllama-1.1b").forward(3, 7, 5)
+    apart = Apart()(plain)
+    elements = 22 * 3 * 7 * 5632
+    before, after = plain.cost(), apart.cost()
+    assert after.flops == before.flops
+    assert after.activation_read_bytes - before.activation_read_bytes == 2 * elements
+    assert after.activation_write_bytes - before.activation_write_bytes == 2 * elements
+    assert after.dispatches - before.dispatches == 22
+    ungated = ls.load_model("gpt2").forward(3, 7, 5)
+    assert Apart()(ungated) == ungated
+    for rules in ("layer", "full"):  # whole layers are one kernel either way
+        fused = Fusion(rules=rules)(apart).cost()
+        joined = Fusion(rules=rules)(plain).cost()
+        assert (fused == joined) == (rules == "layer")
+    with pytest.raises(SymbolError, match="comes before fusion"):
+        Apart()(Fusion(rules="layer")(plain))
 
 
-def test_decode_of_life_moves_keys_and_values_twice() -> None:
-    """Tables 7 and 9: 32.2 KiB a cached token and layer; lifesym's own kernels move 16.3."""
-    life, eager = (
-        ls.forecast("llama-2-7b", "a100", 2048, 2, engine=name) for name in ("life", "eager")
+@pytest.mark.parametrize("name", ["tinyllama-1.1b", "phi-3-mini-4k"])
+def test_gates_apart_are_split_as_gates_are(name: str) -> None:
+    """On two devices each has half of every gate."""
+    trace = ls.load_model(name).forward(1, 4, 0)
+    whole, half = (
+        [e.operator.elements for e in Apart()(each) if isinstance(e.operator, Gate)]
+        for each in (trace, TensorParallel(devices=2)(trace))
     )
-
-    def slope(f: ls.Forecast) -> Expr:
-        later, sooner = (f.trace(1, past).cost("bf16", "bf16", "bf16") for past in (2048, 32))
-        return (later.bytes - sooner.bytes) / (2048 - 32) / 32 / KIB
-
-    assert slope(life) == Rational(129, 4)
-    assert slope(eager) == Rational(65, 4)
-    # table 7 beside two tables of vocab x hidden, which LIFE reads whole
-    for past, gib in ((32, "12.85"), (2048, "14.83")):
-        bytes_ = life.trace(1, past).cost("bf16", "bf16", "bf16").bytes + 2 * 32000 * 4096 * 2
-        assert abs(bytes_ / GIB - Rational(gib)) < Rational(1, 50)
+    assert [2 * elements for elements in half] == whole
+    assert whole
 
 
-def test_adapters_merged_in_line_of_life() -> None:
-    """Table 12: 1670.8 GOPs for Llama-2-7B with r = 128 on all linear layers: sum kn(2r + 2)."""
-    linear = ("attn_q", "attn_k", "attn_v", "attn_o", "mlp_gate", "mlp_up", "mlp_down")
-    lora = Lora(rank=128, targets=linear, merged="inline")
-    plain, merged = (
-        ls.forecast("llama-2-7b", "a100", 256, 2, **options).trace(256, 0).cost()
-        for options in ({}, {"lora": lora})
-    )
-    by_hand = 32 * (4 * 4096**2 + 3 * 4096 * 11008) * (2 * 128 + 2)
-    assert merged.flops - plain.flops == by_hand == 1_670_809_387_008
-    free = Lora(rank=128, targets=linear, merged=True)
-    assert free(ls.load_model("llama-2-7b").forward()).cost() == (
-        ls.load_model("llama-2-7b").forward().cost()
-    )
+def test_whole_tables_are_read_by_every_pass() -> None:
+    plain = ls.load_model("gpt2").forward(2, 3, 0)  # tokens and positions, 768 wide
+    whole = WholeTables()(plain)
+    more = 768 * (50257 + 1024 - 2 * 2 * 3) * 2
+    assert whole.cost().weight_bytes - plain.cost().weight_bytes == more
+    assert whole.weight_roles() == plain.weight_roles()
+    halves = WholeTables()(TensorParallel(devices=2)(ls.load_model("llama-2-7b").forward(1, 1, 0)))
+    (table,) = halves.filter(name="embedding")
+    assert table.cost(Precision.of()).weight_bytes == 32000 // 2 * 4096 * 2
+
+
+# -- adapters merged in line
 
 
 @pytest.mark.parametrize("n", [1, 2, 4])

@@ -7,7 +7,7 @@ from lifesym.operators.chunked import DeltaRule, DualScan
 from lifesym.operators.collective import Collective
 from lifesym.operators.convolution import Conv1d, Conv2d, DepthwiseConv2d, TransposedConv2d
 from lifesym.operators.copies import AdapterMerge, CacheCopy
-from lifesym.operators.elementwise import Ranking, Residual, Scale
+from lifesym.operators.elementwise import Gate, Ranking, Residual, Scale
 from lifesym.operators.embedding import Embedding
 from lifesym.operators.experts import Experts, Routing, TopK
 from lifesym.operators.fused import Fused
@@ -39,6 +39,7 @@ __all__ = [
     "Embedding",
     "Experts",
     "Fused",
+    "Gate",
     "HeadLinear",
     "KVAppend",
     "LMHead",

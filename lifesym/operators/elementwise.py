@@ -66,6 +66,32 @@ class Residual(Elementwise):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Gate(Elementwise):
+    """The product of two tensors element by element, one multiplication each.
+
+    It is a kernel of its own where an engine does not take it together with the activation of the
+    gate, which `Activation` does.
+
+    >>> from lifesym import symbols as sym
+    >>> Gate(elements=sym.batch * sym.intermediate).cost(Precision.of()).activation_read_bytes
+    4*batch*intermediate
+    """
+
+    elements: Size
+
+    family: ClassVar[str] = "activation"
+    counted: ClassVar[str] = "1 multiplication an element"
+    reference: ClassVar[str] = "Shazeer, arXiv 2002.05202, Eq. 6"
+    monotone: ClassVar[dict[str, Direction]] = {"elements": "+"}
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads both inputs and writes one output an element."""
+        return self.priced(
+            precision, flops=self.elements, reads=2 * self.elements, writes=self.elements
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Scale(Elementwise):
     r"""Multiplication by a constant, or with ``softcap`` $c \tanh(x / c)$: 1 or 3 an element.
 

@@ -16,7 +16,7 @@ class Embedding(Operator):
     r"""Look up one row a token in a table: no arithmetic, ``tokens * features`` weights read.
 
     With ``added`` the row is added to an activation (learned positions, token types), one
-    addition an element.
+    addition an element. With ``whole`` all of the table is read, as by a product with one-hot rows.
 
     >>> from lifesym import symbols as sym
     >>> op = Embedding(tokens=sym.batch, rows=sym.vocab, features=sym.hidden)
@@ -28,12 +28,13 @@ class Embedding(Operator):
     rows: Size
     features: Size
     added: bool = False
+    whole: bool = False
     role: str = "embedding"
 
     family: ClassVar[str] = "embedding"
-    counted: ClassVar[str] = "rows read, not the table; 1 addition an element where it is added"
+    counted: ClassVar[str] = "rows read, or the whole table; 1 addition an element where added"
     reference: ClassVar[str] = "Vaswani et al., arXiv 1706.03762, section 3.4"
-    monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "rows": "0", "features": "+"}
+    monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "rows": "+", "features": "+"}
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:
@@ -42,8 +43,9 @@ class Embedding(Operator):
 
     @property
     def matrices_read(self) -> tuple[Matrix, ...]:
-        """One row a token."""
-        return (replace(self.matrices[0], rows=sympify(self.tokens)),)
+        """One row a token, or the table."""
+        (table,) = self.matrices
+        return (table if self.whole else replace(table, rows=sympify(self.tokens)),)
 
     @property
     def parameters(self) -> Expr:
@@ -51,7 +53,7 @@ class Embedding(Operator):
         return self.rows * self.features
 
     def cost(self, precision: Precision) -> Cost:
-        """Reads one row a token (and the activation it is added to), writes the result."""
+        """Reads rows or table (and the activation they are added to), writes the result."""
         elements = self.tokens * self.features
         moved = precision.activation_bytes(elements)
         return Cost(

@@ -17,6 +17,7 @@ from lifesym.report.passes import COLUMNS, EXPECTED, PASSES, layer, measures
 from lifesym.serving import expected_tokens
 from lifesym.trace import Trace
 from lifesym.transforms import (
+    Apart,
     Bottleneck,
     CacheCopies,
     CachePolicy,
@@ -46,6 +47,7 @@ REWRITES: dict[str, Rewrite] = {
     "whole layer in one kernel": Fusion(rules=("layer",)),
     "cache concatenated": CacheCopies(concatenated=True),
     "cache repeated over heads": CacheCopies(repeated="heads"),
+    "gates apart": Apart(),
     "five passes over scores": ScorePasses(passes=5),
     "tensor parallel": TensorParallel(devices=sym.devices),
     "and sequence parallel": lambda trace: SequenceParallel(devices=sym.devices)(

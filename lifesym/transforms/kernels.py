@@ -1,4 +1,4 @@
-"""How operators become kernels: products in whole tiles and waves, spilled scores, launches."""
+"""How operators become kernels: gates, tables, tiles and waves, spilled scores, launches."""
 
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
@@ -8,7 +8,7 @@ from sympy import Add, Expr, S, sympify
 
 from lifesym.checks import checked_fields
 from lifesym.formats import Precision
-from lifesym.operators import AttentionScores, Linear
+from lifesym.operators import Activation, AttentionScores, Embedding, Gate, Linear
 from lifesym.operators.fused import Fused
 from lifesym.operators.linear import TiledLinear
 from lifesym.symbols import Size, size
@@ -62,6 +62,54 @@ class Tiles:
         given: dict[str, Any] = {f.name: getattr(operator, f.name) for f in fields(operator)}
         given |= {"rows": self.rows, "columns": self.columns, "processors": self.processors}
         return replace(entry, operator=TiledLinear(**given))
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class Apart:
+    """Gates whose product is a kernel after the activation's: what is activated moves once more.
+
+    Operations stay what they are. Experts are one operator, and stay one.
+    """
+
+    stage: ClassVar[int] = 60
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace with two kernels for each gated activation.
+
+        Raises:
+            SymbolError: a trace that is fused already.
+        """
+        unfused(trace, "a gate apart")
+        rows: list[Entry] = []
+        for entry in trace:
+            operator = entry.operator
+            if not isinstance(operator, Activation) or not operator.gated:
+                rows.append(entry)
+                continue
+            rows.append(replace(entry, operator=replace(operator, gated=False)))
+            gate = Gate(elements=operator.elements)
+            rows.append(replace(entry, name=f"{entry.name}_gate", operator=gate, origin="gates"))
+        return Trace(tuple(rows))
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class WholeTables:
+    """Tables of which every pass reads all rows, whichever it looks up."""
+
+    stage: ClassVar[int] = 60
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace that reads its tables whole."""
+        return Trace(
+            tuple(
+                replace(entry, operator=replace(entry.operator, whole=True))
+                if isinstance(entry.operator, Embedding)
+                else entry
+                for entry in trace
+            )
+        )
 
 
 @checked_fields
