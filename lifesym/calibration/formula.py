@@ -15,11 +15,12 @@ from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
-from sympy import Expr, Integer
+from sympy import Add, Expr, Integer
 
 from lifesym import symbols as sym
 from lifesym.calibration.measurements import Observation, Phase
-from lifesym.calibration.parameters import NAMES, PARAMETERS, slopes, values
+from lifesym.calibration.parameters import COMPUTING, GROWS, NAMES, PARAMETERS, UNPACKING, factors
+from lifesym.calibration.parameters import numbers as fitted_numbers
 from lifesym.calibration.rates import backend, hardware
 from lifesym.codegen import compile as compiled
 from lifesym.engines import load_engine
@@ -27,6 +28,7 @@ from lifesym.errors import SpecError
 from lifesym.formats import Format, load_format
 from lifesym.forecasting import forecast
 from lifesym.hardware import Hardware
+from lifesym.roofline import Term
 from lifesym.serving import pipeline
 from lifesym.specs import names
 
@@ -37,7 +39,6 @@ CACHE_SHARE = 0.9
 NEVER_WAITED_FOR = 1e30
 """A peak that stands in for one that is not known."""
 _ON = ("layer_time", "sampling_time", "collective_latency", "dequantization_rate")
-_SCALES = {p.symbol: p.scale for p in PARAMETERS}
 
 
 ENGINES = {
@@ -73,13 +74,17 @@ class Kind(NamedTuple):
     flash: bool
 
 
-@dataclass(frozen=True)
-class Formula:
-    """Seconds as a function of numbers by name, with the parameters that they depend on."""
+class Formula(NamedTuple):
+    """The forecast of a kind, compiled.
 
-    function: Any
-    names: tuple[str, ...]
-    parameters: tuple[int, ...]
+    Attributes:
+        seconds: the time.
+        sides: of the prefill, or the step, and of the steps of a request: the memory and compute
+            times of each term, two by two, and at last the sum of what is in no maximum.
+    """
+
+    seconds: Any
+    sides: tuple[Any, ...]
 
 
 def kind(o: Observation) -> Kind:
@@ -126,15 +131,30 @@ def symbolic() -> Hardware:
 
 @cache
 def formula(of: Kind) -> Formula:
-    """The compiled forecast of a kind, with its derivatives in the parameters."""
-    expr = _expression(of)
-    args = sorted(symbol.name for symbol in expr.free_symbols)
-    known = tuple(i for i, name in enumerate(NAMES) if name in args)
-    function = compiled(expr, args, gradient=[NAMES[i] for i in known])
-    return Formula(function, tuple(args), known)
+    """The compiled forecast of a kind."""
+    made = _forecast(of)
+    if of.phase == "decode":
+        return Formula(_compiled(made.tpot.expr), (_sides(made.tpot.terms),))
+    served = made if of.stages == 1 else pipeline(made, of.stages, by_chunk=True)
+    prompts = _sides(made.ttft.terms)
+    if of.phase == "prefill":
+        return Formula(_compiled(served.ttft.expr), (prompts,))
+    return Formula(_compiled(served.latency.expr), (prompts, _sides(made.tpot.terms)))
 
 
-def _expression(of: Kind) -> Expr:
+def _compiled(expr: Any) -> Any:
+    several = expr if isinstance(expr, list) else [expr]
+    symbols = set().union(*(each.free_symbols for each in several))
+    return compiled(expr, sorted(symbol.name for symbol in symbols))
+
+
+def _sides(terms: tuple[Term, ...]) -> Any:
+    """The sides of the terms' maxima as functions."""
+    pairs = [side for term in terms for side in (term.memory, term.compute)]
+    return _compiled([*pairs, Add(*(term.dispatch + term.network for term in terms))])
+
+
+def _forecast(of: Kind) -> Any:
     stored: Any = of.computed
     if of.quantized and of.computed == COMPUTED.name:
         stored = Format(name="stored", bits=sym.weight_bits, group_size=Integer(32))
@@ -149,17 +169,12 @@ def _expression(of: Kind) -> Expr:
     if of.devices > 1:
         given |= {"tensor_parallel": of.devices, "all_reduce": "tree"}
     if of.phase == "decode":
-        made = forecast(of.model, symbolic(), prompt=1, generate=2, **given)
-        return made.tpot.expr
-    if of.phase == "prefill":
-        made = forecast(of.model, symbolic(), past=sym.past, generate=1, **given)
-        return _handed_on(made, of).ttft.expr
-    made = forecast(of.model, symbolic(), generate=sym.generated, **given)
-    return _handed_on(made, of).latency.expr
-
-
-def _handed_on(made: Any, of: Kind) -> Any:
-    return made if of.stages == 1 else pipeline(made, of.stages, by_chunk=True)
+        given |= {"prompt": 1, "generate": 2}
+    elif of.phase == "prefill":
+        given |= {"past": sym.past, "generate": 1}
+    else:
+        given["generate"] = sym.generated
+    return forecast(of.model, symbolic(), **given)
 
 
 def numbers(o: Observation) -> dict[str, float]:
@@ -170,7 +185,9 @@ def numbers(o: Observation) -> dict[str, float]:
     """
     device = hardware(o)
     work = {"decode": {"past": o.context}, "prefill": {"prompt": o.prompt, "past": o.past}}
-    work["request"] = {"prompt": o.prompt, "generated": o.generate}
+    steps = o.generate - 1
+    work["request"] = {"prompt": o.prompt, "generated": o.generate, "steps": steps}
+    work["request"]["past"] = o.prompt + (o.generate - 2) / 2
     peak, elementwise = _peaks(o, device)
     return {
         **{name: float(number) for name, number in work[o.phase].items()},
@@ -224,13 +241,25 @@ def _held(model: str) -> tuple[Expr, Expr]:
     return weights.value, cached.value
 
 
+FREE = 1e60
+"""An efficiency so large that what has it takes no time."""
+
+
 @dataclass(frozen=True)
 class Rows:
-    """Measured rows with their formulas and numbers, to be evaluated together."""
+    """Measured rows with their formulas and numbers, to be evaluated together.
 
-    observations: tuple[Observation, ...]
+    Attributes:
+        groups: formulas, the places of their rows, and these rows' numbers.
+        times: how often each row's formula is run.
+        sides: factors of the memory and compute times of each row's terms, by parameter.
+        rest: those of what is in no maximum.
+    """
+
     groups: tuple[tuple[Formula, Any, dict[str, Any]], ...]
     times: Any
+    sides: Any
+    rest: Any
 
     @classmethod
     def of(cls, observations: Sequence[Observation]) -> "Rows":
@@ -243,33 +272,63 @@ class Rows:
         for i, o in enumerate(observations):
             by_kind.setdefault(kind(o), []).append(i)
         given = [numbers(o) for o in observations]
+        times = np.array([turns(o) for o in observations])
         groups = []
         for each, places in by_kind.items():
-            one = formula(each)
-            names = {*one.names, *(_SCALES[NAMES[i]] for i in one.parameters)} - {""}
-            columns = {n: np.array([given[i].get(n, np.nan) for i in places]) for n in names}
-            groups.append((one, np.array(places), columns))
-        times = np.array([turns(o) for o in observations])
-        return cls(tuple(observations), tuple(groups), times)
+            names = given[places[0]]
+            columns = {name: np.array([given[i][name] for i in places]) for name in names}
+            groups.append((formula(each), np.array(places), columns))
+        parts = [_columns(one, columns) for one, _, columns in groups]
+        widest = max(len(sides) for sides, _ in parts)
+        shape = (len(observations), widest, 2, len(NAMES))
+        sides, rest = np.zeros(shape), np.zeros((len(observations), len(NAMES)))
+        for (_, places, _), (some, others) in zip(groups, parts, strict=True):
+            sides[places, : len(some)] = np.moveaxis(some, -1, 0)
+            rest[places] = others.T
+        scale = times[:, None]
+        return cls(tuple(groups), times, sides * scale[..., None, None], rest * scale)
 
-    def evaluate(self, x: Any) -> tuple[Any, Any]:
-        """Logarithms of the seconds at points of the fit's scale, and their derivatives in these.
-
-        Args:
-            x: of shape (rows, parameters).
-        """
-        value, slope = values(x), slopes(x)
-        seconds, jacobian = np.empty(len(x)), np.zeros(x.shape)
+    def seconds(self, x: Any) -> Any:
+        """Seconds at points of the fit's scale, of shape (rows, parameters): the forecasts."""
+        factor = factors(x)
+        found = np.empty(len(x))
         for one, places, columns in self.groups:
-            given = dict(columns)
-            for i in one.parameters:
-                scale = _SCALES[NAMES[i]]
-                given[NAMES[i]] = value[places, i] * (columns[scale] if scale else 1.0)
-            time, *parts = one.function(*(given[name] for name in one.names))
-            seconds[places] = time
-            for i, part in zip(one.parameters, parts, strict=True):
-                jacobian[places, i] = part * given[NAMES[i]] / time * slope[places, i]
-        return np.log(seconds * self.times), jacobian
+            given = columns | fitted_numbers(factor[places], columns)
+            found[places] = one.seconds(*(given[name] for name in one.seconds.names))
+        return found * self.times
+
+    def columns(self, x: Any) -> tuple[Any, Any]:
+        """Seconds of the terms' sum, and its parts by parameter.
+
+        It is the forecast where no sum over chunks or steps has maxima that change sides within
+        it, and no pipeline.
+        """
+        factor = factors(x)
+        both = np.einsum("ntsp,np->nts", self.sides, factor)
+        bound = both[:, :, 0] >= both[:, :, 1]
+        active = np.where(bound[..., None], self.sides[:, :, 0], self.sides[:, :, 1]).sum(axis=1)
+        parts = (active + self.rest) * factor
+        return parts.sum(axis=1), parts
+
+
+def _columns(one: Formula, given: dict[str, Any]) -> tuple[Any, Any]:
+    """Factors of a formula's sides, (terms, 2, parameters, rows), and of the rest."""
+    count = len(next(iter(given.values())))
+    sides, rest = [], np.zeros((len(NAMES), count))
+    for part, weight in zip(one.sides, (1.0, given.get("steps", 0.0)), strict=False):
+        found = np.empty((len(part.program.outputs), len(NAMES), count))
+        for i in range(len(NAMES)):
+            factor = np.where(GROWS, 0.0, 1 / FREE) * np.ones((count, 1))
+            factor[:, i] = 1.0
+            numbers = given | fitted_numbers(factor, given)
+            if i == UNPACKING:  # at no cost of what else is computed
+                numbers |= {COMPUTING: FREE, NAMES[i]: given[PARAMETERS[i].scale] / FREE}
+            results = part(*(numbers[name] for name in part.names))
+            found[:, i] = [np.broadcast_to(result, count) for result in results]
+        found *= weight
+        sides.append(found[:-1].reshape(-1, 2, *found.shape[1:]))
+        rest += found[-1]
+    return np.concatenate(sides), rest
 
 
 def usable(

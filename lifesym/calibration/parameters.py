@@ -4,6 +4,7 @@ A parameter is a symbol of the forecast's formula. Efficiencies lie between 0 an
 on the scale of log(e / (1 - e)); times and rates are above 0 and fitted on that of their logarithm.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -124,6 +125,10 @@ PARAMETERS = (
 NAMES = tuple(parameter.symbol for parameter in PARAMETERS)
 USUAL = np.array([parameter.point(parameter.usual) for parameter in PARAMETERS])
 SPREAD = np.array([parameter.spread for parameter in PARAMETERS])
+GROWS = np.array([parameter.unit.startswith("s ") for parameter in PARAMETERS])
+"""Whether time is proportional to a parameter; else it is to the inverse."""
+COMPUTING = sym.compute_efficiency.name
+UNPACKING = NAMES.index(sym.dequantization_rate.name)
 
 
 def values(x: Any) -> Any:
@@ -131,6 +136,28 @@ def values(x: Any) -> Any:
     return np.stack([p.value(x[..., i]) for i, p in enumerate(PARAMETERS)], axis=-1)
 
 
+def factors(x: Any) -> Any:
+    """What times are proportional to: the parameters that are times, the inverse of others."""
+    found = values(x)
+    return np.where(GROWS, found, 1 / found)
+
+
 def slopes(x: Any) -> Any:
-    r"""$d \ln v / d x$ of every parameter v there."""
-    return np.stack([p.slope(x[..., i]) for i, p in enumerate(PARAMETERS)], axis=-1)
+    r"""$d \ln f / d x$ of every factor f."""
+    found = np.stack([p.slope(x[..., i]) for i, p in enumerate(PARAMETERS)], axis=-1)
+    return np.where(GROWS, found, -found)
+
+
+def numbers(factor: Any, rates: Mapping[str, Any]) -> dict[str, Any]:
+    """The symbols' values for such factors on a device with such rates.
+
+    What unpacks stored values is done at the compute efficiency too (`lifesym.roofline`): the rate
+    is what is attained over that.
+    """
+    found = np.where(GROWS, factor, 1 / factor)
+    given = {
+        p.symbol: found[..., i] * (rates[p.scale] if p.scale else 1.0)
+        for i, p in enumerate(PARAMETERS)
+    }
+    given[NAMES[UNPACKING]] = given[NAMES[UNPACKING]] / given[COMPUTING]
+    return given

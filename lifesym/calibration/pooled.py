@@ -24,7 +24,7 @@ import numpy as np
 
 from lifesym.calibration.formula import Rows
 from lifesym.calibration.measurements import Observation
-from lifesym.calibration.parameters import NAMES, SPREAD, USUAL
+from lifesym.calibration.parameters import NAMES, SPREAD, USUAL, slopes
 from lifesym.errors import SpecError
 from lifesym.extras import needed
 
@@ -34,9 +34,13 @@ SCALE = 0.05
 """Relative error of rows that nothing is wrong with."""
 FREEDOM = 3.0
 """Degrees of freedom of the t-distribution."""
-STEPS = 20
-DONE = 1e-3
-"""Of the objective, the decrease below which a fit is done."""
+STEPS = 60
+STUCK = 1e6
+DONE = 1e-4
+"""Of the objective, the decrease below which steps end."""
+ROUNDS = 4
+SETTLED = 0.01
+"""Steps between rounds, on the fit's scale, below which a fit is done."""
 Effect = tuple[str, ...]
 
 
@@ -95,7 +99,7 @@ def fit(observations: Sequence[Observation], start: Pooled | None = None) -> Poo
 
     Args:
         observations: the rows.
-        start: a fit to begin with: to more or fewer of these rows.
+        start: a fit to begin with.
 
     Raises:
         SpecError: no row, or one without a known bandwidth or peak.
@@ -104,36 +108,29 @@ def fit(observations: Sequence[Observation], start: Pooled | None = None) -> Poo
     if not observations:
         raise SpecError("no measurement to fit to")
     fitting = _Fitting(observations)
-    values, damping = fitting.begun(start), 1e-3
-    logs, slopes = fitting.evaluated(values)
-    cost = fitting.cost(logs, values)
-    for _ in range(STEPS):
-        curvature, pull = fitting.curvature(logs, slopes, values)
-        for _ in range(8):
-            moved = values - _solved(curvature, pull, damping)
-            found = fitting.evaluated(moved)
-            after = fitting.cost(found[0], moved)
-            if after < cost:
-                break
-            damping *= 4
-        else:
+    values = fitting.begun(start)
+    for _ in range(ROUNDS):
+        fitting.correct(values)
+        before, values = values, fitting.solved(values)
+        if np.abs(values - before).max() < SETTLED:
             break
-        gain = cost - after
-        values, (logs, slopes), cost, damping = moved, found, after, damping / 4
-        if gain < DONE * abs(cost):
-            break
-    curvature, _ = fitting.curvature(logs, slopes, values)
+    curvature, _ = fitting.curvature(values)
     shaped = values.reshape(-1, len(NAMES))
     return Pooled(fitting.places, shaped, curvature, len(observations))
 
 
 class _Fitting:
-    """The rows of a fit, and the numbers of their effects."""
+    """The rows of a fit, and the numbers of their effects.
+
+    Steps are taken on the sums of the rows' terms, which cost little, corrected by the forecasts'
+    ratio to these: it is 1 unless a maximum changes sides within a sum over chunks or steps.
+    """
 
     def __init__(self, observations: Sequence[Observation]) -> None:
         needed("scipy")
         self.rows = Rows.of(observations)
         self.measured = np.log([o.seconds for o in observations])
+        self.correction = np.zeros(len(observations))
         self.places: dict[Effect, int] = {}
         self.picked = np.array(
             [
@@ -152,36 +149,59 @@ class _Fitting:
                 values[place] = start.values[start.places[effect]]
         return values.ravel()
 
-    def evaluated(self, values: Any) -> tuple[Any, Any]:
-        """Logarithms of the seconds, and their derivatives in the parameters of each row."""
-        shaped = values.reshape(-1, len(NAMES))
-        return self.rows.evaluate(USUAL + shaped[self.picked].sum(axis=1))
+    def points(self, values: Any) -> Any:
+        """The parameters of every row."""
+        return USUAL + values.reshape(-1, len(NAMES))[self.picked].sum(axis=1)
 
-    def cost(self, logs: Any, values: Any) -> float:
+    def correct(self, values: Any) -> None:
+        """Take the forecasts' ratio to the sums of terms at a point."""
+        points = self.points(values)
+        self.correction = np.log(self.rows.seconds(points) / self.rows.columns(points)[0])
+
+    def solved(self, values: Any) -> Any:
+        """The best effects (Levenberg and Marquardt)."""
+        linalg = needed("scipy.linalg")
+        damping, cost = 1e-3, self.cost(values)
+        for _ in range(STEPS):
+            curvature, pull = self.curvature(values)
+            while damping < STUCK:
+                damped = curvature + np.diag(damping * np.diag(curvature))
+                moved = values - linalg.cho_solve(linalg.cho_factor(damped), pull)
+                after = self.cost(moved)
+                if after < cost:
+                    break
+                damping *= 4
+            else:
+                break
+            gain, values, cost, damping = cost - after, moved, after, damping / 8
+            if gain < DONE * abs(cost):
+                break
+        return values
+
+    def cost(self, values: Any) -> float:
         """The objective."""
-        errors = (logs - self.measured) / SCALE
+        seconds, _ = self.rows.columns(self.points(values))
+        errors = (np.log(seconds) + self.correction - self.measured) / SCALE
         likely = (FREEDOM + 1) / 2 * np.log1p(errors**2 / FREEDOM).sum()
-        return float(likely + (self.prior * values**2).sum() / 2)
+        cost = likely + (self.prior * values**2).sum() / 2
+        return float(cost) if np.isfinite(cost) else np.inf
 
-    def curvature(self, logs: Any, slopes: Any, values: Any) -> tuple[Any, Any]:
+    def curvature(self, values: Any) -> tuple[Any, Any]:
         """The Gauss-Newton matrix of the objective, and its gradient."""
         csr_matrix = needed("scipy.sparse").csr_matrix
-        errors = (logs - self.measured) / SCALE
+        points = self.points(values)
+        seconds, parts = self.rows.columns(points)
+        errors = (np.log(seconds) + self.correction - self.measured) / SCALE
         weights = np.sqrt((FREEDOM + 1) / (FREEDOM + errors**2))
         size, kinds = len(NAMES), self.picked.shape[1]
         shape = (len(errors), kinds, size)
         columns = (self.picked[:, :, None] * size + np.arange(size)).ravel()
-        entries = np.broadcast_to((slopes * weights[:, None] / SCALE)[:, None, :], shape).ravel()
+        steep = parts / seconds[:, None] * slopes(points) * weights[:, None] / SCALE
+        entries = np.broadcast_to(steep[:, None, :], shape).ravel()
         rows = np.repeat(np.arange(len(errors)), kinds * size)
         tall = csr_matrix((entries, (rows, columns)), shape=(len(errors), len(self.prior)))
         matrix = (tall.T @ tall).toarray() + np.diag(self.prior)
         return matrix, tall.T @ (errors * weights) + self.prior * values
-
-
-def _solved(curvature: Any, pull: Any, damping: float) -> Any:
-    linalg = needed("scipy.linalg")
-    damped = curvature + np.diag(damping * np.diag(curvature))
-    return linalg.cho_solve(linalg.cho_factor(damped, overwrite_a=True), pull)
 
 
 @dataclass(frozen=True)
@@ -253,7 +273,7 @@ class Calibration:
         if not observations:
             return np.empty(0)
         points = np.stack([self.point(o) for o in observations])
-        return np.exp(Rows.of(observations).evaluate(points)[0])
+        return Rows.of(observations).seconds(points)
 
 
 def by_place(observations: Sequence[Observation]) -> dict[str, list[Observation]]:
