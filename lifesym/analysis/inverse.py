@@ -12,13 +12,14 @@ from typing import Literal
 
 from sympy import Expr, Integer, Pow, S, Symbol, ceiling, floor, oo
 
-from lifesym.analysis.line import rounded
+from lifesym.analysis.line import rounded, written_out
 from lifesym.analysis.meeting import solved, zeros
 from lifesym.analysis.questions import Quantity, Values, formula, plain, point_of, symbol_of
 from lifesym.analysis.reasons import value_at, why_not
 from lifesym.analysis.regime import Range, span
 from lifesym.analysis.roots import between as gap
 from lifesym.analysis.signs import sign_at
+from lifesym.analysis.stepped import judged
 from lifesym.analysis.whole import scan
 from lifesym.checks import checked
 from lifesym.errors import InfeasibleError, SymbolError
@@ -109,7 +110,7 @@ def design(
     values = point_of(quantity, at or {}, free=[symbol])
     expr = plain(quantity).xreplace(values)
     low, high = _range(symbol, between, expr)
-    whole = TABLE[symbol].kind in ("size", "bits")
+    whole = TABLE[symbol].whole
     feasible = meeting(expr, target, sign, symbol, low, high)
     if whole:
         kept = [stretch for stretch in feasible if ceiling(stretch.low) <= floor(stretch.high)]
@@ -158,7 +159,9 @@ def meeting(
     expr: Expr, target: Expr, sign: int, symbol: Symbol, low: Expr, high: Expr
 ) -> tuple[Interval, ...]:
     """The stretches on which a formula of one symbol is at most (sign 1) or at least a target."""
-    search = _scanned if rounded(expr, symbol) else _solved
+    search = _solved
+    if rounded(expr, symbol):
+        search = _scanned if TABLE[symbol].whole else _cut
     return tuple(search(expr, target, sign, symbol, low, high))
 
 
@@ -171,7 +174,7 @@ def _range(symbol: Symbol, between: Range | None, expr: Expr) -> tuple[Expr, Exp
     if row.maximum is not None:
         return low, S(row.maximum)
     searched = rounded(expr, symbol) or any(power.exp.has(symbol) for power in expr.atoms(Pow))
-    return low, _FAR if searched and row.kind in ("size", "bits") else oo
+    return low, _FAR if searched and row.whole else oo
 
 
 def _solved(
@@ -191,6 +194,36 @@ def _solved(
         last = right
     if start is not None:
         yield Interval(low=start, high=last)
+
+
+def _cut(
+    expr: Expr, target: Expr, sign: int, symbol: Symbol, low: Expr, high: Expr
+) -> Iterator[Interval]:
+    """The stretches on which the target is met, between steps at any values."""
+    found: Interval | None = None
+    for left, right, there in judged(written_out(expr), target, sign, symbol, low, high):
+        if isinstance(there, bool):
+            met = [Interval(low=left, high=right)] if there else []
+        else:
+            met = [*_solved(there, target, sign, symbol, left, right)]
+            if not there.has(symbol):  # a step, of which one end may be of the next one
+                met = [_attained(expr, target, sign, symbol, one) for one in met]
+        for one in met:
+            if found is not None and found.high != one.low:
+                yield found
+                found = None
+            found = one if found is None else Interval(low=found.low, high=one.high)
+    if found is not None:
+        yield found
+
+
+def _attained(expr: Expr, target: Expr, sign: int, symbol: Symbol, step: Interval) -> Interval:
+    """A step that meets the target, without an end at which it is missed."""
+    ends = [
+        end for end in (step.low, step.high) if _meets(value_at(expr, symbol, end), target, sign)
+    ]
+    ends = ends or [(step.low + step.high) / 2]
+    return Interval(low=ends[0], high=ends[-1])
 
 
 def _scanned(
