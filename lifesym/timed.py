@@ -232,7 +232,9 @@ class Timed(ABC):
     @cached_property
     def tps(self) -> Result:
         """Generated tokens a second over all sequences, while they decode."""
-        return Result(name="TPS", unit="token/s", expr=self.advancing / self.tpot.mean.expr)
+        step = self.tpot.mean
+        expr = self.advancing / step.expr
+        return Result(name="TPS", unit="token/s", expr=expr, over_steps=step.over_steps)
 
     @cached_property
     def latency(self) -> Result:

@@ -25,6 +25,7 @@ from lifesym.checks import checked
 from lifesym.errors import InfeasibleError, SymbolError
 from lifesym.powers import sign as sign_of
 from lifesym.powers import written
+from lifesym.results import Result
 from lifesym.symbols import TABLE, Number, constant
 
 Want = Literal["least", "most"]
@@ -109,7 +110,7 @@ def design(
     target = written(constant(at_most if at_most is not None else at_least, "the target"))
     values = point_of(quantity, at or {}, free=[symbol])
     expr = plain(quantity).xreplace(values)
-    low, high = _range(symbol, between, expr)
+    low, high = _range(quantity, symbol, between, expr)
     whole = TABLE[symbol].whole
     feasible = meeting(expr, target, sign, symbol, low, high)
     if whole:
@@ -165,12 +166,15 @@ def meeting(
     return tuple(search(expr, target, sign, symbol, low, high))
 
 
-def _range(symbol: Symbol, between: Range | None, expr: Expr) -> tuple[Expr, Expr]:
+def _range(
+    quantity: Quantity, symbol: Symbol, between: Range | None, expr: Expr
+) -> tuple[Expr, Expr]:
     """The ends that were given, or the symbol's own; a search without an end needs a formula."""
     if between is not None:
-        return span(symbol, between)
+        return span(symbol, between, quantity)
     row = TABLE[symbol]
-    low = S.Zero if row.minimum is None else S(row.minimum)
+    known = S.Zero if row.minimum is None else S(row.minimum)
+    low = quantity.least(symbol) if isinstance(quantity, Result) else known
     if row.maximum is not None:
         return low, S(row.maximum)
     searched = rounded(expr, symbol) or any(power.exp.has(symbol) for power in expr.atoms(Pow))

@@ -67,7 +67,7 @@ def regime_map(
     for symbol, grid in zip(pair, (across, up), strict=True):
         if not (np.diff(grid) > 0).all():
             raise SymbolError(f"the values of {TABLE[symbol].word} must ascend")
-        span(symbol, (float(grid[0]), float(grid[-1])))
+        span(symbol, (float(grid[0]), float(grid[-1])), quantity)
     values = point_of(quantity, at or {}, free=pair)
     named = list(operators(quantity))
     flat = [replaced(getattr(term, name), values) for _, term in named for name in RESOURCES]

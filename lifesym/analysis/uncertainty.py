@@ -186,7 +186,9 @@ def sobol(
         raise SymbolError(f"samples must be a power of two, not {samples}")
     chosen = {symbol_of(quantity, name): ends for name, ends in ranges.items()}
     values = point_of(quantity, at or {}, free=chosen)
-    bounds = [[float(end) for end in span(symbol, ends)] for symbol, ends in chosen.items()]
+    bounds = [
+        [float(end) for end in span(symbol, ends, quantity)] for symbol, ends in chosen.items()
+    ]
     names = [symbol.name for symbol in chosen]
     problem = {"num_vars": len(chosen), "names": names, "bounds": bounds}
     points = sampling.sample(problem, samples, calc_second_order=False, seed=seed)

@@ -271,7 +271,7 @@ def two_curves(
     for name, expr in curves.items():
         if missing := expr.free_symbols - {resolve(symbol)}:
             raise SymbolError(f"{name} also depends on {listed(missing)}: give numbers")
-    low, high = (float(end) for end in span(symbol, ends))
+    low, high = (float(end) for end in span(symbol, ends, quantity))
     if meetings:
         high = min(high, 3 * float(meetings[-1].value))
     wide = low > 0 and high / low > WIDE
