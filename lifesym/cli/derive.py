@@ -7,8 +7,8 @@ from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.cli.output import note, print_json, said_of
-from lifesym.cli.question import RUNNING, listed
-from lifesym.cli.request import Request, symbolic_sizes
+from lifesym.cli.question import listed
+from lifesym.cli.request import RUNNING, Request, symbolic_sizes
 from lifesym.errors import SpecError, one_of
 from lifesym.metrics import METRICS, measure
 from lifesym.report import equation, function_table, legend_table
@@ -40,7 +40,7 @@ def formula(options: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> tupl
     one_of(metric, METRICS, "--metric")
     request = Request(symbolic_sizes(options), about=names)
     form = request.form()
-    further = [name for name in names if name not in RUNNING]
+    further = [name for name in names if name not in RUNNING.values()]
     form = form.open(*further) if further else form
     result = measure(form, metric)
     values = {s: value for s, value in request.running().items() if s not in names}

@@ -56,6 +56,8 @@ _DRAFT = (
     *("prompt", "generate", "probabilities", "imbalance", "images", "image_size", "audio"),
 )
 """Options that the draft model shares: how it runs, but not its formats, adapters or cache."""
+RUNNING = {n: sym.resolve(NAMED[n].symbol) for n in ("context", "new", "price")}
+"""What formulas depend on that is no number of a forecast, by the options that give it."""
 NETWORK = "unet"
 """The model that reads images: no name of a file, but a function of sizes."""
 USUAL_GENERATION = 128
@@ -202,11 +204,10 @@ class Request:
         Raises:
             SymbolError: a context that the model has no positions for.
         """
-        given = {name: self.options[name] for name in ("context", "new", "price")}
-        if given["context"] is not None:
+        given = {name: o for name in RUNNING if (o := self.options[name]) is not None}
+        if "context" in given:
             self.text.check_length(exact(given["context"]) + 1)
-        numbers = {sym.resolve(NAMED[name].symbol): value for name, value in given.items()}
-        return {symbol: exact(value) for symbol, value in numbers.items() if value is not None}
+        return {RUNNING[name]: exact(value) for name, value in given.items()}
 
     def _generated(self, options: Mapping[str, Any]) -> Any:
         given = options["generate"]
