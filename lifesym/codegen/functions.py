@@ -7,7 +7,7 @@ from math import isinf
 from typing import Any, Literal, get_args
 
 import numpy as np
-from sympy import Symbol
+from sympy import Expr, Symbol
 
 from lifesym.checks import shown
 from lifesym.codegen import blocked, c, inputs, native, python
@@ -205,6 +205,24 @@ def compile(
         )
     ends = box if target == "c" else checked
     return _TEXTS[target](program, name, names, lines, ends, precision)
+
+
+def on_grid(exprs: Sequence[Expr], symbols: Sequence[Symbol]) -> Callable[..., list[Any]]:
+    """Formulas at arrays of all their symbols that broadcast, open sums too; each of full shape.
+
+    Raises:
+        SymbolError: a symbol that is not among them.
+    """
+    free = set().union(*(expr.free_symbols for expr in exprs))
+    used = [symbol for symbol in symbols if symbol in free]
+    made = compile([*exprs], used)
+
+    def call(*arrays: Any) -> list[Any]:
+        shape = np.broadcast_shapes(*map(np.shape, arrays))
+        given = (a for a, symbol in zip(arrays, symbols, strict=True) if symbol in free)
+        return [np.broadcast_to(found, shape) for found in made(*given)]
+
+    return call
 
 
 def _origin(doc: str) -> tuple[str, ...]:
