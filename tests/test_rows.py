@@ -149,8 +149,8 @@ VALUES = {
     "routing": "all",
     "probabilities": "1" + ",1/8" * 56 + ",0" * 7,
     "imbalance": "1.5",
-    "height": "32",
-    "width": "48",
+    "image_height": "32",
+    "image_width": "48",
     "image_channels": "3",
     "channels": "16",
     "classes": "5",
@@ -196,7 +196,13 @@ def answers(command: str, row: rows.Row, folder: Any, monkeypatch: pytest.Monkey
 def of_images(command: str) -> list[str]:
     """The question of a command, asked of a network that sees images."""
     text = " ".join(ASKED[command]).replace(" ".join(SIZES), "").replace("--new 8", "")
-    asked = [*text.replace("tpot_mean", "ttft").split(), "--height", "64", "--width", "64"]
+    asked = [
+        *text.replace("tpot_mean", "ttft").split(),
+        "--image-height",
+        "64",
+        "--image-width",
+        "64",
+    ]
     metric = "--metrics" if command == "sweep" else "--metric"
     named = command in ("count", "forecast", "fit") or metric in asked
     return asked if named else [*asked, metric, "ttft"]

@@ -21,11 +21,11 @@ _LEAST_WIDTH = 100
 
 def derive(options: Mapping[str, Any]) -> None:
     """The formula in text, LaTeX, Markdown or JSON; what must be said of it goes to the errors."""
-    fmt, width = options["format"], options["line_width"]
+    fmt, width = options["format"], options["width"]
     if width is not None and fmt not in ("latex", "markdown"):
-        raise SpecError(f"--line-width does nothing to --format {fmt}")
+        raise SpecError(f"--width does nothing to --format {fmt}")
     if width is not None and width < _LEAST_WIDTH:
-        raise SpecError(f"--line-width is at least {_LEAST_WIDTH} points, not {width}")
+        raise SpecError(f"--width is at least {_LEAST_WIDTH} points, not {width}")
     result, form = formula(options)
     _print(result, form, options["metric"], fmt, width or TEXT_WIDTH)
     if fmt == "text" and not options["symbolic"]:

@@ -126,7 +126,7 @@ class Request:
                 value = symbol
             if value is None:
                 raise SpecError(f"{row.spelt}: a U-Net takes images; say how large they are")
-            given[row.name] = value
+            given[row.symbol or row.name] = value
         return unet(**{**given, "norm": given["norm"] == "batch"})
 
     @cached_property
@@ -320,10 +320,6 @@ def changes_of(text: str, where: str) -> dict[str, Any]:
 
 def symbolic_sizes(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options with a symbol for each size of its model that is not given."""
-    names = ("height", "width") if options["model"] == NETWORK else ("prompt", "generate")
-    return {
-        name: sym.resolve(NAMED[name].symbol)
-        if value is None and name in ("batch", *names)
-        else value
-        for name, value in options.items()
-    }
+    words = ("height", "width") if options["model"] == NETWORK else ("prompt", "generated")
+    sizes = {row.name: row.symbol for row in ROWS if row.symbol in ("batch", *words)}
+    return {n: sym.resolve(sizes[n]) if v is None and n in sizes else v for n, v in options.items()}
