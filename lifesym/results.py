@@ -176,7 +176,9 @@ def _added(node: Sum) -> Expr:
     """
     import numpy as np  # noqa: PLC0415 (slow to import)
 
-    variable, low, high = (part.doit() for part in node.limits[0])
-    steps = np.arange(int(low), int(high) + 1, dtype=float)
-    value = lambdify([variable], doubles(node.function), "numpy", cse=True)(steps)
-    return Rational(float(np.sum(np.broadcast_to(value, steps.shape))))
+    limits = [[part.doit() for part in limit] for limit in node.limits]
+    ranges = (np.arange(int(low), int(high) + 1, dtype=float) for _, low, high in limits)
+    steps = np.meshgrid(*ranges)
+    variables = [variable for variable, _, _ in limits]
+    value = lambdify(variables, doubles(node.function), "numpy", cse=True)(*steps)
+    return Rational(float(np.sum(np.broadcast_to(value, steps[0].shape))))

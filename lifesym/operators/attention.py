@@ -292,7 +292,9 @@ class SourceAppend(KVAppend):
 
 
 def share_of(tokens: Expr, share: Expr) -> Expr:
-    """So many tokens' share, rounded up to whole tokens."""
+    """So many tokens' share, rounded up to whole tokens unless it is all of them."""
+    if share is S.One:
+        return tokens
     if share.is_Rational:
         return CeilDiv(share.p * tokens, sympify(share.q))
     return CeilDiv(tokens, 1 / share)
