@@ -5,7 +5,7 @@ which the solution lies gives it as a formula too. Sizes are then rounded to the
 still meets the target, and the next one is checked to miss it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
@@ -29,6 +29,8 @@ from lifesym.results import Result
 from lifesym.symbols import TABLE, Number, constant
 
 Want = Literal["least", "most"]
+_TRIES = 256
+"""Whole numbers that are tried for a possible one."""
 _FAR = Integer(2**20)  # where a search begins and no formula says where it ends
 
 
@@ -79,6 +81,7 @@ def design(
     at_least: Number | None = None,
     between: Range | None = None,
     want: Want | None = None,
+    accepts: Callable[[Expr], bool] | None = None,
 ) -> Design:
     """The value of a symbol that meets a target.
 
@@ -92,9 +95,11 @@ def design(
             a size is rounded or an exponent, and its values have to be tried.
         want: the least or the most that meets the target; unless given, the end of the feasible
             stretch at which the target starts to bind (the most that fits, for two such ends).
+        accepts: whether a whole number is possible: no other one is an answer, such as a batch
+            that microbatches do not divide.
 
     Raises:
-        InfeasibleError: nothing in the range meets the target.
+        InfeasibleError: nothing in the range meets the target, or nothing that is possible does.
         SymbolError: a symbol that the formula does not have, a value missing or out of range, an
             empty range, or not exactly one target.
 
@@ -135,10 +140,21 @@ def design(
             n for n in near if low <= n <= high and _meets(value_at(expr, symbol, n), target, sign)
         )
         answer = next(met, answer)
+        if accepts is not None:
+            inside = kept[0].high if chosen == "least" else kept[-1].low
+            found = _possible(answer, -step, inside, accepts)
+            if found is None:
+                raise InfeasibleError(
+                    f"no {TABLE[symbol].word} from {answer} to {inside}, where the target is met, "
+                    "is possible"
+                )
+            answer = found
     achieved = value_at(expr, symbol, answer)
     if answer == solution and achieved.is_finite and not sign_of(achieved - target):
         achieved = target  # logarithms of roots that are written out otherwise
-    outside = not whole or not low <= answer + step <= high
+    further = answer + step if whole and low <= answer + step <= high else None
+    if further is not None and accepts is not None:
+        further = _possible(further, step, high if step > 0 else low, accepts)
     return Design(
         symbol=symbol,
         want=chosen,
@@ -147,9 +163,15 @@ def design(
         solution=solution,
         formula=solved(formula(quantity), target, symbol, solution, values),
         achieved=achieved,
-        next_misses=None if outside else value_at(expr, symbol, answer + step),
+        next_misses=None if further is None else value_at(expr, symbol, further),
         feasible=feasible,
     )
+
+
+def _possible(first: Expr, step: int, last: Expr, accepts: Callable[[Expr], bool]) -> Expr | None:
+    """The first possible one of whole numbers up to a last one; None where there is none near."""
+    numbers = (first + step * n for n in range(_TRIES))
+    return next((n for n in numbers if step * (last - n) >= 0 and accepts(n)), None)
 
 
 def _meets(reached: Expr, target: Expr, sign: int) -> bool:
