@@ -251,11 +251,14 @@ class Request:
         """The one thing that a question is asked of: what is served, or the plain forecast.
 
         Raises:
-            SpecError: several things are served.
+            SpecError: several things are served, or a batch where they say how many sequences.
         """
         made = self.forms()
         if len(made) > 1:
             raise SpecError(f"a question is asked of one form, not of {' and '.join(made)}")
+        said = next((n for n in ("slots", "contexts", "mixed") if self.options[n] is not None), "")
+        if said and isinstance(batch := self.options["batch"], int) and batch != 1:
+            raise SpecError(f"--batch: --{said} says how many sequences there are: leave it out")
         return next(iter(made.values())) if made else self.plain()
 
     def _speculation(self) -> Timed:
@@ -274,12 +277,8 @@ class Request:
         }
         usual = {row.name: row.default for row in ROWS if row.name not in shared}
         draft = None if own else self.but(**usual, **shared, model=o["draft"]).forecast()
-        return speculate(
-            target,
-            draft,
-            4 if tokens is None else tokens,
-            **(accepted or {"acceptance": 0.8}),
-        )
+        chance = accepted or {"acceptance": 0.8}
+        return speculate(target, draft, 4 if tokens is None else tokens, **chance)
 
     def _pipeline(self) -> Timed:
         o = self.options
@@ -288,12 +287,10 @@ class Request:
         cut = {"microbatches": o["microbatches"] or 1, "overlap_sends": o["overlap_sends"]}
         if o["stages_on"] is None and o["shares"] is None:
             return pipeline(self.unserved, o["pipeline"], **cut)
-        names = o["stages_on"]
-        stages = (
-            [self.unserved] * o["pipeline"]
-            if names is None
-            else [self.forecast(self.device(name)) for name in names]
-        )
+        if o["stages_on"] is None:
+            stages = [self.unserved] * o["pipeline"]
+        else:
+            stages = [self.forecast(self.device(name)) for name in o["stages_on"]]
         shares = o["shares"]
         if shares == "balanced":  # those with which the stages' prefills take as long
             shares = list(balanced_shares([stage.ttft.expr for stage in stages]))
