@@ -83,7 +83,9 @@ class Result:
         Raises:
             SymbolError: the formula, and what to ask instead.
         """
-        steps = sym.bind(self.over_steps, values)
+        free = self.over_steps.free_symbols
+        known = {symbol: v for name, v in values.items() if (symbol := sym.resolve(name)) in free}
+        steps = sym.bind(self.over_steps, known)
         if steps.is_number and steps < 1:
             raise SymbolError(
                 f"the formula of {self.name} is that of two generated tokens or more: ask for one "

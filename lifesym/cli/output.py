@@ -36,8 +36,7 @@ def described(form: Timed) -> str:
 
 def unfit(held: Sequence[Held]) -> list[str]:
     """That something does not fit, in a line; none where it does or where that is not known."""
-    short = too_large(held)
-    bytes_ = "" if short is None else f": {short.said}"
+    bytes_ = "" if (short := too_large(held)) is None else f": {short.said}"
     return [f"does not fit{bytes_}"] if all_fit(held) is False else []
 
 
