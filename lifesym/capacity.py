@@ -331,7 +331,7 @@ class Fit:
     def _levels(self, f: Forecast) -> Iterator[tuple[Expr, Expr]]:
         """What other memories hold for one sequence, and for two."""
         for level in self._bounding:
-            yield _of_batch(f, 1).level_bytes(level), _of_batch(f, 2).level_bytes(level)
+            yield tuple(_of_batch(f, n).memories[level.name].expr for n in (1, 2))
 
     def _weights(self, f: Forecast) -> Expr:
         """Bytes of a device's weights, or of those of the stage that has most."""

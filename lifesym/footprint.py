@@ -12,7 +12,7 @@ from lifesym.levels import OWN, Level, word_for
 from lifesym.nodes import CeilDiv, Maximum, Minimum
 from lifesym.passes import Passes
 from lifesym.results import Part, Result
-from lifesym.symbols import exact
+from lifesym.symbols import Number, exact
 from lifesym.trace import Entry, Trace
 from lifesym.transforms import SequenceParallel
 
@@ -85,25 +85,22 @@ class Footprint(Passes):
         return self.held(self.one_token)
 
     @checked
-    def held(self, trace: Trace) -> dict[str, Expr]:
-        """Bytes of a trace's weights by role that the device's own memory holds."""
+    def held(self, trace: Trace, level: Level | None = None) -> dict[str, Expr]:
+        """Bytes of a trace's weights by role that the device's own memory holds, or another."""
         roles: dict[str, list[Expr]] = {}
         for entry in trace:
             for matrix in entry.operator.matrices:
-                held = self.held_bytes(matrix.times(entry.copies), entry)
+                held = self.held_bytes(matrix.times(entry.copies), entry, level)
                 roles.setdefault(matrix.role, []).append(held)
         return {role: Add(*held) for role, held in roles.items()}
 
     @checked
-    def held_bytes(self, matrix: Matrix, entry: Entry | None = None) -> Expr:
-        """Bytes of an operator's matrices that the device's own memory holds."""
+    def held_bytes(
+        self, matrix: Matrix, entry: Entry | None = None, level: Level | None = None
+    ) -> Expr:
+        """Bytes of an operator's matrices that the device's own memory holds, or another."""
         word = word_for(matrix, entry, self.levels)
-        return self.here(word) * self.precision.weight_bytes(matrix)
-
-    @checked
-    def level_bytes(self, level: Level) -> Expr:
-        """Bytes of weights and cache that another memory holds at the end."""
-        return Add(*self._held_by(level).values())
+        return self.kept_in(word, level) * self.precision.weight_bytes(matrix)
 
     @cached_property
     def memories(self) -> Mapping[str, Held]:
@@ -112,22 +109,23 @@ class Footprint(Passes):
         Of each it says whether it fits. Activations are not in it.
         """
         own = {**self._weights, "KV cache": self.cache_bytes}
-        found = {OWN: _result(OWN, own, self.hardware.capacity)}
-        for level in self.levels:
-            room = None if level.capacity is None else exact(level.capacity, "capacity")
-            found[level.name] = _result(level.name, self._held_by(level), room)
-        return found
+        device = held_of(OWN, own, self.hardware.capacity)
+        return {each.name: each for each in (device, *self.held_elsewhere(self._whole_cache))}
 
-    def _held_by(self, level: Level) -> dict[str, Expr]:
-        """Bytes of each kind of weights, and of the cache, in another memory."""
-        roles: dict[str, list[Expr]] = {}
-        for entry in self.one_token:
-            for matrix in entry.operator.matrices:
-                share = level.share(word_for(matrix, entry, self.levels))
-                held = share * self.precision.weight_bytes(matrix.times(entry.copies))
-                roles.setdefault(matrix.role, []).append(held)
-        cached = level.share("kv") * self._whole_cache
-        return {**{role: Add(*held) for role, held in roles.items()}, "KV cache": cached}
+    @checked
+    def held_elsewhere(self, cache: Expr) -> tuple[Held, ...]:
+        """What the other memories hold with so many bytes of cache in all of them."""
+        return tuple(
+            held_of(
+                level.name,
+                {
+                    **self.held(self.one_token, level),
+                    "KV cache": self.kept_in("kv", level) * cache,
+                },
+                level.capacity,
+            )
+            for level in self.levels
+        )
 
     def here(self, word: str) -> Expr:
         """The share of a kind of traffic that is the device's own memory's; levels have the rest.
@@ -136,10 +134,19 @@ class Footprint(Passes):
         """
         return 1 - Add(*(level.share(word) for level in self.levels))
 
+    def kept_in(self, word: str, level: Level | None) -> Expr:
+        """The share of a kind of traffic that is another memory's, or the device's own."""
+        return self.here(word) if level is None else level.share(word)
+
     @property
     def cache_bytes(self) -> Expr:
         """Bytes of the KV cache and states at the end that the device's own memory holds."""
-        return self.here("kv") * self._whole_cache
+        return self.cache_in()
+
+    @checked
+    def cache_in(self, level: Level | None = None) -> Expr:
+        """Bytes of them that the device's own memory holds, or another one."""
+        return self.kept_in("kv", level) * self._whole_cache
 
     @cached_property
     def _whole_cache(self) -> Expr:
@@ -158,7 +165,8 @@ class Footprint(Passes):
         return growing + batch * trace.state_bytes(self.precision)
 
 
-def _result(name: str, held: Mapping[str, Expr], capacity: Expr | None) -> Held:
+def held_of(name: str, held: Mapping[str, Expr], capacity: Number | None) -> Held:
+    """What a memory holds, by role."""
     parts = tuple(Part(name=role, value=value) for role, value in held.items() if value != 0)
-    expr = Add(*held.values())
-    return Held(name=name, unit="byte", expr=expr, parts=parts, capacity=capacity)
+    room = None if capacity is None else exact(capacity, "capacity")
+    return Held(name=name, unit="byte", expr=Add(*held.values()), parts=parts, capacity=room)

@@ -19,14 +19,14 @@ from lifesym.gguf_mixes import fitted
 from lifesym.hardware import Hardware
 from lifesym.huggingface import as_model
 from lifesym.inference import Forecast
-from lifesym.levels import Level, check_names
+from lifesym.levels import check_names
 from lifesym.levels import chosen as placed
 from lifesym.model import Model
 from lifesym.nodes import Maximum
 from lifesym.operators import Routing
 from lifesym.passes import Rewrite
 from lifesym.precisions import choose_precision
-from lifesym.symbols import Size, exact, size
+from lifesym.symbols import Size, size
 from lifesym.tower import see, told
 from lifesym.trace import MLA
 from lifesym.traffic import check_computed
@@ -142,8 +142,7 @@ def forecast(
     Raises:
         SpecError: an unknown name, format, or one the device has no peak for.
         SymbolError: a size that is not a valid integer, an unknown option, one that the model has
-            nothing for, the same said twice, more tokens than the model has positions for, or a
-            memory too small for what it serves.
+            nothing for, the same said twice, or more tokens than the model has positions for.
     """
     given: dict[str, Any] = dict(keywords)
     engine = as_engine(given.get("engine", DEFAULT))
@@ -230,8 +229,6 @@ def forecast(
     if asked_levels:  # what a device comes with serves as much as a model has
         check_names(asked_levels, made.one_token, made.model.name)
         check_computed(asked_levels, made.one_token, made.precision, made.model.name)
-    for level in levels:
-        _check_level(made, level)
     traces = (made.one_token, *made.tower_traces) if hardware.own else ()
     check_words(hardware.own, [entry.name for each in traces for entry in each], model.name)
     return made if load.prefix == 0 else made.prefixed(load.prefix)
@@ -320,11 +317,3 @@ def _check_roles(made: Forecast) -> None:
         )
     if skewed and "experts" not in known:
         raise SymbolError(f"{made.model.name} has no experts that tokens could choose unevenly")
-
-
-def _check_level(made: Forecast, level: Level) -> None:
-    if level.capacity is None:
-        return
-    beyond = made.level_bytes(level) - exact(level.capacity, "capacity")
-    if beyond.is_number and beyond > 0:
-        raise SymbolError(f"{level.name}: what it serves is {float(beyond):.3g} bytes too large")

@@ -82,6 +82,8 @@ class Format:
         roles: other formats for single weight roles, in mixes such as Q4_K_M.
         native: hardware computes with it as stored; others are dequantized first, unless the
             activations have the same format.
+        asked: a symbol that formulas have in place of ``bits``; what is decided by the bits is
+            decided by the number.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Format:
     narrow: "Format | None" = None
     parts: tuple[tuple[Expr, "Format"], ...] = ()
     roles: tuple[tuple[str, "Format"], ...] = ()
+    asked: Expr | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         """Make every number exact."""
@@ -115,9 +118,10 @@ class Format:
         >>> load_format("int4-g128").bits_per_value
         133/32
         """
+        bits = self.bits if self.asked is None else self.asked
         if self.group_size.is_zero:
-            return self.bits
-        return self.bits + (self.scale_bits + self.zero_bits) / self.group_size
+            return bits
+        return bits + (self.scale_bits + self.zero_bits) / self.group_size
 
     def bits_of(self, matrix: Matrix) -> Expr:
         """Stored bits of matrices, the scales of their rows included.

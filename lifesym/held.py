@@ -9,7 +9,7 @@ from lifesym.checks import checked_fields
 from lifesym.nodes import Minimum
 from lifesym.powers import sign
 from lifesym.results import Result
-from lifesym.units import shown_bytes
+from lifesym.units import in_gb, shown_bytes
 
 
 @checked_fields
@@ -43,7 +43,7 @@ class Held(Result):
     def said(self) -> str:
         """How much it is of how much, where both are numbers."""
         room = "" if self.capacity is None else f" of {shown_bytes(self.capacity)}"
-        return f"{float(self) / 1e9:.1f} GB{room}"
+        return f"{in_gb(float(self))}{room}"
 
     def at(self, values: Mapping[Symbol, Expr]) -> "Held":
         """The same at a point."""

@@ -96,6 +96,11 @@ class Forecast(Footprint, Generation):
         return tuple(self.memories.values())
 
     @property
+    def elsewhere(self) -> tuple[Held, ...]:
+        """What the other memories hold."""
+        return self.stores[1:]
+
+    @property
     def chunks(self) -> Chunks:
         """How the prefill is cut; without chunks it has one."""
         return Chunks(

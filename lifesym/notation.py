@@ -44,6 +44,11 @@ class Notation:
         """The C identifier, which is also the SymPy name."""
         return str(self.symbol.name)
 
+    @property
+    def whole(self) -> bool:
+        """Whether its values are whole numbers."""
+        return self.kind in ("size", "bits")
+
 
 _DIGITS = 400
 """More digits than a float has, before the point or after it: a billion would take hours."""

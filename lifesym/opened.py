@@ -13,7 +13,7 @@ from sympy import Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.errors import SymbolError, nearest
-from lifesym.formats import Format, Precision, symbolic_format
+from lifesym.formats import Format, Precision
 from lifesym.hardware import Hardware, symbolic_numbers
 from lifesym.model import Model
 from lifesym.symbols import TABLE, exact, is_own, ordered, resolve
@@ -155,11 +155,11 @@ def _varies(symbol: Symbol, number: Expr) -> bool:
 
 
 def _formats(node: Precision, put: Put) -> Precision:
-    """The formats, those whose bits are asked about without scales."""
+    """The formats, each with its bits in formulas; those of mixes by layer are no one number."""
     changes: dict[str, Any] = {}
     for name, role in _BITS.items():
-        fmt = getattr(node, name)
-        symbol = resolve(f"{role}_bits")
-        if fmt.bits != symbol and put(symbol, exact(fmt.bits)) == symbol:
-            changes[name] = symbolic_format(role)
+        fmt, symbol = getattr(node, name), resolve(f"{role}_bits")
+        number = fmt.bits if fmt.asked is None else fmt.asked
+        if not fmt.parts and (new := put(symbol, number)) != number:
+            changes[name] = replace(fmt, asked=new)
     return replace(node, **changes) if changes else node

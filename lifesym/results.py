@@ -36,6 +36,7 @@ class Result:
         expr: the SymPy expression.
         terms: for times that are sums, the operators' parts in order; else empty.
         parts: for other sums, their named parts; else empty.
+        over_steps: decode steps of which it is a mean, or the last: it holds where there is one.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Result:
     expr: Expr
     terms: tuple[Term, ...] = ()
     parts: tuple[Part, ...] = ()
+    over_steps: Expr = S.One
 
     def __float__(self) -> float:
         return _number(self.expr, self.name)
@@ -63,10 +65,32 @@ class Result:
         """The expression with symbols replaced, names and ranges checked.
 
         Raises:
-            SymbolError: an unknown name or a value out of range.
+            SymbolError: an unknown name, a value out of range, or a generation without a decode
+                step in a formula of such steps.
         """
+        self.check_steps(values)
         bound = sym.bind(self.expr, values)
         return bound if bound.free_symbols else bound.doit()
+
+    def least(self, symbol: Symbol) -> Expr:
+        """The least value of a symbol at which the formula holds, or that it is above."""
+        low = S(sym.TABLE[symbol].minimum or 0)
+        return low + 1 if self.over_steps.xreplace({symbol: low}).is_zero else low
+
+    def check_steps(self, values: Mapping[str | Symbol, Number]) -> None:
+        """Refuse values at which there is no decode step, in a formula of such steps.
+
+        Raises:
+            SymbolError: the formula, and what to ask instead.
+        """
+        free = self.over_steps.free_symbols
+        known = {symbol: v for name, v in values.items() if (symbol := sym.resolve(name)) in free}
+        steps = sym.bind(self.over_steps, known)
+        if steps.is_number and steps < 1:
+            raise SymbolError(
+                f"the formula of {self.name} is that of two generated tokens or more: ask for one "
+                "token with generate=1 in the forecast, which has no decode step"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -92,7 +116,8 @@ class StepTime(Result):
     @cached_property
     def last(self) -> Result:
         """The last decode step of the generation."""
-        return self._after("TPOT of the last step", self.steps - 1)
+        last = self._after("TPOT of the last step", self.steps - 1)
+        return self._of_steps(last.name, last.expr, last.terms)
 
     @cached_property
     def mean(self) -> Result:
@@ -103,7 +128,7 @@ class StepTime(Result):
         """
         terms = self.averaged(self.terms)
         expr = total(terms) if terms else self.over(self.expr) / self.steps
-        return Result(name="mean TPOT", unit=self.unit, expr=expr, terms=terms)
+        return self._of_steps("mean TPOT", expr, terms)
 
     @checked
     def over(self, expr: Expr) -> Expr:
@@ -119,6 +144,11 @@ class StepTime(Result):
             return terms
         each = (term.map(lambda expr: self._moved(expr, index)) for term in terms)
         return tuple(scaled(summed(term, self.steps), 1 / self.steps) for term in each)
+
+    def _of_steps(self, name: str, expr: Expr, terms: tuple[Term, ...]) -> Result:
+        """A result that has no meaning without a step; of steps that are alike it has."""
+        steps = S.One if self.start is None else self.steps
+        return Result(name=name, unit=self.unit, expr=expr, terms=terms, over_steps=steps)
 
     def _after(self, name: str, steps: Expr) -> Result:
         terms = tuple(term.map(lambda expr: self._moved(expr, steps)) for term in self.terms)
@@ -148,7 +178,9 @@ def _added(node: Sum) -> Expr:
     """
     import numpy as np  # noqa: PLC0415 (slow to import)
 
-    variable, low, high = (part.doit() for part in node.limits[0])
-    steps = np.arange(int(low), int(high) + 1, dtype=float)
-    value = lambdify([variable], doubles(node.function), "numpy", cse=True)(steps)
-    return Rational(float(np.sum(np.broadcast_to(value, steps.shape))))
+    limits = [[part.doit() for part in limit] for limit in node.limits]
+    ranges = (np.arange(int(low), int(high) + 1, dtype=float) for _, low, high in limits)
+    steps = np.meshgrid(*ranges)
+    variables = [variable for variable, _, _ in limits]
+    value = lambdify(variables, doubles(node.function), "numpy", cse=True)(*steps)
+    return Rational(float(np.sum(np.broadcast_to(value, steps[0].shape))))

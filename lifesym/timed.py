@@ -27,6 +27,7 @@ from lifesym.errors import SpecError
 from lifesym.formats import Precision
 from lifesym.hardware import Hardware
 from lifesym.held import Held, all_fit, least
+from lifesym.levels import OWN
 from lifesym.nodes import Maximum
 from lifesym.opened import changed, numbers, opened
 from lifesym.results import Part, Result, StepTime
@@ -224,6 +225,11 @@ class Timed(ABC):
         """Bytes held on each kind of device, as `memory` counts them."""
         return ((self.memory.expr, self.hardware),)
 
+    @property
+    def elsewhere(self) -> tuple[Held, ...]:
+        """What other memories hold at the end, those of every kind of device."""
+        return ()
+
     @checked
     def terms_of(self, phase: Phase) -> tuple[Term, ...]:
         """Everything that runs in the prefill, or in the mean decode step."""
@@ -232,7 +238,9 @@ class Timed(ABC):
     @cached_property
     def tps(self) -> Result:
         """Generated tokens a second over all sequences, while they decode."""
-        return Result(name="TPS", unit="token/s", expr=self.advancing / self.tpot.mean.expr)
+        step = self.tpot.mean
+        expr = self.advancing / step.expr
+        return Result(name="TPS", unit="token/s", expr=expr, over_steps=step.over_steps)
 
     @cached_property
     def latency(self) -> Result:
@@ -320,16 +328,21 @@ class Timed(ABC):
 
     @cached_property
     def stores(self) -> tuple[Held, ...]:
-        """What every device's memory holds at the end, and how much it has room for."""
-        return tuple(
+        """What every memory holds at the end and has room for: the devices' own, then the others.
+
+        What several stages hold in memories of one name is a row for each.
+        """
+        one = len({hardware.name for _, hardware in self.residents}) == 1
+        own = (
             Held(
-                name=hardware.name,
+                name=OWN if one else hardware.name,
                 unit="byte",
                 expr=held,
                 capacity=None if hardware.capacity is None else exact(hardware.capacity),
             )
             for held, hardware in self.residents
         )
+        return (*own, *self.elsewhere)
 
     @property
     def fits(self) -> bool | None:

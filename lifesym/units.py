@@ -248,6 +248,15 @@ def _number(value: object, where: str) -> Expr:
         raise SpecError(str(error)) from None
 
 
+def in_gb(number: float) -> str:
+    """Bytes in GB with a digit after the point, or two digits where that would be none.
+
+    >>> in_gb(17.2e9), in_gb(1.79e7)
+    ('17.2 GB', '0.018 GB')
+    """
+    return f"{number / 1e9:.1f} GB" if number >= 10**8 else f"{number / 1e9:.2g} GB"
+
+
 def shown_bytes(number: Expr | int) -> str:
     """Bytes of memory as its maker writes them: whole GiB as such, else in GB.
 

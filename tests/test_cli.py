@@ -421,11 +421,9 @@ def test_derive_lifts_and_prints_a_legend(run: CommandLine, fmt: str) -> None:
 def test_derive_breaks_lines_for_the_width_of_a_column(run: CommandLine) -> None:
     command = ["derive", "gemma2", "--symbolic", "--metric", "ttft"]
     page = run(*command, "--format", "latex").stdout
-    column = run(*command, "--format", "latex", "--line-width", "345").stdout
+    column = run(*command, "--format", "latex", "--width", "345").stdout
     assert column.count(r"\\") > page.count(r"\\") > 20
-    assert (
-        "--line-width does nothing to --format text" in run(*command, "--line-width", "345").stderr
-    )
+    assert "--width does nothing to --format text" in run(*command, "--width", "345").stderr
 
 
 def test_derive_of_a_family_has_only_symbols(run: CommandLine) -> None:

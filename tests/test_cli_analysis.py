@@ -249,6 +249,27 @@ def test_crossovers_of_options_and_of_parts(run: CommandLine) -> None:
     assert json.loads(cache.stdout)["crossovers"] == []
 
 
+def test_crossovers_along_open_sums(run: CommandLine, tmp_path: Path) -> None:
+    """Chunks of a prompt under a window have sums without a closed form: they are drawn, too."""
+    asked = {"causal": "exact", "chunk": 512}
+    command = ["crossover", "mistral-7b-v0.1", "--on", "a100", "--over", "prompt"]
+    command += ["--metric", "ttft", "--causal", "exact", "--chunk", "512", "--to", "2000"]
+    plot = ["--plot", str(tmp_path / "drawn.png"), "--json"]
+    slow = ["--dispatch-time", "3e-6", "--against", "dispatch-time=0,compute-efficiency=0.9"]
+    rows = json.loads(run(*command, *slow, *plot).stdout)["crossovers"]
+    row = next(row for row in rows if row["smaller_above"] == "first")
+    device = ls.load_hardware("a100")
+    late, weak = device.with_(dispatch_time=3e-6), device.with_(compute_efficiency=0.9)
+    ahead = [
+        float(ls.forecast("mistral-7b-v0.1", late, prompt, 1, **asked).ttft)
+        < float(ls.forecast("mistral-7b-v0.1", weak, prompt, 1, **asked).ttft)
+        for prompt in (row["low"], row["high"])
+    ]
+    assert ahead == [False, True]
+    drawn = run(*command, "--to", "1200", *plot)
+    assert drawn.returncode == 0, drawn.stderr
+
+
 def test_whole_answers_are_printed_in_full(run: CommandLine) -> None:
     shown = run(
         "design", "llama-2-7b", "--on", "v100", "--over", "past", "--at-most", "0.02",

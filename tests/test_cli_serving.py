@@ -114,7 +114,7 @@ def test_activations_in_another_memory(data: Data, here: Here) -> None:
     assert fast["memory_bytes"] == plain["memory_bytes"]
     assert plain["capacity_bytes"]["activations"] > fast["capacity_bytes"]["activations"] == 0
     small = ("--offload-kv", "1", "--offload-bandwidth", "1e9", "--offload-capacity", "1e6")
-    assert "offload: what it serves is" in here(*BASE, *small)[2]
+    assert "do not fit in the 0.001 GB (0.001 GB) of offload" in here(*BASE, *small)[2]
 
 
 def test_the_slowest_of_several_links_counts(data: Data) -> None:

@@ -4,13 +4,13 @@ import random
 
 import numpy as np
 import pytest
-from sympy import Expr, Integer, Rational, Symbol, lambdify, oo
+from sympy import Expr, Integer, Rational, S, Symbol, lambdify, oo
 
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis import approximate, design, largest_share, pareto
 from lifesym.analysis.enclosure import enclose
-from lifesym.nodes import Active, CeilDiv, Maximum, Minimum
+from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.sums import SumMax
 
 V100 = ls.load_hardware("v100")
@@ -157,6 +157,23 @@ def test_infeasible_targets_say_why_and_by_which_term() -> None:
 def test_bad_questions_get_clear_answers(ask: object, message: str) -> None:
     with pytest.raises(ls.LifesymError, match=message):
         ask()  # type: ignore[operator]
+
+
+def test_a_share_that_is_rounded_to_whole_tokens() -> None:
+    """The most is at the end of a step: a token more misses the target, however many there are."""
+    tokens = 5000
+    kept = CeilDiv(S(tokens), 1 / sym.keep)
+    for whole in (1, 1234, 4999, 5000):
+        found = design(3 * kept + 1, "keep", at_most=3 * whole + 3)
+        assert found.answer == Rational(whole, tokens)
+        assert found.achieved <= 3 * whole + 3
+    least = design(1000 / kept, "keep", at_most=1000 / S(1234))
+    assert least.answer == Rational(1234, tokens)  # as much is kept at less, down to a token less
+    assert least.achieved == 1000 / S(1234)
+    with pytest.raises(ls.InfeasibleError, match="no keep brings"):
+        design(kept + 9, "keep", at_most=8)
+    nested = FloorDiv(S(10**6), 7 * kept)
+    assert design(nested, "keep", at_least=100).answer == Rational(1428, tokens)
 
 
 BOXES = {

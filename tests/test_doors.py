@@ -72,7 +72,8 @@ def test_a_sweep_refuses_what_a_forecast_does(tmp_path: Path) -> None:
     cut = ["--pipeline", "2", "--microbatches", "2", "--batch", "4,3"]
     assert "a batch of 3 is not cut" in refusal(*asked, *cut)
     held = ["--offload-kv", "1", "--offload-bandwidth", "1e10", "--offload-capacity", "1e8"]
-    assert "too large" in refusal(*asked, "--batch", "1,64", *held)
+    rows = swept(tmp_path, "--batch", "1,64", *held)
+    assert [row["fits"] for row in rows] == ["True", "False"]
     assert "give --price" in refusal(*asked, "--metrics", "cost")
     assert "give --new" in refusal(*asked, "--metrics", "flops", "--context", "9")
 
@@ -259,3 +260,50 @@ def test_derived_json_says_the_efficiencies() -> None:
     asked = ["derive", MODEL, "--on", "a100", "--metric", "tpot", "--format", "json", "--typical"]
     found = json.loads(run(*asked).stdout)
     assert found["efficiencies"].startswith("efficiencies: compute")
+
+
+def test_a_design_proposes_what_a_forecast_takes() -> None:
+    """Batches that microbatches divide, and microbatches that divide the batch."""
+    cut = ["--on", "a100", "--prompt", "24", "--generate", "4", "--pipeline", "2"]
+    asked = ["design", MODEL, *cut, "--microbatches", "4", "--batch", "12"]
+    found = answer(*asked, "--over", "batch", "--at-most", "0.0024")
+    batch = found["answer"]
+    assert batch % 4 == 0
+    times = [
+        answer("forecast", MODEL, *cut, "--microbatches", "4", "--batch", str(n))["pipeline"]
+        for n in (batch, batch + 4)
+    ]
+    assert found["next_misses"] > 0.0024 >= found["achieved"]
+    assert times[0]["tpot_s"] < times[1]["tpot_s"]
+    found = answer(*asked, "--over", "microbatches", "--metric", "ttft", "--at-most", "0.004")
+    assert 12 % found["answer"] == 0
+    assert found["next_misses"] > 0.004 >= found["achieved"]
+    heads = ["design", MODEL, "--on", "a100", "--prompt", "24", "--over", "devices"]
+    devices = answer(*heads, "--at-most", "0.00045")["answer"]
+    assert answer("forecast", MODEL, "--on", "a100", "--prompt", "24", "--generate", "4",
+                  "--tensor-parallel", str(devices))["tpot_first_s"] <= 0.00045  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "form", [["--slots", "4"], ["--contexts", "10,20"], ["--mixed", "2x1@9,1x8@0:none"]]
+)
+def test_a_batch_is_refused_where_a_form_says_how_many(form: list[str], tmp_path: Path) -> None:
+    asked = ["--on", "a100", "--prompt", "24", "--generate", "4", *form]
+    why = "--batch: --" + form[0][2:] + " says how many sequences there are"
+    metric = ["--metric", "tpot_mean"]
+    assert why in refusal("sensitivity", MODEL, *asked, *metric, "--batch", "2")
+    assert why in refusal("derive", MODEL, *asked, *metric, "--batch", "2")
+    assert why in refusal("forecast", MODEL, *asked, "--compare", "batch=2")
+    sweep = ["sweep", MODEL, *asked, "--metrics", "tps", "-o", str(tmp_path / "out.csv")]
+    assert why in refusal(*sweep, "--batch", "1,2")
+    assert run("derive", MODEL, *asked, *metric).returncode == 0
+    assert answer("forecast", MODEL, *asked, "--batch", "2")["latency_s"]  # of the plain one beside
+
+
+def test_an_error_is_alone() -> None:
+    """What was said before it on the way is not."""
+    asked = ["forecast", MODEL, "--on", "a100", "--prompt", "9", "--generate", "3"]
+    large = [*asked, "--batch", "100000000"]
+    assert "do not fit" in run(*large, "--json").stderr
+    assert refusal(*large, "--compare", "on=nothing").startswith("lifesym: error: ")
+    assert run(*asked, "--json").stderr == ""  # nothing is left of it

@@ -15,7 +15,7 @@ from lifesym.image_capacity import ImageFit
 from lifesym.metrics import measure
 
 NET = ls.unet(512, 512, image_channels=1, channels=64, classes=2)
-ON = ["unet", "--on", "rtx-4090", "--height", "512", "--width", "512"]
+ON = ["unet", "--on", "rtx-4090", "--image-height", "512", "--image-width", "512"]
 
 
 def answered(*words: str) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def test_the_command_line_says_what_the_library_does() -> None:
     assert answered("sensitivity", *asked)["value"] == float(f.ttft)
     most = answered("design", *asked, "--over", "batch", "--at-most", "0.1")
     assert most["achieved"] <= 0.1 < most["next_misses"]
-    counted = answered("count", "unet", "--height", "512", "--width", "512")
+    counted = answered("count", "unet", "--image-height", "512", "--image-width", "512")
     assert counted["parameters"] == NET.parameters
     assert counted["matmul_flops"] == 2 * NET.macs
     assert "kv_bytes_per_token" not in counted
@@ -185,23 +185,32 @@ def test_a_formula_of_every_dimension() -> None:
     assert names >= {"height", "width", "channels", "image_channels", "classes", "batch"}
 
 
+def test_a_width_is_that_of_a_text_and_an_images_width_says_so() -> None:
+    words = ["derive", *ON, "--metric", "ttft", "--format", "latex"]
+    wide, narrow = (run(*words, "--width", width).stdout for width in ("900", "100"))
+    assert len(narrow.splitlines()) > len(wide.splitlines())
+    refused = run("count", *ON[:1], *ON[3:], "--width", "512")
+    assert refused.returncode == 2
+    assert "--width" in refused.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "why"),
     [
-        (["forecast", *ON[:-2]], "--width: a U-Net takes images; say how large"),
+        (["forecast", *ON[:-2]], "--image-width: a U-Net takes images; say how large"),
         (["forecast", *ON, "--prompt", "64"], "--prompt is of language models"),
         (["forecast", *ON, "--kv", "int8"], "--kv is of language models"),
         (["sensitivity", *ON, "--draft", "self"], "--draft is of language models"),
         (["count", *ON[:1], *ON[3:], "--new", "3"], "--new is of language models"),
         (["fit", *ON, "--block", "16"], "--block is of language models"),
         (
-            ["forecast", *ON[:3], "--height", "500", "--width", "512"],
+            ["forecast", *ON[:3], "--image-height", "500", "--image-width", "512"],
             "height = 500 is not a multiple",
         ),
         (["sensitivity", *ON, "--metric", "tpot"], "generates no tokens"),
         (
-            ["derive", "llama-2-7b", "--metric", "ttft", "--height", "64"],
-            "--height is of U-Nets: llama-2-7b is none",
+            ["derive", "llama-2-7b", "--metric", "ttft", "--image-height", "64"],
+            "--image-height is of U-Nets: llama-2-7b is none",
         ),
         (["forecast", "llama-2-7b", "--on", "v100", "--generate", "2"], "--prompt: llama-2-7b"),
         (["derive", "llama-2-7b", "--metric", "tpot", "--levels", "3"], "--levels is of U-Nets"),

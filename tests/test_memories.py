@@ -3,14 +3,14 @@
 What is not computed by hand is summed up operator by operator, from costs and matrices alone.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from fractions import Fraction
 from random import Random
 from typing import Any
 
 import pytest
-from sympy import Expr, Integer, Max, Rational, expand
+from sympy import Expr, Integer, Max, Rational, Sum, expand
 
 import lifesym as ls
 from lifesym import symbols as sym
@@ -18,9 +18,21 @@ from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Precision
 from lifesym.levels import Level
 from lifesym.memories import parse_level
-from lifesym.serving import Group, mixed_step, steady_state
+from lifesym.serving import (
+    Group,
+    at_contexts,
+    disaggregate,
+    mixed_pass,
+    mixed_step,
+    piggyback,
+    pipeline,
+    prefix_hits,
+    speculate,
+    steady_state,
+)
 from lifesym.serving.batching import SteadyState
 from lifesym.specs import names
+from lifesym.timed import Timed
 from lifesym.transforms import Lora
 
 A100 = ls.load_hardware("a100")
@@ -494,7 +506,7 @@ def test_random_levels_are_the_sum_over_operators(seed: int) -> None:
             for m in f.one_token.matrices()
         )
         assert held[level.name].expr == weights + level.kv * plain.memory.parts[1].value
-        assert held[level.name].expr == f.level_bytes(level)
+        assert held[level.name].expr == sum(part.value for part in held[level.name].parts)
     moved = {part.name: part.value for part in f.energy.parts}
     for i, level in enumerate(levels, 1):
         served = [t.work[i].bytes for t in f.ttft.terms]
@@ -539,11 +551,58 @@ def test_each_memory_says_whether_it_fits() -> None:
     assert (held["host"].fits, held["host"].spare) == (True, 0)
     assert held["device"].fits
     assert held["device"].spare == A100.capacity - held["device"].expr
-    with pytest.raises(SymbolError, match="host: what it serves is 1 bytes too large"):
-        tiny(levels=[replace(host, capacity=cache - 1)])
+    short = tiny(levels=[replace(host, capacity=cache - 1)])
+    assert (short.fits, short.memories["host"].spare, short.spare.expr) == (False, -1, -1)
+    assert short.ttft.expr == tiny(levels=[host]).ttft.expr
     assert tiny(levels=[replace(host, capacity=None)]).memories["host"].fits is None
     small = replace(A100, capacity=Integer(10**6))
     assert ls.forecast(TINY, small, 10, 5).memories["device"].fits is False
+
+
+def test_every_form_says_what_each_memory_holds() -> None:
+    """As its own memory would without the others: what is served from elsewhere is held there."""
+    host = Level(name="host", bandwidth=10**10, weights=Rational(1, 2), kv=1, capacity=10**10)
+    disk = Level(name="disk", bandwidth=10**9, weights=Rational(1, 4))
+    f, whole = tiny(levels=[host, disk]), tiny()
+    makes: dict[str, Callable[[ls.Forecast], Timed]] = {
+        "plain": lambda each: each,
+        "slots": lambda each: steady_state(each, 8),
+        "stages": lambda each: pipeline(each, 2),
+        "shares": lambda each: pipeline(each, 2, shares=[Rational(1, 4), Rational(3, 4)]),
+        "module": lambda each: speculate(each, None, 2, 0.5),
+        "draft": lambda each: speculate(each, each, 2, 0.5),
+        "pools": lambda each: disaggregate(each, each),
+        "chunks": lambda each: piggyback(each, 3),
+        "contexts": lambda each: at_contexts(each, 20),
+        "mixed": lambda each: mixed_pass(each, [Group(batch=2, past=9), Group(new=8)]),
+        "hits": lambda each: prefix_hits(each, 3, 0.5),
+    }
+    for name, make in makes.items():
+        form, alone = make(f), make(whole)
+        names = [held.name for held in form.stores]
+        assert sorted({*names}) == ["device", "disk", "host"], name
+        held = sum(held.expr for held in form.stores)
+        everything = sum(held.expr for held in alone.stores)
+        assert expand(held - everything) == 0 or name == "stages", name
+        assert form.fits is None, name  # the disk's capacity is not known
+        less = make(tiny(levels=[replace(host, capacity=1000), replace(disk, capacity=10**12)]))
+        assert less.fits is False, name
+    equal = {held.name: held.expr for held in makes["stages"](f).stores}
+    shares = [Rational(1, 2), Rational(1, 2)]
+    for name, held in equal.items():
+        stages = [row.expr for row in pipeline(f, 2, shares=shares).stores if row.name == name]
+        assert held == max(stages), name
+
+
+def test_a_sum_over_steps_and_drafted_tokens_is_a_number() -> None:
+    """Halves of a cache elsewhere leave maxima of three lines, of which sums stay open."""
+    f = tiny(levels=[Level(name="host", bandwidth=10**10, weights=Rational(1, 2), kv=0.5)])
+    tpot = speculate(f, None, 4, 0.8).tpot
+    exact = tpot.mean.expr.replace(
+        lambda node: isinstance(node, Sum), lambda node: node.doit(powers=False)
+    )
+    assert tpot.mean.expr.atoms(Sum)
+    assert float(tpot.mean) == pytest.approx(float(exact.doit()), rel=1e-12)
 
 
 def test_what_fits_is_a_formula_where_sizes_are_symbols() -> None:

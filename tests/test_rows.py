@@ -8,20 +8,23 @@ import importlib
 import json
 import shlex
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import replace
 from typing import Any
 
 import pytest
 from command_line import CommandLine
 from command_line import run_here as run
-from sympy import Expr
+from sympy import Expr, Rational, S
 
 import lifesym as ls
 from lifesym import cli
+from lifesym.analysis import crossover, design, regimes
 from lifesym.cli import commands, rows
 from lifesym.errors import LifesymError
 from lifesym.kinds import SIZE
 from lifesym.metrics import METRICS, Metric, measure
+from lifesym.opened import numbers
 from lifesym.results import Result
 from lifesym.serving import (
     Group,
@@ -36,6 +39,7 @@ from lifesym.serving import (
 )
 from lifesym.timed import Timed
 from lifesym.trace import Trace
+from lifesym.transforms import CachePolicy
 
 
 @pytest.fixture(autouse=True)
@@ -145,8 +149,8 @@ VALUES = {
     "routing": "all",
     "probabilities": "1" + ",1/8" * 56 + ",0" * 7,
     "imbalance": "1.5",
-    "height": "32",
-    "width": "48",
+    "image_height": "32",
+    "image_width": "48",
     "image_channels": "3",
     "channels": "16",
     "classes": "5",
@@ -192,7 +196,13 @@ def answers(command: str, row: rows.Row, folder: Any, monkeypatch: pytest.Monkey
 def of_images(command: str) -> list[str]:
     """The question of a command, asked of a network that sees images."""
     text = " ".join(ASKED[command]).replace(" ".join(SIZES), "").replace("--new 8", "")
-    asked = [*text.replace("tpot_mean", "ttft").split(), "--height", "64", "--width", "64"]
+    asked = [
+        *text.replace("tpot_mean", "ttft").split(),
+        "--image-height",
+        "64",
+        "--image-width",
+        "64",
+    ]
     metric = "--metrics" if command == "sweep" else "--metric"
     named = command in ("count", "forecast", "fit") or metric in asked
     return asked if named else [*asked, metric, "ttft"]
@@ -290,6 +300,108 @@ def test_an_opened_form_is_the_same_formula() -> None:
             here = closed.expr.xreplace(form.point).doit()
             assert again == here, (name, metric)
         assert whole.point == form.point
+
+
+def sampled() -> Iterator[tuple[str, Timed]]:
+    """Forecasts with every option that has numbers, and every form."""
+    third, half = Rational(1, 3), Rational(1, 2)
+    kept = CachePolicy(keep=third, page=4)
+    yield "share kept", ls.forecast(MODEL, "a100", 23, 5, 2, cache=kept)
+    kept = CachePolicy(budget=10, keep=half, rank=16, share=2)
+    yield "rank", ls.forecast(MODEL, "a100", 23, 5, 2, cache=kept)
+    more = {"lora": 4, "adapter": 8, "chunk": 5, "data_parallel": 2}
+    yield "adapters", ls.forecast(MODEL, "a100", 23, 5, 3, weights="int4-g128", kv="int8", **more)
+    eight = {"weights": "int8", "activations": "int8", "kv": "int8"}
+    yield "eight bits", ls.forecast(MODEL, "a100", 23, 5, 2, **eight)
+    split = {"tensor_parallel": 4, "fusion": "full", "tile": 8, "engine": "vllm"}
+    yield "devices", ls.forecast(MODEL, "a100", 23, 5, 2, **split)
+    mixed = {"weights": "q4_k_m", "engine": "llama.cpp"}
+    yield "mix", ls.forecast(MODEL, "rtx-4090", 23, 5, 2, 7, **mixed)
+    routed = {"weights": "fp8", "expert_parallel": 4}
+    yield "experts", ls.forecast(EXPERTS, "h100", 23, 5, 2, **routed)
+    yield "latent", ls.forecast(LATENT, "h100", 23, 5, 2, weights="fp8", activations="fp8")
+    own = ls.load_hardware("a100").with_efficiency("attention", compute=half)
+    yield "parts", ls.forecast("gemma-2-2b", own, 23, 5, 2, prefix=5)
+    yield "states", ls.forecast("mamba-2.8b", "a100", 23, 1, 2)
+    yield from forms()
+
+
+KINDS = (
+    *("share kept", "rank", "adapters", "eight bits", "devices", "mix", "experts", "latent"),
+    *("parts", "states", "plain", "encoder", "speculation", "pipeline", "steady state"),
+    *("disaggregated", "piggybacked", "mixed", "contexts", "prefix hits", "network"),
+)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_number_that_opens_gives_its_value_back(name: str) -> None:
+    """Exactly, alone, in times, memory and counts: or it is refused."""
+    form = dict(sampled())[name]
+    at = {ls.symbols.new: S(3), ls.symbols.past: S(9), **form.point}
+    closed = {}
+    for metric in ("latency", "tpot_last", "memory", "capacity", "bytes"):
+        with suppress(LifesymError):
+            closed[metric] = measure(form, metric).expr.xreplace(at).doit()
+    opened = 0
+    for symbol in numbers(form):
+        try:
+            found = form.open(symbol)
+            again = {each: measure(found, each).expr for each in closed}
+        except LifesymError:
+            continue
+        opened += 1
+        for metric, expr in again.items():
+            assert expr.xreplace(at).doit() == closed[metric], (name, symbol, metric)
+    assert opened > 15
+
+
+def test_a_mean_of_no_steps_is_refused_at_every_door(tmp_path: Any) -> None:
+    """Formulas of decode steps are those of two tokens or more; in numbers one token has a mean."""
+    g = ls.symbols.generated
+    f = ls.forecast(MODEL, "a100", 24, g, 2)
+    one = ls.forecast(MODEL, "a100", 24, 1, 2)
+    for metric in ("tpot_mean", "tpot_last", "tps"):
+        formula = measure(f, metric)
+        asks: tuple[Callable[[], object], ...] = (
+            lambda formula=formula: formula.bind({"generated": 1}),
+            lambda formula=formula: ls.compile(formula, ["generated"])(1),
+            lambda formula=formula: ls.compile(formula, ["generated"], ranges={g: (1, 9)}),
+            lambda formula=formula: ls.elasticities(formula).at({g: 1}),
+            lambda formula=formula: design(formula, g, at_most=1, between=(1, 9)),
+            lambda formula=formula: crossover(formula, formula.expr + 1, g, (1, 9)),
+            lambda metric=metric: ls.sweep(f, {"generated": [1, 2]}, [metric]),
+        )
+        for ask in asks:
+            with pytest.raises(ls.SymbolError, match=r"two generated tokens or more|at least 2"):
+                ask()
+        two = formula.bind({"generated": 2})
+        assert two == measure(ls.forecast(MODEL, "a100", 24, 2, 2), metric).expr.doit()
+        assert "generated tokens (tokens), at least 2" in ls.compile(formula, [g], "c")
+        with pytest.raises(ValueError, match="generated must be at least 2"):
+            ls.compile(formula, [g], "python")(1)
+    for metric in ("ttft", "latency", "energy", "memory", "cost"):  # of which one token has none
+        same = measure(f, metric).expr.xreplace({g: S(1)}).doit()
+        assert same == measure(one, metric).expr.doit()
+    assert measure(one, "tpot_mean").expr == measure(one, "tpot_first").expr
+    with pytest.raises(ls.SymbolError, match="two generated tokens or more"):
+        regimes(f.tpot.mean, g, (1, 9))
+    assert design(f.tpot.mean, g, at_most=Rational(12, 10000)).feasible[0].low == 2
+    asked = [MODEL, "--on", "a100", "--prompt", "24", "--metric", "tpot_mean"]
+    found = json_of(run("regimes", *asked, "--over", "generated", "--json"))
+    assert found["regimes"][0]["from"] == 2
+    result = run("export", *asked, "--args", "generated", "--range", "generated=1:9")
+    assert "two generated tokens or more" in result.stderr
+
+
+def test_the_bits_of_activations_alone() -> None:
+    """The peak stays that of the format that had the bits."""
+    f = ls.forecast(MODEL, "a100", 24, 4, 2, activations="fp16")
+    found = f.open("activation_bits").ttft
+    assert found.expr.free_symbols == {ls.symbols.activation_bits}
+    slower = ls.forecast(MODEL, "a100", 24, 4, 2, activations="fp32").ttft
+    assert float(f.ttft) < float(found.bind({"activation_bits": 32})) < float(slower)
+    scaled = ls.forecast(MODEL, "a100", 24, 4, 2, weights="int4-g128").open("weight_bits")
+    assert scaled.precision.weights.bits_per_value == ls.symbols.weight_bits + Rational(5, 32)
 
 
 def test_a_number_by_name() -> None:

@@ -87,7 +87,7 @@ def approximate(
             end = "" if most is None else f" and at most {most}"
             raise SymbolError(f"{word} must be at least {least}{end}, not {rule}")
     ranges = {symbol_of(quantity, name): ends for name, ends in box.items()}
-    checked = {symbol: span(symbol, ends) for symbol, ends in ranges.items()}
+    checked = {symbol: span(symbol, ends, quantity) for symbol, ends in ranges.items()}
     values = point_of(quantity, at or {}, free=checked)
     terms = terms_over(plain(quantity), checked, values)
     shifts = counted_from_zero(terms, checked)

@@ -101,7 +101,7 @@ def _signed(expr: Expr) -> Expr:
 def _drawn(symbol: Symbol, rng: random.Random) -> Expr:
     """A random value in the symbol's range; a whole number for a size."""
     row = TABLE[symbol]
-    if row.kind in ("size", "bits"):
+    if row.whole:
         low = row.minimum or 0
         high = row.maximum if row.maximum is not None else low + _SPAN
         return Integer(rng.randint(low, high))

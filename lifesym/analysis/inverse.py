@@ -5,28 +5,32 @@ which the solution lies gives it as a formula too. Sizes are then rounded to the
 still meets the target, and the next one is checked to miss it.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal
 
 from sympy import Expr, Integer, Pow, S, Symbol, ceiling, floor, oo
 
-from lifesym.analysis.line import rounded
+from lifesym.analysis.line import rounded, written_out
 from lifesym.analysis.meeting import solved, zeros
 from lifesym.analysis.questions import Quantity, Values, formula, plain, point_of, symbol_of
 from lifesym.analysis.reasons import value_at, why_not
 from lifesym.analysis.regime import Range, span
 from lifesym.analysis.roots import between as gap
 from lifesym.analysis.signs import sign_at
+from lifesym.analysis.stepped import judged
 from lifesym.analysis.whole import scan
 from lifesym.checks import checked
 from lifesym.errors import InfeasibleError, SymbolError
 from lifesym.powers import sign as sign_of
 from lifesym.powers import written
+from lifesym.results import Result
 from lifesym.symbols import TABLE, Number, constant
 
 Want = Literal["least", "most"]
+_TRIES = 256
+"""Whole numbers that are tried for a possible one."""
 _FAR = Integer(2**20)  # where a search begins and no formula says where it ends
 
 
@@ -77,6 +81,7 @@ def design(
     at_least: Number | None = None,
     between: Range | None = None,
     want: Want | None = None,
+    accepts: Callable[[Expr], bool] | None = None,
 ) -> Design:
     """The value of a symbol that meets a target.
 
@@ -90,9 +95,11 @@ def design(
             a size is rounded or an exponent, and its values have to be tried.
         want: the least or the most that meets the target; unless given, the end of the feasible
             stretch at which the target starts to bind (the most that fits, for two such ends).
+        accepts: whether a whole number is possible: no other one is an answer, such as a batch
+            that microbatches do not divide.
 
     Raises:
-        InfeasibleError: nothing in the range meets the target.
+        InfeasibleError: nothing in the range meets the target, or nothing that is possible does.
         SymbolError: a symbol that the formula does not have, a value missing or out of range, an
             empty range, or not exactly one target.
 
@@ -108,8 +115,8 @@ def design(
     target = written(constant(at_most if at_most is not None else at_least, "the target"))
     values = point_of(quantity, at or {}, free=[symbol])
     expr = plain(quantity).xreplace(values)
-    low, high = _range(symbol, between, expr)
-    whole = TABLE[symbol].kind in ("size", "bits")
+    low, high = _range(quantity, symbol, between, expr)
+    whole = TABLE[symbol].whole
     feasible = meeting(expr, target, sign, symbol, low, high)
     if whole:
         kept = [stretch for stretch in feasible if ceiling(stretch.low) <= floor(stretch.high)]
@@ -133,10 +140,21 @@ def design(
             n for n in near if low <= n <= high and _meets(value_at(expr, symbol, n), target, sign)
         )
         answer = next(met, answer)
+        if accepts is not None:
+            inside = kept[0].high if chosen == "least" else kept[-1].low
+            found = _possible(answer, -step, inside, accepts)
+            if found is None:
+                raise InfeasibleError(
+                    f"no {TABLE[symbol].word} from {answer} to {inside}, where the target is met, "
+                    "is possible"
+                )
+            answer = found
     achieved = value_at(expr, symbol, answer)
     if answer == solution and achieved.is_finite and not sign_of(achieved - target):
         achieved = target  # logarithms of roots that are written out otherwise
-    outside = not whole or not low <= answer + step <= high
+    further = answer + step if whole and low <= answer + step <= high else None
+    if further is not None and accepts is not None:
+        further = _possible(further, step, high if step > 0 else low, accepts)
     return Design(
         symbol=symbol,
         want=chosen,
@@ -145,9 +163,15 @@ def design(
         solution=solution,
         formula=solved(formula(quantity), target, symbol, solution, values),
         achieved=achieved,
-        next_misses=None if outside else value_at(expr, symbol, answer + step),
+        next_misses=None if further is None else value_at(expr, symbol, further),
         feasible=feasible,
     )
+
+
+def _possible(first: Expr, step: int, last: Expr, accepts: Callable[[Expr], bool]) -> Expr | None:
+    """The first possible one of whole numbers up to a last one; None where there is none near."""
+    numbers = (first + step * n for n in range(_TRIES))
+    return next((n for n in numbers if step * (last - n) >= 0 and accepts(n)), None)
 
 
 def _meets(reached: Expr, target: Expr, sign: int) -> bool:
@@ -158,20 +182,25 @@ def meeting(
     expr: Expr, target: Expr, sign: int, symbol: Symbol, low: Expr, high: Expr
 ) -> tuple[Interval, ...]:
     """The stretches on which a formula of one symbol is at most (sign 1) or at least a target."""
-    search = _scanned if rounded(expr, symbol) else _solved
+    search = _solved
+    if rounded(expr, symbol):
+        search = _scanned if TABLE[symbol].whole else _cut
     return tuple(search(expr, target, sign, symbol, low, high))
 
 
-def _range(symbol: Symbol, between: Range | None, expr: Expr) -> tuple[Expr, Expr]:
+def _range(
+    quantity: Quantity, symbol: Symbol, between: Range | None, expr: Expr
+) -> tuple[Expr, Expr]:
     """The ends that were given, or the symbol's own; a search without an end needs a formula."""
     if between is not None:
-        return span(symbol, between)
+        return span(symbol, between, quantity)
     row = TABLE[symbol]
-    low = S.Zero if row.minimum is None else S(row.minimum)
+    known = S.Zero if row.minimum is None else S(row.minimum)
+    low = quantity.least(symbol) if isinstance(quantity, Result) else known
     if row.maximum is not None:
         return low, S(row.maximum)
     searched = rounded(expr, symbol) or any(power.exp.has(symbol) for power in expr.atoms(Pow))
-    return low, _FAR if searched and row.kind in ("size", "bits") else oo
+    return low, _FAR if searched and row.whole else oo
 
 
 def _solved(
@@ -191,6 +220,36 @@ def _solved(
         last = right
     if start is not None:
         yield Interval(low=start, high=last)
+
+
+def _cut(
+    expr: Expr, target: Expr, sign: int, symbol: Symbol, low: Expr, high: Expr
+) -> Iterator[Interval]:
+    """The stretches on which the target is met, between steps at any values."""
+    found: Interval | None = None
+    for left, right, there in judged(written_out(expr), target, sign, symbol, low, high):
+        if isinstance(there, bool):
+            met = [Interval(low=left, high=right)] if there else []
+        else:
+            met = [*_solved(there, target, sign, symbol, left, right)]
+            if not there.has(symbol):  # a step, of which one end may be of the next one
+                met = [_attained(expr, target, sign, symbol, one) for one in met]
+        for one in met:
+            if found is not None and found.high != one.low:
+                yield found
+                found = None
+            found = one if found is None else Interval(low=found.low, high=one.high)
+    if found is not None:
+        yield found
+
+
+def _attained(expr: Expr, target: Expr, sign: int, symbol: Symbol, step: Interval) -> Interval:
+    """A step that meets the target, without an end at which it is missed."""
+    ends = [
+        end for end in (step.low, step.high) if _meets(value_at(expr, symbol, end), target, sign)
+    ]
+    ends = ends or [(step.low + step.high) / 2]
+    return Interval(low=ends[0], high=ends[-1])
 
 
 def _scanned(

@@ -18,6 +18,7 @@ from lifesym.analysis.signs import number_at, sign_at
 from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum, Minimum
 from lifesym.sums import Crossing, Inside, SumMax
+from lifesym.symbols import TABLE
 
 _MOST_STEPS = 128
 
@@ -69,14 +70,14 @@ def pieces(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Piece, ..
     Raises:
         SymbolError: a sum without a closed form, or more steps than can be cut at.
     """
-    if _quotients([expr], symbol):
+    if quotients([expr], symbol):
         split: list[Piece] = []
         for flat in flats([expr], symbol, low, high):
             first, *rest = pieces(expr.xreplace(flat.whole), symbol, flat.low, flat.high)
             split += [replace(first, exact=flat.exact), *rest]
         return tuple(_joined(split))
     if isinstance(expr, Sum) or expr.has(SumMax, Sum):
-        expr = _written_out(expr)
+        expr = written_out(expr)
     inner = _innermost(expr)
     if not inner:
         return (Piece(low=low, high=high, expr=expr),)
@@ -109,17 +110,17 @@ def cut_short(
     >>> cut_short([CeilDiv(4096, chunk)], chunk, S(1), S(65536))
     (32, 65536)
     """
-    for node in _quotients(exprs, symbol):
+    for node in quotients(exprs, symbol):
         quotient = node.args[0] / node.args[1]
         first, last = (quotient.xreplace({symbol: end}) for end in (low, high))
         if not (first.is_finite and last.is_finite):
             continue
         most = ceiling(min(first, last)) + (steps or _MOST_STEPS) - 1
-        beyond = roots(quotient - most, symbol, low, high)
+        beyond = [root.value for root in roots(quotient - most, symbol, low, high)]
         if beyond and first < last:
-            high = floor(beyond[0].value)
+            high = floor(beyond[0]) if TABLE[symbol].whole else beyond[0]
         elif beyond:
-            low = ceiling(beyond[-1].value)
+            low = ceiling(beyond[-1]) if TABLE[symbol].whole else beyond[-1]
     return low, high
 
 
@@ -131,7 +132,7 @@ def flats(exprs: Iterable[Expr], symbol: Symbol, low: Expr, high: Expr) -> Itera
     Raises:
         SymbolError: more steps than can be cut at.
     """
-    nodes = _quotients(exprs, symbol)
+    nodes = quotients(exprs, symbol)
     cuts = [
         root
         for node in nodes
@@ -149,7 +150,8 @@ def flats(exprs: Iterable[Expr], symbol: Symbol, low: Expr, high: Expr) -> Itera
         )
 
 
-def _quotients(exprs: Iterable[Expr], symbol: Symbol) -> list[Expr]:
+def quotients(exprs: Iterable[Expr], symbol: Symbol) -> list[Expr]:
+    """The rounded quotients of smooth formulas in one symbol."""
     nodes = dict.fromkeys(node for expr in exprs for node in expr.atoms(*STEPPED))
     return [
         node
@@ -206,7 +208,8 @@ def _choose(node: Expr, symbol: Symbol, middle: Expr) -> Expr:
     return best(node.args, key=lambda arg: number_at(arg, {symbol: middle}))
 
 
-def _written_out(expr: Expr) -> Expr:
+def written_out(expr: Expr) -> Expr:
+    """A formula without sums: in closed form, or step by step."""
     return expr.replace(
         lambda node: isinstance(node, SumMax | Sum),
         lambda node: node.closed_form() if isinstance(node, SumMax) else unrolled(node, {}),

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from sympy import Symbol, lambdify
+from sympy import Symbol
 
 from lifesym.analysis.questions import Derived, Values, floats, point_of, symbol_of
 from lifesym.analysis.regime import RESOURCES, operators, span
@@ -60,6 +60,8 @@ def regime_map(
     """
     import numpy as np  # noqa: PLC0415 (only where arrays are needed)
 
+    from lifesym.codegen.functions import on_grid  # noqa: PLC0415 (likewise)
+
     pair = tuple(symbol_of(quantity, name) for name in over)
     if len(set(pair)) != 2:
         raise SymbolError("a regime map has two different symbols")
@@ -67,13 +69,13 @@ def regime_map(
     for symbol, grid in zip(pair, (across, up), strict=True):
         if not (np.diff(grid) > 0).all():
             raise SymbolError(f"the values of {TABLE[symbol].word} must ascend")
-        span(symbol, (float(grid[0]), float(grid[-1])))
+        span(symbol, (float(grid[0]), float(grid[-1])), quantity)
     values = point_of(quantity, at or {}, free=pair)
     named = list(operators(quantity))
     flat = [replaced(getattr(term, name), values) for _, term in named for name in RESOURCES]
-    call = lambdify(pair, flat, "numpy", cse=True)
+    call = on_grid(flat, pair)
     columns, rows = np.meshgrid(across, up)
-    times = np.stack([np.broadcast_to(part, columns.shape) for part in call(columns, rows)])
+    times = np.stack(call(columns, rows))
     codes = times.reshape(len(named), len(RESOURCES), *columns.shape).argmax(axis=1)
     kinds, ids, counts = np.unique(
         codes.reshape(len(named), -1), axis=1, return_inverse=True, return_counts=True

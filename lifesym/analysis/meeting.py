@@ -156,7 +156,7 @@ def crossover(
     if symbol not in known:
         word = TABLE[symbol].word
         raise SymbolError(f"neither formula depends on {word} (they have {listed(known)})")
-    low, high = span(symbol, between)
+    low, high = span(symbol, between, first, second)
     values = point_of(one, at or {}, free=[symbol])
     values |= point_of(two, at or {}, free=[symbol])
     if rounded(difference.xreplace(values), symbol):

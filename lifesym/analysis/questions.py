@@ -10,6 +10,7 @@ from lifesym import symbols as sym
 from lifesym.checks import checked, shown
 from lifesym.errors import SymbolError
 from lifesym.powers import written
+from lifesym.results import Result
 from lifesym.roofline import Term
 from lifesym.symbols import Number, ordered, resolve
 
@@ -125,6 +126,8 @@ def point_of(quantity: Quantity, at: Values, free: Iterable[Symbol] = ()) -> dic
             values[symbol] = number
     if missing := needed - set(values):
         raise SymbolError(f"{title(quantity)} also depends on {listed(missing)}: give numbers")
+    if isinstance(quantity, Result):
+        quantity.check_steps(values)
     return values
 
 

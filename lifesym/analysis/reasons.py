@@ -56,7 +56,7 @@ def _candidates(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> Iterator[t
     """Where the smallest or largest value of a formula can be, with the value there."""
     inside: list[Expr] = []
     if rounded(expr, symbol):
-        inside = extremes(expr, symbol, low, high)
+        inside = extremes(expr, symbol, low, high) if TABLE[symbol].whole else []
     else:
         for piece in pieces(expr, symbol, low, high):
             inside.append(piece.low)

@@ -15,6 +15,7 @@ from lifesym.analysis.branches import branch_at
 from lifesym.analysis.line import flats, pieces
 from lifesym.analysis.questions import (
     Derived,
+    Quantity,
     Values,
     formula,
     plain,
@@ -29,6 +30,7 @@ from lifesym.analysis.signs import number_at
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.powers import written
+from lifesym.results import Result
 from lifesym.roofline import Term
 from lifesym.symbols import TABLE, Number, constant
 
@@ -113,7 +115,7 @@ def regimes(
             an empty range.
     """
     symbol = symbol_of(quantity, over)
-    low, high = span(symbol, between)
+    low, high = span(symbol, between, quantity)
     values = point_of(quantity, at or {}, free=[symbol])
     expr = plain(quantity).xreplace(values)
     times = dict(_times(quantity, values))
@@ -149,11 +151,12 @@ def regimes(
     return tuple(found)
 
 
-def span(symbol: Symbol, between: Range) -> tuple[Expr, Expr]:
+def span(symbol: Symbol, between: Range, *asked: Quantity) -> tuple[Expr, Expr]:
     """The ends of a line as exact numbers within the symbol's range.
 
     Raises:
-        SymbolError: an end that is no number or out of the symbol's range, or nothing between them.
+        SymbolError: an end that is no number or out of the symbol's range, nothing between them, or
+            a beginning at which what is asked about has no decode step.
     """
     word, row = TABLE[symbol].word, TABLE[symbol]
     low, high = (constant(end, word) for end in between)
@@ -163,6 +166,9 @@ def span(symbol: Symbol, between: Range) -> tuple[Expr, Expr]:
     if low < least or (row.maximum is not None and high > row.maximum):
         most = "" if row.maximum is None else f" and at most {row.maximum}"
         raise SymbolError(f"{word} must be at least {least}{most}, not {low} to {high}")
+    for each in asked:
+        if isinstance(each, Result):
+            each.check_steps({symbol: low})
     return low, high
 
 

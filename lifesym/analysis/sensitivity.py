@@ -85,8 +85,7 @@ class Elasticities(Mapping[Symbol, Expr]):
     A mapping from symbol to expression, in the table's order.
     """
 
-    name: str
-    expr: Expr
+    quantity: Quantity
     values_: dict[Symbol, Expr] = field(repr=False)
 
     def __getitem__(self, symbol: Symbol) -> Expr:
@@ -104,7 +103,7 @@ class Elasticities(Mapping[Symbol, Expr]):
         Raises:
             SymbolError: an unknown name, a value out of range, or one missing.
         """
-        return local_elasticities(self.expr, values, of=self)
+        return local_elasticities(self.quantity, values, of=self)
 
 
 @checked
@@ -139,7 +138,7 @@ def elasticities(quantity: Quantity, of: Symbols | None = None) -> Elasticities:
     expr = formula(quantity)
     slopes = gradient(quantity, of)
     values = {symbol: symbol * slope / expr for symbol, slope in slopes.items()}
-    return Elasticities(name=title(quantity), expr=expr, values_=values)
+    return Elasticities(quantity=quantity, values_=values)
 
 
 @checked

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from sympy import Expr, S, Symbol, lambdify, sqrt
+from sympy import Expr, S, Symbol, sqrt
 
 from lifesym.analysis.questions import Quantity, Values, formula, listed, point_of, symbol_of, title
 from lifesym.analysis.regime import Range, span
@@ -12,7 +12,6 @@ from lifesym.analysis.sensitivity import local_elasticities
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.extras import needed
-from lifesym.powers import doubles
 from lifesym.symbols import TABLE, Number, constant
 
 if TYPE_CHECKING:
@@ -186,7 +185,9 @@ def sobol(
         raise SymbolError(f"samples must be a power of two, not {samples}")
     chosen = {symbol_of(quantity, name): ends for name, ends in ranges.items()}
     values = point_of(quantity, at or {}, free=chosen)
-    bounds = [[float(end) for end in span(symbol, ends)] for symbol, ends in chosen.items()]
+    bounds = [
+        [float(end) for end in span(symbol, ends, quantity)] for symbol, ends in chosen.items()
+    ]
     names = [symbol.name for symbol in chosen]
     problem = {"num_vars": len(chosen), "names": names, "bounds": bounds}
     points = sampling.sample(problem, samples, calc_second_order=False, seed=seed)
@@ -240,11 +241,12 @@ def _evaluated(
     values: Mapping[Symbol, Expr],
     columns: "np.ndarray[Any, Any]",
 ) -> "np.ndarray[Any, Any]":
-    import numpy as np  # noqa: PLC0415
+    from lifesym.codegen.functions import on_grid  # noqa: PLC0415 (only where arrays are needed)
 
     fixed = {symbol: value for symbol, value in values.items() if symbol not in symbols}
     numeric = formula(quantity).xreplace(fixed).doit()
     if missing := numeric.free_symbols - set(symbols):
         raise SymbolError(f"{title(quantity)} also depends on {listed(missing)}")
-    call = lambdify(list(symbols), doubles(numeric), "numpy", cse=True)
-    return np.broadcast_to(call(*columns), columns.shape[1:])
+    (found,) = on_grid([numeric], symbols)(*columns)
+    made: np.ndarray[Any, Any] = found
+    return made

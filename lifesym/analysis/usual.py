@@ -26,7 +26,7 @@ def usual_range(symbol: Symbol, here: Expr | None, low: End = None, high: End = 
     row = TABLE[symbol]
     least: Any = row.minimum
     most: Any = row.maximum
-    if row.kind in {"size", "bits"}:
+    if row.whole:
         most = most or _LONGEST.get(row.word, _LARGE)
     else:
         around = here or 1

@@ -121,7 +121,7 @@ def if_free(quantity: Quantity, at: Values) -> tuple[Freed, ...]:
     found = []
     for symbol in ordered(values):
         row = TABLE[symbol]
-        if row.kind in ("size", "bits"):
+        if row.whole:
             continue
         best = oo if row.kind == "rate" else S.Zero
         if row.kind == "ratio":

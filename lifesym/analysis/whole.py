@@ -2,12 +2,10 @@
 
 from typing import TYPE_CHECKING, Any
 
-from sympy import Expr, Integer, Sum, Symbol, lambdify, oo
+from sympy import Expr, Integer, Symbol, oo
 
-from lifesym.analysis.branches import unrolled
 from lifesym.analysis.signs import sign_at
 from lifesym.errors import SymbolError
-from lifesym.powers import doubles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,18 +51,12 @@ def _tabulated(
     """The first whole value of a range, and formulas at it and at all after it."""
     import numpy as np  # noqa: PLC0415 (only where arrays are needed)
 
+    from lifesym.codegen.functions import on_grid  # noqa: PLC0415 (likewise)
+
     if high is oo or high - low > _LONGEST_SCAN:
         raise SymbolError(
             "formulas with rounded quotients are compared at every whole value: "
             f"give a range of at most {_LONGEST_SCAN} values"
         )
     start, stop = int(low.ceiling()), int(high.floor())
-    values = np.arange(start, stop + 1, dtype=float)
-    closed = [doubles(_without_sums(expr)) for expr in exprs]
-    call = lambdify([symbol], closed, "numpy", cse=True)
-    return start, [np.broadcast_to(part, values.shape) for part in call(values)]
-
-
-def _without_sums(expr: Expr) -> Expr:
-    """A formula whose open sums are written out: their index is no name of a function's."""
-    return expr.replace(lambda node: isinstance(node, Sum), lambda node: unrolled(node, {}))
+    return start, on_grid(exprs, [symbol])(np.arange(start, stop + 1, dtype=float))

@@ -16,6 +16,8 @@ import lifesym
 from lifesym.cli import commands
 from lifesym.errors import LifesymError
 
+NOTES: list[str] = []
+"""Lines on standard error, for when a command has answered: where it fails its error is alone."""
 _WHAT = "Closed-form formulas for the speed of LLM inference."
 
 
@@ -58,13 +60,16 @@ def main() -> None:
         command.rich_markup_mode = "rich"  # option panels, where the import is worth its time
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
-        sys.exit(group.main(standalone_mode=False) or 0)
+        status = group.main(standalone_mode=False) or 0
+        sys.stderr.write("".join(NOTES))
+        sys.exit(status)
     except LifesymError as error:
         _fail(str(error))
     except (typer.Abort, KeyboardInterrupt):
         sys.exit(130)
     except BrokenPipeError:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.stderr.write("".join(NOTES))
         sys.exit(0)
     except OSError as error:
         if error.errno != errno.ENOSPC:
@@ -75,6 +80,8 @@ def main() -> None:
         if not hasattr(error, "format_message"):
             raise
         _fail(error.format_message().replace("Value error, ", ""))
+    finally:
+        NOTES.clear()
 
 
 def _fail(message: str) -> None:
@@ -84,4 +91,4 @@ def _fail(message: str) -> None:
 
 
 def _show_warning(message: Warning | str, *_: Any) -> None:
-    sys.stderr.write(f"lifesym: warning: {' '.join(str(message).split())}\n")
+    NOTES.append(f"lifesym: warning: {' '.join(str(message).split())}\n")

@@ -66,7 +66,7 @@ def _but(*without: str, bare: str = "", symbols: bool = False) -> tuple[Row, ...
     """
     rows = []
     for row in (row for row in ROWS if not {row.name, row.panel} & {*without}):
-        if symbols and row.name in ("prompt", "generate", "batch", "height", "width"):
+        if symbols and row.symbol in ("prompt", "generated", "batch", "height", "width"):
             rows.append(replace(row, default=None, help=f"{row.help[:-1]}; else a symbol."))
         else:
             rows.append(replace(row, default=None) if row.name == bare else row)
@@ -142,7 +142,7 @@ COMMANDS = {
                 Row("symbolic", SWITCH, "MODEL is a family: every dimension is a symbol."),
                 replace(ON, required=False, default="symbolic", help="A device, or 'symbolic'."),
                 Row("format", words("text", "latex", "markdown", "json"), "Of the text.", "text"),
-                Row("line_width", SIZE, "Points of it in LaTeX and Markdown: an article's is 345."),
+                Row("width", SIZE, "Points of it in LaTeX and Markdown: an article's is 345."),
             ),
             *_but(symbols=True),
         ),

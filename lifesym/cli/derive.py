@@ -7,8 +7,8 @@ from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.cli.output import note, print_json, said_of
-from lifesym.cli.question import RUNNING, listed
-from lifesym.cli.request import Request, symbolic_sizes
+from lifesym.cli.question import listed
+from lifesym.cli.request import RUNNING, Request, symbolic_sizes
 from lifesym.errors import SpecError, one_of
 from lifesym.metrics import METRICS, measure
 from lifesym.report import equation, function_table, legend_table
@@ -21,11 +21,11 @@ _LEAST_WIDTH = 100
 
 def derive(options: Mapping[str, Any]) -> None:
     """The formula in text, LaTeX, Markdown or JSON; what must be said of it goes to the errors."""
-    fmt, width = options["format"], options["line_width"]
+    fmt, width = options["format"], options["width"]
     if width is not None and fmt not in ("latex", "markdown"):
-        raise SpecError(f"--line-width does nothing to --format {fmt}")
+        raise SpecError(f"--width does nothing to --format {fmt}")
     if width is not None and width < _LEAST_WIDTH:
-        raise SpecError(f"--line-width is at least {_LEAST_WIDTH} points, not {width}")
+        raise SpecError(f"--width is at least {_LEAST_WIDTH} points, not {width}")
     result, form = formula(options)
     _print(result, form, options["metric"], fmt, width or TEXT_WIDTH)
     if fmt == "text" and not options["symbolic"]:
@@ -40,7 +40,7 @@ def formula(options: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> tupl
     one_of(metric, METRICS, "--metric")
     request = Request(symbolic_sizes(options), about=names)
     form = request.form()
-    further = [name for name in names if name not in RUNNING]
+    further = [name for name in names if name not in RUNNING.values()]
     form = form.open(*further) if further else form
     result = measure(form, metric)
     values = {s: value for s, value in request.running().items() if s not in names}

@@ -1,7 +1,10 @@
 """``lifesym design``: the value of a symbol that meets a target."""
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
+
+from sympy import Expr
 
 from lifesym.analysis import design as solve
 from lifesym.analysis.questions import symbol_of
@@ -9,7 +12,10 @@ from lifesym.analysis.usual import possible
 from lifesym.answers import design as design_data
 from lifesym.cli.output import print_json, save_plot, table, unfit
 from lifesym.cli.question import asked
+from lifesym.cli.rows import ROWS
+from lifesym.errors import LifesymError
 from lifesym.held import all_fit
+from lifesym.metrics import measure
 from lifesym.report.units import apart, shown
 from lifesym.symbols import TABLE
 
@@ -25,7 +31,16 @@ def design(options: Mapping[str, Any]) -> None:
     given = possible(question.form, question.point, symbol, options["from_"], options["to"])
     target = {"at_most": options["at_most"], "at_least": options["at_least"]}
     ends: Any = question.ends(symbol) if any(end is not None for end in given) else None
-    found = solve(quantity, symbol, others, between=ends, **target)
+    row = next((row for row in ROWS if row.symbol == TABLE[symbol].word), None)
+
+    def accepts(value: Expr) -> bool:
+        with suppress(LifesymError):
+            if row is not None:
+                measure(question.request.but(**{row.name: int(value)}).form(), question.metric)
+            return True
+        return False
+
+    found = solve(quantity, symbol, others, between=ends, accepts=accepts, **target)
     there = question.held(**{symbol.name: found.answer})
     unit, own = quantity.unit, TABLE[symbol].unit
     if options["plot"] is not None:

@@ -6,15 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
-from rich.table import Table
-from rich.text import Text
-
+from lifesym.cli import NOTES
 from lifesym.errors import SpecError
 from lifesym.held import Held, all_fit, too_large
 from lifesym.levels import OWN
 from lifesym.timed import Timed
-from lifesym.units import shown_bytes
+from lifesym.units import in_gb, shown_bytes
 
 
 def print_json(data: Mapping[str, Any]) -> None:
@@ -23,8 +20,8 @@ def print_json(data: Mapping[str, Any]) -> None:
 
 
 def note(message: str) -> None:
-    """A line on standard error."""
-    sys.stderr.write(f"lifesym: {message}\n")
+    """A line on standard error, once the command has answered."""
+    NOTES.append(f"lifesym: {message}\n")
 
 
 def said_of(form: Timed) -> list[str]:
@@ -39,8 +36,7 @@ def described(form: Timed) -> str:
 
 def unfit(held: Sequence[Held]) -> list[str]:
     """That something does not fit, in a line; none where it does or where that is not known."""
-    short = too_large(held)
-    bytes_ = "" if short is None else f": {short.said}"
+    bytes_ = "" if (short := too_large(held)) is None else f": {short.said}"
     return [f"does not fit{bytes_}"] if all_fit(held) is False else []
 
 
@@ -48,27 +44,37 @@ def warn_if_too_large(form: Timed, where: str = "") -> None:
     """Say that a memory does not hold what it must, where it does not."""
     short = too_large(form.stores)
     if short is not None and short.capacity is not None:
-        size = f"{shown_bytes(short.capacity)} ({float(short.capacity) / 1e9:.1f} GB)"
+        size = f"{shown_bytes(short.capacity)} ({in_gb(float(short.capacity))})"
         name = form.hardware.name if short.name == OWN else short.name
-        note(f"warning: {where}{float(short) / 1e9:.1f} GB do not fit in the {size} of {name}")
+        note(f"warning: {where}{in_gb(float(short))} do not fit in the {size} of {name}")
+
+
+def _rich() -> Any:
+    """Rich, whose import takes longer than JSON is worth."""
+    import rich.console  # noqa: PLC0415
+    import rich.table  # noqa: PLC0415
+
+    return rich
 
 
 def line(text: str) -> None:
     """A line of text, broken where the terminal ends."""
-    Console().print(Text(text))
+    rich = _rich()
+    rich.console.Console().print(rich.text.Text(text))
 
 
 def table(title: str, header: Sequence[str], body: Sequence[Sequence[str]], right: int = 0) -> None:
     """A Rich table; the last ``right`` columns are aligned to the right."""
-    grid = Table(header_style="bold")
+    rich = _rich()
+    grid, text = rich.table.Table(header_style="bold"), rich.text.Text
     for i, name in enumerate(header):
         numeric = i >= len(header) - right
         side: Any = "right" if numeric else "left"
         grid.add_column(name, justify=side, no_wrap=numeric, overflow="fold")
     for row in body:
-        grid.add_row(*(Text(cell) for cell in row))
-    console = Console()
-    console.print(Text(title, style="bold"))
+        grid.add_row(*map(text, row))
+    console = rich.console.Console()
+    console.print(text(title, style="bold"))
     console.print(grid)
 
 

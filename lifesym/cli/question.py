@@ -12,7 +12,7 @@ from lifesym.analysis.regime import Range
 from lifesym.analysis.usual import possible, usual_line, usual_range
 from lifesym.answers import held_by
 from lifesym.cli.output import line, note, said_of, unfit
-from lifesym.cli.request import Request
+from lifesym.cli.request import RUNNING, Request
 from lifesym.cli.rows import NAMED, ROWS
 from lifesym.errors import SpecError, one_of
 from lifesym.held import Held, all_fit, least
@@ -22,9 +22,6 @@ from lifesym.report.units import plain
 from lifesym.results import Result
 from lifesym.symbols import TABLE, exact, ordered, resolve
 from lifesym.timed import Timed
-
-RUNNING = (sym.past, sym.new, sym.hourly_price)
-"""What formulas depend on that is no number of a forecast."""
 
 
 @dataclass(frozen=True)
@@ -116,6 +113,8 @@ class Question:
         """The ends of the range that were given, or usual ones (see `lifesym.analysis.usual`)."""
         word, here = TABLE[symbol].word, self.point.get(symbol)
         given = self.request.options["from_"], self.request.options["to"]
+        if given[0] is None and symbol == sym.generated:
+            given = self.quantity.least(symbol), given[1]
         low, high, most = possible(self.form, self.point, symbol, *given)
         wide = usual_range(symbol, here, low, high)
         ends = wide if sides is None else usual_line(symbol, here, sides, low, high, steps)
@@ -141,7 +140,7 @@ def asked(options: Mapping[str, Any], over: str = "") -> Question:
     request = Request(options, about=names, generates=METRICS[metric].generation)
     form = request.form()
     point = {sym.new: exact(1), sym.past: exact(0), **form.point, **request.running()}
-    further = [name for name in names if name not in RUNNING]
+    further = [name for name in names if name not in RUNNING.values()]
     question = Question(form.open(*usual(form), *further), form, point, metric, request)
     for name in request.supposed:
         del point[resolve(NAMED[name].symbol)]

@@ -56,6 +56,8 @@ _DRAFT = (
     *("prompt", "generate", "probabilities", "imbalance", "images", "image_size", "audio"),
 )
 """Options that the draft model shares: how it runs, but not its formats, adapters or cache."""
+RUNNING = {n: sym.resolve(NAMED[n].symbol) for n in ("context", "new", "price")}
+"""What formulas depend on that is no number of a forecast, by the options that give it."""
 NETWORK = "unet"
 """The model that reads images: no name of a file, but a function of sizes."""
 USUAL_GENERATION = 128
@@ -124,7 +126,7 @@ class Request:
                 value = symbol
             if value is None:
                 raise SpecError(f"{row.spelt}: a U-Net takes images; say how large they are")
-            given[row.name] = value
+            given[row.symbol or row.name] = value
         return unet(**{**given, "norm": given["norm"] == "batch"})
 
     @cached_property
@@ -202,11 +204,10 @@ class Request:
         Raises:
             SymbolError: a context that the model has no positions for.
         """
-        given = {name: self.options[name] for name in ("context", "new", "price")}
-        if given["context"] is not None:
+        given = {name: o for name in RUNNING if (o := self.options[name]) is not None}
+        if "context" in given:
             self.text.check_length(exact(given["context"]) + 1)
-        numbers = {sym.resolve(NAMED[name].symbol): value for name, value in given.items()}
-        return {symbol: exact(value) for symbol, value in numbers.items() if value is not None}
+        return {RUNNING[name]: exact(value) for name, value in given.items()}
 
     def _generated(self, options: Mapping[str, Any]) -> Any:
         given = options["generate"]
@@ -250,11 +251,14 @@ class Request:
         """The one thing that a question is asked of: what is served, or the plain forecast.
 
         Raises:
-            SpecError: several things are served.
+            SpecError: several things are served, or a batch where they say how many sequences.
         """
         made = self.forms()
         if len(made) > 1:
             raise SpecError(f"a question is asked of one form, not of {' and '.join(made)}")
+        said = next((n for n in ("slots", "contexts", "mixed") if self.options[n] is not None), "")
+        if said and isinstance(batch := self.options["batch"], int) and batch != 1:
+            raise SpecError(f"--batch: --{said} says how many sequences there are: leave it out")
         return next(iter(made.values())) if made else self.plain()
 
     def _speculation(self) -> Timed:
@@ -273,12 +277,8 @@ class Request:
         }
         usual = {row.name: row.default for row in ROWS if row.name not in shared}
         draft = None if own else self.but(**usual, **shared, model=o["draft"]).forecast()
-        return speculate(
-            target,
-            draft,
-            4 if tokens is None else tokens,
-            **(accepted or {"acceptance": 0.8}),
-        )
+        chance = accepted or {"acceptance": 0.8}
+        return speculate(target, draft, 4 if tokens is None else tokens, **chance)
 
     def _pipeline(self) -> Timed:
         o = self.options
@@ -287,12 +287,10 @@ class Request:
         cut = {"microbatches": o["microbatches"] or 1, "overlap_sends": o["overlap_sends"]}
         if o["stages_on"] is None and o["shares"] is None:
             return pipeline(self.unserved, o["pipeline"], **cut)
-        names = o["stages_on"]
-        stages = (
-            [self.unserved] * o["pipeline"]
-            if names is None
-            else [self.forecast(self.device(name)) for name in names]
-        )
+        if o["stages_on"] is None:
+            stages = [self.unserved] * o["pipeline"]
+        else:
+            stages = [self.forecast(self.device(name)) for name in o["stages_on"]]
         shares = o["shares"]
         if shares == "balanced":  # those with which the stages' prefills take as long
             shares = list(balanced_shares([stage.ttft.expr for stage in stages]))
@@ -319,10 +317,6 @@ def changes_of(text: str, where: str) -> dict[str, Any]:
 
 def symbolic_sizes(options: Mapping[str, Any]) -> dict[str, Any]:
     """The options with a symbol for each size of its model that is not given."""
-    names = ("height", "width") if options["model"] == NETWORK else ("prompt", "generate")
-    return {
-        name: sym.resolve(NAMED[name].symbol)
-        if value is None and name in ("batch", *names)
-        else value
-        for name, value in options.items()
-    }
+    words = ("height", "width") if options["model"] == NETWORK else ("prompt", "generated")
+    sizes = {row.name: row.symbol for row in ROWS if row.symbol in ("batch", *words)}
+    return {n: sym.resolve(sizes[n]) if v is None and n in sizes else v for n, v in options.items()}

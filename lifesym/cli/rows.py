@@ -328,8 +328,8 @@ ROWS: tuple[Row, ...] = (
         IMAGES,
         (),
         (
-            Row("height", SIZE, "Rows of the images of a 'unet'.", symbol="height"),
-            Row("width", SIZE, "Columns of them.", symbol="width"),
+            Row("image_height", SIZE, "Rows of the images of a 'unet'.", symbol="height"),
+            Row("image_width", SIZE, "Columns of them.", symbol="width"),
             Row("image_channels", SIZE, "Their channels.", 1, symbol="image_channels"),
             Row("channels", SIZE, "Channels of its first level.", 64, symbol="channels"),
             Row("classes", SIZE, "Channels that it gives.", 2, symbol="classes"),
@@ -389,7 +389,7 @@ def check_kind(given: Mapping[str, Any], of_images: bool) -> None:
     """
     for row in (row for row in ROWS if is_given(row, given)):
         if of_images and not {row.panel, row.name} & {*_OF_BOTH}:
-            raise SpecError(f"{row.spelt} is of language models: a U-Net has --height and --width")
+            raise SpecError(f"{row.spelt} is of language models: a U-Net reads images")
         if not of_images and row.panel == IMAGES:
             raise SpecError(f"{row.spelt} is of U-Nets: {given['model']} is none")
 

@@ -51,8 +51,7 @@ def sensitivity(options: Mapping[str, Any]) -> None:
             for name, part in list(parts.items())[:_OPERATORS]
         ]
         table("Operators that take most of it", ["operator", "share", "bound by"], largest, right=1)
-    zeros = [row.word for row in ranked if row.largest == 0]
-    if zeros:
+    if zeros := [row.word for row in ranked if row.largest == 0]:
         note(f"no effect here: {', '.join(zeros)}")
     unmoved = ordered(quantity.expr.free_symbols - {row.symbol for row in ranked})
     if unmoved:

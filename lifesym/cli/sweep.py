@@ -12,8 +12,8 @@ from rich.progress import Progress
 
 from lifesym import symbols as sym
 from lifesym.cli.output import note, said_of
-from lifesym.cli.question import RUNNING, lacking, listed
-from lifesym.cli.request import NETWORK, USUAL_GENERATION, Request
+from lifesym.cli.question import lacking, listed
+from lifesym.cli.request import NETWORK, RUNNING, USUAL_GENERATION, Request
 from lifesym.cli.rows import NAMED, ROWS, Row, read
 from lifesym.errors import SpecError
 from lifesym.kinds import expanded
@@ -69,7 +69,7 @@ def sweep(options: Mapping[str, Any]) -> None:
         where = f"{form.model.name} on {form.hardware.name}"
         for text in said_of(form):
             said.setdefault(f"{where}: {text}")
-        free = [s for s in symbols.values() if s in form.point and s not in RUNNING]
+        free = [s for s in symbols.values() if s in form.point and s not in RUNNING.values()]
         form = form.open(*free) if free else form
         for metric in metrics:
             lacking(metric, measure(form, metric).expr.free_symbols - {*symbols.values()})

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from hashlib import sha256
+from math import isinf
 
 from sympy import Symbol
 
@@ -108,7 +109,7 @@ def describe(symbols: tuple[Symbol, ...], names: list[str], box: Box) -> list[st
         line = f"{name}: {row.meaning} ({row.unit})"
         if symbol in box:
             low, high = box[symbol]
-            line += f", {low:g} to {high:g}"
+            line += f", at least {low:g}" if isinf(high) else f", {low:g} to {high:g}"
         else:
             line += ", above 0" if row.minimum is None else f", at least {row.minimum}"
             line += "" if row.maximum is None else f", at most {row.maximum}"

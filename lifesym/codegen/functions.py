@@ -3,10 +3,11 @@
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isinf
 from typing import Any, Literal, get_args
 
 import numpy as np
-from sympy import Symbol
+from sympy import Expr, Symbol
 
 from lifesym.checks import shown
 from lifesym.codegen import blocked, c, inputs, native, python
@@ -14,6 +15,7 @@ from lifesym.codegen.gradient import differentiated
 from lifesym.codegen.inputs import Ranges
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Program
+from lifesym.codegen.python import between
 from lifesym.codegen.text import JAVASCRIPT, write
 from lifesym.errors import SymbolError, nearest
 from lifesym.identifiers import identifier
@@ -89,7 +91,7 @@ class Compiled:
         low, high = self.ranges[symbol]
         array = np.asarray(value)
         if not np.all((array >= low) & (array <= high)):
-            raise SymbolError(f"{TABLE[symbol].word} must be between {low:g} and {high:g}")
+            raise SymbolError(f"{TABLE[symbol].word} must be {between(low, high)}")
 
     def __repr__(self) -> str:
         legend = "\n".join(
@@ -169,7 +171,8 @@ def compile(
     inputs.options(
         target, table, gradient=gradient, precision=precision, several=several, threads=threads
     )
-    exprs = [inputs.expression(each) for each in (expr if several else [expr])]
+    quantities = list(expr) if several else [expr]
+    exprs = [inputs.expression(each) for each in quantities]
     doc = doc or inputs.meaning(expr)
     if not exprs:
         raise SymbolError("there is no formula to compile")
@@ -180,6 +183,7 @@ def compile(
         if re.fullmatch(rf"{name}_(at|mix|v|k\d+|shift|checked)", each, re.IGNORECASE):
             raise SymbolError(f"the name {name!r} takes {each!r} for itself: give another name")
     box = inputs.box(ranges, symbols)
+    checked = inputs.least(quantities, box)
     if target == "table":
         from lifesym.codegen.table import build  # noqa: PLC0415 (only where it is needed)
 
@@ -188,24 +192,37 @@ def compile(
     program = lower(exprs, symbols)
     if slopes is not None:
         program = differentiated(program, slopes)
-    lines = _doc(doc, symbols, names, box)
+    lines = [*_origin(doc), *c.describe(symbols, names, checked)]
     if target in ("numpy", "native"):
         return Compiled(
             name=name,
             program=program,
             names=tuple(names),
-            ranges=box,
+            ranges=checked,
             threads=threads if target == "native" else 0,
             single=not several and slopes is None,
             doc=tuple(lines),
         )
-    return _TEXTS[target](program, name, names, lines, box, precision)
+    ends = box if target == "c" else checked
+    return _TEXTS[target](program, name, names, lines, ends, precision)
 
 
-def _doc(
-    doc: str, symbols: tuple[Symbol, ...], names: list[str], box: Mapping[Symbol, Any]
-) -> list[str]:
-    return [*_origin(doc), *c.describe(symbols, names, box)]
+def on_grid(exprs: Sequence[Expr], symbols: Sequence[Symbol]) -> Callable[..., list[Any]]:
+    """Formulas at arrays of all their symbols that broadcast, open sums too; each of full shape.
+
+    Raises:
+        SymbolError: a symbol that is not among them.
+    """
+    free = set().union(*(expr.free_symbols for expr in exprs))
+    used = [symbol for symbol in symbols if symbol in free]
+    made = compile([*exprs], used)
+
+    def call(*arrays: Any) -> list[Any]:
+        shape = np.broadcast_shapes(*map(np.shape, arrays))
+        given = (a for a, symbol in zip(arrays, symbols, strict=True) if symbol in free)
+        return [np.broadcast_to(found, shape) for found in made(*given)]
+
+    return call
 
 
 def _origin(doc: str) -> tuple[str, ...]:
@@ -242,8 +259,8 @@ def _js(
         *c.comment(doc)[1:],
         f"export function {name}({', '.join(names)}) {{",
         *(
-            f"  if (!({each} >= {low!r} && {each} <= {high!r})) "
-            f'throw new RangeError("{each} must be between {low:g} and {high:g}");'
+            f"  if (!({each} >= {low!r}{'' if isinf(high) else f' && {each} <= {high!r}'})) "
+            f'throw new RangeError("{each} must be {between(low, high)}");'
             for each, low, high in _bounds(names, program, box)
         ),
         *(f"  {line}" for line in text.statements),

@@ -5,12 +5,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Any
 
-from sympy import Expr, Symbol
+from sympy import Expr, S, Symbol
 
 from lifesym.checks import shown
 from lifesym.errors import SymbolError, nearest
 from lifesym.results import Result
-from lifesym.symbols import TABLE, inside, resolve
+from lifesym.symbols import TABLE, exact, inside, resolve
 
 Ranges = Mapping[str | Symbol, tuple[float, float]]
 TABLE_OPTIONS = ("error", "units")
@@ -74,6 +74,23 @@ def box(ranges: Ranges | None, symbols: Sequence[Symbol]) -> dict[Symbol, tuple[
             inside(symbol, end)
         found[symbol] = low, high
     return found
+
+
+def least(quantities: Iterable[Any], found: Mapping[Symbol, tuple[float, float]]) -> Ranges:
+    """The ranges, and those without an end of what a formula of decode steps needs for one.
+
+    Raises:
+        SymbolError: a range that holds values at which there is no decode step.
+    """
+    lowest = {}
+    for each in quantities:
+        steps = each.over_steps if isinstance(each, Result) else S.One
+        for symbol in steps.free_symbols:
+            if symbol in found:
+                each.check_steps({symbol: exact(found[symbol][0])})
+            elif (low := each.least(symbol)) != TABLE[symbol].minimum:
+                lowest[symbol] = float(low), math.inf
+    return {**found, **lowest}
 
 
 def units(given: Mapping[str | Symbol, float] | None, symbols: Sequence[Symbol]) -> list[float]:

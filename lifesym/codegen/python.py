@@ -1,6 +1,7 @@
 """Stand-alone Python: plain arithmetic with no imports but `math`, or NumPy's functions."""
 
 from collections.abc import Callable, Sequence
+from math import isinf
 from typing import Any
 
 from lifesym.codegen.program import Program
@@ -8,6 +9,11 @@ from lifesym.codegen.text import NUMPY, PYTHON, write
 
 Bounds = Sequence[tuple[str, float, float]]
 """Arguments that are checked, with their smallest and largest values."""
+
+
+def between(low: float, high: float) -> str:
+    """What a value in a range is, in words."""
+    return f"at least {low:g}" if isinf(high) else f"between {low:g} and {high:g}"
 
 
 def docstring(lines: Sequence[str]) -> str:
@@ -20,8 +26,9 @@ def source(program: Program, name: str, names: list[str], doc: str, bounds: Boun
     text = write(program, names, PYTHON)
     body = [f'    """{doc}"""']
     for each, low, high in bounds:
-        body.append(f"    if not {low!r} <= {each} <= {high!r}:")
-        body.append(f'        raise ValueError("{each} must be between {low:g} and {high:g}")')
+        end = "" if isinf(high) else f" <= {high!r}"
+        body.append(f"    if not {low!r} <= {each}{end}:")
+        body.append(f'        raise ValueError("{each} must be {between(low, high)}")')
     body += [f"    {line}" for line in text.statements]
     results = ", ".join(text.results)
     lines = [f"def {name}({', '.join(names)}):", *body, f"    return {results}"]

@@ -292,7 +292,9 @@ class SourceAppend(KVAppend):
 
 
 def share_of(tokens: Expr, share: Expr) -> Expr:
-    """So many tokens' share, rounded up to whole tokens where the share is a fraction."""
-    if share.is_Rational and not share.is_Integer:
+    """So many tokens' share, rounded up to whole tokens unless it is all of them."""
+    if share is S.One:
+        return tokens
+    if share.is_Rational:
         return CeilDiv(share.p * tokens, sympify(share.q))
-    return share * tokens
+    return CeilDiv(tokens, 1 / share)

@@ -4,12 +4,12 @@ from collections.abc import Callable, Mapping
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
-from sympy import Expr, Symbol, lambdify
+from sympy import Expr, Symbol
 
 from lifesym.analysis.questions import listed
+from lifesym.codegen.functions import on_grid
 from lifesym.errors import SymbolError
 from lifesym.plots.style import COLOURS
-from lifesym.powers import doubles
 
 if TYPE_CHECKING:
     import numpy as np
@@ -112,8 +112,8 @@ def mark_map(
 def _function(room: Expr, symbols: Any) -> Callable[..., Any]:
     if missing := room.free_symbols - set(symbols):
         raise SymbolError(f"the room that is left also depends on {listed(missing)}: give numbers")
-    made: Callable[..., Any] = lambdify(symbols, doubles(room), "numpy")
-    return made
+    call = on_grid([room], symbols)
+    return lambda *values: call(*values)[0]
 
 
 def _crossing(left: Callable[[float], Any], low: float, high: float) -> float:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from sympy import Expr, S, Symbol, lambdify
+from sympy import Expr, S, Symbol
 
 from lifesym.analysis.inverse import Design
 from lifesym.analysis.meeting import Meeting
@@ -19,6 +19,7 @@ from lifesym.analysis.questions import (
 )
 from lifesym.analysis.regime import Stretch, operators, span
 from lifesym.checks import checked, shown
+from lifesym.codegen.functions import on_grid
 from lifesym.errors import SymbolError
 from lifesym.plots.room import legend, mark
 from lifesym.plots.style import (
@@ -30,7 +31,7 @@ from lifesym.plots.style import (
     log_if_wide,
     scale,
 )
-from lifesym.powers import doubles, replaced
+from lifesym.powers import replaced
 from lifesym.symbols import TABLE, Number, resolve
 
 if TYPE_CHECKING:
@@ -143,11 +144,7 @@ def stacked_time(
         key = name.split(".")[-1].split("#")[0]
         merged[key] = merged.get(key, S.Zero) + replaced(term.time, fixed)
     grid = floats(symbol, values)
-    call = lambdify([symbol], list(merged.values()), "numpy", cse=True)
-    times = {
-        name: np.broadcast_to(time, grid.shape)
-        for name, time in zip(merged, call(grid), strict=True)
-    }
+    times = dict(zip(merged, on_grid([*merged.values()], [symbol])(grid), strict=True))
     ranked = sorted(times, key=lambda name: -float(times[name].max()))
     others = sum((times[name] for name in ranked[most:]), np.zeros_like(grid))
     layers = [(name, times[name]) for name in ranked[:most]]
@@ -215,8 +212,7 @@ def against_target(
     low = max(middle / 4, least) or 0.0
     high = max(middle * 4, low + 1) if most is None else min(middle * 4, float(most))
     grid = np.linspace(low, high, 300)
-    call = lambdify([symbol], replaced(formula(quantity), fixed), "numpy")
-    curve = np.broadcast_to(call(grid), grid.shape)
+    (curve,) = on_grid([replaced(formula(quantity), fixed)], [symbol])(grid)
     factor, label = scale(float(max(curve.max(), float(answer.target))), unit)
     across, across_unit = scale(high, TABLE[symbol].unit)
     with figure() as (made, axes):
@@ -271,13 +267,13 @@ def two_curves(
     for name, expr in curves.items():
         if missing := expr.free_symbols - {resolve(symbol)}:
             raise SymbolError(f"{name} also depends on {listed(missing)}: give numbers")
-    low, high = (float(end) for end in span(symbol, ends))
+    low, high = (float(end) for end in span(symbol, ends, quantity))
     if meetings:
         high = min(high, 3 * float(meetings[-1].value))
     wide = low > 0 and high / low > WIDE
     grid = (np.geomspace if wide else np.linspace)(low, high, 400)
-    calls = {name: lambdify([symbol], doubles(expr), "numpy") for name, expr in curves.items()}
-    values = {name: np.broadcast_to(call(grid), grid.shape) for name, call in calls.items()}
+    call = on_grid([*curves.values()], [resolve(symbol)])
+    values = dict(zip(curves, call(grid), strict=True))
     factor, unit = scale(max(float(curve.max()) for curve in values.values()), quantity.unit)
     across, across_unit = scale(high, TABLE[symbol].unit)
     with figure() as (made, axes):
@@ -287,7 +283,7 @@ def two_curves(
             axes.plot(grid / across, curve / factor, style, color=COLOURS[i], label=name)
         for meeting in meetings:
             x = float(meeting.value)
-            y = float(calls[next(iter(calls))](x)) / factor
+            y = float(call(x)[0]) / factor
             axes.plot(x / across, y, "o", color="black", label=f"{x / across:.4g} {across_unit}")
         log_if_wide(axes, "x", grid)
         axes.set_xlabel(f"{TABLE[symbol].meaning} [{across_unit}]")

@@ -161,3 +161,31 @@ def _with_unit(value: Any, key: str) -> str:
     if key in _UNITS and value is not None:
         return quantity(value, _UNITS[key])
     return _plain(value)
+
+
+def shown_everything(found: Mapping[str, Any]) -> list[tuple[str, list[str], list[list[str]], int]]:
+    """Tables of the database: title, header, rows, and how many columns are numbers."""
+    families: dict[str, list[str]] = {}
+    for name, row in found["models"].items():
+        families.setdefault(str(row["family"]), []).append(name)
+    models = [
+        [family, "yes" if family in found["families"] else "not yet", ", ".join(names)]
+        for family, names in sorted(families.items())
+    ]
+    devices = [
+        [
+            name,
+            row["kind"],
+            quantity(max(row["peaks"].values()), "FLOP") + "/s",
+            quantity(row["bandwidth"], "byte/s"),
+        ]
+        for name, row in found["hardware"].items()
+    ]
+    engines = [[name, meaning] for name, meaning in found["engines"].items()]
+    formats = [[name, f"{bits:g}"] for name, bits in found["formats"].items()]
+    return [
+        ("Models by family", ["family", "supported", "names"], models, 0),
+        ("Devices", ["name", "kind", "highest peak", "bandwidth"], devices, 2),
+        ("Engines", ["name", "meaning"], engines, 0),
+        ("Number formats", ["name", "bits a value"], formats, 1),
+    ]

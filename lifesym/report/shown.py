@@ -40,12 +40,17 @@ def forecast_rows(data: Mapping[str, Any]) -> list[list[str]]:
         ["memory", quantity(data["memory_bytes"], "byte"), f"{what}; {_FITS[data['fits']]}"],
         ["energy", energy, "at the stated power over the latency" if data["energy_j"] else ""],
     ]
-    for name, held in list(data.get("memories", {}).items())[1:]:
-        rows.append([name, quantity(held["bytes"], "byte"), "held in another memory"])
+    rows += [
+        [name, quantity(held["bytes"], "byte"), f"in another memory; {_FITS[held['fits']]}"]
+        for name, held in [*data["memories"].items()][1:]
+    ]
     if "cost_per_million_tokens" in data:
         rows.append(["cost", f"{data['cost_per_million_tokens']:.4g}", "a million tokens"])
     for key, title in FORMS.items():
-        for name, value in data.get(key, {}).items():
+        section = dict(data.get(key, {}))
+        for name, held in section.pop("memories", {}).items():
+            rows.append([name, quantity(held["bytes"], "byte"), f"{title}; {_FITS[held['fits']]}"])
+        for name, value in section.items():
             word, _, suffix = name.rpartition("_")
             unit = {"s": "s", "bytes": "byte", "j": "J"}.get(suffix)
             said = quantity(value, unit) if unit else _plain(value)

@@ -6,6 +6,7 @@ from sympy import Expr
 
 from lifesym.convnet import ConvForecast
 from lifesym.errors import LifesymError
+from lifesym.held import Held, all_fit
 from lifesym.inference import Forecast
 from lifesym.metrics import measure
 from lifesym.nodes import CeilDiv
@@ -45,9 +46,7 @@ def summary(f: Forecast | ConvForecast) -> dict[str, Any]:
         "tps": float(f.tps) if decodes else None,
         "latency_s": float(f.latency),
         "memory_bytes": whole(f.memory.expr),
-        "memories": {
-            held.name: {"bytes": whole(held.expr), "fits": held.fits} for held in f.stores
-        },
+        "memories": _memories(f),
         "fits": f.fits,
         "capacity_bytes": {part.name: whole(part.value) for part in f.capacity.parts},
         "energy_j": None if f.hardware.static_power is None else float(f.energy),
@@ -76,7 +75,18 @@ def section(form: Timed) -> dict[str, Any]:
         found |= _entry(name, result)
     for name, more in form.more.items():
         found |= _entry(name, more)
-    return found | {"fits": form.fits}
+    return found | {"memories": _memories(form), "fits": form.fits}
+
+
+def _memories(form: Timed) -> dict[str, Any]:
+    """What each memory holds, of several stages the fullest of a name, and whether it fits."""
+    named: dict[str, list[Held]] = {}
+    for held in form.stores:
+        named.setdefault(held.name, []).append(held)
+    return {
+        name: {"bytes": max(whole(held.expr) for held in rows), "fits": all_fit(rows)}
+        for name, rows in named.items()
+    }
 
 
 def whole(value: Expr) -> int:

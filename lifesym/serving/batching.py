@@ -19,6 +19,7 @@ from lifesym.checks import checked
 from lifesym.chunks import scaled
 from lifesym.errors import SymbolError
 from lifesym.hardware import Hardware
+from lifesym.held import Held
 from lifesym.inference import Forecast
 from lifesym.nodes import CeilDiv
 from lifesym.results import Part, Result, StepTime
@@ -109,6 +110,11 @@ class PrefixHits(Generation):
     def residents(self) -> tuple[tuple[Expr, Hardware], ...]:
         """The form's."""
         return self.form.residents
+
+    @property
+    def elsewhere(self) -> tuple[Held, ...]:
+        """The form's."""
+        return self.form.elsewhere
 
     @checked
     def cached(self, tokens: Expr) -> Expr:
@@ -213,7 +219,16 @@ class SteadyState(Timed):
     @cached_property
     def memory(self) -> Result:
         """Bytes of the weights and of a whole request in every slot."""
-        return replace(self.forecast, batch=self.slots).memory
+        return self._filled.memory
+
+    @property
+    def elsewhere(self) -> tuple[Held, ...]:
+        """What other memories hold of them."""
+        return self._filled.elsewhere
+
+    @cached_property
+    def _filled(self) -> Forecast:
+        return replace(self.forecast, batch=self.slots)
 
     @cached_property
     def requests(self) -> Result:

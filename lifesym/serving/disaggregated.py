@@ -13,6 +13,7 @@ from sympy import Expr, S
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.hardware import Hardware
+from lifesym.held import Held
 from lifesym.nodes import Maximum
 from lifesym.results import Part, Result, StepTime
 from lifesym.roofline import Place, Term, link_time, total
@@ -118,6 +119,11 @@ class Disaggregated(Timed):
     def residents(self) -> tuple[tuple[Expr, Hardware], ...]:
         """Bytes held in both pools."""
         return (*self.prefill.residents, *self.decode.residents)
+
+    @property
+    def elsewhere(self) -> tuple[Held, ...]:
+        """What other memories hold in both."""
+        return (*self.prefill.elsewhere, *self.decode.elsewhere)
 
     @cached_property
     def ratio(self) -> Result:

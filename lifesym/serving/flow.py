@@ -10,6 +10,7 @@ from lifesym.chunks import scaled
 from lifesym.cost import Cost
 from lifesym.formats import Matrix
 from lifesym.inference import Forecast
+from lifesym.levels import Level
 from lifesym.nodes import Maximum
 from lifesym.operators import LMHead
 from lifesym.roofline import Term, link_time
@@ -80,15 +81,15 @@ def place_of(section: str) -> str:
     return section if section in ("embed", "head") else "layers"
 
 
-def tied_copy(f: Forecast) -> Expr:
-    """Bytes of the embedding's matrix where a tied head is without the embedding."""
+def tied_copy(f: Forecast, level: Level | None = None) -> Expr:
+    """Bytes of the embedding's matrix where a tied head is without it, in the own memory or one."""
     heads = (e.operator for e in f.one_token if isinstance(e.operator, LMHead))
     tables = (
         Matrix(role="tied_embedding", rows=head.vocab, columns=head.hidden)
         for head in heads
         if head.tied
     )
-    return Add(*(f.held_bytes(table) for table in tables))
+    return Add(*(f.held_bytes(table, level=level) for table in tables))
 
 
 def send(f: Forecast, new: Expr) -> Term:

@@ -12,6 +12,7 @@ from sympy import Add, Expr, S, sympify
 from lifesym import symbols as sym
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
+from lifesym.held import Held
 from lifesym.inference import Forecast
 from lifesym.nodes import CeilDiv, Minimum
 from lifesym.results import Result, StepTime
@@ -21,29 +22,51 @@ from lifesym.symbols import Size, size
 from lifesym.timed import Timed
 
 
-class OnePass(Timed):
-    """One pass that gives tokens to sequences whose caches are filled.
+class OneToken(Timed):
+    """Passes after which every sequence has a token more; the forecast says under what options.
 
-    It has no TTFT, for what was computed of a prompt before is not known. TPOT, latency and energy
-    are those of the pass, and the tokens are those that it gives.
+    The memory is that of the weights and the caches after them.
     """
 
     forecast: Forecast
 
     @property
     @abstractmethod
-    def pass_terms(self) -> tuple[Term, ...]:
-        """What runs in the pass."""
+    def kept(self) -> Expr:
+        """Bytes of all the caches at the end, in any memory."""
 
     @property
     def main(self) -> Forecast:
-        """The forecast whose options the pass has."""
+        """The forecast whose options the passes have."""
         return self.forecast
 
     @cached_property
     def generate(self) -> Expr:
-        """A token."""
+        """A token: what else is generated comes later."""
         return S.One
+
+    @cached_property
+    def memory(self) -> Result:
+        """Bytes of the weights and of all the caches."""
+        return self.forecast.holding(self.kept)
+
+    @property
+    def elsewhere(self) -> tuple[Held, ...]:
+        """What other memories hold of them."""
+        return self.forecast.held_elsewhere(self.kept)
+
+
+class OnePass(OneToken):
+    """One pass that gives tokens to sequences whose caches are filled.
+
+    It has no TTFT, for what was computed of a prompt before is not known. TPOT, latency and energy
+    are those of the pass, and the tokens are those that it gives.
+    """
+
+    @property
+    @abstractmethod
+    def pass_terms(self) -> tuple[Term, ...]:
+        """What runs in the pass."""
 
     @property
     def ttft(self) -> Result:
@@ -78,8 +101,7 @@ class OnePass(Timed):
 class MixedPass(OnePass):
     """One pass over several groups of sequences, in each replica.
 
-    A sequence gets a token where its group has logits. The memory is that of the weights and the
-    caches after the pass.
+    A sequence gets a token where its group has logits.
     """
 
     forecast: Forecast
@@ -106,12 +128,11 @@ class MixedPass(OnePass):
         """What runs in the pass."""
         return self.forecast.timed(mixed_trace(self.forecast, self.groups))
 
-    @cached_property
-    def memory(self) -> Result:
-        """Bytes of the weights and of every group's cache after the pass."""
+    @property
+    def kept(self) -> Expr:
+        """Bytes of every group's cache after the pass."""
         f = self.forecast
-        held = (f.cached(sympify(g.past) + g.new, sympify(g.batch)) for g in self.groups)
-        return f.holding(Add(*held))
+        return Add(*(f.cached(sympify(g.past) + g.new, sympify(g.batch)) for g in self.groups))
 
     @property
     def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:
@@ -123,10 +144,7 @@ class MixedPass(OnePass):
 
 @dataclass(frozen=True, kw_only=True)
 class SharedStep(OnePass):
-    """A decode step of the forecast's sequences at contexts of which the sum alone is known.
-
-    The memory is that of the weights and the caches after the step.
-    """
+    """A decode step of the forecast's sequences at contexts of which the sum alone is known."""
 
     forecast: Forecast
     contexts: Expr
@@ -147,10 +165,10 @@ class SharedStep(OnePass):
         at = {sym.past: self._mean}
         return tuple(term.map(lambda expr: expr.xreplace(at)) for term in f.timed(trace))
 
-    @cached_property
-    def memory(self) -> Result:
-        """Bytes of the weights and of all caches after the step."""
-        return self.forecast.holding(self.forecast.cached(self._mean + 1))
+    @property
+    def kept(self) -> Expr:
+        """Bytes of all caches after the step."""
+        return self.forecast.cached(self._mean + 1)
 
     @property
     def _mean(self) -> Expr:

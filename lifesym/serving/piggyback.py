@@ -19,13 +19,13 @@ from lifesym.inference import Forecast
 from lifesym.results import Result, StepTime
 from lifesym.roofline import Term, total
 from lifesym.serving.mixed import Group, mixed_trace
+from lifesym.serving.one_pass import OneToken
 from lifesym.symbols import Size, index, size
-from lifesym.timed import Timed
 from lifesym.trace import Logits
 
 
 @dataclass(frozen=True, kw_only=True)
-class Piggybacked(Timed):
+class Piggybacked(OneToken):
     """The prefill of the forecast's prompts, with decode tokens in each of its passes.
 
     TTFT and the latency are the time of all passes, TPOT is their mean: that between two tokens of
@@ -43,16 +43,6 @@ class Piggybacked(Timed):
     context: Expr | None = None
 
     opens: ClassVar[Mapping[str, str]] = {"decodes": "decodes", "context": "context"}
-
-    @property
-    def main(self) -> Forecast:
-        """The forecast of the prefill."""
-        return self.forecast
-
-    @cached_property
-    def generate(self) -> Expr:
-        """The first token: the rest of the generation comes later."""
-        return S.One
 
     @property
     def chunks(self) -> Chunks:
@@ -93,12 +83,12 @@ class Piggybacked(Timed):
             steps=S.One,
         )
 
-    @cached_property
-    def memory(self) -> Result:
-        """Bytes of the weights, and of all caches after the last pass."""
+    @property
+    def kept(self) -> Expr:
+        """Bytes of all caches: after the last pass, with room for the prompts' generation."""
         f = self.forecast
         own = f.cached(f.past + f.prompt + f.generate)
-        return f.holding(own + f.cached(self._context + self.chunks.count, self.decodes))
+        return own + f.cached(self._context + self.chunks.count, self.decodes)
 
     @property
     def _context(self) -> Expr:

@@ -47,8 +47,11 @@ from sympy import Add, Expr, S, sympify
 from lifesym.checks import checked
 from lifesym.chunks import scaled
 from lifesym.errors import SpecError, SymbolError
+from lifesym.footprint import held_of
 from lifesym.hardware import Hardware
+from lifesym.held import Held
 from lifesym.inference import Forecast
+from lifesym.levels import Level
 from lifesym.nodes import Maximum, Minimum
 from lifesym.results import Result, StepTime
 from lifesym.roofline import Place, Term, total
@@ -182,13 +185,28 @@ class Pipeline(Generation):
             rows = zip(self._pieces, self.parts, self._ends, strict=True)
             return tuple((self._held(*row), row[0].hardware) for row in rows)
         piece = self._pieces[0]
+        return ((self._most_held(piece), piece.hardware),)
+
+    @property
+    def elsewhere(self) -> tuple[Held, ...]:
+        """What the other memories of every stage hold; of equal stages, that which holds most."""
+        if self.stages is None:
+            rows = zip(self._pieces, self.parts, self._ends, strict=True)
+            found = [(level, self._held(*row, level)) for row in rows for level in row[0].levels]
+        else:
+            piece = self._pieces[0]
+            found = [(level, self._most_held(piece, level)) for level in piece.levels]
+        return tuple(held_of(level.name, {"stage": held}, level.capacity) for level, held in found)
+
+    def _most_held(self, piece: Forecast, level: Level | None = None) -> Expr:
+        """Bytes that the own memory of the fullest of equal stages holds, or another one of it."""
         held = dict.fromkeys(("embed", "head", "layers"), S.Zero)
         for label, trace in piece.one_token.group_by("section").items():
-            held[place_of(label)] += Add(*piece.held(trace).values())
-        layers = (held["layers"] + self.microbatches * piece.cache_bytes) / self.stages
-        apart = Maximum(held["embed"], held["head"] + tied_copy(piece))
+            held[place_of(label)] += Add(*piece.held(trace, level).values())
+        layers = (held["layers"] + self.microbatches * piece.cache_in(level)) / self.stages
+        apart = Maximum(held["embed"], held["head"] + tied_copy(piece, level))
         ends = self._several * apart + (1 - self._several) * (held["embed"] + held["head"])
-        return ((layers + ends, piece.hardware),)
+        return layers + ends
 
     @checked
     def cached(self, tokens: Expr) -> Expr:
@@ -300,12 +318,14 @@ class Pipeline(Generation):
             once += [send(f, new) for f in self._pieces[:-1]]
         return tuple(scaled(term, self.microbatches) for term in once)
 
-    def _held(self, f: Forecast, share: Expr, ends: dict[str, bool]) -> Expr:
+    def _held(
+        self, f: Forecast, share: Expr, ends: dict[str, bool], level: Level | None = None
+    ) -> Expr:
         sections = f.one_token.group_by("section")
-        held = share * self.microbatches * f.cache_bytes
+        held = share * self.microbatches * f.cache_in(level)
         for label, trace in sections.items():
-            held += part_of(label, share, ends) * Add(*f.held(trace).values())
-        return held + tied_copy(f) if ends["head"] and not ends["embed"] else held
+            held += part_of(label, share, ends) * Add(*f.held(trace, level).values())
+        return held + tied_copy(f, level) if ends["head"] and not ends["embed"] else held
 
     @property
     def more(self) -> Mapping[str, Result | tuple[Expr, ...]]:

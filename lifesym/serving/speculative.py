@@ -28,7 +28,9 @@ from lifesym.chunks import at_context, scaled, summed
 from lifesym.errors import SymbolError
 from lifesym.families.drafts import ONCE
 from lifesym.hardware import Hardware
+from lifesym.held import Held
 from lifesym.inference import Forecast
+from lifesym.levels import Level
 from lifesym.nodes import Maximum
 from lifesym.results import Result, StepTime
 from lifesym.roofline import Place, Term, total
@@ -200,10 +202,35 @@ class Speculation(Generation):
         if self.draft is not None and not self.gamma.is_zero:
             more = self.draft.memory.expr
         elif not self.gamma.is_zero:
-            module = prediction_module(f).filter(lambda entry: entry.section != "head")
-            kept = self._module_cache(f.past + f.prompt + f.generate)
-            more = Add(*f.held(module).values()) + f.here("kv") * kept
+            more = self._module_held()
         return ((f.memory.expr + more, f.hardware),)
+
+    @property
+    def elsewhere(self) -> tuple[Held, ...]:
+        """What other memories hold of both models, or of the target and one module."""
+        f = self.target
+        if self.gamma.is_zero:
+            return f.elsewhere
+        if self.draft is None:
+            rows = zip(f.elsewhere, f.levels, strict=True)
+            return tuple(replace(row, expr=row.expr + self._module_held(at)) for row, at in rows)
+        if self._apart:
+            return (*f.elsewhere, *self.draft.elsewhere)
+        theirs = {held.name: held for held in self.draft.elsewhere}
+        both = [
+            replace(held, expr=held.expr + theirs.pop(held.name).expr)
+            if held.name in theirs
+            else held
+            for held in f.elsewhere
+        ]
+        return (*both, *theirs.values())
+
+    def _module_held(self, level: Level | None = None) -> Expr:
+        """Bytes of one module and its cache in the device's own memory, or in another."""
+        f = self.target
+        module = prediction_module(f).filter(lambda entry: entry.section != "head")
+        kept = self._module_cache(f.past + f.prompt + f.generate)
+        return Add(*f.held(module, level).values()) + f.kept_in("kv", level) * kept
 
     @cached_property
     def speedup(self) -> Result:
