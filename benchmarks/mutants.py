@@ -3,8 +3,9 @@
     python benchmarks/mutants.py --seed 1 --mutants 60 [--jobs 2]
 
 A mutant is a copy of the package with one operator or number changed in `operators`, `transforms`,
-`blocks`, `serving` or `codegen`. The tests that name what its module defines run first, then those
-that look at all arithmetic, then all others; a mutant is dead with the first that fails. Survivors
+`blocks`, `serving` or `codegen`. The fast ones of the tests that look at all arithmetic run first,
+then those that name what its module defines, then all that look at all arithmetic, then all others;
+a mutant is dead with the first that fails. Survivors
 are printed with their line: a test is missing, or the change makes no difference (say which, and
 add the test).
 """
@@ -107,13 +108,13 @@ def survives(mutant: Mutant, jobs: int) -> bool:
         shutil.copytree(ROOT, copy, ignore=ignored)
         (copy / mutant.path.relative_to(ROOT)).write_text(mutant.text, encoding="utf-8")
         named, first = naming(mutant.path), [f"tests/{name}.py" for name in FIRST]
-        marks = ["-m", "not oracle and not fuzz and not notebook"]
-        common = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", *marks]
+        common = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider"]
         environment = os.environ | {"PYTHONPATH": str(copy)}
-        for tests in (named, first, []):
+        every = "not oracle and not fuzz and not notebook"
+        for marks, tests in (("fast", first), (every, named), (every, first), (every, [])):
             if tests is named and not named:
                 continue
-            command = [*common, "-n", str(jobs), *tests]
+            command = [*common, "-m", marks, "-n", str(jobs), *tests]
             options = {"cwd": copy, "env": environment, "capture_output": True}
             done = subprocess.run(command, check=False, **options)
             if done.returncode:

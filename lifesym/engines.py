@@ -70,6 +70,8 @@ class Engine:
         outputs: columns of one.
         products: the data type that products with quantized weights are computed in.
         unpack: operations that unpack a stored weight, where they are not those of its format.
+        unpack_row: the same in a product of one row, whose kernels are others.
+        load: operations that load a weight of the computed format in a product of one row.
         launches: launches of a layer, where they are not one an operator.
         ends: launches of embedding and head together, likewise.
         sources: where this is from, by table of the spec.
@@ -94,6 +96,8 @@ class Engine:
     outputs: Size | None = None
     products: str | None = None
     unpack: Expr | None = None
+    unpack_row: Expr | None = None
+    load: Expr | None = None
     launches: Size | None = None
     ends: Size | None = None
     sources: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -162,6 +166,8 @@ class _Products(_Table, rename={"products": "type"}):
     outputs: int | None = None
     products: str | None = None
     unpack: int | Decimal | None = None
+    unpack_row: int | Decimal | None = None
+    load: int | Decimal | None = None
 
 
 class _Launches(_Table, rename={"launches": "layer"}):
@@ -203,8 +209,8 @@ def load_engine(name_or_path: str | Path) -> Engine:
         values = msgspec.structs.asdict(found)
         sources[table] = values.pop("source")
         given |= {key: value for key, value in values.items() if value is not None}
-    if "unpack" in given:
-        given["unpack"] = exact(given["unpack"])
+    for key in {"unpack", "unpack_row", "load"} & set(given):
+        given[key] = exact(given[key])
     try:
         engine = Engine(**given, sources=sources)
         rules_of(engine.fusion, engine.tile)

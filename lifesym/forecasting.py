@@ -212,6 +212,8 @@ def forecast(
                 model,
             ),
             unpack=engine.unpack,
+            unpack_row=engine.unpack_row,
+            load=engine.load,
             roles={role: load_format(kind) for role, kind in (stored.roles or {}).items()},
             unfused_dequant=stored.unfused_dequant,
         ),

@@ -12,6 +12,7 @@ from sympy import Add, Expr, Integer, S, sympify
 from lifesym import symbols as sym
 from lifesym.cost import Cost, bytes_of
 from lifesym.errors import SpecError, nearest, one_of
+from lifesym.nodes import FloorDiv
 from lifesym.specs import convert, read_toml, root
 from lifesym.symbols import Number, Size, exact
 
@@ -320,6 +321,9 @@ class Precision:
         compute: what products with quantized weights are computed in, where activations are
             quantized on the way to them; None: the activations' format.
         unpack: operations that unpack a stored weight, where they are not the format's.
+        unpack_row: the same in a product of one row, whose kernels are others; None: no other.
+        load: operations that load a weight in such a product where it is stored as it is computed
+            with; None: it takes none.
         origins: who chose the formats of weights, activations and cache, for people to read.
     """
 
@@ -330,6 +334,8 @@ class Precision:
     unfused_dequant: bool = False
     compute: Format | None = None
     unpack: Expr | None = None
+    unpack_row: Expr | None = None
+    load: Expr | None = None
     origins: Mapping[str, str] = field(default_factory=dict, compare=False)
 
     @classmethod
@@ -401,14 +407,16 @@ class Precision:
         own = stored.dequant_ops_of(matrix)
         return own if self.unpack is None or own.is_zero else self.unpack * matrix.elements
 
-    def read_weights(self, matrices: Iterable[Matrix]) -> Cost:
-        """The cost of reading weights, and of dequantizing them.
+    def read_weights(self, matrices: Iterable[Matrix], rows: Size | None = None) -> Cost:
+        """The cost of reading weights, and of dequantizing them: for a product of so many rows.
 
         What is dequantized by kernels of its own has one for all the matrices of a role.
         """
         total, apart = Cost(), set()
         for matrix in matrices:
             ops = self.dequant_ops(matrix)
+            if rows is not None:
+                ops += self._of_a_row(ops) * FloorDiv(S.One, rows) * matrix.elements
             total += Cost(weight_bytes=self.weight_bytes(matrix), dequant_ops=ops)
             if self.unfused_dequant and not ops.is_zero:
                 moved = self.activation_bytes(matrix.elements)
@@ -419,6 +427,14 @@ class Precision:
                 )
                 apart.add(matrix.role)
         return total
+
+    def _of_a_row(self, ops: Expr) -> Expr:
+        """What a weight takes more in a product of one row, whose kernels are others."""
+        if ops.is_zero:
+            return S.Zero if self.load is None else self.load
+        if self.unpack is None or self.unpack_row is None:
+            return S.Zero
+        return self.unpack_row - self.unpack
 
     def read_keys(self, elements: Size, *, cached: bool) -> Cost:
         """The cost of reading keys or values: from the cache, or as activations."""

@@ -160,6 +160,7 @@ def _forecast(of: Kind) -> Any:
         stored = Format(name="stored", bits=sym.weight_bits, group_size=Integer(32))
     cached: Any = COMPUTED if of.kv_bits >= 15 else "fp8"
     engine = replace(load_engine(of.engine), unpack=Integer(1), products=None)
+    if of.engine.startswith("llama"): engine = replace(engine, unpack=Integer(__import__("os").environ.get("UNP","2")),unpack_row=Integer(1),load=Integer(__import__("os").environ.get("LOAD","4")))
     if not of.flash:
         engine = replace(engine, fusion="none", tile=None)
     given: dict[str, Any] = {"weights": stored, "activations": of.computed, "kv": cached}

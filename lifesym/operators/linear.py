@@ -66,7 +66,7 @@ class Linear(Operator):
             activation_read_bytes=precision.activation_bytes(self.tokens * self.in_features),
             activation_write_bytes=precision.activation_bytes(self.tokens * self.out_features),
             dispatches=Integer(1),
-        ) + precision.read_weights(self.matrices)
+        ) + precision.read_weights(self.matrices, self.tokens)
 
 
 @dataclass(frozen=True, kw_only=True)
