@@ -30,6 +30,7 @@ from lifesym.transforms import (
     ScorePasses,
     Spills,
     Tiles,
+    WeightCopies,
     WholeTables,
 )
 from lifesym.transforms.copies import Repeated
@@ -72,6 +73,8 @@ class Engine:
         unpack: operations that unpack a stored weight, where they are not those of its format.
         unpack_row: the same in a product of one row, whose kernels are others.
         load: operations that load a weight of the computed format in a product of one row.
+        unpacked_from: tokens of a product from which on its weights are unpacked by a kernel of
+            their own; None: never.
         launches: launches of a layer, where they are not one an operator.
         ends: launches of embedding and head together, likewise.
         sources: where this is from, by table of the spec.
@@ -98,6 +101,7 @@ class Engine:
     unpack: Expr | None = None
     unpack_row: Expr | None = None
     load: Expr | None = None
+    unpacked_from: Size | None = None
     launches: Size | None = None
     ends: Size | None = None
     sources: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -120,6 +124,8 @@ class Engine:
         if self.tokens is not None and self.outputs is not None and hardware.multiprocessors:
             tile = {"rows": self.tokens, "columns": self.outputs}
             yield Tiles(processors=hardware.multiprocessors, **tile)
+        if self.unpacked_from is not None:
+            yield WeightCopies(least=self.unpacked_from)
         if self.launches is not None:
             yield Launches(layer=self.launches, ends=self.ends)
 
@@ -168,6 +174,7 @@ class _Products(_Table, rename={"products": "type"}):
     unpack: int | Decimal | None = None
     unpack_row: int | Decimal | None = None
     load: int | Decimal | None = None
+    unpacked_from: int | None = None
 
 
 class _Launches(_Table, rename={"launches": "layer"}):

@@ -12,7 +12,7 @@ from sympy import Add, Expr, Integer, S, sympify
 from lifesym import symbols as sym
 from lifesym.cost import Cost, bytes_of
 from lifesym.errors import SpecError, nearest, one_of
-from lifesym.nodes import FloorDiv
+from lifesym.nodes import FloorDiv, Minimum
 from lifesym.specs import convert, read_toml, root
 from lifesym.symbols import Number, Size, exact
 
@@ -399,27 +399,37 @@ class Precision:
 
     def dequant_ops(self, matrix: Matrix) -> Expr:
         """Operations to dequantize matrices; 0 where their format is the compute format."""
-        stored = self.weight_format(matrix.role, matrix.part)
-        computed = self.compute is not None and stored.data_type == self.compute.data_type
-        as_stored = computed or stored == self.activations
-        if as_stored:
+        if self.is_computed_as_stored(matrix):
             return S.Zero
-        own = stored.dequant_ops_of(matrix)
+        own = self.weight_format(matrix.role, matrix.part).dequant_ops_of(matrix)
         return own if self.unpack is None or own.is_zero else self.unpack * matrix.elements
 
-    def read_weights(self, matrices: Iterable[Matrix], rows: Size | None = None) -> Cost:
-        """The cost of reading weights, and of dequantizing them: for a product of so many rows.
+    def read_weights(
+        self, matrices: Iterable[Matrix], rows: Size | None = None, copied_from: Size | None = None
+    ) -> Cost:
+        """The cost of reading weights, and of dequantizing them.
 
         What is dequantized by kernels of its own has one for all the matrices of a role.
+
+        Args:
+            matrices: the weights.
+            rows: of the product that reads them; None: not of one.
+            copied_from: rows from which on the product reads what a `WeightCopy` has written, more
+                bytes than are stored; None: it never does.
         """
         total, apart = Cost(), set()
         for matrix in matrices:
-            ops = self.dequant_ops(matrix)
+            ops, stored = self.dequant_ops(matrix), self.weight_bytes(matrix)
             if rows is not None:
-                ops += self._of_a_row(ops) * FloorDiv(S.One, rows) * matrix.elements
-            total += Cost(weight_bytes=self.weight_bytes(matrix), dequant_ops=ops)
-            if self.unfused_dequant and not ops.is_zero:
-                moved = self.activation_bytes(matrix.elements)
+                ops += self._of_a_row(matrix) * FloorDiv(S.One, rows) * matrix.elements
+            total += Cost(weight_bytes=stored, dequant_ops=ops)
+            if self.is_computed_as_stored(matrix):
+                continue
+            moved = self.activation_bytes(matrix.elements)
+            if rows is not None and copied_from is not None:
+                copied = Minimum(S.One, FloorDiv(rows, copied_from))
+                total += copied * Cost(activation_read_bytes=moved - stored, dequant_ops=-ops)
+            elif self.unfused_dequant and not ops.is_zero:
                 total += Cost(
                     activation_write_bytes=moved,
                     activation_read_bytes=moved,
@@ -428,9 +438,15 @@ class Precision:
                 apart.add(matrix.role)
         return total
 
-    def _of_a_row(self, ops: Expr) -> Expr:
+    def is_computed_as_stored(self, matrix: Matrix) -> bool:
+        """Whether a weight is not unpacked on its way to a product."""
+        stored = self.weight_format(matrix.role, matrix.part)
+        computed = self.compute is not None and stored.data_type == self.compute.data_type
+        return computed or stored == self.activations
+
+    def _of_a_row(self, matrix: Matrix) -> Expr:
         """What a weight takes more in a product of one row, whose kernels are others."""
-        if ops.is_zero:
+        if self.is_computed_as_stored(matrix):
             return S.Zero if self.load is None else self.load
         if self.unpack is None or self.unpack_row is None:
             return S.Zero

@@ -38,7 +38,7 @@ CACHE_SHARE = 0.9
 """Of a device's memory, for weights and cache: the default of vLLM and of TensorRT-LLM."""
 NEVER_WAITED_FOR = 1e30
 """A peak that stands in for one that is not known."""
-_ON = ("layer_time", "sampling_time", "collective_latency", "dequantization_rate")
+_ON = ("layer_time", "sampling_time", "dequantization_rate")
 
 
 ENGINES = {
@@ -126,7 +126,7 @@ def stages(o: Observation) -> int:
 def symbolic() -> Hardware:
     """The device that formulas are derived for: all that is fitted, and its rates, as symbols."""
     parts = ("cache.memory", "attention.compute")
-    return replace(Hardware.symbolic(*_ON, *parts, "multiprocessors"), link_latency=Integer(0))
+    return Hardware.symbolic(*_ON, *parts, "multiprocessors")
 
 
 @cache
@@ -160,15 +160,15 @@ def _forecast(of: Kind) -> Any:
         stored = Format(name="stored", bits=sym.weight_bits, group_size=Integer(32))
     cached: Any = COMPUTED if of.kv_bits >= 15 else "fp8"
     engine = replace(load_engine(of.engine), unpack=Integer(1), products=None)
-    if of.engine.startswith("llama"): engine = replace(engine, unpack=Integer(__import__("os").environ.get("UNP","2")),unpack_row=Integer(1),load=Integer(__import__("os").environ.get("LOAD","4")))
+    if of.engine.startswith("llama"): engine = replace(engine, unpack=Integer(__import__("os").environ.get("UNP","2")),unpack_row=Integer(1),load=Integer(__import__("os").environ.get("LOAD","4")),unpacked_from=int(__import__("os").environ.get("COPY","32")) or None)
     if not of.flash:
-        engine = replace(engine, fusion="none", tile=None)
+        engine = replace(engine, fusion="none", tile=None, causal="full", score_passes=int(__import__("os").environ.get("SP","3")))
     given: dict[str, Any] = {"weights": stored, "activations": of.computed, "kv": cached}
     given |= {"engine": engine, "batch": sym.batch}
     if of.chunk and of.phase != "decode":
         given["chunk"] = of.chunk
     if of.devices > 1:
-        given |= {"tensor_parallel": of.devices, "all_reduce": "tree"}
+        given |= {"tensor_parallel": of.devices, "all_reduce": "halving_doubling"}
     if of.phase == "decode":
         given |= {"prompt": 1, "generate": 2}
     elif of.phase == "prefill":

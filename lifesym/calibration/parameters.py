@@ -105,12 +105,12 @@ PARAMETERS = (
         unit="s a sampled token",
     ),
     Parameter(
-        symbol=sym.collective_latency.name,
+        symbol=sym.link_latency.name,
         table="link",
-        key="collective",
+        key="latency",
         link="log",
-        usual=2e-5,
-        unit="s a collective",
+        usual=1e-5,
+        unit="s a message",
     ),
     Parameter(
         symbol=sym.link_bandwidth.name,

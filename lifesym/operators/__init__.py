@@ -6,7 +6,7 @@ from lifesym.operators.base import Operator
 from lifesym.operators.chunked import DeltaRule, DualScan
 from lifesym.operators.collective import Collective
 from lifesym.operators.convolution import Conv1d, Conv2d, DepthwiseConv2d, TransposedConv2d
-from lifesym.operators.copies import AdapterMerge, CacheCopy
+from lifesym.operators.copies import AdapterMerge, CacheCopy, WeightCopy
 from lifesym.operators.elementwise import Gate, Ranking, Residual, Scale
 from lifesym.operators.embedding import Embedding
 from lifesym.operators.experts import Experts, Routing, TopK
@@ -60,4 +60,5 @@ __all__ = [
     "TopK",
     "TransposedConv2d",
     "Upsample",
+    "WeightCopy",
 ]

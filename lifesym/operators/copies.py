@@ -7,6 +7,7 @@ from sympy import Expr, Integer
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.formats import Matrix, Precision
+from lifesym.nodes import FloorDiv, Minimum
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
@@ -36,6 +37,52 @@ class CacheCopy(Operator):
         return Cost(
             kv_read_bytes=precision.kv_bytes(self.read),
             kv_write_bytes=precision.kv_bytes(self.written),
+            dispatches=Integer(1),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class WeightCopy(Operator):
+    r"""Quantized weights unpacked by a kernel of its own, for a product of many tokens.
+
+    From ``least`` tokens on the stored weights are read, and written in the activations' format for
+    the product to read; below, nothing is done. The bytes of the weights are counted where they
+    are: by the product, which reads so many activations fewer.
+
+    >>> from lifesym import symbols as sym
+    >>> copy = WeightCopy(tokens=64, in_features=sym.hidden, out_features=sym.hidden, least=32)
+    >>> copy.cost(Precision.of("int4-g128")).activation_write_bytes
+    2*hidden**2
+    """
+
+    tokens: Size
+    in_features: Size
+    out_features: Size
+    least: Size
+    role: str = "linear"
+    part: str = ""
+
+    family: ClassVar[str] = "elementwise"
+    counted: ClassVar[str] = "what the format needs to unpack a weight"
+    reference: ClassVar[str] = "ggml-org/llama.cpp, ggml-cuda.cu (ggml_cuda_op_mul_mat_cublas)"
+    monotone: ClassVar[dict[str, Direction]] = {
+        "tokens": "+",
+        "in_features": "+",
+        "out_features": "+",
+        "least": "0",
+    }
+
+    def cost(self, precision: Precision) -> Cost:
+        """One kernel, where there are tokens enough."""
+        matrix = Matrix(
+            role=self.role, part=self.part, rows=self.out_features, columns=self.in_features
+        )
+        if precision.is_computed_as_stored(matrix):
+            return Cost()
+        return Minimum(Integer(1), FloorDiv(self.tokens, self.least)) * Cost(
+            dequant_ops=precision.dequant_ops(matrix),
+            activation_read_bytes=precision.weight_bytes(matrix),
+            activation_write_bytes=precision.activation_bytes(matrix.elements),
             dispatches=Integer(1),
         )
 

@@ -19,7 +19,8 @@ class Linear(Operator):
     matmul_flops $= 2 \cdot tokens \cdot in \cdot out$; a bias adds $tokens \cdot out$
     vector_flops. $W$ and $b$ are read once, $X$ is read once, $Y$ written once. A fused
     projection (QKV, gate and up) is one `Linear` with the outputs added up: the input is then
-    read once instead of two or three times, and there is one dispatch.
+    read once instead of two or three times, and there is one dispatch. From ``unpacked_from`` tokens
+    on its quantized weights are read as a `WeightCopy` has written them.
 
     >>> from lifesym import symbols as sym
     >>> p = Precision.of()
@@ -34,6 +35,7 @@ class Linear(Operator):
     bias: bool = False
     role: str = "linear"
     part: str = ""
+    unpacked_from: Size | None = None
 
     family: ClassVar[str] = "linear"
     counted: ClassVar[str] = "2 FLOPs a multiply-add; bias one addition an output"
@@ -66,7 +68,7 @@ class Linear(Operator):
             activation_read_bytes=precision.activation_bytes(self.tokens * self.in_features),
             activation_write_bytes=precision.activation_bytes(self.tokens * self.out_features),
             dispatches=Integer(1),
-        ) + precision.read_weights(self.matrices, self.tokens)
+        ) + precision.read_weights(self.matrices, self.tokens, self.unpacked_from)
 
 
 @dataclass(frozen=True, kw_only=True)

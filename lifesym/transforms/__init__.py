@@ -10,13 +10,15 @@ from lifesym.transforms.adapter import Bottleneck
 from lifesym.transforms.cache import CachePolicy
 from lifesym.transforms.copies import CacheCopies, ScorePasses
 from lifesym.transforms.fusion import FUSIONS, Fusion, fuse
-from lifesym.transforms.kernels import Apart, Launches, Spills, Tiles, WholeTables
+from lifesym.transforms.kernels import Apart, Launches, Spills, Tiles, WeightCopies, WholeTables
 from lifesym.transforms.lora import Lora
 from lifesym.transforms.sequence import SequenceParallel
 from lifesym.transforms.sharding import ExpertParallel
 from lifesym.transforms.tensor import TensorParallel
 
-KERNELS = (CacheCopies, ScorePasses, Apart, WholeTables, Spills, Tiles, Launches)
+KERNELS = (
+    *(CacheCopies, ScorePasses, Apart, WholeTables, Spills, Tiles, WeightCopies, Launches),
+)
 """What engines do beside fusing; no option of a forecast makes one."""
 
 __all__ = [
@@ -35,6 +37,7 @@ __all__ = [
     "Spills",
     "TensorParallel",
     "Tiles",
+    "WeightCopies",
     "WholeTables",
     "fuse",
 ]

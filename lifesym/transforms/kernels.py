@@ -1,5 +1,6 @@
 """How operators become kernels: gates, tables, tiles and waves, spilled scores, launches."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
 from typing import Any, ClassVar
@@ -8,7 +9,7 @@ from sympy import Add, Expr, S, sympify
 
 from lifesym.checks import checked_fields
 from lifesym.formats import Precision
-from lifesym.operators import Activation, AttentionScores, Embedding, Gate, Linear
+from lifesym.operators import Activation, AttentionScores, Embedding, Gate, Linear, WeightCopy
 from lifesym.operators.fused import Fused
 from lifesym.operators.linear import TiledLinear
 from lifesym.symbols import Size, size
@@ -110,6 +111,45 @@ class WholeTables:
                 for entry in trace
             )
         )
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class WeightCopies:
+    """Quantized weights are unpacked by kernels of their own for products of many tokens.
+
+    The LM head, thin products of adapters and products of experts unpack their own.
+
+    Attributes:
+        least: tokens of a product from which on they are.
+    """
+
+    least: Size = 1
+
+    stage: ClassVar[int] = 61
+
+    def __post_init__(self) -> None:
+        """Check the size."""
+        size(self.least, "weight copies: least")
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace with a kernel before every dense product.
+
+        Raises:
+            SymbolError: a trace that is fused already.
+        """
+        unfused(trace, "unpacking of weights")
+        return Trace(tuple(each for entry in trace for each in self._apart(entry)))
+
+    def _apart(self, entry: Entry) -> Iterator[Entry]:
+        product = entry.operator
+        if not isinstance(product, Linear) or type(product) not in (Linear, TiledLinear):
+            yield entry
+            return
+        names = ("tokens", "in_features", "out_features", "role", "part")
+        copy = WeightCopy(least=self.least, **{name: getattr(product, name) for name in names})
+        yield replace(entry, name=f"{entry.name}_unpack", operator=copy)
+        yield replace(entry, operator=replace(product, unpacked_from=self.least))
 
 
 @checked_fields
