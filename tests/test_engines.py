@@ -401,6 +401,31 @@ def test_rounding_is_of_time_and_not_of_operations() -> None:
     assert not any(isinstance(r, Tiles) for r in load_engine("vllm").rewrites(apple))
 
 
+@pytest.mark.parametrize("engine", ["vllm", "llama.cpp"])
+@pytest.mark.parametrize("prompt", [100, 300, 1100])
+def test_multiprocessors_may_be_a_symbol(engine: str, prompt: int) -> None:
+    """At its own numbers a symbolic device takes the time of the device, tiles and waves too."""
+    a100 = ls.load_hardware("a100").with_(compute_efficiency=0.5)
+    told = {"prompt": prompt, "generate": 4, "batch": 2, "engine": engine, "activations": "fp16"}
+    f = ls.forecast("tinyllama-1.1b", a100, **told)
+    symbolic = ls.Hardware.symbolic("multiprocessors")
+    g = ls.forecast("tinyllama-1.1b", symbolic, **told)
+    assert sym.multiprocessors in g.ttft.expr.free_symbols
+    assert sym.multiprocessors not in f.open().ttft.expr.free_symbols
+    point = {**f.point, sym.multiprocessors: a100.multiprocessors}
+    for mine, its in ((f.ttft, g.ttft), (f.tpot.first, g.tpot.first), (f.latency, g.latency)):
+        assert its.expr.xreplace(point).doit() == mine.expr.doit()
+    few, many = (
+        g.ttft.expr.xreplace({**point, sym.multiprocessors: Integer(n)}).doit() for n in (108, 1)
+    )
+    assert few != many
+    row = sym.TABLE[sym.multiprocessors]
+    assert (row.whole, row.minimum) == (True, 1)
+    assert sym.multiprocessors not in (
+        ls.forecast("tinyllama-1.1b", ls.Hardware.symbolic(), **told).ttft.expr.free_symbols
+    )
+
+
 def test_a_pass_is_rounded_product_by_product() -> None:
     given = {"engine": "vllm", "overlap": "pass", "weights": "fp16"}
     f = ls.forecast("llama-2-7b", "a100", 300, 4, **given)
