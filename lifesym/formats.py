@@ -321,7 +321,8 @@ class Precision:
         compute: what products with quantized weights are computed in, where activations are
             quantized on the way to them; None: the activations' format.
         unpack: operations that unpack a stored weight, where they are not the format's.
-        unpack_row: the same in a product of one row, whose kernels are others; None: no other.
+        unpack_row: the same in a dense product of one row, whose kernels are others (not in those
+            of experts and of other operators); None: no other.
         load: operations that load a weight in such a product where it is stored as it is computed
             with; None: it takes none.
         origins: who chose the formats of weights, activations and cache, for people to read.
@@ -408,16 +409,23 @@ class Precision:
         return own if self.unpack is None or own.is_zero else self.unpack * matrix.elements
 
     def read_weights(self, matrices: Iterable[Matrix], rows: Size | None = None) -> Cost:
-        """The cost of reading weights, and of dequantizing them: for a product of so many rows.
+        """The cost of reading weights, and of dequantizing them.
 
         What is dequantized by kernels of its own has one for all the matrices of a role.
+
+        Args:
+            matrices: what is read.
+            rows: of a dense product; in one of a single row each weight of a matrix takes
+                ``unpack_row`` or ``load`` operations. Other operators' products, those of experts
+                among them, are without rows and take what the format says, as biases do.
         """
         total, apart = Cost(), set()
         for matrix in matrices:
             ops = self.dequant_ops(matrix)
-            if rows is not None:
-                ops += self._of_a_row(ops) * FloorDiv(S.One, rows) * matrix.elements
-            total += Cost(weight_bytes=self.weight_bytes(matrix), dequant_ops=ops)
+            more = S.Zero if rows is None else self._of_a_row(matrix, ops)
+            if not more.is_zero:  # 1 / rows rounded down: 1 of a single row, else 0
+                more *= FloorDiv(S.One, rows)
+            total += Cost(weight_bytes=self.weight_bytes(matrix), dequant_ops=ops + more)
             if self.unfused_dequant and not ops.is_zero:
                 moved = self.activation_bytes(matrix.elements)
                 total += Cost(
@@ -428,13 +436,16 @@ class Precision:
                 apart.add(matrix.role)
         return total
 
-    def _of_a_row(self, ops: Expr) -> Expr:
-        """What a weight takes more in a product of one row, whose kernels are others."""
-        if ops.is_zero:
-            return S.Zero if self.load is None else self.load
-        if self.unpack is None or self.unpack_row is None:
+    def _of_a_row(self, matrix: Matrix, ops: Expr) -> Expr:
+        """Operations that a matrix takes more in a product of one row than ``ops`` in others.
+
+        What kernels of its own have dequantized is loaded as it is computed with.
+        """
+        if matrix.role == "vector":
             return S.Zero
-        return self.unpack_row - self.unpack
+        if ops.is_zero or self.unfused_dequant:
+            return S.Zero if self.load is None else self.load * matrix.elements
+        return S.Zero if self.unpack_row is None else self.unpack_row * matrix.elements - ops
 
     def read_keys(self, elements: Size, *, cached: bool) -> Cost:
         """The cost of reading keys or values: from the cache, or as activations."""
