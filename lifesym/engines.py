@@ -71,10 +71,11 @@ class Engine:
         outputs: columns of one.
         products: the data type that products with quantized weights are computed in.
         unpack: operations that unpack a stored weight, where they are not those of its format.
-        unpack_row: the same in a product of one row, whose kernels are others.
-        load: operations that load a weight of the computed format in a product of one row.
-        unpacked_from: tokens of a product from which on its weights are unpacked by a kernel of
-            their own; None: never.
+        unpack_row: the same in a dense product of one row, whose kernels are others. Products of
+            experts and of other operators are as those of many rows.
+        load: operations that load a weight of the computed format in a dense product of one row.
+        unpacked_from: tokens of a dense product from which on its weights are unpacked by a kernel
+            of their own; None: never.
         launches: launches of a layer, where they are not one an operator.
         ends: launches of embedding and head together, likewise.
         sources: where this is from, by table of the spec.
@@ -216,8 +217,10 @@ def load_engine(name_or_path: str | Path) -> Engine:
         values = msgspec.structs.asdict(found)
         sources[table] = values.pop("source")
         given |= {key: value for key, value in values.items() if value is not None}
-    for key in {"unpack", "unpack_row", "load"} & set(given):
+    for key in [key for key in ("unpack", "unpack_row", "load") if key in given]:
         given[key] = exact(given[key])
+        if given[key] < 0:
+            raise SpecError(f"{where}: key 'products.{key}' must be at least 0, not {given[key]}")
     try:
         engine = Engine(**given, sources=sources)
         rules_of(engine.fusion, engine.tile)

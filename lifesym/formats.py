@@ -321,7 +321,8 @@ class Precision:
         compute: what products with quantized weights are computed in, where activations are
             quantized on the way to them; None: the activations' format.
         unpack: operations that unpack a stored weight, where they are not the format's.
-        unpack_row: the same in a product of one row, whose kernels are others; None: no other.
+        unpack_row: the same in a dense product of one row, whose kernels are others (not in those
+            of experts and of other operators); None: no other.
         load: operations that load a weight in such a product where it is stored as it is computed
             with; None: it takes none.
         origins: who chose the formats of weights, activations and cache, for people to read.
@@ -401,8 +402,9 @@ class Precision:
         """Operations to dequantize matrices; 0 where their format is the compute format."""
         if self.is_computed_as_stored(matrix):
             return S.Zero
-        own = self.weight_format(matrix.role, matrix.part).dequant_ops_of(matrix)
-        return own if self.unpack is None or own.is_zero else self.unpack * matrix.elements
+        if self.unpack is not None:
+            return self.unpack * matrix.elements
+        return self.weight_format(matrix.role, matrix.part).dequant_ops_of(matrix)
 
     def read_weights(
         self, matrices: Iterable[Matrix], rows: Size | None = None, copied_from: Size | None = None
@@ -412,18 +414,21 @@ class Precision:
         What is dequantized by kernels of its own has one for all the matrices of a role.
 
         Args:
-            matrices: the weights.
-            rows: of the product that reads them; None: not of one.
+            matrices: what is read.
+            rows: of a dense product; in one of a single row each weight of a matrix takes
+                ``unpack_row`` or ``load`` operations. Other operators' products, those of experts
+                among them, are without rows and take what the format says, as biases do.
             copied_from: rows from which on the product reads what a `WeightCopy` has written, more
                 bytes than are stored; None: it never does.
         """
         total, apart = Cost(), set()
         for matrix in matrices:
             ops, stored = self.dequant_ops(matrix), self.weight_bytes(matrix)
-            if rows is not None:
-                ops += self._of_a_row(matrix) * FloorDiv(S.One, rows) * matrix.elements
-            total += Cost(weight_bytes=stored, dequant_ops=ops)
-            if self.is_computed_as_stored(matrix):
+            more = S.Zero if rows is None else self._of_a_row(matrix)
+            if not more.is_zero:  # 1 / rows rounded down: 1 of a single row, else 0
+                more *= FloorDiv(S.One, rows)
+            total += Cost(weight_bytes=stored, dequant_ops=ops + more)
+            if self.is_computed_as_stored(matrix) or matrix.role == "vector":
                 continue
             moved = self.activation_bytes(matrix.elements)
             if rows is not None and copied_from is not None:
@@ -442,15 +447,20 @@ class Precision:
         """Whether a weight is not unpacked on its way to a product."""
         stored = self.weight_format(matrix.role, matrix.part)
         computed = self.compute is not None and stored.data_type == self.compute.data_type
-        return computed or stored == self.activations
+        return computed or stored == self.activations or stored.dequant_ops_of(matrix).is_zero is True
 
     def _of_a_row(self, matrix: Matrix) -> Expr:
-        """What a weight takes more in a product of one row, whose kernels are others."""
-        if self.is_computed_as_stored(matrix):
-            return S.Zero if self.load is None else self.load
-        if self.unpack is None or self.unpack_row is None:
+        """Operations that a dense product of one row takes for its weights beside `dequant_ops`.
+
+        What kernels of its own have dequantized is loaded as it is computed with.
+        """
+        if matrix.role == "vector":
             return S.Zero
-        return self.unpack_row - self.unpack
+        if self.is_computed_as_stored(matrix) or self.unfused_dequant:
+            return S.Zero if self.load is None else self.load * matrix.elements
+        if self.unpack_row is None:
+            return S.Zero
+        return self.unpack_row * matrix.elements - self.dequant_ops(matrix)
 
     def read_keys(self, elements: Size, *, cached: bool) -> Cost:
         """The cost of reading keys or values: from the cache, or as activations."""

@@ -47,8 +47,8 @@ class Hardware:
         own: what it attains otherwise in a part of the work, by keys such as
             ``attention.compute``, ``weights.memory`` or ``mlp_down.dispatch``.
         layer_time: time to dispatch one layer, beside its operators'; none unless given.
-        sampling_time: time to sample a token and hand it out, for each row of logits of a pass; none
-            unless given.
+        sampling_time: time to sample a token and hand it out, for each row of logits of a pass;
+            none unless given.
         collective_latency: time of a collective beside its messages'; none unless given.
         dequantization_rate: peak of the operations that unpack stored values; that of the vector
             units unless given.
@@ -121,7 +121,8 @@ class Hardware:
 
         Args:
             more: numbers that most devices do not have: ``layer_time``, ``sampling_time``,
-                ``collective_latency``, ``dequantization_rate``, ``multiprocessors``, and those of parts of the work, as ``attention.compute``.
+                ``collective_latency``, ``dequantization_rate``, ``multiprocessors``, and those of
+                parts of the work, as ``attention.compute``.
 
         >>> Hardware.symbolic().bandwidth
         bandwidth

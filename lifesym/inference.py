@@ -129,7 +129,7 @@ class Forecast(Footprint, Generation):
 
     @property
     def whole_chunk(self) -> tuple[Term, ...]:
-        """The pass of the prompt's chunk number `symbols.index`, counted from 0: not of its last."""
+        """The pass of the prompt's chunk number `symbols.index`, from 0: not that of its last."""
         past = self.cached_before + index * self.chunks.chunk
         return self.timed(self.trace(self.chunks.chunk, past, logits="none"))
 

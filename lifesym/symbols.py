@@ -422,7 +422,6 @@ multiprocessors = row(
     r"n_{\mathrm{mp}}",
     "multiprocessors",
     "multiprocessors, each of which computes a tile of a product at a time",
-    kind="workload",
 )
 dequantization_rate = row(
     "dequantization_rate",

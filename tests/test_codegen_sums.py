@@ -3,6 +3,7 @@
 import json
 import shutil
 import subprocess
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from sympy import Add, Integer, Sum
 
 import lifesym as ls
 from lifesym import symbols as sym
+from lifesym.codegen.blocked import BLOCK
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.ranges import FLOAT, error_bound
 from lifesym.errors import SymbolError
@@ -102,6 +104,43 @@ def test_ends_of_sums() -> None:
         ends = np.array([np.nan, np.inf, -np.inf, 6.0])
         assert np.isnan(function(np.array([3, 3, 3, np.nan]), ends)).all()
         assert function(np.ones((2, 1)), np.array([5, 6, 7])).shape == (2, 3)
+
+
+@pytest.mark.parametrize("target", ["numpy", "native"])
+def test_many_terms_at_once_are_the_exact_sum(target: str) -> None:
+    """More terms than a block, over points whose last index differs, some of them not finite."""
+    index, last = sym.index, sym.generated
+    expr = Sum(Maximum(3 * index, sym.prompt) * CeilDiv(index, Integer(7)), (index, 0, last))
+    function = ls.compile(expr, ARGS, target=target)
+    ends = np.array([0, 1, 6, 7, BLOCK - 1, BLOCK, BLOCK + 1, 2 * BLOCK + 5, 3, np.nan, np.inf, -1])
+    prompts = np.array([1, 5, 9, 20, 700, 40_000, 3, 100, np.nan, 2, 2, 2])
+
+    def written_out(prompt: float, end: float) -> float:
+        terms = (max(3 * i, int(prompt)) * -(-i // 7) for i in range(int(end) + 1))
+        return float(sum(terms))  # in whole numbers
+
+    true = [written_out(*point) for point in zip(prompts[:8], ends[:8], strict=True)]
+    found = function(prompts, ends)
+    assert np.max(np.abs(found[1:8] / true[1:] - 1)) < 1e-14
+    assert found[0] == true[0] == 0
+    assert np.isnan(found[8:11]).all()
+    assert found[11] == 0  # no term
+    for end in (5, BLOCK, BLOCK + 1):  # one last index for all points, and one point
+        expected = [written_out(prompt, end) for prompt in prompts[:8]]
+        assert np.max(np.abs(function(prompts[:8], end) / expected - 1)) < 1e-14
+        assert abs(function(float(prompts[4]), end) / expected[4] - 1) < 1e-14
+
+
+def test_many_terms_of_many_points_stay_in_the_cache() -> None:
+    """A block of points times all of a sum's terms would take gigabytes."""
+    function = ls.compile(Sum(LINES, (sym.index, 0, sym.generated)), ARGS, target="numpy")
+    prompts = np.full(2 * BLOCK, 7.0)
+    tracemalloc.start()
+    found = function(prompts, 3000)
+    (_, most), _ = tracemalloc.get_traced_memory(), tracemalloc.stop()
+    expected = sum(max(700 + 3 * i, 7 + i, 7 * i) for i in range(3001))
+    assert set(found) == {expected}
+    assert most < 40 * BLOCK * 8
 
 
 def test_a_table_is_sampled_from_the_sum() -> None:

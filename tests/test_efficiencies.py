@@ -1,12 +1,12 @@
 """Efficiencies and dispatch times of parts of the work, and LIFE's equations as a special case."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sympy import Integer, Rational
+from sympy import Expr, Integer, Rational
 
 import lifesym as ls
 from lifesym import operators
@@ -14,6 +14,7 @@ from lifesym import symbols as sym
 from lifesym.errors import SpecError, SymbolError
 from lifesym.levels import Level
 from lifesym.report import equation
+from lifesym.serving import Group, mixed_pass, speculate
 from lifesym.specs import root
 from lifesym.trace import Trace
 
@@ -212,6 +213,49 @@ def test_layers_collectives_and_unpacking() -> None:
     assert down.compute - before.compute == 99 * before.cost.dequant_ops * 2 / rate
 
 
+def test_every_row_of_logits_is_sampled() -> None:
+    """By hand, at 10 us a token: rows of each pass, on one device, whatever is fused or split."""
+    seconds = Rational(1, 10**5)
+
+    def more(of: Callable[[ls.Hardware], Any]) -> list[Expr]:
+        forms = [of(card(**given, link_bandwidth=1e10)) for given in ({}, {"sampling_time": 1e-5})]
+        metrics = [[f.ttft.expr, f.tpot.first.expr, f.tpot.mean.expr] for f in forms]
+        return [(b - a).doit() / seconds for a, b in zip(*metrics, strict=True)]
+
+    def asked(device: ls.Hardware, **options: Any) -> ls.Forecast:
+        given: dict[str, Any] = {"prompt": 64, "generate": 4, "batch": 6} | options
+        return ls.forecast(MODEL, device, **given)
+
+    for options in (
+        {},
+        {"fusion": "full"},
+        {"fusion": "layer"},
+        {"overlap": "pass"},
+        {"tensor_parallel": 2},  # each device's share of every row
+        {"chunk": 20},  # chunks before the last have no logits
+        {"past": 9, "prompt": 1},
+    ):
+        assert more(lambda device, options=options: asked(device, **options)) == [6, 6, 6]
+    assert more(lambda device: asked(device, data_parallel=2)) == [3, 3, 3]
+    groups = [Group(batch=3, past=9), Group(new=5, logits="none"), Group(new=7)]
+    before, after = (
+        mixed_pass(asked(device), groups).tpot.expr.doit()
+        for device in (card(), card(sampling_time=1e-5))
+    )
+    assert after - before == (3 + 0 + 1) * seconds
+    before, after = (
+        speculate(asked(device), asked(device), 3, Rational(1, 2))
+        for device in (card(), card(sampling_time=1e-5))
+    )
+    assert (after.ttft.expr - before.ttft.expr).doit() == 2 * 6 * seconds
+    drafted, checked = 3 * 6, (3 + 1) * 6
+    assert (after.step.expr - before.step.expr).doit() == (drafted + checked) * seconds
+    f, plain = asked(card(sampling_time=1e-5)), asked(card())
+    assert f.latency.expr.doit() - plain.latency.expr.doit() == 4 * 6 * seconds
+    assert f.open().ttft.expr.xreplace(f.point).doit() == f.ttft.expr.doit()
+    assert "sampling 1e-05 (option)" in f.attained
+
+
 def test_one_device_waits_for_no_collective() -> None:
     device = ls.Hardware.symbolic("collective_latency")
     f = ls.forecast(MODEL, device, 64, 4, tensor_parallel=sym.devices)
@@ -382,6 +426,7 @@ source = "another test of mine"
 [dispatch]
 time = "4 us"
 layer = "20 us"
+sampling = "15 us"
 source = "a third test of mine"
 [dispatch.attention]
 time = "9 us"
@@ -411,6 +456,7 @@ def test_a_file_says_all_of_it(tmp_path: Path) -> None:
     }
     assert (device.compute_efficiency, device.memory_efficiency) == (Rational(1, 2), 1)
     assert device.layer_time == Rational(20, 10**6)
+    assert device.sampling_time == Rational(15, 10**6)
     assert device.collective_latency == Rational(8, 10**6)
     assert device.dequantization_rate == 2 * 10**12
     assert device.sources["efficiency.weights"] == "another test of mine"
@@ -429,7 +475,7 @@ def test_a_file_says_all_of_it(tmp_path: Path) -> None:
         ('time = "9 us"', 'time = "9"', r"key 'dispatch.attention.time': '9' has no unit"),
         ('time = "9 us"', "", r"missing key 'dispatch.attention.time'"),
         (
-            'time = "4 us"\nlayer = "20 us"\nsource = "a third test of mine"\n'
+            'time = "4 us"\nlayer = "20 us"\nsampling = "15 us"\nsource = "a third test of mine"\n'
             '[dispatch.attention]\ntime = "9 us"',
             'source = "a third test of mine"',
             r"missing key 'dispatch.time'",

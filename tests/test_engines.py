@@ -100,7 +100,11 @@ def test_an_engine_of_ones_own(tmp_path: Path) -> None:
     assert f.precision.compute.name == "int8"
     wide = ls.forecast("llama-2-7b", "a100", 64, 8, activations="fp16", weights="q4_0", engine=path)
     assert wide.precision.compute is None
-    assert ls.forecast("llama-2-7b", "v100", 64, 8, engine="llama.cpp").precision.compute is None
+    old = ls.forecast("llama-2-7b", "v100", 64, 8, weights="q4_0", engine=path)
+    assert old.precision.compute is None  # no int8 there
+    for name in names("engines"):
+        said = ls.forecast("llama-2-7b", "a100", 64, 8, weights="q4_0", engine=name).precision
+        assert said.compute is None
 
 
 @pytest.mark.parametrize(
@@ -121,6 +125,10 @@ def test_an_engine_of_ones_own(tmp_path: Path) -> None:
             "a tile is that of fused attention",
         ),
         ('name = "x"\nmeaning = "m"\nsource = "s"\n[cache]\ncopied = true\n', "unknown key"),
+        (
+            'name = "x"\nmeaning = "m"\nsource = "s"\n[products]\nload = -0.5\nsource = "s"\n',
+            "engine.toml: key 'products.load' must be at least 0, not -1/2",
+        ),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_in_a_line(
@@ -136,6 +144,15 @@ def test_what_is_wrong_with_a_file_is_said_in_a_line(
 def test_an_unknown_engine_is_refused_with_the_nearest_one() -> None:
     with pytest.raises(SpecError, match=r"unknown engine 'vlm'.*vllm"):
         ls.forecast("gpt2", "v100", 4, 2, engine="vlm")
+
+
+@pytest.mark.parametrize("name", names("engines"))
+def test_the_database_has_every_engine_in_json(name: str) -> None:
+    found = json.loads(run("specs", name, "--json").stdout)
+    engine = load_engine(name)
+    assert found["sources"] == engine.sources
+    for key in ("unpack", "unpack_row", "load"):
+        assert found.get(key) == getattr(engine, key)
 
 
 def test_answers_name_the_engine() -> None:
@@ -401,6 +418,31 @@ def test_rounding_is_of_time_and_not_of_operations() -> None:
     assert not any(isinstance(r, Tiles) for r in load_engine("vllm").rewrites(apple))
 
 
+@pytest.mark.parametrize("engine", ["vllm", "llama.cpp"])
+@pytest.mark.parametrize("prompt", [100, 300, 1100])
+def test_multiprocessors_may_be_a_symbol(engine: str, prompt: int) -> None:
+    """At its own numbers a symbolic device takes the time of the device, tiles and waves too."""
+    a100 = ls.load_hardware("a100").with_(compute_efficiency=0.5)
+    told = {"prompt": prompt, "generate": 4, "batch": 2, "engine": engine, "activations": "fp16"}
+    f = ls.forecast("tinyllama-1.1b", a100, **told)
+    symbolic = ls.Hardware.symbolic("multiprocessors")
+    g = ls.forecast("tinyllama-1.1b", symbolic, **told)
+    assert sym.multiprocessors in g.ttft.expr.free_symbols
+    assert sym.multiprocessors not in f.open().ttft.expr.free_symbols
+    point = {**f.point, sym.multiprocessors: a100.multiprocessors}
+    for mine, its in ((f.ttft, g.ttft), (f.tpot.first, g.tpot.first), (f.latency, g.latency)):
+        assert its.expr.xreplace(point).doit() == mine.expr.doit()
+    few, many = (
+        g.ttft.expr.xreplace({**point, sym.multiprocessors: Integer(n)}).doit() for n in (108, 1)
+    )
+    assert few != many
+    row = sym.TABLE[sym.multiprocessors]
+    assert (row.whole, row.minimum) == (True, 1)
+    assert sym.multiprocessors not in (
+        ls.forecast("tinyllama-1.1b", ls.Hardware.symbolic(), **told).ttft.expr.free_symbols
+    )
+
+
 def test_a_pass_is_rounded_product_by_product() -> None:
     given = {"engine": "vllm", "overlap": "pass", "weights": "fp16"}
     f = ls.forecast("llama-2-7b", "a100", 300, 4, **given)
@@ -412,6 +454,111 @@ def test_a_pass_is_rounded_product_by_product() -> None:
     rows = {term.name: term for term in apart.ttft.terms}
     both = {term.name: term for term in mixed.tpot.terms}
     assert both["mlp_down"].compute == rows["mlp_down"].compute
+
+
+# -- operations a stored weight, in products of one row and of others
+
+LAYERS_OF_7B = 32 * (4 * 4096**2 + 3 * 4096 * 11008)
+HEAD_OF_7B = 32_000 * 4096
+LLAMA_CPP = ("llama.cpp", "llama.cpp-metal", "llama.cpp-vulkan", "llama.cpp-cpu")
+
+
+def unpacked(f: ls.Forecast, new: int, past: int) -> Expr:
+    """Operations on stored weights: of layers and head, without the rows of the embedding."""
+    trace = f.trace(Integer(new), Integer(past)).filter(lambda entry: entry.name != "embedding")
+    return trace.cost_at(f.precision).dequant_ops
+
+
+@pytest.mark.parametrize("engine", LLAMA_CPP)
+@pytest.mark.parametrize("weights", ["int4-g128", "q4_0", "fp16"])
+def test_weights_of_one_row_take_operations_of_their_own(engine: str, weights: str) -> None:
+    """By hand: 2 a quantized weight, 1 in a product of one row; 4 there of 16 bits, else none."""
+    many, one = (0, 4) if weights == "fp16" else (2, 1)
+    stored: dict[str, str] = {"weights": weights, "activations": "fp16", "engine": engine}
+    f, two = (ls.forecast("llama-2-7b", "a100", 300, 4, batch, **stored) for batch in (1, 2))
+    assert unpacked(f, 1, 300) == one * (LAYERS_OF_7B + HEAD_OF_7B)
+    assert unpacked(two, 1, 300) == many * (LAYERS_OF_7B + HEAD_OF_7B)
+    # a prefill's head is of the last token alone: one row of one sequence, two rows of two
+    assert unpacked(f, 300, 0) == many * LAYERS_OF_7B + one * HEAD_OF_7B
+    assert unpacked(two, 300, 0) == many * (LAYERS_OF_7B + HEAD_OF_7B)
+    assert unpacked(f, 1, 0) == one * (LAYERS_OF_7B + HEAD_OF_7B)
+    batch = ls.forecast("llama-2-7b", "a100", 300, 4, sym.batch, **stored)
+    formula = unpacked(batch, 1, 300)
+    for sequences, expected in ((1, f), (2, two)):
+        bound = formula.xreplace({sym.batch: Integer(sequences)}).doit()
+        assert bound == unpacked(expected, 1, 300)
+
+
+def test_operations_of_one_row_take_their_time() -> None:
+    """At 10^12 a second: 4 a weight of the slowest kernel, in a decode step alone."""
+    device = ls.load_hardware("a100").with_(dequantization_rate=10**12, bandwidth=10**15)
+    down = [
+        next(t for t in terms if t.name == "mlp_down").compute
+        for f in (ls.forecast("llama-2-7b", device, 64, 4, weights="fp16", engine="llama.cpp"),)
+        for terms in (f.tpot.first.terms, f.ttft.terms)
+    ]
+    product_ = Rational(2 * 32 * 4096 * 11008, 312 * 10**12)
+    assert down == [product_ + Rational(4 * 32 * 4096 * 11008, 10**12), 64 * product_]
+
+
+def test_engines_without_such_operations_are_as_before() -> None:
+    """What a weight takes is its format's: 1 of a scale alone, whatever the rows."""
+    for engine in ("eager", "ideal", "life"):
+        made = load_engine(engine)
+        assert (made.unpack, made.unpack_row, made.load) == (None, None, None)
+        stored = {"weights": "q4_0", "activations": "fp16", "engine": engine}
+        for batch in (1, 2):
+            f = ls.forecast("llama-2-7b", "a100", 64, 4, batch, fusion="none", **stored)
+            for new, past in ((1, 64), (64, 0)):
+                assert unpacked(f, new, past) == LAYERS_OF_7B + HEAD_OF_7B
+            plain = ls.forecast("llama-2-7b", "a100", 64, 4, batch, engine=engine)
+            assert plain.trace(1, 64).cost_at(plain.precision).dequant_ops == 0
+    for engine in ("vllm", "tensorrt-llm", "sdpa", "transformers"):  # one, of zero points too
+        zero = {"weights": "int4-g128", "activations": "fp16", "engine": engine}
+        for batch in (1, 2):
+            f = ls.forecast("llama-2-7b", "a100", 64, 4, batch, **zero)
+            assert f.precision.weights.dequant_ops_per_value == 2
+            layers = f.trace(1, 64).filter(section="layers").cost_at(f.precision)
+            assert layers.dequant_ops == LAYERS_OF_7B
+
+
+def test_biases_experts_and_other_products_are_of_many_rows() -> None:
+    """Loading a weight is of dense matrices: experts' products take none, nor do their scales."""
+    row = Engine(load=Integer(4), unpack_row=Integer(3))
+    f = ls.forecast("gpt2", "a100", 64, 4, engine=row)
+    matrices = 12 * (4 * 768**2 + 2 * 768 * 3072) + 768 * 50257  # of biased projections
+    assert f.trace(1, 64).cost_at(f.precision).dequant_ops == 4 * matrices
+    sparse = ls.forecast("qwen3-30b-a3b", "a100", 64, 4, engine=row)
+    names_ = {
+        entry.name
+        for entry in sparse.trace(1, 64)
+        if not entry.cost(sparse.precision).dequant_ops.is_zero
+    }
+    assert "lm_head" in names_
+    assert not {name for name in names_ if "expert" in name}
+    quantized = {"weights": "q4_0", "activations": "fp16", "engine": row}
+    experts = [
+        ls.forecast("qwen3-30b-a3b", "a100", 64, 4, batch, routing="all", **quantized)
+        for batch in (1, 2)
+    ]
+    ops = [
+        [e.cost(f.precision).dequant_ops for e in f.trace(1, 64) if "expert" in e.name]
+        for f in experts
+    ]
+    assert ops[0] == ops[1]
+    dense = [
+        unpacked(ls.forecast("llama-2-7b", "a100", 64, 4, b, **quantized), 1, 64) for b in (1, 2)
+    ]
+    assert dense == [3 * (LAYERS_OF_7B + HEAD_OF_7B), LAYERS_OF_7B + HEAD_OF_7B]
+    # of kernels that dequantize apart, then load what they have written
+    apart = ls.forecast("llama-2-7b", "a100", 64, 4, unfused_dequant=True, **quantized)
+    assert unpacked(apart, 1, 64) == (1 + 4) * (LAYERS_OF_7B + HEAD_OF_7B)
+    plain, loaded = (
+        ls.forecast("llama-2-7b", "a100", 64, 4, unfused_dequant=True, weights="fp16", engine=e)
+        for e in (Engine(), row)
+    )
+    before, after = (f.trace(1, 64).cost_at(f.precision) for f in (plain, loaded))
+    assert (before.bytes, before.dispatches) == (after.bytes, after.dispatches)
 
 
 # -- launches

@@ -236,3 +236,121 @@ def test_the_bubble_of_many_stages_without_ends() -> None:
 def test_stages_of_different_workloads_are_refused() -> None:
     with pytest.raises(SymbolError, match="one model and one workload"):
         pipeline([forecast(batch=2), forecast(batch=4)])
+
+
+# -- chunk by chunk, against a recursion over chunks and stages
+
+
+def chunk_times(f: ls.Forecast, stages: int) -> list[list[Expr]]:
+    """Every chunk's time on every stage with its send, from a pass of its own."""
+    prompt, chunk, past = (int(n) for n in (f.prompt, f.chunk or f.prompt, f.cached_before))
+    begins = range(0, prompt, chunk)
+    rows = []
+    for begin in begins:
+        new, last = min(chunk, prompt - begin), begin == begins[-1]
+        logits = "last" if last else "none"
+        layers = embed = head = S.Zero
+        for term in f.timed(f.trace(Integer(new), Integer(past + begin), logits=logits)):
+            if term.section == "embed":
+                embed += term.time
+            elif term.section == "head" and last:
+                head += term.time
+            else:  # a norm after the layers of a chunk without logits, too
+                layers += term.time
+        moved = f.batch * new * f.model.values[sym.hidden] * 2
+        sent = f.hardware.link_latency + moved / f.hardware.link_bandwidth
+        times = [layers / stages + (sent if k < stages - 1 else 0) for k in range(stages)]
+        times[0] += embed
+        times[-1] += head
+        rows.append(times)
+    return rows
+
+
+def flow_shop(rows: list[list[Any]]) -> Any:
+    """When the last stage is done with the last chunk; all go through all stages in order."""
+    ends = [S.Zero] * len(rows[0])
+    for row in rows:
+        before = S.Zero
+        for k, time in enumerate(row):
+            before = ends[k] = max(before, ends[k]) + time
+    return ends[-1]
+
+
+def linked(name: str, bandwidth: int, latency: Rational, **more: Any) -> ls.Forecast:
+    device = ls.load_hardware("rtx-4090").with_(
+        link_bandwidth=bandwidth, link_latency=latency, compute_efficiency=Rational(1, 2)
+    )
+    return ls.forecast(name, device, generate=3, activations="fp16", **more)
+
+
+CUTS = [(16, 4), (30, 20), (30, 16), (33, 16), (17, 16), (5, 20), (64, 8), (9, 9)]
+
+
+@pytest.mark.parametrize(
+    ("name", "more"),
+    [
+        ("llama-2-7b", {"engine": "llama.cpp"}),
+        ("llama-3.2-1b", {"batch": 3, "overlap": "pass", "past": 5}),
+        ("gemma-2-2b", {"causal": "exact", "fusion": "full", "weights": "int4-g128"}),
+        ("mamba-130m", {}),
+        ("qwen1.5-moe-a2.7b", {"routing": "uniform"}),
+    ],
+)
+def test_chunks_go_through_stages_as_in_the_recursion(name: str, more: dict[str, Any]) -> None:
+    random = Random(name)
+    for prompt, chunk in CUTS:
+        slow, wait = 10 ** random.choice([5, 6, 8, 10]), Rational(random.choice([0, 1]), 10**4)
+        f = linked(name, slow, wait, prompt=prompt, chunk=chunk, **more)
+        closed = pipeline(f, sym.stages, by_chunk=True)
+        for stages in (1, 2, 3, 5):
+            piped = pipeline(f, stages, by_chunk=True)
+            rows = chunk_times(f, stages)
+            end = flow_shop(rows)
+            assert piped.ttft.expr.doit() == end, (prompt, chunk, stages)
+            assert closed.ttft.bind({"stages": stages}) == end
+            busy = sum(sum(row) for row in rows)
+            assert piped.bubble.expr.doit() == 1 - busy / (stages * end)
+            assert closed.bubble.bind({"stages": stages}) == 1 - busy / (stages * end)
+            assert sum(piped.prefill).doit() == busy
+            hops = [term for term in piped.prefill_terms if term.name == "send"]
+            messages = sum(term.cost.messages for term in hops)
+            assert messages == (stages - 1) * len(rows)
+
+
+def test_symbols_of_chunks_by_chunk_are_numbers_of_them() -> None:
+    """A prompt of fewer tokens than a chunk is one, however long a chunk's send would take."""
+    f = linked("tinyllama-1.1b", 10**4, S.Zero, prompt=sym.prompt, chunk=sym.chunk)
+    closed = pipeline(f, sym.stages, by_chunk=True)
+    for prompt, chunk in CUTS:
+        g = linked("tinyllama-1.1b", 10**4, S.Zero, prompt=prompt, chunk=chunk)
+        for stages in (1, 2, 5):
+            end = flow_shop(chunk_times(g, stages))
+            sizes = {"prompt": prompt, "chunk": chunk, "stages": stages}
+            assert closed.ttft.bind(sizes) == end
+
+
+def test_by_chunk_is_sooner_where_there_are_chunks() -> None:
+    f = linked("tinyllama-1.1b", 10**10, S.Zero, prompt=64, chunk=8)
+    whole, sooner = pipeline(f, 4), pipeline(f, 4, by_chunk=True)
+    assert sooner.ttft.expr.doit() < whole.ttft.expr.doit()
+    for measure in ("tpot", "memory"):
+        assert getattr(sooner, measure).expr == getattr(whole, measure).expr
+    one = replace(f, chunk=None)
+    assert pipeline(one, 4, by_chunk=True).ttft.expr == pipeline(one, 4).ttft.expr
+    assert pipeline(f, 1, by_chunk=True).ttft.expr == f.ttft.expr
+
+
+def test_chunks_are_handed_on_between_equal_stages_alone() -> None:
+    f = forecast(batch=8, chunk=16)
+    message = "by_chunk is of equal stages, one microbatch and no overlapped sends"
+    for options in (
+        {"microbatches": 2},
+        {"overlap_sends": True},
+        {"shares": [Rational(1, 2), Rational(1, 2)]},
+    ):
+        with pytest.raises(SymbolError, match=message):
+            pipeline(f, 2, by_chunk=True, **options)
+    with pytest.raises(SymbolError, match=message):
+        pipeline([f, f], by_chunk=True)
+    with pytest.raises(SymbolError, match="'microbatches' is no number here"):
+        pipeline(f, 2, by_chunk=True).open("microbatches")

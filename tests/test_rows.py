@@ -105,6 +105,7 @@ VALUES = {
     "shares": "--pipeline 2 --shares 0.25,0.75",
     "microbatches": "--pipeline 2 --batch 2 --microbatches 2",
     "overlap_sends": "--pipeline 2 --overlap-sends",
+    "by_chunk": "--pipeline 2 --by-chunk",
     "memory": "name=host,bandwidth=1e10,weights=0.5",
     "offload_weights": "--offload-bandwidth 1e10 --offload-weights 0.5",
     "offload_experts": "--offload-bandwidth 1e10 --offload-experts 0.5",

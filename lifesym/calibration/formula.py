@@ -10,7 +10,7 @@ several devices some layers, one after another, so that a step takes as long as 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cache
 from typing import Any, NamedTuple
 
@@ -23,7 +23,6 @@ from lifesym.calibration.parameters import COMPUTING, GROWS, NAMES, PARAMETERS, 
 from lifesym.calibration.parameters import numbers as fitted_numbers
 from lifesym.calibration.rates import backend, hardware
 from lifesym.codegen import compile as compiled
-from lifesym.engines import load_engine
 from lifesym.errors import SpecError
 from lifesym.formats import Format, load_format
 from lifesym.forecasting import forecast
@@ -52,7 +51,7 @@ ENGINES = {
 """The engine of each kind of software; `USUAL_ENGINE` of others."""
 USUAL_ENGINE = "vllm"
 FUSED_SINCE = "2025-09"
-"""llama-bench fuses attention unless told otherwise since this month, and not before."""
+"""llama-bench fuses attention unless told otherwise since this month, and did not before."""
 
 HANDED_ON_SINCE = "2024-03"
 """llama.cpp's devices compute the chunks of a prompt at the same time since its pull request 6017,
@@ -71,7 +70,6 @@ class Kind(NamedTuple):
     devices: int
     stages: int
     chunk: int
-    flash: bool
 
 
 class Formula(NamedTuple):
@@ -93,22 +91,20 @@ def kind(o: Observation) -> Kind:
     return Kind(
         *(o.model, engine(o), o.phase, o.quantized, computed, o.kv_bits),
         *(together(o), stages(o), o.chunk),
-        flash=fused(o),
     )
 
 
 def engine(o: Observation) -> str:
-    """The engine of a row: that of its software and back end."""
+    """The engine of a row: that of its software, its back end, and its attention."""
     name = ENGINES.get(o.software, USUAL_ENGINE)
+    if name == "llama.cpp" and not _fused(o):
+        name = "llama.cpp-unfused"
     own = f"{name}-{backend(o.framework, o.device).lower()}"
     return own if own in names("engines") else name
 
 
-def fused(o: Observation) -> bool:
-    """Whether attention is one kernel."""
-    if o.flash is not None or o.software != "llama.cpp":
-        return o.flash is not False
-    return o.released >= FUSED_SINCE
+def _fused(o: Observation) -> bool:
+    return o.released >= FUSED_SINCE if o.flash is None else o.flash
 
 
 def together(o: Observation) -> int:
@@ -159,12 +155,8 @@ def _forecast(of: Kind) -> Any:
     if of.quantized and of.computed == COMPUTED.name:
         stored = Format(name="stored", bits=sym.weight_bits, group_size=Integer(32))
     cached: Any = COMPUTED if of.kv_bits >= 15 else "fp8"
-    engine = replace(load_engine(of.engine), unpack=Integer(1), products=None)
-    if of.engine.startswith("llama"): engine = replace(engine, unpack=Integer(__import__("os").environ.get("UNP","2")),unpack_row=Integer(1),load=Integer(__import__("os").environ.get("LOAD","4")),unpacked_from=int(__import__("os").environ.get("COPY","32")) or None)
-    if not of.flash:
-        engine = replace(engine, fusion="none", tile=None, causal="full", score_passes=int(__import__("os").environ.get("SP","3")))
     given: dict[str, Any] = {"weights": stored, "activations": of.computed, "kv": cached}
-    given |= {"engine": engine, "batch": sym.batch}
+    given |= {"engine": of.engine, "batch": sym.batch}
     if of.chunk and of.phase != "decode":
         given["chunk"] = of.chunk
     if of.devices > 1:

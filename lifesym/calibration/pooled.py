@@ -28,7 +28,7 @@ from lifesym.calibration.parameters import NAMES, SPREAD, USUAL, slopes
 from lifesym.errors import SpecError
 from lifesym.extras import needed
 
-WIDTHS = {"engine": 1.0, "class": 0.4, "maker": 0.3, "release": 0.3, "device": 0.3}
+WIDTHS = {"engine": 1.0, "class": 0.2, "maker": 0.1, "release": 0.6, "device": 0.05}
 """Widths of the effects of each kind, in parts of how far values of all devices lie apart."""
 SCALE = 0.05
 """Relative error of rows that nothing is wrong with."""

@@ -85,7 +85,7 @@ def _axes() -> Iterable[Row]:
 
 
 _TIMED = (
-    *("pipeline", "stages_on", "shares", "microbatches", "overlap_sends", "overlap"),
+    *("pipeline", "stages_on", "shares", "microbatches", "overlap_sends", "by_chunk", "overlap"),
     *(DEVICE, SPECULATION, SERVING),
 )
 """Options of times and of what is served, which a count and a fit do not depend on."""

@@ -42,8 +42,7 @@ def unfit(held: Sequence[Held]) -> list[str]:
 
 def warn_if_too_large(form: Timed, where: str = "") -> None:
     """Say that a memory does not hold what it must, where it does not."""
-    short = too_large(form.stores)
-    if short is not None and short.capacity is not None:
+    if (short := too_large(form.stores)) is not None and short.capacity is not None:
         size = f"{shown_bytes(short.capacity)} ({in_gb(float(short.capacity))})"
         name = form.hardware.name if short.name == OWN else short.name
         note(f"warning: {where}{in_gb(float(short))} do not fit in the {size} of {name}")

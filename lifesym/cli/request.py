@@ -286,7 +286,7 @@ class Request:
             raise SpecError("--stages-on has a stage a device: leave out --pipeline")
         cut = {"microbatches": o["microbatches"] or 1, "overlap_sends": o["overlap_sends"]}
         if o["stages_on"] is None and o["shares"] is None:
-            return pipeline(self.unserved, o["pipeline"], **cut)
+            return pipeline(self.unserved, o["pipeline"], by_chunk=o["by_chunk"], **cut)
         if o["stages_on"] is None:
             stages = [self.unserved] * o["pipeline"]
         else:
@@ -294,7 +294,7 @@ class Request:
         shares = o["shares"]
         if shares == "balanced":  # those with which the stages' prefills take as long
             shares = list(balanced_shares([stage.ttft.expr for stage in stages]))
-        return pipeline(stages, shares=shares, **cut)
+        return pipeline(stages, shares=shares, by_chunk=o["by_chunk"], **cut)
 
 
 def changes_of(text: str, where: str) -> dict[str, Any]:

@@ -226,6 +226,7 @@ ROWS: tuple[Row, ...] = (
                 Row("shares", SHARES, "Shares of the layers; or 'balanced'."),
                 Row("microbatches", SIZE, "Pieces of the batch.", symbol="microbatches"),
                 Row("overlap_sends", SWITCH, "A stage sends while it computes."),
+                Row("by_chunk", SWITCH, "Equal stages hand on every chunk of a prompt at once."),
             ),
         ),
     ),

@@ -180,7 +180,8 @@ def _summed(body: Program, last: Any, *given: Any) -> Any:
         total, lost = np.subtract(last, last), 0.0
         finite = np.where(total == 0, last, -1.0)
         count = int(np.max(finite, initial=-1.0)) + 1
-        together = max(1, BLOCK // max(1, np.size(finite)))
+        points = max(1, *map(np.size, (finite, *given)))
+        together = max(1, BLOCK // points)  # terms times points are a block
         along = [part[..., None] if np.ndim(part) else part for part in given]
         for begin in range(0, count, together):
             i = np.arange(begin, min(begin + together, count), dtype=float)

@@ -3,6 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
+from sympy import Expr
+
 from lifesym.devices import aliases, load_hardware
 from lifesym.engines import load_engine
 from lifesym.errors import SpecError, nearest
@@ -80,7 +82,11 @@ def entry(name: str) -> dict[str, Any]:
         engine = load_engine(name)
         return {
             "kind": "engine",
-            **{field: value for field, value in vars(engine).items() if value},
+            **{
+                field: _plain_number(value) if isinstance(value, Expr) else value
+                for field, value in vars(engine).items()
+                if value
+            },
         }
     if name in known_formats():
         stored = known_formats()[name]
@@ -118,12 +124,13 @@ def _engine(device: Hardware) -> str:
 
 def _figures(device: Hardware) -> dict[str, float | None]:
     """A device's other numbers, in SI units; what is not known is null."""
-    figures: dict[str, float | None] = {}
-    for name in _FIGURES:
-        value = getattr(device, name)
-        known = None if value is None else float(value)
-        figures[name] = int(known) if known is not None and known.is_integer() else known
-    return figures
+    known = {name: getattr(device, name) for name in _FIGURES}
+    return {name: None if x is None else _plain_number(x) for name, x in known.items()}
+
+
+def _plain_number(value: Expr) -> float:
+    """A whole number where it is one, as JSON has it."""
+    return int(value) if float(value).is_integer() else float(value)
 
 
 def shown_entry(found: Mapping[str, Any]) -> list[list[str]]:

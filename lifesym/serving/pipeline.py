@@ -8,18 +8,7 @@ $$\sum_i t_i + (m - 1) \max_i t_i$$
 and while generating, a microbatch gets its next token every $\max(\sum_i t_i, m \max_i t_i)$: it
 waits for itself or for the slowest stage. With equal stages the first is $(m + p - 1) t$, of which
 $(p - 1) t$ is the bubble. The chunks of a chunked prompt stay on a stage until the last of them is
-done, so that a microbatch is handed on once; or else (``by_chunk``, as llama.cpp does it since its
-pull request 6017) equal stages hand on every chunk of one batch. Later chunks attend to more, so
-that the last or, where it is shorter, the one before it takes longest. With $x_i$ seconds for all
-layers of chunk i of c, $e_i$ for its embedding, $s_i$ for its send and h for the head, the prompts
-take
-
-$$\sum_{i < c} \Big(\frac{x_i}{p} + e_i + s_i\Big) + \frac{2 x_c}{p} + h + \max\Big(e_c + s_c +
-(p - 2)\big(\tfrac{x_c}{p} + s_c\big),\; s_c + (p - 2)\big(\tfrac{x_{c-1}}{p} + s_{c-1}\big),\;
-(p - 1)\tfrac{x_{c-1}}{p} - \tfrac{x_c}{p} + (p - 2)\,s_{c-1}\Big)$$
-
-for $p \ge 2$: the longest way through chunks and stages, which goes from stage to stage with one of
-these two chunks.
+done, so that a microbatch is handed on once, unless they are handed on one by one (`ByChunk`).
 
 Where sends overlap with computing, a stage computes a microbatch while its link sends the one
 before: links are stages of their own. With $c_i$ for computing and $s_i$ for sending, the sum is
@@ -37,7 +26,7 @@ Sources: GPipe, arXiv 1811.06965, section 2.3; Pope et al., 2211.05102; overlapp
 1806.03377, which cuts layers by the larger of each stage's computing and sending.
 """
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
@@ -59,6 +48,9 @@ from lifesym.serving.flow import Flow, on_stage, part_of, place_of, send, tied_c
 from lifesym.symbols import Number, Size, exact, index, size
 from lifesym.timed import Generation
 
+Hop = Callable[[Forecast], tuple[Term, ...]]
+"""What a stage sends on of a microbatch, from the microbatch's forecast on it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pipeline(Generation):
@@ -75,7 +67,6 @@ class Pipeline(Generation):
         shares: the part of the layers on each stage, which add up to 1; None of equal stages.
         microbatches: pieces of the batch.
         overlap_sends: a stage computes a microbatch while the one before is sent on.
-        by_chunk: every chunk of the prompts is handed on as soon as it is done.
     """
 
     forecasts: tuple[Forecast, ...]
@@ -83,7 +74,6 @@ class Pipeline(Generation):
     shares: tuple[Expr, ...] | None = None
     microbatches: Expr = S.One
     overlap_sends: bool = False
-    by_chunk: bool = False
 
     opens: ClassVar[Mapping[str, str]] = {"stages": "stages", "microbatches": "microbatches"}
 
@@ -121,18 +111,17 @@ class Pipeline(Generation):
     @cached_property
     def prefill(self) -> tuple[Expr, ...]:
         """Every stage's time for the prompts of a microbatch, sending them on included."""
-        return self._each([f.ttft.terms for f in self._pieces], self.main.computed)
+        return self._each([f.ttft.terms for f in self._pieces], self._handed)
 
     @cached_property
     def decode(self) -> tuple[Expr, ...]:
         """Every stage's time for a step of a microbatch at context `symbols.past`."""
-        return self._each([f.tpot.terms for f in self._pieces], S.One)
+        return self._each([f.tpot.terms for f in self._pieces], _token)
 
     @cached_property
     def ttft(self) -> Result:
         """The prefill of all microbatches."""
-        whole = self._prefill.makespan(self.microbatches)
-        return Result(name="TTFT", unit="s", expr=self._chunked if self.by_chunk else whole)
+        return Result(name="TTFT", unit="s", expr=self._makespan)
 
     @cached_property
     def tpot(self) -> StepTime:
@@ -141,7 +130,7 @@ class Pipeline(Generation):
         What each stage does meanwhile are its `step_terms`.
         """
         plain = self.main.tpot
-        flow = self._flow([f.tpot.terms for f in self._pieces], S.One)
+        flow = self._flow([f.tpot.terms for f in self._pieces], _token)
         return StepTime(
             name="TPOT",
             unit="s",
@@ -153,20 +142,18 @@ class Pipeline(Generation):
     @property
     def prefill_terms(self) -> tuple[Term, ...]:
         """What all the stages do for the prompts of all microbatches."""
-        return self._work([f.ttft.terms for f in self._pieces], self.main.computed)
+        return self._work([f.ttft.terms for f in self._pieces], self._handed)
 
     @property
     def step_terms(self) -> tuple[Term, ...]:
         """What all the stages do for a step of all microbatches."""
-        return self._work([f.tpot.terms for f in self._pieces], S.One)
+        return self._work([f.tpot.terms for f in self._pieces], _token)
 
     @cached_property
     def bubble(self) -> Result:
         """The share of the stages' time in which they wait, in the prefill."""
         busy = self.microbatches * self._prefill.busy
-        if self.by_chunk:
-            busy = total(self.main.ttft.terms) + (self.count - 1) * Add(*self._sends)
-        expr = 1 - busy / (self.count * self.ttft.expr)
+        expr = 1 - busy / (self.count * self._makespan)
         return Result(name="bubble", unit="1", expr=expr)
 
     @cached_property
@@ -239,51 +226,29 @@ class Pipeline(Generation):
 
     @cached_property
     def _prefill(self) -> Flow:
-        return self._flow([f.ttft.terms for f in self._pieces], self.main.computed)
+        return self._flow([f.ttft.terms for f in self._pieces], self._handed)
 
-    def _flow(self, phases: Sequence[tuple[Term, ...]], new: Expr) -> Flow:
+    @property
+    def _makespan(self) -> Expr:
+        """The time of the prompts of all microbatches."""
+        return self._prefill.makespan(self.microbatches)
+
+    def _handed(self, piece: Forecast) -> tuple[Term, ...]:
+        """Sending the prompts of a microbatch to the next stage."""
+        return (send(piece, piece.computed),)
+
+    def _flow(self, phases: Sequence[tuple[Term, ...]], hop: Hop) -> Flow:
         """The way of a microbatch, of which every forecast's terms for all layers are given."""
         if self.stages is not None:
-            sent = S.Zero if self.stages is S.One else send(self._pieces[0], new).time
+            sent = S.Zero if self.stages is S.One else total(hop(self._pieces[0]))
             return self._equal(phases[0], sent)
-        sends = [send(f, new).time for f in self._pieces[:-1]]
+        sends = [total(hop(f)) for f in self._pieces[:-1]]
         return Flow.of(self._computing(phases), sends, overlap=self.overlap_sends)
 
     def _computing(self, phases: Sequence[tuple[Term, ...]]) -> list[Expr]:
         """The time of each of several stages, without sends."""
         rows = zip(phases, self.parts, self._ends, strict=True)
         return [total(tuple(on_stage(*row))) for row in rows]
-
-    @property
-    def _sends(self) -> tuple[Expr, Expr]:
-        """The sends of all chunks but the last, and of that."""
-        cut = self.main.chunks
-        whole, last = (send(self.main, new).time for new in (cut.chunk, cut.last))
-        return cut.before * whole, last
-
-    @property
-    def _chunked(self) -> Expr:
-        """The prompts' time through equal stages that hand on chunk by chunk.
-
-        The last norm of chunks without logits is counted with the layers.
-        """
-        f, p = self.main, self.count
-        before = f.chunks.before
-        if p is S.One or before.is_zero:
-            return self._prefill.makespan(S.One)
-        embed, heads, layers = _placed(f.ttft.terms).values()
-        e, head, x = _placed(f.last_chunk).values()
-        layers += heads - head
-        chunk, sent = _placed(f.whole_chunk), self._sends
-        earlier = (chunk["layers"] + chunk["head"]).xreplace({index: Maximum(before - 1, 0)})
-        earlier, one = earlier * Minimum(before, 1), sent[0] / before
-        end = Maximum(
-            e + sent[1] + (p - 2) * (x / p + sent[1]),
-            sent[1] + (p - 2) * (earlier / p + one),
-            (p - 1) * earlier / p - x / p + (p - 2) * one,
-        )
-        several = (layers + x) / p + embed - e + sent[0] + head + end
-        return self._several * several + (1 - self._several) * (layers + embed + head)
 
     def _equal(self, terms: Iterable[Term], sent: Expr) -> Flow:
         """Through equal stages, between which a send takes so long."""
@@ -296,26 +261,26 @@ class Pipeline(Generation):
             return Flow(busy=computing, added=added, slowest=Maximum(slowest, self._several * sent))
         return Flow(busy=added, added=added, slowest=slowest)
 
-    def _each(self, phases: Sequence[tuple[Term, ...]], new: Expr) -> tuple[Expr, ...]:
+    def _each(self, phases: Sequence[tuple[Term, ...]], hop: Hop) -> tuple[Expr, ...]:
         """The time of every stage, its send included."""
         if self.stages is not None:
             parts = self.parts
             many = self.forecasts * len(parts)
             return replace(self, forecasts=many, stages=None, shares=parts)._each(
-                [*phases] * len(parts), new
+                [*phases] * len(parts), hop
             )
-        sends = [*(send(f, new).time for f in self._pieces[:-1]), S.Zero]
+        sends = [*(total(hop(f)) for f in self._pieces[:-1]), S.Zero]
         return tuple(map(Add, self._computing(phases), sends))
 
-    def _work(self, phases: Sequence[tuple[Term, ...]], new: Expr) -> tuple[Term, ...]:
+    def _work(self, phases: Sequence[tuple[Term, ...]], hop: Hop) -> tuple[Term, ...]:
         """What all the stages do for all microbatches, sends included."""
         if self.stages is not None:
-            hops = [] if self.stages is S.One else [send(self._pieces[0], new)]
-            once = [*phases[0], *(scaled(hop, self.stages - 1) for hop in hops)]
+            hops = () if self.stages is S.One else hop(self._pieces[0])
+            once = [*phases[0], *(scaled(term, self.stages - 1) for term in hops)]
         else:
             rows = zip(phases, self.parts, self._ends, strict=True)
             once = [term for row in rows for term in on_stage(*row)]
-            once += [send(f, new) for f in self._pieces[:-1]]
+            once += [term for f in self._pieces[:-1] for term in hop(f)]
         return tuple(scaled(term, self.microbatches) for term in once)
 
     def _held(
@@ -334,6 +299,55 @@ class Pipeline(Generation):
         return {"bubble": self.bubble, **shares}
 
 
+@dataclass(frozen=True, kw_only=True)
+class ByChunk(Pipeline):
+    r"""Equal stages that hand on every chunk of one batch's prompts as soon as it is done.
+
+    Later chunks attend to more, so that the last or, where it is shorter, the one before it takes
+    longest. With $x_i$ seconds for all layers of chunk i of c, $e_i$ for its embedding, $s_i$ for
+    its send and h for the head, the prompts take
+
+    $$\sum_{i < c} \Big(\frac{x_i}{p} + e_i + s_i\Big) + \frac{2 x_c}{p} + h + \max\Big(e_c + s_c +
+    (p - 2)\big(\tfrac{x_c}{p} + s_c\big),\; s_c + (p - 2)\big(\tfrac{x_{c-1}}{p} +
+    s_{c-1}\big),\; (p - 1)\tfrac{x_{c-1}}{p} - \tfrac{x_c}{p} + (p - 2)\,s_{c-1}\Big)$$
+
+    for $p \ge 2$: the longest way through chunks and stages, which goes from stage to stage with
+    one of these two chunks. The last norm of chunks without logits is counted with the layers. A
+    step of a generation is a pipeline's.
+
+    Source: llama.cpp's pull request 6017, which does so.
+    """
+
+    opens: ClassVar[Mapping[str, str]] = {"stages": "stages"}
+
+    def _handed(self, piece: Forecast) -> tuple[Term, ...]:
+        cut = piece.chunks
+        return scaled(send(piece, cut.chunk), cut.before), send(piece, cut.last)
+
+    @property
+    def _makespan(self) -> Expr:
+        f, p = self.main, self.count
+        before = f.chunks.before
+        if p is S.One or before.is_zero:
+            return super()._makespan
+        embed, heads, layers = _placed(f.ttft.terms).values()
+        e, head, x = _placed(f.last_chunk).values()
+        layers += heads - head
+        chunk = _placed(f.whole_chunk)
+        there = Minimum(before, 1)  # 0 where all of the prompt is one chunk
+        earlier = (chunk["layers"] + chunk["head"]).xreplace(
+            {index: Maximum(before - 1, 0)}
+        ) * there
+        whole, sent = (send(f, new).time for new in (f.chunks.chunk, f.chunks.last))
+        ways = Maximum(
+            e + sent + (p - 2) * (x / p + sent),
+            sent + (p - 2) * (earlier / p + there * whole),
+            (p - 1) * earlier / p - x / p + (p - 2) * there * whole,
+        )
+        several = (layers + x) / p + embed - e + before * whole + head + ways
+        return self._several * several + (1 - self._several) * (layers + embed + head)
+
+
 @checked
 def pipeline(
     forecasts: Forecast | Sequence[Forecast],
@@ -348,6 +362,8 @@ def pipeline(
 
     The number of equal stages may be a symbol. A share need not be a whole number of layers: it is
     the ideal cut. One stage is the plain forecast.
+
+    With ``by_chunk`` stages hand on every chunk of the prompts as soon as it is done (`ByChunk`).
 
     Raises:
         SymbolError: stages of one device without their number, shares that do not fit the stages
@@ -374,14 +390,18 @@ def pipeline(
     equal = isinstance(forecasts, Forecast) and shares is None
     if by_chunk and (not equal or microbatches != 1 or overlap_sends):
         raise SymbolError("by_chunk is of equal stages, one microbatch and no overlapped sends")
-    return Pipeline(
+    return (ByChunk if by_chunk else Pipeline)(
         forecasts=listed,
         stages=count if equal else None,
         shares=None if equal else _shares(shares, int(count)),
         microbatches=pieces_of(listed[0], microbatches),
         overlap_sends=overlap_sends,
-        by_chunk=by_chunk,
     )
+
+
+def _token(piece: Forecast) -> tuple[Term, ...]:
+    """Sending on a token of each sequence of a microbatch."""
+    return (send(piece, S.One),)
 
 
 def _placed(terms: Iterable[Term]) -> dict[str, Expr]:
