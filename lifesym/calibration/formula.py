@@ -234,6 +234,9 @@ def _held(model: str) -> tuple[Expr, Expr]:
     return weights.value, cached.value
 
 
+FASTEST = 0.95
+"""Of the time that memory traffic needs: figures of bandwidth and file size are rounded."""
+STREAMING = ("memory_efficiency", "memory_efficiency_cache")
 FREE = 1e60
 """An efficiency so large that what has it takes no time."""
 
@@ -243,12 +246,14 @@ class Rows:
     """Measured rows with their formulas and numbers, to be evaluated together.
 
     Attributes:
+        observations: the rows.
         groups: formulas, the places of their rows, and these rows' numbers.
         times: how often each row's formula is run.
         sides: factors of the memory and compute times of each row's terms, by parameter.
         rest: those of what is in no maximum.
     """
 
+    observations: tuple[Observation, ...]
     groups: tuple[tuple[Formula, Any, dict[str, Any]], ...]
     times: Any
     sides: Any
@@ -279,7 +284,33 @@ class Rows:
             sides[places, : len(some)] = np.moveaxis(some, -1, 0)
             rest[places] = others.T
         scale = times[:, None]
-        return cls(tuple(groups), times, sides * scale[..., None, None], rest * scale)
+        return cls(tuple(observations), tuple(groups), times, sides * scale[..., None, None], rest * scale)
+
+    def __len__(self) -> int:
+        return len(self.observations)
+
+    def take(self, places: Sequence[int]) -> "Rows":
+        """Some of the rows."""
+        chosen = {old: new for new, old in enumerate(places)}
+        groups = []
+        for one, old, columns in self.groups:
+            kept = [i for i, place in enumerate(old) if place in chosen]
+            if kept:
+                here = np.array([chosen[old[i]] for i in kept])
+                groups.append((one, here, {name: c[kept] for name, c in columns.items()}))
+        return Rows(
+            observations=tuple(self.observations[i] for i in places),
+            groups=tuple(groups),
+            times=self.times[places],
+            sides=self.sides[places],
+            rest=self.rest[places],
+        )
+
+    @property
+    def streaming(self) -> Any:
+        """Seconds that the memory traffic alone takes at the full bandwidth."""
+        moved = self.sides[:, :, 0].sum(axis=1)
+        return moved[:, [NAMES.index(name) for name in STREAMING]].sum(axis=1)
 
     def seconds(self, x: Any) -> Any:
         """Seconds at points of the fit's scale, of shape (rows, parameters): the forecasts."""
@@ -324,17 +355,30 @@ def _columns(one: Formula, given: dict[str, Any]) -> tuple[Any, Any]:
     return np.concatenate(sides), rest
 
 
-def usable(
-    observations: Sequence[Observation],
-) -> tuple[list[Observation], list[tuple[Observation, str]]]:
-    """Those that can be forecast, and the others with the reason."""
+def usable(observations: Sequence[Observation]) -> tuple[Rows, list[tuple[Observation, str]]]:
+    """Those that can be forecast, and the others with the reason.
+
+    A decode step or a request that took less time than its memory traffic needs at the full
+    bandwidth of all its devices was not what its table says: such rows are left aside too.
+    """
     good: list[Observation] = []
     bad: list[tuple[Observation, str]] = []
     for o in observations:
         try:
+            if o.pipeline > 1 or o.experts > 1:
+                raise SpecError("pipeline and expert parallelism are not forecast here yet")
             numbers(o)
         except SpecError as error:
             bad.append((o, str(error)))
         else:
             good.append(o)
-    return good, bad
+    if not good:
+        return Rows((), (), np.empty(0), np.empty((0, 0, 2, len(NAMES))), np.empty((0, 0))), bad
+    rows = Rows.of(good)
+    devices = np.array([together(o) / o.devices for o in good])
+    seconds = np.array([o.seconds for o in good])
+    steps = np.array([o.phase != "prefill" for o in good])
+    wrong = steps & (seconds < FASTEST * rows.streaming * devices)
+    reason = "faster than the memory's bandwidth allows: not as its table says"
+    bad += [(good[i], reason) for i in np.nonzero(wrong)[0]]
+    return rows.take(np.nonzero(~wrong)[0]), bad

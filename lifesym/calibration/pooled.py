@@ -16,7 +16,7 @@ derivatives of the forecast's formula. Source of the pooling: Gelman and Hill, D
 Regression and Multilevel Models (2007), chapter 12.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -71,6 +71,10 @@ class Pooled:
     curvature: Any
     rows: int
 
+    def forecast(self, rows: Rows) -> Any:
+        """Seconds of some rows."""
+        return rows.seconds(np.stack([self.point(o) for o in rows.observations]))
+
     @property
     def usual(self) -> Any:
         """The parameters of a row that has nothing in common but the software."""
@@ -94,20 +98,20 @@ class Pooled:
         return picked @ np.linalg.solve(self.curvature, picked.T) + np.diag(unseen)
 
 
-def fit(observations: Sequence[Observation], start: Pooled | None = None) -> Pooled:
+def fit(rows: Rows, start: Pooled | None = None) -> Pooled:
     """The effects that fit some rows of one software and back end best.
 
     Args:
-        observations: the rows.
+        rows: the rows.
         start: a fit to begin with.
 
     Raises:
-        SpecError: no row, or one without a known bandwidth or peak.
+        SpecError: no row.
         LifesymError: SciPy is not installed.
     """
-    if not observations:
+    if not len(rows):
         raise SpecError("no measurement to fit to")
-    fitting = _Fitting(observations)
+    fitting = _Fitting(rows)
     values = fitting.begun(start)
     for _ in range(ROUNDS):
         fitting.correct(values)
@@ -116,7 +120,7 @@ def fit(observations: Sequence[Observation], start: Pooled | None = None) -> Poo
             break
     curvature, _ = fitting.curvature(values)
     shaped = values.reshape(-1, len(NAMES))
-    return Pooled(fitting.places, shaped, curvature, len(observations))
+    return Pooled(fitting.places, shaped, curvature, len(rows))
 
 
 class _Fitting:
@@ -126,16 +130,16 @@ class _Fitting:
     ratio to these: it is 1 unless a maximum changes sides within a sum over chunks or steps.
     """
 
-    def __init__(self, observations: Sequence[Observation]) -> None:
+    def __init__(self, rows: Rows) -> None:
         needed("scipy")
-        self.rows = Rows.of(observations)
-        self.measured = np.log([o.seconds for o in observations])
-        self.correction = np.zeros(len(observations))
+        self.rows = rows
+        self.measured = np.log([o.seconds for o in rows.observations])
+        self.correction = np.zeros(len(rows))
         self.places: dict[Effect, int] = {}
         self.picked = np.array(
             [
                 [self.places.setdefault(e, len(self.places)) for e in effects(o)]
-                for o in observations
+                for o in rows.observations
             ]
         )
         widths = np.array([WIDTHS[effect[0]] for effect in self.places])
@@ -215,42 +219,38 @@ class Calibration:
     fits: Mapping[str, Pooled] = field(default_factory=dict)
 
     @classmethod
-    def of(
-        cls, observations: Sequence[Observation], progress: Callable[[str], None] | None = None
-    ) -> "Calibration":
+    def of(cls, rows: Rows, progress: Callable[[str], None] | None = None) -> "Calibration":
         """Fits to all measurements."""
         fits = {}
-        for place, rows in by_place(observations).items():
+        for place, here in by_place(rows).items():
             if progress:
-                progress(f"{place}: {len(rows)} measurements")
-            fits[place] = fit(rows)
+                progress(f"{place}: {len(here)} measurements")
+            fits[place] = fit(rows.take(here))
         return cls(fits)
 
-    def without(self, observations: Sequence[Observation], left_out: set[int]) -> "Calibration":
-        """The same without the fits that have seen some of its observations, and refits of these.
+    def without(self, rows: Rows, left_out: Collection[int]) -> "Calibration":
+        """The same with refits in place of the fits that have seen some rows.
 
         Args:
-            observations: what was fitted to.
+            rows: what was fitted to.
             left_out: places of those that are not to be seen.
         """
         fits = dict(self.fits)
-        seen = {observations[i].place for i in left_out}
-        kept = [o for i, o in enumerate(observations) if i not in left_out and o.place in seen]
-        grouped = by_place(kept)
-        for place in seen:
-            whole = fits.pop(place)
-            if grouped.get(place):
-                fits[place] = fit(grouped[place], start=whole)
+        seen = {rows.observations[i].place for i in left_out}
+        for place, here in by_place(rows).items():
+            if place in seen:
+                whole, kept = fits.pop(place), [i for i in here if i not in left_out]
+                if kept:
+                    fits[place] = fit(rows.take(kept), start=whole)
         return Calibration(fits)
 
     def point(self, o: Observation) -> Any:
         """The parameters of a row: by the fit of its software and back end, or the nearest ones."""
-        return self._mean([one.point(o) for one in self._nearest(o)])
+        return np.mean([one.point(o) for one in self._nearest(o)], axis=0)
 
     def covariance(self, o: Observation) -> Any:
-        """Of these; of several fits' mean with how far they lie apart."""
-        nearest = self._nearest(o)
-        inner = self._mean([one.covariance(o) for one in nearest])
+        """Of these; that of a mean of other fits has how far software lies apart in it."""
+        inner = np.mean([one.covariance(o) for one in self._nearest(o)], axis=0)
         if o.place in self.fits:
             return inner
         return inner + np.diag((WIDTHS["engine"] * SPREAD) ** 2)
@@ -264,21 +264,50 @@ class Calibration:
             raise SpecError("no measurement to fit to")
         return found
 
-    @staticmethod
-    def _mean(parts: Sequence[Any]) -> Any:
-        return np.mean(np.stack(parts), axis=0)
+    def forecast(self, rows: Rows) -> Any:
+        """Seconds of some rows."""
+        return rows.seconds(np.stack([self.point(o) for o in rows.observations]))
 
-    def forecast(self, observations: Sequence[Observation]) -> Any:
-        """Seconds for some rows."""
-        if not observations:
-            return np.empty(0)
-        points = np.stack([self.point(o) for o in observations])
-        return Rows.of(observations).seconds(points)
+    def errors(self, rows: Rows) -> Any:
+        """Standard deviations of the logarithms of these: of the parameters, and of any row."""
+        points = np.stack([self.point(o) for o in rows.observations])
+        seconds, parts = rows.columns(points)
+        steep = parts / seconds[:, None] * slopes(points)
+        spread = np.stack([self.covariance(o) for o in rows.observations])
+        return np.sqrt(np.einsum("np,npq,nq->n", steep, spread, steep) + SCALE**2)
 
 
-def by_place(observations: Sequence[Observation]) -> dict[str, list[Observation]]:
-    """Rows by their software and back end."""
-    found: dict[str, list[Observation]] = {}
-    for o in observations:
-        found.setdefault(o.place, []).append(o)
+def left_out(
+    rows: Rows,
+    key: Callable[[Observation], str],
+    progress: Callable[[str], None] | None = None,
+    whole: Calibration | None = None,
+) -> tuple[Any, Any]:
+    """Forecasts of every row from fits to those with another key (another device).
+
+    Returns:
+        Seconds, and the standard deviations of their logarithms.
+
+    Raises:
+        SpecError: every row has the same key.
+    """
+    keys = [key(o) for o in rows.observations]
+    if len(set(keys)) < 2:
+        raise SpecError(f"all measurements are of {keys[0]}: none is left to fit to")
+    whole = whole or Calibration.of(rows, progress)
+    seconds, errors = np.empty(len(rows)), np.empty(len(rows))
+    for each in dict.fromkeys(keys):
+        if progress:
+            progress(f"without {each}")
+        here = [i for i, other in enumerate(keys) if other == each]
+        others, mine = whole.without(rows, set(here)), rows.take(here)
+        seconds[here], errors[here] = others.forecast(mine), others.errors(mine)
+    return seconds, errors
+
+
+def by_place(rows: Rows) -> dict[str, list[int]]:
+    """The places of rows by their software and back end."""
+    found: dict[str, list[int]] = {}
+    for i, o in enumerate(rows.observations):
+        found.setdefault(o.place, []).append(i)
     return found
