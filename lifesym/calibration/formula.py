@@ -279,7 +279,7 @@ class Rows:
             columns = {name: np.array([given[i][name] for i in places]) for name in names}
             groups.append((formula(each), np.array(places), columns))
         parts = [_columns(one, columns) for one, _, columns in groups]
-        widest = max(len(sides) for sides, _ in parts)
+        widest = max((len(sides) for sides, _ in parts), default=0)
         shape = (len(observations), widest, 2, len(NAMES))
         sides, rest = np.zeros(shape), np.zeros((len(observations), len(NAMES)))
         for (_, places, _), (some, others) in zip(groups, parts, strict=True):
@@ -382,12 +382,10 @@ def usable(observations: Sequence[Observation]) -> tuple[Rows, list[tuple[Observ
             bad.append((o, str(error)))
         else:
             good.append(o)
-    if not good:
-        return Rows((), (), np.empty(0), np.empty((0, 0, 2, len(NAMES))), np.empty((0, 0))), bad
     rows = Rows.of(good)
     devices = np.array([together(o) / o.devices for o in good])
     seconds = np.array([o.seconds for o in good])
-    steps = np.array([o.phase != "prefill" for o in good])
+    steps = np.array([o.phase != "prefill" for o in good], dtype=bool)
     wrong = steps & (seconds < FASTEST * rows.streaming * devices)
     reason = "faster than the memory's bandwidth allows: not as its table says"
     bad += [(good[i], reason) for i in np.nonzero(wrong)[0]]

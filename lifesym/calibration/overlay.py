@@ -77,7 +77,16 @@ def own_fit(rows: Rows) -> Own:
     return Own(chosen, fit(chosen), engines)
 
 
-def overlay(base: str, own: Own, source: str) -> str:
+def shown(report: dict[str, Any]) -> list[list[str]]:
+    """Rows of a table of a report: parameter, unit, remark, value, and its interval's ends."""
+    rows = []
+    for name, value in report["values"].items():
+        numbers = (f"{number:.3g}" for number in (value, *report["intervals"][name]))
+        rows.append([name, report["units"][name], report["flags"].get(name, ""), *numbers])
+    return rows
+
+
+def overlay(base: str, own: Own) -> str:
     """The hardware spec that extends a device by fitted values, in TOML."""
     first = own.rows.observations[0]
     known = numbers(first)
@@ -88,6 +97,7 @@ def overlay(base: str, own: Own, source: str) -> str:
         table, key = parameter.table, parameter.key
         if table != "link" or several:
             tables.setdefault(table, []).append(f"{key} = {_figure(given[parameter.symbol])}")
+    source = ", ".join(sorted({o.source for o in own.rows.observations})).replace('"', "'")
     fitted = f"fitted to {source} ({len(own.rows)} rows of {first.place})"
     lines = [f'extends = "{base}"', f'engine = "{engine(first)}"', ""]
     lines += _rates(hardware(first), load_hardware(base))

@@ -122,6 +122,7 @@ def fit(rows: Rows, start: Pooled | None = None) -> Pooled:
         SpecError: no row.
         LifesymError: SciPy is not installed.
     """
+    needed("scipy")
     if not len(rows):
         raise SpecError("no measurement to fit to")
     fitting = _Fitting(rows)
@@ -144,7 +145,6 @@ class _Fitting:
     """
 
     def __init__(self, rows: Rows) -> None:
-        needed("scipy")
         self.rows = rows
         self.measured = np.log([o.seconds for o in rows.observations])
         self.correction = np.zeros(len(rows))

@@ -1,6 +1,6 @@
 """Forecasts of measured rows by fits that have not seen them, and how far off they are."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from operator import attrgetter
 from statistics import NormalDist
 from typing import Any
@@ -61,6 +61,15 @@ def validated(
         curves[phase] = (some.observations, seconds[here])
     found["parameters"] = {place: one.report() for place, one in calibration.fits.items()}
     return found, curves
+
+
+def flagged(parameters: Mapping[str, Any]) -> list[list[str]]:
+    """The parameters of fits that are not to be believed, with the reason."""
+    return [
+        [name, parameter, reason]
+        for name, one in parameters.items()
+        for parameter, reason in one["flags"].items()
+    ]
 
 
 def _figures(rows: Rows, parts: Any, trained: Rows | None, key: Any) -> dict[str, Any]:

@@ -4,17 +4,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifesym.calibration import load, usable
-from lifesym.calibration.overlay import overlay, own_fit
+from lifesym.calibration.overlay import overlay, own_fit, shown
 from lifesym.calibration.rates import named
 from lifesym.cli.output import note, print_json, table, write
 from lifesym.cli.validate import measurements
 from lifesym.devices import database_name
 from lifesym.errors import SpecError
+from lifesym.extras import needed
 
 
 def calibrate(options: Mapping[str, Any]) -> None:
     """The parameters of each phase with their intervals, and the spec that has them."""
     data, framework = options["data"], options["framework"]
+    needed("scipy")
     base = database_name(options["on"])
     observations = [o for o in load(measurements(data))[0] if named(o.device) == base]
     if framework is not None:
@@ -28,19 +30,16 @@ def calibrate(options: Mapping[str, Any]) -> None:
     for other, count in own.left.items():
         note(f"not fitted to {count} rows of {other}: --framework chooses")
     if options["output"] is not None:
-        sources = ", ".join(sorted({o.source for o in own.rows.observations})).replace('"', "'")
-        write(overlay(base, own, sources), options["output"])
+        write(overlay(base, own), options["output"])
     if options["json"]:
         print_json(report)
         return
-    body = [_row(name, report) for name in report["values"]]
     header = ["parameter", "unit", "remark", "value", "95 % from", "to"]
-    table(f"{base} with engine {report['engine']}: {report['rows']} rows", header, body, right=3)
+    table(
+        f"{base} with engine {report['engine']}: {report['rows']} rows",
+        header,
+        shown(report),
+        right=3,
+    )
     said = ", ".join(f"{phase} {error:.1%}" for phase, error in report["mape"].items())
     note(f"mean error of the fit: {said}")
-
-
-def _row(name: str, report: dict[str, Any]) -> list[str]:
-    ends = [f"{end:.3g}" for end in report["intervals"][name]]
-    value = f"{report['values'][name]:.3g}"
-    return [name, report["units"][name], report["flags"].get(name, ""), value, *ends]

@@ -44,14 +44,9 @@ def forecast(options: Mapping[str, Any]) -> None:
         for form, part in ((plain, data), *((forms[n], part) for n, part in sections.items())):
             part["cost_per_million_tokens"] = float(form.cost(options["price"]))
     if options["interval"] is not None:
+        asked = (name for name in ("ttft", "tpot", "latency") if data[f"{name}_s"] is not None)
         level = options["interval"] / 100
-        for key, time in (
-            ("ttft_s", plain.ttft),
-            ("tpot_s", plain.tpot),
-            ("latency_s", plain.latency),
-        ):
-            if data.get(key) is not None:
-                data.setdefault("intervals", {})[key] = time.interval(level)
+        data["intervals"] = {f"{n}_s": getattr(plain, n).interval(level) for n in asked}
     for form in served:
         warn_if_too_large(form)
     if options["json"]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from lifesym.calibration import load, usable
 from lifesym.calibration.pooled import relevant
-from lifesym.calibration.validation import PHASES, validated
+from lifesym.calibration.validation import PHASES, flagged, validated
 from lifesym.cli.output import note, print_json, save_plot, table
 from lifesym.errors import SpecError
 from lifesym.extras import needed
@@ -61,12 +61,7 @@ def _print(found: dict[str, Any]) -> None:
             table(f"{phase} {key.replace('_', ' ')}", header, parts, right=6)
         held, level = (result["coverage"][key] for key in ("measured", "level"))
         note(f"{phase}: {held:.0%} of the rows are within their {level:.0%} intervals")
-    flags = [
-        [name, parameter, reason]
-        for name, one in found["parameters"].items()
-        for parameter, reason in one["flags"].items()
-    ]
-    if flags:
+    if flags := flagged(found["parameters"]):
         table("parameters not to be believed", ["fit", "parameter", "why"], flags)
 
 
