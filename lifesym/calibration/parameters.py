@@ -154,7 +154,7 @@ def numbers(factor: Any, rates: Mapping[str, Any]) -> dict[str, Any]:
     What unpacks stored values is done at the compute efficiency too (`lifesym.roofline`): the rate
     is what is attained over that.
     """
-    found = np.where(GROWS, factor, 1 / factor)
+    found = np.where(GROWS, factor, 1 / np.where(GROWS, 1.0, factor))  # times may be 0
     given = {
         p.symbol: found[..., i] * (rates[p.scale] if p.scale else 1.0)
         for i, p in enumerate(PARAMETERS)
