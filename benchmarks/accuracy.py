@@ -1,7 +1,7 @@
 """The accuracy tables of docs/validation.md, in Markdown. Usage: python benchmarks/accuracy.py"""
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,20 +9,21 @@ import numpy as np
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests"))
 
 from measured import (
+    NVIDIA,
+    chosen,
     errors,
+    is_served,
     leave_device_out,
     llamacpp,
+    measured,
+    of,
     published,
-    seconds,
     served,
 )
 
-from lifesym.calibration import Observation, fit, grouped, left_out, summary
+from lifesym.calibration import Observation, Rows, fit, grouped, left_out, summary, usable
 from lifesym.calibration.accuracy import baselines
-from lifesym.calibration.features import NAMES
-from lifesym.calibration.fit import matrix
 
-NVIDIA = ("A100 40GB", "H100 SXM 80GB")
 LIFE = ("V100", "Ryzen AI", "7950X")
 """What names the devices of LIFE's paper have in the table."""
 
@@ -32,84 +33,88 @@ def heading(*cells: str) -> None:
     print("|---|" + "---:|" * (len(cells) - 1))
 
 
-def figures(name: str, found: np.ndarray, rows: list[Observation]) -> None:
-    s = summary(found, seconds(rows))
+def by_device(o: Observation) -> str:
+    return o.device
+
+
+def figures(name: str, found: np.ndarray, rows: Rows) -> None:
+    s = summary(found, measured(rows))
     shown = [f"{100 * float(s[key]):.1f}" for key in ("mape", "median", "p90", "bias")]
-    one = baselines(rows, None, lambda o: o.device)["one efficiency"]
+    one = baselines(rows, None, by_device)["one efficiency"]
     tau = s["kendall_tau"]
     cells = [name, str(s["rows"]), *shown, f"{tau:.2f}", f"{100 * errors(one, rows).mean():.1f}"]
     print("| " + " | ".join(cells) + " |")
 
 
-def homogeneous(observations: list[Observation]) -> None:
+def homogeneous() -> None:
     heading("set", "rows", "MAPE", "median", "p90", "bias", "tau", "one efficiency")
+    sets = {"9 NVIDIA devices": llamacpp(), "all vendors of that source": llamacpp(nvidia=False)}
     for phase in ("decode", "prefill"):
-        for nvidia in (True, False):
-            rows = llamacpp(observations, phase, nvidia)
-            which = "9 NVIDIA devices" if nvidia else "all vendors of that source"
-            figures(f"llama.cpp {phase}, {which}", leave_device_out(rows), rows)
-    rows = llamacpp(observations, "prefill")
-    found = leave_device_out(rows)
-    odd = [o.device in ("A100 SXM 80GB", "L40S") and not o.quantized for o in rows]
+        for which, rows in sets.items():
+            figures(f"llama.cpp {phase}, {which}", *leave_device_out(rows, phase))
+    found, rows = leave_device_out(sets["9 NVIDIA devices"], "prefill")
+    odd = [o.device in ("A100 SXM 80GB", "L40S") and not o.quantized for o in rows.observations]
     kept = [i for i, no in enumerate(odd) if not no]
-    figures("the same NVIDIA prefills without the 8 odd rows", found[kept], [rows[i] for i in kept])
+    figures("the same NVIDIA prefills without the 8 odd rows", found[kept], rows.take(kept))
 
 
-def serving(observations: list[Observation]) -> None:
+def serving() -> None:
     heading("software and device", "rows", "own fit", "other device's fit")
     for several in (False, True):
+        rows = served(several)
         for software in ("vLLM", "TensorRT-LLM"):
-            for name in NVIDIA:
-                rows = served(observations, software, name, several)
-                others = [
-                    o
-                    for other in NVIDIA
-                    if other != name
-                    for o in served(observations, software, other, several)
-                ]
-                own = errors(fit("request", rows).forecast(rows), rows).mean()
-                unseen = errors(fit("request", others).forecast(rows), rows).mean()
+            sets = {name: chosen(rows, _served(software, name, several)) for name in NVIDIA}
+            fits = {name: fit(some) for name, some in sets.items()}
+            for name, other in (NVIDIA, NVIDIA[::-1]):
+                own, unseen = (of(fits[each], sets[name]).mean() for each in (name, other))
                 count = "1 to 8 devices" if several else "one device"
-                print(f"| {software}, {name}, {count} | {len(rows)} | {own:.1%} | {unseen:.1%} |")
+                print(
+                    f"| {software}, {name}, {count} | {len(sets[name])} "
+                    f"| {own:.1%} | {unseen:.1%} |"
+                )
 
 
-def every_row(observations: list[Observation]) -> None:
+def _served(software: str, name: str, several: bool) -> Callable[[Observation], bool]:
+    return lambda o: is_served(o, software, name, several)
+
+
+def every_row(rows: Rows, found: np.ndarray) -> None:
     heading("software", "rows", "MAPE", "median", "bias")
     for phase in ("decode", "prefill", "request"):
-        rows = [o for o in observations if o.phase == phase]
-        found = left_out(phase, rows, lambda o: o.device)  # type: ignore[arg-type]
-        parts = {"all": summary(found, seconds(rows))}
-        parts |= grouped(found, rows, lambda o: o.groups[1] if len(o.groups) > 2 else o.groups[0])
+        here = [i for i, o in enumerate(rows.observations) if o.phase == phase]
+        some, forecast = rows.take(here), found[here]
+        parts = {"all": summary(forecast, measured(some))}
+        parts |= grouped(forecast, some.observations, _software)
         for name, s in parts.items():
             numbers = " | ".join(f"{100 * float(s[k]):.1f}" for k in ("mape", "median", "bias"))
             print(f"| {phase}, {name} | {s['rows']} | {numbers} |")
 
 
-def life(observations: list[Observation]) -> Iterator[str]:
+def _software(o: Observation) -> str:
+    return o.place if o.devices == 1 else f"{o.place}, several devices"
+
+
+def life(rows: Rows, found: np.ndarray) -> None:
     heading("device, software, model, phase, tokens", "measured", "forecast", "implied efficiency")
-    for phase in ("decode", "prefill"):
-        rows = [o for o in observations if o.phase == phase]
-        found = left_out(phase, rows, lambda o: o.device)  # type: ignore[arg-type]
-        for o, forecast in zip(rows, found, strict=True):
-            if not any(name in o.device for name in LIFE) or "8060S" in o.device:
-                continue
-            resource = "memory" if phase == "decode" else "compute"
-            factors = matrix(phase, [o])  # type: ignore[arg-type]
-            needed = factors[..., NAMES[phase].index(resource)].sum()
-            tokens = o.context or o.prompt
-            yield (
-                f"| {o.device}, {o.framework}, {o.model}, {phase}, {tokens:.0f} "
-                f"| {1e3 * o.seconds:.1f} ms | {1e3 * forecast:.1f} ms "
-                f"| {needed / o.seconds:.2f} of {resource} |"
-            )
+    parts = {"decode": ("memory", rows.streaming), "prefill": ("the roofline", rows.at_peaks)}
+    for phase, (resource, needed) in parts.items():
+        for i, o in enumerate(rows.observations):
+            named = any(name in o.device for name in LIFE) and "8060S" not in o.device
+            if named and o.phase == phase:
+                print(
+                    f"| {o.device}, {o.framework}, {o.model}, {phase}, {o.context or o.prompt:.0f} "
+                    f"| {1e3 * o.seconds:.1f} ms | {1e3 * found[i]:.1f} ms "
+                    f"| {needed[i] / o.seconds:.2f} of {resource} |"
+                )
 
 
 if __name__ == "__main__":
-    everything = published()
-    homogeneous(everything)
+    homogeneous()
     print()
-    serving(everything)
+    serving()
     print()
-    every_row(everything)
+    everything = usable(published())[0]
+    unseen, _ = left_out(everything, by_device)
+    every_row(everything, unseen)
     print()
-    print("\n".join(life(everything)))
+    life(everything, unseen)
