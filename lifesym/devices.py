@@ -10,10 +10,11 @@ from typing import Any, Literal
 import msgspec
 from sympy import Expr, Rational, S
 
+from lifesym import symbols as sym
 from lifesym.checks import checked
 from lifesym.efficiencies import from_tables
 from lifesym.errors import SpecError, nearest
-from lifesym.hardware import Hardware
+from lifesym.hardware import Fit, Hardware
 from lifesym.levels import Level
 from lifesym.memories import memory_of
 from lifesym.specs import convert, find, names, read_toml, root
@@ -136,6 +137,14 @@ class _Multiprocessors(msgspec.Struct, forbid_unknown_fields=True):
     source: str
 
 
+class _Fit(msgspec.Struct, forbid_unknown_fields=True):
+    parameters: list[str]
+    covariance: list[list[float]]
+    error: float
+    wider: dict[str, float]
+    source: str
+
+
 class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     vendor: str
@@ -143,6 +152,8 @@ class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
     peak: _Peak
     memory: _Memory
     aliases: list[str] = []
+    engine: str = ""
+    fit: _Fit | None = None
     dies: int = 1
     link: _Link | None = None
     power: _Power | None = None
@@ -319,6 +330,8 @@ def _build(
         bandwidth=bandwidth,
         capacity=capacity,
         dies=spec.dies,
+        engine=spec.engine,
+        fit=_fit(spec.fit, where),
         inline_ecc=spec.memory.inline_ecc,
         link_bandwidth=figure(link.bandwidth if link else None, LINK, "link.bandwidth"),
         link_latency=figure(link.latency if link else None, TIME, "link.latency"),
@@ -342,6 +355,24 @@ def _build(
             **sources,
             **{f"memories.{table.name}": table.source for table in spec.memories},
         },
+    )
+
+
+def _fit(table: _Fit | None, where: str) -> Fit | None:
+    """How well the numbers of a calibration are known."""
+    if table is None:
+        return None
+    count = len(table.parameters)
+    if {count} != {len(table.covariance), *map(len, table.covariance)}:
+        raise SpecError(f"{where}: key 'fit.covariance': must have {count} rows of {count} numbers")
+    for name in table.parameters:
+        if name not in [symbol.name for symbol in sym.TABLE]:
+            raise SpecError(f"{where}: key 'fit.parameters': {name!r} is no symbol")
+    return Fit(
+        parameters=tuple(table.parameters),
+        covariance=tuple(map(tuple, table.covariance)),
+        error=table.error,
+        wider=table.wider,
     )
 
 

@@ -145,12 +145,12 @@ def forecast(
             nothing for, the same said twice, or more tokens than the model has positions for.
     """
     given: dict[str, Any] = dict(keywords)
-    engine = as_engine(given.get("engine", DEFAULT))
     sizes = {"generate": generate, "batch": batch, "past": past}
     if isinstance(model, UNet):
         more = {"prompt": prompt, "formats": formats, "plan": tuple(plan), **sizes}
         return _seen(model, hardware, more, given)
     model, hardware = as_model(model), as_hardware(hardware)
+    engine = as_engine(given.get("engine") or hardware.engine or DEFAULT)
     load = _joined(Workload, prompt, given, {k: v for k, v in sizes.items() if v is not None})
     stored = _joined(Formats, formats, given, {})
     rewrites = _planned(plan, given, engine, hardware)

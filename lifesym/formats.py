@@ -447,7 +447,9 @@ class Precision:
         """Whether a weight is not unpacked on its way to a product."""
         stored = self.weight_format(matrix.role, matrix.part)
         computed = self.compute is not None and stored.data_type == self.compute.data_type
-        return computed or stored == self.activations or stored.dequant_ops_of(matrix).is_zero is True
+        return (
+            computed or stored == self.activations or stored.dequant_ops_of(matrix).is_zero is True
+        )
 
     def _of_a_row(self, matrix: Matrix) -> Expr:
         """Operations that a dense product of one row takes for its weights beside `dequant_ops`.

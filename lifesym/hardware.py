@@ -25,6 +25,23 @@ _MORE = ("layer_time", "sampling_time", "collective_latency", "dequantization_ra
 """Numbers that most devices do not have."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Fit:
+    """How well the fitted numbers of a device are known.
+
+    Attributes:
+        parameters: names of their symbols.
+        covariance: of the logarithms of their values.
+        error: standard deviation of the logarithm of a time at known parameters.
+        wider: by metric, how much wider measured errors are than these say.
+    """
+
+    parameters: tuple[str, ...]
+    covariance: tuple[tuple[float, ...], ...]
+    error: float
+    wider: Mapping[str, float]
+
+
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
 class Hardware:
@@ -61,6 +78,8 @@ class Hardware:
         dies: how many of these devices are on one card; a maker's figures are often of all.
         inline_ecc: whether error correction in the same memory, on unless turned off, is taken off
             the bandwidth and the capacity.
+        engine: the engine that its efficiencies were fitted with; the default of its forecasts.
+        fit: how well these are known; None where they were not fitted.
         sources: where the figures are from, by key.
         file: the spec's file, which errors name; empty for a device that was built otherwise.
     """
@@ -90,6 +109,8 @@ class Hardware:
     memories: tuple[Level, ...] = ()
     dies: int = 1
     inline_ecc: bool = False
+    engine: str = ""
+    fit: Fit | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     file: str = field(default="", compare=False, repr=False)
 

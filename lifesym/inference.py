@@ -59,7 +59,8 @@ class Forecast(Footprint, Generation):
         The towers' passes over its images come before it.
         """
         terms = (*self._towers(), *self._prefill())
-        return Result(name="TTFT", unit="s", expr=total(terms), terms=terms)
+        expr = total(terms)
+        return Result(name="TTFT", unit="s", expr=expr, terms=terms, form=self, metric="ttft")
 
     @cached_property
     def tpot(self) -> StepTime:
@@ -77,6 +78,8 @@ class Forecast(Footprint, Generation):
             terms=terms,
             start=self.past + self.prompt,
             steps=self.decode_steps,
+            form=self,
+            metric="tpot",
         )
 
     @property

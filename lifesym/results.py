@@ -1,15 +1,17 @@
 """Derived quantities: an expression, its unit, and what it is the sum of."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import cached_property
+from typing import Any
 
 from sympy import Expr, Rational, S, Sum, Symbol, lambdify
 
 from lifesym import symbols as sym
 from lifesym.checks import checked, checked_fields
 from lifesym.chunks import at_context, scaled, summed
-from lifesym.errors import SymbolError
+from lifesym.errors import SpecError, SymbolError
+from lifesym.intervals import interval
 from lifesym.powers import doubles
 from lifesym.printing import latex, legend
 from lifesym.roofline import Term, total
@@ -37,6 +39,8 @@ class Result:
         terms: for times that are sums, the operators' parts in order; else empty.
         parts: for other sums, their named parts; else empty.
         over_steps: decode steps of which it is a mean, or the last: it holds where there is one.
+        form: the forecast that it is the time of, by whose metric `interval` asks for it.
+        metric: that metric.
     """
 
     name: str
@@ -45,6 +49,23 @@ class Result:
     terms: tuple[Term, ...] = ()
     parts: tuple[Part, ...] = ()
     over_steps: Expr = S.One
+    form: Any = field(default=None, repr=False, compare=False)
+    metric: str = ""
+
+    @checked
+    def interval(self, level: float = 0.9) -> tuple[float, float]:
+        """The ends of an interval that holds a measured time with a probability.
+
+        It is that of the fit of the device's efficiencies (see `lifesym.intervals`); of a decode
+        step that of the mean step.
+
+        Raises:
+            SpecError: efficiencies that were not fitted, or a quantity without intervals.
+            SymbolError: a level that is no probability, or a formula with symbols.
+        """
+        if self.form is None:
+            raise SpecError(f"{self.name} has no interval: ask for ttft, tpot or latency")
+        return interval(self.form, self.metric, level)
 
     def __float__(self) -> float:
         return _number(self.expr, self.name)
@@ -128,7 +149,8 @@ class StepTime(Result):
         """
         terms = self.averaged(self.terms)
         expr = total(terms) if terms else self.over(self.expr) / self.steps
-        return self._of_steps("mean TPOT", expr, terms)
+        mean = self._of_steps("mean TPOT", expr, terms)
+        return replace(mean, form=self.form, metric=self.metric)
 
     @checked
     def over(self, expr: Expr) -> Expr:

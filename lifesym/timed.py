@@ -252,7 +252,7 @@ class Timed(ABC):
             Part(name="decode", value=decode),
         )
         expr = Add(*(part.value for part in parts))
-        return Result(name="latency", unit="s", expr=expr, parts=parts)
+        return Result(name="latency", unit="s", expr=expr, parts=parts, form=self, metric="latency")
 
     @cached_property
     def energy(self) -> Result:

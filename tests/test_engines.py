@@ -460,7 +460,7 @@ def test_a_pass_is_rounded_product_by_product() -> None:
 
 LAYERS_OF_7B = 32 * (4 * 4096**2 + 3 * 4096 * 11008)
 HEAD_OF_7B = 32_000 * 4096
-LLAMA_CPP = ("llama.cpp", "llama.cpp-metal", "llama.cpp-vulkan", "llama.cpp-cpu")
+LLAMA_CPP = ("llama.cpp",)
 
 
 def unpacked(f: ls.Forecast, new: int, past: int) -> Expr:

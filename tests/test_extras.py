@@ -13,7 +13,7 @@ import pytest
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis import sobol
-from lifesym.calibration import fit, summary
+from lifesym.calibration import Rows, fit, summary
 from lifesym.extras import EXTRAS, needed, optional
 
 ROOT = Path(__file__).parent.parent
@@ -61,7 +61,7 @@ def test_functions_without_their_packages(monkeypatch: pytest.MonkeyPatch) -> No
             monkeypatch.setitem(sys.modules, name, None)
     with pytest.raises(ls.LifesymError, match=r"needs SALib: pip install 'lifesym\[gsa\]'"):
         sobol(sym.batch * sym.past, {"batch": (1, 2)}, {"past": 1})
-    for call in (lambda: fit("decode", []), lambda: summary([1.0], [1.0])):
+    for call in (lambda: fit(Rows.of([])), lambda: summary([1.0], [1.0])):
         with pytest.raises(
             ls.LifesymError, match=r"needs scipy: pip install 'lifesym\[validate\]'"
         ):

@@ -1,16 +1,19 @@
 """The commands on measurements: validate, calibrate, measure, and what a stranger's file does."""
 
 import json
+import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from command_line import CommandLine
 from measured import FILE
 
+import lifesym as ls
 from lifesym.calibration import load, usable
-from lifesym.calibration.overlay import own_fits, values
+from lifesym.calibration.overlay import usual
 from lifesym.devices import load_hardware, typical
-from lifesym.errors import SpecError
+from lifesym.errors import SpecError, SymbolError
 from lifesym.specs import read_toml, root
 
 pytest.importorskip("scipy")
@@ -94,11 +97,12 @@ def test_validate(run: CommandLine, tmp_path: Path) -> None:
         keys = {"rows", "mape", "median", "p90", "bias", "kendall_tau", "by_device", "by_class"}
         assert keys <= set(data[phase])
         assert 0 < data[phase]["mape"] < 0.3
+        assert data[phase]["coverage"]["measured"] > 0.8
     assert data["request"] == {"rows": 0}
     assert data["decode"]["mape"] < data["decode"]["baselines"]["one efficiency"]["mape"]
-    fitted = data["decode"]["parameters"]["llama.cpp (May 2024) on CUDA"]
-    low, high = fitted["intervals"]["memory"]
-    assert 0.8 < low <= fitted["values"]["memory"] <= high <= 1
+    fitted = data["parameters"]["llama.cpp on CUDA"]
+    low, high = fitted["intervals"]["memory_efficiency"]
+    assert 0.7 < low <= fitted["values"]["memory_efficiency"] <= high <= 1
     assert picture.stat().st_size > 10_000
     shown = run("validate", small)
     assert "forecast against measured" in shown.stdout
@@ -138,8 +142,9 @@ def test_calibrate_writes_an_overlay(run: CommandLine, tmp_path: Path) -> None:
     assert result.returncode == 0, result.stderr
     device, plain = load_hardware(path), load_hardware("rtx-4090")
     assert (device.name, device.bandwidth) == (plain.name, plain.bandwidth)
+    assert device.engine == "llama.cpp-unfused"
     assert 0.8 < float(device.memory_efficiency) <= 1
-    assert 0 < float(device.dispatch_time) < 1e-4
+    assert 0 < float(device.layer_time) < 2e-4
     assert "fitted to github XiongjieDai" in device.sources["efficiency"]
     bad = run("calibrate", "published", "--on", "tesla-p40")
     assert (bad.returncode, bad.stdout) == (2, "")
@@ -147,21 +152,71 @@ def test_calibrate_writes_an_overlay(run: CommandLine, tmp_path: Path) -> None:
 
 
 def test_defaults_by_class_are_the_fits() -> None:
-    """To 3 %, or where a flat valley leaves a value to the machine's rounding, to its interval."""
-    observations = usable(load(FILE)[0])[0]
-    table = read_toml(root() / "efficiencies.toml")
-    for kind, usual in table.items():
-        rows = [o for o in observations if o.kind == kind and o.devices == 1]
-        models = [o.model for o in rows]
-        fits = own_fits(rows)
-        found = values(fits, max(models, key=models.count))
-        for name, phase in (("memory", "decode"), ("compute", "prefill")):
-            if name in usual:
-                low, high = fits[phase].intervals()[name]  # type: ignore[index]
-                middle = found[name][0]
-                assert min(low, 0.97 * middle) <= usual[name] <= max(high, 1.03 * middle), kind
-        if "dispatch" in usual:
-            assert float(usual["dispatch"]) == pytest.approx(found["dispatch"][0], rel=0.03), kind
+    found = usual(usable(load(FILE)[0])[0])
+    for kind, table in read_toml(root() / "efficiencies.toml").items():
+        for name in {"memory", "compute", "dispatch"} & set(table):
+            assert float(table[name]) == pytest.approx(found[kind][name], rel=0.03), (kind, name)
+
+
+def test_an_overlay_forecasts_what_was_fitted(run: CommandLine, tmp_path: Path) -> None:
+    """The printed formula on the file errs no more on the device's rows than the fit did."""
+    path = tmp_path / "own.toml"
+    asked = ["calibrate", "published", "--on", "rtx-4090", "--framework", "llama.cpp (May"]
+    fitted = json.loads(run(*asked, "-o", str(path), "--json").stdout)["mape"]
+    found: dict[str, list[float]] = {"decode": [], "prefill": []}
+    for o in load(FILE)[0]:
+        if o.device != "RTX 4090" or "May 2024" not in o.framework or o.devices > 1:
+            continue
+        weights = "q4_k_m" if o.quantized else "fp16"
+        given = {"weights": weights, "activations": "fp16", "kv": "fp16"}
+        if o.phase == "decode":
+            time = ls.forecast(o.model, path, int(o.context), 2, **given).tpot.first
+        else:
+            time = ls.forecast(o.model, path, o.prompt, 1, **given).ttft
+        found[o.phase].append(abs(float(time) / o.seconds - 1))
+    for phase, errors in found.items():
+        assert sum(errors) / len(errors) <= 1.1 * fitted[phase], phase
+
+
+def test_intervals_of_a_fitted_device(run: CommandLine, tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    run("calibrate", "published", "--on", "rtx-3070", "-o", str(path))
+    f = ls.forecast("llama-3-8b", path, 512, 64, weights="q4_k_m")
+    for time in (f.ttft, f.tpot, f.tpot.mean, f.latency):
+        (low, high), (lower, higher) = time.interval(0.5), time.interval(0.9)
+        middle = float(f.tpot.mean if time is f.tpot else time)
+        assert lower < low < middle < high < higher
+        assert low * high == pytest.approx(middle**2)
+    device = f.hardware.fit
+    known = replace(device, covariance=((0.0,) * len(device.parameters),) * len(device.parameters))
+    sure = ls.forecast("llama-3-8b", replace(f.hardware, fit=known), 512, 64, weights="q4_k_m")
+    low, high = sure.ttft.interval(0.9)  # the error of a row alone: 0.05, widened, at 1.645
+    assert high / low == pytest.approx(math.exp(2 * 1.644854 * 0.05 * device.wider["ttft"]))
+    shown = run("forecast", "llama-3-8b", "--on", str(path), "--weights", "q4_k_m", "--prompt")
+    assert shown.returncode == 2
+    asked = ["--on", str(path), "--weights", "q4_k_m", "--prompt", "512", "--generate", "64"]
+    data = json.loads(run("forecast", "llama-3-8b", *asked, "--interval", "90", "--json").stdout)
+    assert data["intervals"]["ttft_s"] == pytest.approx(f.ttft.interval(0.9))
+    with pytest.raises(SpecError, match="its efficiencies were not fitted"):
+        ls.forecast("llama-3-8b", "v100", 512, 64).ttft.interval(0.9)
+    with pytest.raises(SymbolError, match="level must be between 0 and 1"):
+        f.ttft.interval(90)
+    with pytest.raises(SymbolError, match="an interval is of numbers"):
+        ls.forecast("llama-3-8b", path, generate=64).ttft.interval(0.9)
+    with pytest.raises(SpecError, match="has no interval"):
+        f.memory.interval(0.9)
+
+
+def test_a_wrong_fit_table_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "o.toml"
+    table = 'error = 0.05\nwider = { ttft = 1.0 }\nsource = "here"\n'
+    for text, message in (
+        ('parameters = ["bandwidth"]\ncovariance = [[1.0, 2.0]]', "must have 1 rows of 1 numbers"),
+        ('parameters = ["nobody"]\ncovariance = [[1.0]]', "'nobody' is no symbol"),
+    ):
+        path.write_text(f'extends = "v100"\n[fit]\n{text}\n{table}')
+        with pytest.raises(SpecError, match=message):
+            load_hardware(path)
 
 
 def test_typical_devices() -> None:

@@ -5,10 +5,11 @@ from typing import Any
 
 import numpy as np
 
-from lifesym.calibration.features import EFFICIENCIES, NAMES, predict
-from lifesym.calibration.fit import matrix
+from lifesym.calibration.formula import Rows
 from lifesym.calibration.measurements import Observation
 from lifesym.extras import needed
+
+Key = Callable[[Observation], str]
 
 
 def summary(forecast: Any, measured: Any) -> dict[str, float | None]:
@@ -42,42 +43,24 @@ def grouped(
     return {name: summary(forecast[rows], measured[rows]) for name, rows in sorted(groups.items())}
 
 
-def roofline(observations: Sequence[Observation]) -> Any:
-    """Seconds at the device's peaks: the longer of memory and compute, in each part."""
-    phase = observations[0].phase
-    perfect = [float(name in EFFICIENCIES) for name in NAMES[phase]]
-    return predict(phase, matrix(phase, observations), np.array(perfect))
+def baselines(rows: Rows, fitted: Rows | None, key: Key | None) -> dict[str, Any]:
+    """The baselines' seconds, fitted to other rows, or to these with each key left out in turn.
 
-
-def one_efficiency(observations: Sequence[Observation], fitted: Sequence[Observation]) -> Any:
-    """The roofline over one efficiency, fitted to the median of some observations."""
-    ratio = np.median(np.array([o.seconds for o in fitted]) / roofline(fitted))
-    return ratio * roofline(observations)
-
-
-def bandwidth_only(observations: Sequence[Observation]) -> Any:
-    """Bytes over the bandwidth, without any fit; prefills, which are not bound by it, have none."""
-    phase = observations[0].phase
-    factors = matrix(phase, observations)
-    return factors[..., NAMES[phase].index("memory")].sum(axis=1)
-
-
-def baselines(
-    observations: Sequence[Observation],
-    fitted: Sequence[Observation] | None,
-    key: Callable[[Observation], str] | None,
-) -> dict[str, Any]:
-    """The baselines' seconds: fitted to other rows, or to these with each key left out in turn."""
-    if fitted is not None or key is None:
-        one = one_efficiency(observations, fitted or observations)
+    One efficiency is that of the roofline at the device's peaks, fitted to a median; bytes over the
+    bandwidth need no fit, and prefills, which are not bound by it, have none.
+    """
+    seconds, measured = rows.at_peaks, np.array([o.seconds for o in rows.observations])
+    if fitted is not None:
+        others = np.array([o.seconds for o in fitted.observations])
+        one = np.median(others / fitted.at_peaks) * seconds
     else:
-        one = np.empty(len(observations))
-        keys = [key(o) for o in observations]
+        keys = np.array([key(o) if key else str(i) for i, o in enumerate(rows.observations)])
+        one = np.empty(len(rows))
         for each in dict.fromkeys(keys):
-            here = [i for i, k in enumerate(keys) if k == each]
-            others = [o for o, k in zip(observations, keys, strict=True) if k != each]
-            one[here] = one_efficiency([observations[i] for i in here], others)
+            here = keys == each
+            rest = ~here if key else np.ones(len(rows), dtype=bool)
+            one[here] = np.median(measured[rest] / seconds[rest]) * seconds[here]
     found = {"one efficiency": one}
-    if observations[0].phase != "prefill":
-        found["bandwidth alone"] = bandwidth_only(observations)
+    if rows.observations[0].phase != "prefill":
+        found["bandwidth alone"] = rows.streaming
     return found

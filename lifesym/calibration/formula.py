@@ -24,8 +24,8 @@ from lifesym.calibration.parameters import numbers as fitted_numbers
 from lifesym.calibration.rates import backend, hardware
 from lifesym.codegen import compile as compiled
 from lifesym.errors import SpecError
-from lifesym.formats import Format, load_format
 from lifesym.forecasting import forecast
+from lifesym.formats import Format, load_format
 from lifesym.hardware import Hardware
 from lifesym.roofline import Term
 from lifesym.serving import pipeline
@@ -177,13 +177,15 @@ def numbers(o: Observation) -> dict[str, float]:
         SpecError: a bandwidth or a peak that is not known.
     """
     device = hardware(o)
-    work = {"decode": {"past": o.context}, "prefill": {"prompt": o.prompt, "past": o.past}}
-    steps = o.generate - 1
-    work["request"] = {"prompt": o.prompt, "generated": o.generate, "steps": steps}
-    work["request"]["past"] = o.prompt + (o.generate - 2) / 2
+    work: dict[str, float] = {"prompt": o.prompt, "past": o.past}
+    if o.phase == "decode":
+        work = {"past": o.context}
+    elif o.phase == "request":
+        work = {"prompt": o.prompt, "generated": o.generate, "steps": o.generate - 1}
+        work["past"] = o.prompt + (o.generate - 2) / 2  # of the mean step
     peak, elementwise = _peaks(o, device)
     return {
-        **{name: float(number) for name, number in work[o.phase].items()},
+        **{name: float(number) for name, number in work.items()},
         "batch": o.batch / turns(o),
         "weight_bits": o.bits,
         "bandwidth": float(device.bandwidth),
@@ -266,7 +268,7 @@ class Rows:
         Raises:
             SpecError: a bandwidth or a peak that is not known.
         """
-        by_kind: dict[Kind, list[int]] = {}
+        by_kind: dict[Kind, Any] = {}
         for i, o in enumerate(observations):
             by_kind.setdefault(kind(o), []).append(i)
         given = [numbers(o) for o in observations]
@@ -277,19 +279,21 @@ class Rows:
             columns = {name: np.array([given[i][name] for i in places]) for name in names}
             groups.append((formula(each), np.array(places), columns))
         parts = [_columns(one, columns) for one, _, columns in groups]
-        widest = max(len(sides) for sides, _ in parts)
+        widest = max((len(sides) for sides, _ in parts), default=0)
         shape = (len(observations), widest, 2, len(NAMES))
         sides, rest = np.zeros(shape), np.zeros((len(observations), len(NAMES)))
         for (_, places, _), (some, others) in zip(groups, parts, strict=True):
             sides[places, : len(some)] = np.moveaxis(some, -1, 0)
             rest[places] = others.T
         scale = times[:, None]
-        return cls(tuple(observations), tuple(groups), times, sides * scale[..., None, None], rest * scale)
+        return cls(
+            tuple(observations), tuple(groups), times, sides * scale[..., None, None], rest * scale
+        )
 
     def __len__(self) -> int:
         return len(self.observations)
 
-    def take(self, places: Sequence[int]) -> "Rows":
+    def take(self, places: Any) -> "Rows":
         """Some of the rows."""
         chosen = {old: new for new, old in enumerate(places)}
         groups = []
@@ -311,6 +315,12 @@ class Rows:
         """Seconds that the memory traffic alone takes at the full bandwidth."""
         moved = self.sides[:, :, 0].sum(axis=1)
         return moved[:, [NAMES.index(name) for name in STREAMING]].sum(axis=1)
+
+    @property
+    def at_peaks(self) -> Any:
+        """Seconds at the device's peaks, without launches: the roofline of each term."""
+        sides = (self.sides * ~GROWS).sum(axis=-1)
+        return sides.max(axis=-1).sum(axis=-1) + (self.rest * ~GROWS).sum(axis=-1)
 
     def seconds(self, x: Any) -> Any:
         """Seconds at points of the fit's scale, of shape (rows, parameters): the forecasts."""
@@ -372,12 +382,10 @@ def usable(observations: Sequence[Observation]) -> tuple[Rows, list[tuple[Observ
             bad.append((o, str(error)))
         else:
             good.append(o)
-    if not good:
-        return Rows((), (), np.empty(0), np.empty((0, 0, 2, len(NAMES))), np.empty((0, 0))), bad
     rows = Rows.of(good)
     devices = np.array([together(o) / o.devices for o in good])
     seconds = np.array([o.seconds for o in good])
-    steps = np.array([o.phase != "prefill" for o in good])
+    steps = np.array([o.phase != "prefill" for o in good], dtype=bool)
     wrong = steps & (seconds < FASTEST * rows.streaming * devices)
     reason = "faster than the memory's bandwidth allows: not as its table says"
     bad += [(good[i], reason) for i in np.nonzero(wrong)[0]]

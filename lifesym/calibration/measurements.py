@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from lifesym.calibration.rates import backend, device
+from lifesym.calibration.rates import backend, hardware
 
 Phase = Literal["decode", "prefill", "request"]
 SOFTWARE = (
@@ -76,7 +76,7 @@ class Observation:
     @property
     def kind(self) -> str:
         """The class of device: gpu, igpu, cpu, npu, soc or asic."""
-        return device(self.device, self.peak, self.bandwidth).kind
+        return hardware(self).kind
 
     @property
     def quantized(self) -> bool:
@@ -99,15 +99,3 @@ class Observation:
     def place(self) -> str:
         """The software on what computes."""
         return f"{self.software} on {backend(self.framework, self.device)}"
-
-    @property
-    def groups(self) -> tuple[str, ...]:
-        """What fits may be shared within, the most alike first.
-
-        The same release on one device or several of the same kind, any release of the software
-        there, the software anywhere, everything.
-        """
-        where = backend(self.framework, self.device)
-        place = where if self.devices == 1 else f"several {where} devices"
-        release = f"{self.framework} on {place}"
-        return tuple(dict.fromkeys((release, f"{self.software} on {place}", self.software, "all")))

@@ -148,13 +148,22 @@ def slopes(x: Any) -> Any:
     return np.where(GROWS, found, -found)
 
 
+def logs_by(x: Any) -> Any:
+    """Derivatives of the logarithms of the symbols' values in the points of the fit's scale."""
+    steep = np.diag([p.slope(x[i]) for i, p in enumerate(PARAMETERS)])
+    computing = NAMES.index(COMPUTING)
+    steep[UNPACKING, computing] -= steep[computing, computing]
+    return steep
+
+
 def numbers(factor: Any, rates: Mapping[str, Any]) -> dict[str, Any]:
     """The symbols' values for such factors on a device with such rates.
 
     What unpacks stored values is done at the compute efficiency too (`lifesym.roofline`): the rate
     is what is attained over that.
     """
-    found = np.where(GROWS, factor, 1 / np.where(GROWS, 1.0, factor))  # times may be 0
+    found = np.array(factor, dtype=float)
+    found[..., ~GROWS] = 1 / found[..., ~GROWS]
     given = {
         p.symbol: found[..., i] * (rates[p.scale] if p.scale else 1.0)
         for i, p in enumerate(PARAMETERS)

@@ -1,9 +1,8 @@
 """The rates of a measured device: the table's own where given, else the database's."""
 
 import re
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cache
-from math import inf
 from typing import TYPE_CHECKING, Any
 
 from sympy import Integer, Rational
@@ -40,29 +39,6 @@ _MAKERS = (
     (r"arc |intel", "Intel"),
     (r"gaudi|sn40l", "ASIC"),
 )
-
-
-@dataclass(frozen=True)
-class Device:
-    """A device as calibration sees it, in SI units.
-
-    Attributes:
-        kind: the class of device (``gpu``, ``igpu``, ``cpu``, ``npu``, ``soc``, ``asic``).
-        bandwidth: of its memory.
-        matrix: its matrix peak.
-        vector: its vector peak in fp32.
-        capacity: bytes of its memory; infinite where not known.
-        link: bytes a second to a peer.
-        multiprocessors: blocks of a product computed at once; 0 where not known.
-    """
-
-    kind: str
-    bandwidth: float
-    matrix: float
-    vector: float
-    capacity: float
-    link: float
-    multiprocessors: int
 
 
 def hardware(o: "Observation") -> Hardware:
@@ -126,29 +102,6 @@ def _of_a_die(number: Any, own: Any, spec: Hardware) -> Any:
     """A table's figure of one die: a part of it where it is nearer to that of the whole card."""
     whole = spec.dies > 1 and own and number > WHOLE_CARD * own
     return number / spec.dies if whole else number
-
-
-@cache
-def device(name: str, peak: float, bandwidth: float) -> Device:
-    """The rates of a device by the name that a table of measurements gives it, as floats.
-
-    Raises:
-        SpecError: neither the table nor the database knows the bandwidth.
-    """
-    d = _hardware(name, peak, "", bandwidth)
-    matrix = float(_peak(d))
-    vector = float(d.vector.get("fp32") or min(d.matrix.values(), default=0))
-    if not named(name):  # what GPUs of the last years have, where nothing is known
-        vector = matrix / 4 if d.kind == "gpu" else matrix
-    return Device(
-        kind=d.kind,
-        bandwidth=float(d.bandwidth),
-        matrix=matrix or vector,
-        vector=vector or inf,
-        capacity=inf if d.capacity is None else float(d.capacity),
-        link=float(d.link_bandwidth or PCIE),
-        multiprocessors=int(d.multiprocessors or 0),
-    )
 
 
 def _peak(spec: Hardware) -> Any:

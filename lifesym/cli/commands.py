@@ -122,6 +122,7 @@ COMMANDS = {
             ON,
             *_but("context", "new", bare="prompt"),
             *_own(Row("compare", text("NAME=VALUE,...", many=True), "With these options changed.")),
+            *_own(Row("interval", number("PERCENT"), "Intervals, on a device that was fitted.")),
             JSON,
         ),
     ),

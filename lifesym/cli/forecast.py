@@ -43,6 +43,10 @@ def forecast(options: Mapping[str, Any]) -> None:
     if options["price"] is not None:
         for form, part in ((plain, data), *((forms[n], part) for n, part in sections.items())):
             part["cost_per_million_tokens"] = float(form.cost(options["price"]))
+    if options["interval"] is not None:
+        asked = (name for name in ("ttft", "tpot", "latency") if data[f"{name}_s"] is not None)
+        level = options["interval"] / 100
+        data["intervals"] = {f"{n}_s": getattr(plain, n).interval(level) for n in asked}
     for form in served:
         warn_if_too_large(form)
     if options["json"]:
@@ -53,6 +57,8 @@ def forecast(options: Mapping[str, Any]) -> None:
 
 def _print(data: dict[str, Any], f: Timed) -> None:
     """The same as tables."""
+    for key, (low, high) in data.get("intervals", {}).items():
+        line(f"{key.removesuffix('_s')}: {quantity(low, 's')} to {quantity(high, 's')}")
     for said in (f.described, f"engine {f.engine.name}, {data['efficiencies']}", *data["notes"]):
         line(said)
     table(f"{data['model']} on {data['hardware']}", ["", "forecast", ""], forecast_rows(data))

@@ -5,38 +5,35 @@ from pathlib import Path
 from typing import Any
 
 from lifesym.calibration import load, usable
-from lifesym.calibration.validation import compared
+from lifesym.calibration.pooled import relevant
+from lifesym.calibration.validation import PHASES, flagged, validated
 from lifesym.cli.output import note, print_json, save_plot, table
 from lifesym.errors import SpecError
 from lifesym.extras import needed
 from lifesym.specs import names, root
-
-PHASES = ("decode", "prefill", "request")
 
 
 def validate(options: Mapping[str, Any]) -> None:
     """Errors by phase, and by device, class, model and length within it."""
     data, fit, leave_out = options["data"], options["fit"], options["leave_out"]
     needed("scipy")  # before the fits that go without a device say so
-    rows, unmapped = load(measurements(data))
-    observations, unknown = usable(rows)
+    observations, unmapped = load(measurements(data))
+    note("deriving and compiling the forecasts of the rows")
+    rows, unknown = usable(observations)
     left_aside = [{"line": item.row, "reason": item.reason} for item in unmapped]
     left_aside += [{"line": o.line, "phase": o.phase, "reason": why} for o, why in unknown]
-    if not observations:
+    if not len(rows):
         why = left_aside[0]["reason"] if left_aside else "it has no rows"
         raise SpecError(f"{data}: no row can be compared: {why}")
-    fitted = None if fit is None else usable(load(measurements(fit))[0])[0]
-    found: dict[str, Any] = {}
-    curves = {}
-    for phase in PHASES:
-        here = [o for o in observations if o.phase == phase]
-        found[phase], curves[phase] = compared(phase, here, fitted, leave_out, note)
+    fitted = None
+    if fit is not None:
+        fitted, _ = usable(relevant(load(measurements(fit))[0], rows.observations))
+    found, curves = validated(rows, fitted, leave_out, note)
     found["not_compared"] = left_aside
     if options["plot"] is not None:
         from lifesym.plots import accuracy  # noqa: PLC0415 (Matplotlib)
 
-        drawn = {phase: values for phase, values in curves.items() if values is not None}
-        save_plot(accuracy(drawn), options["plot"])
+        save_plot(accuracy(curves), options["plot"])
     if options["json"]:
         print_json(found)
         return
@@ -55,19 +52,17 @@ def _print(found: dict[str, Any]) -> None:
         if not result["rows"]:
             continue
         rows = [_row("this forecast", result)]
+        rows.append(_row("its fit to these rows", result["own_fit"]))
         rows += [_row(name, values) for name, values in result["baselines"].items()]
         header = [phase, "rows", "MAPE", "median", "p90", "bias", "tau"]
         table(f"{phase}: forecast against measured", header, rows, right=6)
         for key in ("by_framework", "by_class", "by_length", "by_model", "by_device"):
             parts = [_row(name, values) for name, values in result[key].items()]
             table(f"{phase} {key.replace('_', ' ')}", header, parts, right=6)
-        flags = [
-            [name, parameter, reason]
-            for name, one in result["parameters"].items()
-            for parameter, reason in one["flags"].items()
-        ]
-        if flags:
-            table(f"{phase}: parameters not to be believed", ["fit", "parameter", "why"], flags)
+        held, level = (result["coverage"][key] for key in ("measured", "level"))
+        note(f"{phase}: {held:.0%} of the rows are within their {level:.0%} intervals")
+    if flags := flagged(found["parameters"]):
+        table("parameters not to be believed", ["fit", "parameter", "why"], flags)
 
 
 def _row(name: str, values: dict[str, Any]) -> list[str]:

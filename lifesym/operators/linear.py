@@ -19,8 +19,8 @@ class Linear(Operator):
     matmul_flops $= 2 \cdot tokens \cdot in \cdot out$; a bias adds $tokens \cdot out$
     vector_flops. $W$ and $b$ are read once, $X$ is read once, $Y$ written once. A fused
     projection (QKV, gate and up) is one `Linear` with the outputs added up: the input is then
-    read once instead of two or three times, and there is one dispatch. From ``unpacked_from`` tokens
-    on its quantized weights are read as a `WeightCopy` has written them.
+    read once instead of two or three times, and there is one dispatch. From ``unpacked_from``
+    tokens on its quantized weights are read as a `WeightCopy` has written them.
 
     >>> from lifesym import symbols as sym
     >>> p = Precision.of()

@@ -16,9 +16,7 @@ from lifesym.transforms.sequence import SequenceParallel
 from lifesym.transforms.sharding import ExpertParallel
 from lifesym.transforms.tensor import TensorParallel
 
-KERNELS = (
-    *(CacheCopies, ScorePasses, Apart, WholeTables, Spills, Tiles, WeightCopies, Launches),
-)
+KERNELS = (*(CacheCopies, ScorePasses, Apart, WholeTables, Spills, Tiles, WeightCopies, Launches),)
 """What engines do beside fusing; no option of a forecast makes one."""
 
 __all__ = [
