@@ -24,8 +24,10 @@ from measured import (
 from lifesym.calibration import Observation, Rows, fit, grouped, left_out, summary, usable
 from lifesym.calibration.accuracy import baselines
 
-LIFE = ("V100", "Ryzen AI", "7950X")
+LIFE = ("V100", "Ryzen AI (XDNA2)", "7950X")
 """What names the devices of LIFE's paper have in the table."""
+LENGTHS = (2048, 32768)
+"""Contexts shown of the second, which has eight."""
 
 
 def heading(*cells: str) -> None:
@@ -99,8 +101,9 @@ def life(rows: Rows, found: np.ndarray) -> None:
     parts = {"decode": ("memory", rows.streaming), "prefill": ("the roofline", rows.at_peaks)}
     for phase, (resource, needed) in parts.items():
         for i, o in enumerate(rows.observations):
-            named = any(name in o.device for name in LIFE) and "8060S" not in o.device
-            if named and o.phase == phase:
+            named = any(name in o.device for name in LIFE)
+            many = LIFE[1] in o.device and o.context not in LENGTHS
+            if named and o.phase == phase and not many:
                 print(
                     f"| {o.device}, {o.framework}, {o.model}, {phase}, {o.context or o.prompt:.0f} "
                     f"| {1e3 * o.seconds:.1f} ms | {1e3 * found[i]:.1f} ms "
