@@ -13,6 +13,7 @@ from lifesym import symbols as sym
 from lifesym.engines import DEFAULT, Engine, load_engine
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Precision
+from lifesym.levels import Level
 from lifesym.operators import Gate, Routing
 from lifesym.operators.linear import TiledLinear
 from lifesym.serving import Group, mixed_pass, speculate
@@ -741,3 +742,42 @@ def test_no_engine_is_faster_than_the_ideal(name: str, engine: str) -> None:
     for past in (1500, 1515):
         at = {sym.past: Integer(past)}
         assert ideal.tpot.expr.xreplace(at) <= other.tpot.expr.xreplace(at)
+
+
+def test_weights_unpacked_by_kernels_of_their_own(tmp_path: Path) -> None:
+    """By hand, from 32 tokens on: n stored weights of 4 bits are read, written and read in 16."""
+    path = tmp_path / "copies.toml"
+    path.write_text(
+        'name = "copies"\nmeaning = "a test"\nsource = "here"\n'
+        '[products]\nunpack = 5\nunpacked_from = 32\nsource = "here"\n'
+    )
+    given = {"weights": "int4-g128", "activations": "fp16"}
+    f = ls.forecast("llama-2-7b", "a100", 300, 4, engine=path, **given)
+    eager = ls.forecast("llama-2-7b", "a100", 300, 4, **given)
+    n = LAYERS_OF_7B
+    stored = sum(
+        e.count * e.once(eager.precision).weight_bytes
+        for e in eager.trace(32, 0)
+        if e.section not in ("embed", "head") and e.operator.family == "linear"
+    )
+    for new, many in ((31, False), (32, True), (300, True)):
+        plain, copied = (x.trace(new, 0).cost_at(x.precision) for x in (eager, f))
+        assert copied.bytes - plain.bytes == (4 * n if many else 0)
+        assert copied.weight_bytes == plain.weight_bytes
+        assert copied.dispatches - plain.dispatches == (32 * 7 if many else 0)
+        assert copied.matmul_flops == plain.matmul_flops
+        kernels = [e for e in f.trace(new, 0) if e.name.endswith("_unpack")]
+        assert len(kernels) == 7
+        costs = [e.count * e.once(f.precision) for e in kernels]
+        assert sum(c.dequant_ops for c in costs) == (5 * n if many else 0)
+        assert sum(c.activation_write_bytes for c in costs) == (2 * n if many else 0)
+        assert sum(c.activation_read_bytes for c in costs) == (stored if many else 0)
+    assert unpacked(f, 300, 0) == 5 * (n + HEAD_OF_7B)
+    wide = ls.forecast("llama-2-7b", "a100", 300, 4, engine=path, weights="fp16")
+    same = ls.forecast("llama-2-7b", "a100", 300, 4, weights="fp16")
+    assert wide.ttft.expr == same.ttft.expr
+    prompt = ls.forecast("llama-2-7b", "a100", sym.prompt, 4, engine=path, **given).ttft
+    assert prompt.bind({"prompt": 300}) == f.ttft.expr.doit()
+    held = {"levels": [Level(name="host", bandwidth=10**10, weights=Rational(1, 2))]}
+    split = ls.forecast("llama-2-7b", "a100", 300, 4, engine=path, **given, **held)
+    assert split.ttft.expr > f.ttft.expr
