@@ -34,6 +34,8 @@ FIRST = (
     *("test_serving", "test_simulated_serving", "test_recurrent_brute_force", "test_collectives"),
 )
 """Modules of tests that kill most."""
+LONGEST = 1800
+"""Seconds of a run of tests, of which no part takes a third: a mutant that hangs is dead."""
 
 
 @dataclass(frozen=True)
@@ -116,7 +118,10 @@ def survives(mutant: Mutant, jobs: int) -> bool:
                 continue
             command = [*common, "-m", marks, "-n", str(jobs), *tests]
             options = {"cwd": copy, "env": environment, "capture_output": True}
-            done = subprocess.run(command, check=False, **options)
+            try:
+                done = subprocess.run(command, check=False, timeout=LONGEST, **options)
+            except subprocess.TimeoutExpired:
+                return False
             if done.returncode:
                 return False
     return True

@@ -2,7 +2,8 @@
 
 Rows of one model, engine and phase have one formula: `lifesym.forecast`'s, with the workload, the
 device's rates, the bits of a stored weight and the parameters (`parameters.PARAMETERS`) as symbols.
-It is derived and compiled once, with its exact derivatives in the parameters.
+It is derived and compiled once. So are the memory and compute times of its terms, which are linear
+in the parameters or their inverses: fits have its exact derivatives at little cost.
 
 A decode step is the TPOT at its context, a prefill the TTFT, a request the latency. A batch whose
 cache does not fit into nine tenths of the memory is computed in turns. llama.cpp gives each of
@@ -38,8 +39,6 @@ CACHE_SHARE = 0.9
 NEVER_WAITED_FOR = 1e30
 """A peak that stands in for one that is not known."""
 _ON = ("layer_time", "sampling_time", "dequantization_rate")
-
-
 ENGINES = {
     "llama.cpp": "llama.cpp",
     "vllm": "vllm",
