@@ -241,7 +241,7 @@ def typical(hardware: Hardware | str | Path) -> Hardware:
     one device, and nearer than its peaks.
 
     >>> typical("rtx-4090").memory_efficiency
-    89/100
+    9/10
     """
     device = as_hardware(hardware)
     table = read_toml(root() / "efficiencies.toml").get(device.kind)

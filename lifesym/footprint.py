@@ -134,6 +134,7 @@ class Footprint(Passes):
         """
         return 1 - Add(*(level.share(word) for level in self.levels))
 
+    @checked
     def kept_in(self, word: str, level: Level | None) -> Expr:
         """The share of a kind of traffic that is another memory's, or the device's own."""
         return self.here(word) if level is None else level.share(word)

@@ -93,11 +93,17 @@ class Result:
         bound = sym.bind(self.expr, values)
         return bound if bound.free_symbols else bound.doit()
 
+    @checked
     def least(self, symbol: Symbol) -> Expr:
-        """The least value of a symbol at which the formula holds, or that it is above."""
-        low = S(sym.TABLE[symbol].minimum or 0)
+        """The least value of a symbol at which the formula holds, or that it is above.
+
+        Raises:
+            SymbolError: no symbol of the table.
+        """
+        low = S(sym.TABLE[sym.resolve(symbol)].minimum or 0)
         return low + 1 if self.over_steps.xreplace({symbol: low}).is_zero else low
 
+    @checked
     def check_steps(self, values: Mapping[str | Symbol, Number]) -> None:
         """Refuse values at which there is no decode step, in a formula of such steps.
 

@@ -106,7 +106,8 @@ def test_costs_are_exact_and_nonnegative(operator: type[Operator], data: st.Data
     assert all(isinstance(value, Expr) for _, value in cost.items())
     assert not any(value.has(Float) for _, value in cost.items())
     assert all(value >= 0 for _, value in cost.items())
-    assert cost.dispatches >= 1 or operator is operators.Collective
+    # a collective of one device sends nothing, and weights are not copied for few tokens
+    assert cost.dispatches >= 1 or operator in (operators.Collective, operators.WeightCopy)
     assert sum(instance.weight_roles.values(), Integer(0)) == instance.parameters
 
 

@@ -64,12 +64,12 @@ class WeightCopy(Operator):
 
     family: ClassVar[str] = "elementwise"
     counted: ClassVar[str] = "what the format needs to unpack a weight"
-    reference: ClassVar[str] = "ggml-org/llama.cpp, ggml-cuda.cu (ggml_cuda_op_mul_mat_cublas)"
+    reference: ClassVar[str] = "llama.cpp in 2024, ggml-cuda.cu (ggml_cuda_op_mul_mat_cublas)"
     monotone: ClassVar[dict[str, Direction]] = {
         "tokens": "+",
         "in_features": "+",
         "out_features": "+",
-        "least": "0",
+        "least": "-",
     }
 
     def cost(self, precision: Precision) -> Cost:
