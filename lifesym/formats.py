@@ -428,10 +428,10 @@ class Precision:
             if not more.is_zero:  # 1 / rows rounded down: 1 of a single row, else 0
                 more *= FloorDiv(S.One, rows)
             total += Cost(weight_bytes=stored, dequant_ops=ops + more)
-            if self.is_computed_as_stored(matrix) or matrix.role == "vector":
+            if self.is_computed_as_stored(matrix):
                 continue
             moved = self.activation_bytes(matrix.elements)
-            if rows is not None and copied_from is not None:
+            if rows is not None and copied_from is not None and matrix.role != "vector":
                 copied = Minimum(S.One, FloorDiv(rows, copied_from))
                 total += copied * Cost(activation_read_bytes=moved - stored, dequant_ops=-ops)
             elif self.unfused_dequant and not ops.is_zero:
