@@ -165,3 +165,13 @@ def test_devices_that_compute_in_fp4(name: str, fmt: str) -> None:
     assert f.bottleneck("prefill") == "compute"
     wide = ls.forecast(model, device, 2048, 4)
     assert float(f.ttft) < float(wide.ttft) / 3
+
+
+def test_vectors_of_a_format_are_dequantized_apart() -> None:
+    """8 gains, stored in 8 bits where it is said, are written and read once more in 16."""
+    roles = {"vector": load_format("fp8")}
+    precision = replace(Precision.of("fp8"), unfused_dequant=True, roles=roles)
+    for rows in (None, 1, 40):
+        cost = precision.read_weights(vectors(8), rows)
+        assert (cost.weight_bytes, cost.dispatches) == (8, 1)
+        assert (cost.activation_read_bytes, cost.activation_write_bytes) == (16, 16)
