@@ -80,7 +80,7 @@ class Pooled:
 
     def forecast(self, rows: Rows) -> Any:
         """Seconds of some rows."""
-        return rows.seconds(np.stack([self.point(o) for o in rows.observations]))
+        return rows.seconds(_points(self, rows))
 
     def report(self) -> dict[str, Any]:
         """The parameters of the software, with 95 % intervals and what is not to be believed."""
@@ -298,16 +298,21 @@ class Calibration:
 
     def forecast(self, rows: Rows) -> Any:
         """Seconds of some rows."""
-        return rows.seconds(np.stack([self.point(o) for o in rows.observations]))
+        return rows.seconds(_points(self, rows))
 
     def errors(self, rows: Rows) -> Any:
         """Standard deviations of the logarithms of these: of the parameters, and of any row."""
-        points = np.stack([self.point(o) for o in rows.observations])
+        points = _points(self, rows)
         seconds, parts = rows.columns(points)
         steep = parts / seconds[:, None] * slopes(points)
         spread = np.stack([self.covariance(o) for o in rows.observations])
         errors = np.sqrt(np.einsum("np,npq,nq->n", steep, spread, steep) + SCALE**2)
         return errors * np.array([WIDER[o.phase] for o in rows.observations])
+
+
+def _points(fitted: "Pooled | Calibration", rows: Rows) -> Any:
+    """The parameters of every row, on the fit's scale."""
+    return np.stack([fitted.point(o) for o in rows.observations])
 
 
 def left_out(
