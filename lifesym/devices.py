@@ -14,7 +14,7 @@ from lifesym import symbols as sym
 from lifesym.checks import checked
 from lifesym.efficiencies import from_tables
 from lifesym.errors import SpecError, nearest
-from lifesym.hardware import Fit, Hardware
+from lifesym.hardware import IDEAL, Fit, Hardware
 from lifesym.levels import Level
 from lifesym.memories import memory_of
 from lifesym.specs import convert, find, names, read_toml, root
@@ -330,7 +330,7 @@ def _build(
         bandwidth=bandwidth,
         capacity=capacity,
         dies=spec.dies,
-        engine=spec.engine,
+        engine=spec.engine or IDEAL,
         fit=_fit(spec.fit, where),
         inline_ecc=spec.memory.inline_ecc,
         link_bandwidth=figure(link.bandwidth if link else None, LINK, "link.bandwidth"),

@@ -18,7 +18,7 @@ from sympy import Expr
 from lifesym.checks import checked_fields
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, load_format
-from lifesym.hardware import Hardware
+from lifesym.hardware import EAGER, Hardware
 from lifesym.roofline import Overlap
 from lifesym.specs import convert, find, names, read_toml
 from lifesym.symbols import Size, exact
@@ -36,10 +36,6 @@ from lifesym.transforms import (
 from lifesym.transforms.copies import Repeated
 from lifesym.transforms.fusion import Rule, rules_of
 
-PLAIN = "eager"
-"""The engine that counts as PyTorch does: a kernel an operator."""
-DEFAULT = PLAIN
-"""The engine of a forecast that names none."""
 Gates = Literal["joined", "apart"]
 Tables = Literal["rows", "whole"]
 Latents = MLA | Literal["by_phase"]
@@ -81,7 +77,7 @@ class Engine:
         sources: where this is from, by table of the spec.
     """
 
-    name: str = PLAIN
+    name: str = EAGER
     meaning: str = ""
     fusion: str | tuple[Rule, ...] = "none"
     tile: Size | None = None

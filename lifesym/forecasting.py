@@ -12,7 +12,7 @@ from lifesym.checks import checked
 from lifesym.convnet import ConvForecast, UNet
 from lifesym.devices import as_hardware
 from lifesym.efficiencies import check_words
-from lifesym.engines import DEFAULT, Engine, as_engine
+from lifesym.engines import Engine, as_engine
 from lifesym.errors import SpecError, SymbolError, one_of
 from lifesym.formats import load_format
 from lifesym.gguf_mixes import fitted
@@ -150,7 +150,7 @@ def forecast(
         more = {"prompt": prompt, "formats": formats, "plan": tuple(plan), **sizes}
         return _seen(model, hardware, more, given)
     model, hardware = as_model(model), as_hardware(hardware)
-    engine = as_engine(given.get("engine") or hardware.engine or DEFAULT)
+    engine = as_engine(given.get("engine") or hardware.engine)
     load = _joined(Workload, prompt, given, {k: v for k, v in sizes.items() if v is not None})
     stored = _joined(Formats, formats, given, {})
     rewrites = _planned(plan, given, engine, hardware)

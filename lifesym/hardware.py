@@ -19,6 +19,10 @@ DEFAULT_TYPES = ("bf16", "fp16")
 """Of these the one with the highest peak is computed in when none is asked for."""
 FLOATS = ("fp16", "bf16", "fp32")
 """Formats whose values units without 16-bit products compute with in fp32."""
+EAGER = "eager"
+"""The engine that counts as PyTorch does: a kernel an operator."""
+IDEAL = "ideal"
+"""The engine of a bound: no more than has to be computed and moved."""
 
 
 _MORE = ("layer_time", "sampling_time", "collective_latency", "dequantization_rate")
@@ -78,7 +82,9 @@ class Hardware:
         dies: how many of these devices are on one card; a maker's figures are often of all.
         inline_ecc: whether error correction in the same memory, on unless turned off, is taken off
             the bandwidth and the capacity.
-        engine: the engine that its efficiencies were fitted with; the default of its forecasts.
+        engine: the engine of its forecasts that name none (see `lifesym.engines`): of a device of a
+            spec the one that its efficiencies were fitted with, else the ideal one; of a device
+            that is written in Python a kernel an operator.
         fit: how well these are known; None where they were not fitted.
         sources: where the figures are from, by key.
         file: the spec's file, which errors name; empty for a device that was built otherwise.
@@ -109,7 +115,7 @@ class Hardware:
     memories: tuple[Level, ...] = ()
     dies: int = 1
     inline_ecc: bool = False
-    engine: str = ""
+    engine: str = EAGER
     fit: Fit | None = None
     sources: Mapping[str, str] = field(default_factory=dict)
     file: str = field(default="", compare=False, repr=False)
@@ -160,6 +166,7 @@ class Hardware:
         return cls(
             name="symbolic",
             kind="symbolic",
+            engine=IDEAL,
             matrix=_Everything(sym.peak),
             vector=_Everything(sym.vector_peak),
             own={key: sym.own(key) for key in parts},
@@ -293,7 +300,7 @@ class Hardware:
     def attained(self) -> str:
         """The efficiencies that times are with, and who says so."""
         if self.bounded:
-            return "at peaks: an upper bound on the speed of these kernels"
+            return "at peaks: an upper bound on speed"
         if self._at_peaks:
             return "at peaks, of which not all are known: no bound"
         said = ", ".join(

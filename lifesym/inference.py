@@ -27,6 +27,8 @@ from lifesym.roofline import Place, Term, total
 from lifesym.symbols import Size, index, size
 from lifesym.timed import Generation
 from lifesym.trace import Trace
+from lifesym.transforms import KERNELS, Fusion
+from lifesym.transforms.fusion import rules_of
 
 
 class Forecast(Footprint, Generation):
@@ -81,6 +83,30 @@ class Forecast(Footprint, Generation):
             form=self,
             metric="tpot",
         )
+
+    @property
+    def bounding(self) -> str:
+        """What times at peaks are a bound of: the words after "an upper bound on speed".
+
+        Of all kernels, where whole layers are one and a pass has one maximum; of kernels that
+        compute an operator each, where attention is one. Both compute the scores that the causal
+        mask leaves, have the cheaper form of latents in each phase, and do nothing beside.
+        """
+        rules = {
+            rule
+            for each in self.rewrites
+            if isinstance(each, Fusion) and each.tile is None
+            for rule in rules_of(each.rules)
+        }
+        beside = any(isinstance(each, KERNELS) for each in self.rewrites)
+        if (self.causal, self.mla) == ("exact", "by_phase") and not (
+            beside or self.precision.unfused_dequant
+        ):
+            if "layer" in rules and self.overlap == "pass":
+                return ""
+            if rules and self.overlap != "none":
+                return ", operator by operator"
+        return " of these kernels"
 
     @property
     def counted(self) -> Trace:

@@ -131,12 +131,21 @@ class Timed(ABC):
         """How operators become kernels."""
         return self.main.engine
 
+    @property
+    def bounding(self) -> str:
+        """What times at peaks are a bound of: the words after "an upper bound on speed"."""
+        return " of these kernels" if self.main is self else self.main.bounding
+
     @cached_property
     def attained(self) -> str:
         """The efficiencies that times are with, and who says so; as before it has been opened."""
-        said = {place.hardware.name: place.hardware.attained for place in self.places}
+        said = {
+            place.hardware.name: place.hardware.attained
+            + (self.bounding if place.hardware.bounded else "")
+            for place in self.places
+        }
         if len({*said.values()}) == 1:
-            return self.hardware.attained
+            return said[self.hardware.name]
         return "; ".join(f"{name}: {text}" for name, text in said.items())
 
     @property

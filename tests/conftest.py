@@ -65,3 +65,10 @@ def run() -> CommandLine:
 def run_process() -> CommandLine:
     """The command line in a process of its own."""
     return run_apart
+
+
+@pytest.fixture
+def eager(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forecasts that name no engine count as PyTorch does: a kernel an operator, all scores."""
+    for module in ("hardware", "devices"):
+        monkeypatch.setattr(f"lifesym.{module}.IDEAL", "eager")

@@ -60,7 +60,7 @@ MAKERS: dict[str, Callable[[], Formula]] = {
         {sym.prompt: (1, 8000), sym.chunk: (16, 2048)},
     ),
     "chunked window": lambda: (
-        forecast("mistral-7b-v0.1", chunk=sym.chunk).ttft.expr,
+        forecast("mistral-7b-v0.1", chunk=sym.chunk, engine="eager").ttft.expr,
         {sym.prompt: (1, 20000), sym.chunk: (16, 2048)},
     ),
     "sharded": lambda: (_batched("llama-2-70b", "a100", tensor_parallel=8).ttft.expr, PROMPT),

@@ -54,7 +54,8 @@ def test_sums_over_a_generation(name: str, metric: str, over: str, degree: int) 
 @pytest.mark.parametrize("name", ["llama-2-7b", "mistral-7b-v0.1", "mixtral-8x7b"])
 def test_the_prompt_of_a_whole_generation(name: str) -> None:
     latency = forecast(name).latency
-    assert leading(latency, "prompt").degree == 2
+    # a window leaves every token as many scores
+    assert leading(latency, "prompt").degree == (1 if name.startswith("mistral") else 2)
     ratio_goes_to_one(latency, "prompt", (1e7, 1e9))
 
 

@@ -254,6 +254,7 @@ KINDS = [
         ("decode", "prefill"),
     ),
     *product(("vllm", "tensorrt-llm"), ("decode", "prefill", "request")),
+    ("fastflowlm", "decode"),
 ]
 EACH = 4
 """Rows of each engine and phase, of as many devices, models and counts as there are."""

@@ -348,6 +348,7 @@ def test_pages_of_the_policy_are_blocks() -> None:
 # Activations in flight
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_largest_live_set_of_a_llama_layer() -> None:
     """TinyLlama-1.1B: width 2048, MLP 5632, 32 heads, vocabulary 32,000; 2 bytes each."""
 

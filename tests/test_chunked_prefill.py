@@ -38,7 +38,7 @@ def device() -> ls.Hardware:
 @cache
 def forecast(kind: str, chunk: bool) -> ls.Forecast:
     model = ls.Model.from_hf(SHAPE | CONFIGS[kind])
-    return ls.forecast(model, device(), batch=1, chunk=sym.chunk if chunk else None)
+    return ls.forecast(model, device(), batch=1, chunk=sym.chunk if chunk else None, engine="eager")
 
 
 def rates(random: Random) -> dict[Symbol, Expr]:

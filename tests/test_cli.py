@@ -209,7 +209,7 @@ def test_options_that_refine_others(run: CommandLine) -> None:
 
     plain = data()
     assert sum(plain["capacity_bytes"].values()) > plain["memory_bytes"]
-    kept = data("--kv-keep", "0.5", "--kv-scored")
+    kept = data("--kv-keep", "0.5", "--kv-scored", "--fusion", "none")
     assert kept["capacity_bytes"]["KV cache"] == plain["capacity_bytes"]["KV cache"] / 2
     assert any(term["name"] == "kv_ranking" for term in kept["terms"]["decode"])
     int4 = data("--weights", "int4-g128")

@@ -228,7 +228,8 @@ def test_crossovers_of_options_and_of_parts(run: CommandLine) -> None:
     chunks = json.loads(
         run(
             "crossover", "llama-2-7b", "--on", "v100", "--metric", "ttft", "--over", "prompt",
-            "--to", "3000", "--chunk", "512", "--against", "chunk=none", "--json",
+            "--to", "3000", "--chunk", "512", "--against", "chunk=none", "--engine", "eager",
+            "--json",
         ).stdout
     )  # fmt: skip
     assert chunks["crossovers"]

@@ -118,7 +118,7 @@ def test_infeasible_targets_say_why_and_by_which_term() -> None:
     with pytest.raises(ls.InfeasibleError, match=r"at batch = 1, of which mlp_.*'s memory time"):
         design(F.tpot, "batch", {**DEVICE, "past": 1000}, at_most=0.003)
     # 1360 token/s is what ever larger batches come close to
-    with pytest.raises(ls.InfeasibleError, match=r"it is at most 1360\.\d*, even as batch grows"):
+    with pytest.raises(ls.InfeasibleError, match=r"it is at most 1378\.\d*, even as batch grows"):
         design(F.tps, "batch", {**DEVICE, "prompt": 1000, "generated": 100}, at_least=50000)
     with pytest.raises(ls.InfeasibleError, match="no batch"):  # real solutions, but no whole one
         design((sym.batch - Rational(5, 2)) ** 2, "batch", at_most=Rational(1, 5))

@@ -1,8 +1,8 @@
 """No published measurement is faster than the forecast that is called a bound.
 
-The bound is that of a device at its peaks with the engine ``ideal``: whole layers fused, the scores
+The bound is that of a device at its peaks with the engine ``ideal``: attention fused, the scores
 that the causal mask leaves, the convention of latent attention by phase, memory and compute
-overlapped over the whole pass; weights and cache have the row's bits, and quantized weights are
+overlapped in every operator; weights and cache have the row's bits, and quantized weights are
 multiplied in the fastest of the 16- and 8-bit types. Several devices share the work evenly and at
 no cost. Rows that are faster are listed with the reason.
 """

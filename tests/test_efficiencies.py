@@ -73,6 +73,7 @@ def life(trace: Trace, name: str, **formats: str) -> tuple[Fraction, Fraction, F
     return compute, memory, dispatch
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("weights", ["fp16", "int4-g128"])
 @pytest.mark.parametrize("name", LIFE_DEVICES)
 def test_one_maximum_of_a_pass_is_lifes_equations(name: str, weights: str) -> None:
@@ -99,6 +100,7 @@ def term(device: ls.Hardware, name: str, **options: Any) -> Any:
     return next(term for term in f.ttft.terms if term.name == name)
 
 
+@pytest.mark.usefixtures("eager")
 def test_the_first_number_there_is_counts() -> None:
     """The operator's own, its family's, the role's, the device's."""
     device = card()
@@ -180,6 +182,7 @@ def test_a_fused_kernel_is_of_the_family_of_its_products() -> None:
     )
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_kernel_of_several_families_computes_each_at_its_own() -> None:
     device = card().with_efficiency("attention", compute=0.25, memory=0.2, dispatch=1)
     plain, found = (term(each, "layer", fusion="layer") for each in (card(), device))

@@ -10,13 +10,14 @@ from sympy import Expr, Integer, Rational
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.engines import DEFAULT, Engine, load_engine
+from lifesym.engines import Engine, load_engine
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Precision
+from lifesym.hardware import IDEAL
 from lifesym.levels import Level
 from lifesym.operators import Gate, Routing
 from lifesym.operators.linear import TiledLinear
-from lifesym.serving import Group, mixed_pass, speculate
+from lifesym.serving import Group, mixed_pass, pipeline, speculate
 from lifesym.specs import names
 from lifesym.trace import Trace
 from lifesym.transforms import (
@@ -59,7 +60,7 @@ def test_the_default_is_the_plain_engine() -> None:
     plain = Engine()
     assert plain.name == "eager"
     assert load_engine("eager") == Engine(meaning=load_engine("eager").meaning)
-    assert load_engine(DEFAULT) == ls.forecast("gpt2", "v100", 4, 2).engine
+    assert load_engine(IDEAL) == ls.forecast("gpt2", "v100", 4, 2).engine
     for model in ("deepseek-v2-lite", "gemma-2-2b", "t5-small"):
         said = ls.forecast(model, "v100", 64, 8, engine="eager")
         before = ls.forecast(
@@ -74,7 +75,7 @@ def test_an_option_that_is_given_wins() -> None:
         return ls.forecast("deepseek-v2-lite", "a100", 64, 8, engine="ideal", **options)
 
     plain = {"fusion": "none", "overlap": "operator", "mla": "absorbed", "causal": "full"}
-    eager = ls.forecast("deepseek-v2-lite", "a100", 64, 8)
+    eager = ls.forecast("deepseek-v2-lite", "a100", 64, 8, engine="eager")
     assert asked(**plain).ttft.expr == eager.ttft.expr
     flash = asked(plan=[Fusion(rules="flash")])
     assert [r.rules for r in flash.rewrites if isinstance(r, Fusion)] == [("flash",)]
@@ -159,7 +160,7 @@ def test_the_database_has_every_engine_in_json(name: str) -> None:
 def test_answers_name_the_engine() -> None:
     asked = ["forecast", "tinyllama-1.1b", "--on", "a100", "--prompt", "64", "--generate", "8"]
     for name in ("eager", "ideal"):
-        options = [] if name == DEFAULT else ["--engine", name]
+        options = [] if name == IDEAL else ["--engine", name]
         assert json.loads(run(*asked, *options, "--json").stdout)["engine"] == name
         assert f"engine {name}, at peaks" in run(*asked, *options).stdout
     sensitivity = ["sensitivity", "tinyllama-1.1b", "--on", "a100", "--engine", "vllm", "--json"]
@@ -701,8 +702,8 @@ def test_encoder_decoders_have_engines_too(name: str, engine: str) -> None:
 def test_a_whole_layer_has_experts_of_uneven_load() -> None:
     """The busiest device's mean work need not be a whole number of elements."""
     uneven = Routing(imbalance=Rational(11, 10))
-    f = ls.forecast("qwen3-30b-a3b", "h100", 64, 8, 2, engine="ideal", routing=uneven)
-    even = ls.forecast("qwen3-30b-a3b", "h100", 64, 8, 2, engine="ideal")
+    f = ls.forecast("qwen3-30b-a3b", "h100", 64, 8, 2, engine="roofline", routing=uneven)
+    even = ls.forecast("qwen3-30b-a3b", "h100", 64, 8, 2, engine="roofline")
     assert f.ttft.terms[0].compute > even.ttft.terms[0].compute
 
 
@@ -733,15 +734,43 @@ def test_a_long_prompt_on_a_small_card() -> None:
     )
 
 
-@pytest.mark.parametrize("engine", [name for name in names("engines") if name != "ideal"])
+@pytest.mark.parametrize("engine", [name for name in names("engines") if name != "roofline"])
 @pytest.mark.parametrize("name", ["llama-3-8b", "deepseek-v2-lite", "gemma-2-2b"])
-def test_no_engine_is_faster_than_the_ideal(name: str, engine: str) -> None:
-    ideal = ls.forecast(name, "a100", 1500, 16, 2, engine="ideal")
+def test_no_engine_is_faster_than_the_roofline(name: str, engine: str) -> None:
+    least = ls.forecast(name, "a100", 1500, 16, 2, engine="roofline")
     other = ls.forecast(name, "a100", 1500, 16, 2, engine=engine)
-    assert ideal.ttft.expr <= other.ttft.expr
+    assert least.ttft.expr <= other.ttft.expr
     for past in (1500, 1515):
         at = {sym.past: Integer(past)}
-        assert ideal.tpot.expr.xreplace(at) <= other.tpot.expr.xreplace(at)
+        assert least.tpot.expr.xreplace(at) <= other.tpot.expr.xreplace(at)
+
+
+@pytest.mark.parametrize("name", ["llama-3-8b", "deepseek-v2-lite", "gemma-2-2b"])
+def test_no_kernels_of_an_operator_each_are_faster_than_the_ideal(name: str) -> None:
+    """Joining operators takes some activations off: 4 % of a prompt, 0.02 % of a step at most."""
+    ideal = ls.forecast(name, "a100", 1500, 16, 2)
+    for engine in ("eager", "sdpa", "transformers", "llama.cpp"):
+        other = ls.forecast(name, "a100", 1500, 16, 2, engine=engine)
+        assert ideal.ttft.expr <= other.ttft.expr
+        assert ideal.tpot.first.expr <= other.tpot.first.expr
+    joined = ls.forecast(name, "a100", 1500, 16, 2, engine="vllm", overlap="operator")
+    assert joined.ttft.expr > Rational(96, 100) * ideal.ttft.expr
+    assert joined.tpot.first.expr > Rational(9998, 10000) * ideal.tpot.first.expr
+
+
+def test_a_forecast_says_what_it_is_a_bound_of() -> None:
+    def said(**options: object) -> str:
+        return ls.forecast("deepseek-v2-lite", "a100", 64, 8, **options).attained
+
+    assert said() == "at peaks: an upper bound on speed, operator by operator"
+    assert said(engine="roofline") == "at peaks: an upper bound on speed"
+    for option in (
+        *({"engine": "eager"}, {"fusion": "none"}, {"causal": "full"}, {"mla": "expand"}),
+        *({"overlap": "none"}, {"unfused_dequant": True}, {"engine": "vllm"}),
+    ):
+        assert said(**option) == "at peaks: an upper bound on speed of these kernels", option
+    served = pipeline(ls.forecast("llama-2-7b", "a100", 64, 8), 2)
+    assert served.attained == said()
 
 
 def test_weights_unpacked_by_kernels_of_their_own(tmp_path: Path) -> None:
@@ -753,7 +782,7 @@ def test_weights_unpacked_by_kernels_of_their_own(tmp_path: Path) -> None:
     )
     given = {"weights": "int4-g128", "activations": "fp16"}
     f = ls.forecast("llama-2-7b", "a100", 300, 4, engine=path, **given)
-    eager = ls.forecast("llama-2-7b", "a100", 300, 4, **given)
+    eager = ls.forecast("llama-2-7b", "a100", 300, 4, engine="eager", **given)
     n = LAYERS_OF_7B
     stored = sum(
         e.count * e.once(eager.precision).weight_bytes
@@ -774,7 +803,7 @@ def test_weights_unpacked_by_kernels_of_their_own(tmp_path: Path) -> None:
         assert sum(c.activation_read_bytes for c in costs) == (stored if many else 0)
     assert unpacked(f, 300, 0) == 5 * (n + HEAD_OF_7B)
     wide = ls.forecast("llama-2-7b", "a100", 300, 4, engine=path, weights="fp16")
-    same = ls.forecast("llama-2-7b", "a100", 300, 4, weights="fp16")
+    same = ls.forecast("llama-2-7b", "a100", 300, 4, engine="eager", weights="fp16")
     assert wide.ttft.expr == same.ttft.expr
     prompt = ls.forecast("llama-2-7b", "a100", sym.prompt, 4, engine=path, **given).ttft
     assert prompt.bind({"prompt": 300}) == f.ttft.expr.doit()

@@ -140,6 +140,7 @@ def test_one_token_comes_from_the_prefill() -> None:
     assert f.tpot.mean.expr.xreplace(RATES) == f.tpot.first.expr.xreplace(RATES)
 
 
+@pytest.mark.usefixtures("eager")
 def test_energy_is_operations_traffic_and_time() -> None:
     f = forecast("sliding", prompt=20, generate=10)
     steps = [model("sliding").forward(1, 1, 20 + i).cost_at(f.precision) for i in range(9)]

@@ -153,6 +153,7 @@ def test_decode_does_not_depend_on_memory_alone() -> None:
 # equations
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("past", [None, 2048])
 def test_equations_1_to_6_are_one_maximum_of_a_pass(past: int | None) -> None:
     """In symbols: any efficiencies and dispatch times by family; a prefill, or a decode step."""

@@ -70,6 +70,7 @@ def continuous(levels: list[Level], prompt: int, generate: int, cached: int) -> 
     return steady_state(f, slots)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(("prompt", "generate", "cached", "published", "ours"), MOE_LENS)
 def test_moe_lens_throughput(
     prompt: int, generate: int, cached: int, published: int, ours: int
@@ -528,7 +529,7 @@ def test_what_an_operator_reads_is_the_weight_traffic_of_its_cost(name: str) -> 
 def test_energy_of_a_memory_by_any_name_and_of_what_is_done_there() -> None:
     """Called as a part of the device's energy is, and with joules of its own for operations."""
     host = replace(HOST, name="weights", byte_energy=2, flop_energy=3)
-    f, plain = tiny(levels=[host]), tiny()
+    f, plain = tiny(levels=[host], engine="eager"), tiny(engine="eager")
     steps = [(past, 4 * 22 * 32 * (past + 1)) for past in range(100, 119)]  # scores of each
     done = sum(scores * (4 * 64 + 6) for _, scores in steps)
     prompt = 4 * 22 * 2 * 256 * 2 * 100  # its keys and values are written, and read once

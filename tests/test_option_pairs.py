@@ -96,6 +96,7 @@ def test_adapters_leave_projections_to_be_fused() -> None:
     assert saved[0] == saved[1] == 22 * 3
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("fusion", ["none", "flash", "layer"])
 def test_a_model_drafts_for_itself_under_any_fusion(fusion: str) -> None:
     plain = forecast()
@@ -127,6 +128,7 @@ def test_energy_parts_are_charged_where_the_bytes_are() -> None:
     assert parts[1]["weights"] == parts[0]["weights"]
 
 
+@pytest.mark.usefixtures("eager")
 def test_capacity_is_that_of_the_last_chunk() -> None:
     """Scores of the last chunk against the whole prompt, and the residual stream beside them."""
     f = forecast("llama-2-7b", prompt=4096, chunk=512)
@@ -299,6 +301,7 @@ def test_adapters_and_devices_follow_a_shared_low_rank_cache(name: str) -> None:
         assert first.weight_roles() == second.weight_roles()
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
@@ -383,6 +386,7 @@ def test_a_small_budget_of_long_prompts_counts_what_new_tokens_see_of_each_other
     assert counted == {512 * 513 // 2, 512 * 16 + 512 * 513 // 2}
 
 
+@pytest.mark.usefixtures("eager")
 def test_a_kept_share_holds_what_a_step_reads() -> None:
     """Half of the 4,095 tokens that a window of 4,096 has before the new one, in 32 layers."""
     f = forecast(

@@ -85,7 +85,7 @@ def test_stacked_areas_are_the_terms() -> None:
     ]
     total = float(sym.bind(F.tpot.expr, HERE))
     assert max(tops) == pytest.approx(1e3 * total)  # in ms
-    first = shares(F.tpot, HERE)["attn_qk"]
+    first = shares(F.tpot, HERE)["attn_core"]
     assert tops[0] == pytest.approx(1e3 * total * float(first), rel=1e-6)
 
 

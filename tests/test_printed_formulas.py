@@ -98,6 +98,7 @@ def test_a_sum_with_a_leading_minus_is_one_operand() -> None:
     assert signed(negative, str, "(%s)") == [("+", "(-full_layers - layers)")]
 
 
+@pytest.mark.usefixtures("eager")
 def test_two_kinds_of_layers_keep_their_counts_as_factors() -> None:
     forecast = ls.forecast(ls.Model.symbolic("gemma2"), ls.Hardware.symbolic(), batch=sym.batch)
     printed = equation(forecast.tpot)
@@ -106,6 +107,7 @@ def test_two_kinds_of_layers_keep_their_counts_as_factors() -> None:
     assert "min(0," not in equation(forecast.ttft)
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("metric", ["latency", "tps", "energy"])
 def test_long_sums_are_printed_one_summand_a_line(metric: str) -> None:
     forecast = ls.forecast(

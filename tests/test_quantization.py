@@ -209,6 +209,7 @@ def test_the_cache_has_a_format_of_its_own(said: dict[str, Any], name: str) -> N
     assert (asked.kv.name, asked.origins["kv"]) == ("int8", "option")
 
 
+@pytest.mark.usefixtures("eager")
 def test_quantized_activations_count_at_their_peak_where_there_is_one() -> None:
     """Of an FP8 model the products of quantized weights are twice as fast; scores and head not."""
     model = stored(SCHEMES[0][0])

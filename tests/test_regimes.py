@@ -117,6 +117,7 @@ def test_regions_of_chunked_windows_are_no_smaller_than_the_formula() -> None:
         assert regime.holds(moved) == same
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("over", ["batch", "past"])
 def test_the_regimes_of_a_line_are_exact_and_complete(over: str) -> None:
     result = forecast("llama-2-7b").tpot
@@ -238,6 +239,7 @@ def test_absorbed_against_decompressed_latent_attention() -> None:
     check(absorbed.expr, decompressed.expr, values, found)
 
 
+@pytest.mark.usefixtures("eager")
 def test_prompt_where_chunking_starts_to_pay() -> None:
     """Rounded quotients: whole prompts, compared one by one in exact arithmetic at each change."""
     model, device = ls.load_model("llama-2-7b"), ls.Hardware.symbolic()

@@ -233,7 +233,7 @@ def test_numbers_that_are_opened_give_the_same_formula(name: str) -> None:
 def test_what_is_opened_says_the_efficiencies_that_it_had() -> None:
     f = ls.forecast("llama-2-7b", "v100", 512, 128)
     assert (
-        f.open().attained == f.attained == "at peaks: an upper bound on the speed of these kernels"
+        f.open().attained == f.attained == "at peaks: an upper bound on speed, operator by operator"
     )
     given = ls.load_hardware("v100").with_(memory_efficiency=Rational(9, 10))
     said = "efficiencies: compute 1 (default), memory 0.9 (option), dispatch 0 (default)"

@@ -52,6 +52,7 @@ def test_groups_of_one_shape_are_one_batch(options: dict[str, object]) -> None:
     assert mixed_step(f, [Group(batch=6, new=64)]).expr == f.ttft.expr
 
 
+@pytest.mark.usefixtures("eager")
 @pytest.mark.parametrize("model", ["tinyllama-1.1b", "mixtral-8x7b", "deepseek-v2-lite", "gpt2"])
 def test_a_mixed_pass_does_the_work_of_its_groups(model: str) -> None:
     """FLOPs add up; weights are read once; experts as all the tokens together choose them."""

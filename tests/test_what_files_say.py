@@ -136,6 +136,7 @@ def test_encoders_have_the_heads_of_their_classes() -> None:
         assert read(BERT, architectures=[name]).parameters == body + parameters, name
 
 
+@pytest.mark.usefixtures("eager")
 def test_one_pass_is_forecast_and_no_generation() -> None:
     device = ls.load_hardware("h100-sxm-80gb")
     model = read(LLAMA, architectures=["LlamaForSequenceClassification"], num_labels=1)

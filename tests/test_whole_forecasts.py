@@ -50,6 +50,7 @@ def forecast(kind: str, overlap: Overlap, chunk: Expr | None = None) -> ls.Forec
         past=sym.past,
         chunk=chunk,
         overlap=overlap,
+        engine="eager",
         **OPTIONS[kind],
     )
 

@@ -97,6 +97,8 @@ class Attention(Block):
         if self.chunked:
             before = _seen_in_chunks(past, window)
             return keys, _seen_in_chunks(past + new, window) - before
+        if new == 1:
+            return keys, new + _in_reach(past, window)
         return keys, seen_in_window(new, past, window)
 
     def cached_past(self, step: ForwardPass) -> CachedPast | None:
@@ -104,7 +106,9 @@ class Attention(Block):
         if self.bidirectional:
             return None
         fresh = S.Zero if step.earlier is None else step.earlier - step.new
-        window, masked = self._window(step), step.causal == "exact"
+        window = self._window(step)
+        alone = step.new == 1 and fresh == 0 and not self.chunked  # it sees all that is read
+        masked = step.causal == "exact" and not alone
         return CachedPast(
             tokens=_in_reach(step.past - fresh, window),
             window=window if masked else None,

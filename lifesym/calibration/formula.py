@@ -46,6 +46,7 @@ ENGINES = {
     "fastertransformer": "tensorrt-llm",
     "transformers": "sdpa",
     "autoawq": "sdpa",
+    "fastflowlm": "fastflowlm",
 }
 """The engine of each kind of software; `USUAL_ENGINE` of others."""
 USUAL_ENGINE = "vllm"

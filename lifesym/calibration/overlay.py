@@ -5,17 +5,20 @@ device that it is, so that a forecast on it is the formula at the fit.
 """
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 from sympy import Integer
 
-from lifesym.calibration.formula import Rows, engine, kind, numbers
+from lifesym.calibration.formula import FUSED_SINCE, Rows, engine, kind, numbers, usable
+from lifesym.calibration.measurements import Observation
 from lifesym.calibration.parameters import NAMES, PARAMETERS, factors, logs_by, values
 from lifesym.calibration.parameters import numbers as fitted_numbers
 from lifesym.calibration.pooled import SCALE, WIDER, Calibration, Pooled, described, fit
-from lifesym.calibration.rates import hardware
+from lifesym.calibration.rates import hardware, named
+from lifesym.calibration.shipped import shipped
 from lifesym.devices import load_hardware
 from lifesym.errors import SpecError
 from lifesym.hardware import Hardware
@@ -26,47 +29,75 @@ _METRICS = {"decode": "tpot", "prefill": "ttft", "request": "latency"}
 
 @dataclass(frozen=True)
 class Own:
-    """A device's own fit to the rows of one software.
+    """The parameters of a device with one software: fitted to its rows, or those of its kin.
 
     Attributes:
-        rows: what was fitted to.
+        of: a row of it, which says what it has in common with others.
         fit: the parameters.
+        rows: its own rows; None where there are none.
         left: rows of other software.
     """
 
-    rows: Rows
+    of: Observation
     fit: Pooled
-    left: Counter[str]
+    rows: Rows | None = None
+    left: Counter[str] = field(default_factory=Counter)
 
     @property
     def point(self) -> Any:
         """The parameters of the device, on the fit's scale."""
-        return self.fit.point(self.rows.observations[0])
+        return self.fit.point(self.of)
 
     @property
-    def seconds(self) -> Any:
-        """The forecasts of the rows."""
-        return self.rows.seconds(np.tile(self.point, (len(self.rows), 1)))
+    def source(self) -> str:
+        """What they are fitted to."""
+        if self.rows is None:
+            return f"fitted to other rows of {self.of.place} ({self.fit.rows} rows)"
+        found = ", ".join(sorted({o.source for o in self.rows.observations})).replace('"', "'")
+        return f"fitted to {found} ({len(self.rows)} rows of {self.of.place})"
+
+    @property
+    def several(self) -> bool:
+        """Whether rows of several devices say what their link attains."""
+        return self.rows is not None and any(kind(o).devices > 1 for o in self.rows.observations)
 
     def report(self) -> dict[str, Any]:
         """Values, units, 95 % intervals and remarks, and the mean error by phase."""
-        first = self.rows.observations[0]
-        found = described(self.point, self.fit.covariance(first), len(self.rows))
+        count = 0 if self.rows is None else len(self.rows)
+        found = described(self.point, self.fit.covariance(self.of), count)
         errors: dict[str, list[float]] = {}
-        for o, seconds in zip(self.rows.observations, self.seconds, strict=True):
-            errors.setdefault(o.phase, []).append(abs(float(seconds) / o.seconds - 1))
+        if self.rows is not None:
+            forecasts = self.rows.seconds(np.tile(self.point, (count, 1)))
+            for o, seconds in zip(self.rows.observations, forecasts, strict=True):
+                errors.setdefault(o.phase, []).append(abs(float(seconds) / o.seconds - 1))
         mean = {phase: float(np.mean(parts)) for phase, parts in errors.items()}
-        return {"engine": engine(first), **found, "mape": mean}
+        return {"engine": engine(self.of), **found, "mape": mean}
 
 
-def own_fit(rows: Rows) -> Own:
-    """The fit to the rows of the software that has most of them; those on one device, if any.
+def own_fit(base: str, measured: Iterable[Observation] | None, framework: str | None = None) -> Own:
+    """The parameters of a device with the software that most of its rows are of.
+
+    Rows on one device count, if there are any, and what few rows say counts beside what the shipped
+    calibration says of that software. Without measurements the parameters are those of its class,
+    its maker and its software in that calibration, and its own where it is in there.
+
+    Args:
+        base: the device's name in the database.
+        measured: rows of this device and others; None: there are none.
+        framework: the software, or a part of its name; llama.cpp where nothing is measured.
 
     Raises:
-        SpecError: no row.
+        SpecError: no row that can be forecast; or software of which the calibration has none.
     """
+    if measured is None:
+        return _of_its_kin(base, framework or "llama.cpp")
+    wanted = (framework or "").lower()
+    here = (o for o in measured if named(o.device) == base and wanted in o.framework.lower())
+    rows, _ = usable([*here])
     if not len(rows):
-        raise SpecError("no measurement to fit to")
+        raise SpecError(
+            f"no usable measurement of {base}" + (f" with {framework!r}" if framework else "")
+        )
     alone = [i for i, o in enumerate(rows.observations) if o.devices == 1]
     some = rows.take(alone) if alone else rows
     engines = Counter(f"{o.place}, {engine(o)}" for o in some.observations)
@@ -74,7 +105,38 @@ def own_fit(rows: Rows) -> Own:
     mine = [i for i, o in enumerate(some.observations) if f"{o.place}, {engine(o)}" == most]
     chosen = some.take(mine)
     del engines[most]
-    return Own(chosen, fit(chosen), engines)
+    first = chosen.observations[0]
+    return Own(first, fit(chosen, prior=shipped().fits.get(first.place)), chosen, engines)
+
+
+def _of_its_kin(base: str, framework: str) -> Own:
+    stub = Observation(
+        phase="decode",
+        seconds=1.0,
+        device=base,
+        peak=0.0,
+        bandwidth=0.0,
+        framework=framework,
+        model="llama-2-7b",
+        bits=16.0,
+        kv_bits=16.0,
+        batch=1,
+        devices=1,
+        prompt=0,
+        past=0,
+        generate=0,
+        context=128.0,
+        source="",
+        line=0,
+        released=FUSED_SINCE,
+    )
+    fits = shipped().fits
+    if stub.place not in fits:
+        raise SpecError(f"no measurements of {stub.place}; there are some of {', '.join(fits)}")
+    found = fits[stub.place]
+    seen = [effect[1] for effect in found.places if effect[0] == "device"]
+    name = next((device for device in seen if named(device) == base), base)
+    return Own(replace(stub, device=name), found)
 
 
 def shown(report: dict[str, Any]) -> list[list[str]]:
@@ -88,17 +150,15 @@ def shown(report: dict[str, Any]) -> list[list[str]]:
 
 def overlay(base: str, own: Own) -> str:
     """The hardware spec that extends a device by fitted values, in TOML."""
-    first = own.rows.observations[0]
+    first, several = own.of, own.several
     known = numbers(first)
     given = fitted_numbers(factors(own.point), known)
-    several = any(kind(o).devices > 1 for o in own.rows.observations)
     tables: dict[str, list[str]] = {}
     for parameter in PARAMETERS:
         table, key = parameter.table, parameter.key
         if table != "link" or several:
             tables.setdefault(table, []).append(f"{key} = {_figure(given[parameter.symbol])}")
-    source = ", ".join(sorted({o.source for o in own.rows.observations})).replace('"', "'")
-    fitted = f"fitted to {source} ({len(own.rows)} rows of {first.place})"
+    fitted = own.source
     lines = [f'extends = "{base}"', f'engine = "{engine(first)}"', ""]
     lines += _rates(hardware(first), load_hardware(base))
     for table, entries in tables.items():

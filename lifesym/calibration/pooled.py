@@ -35,6 +35,8 @@ SCALE = 0.05
 WIDER = {"decode": 1.7, "prefill": 3.8, "request": 1.5}
 """How much wider errors of devices left out of published.csv are than the fit says: nine tenths of
 these rows are then within their 90 % intervals."""
+TRUST = 4.0
+"""How much wider a prior from other devices' rows is taken than their fit says, as a variance."""
 FREEDOM = 3.0
 """Degrees of freedom of the t-distribution."""
 STEPS = 60
@@ -110,13 +112,31 @@ class Pooled:
                 unseen += (WIDTHS[each[0]] * SPREAD) ** 2
         return picked @ np.linalg.solve(self.curvature, picked.T) + np.diag(unseen)
 
+    def joint(self, wanted: Sequence[Effect]) -> tuple[Any, Any]:
+        """Values and joint covariance of some effects; what was never seen has those of its kind.
 
-def fit(rows: Rows, start: Pooled | None = None) -> Pooled:
+        The covariance is flattened as the curvature is.
+        """
+        size = len(NAMES)
+        values = np.zeros((len(wanted), size))
+        widths = np.array([WIDTHS[effect[0]] for effect in wanted])
+        covariance = np.diag(((widths[:, None] * SPREAD) ** 2).ravel())
+        known = [i for i, effect in enumerate(wanted) if effect in self.places]
+        seen = np.array([self.places[wanted[i]] for i in known], dtype=int)
+        values[known] = self.values[seen]
+        here = (np.array(known, dtype=int)[:, None] * size + np.arange(size)).ravel()
+        there = (seen[:, None] * size + np.arange(size)).ravel()
+        covariance[np.ix_(here, here)] = np.linalg.inv(self.curvature)[np.ix_(there, there)]
+        return values, covariance
+
+
+def fit(rows: Rows, start: Pooled | None = None, prior: Pooled | None = None) -> Pooled:
     """The effects that fit some rows of one software and back end best.
 
     Args:
         rows: the rows.
         start: a fit to begin with.
+        prior: what other rows say of the effects: a fit to them, of the same software and back end.
 
     Raises:
         SpecError: no row.
@@ -125,7 +145,7 @@ def fit(rows: Rows, start: Pooled | None = None) -> Pooled:
     needed("scipy")
     if not len(rows):
         raise SpecError("no measurement to fit to")
-    fitting = _Fitting(rows)
+    fitting = _Fitting(rows, prior)
     values = fitting.begun(start)
     for _ in range(ROUNDS):
         fitting.correct(values)
@@ -144,7 +164,7 @@ class _Fitting:
     ratio to these: it is 1 unless a maximum changes sides within a sum over chunks or steps.
     """
 
-    def __init__(self, rows: Rows) -> None:
+    def __init__(self, rows: Rows, prior: Pooled | None) -> None:
         self.rows = rows
         self.measured = np.log([o.seconds for o in rows.observations])
         self.correction = np.zeros(len(rows))
@@ -155,12 +175,14 @@ class _Fitting:
                 for o in rows.observations
             ]
         )
-        widths = np.array([WIDTHS[effect[0]] for effect in self.places])
-        self.prior = (1 / (widths[:, None] * SPREAD) ** 2).ravel()
+        empty = Pooled({}, np.zeros((0, len(NAMES))), np.zeros((0, 0)), 0)
+        values, covariance = (prior or empty).joint([*self.places])
+        self.mean = values.ravel()
+        self.prior = np.linalg.inv(covariance * (TRUST if prior else 1))
 
     def begun(self, start: Pooled | None) -> Any:
         """Effects to begin with."""
-        values = np.zeros((len(self.places), len(NAMES)))
+        values = self.mean.reshape(-1, len(NAMES)).copy()
         for effect, place in self.places.items():
             if start is not None and effect in start.places:
                 values[place] = start.values[start.places[effect]]
@@ -200,7 +222,8 @@ class _Fitting:
         seconds, _ = self.rows.columns(self.points(values))
         errors = (np.log(seconds) + self.correction - self.measured) / SCALE
         likely = (FREEDOM + 1) / 2 * np.log1p(errors**2 / FREEDOM).sum()
-        cost = likely + (self.prior * values**2).sum() / 2
+        away = values - self.mean
+        cost = likely + away @ self.prior @ away / 2
         return float(cost) if np.isfinite(cost) else np.inf
 
     def curvature(self, values: Any) -> tuple[Any, Any]:
@@ -216,9 +239,9 @@ class _Fitting:
         steep = parts / seconds[:, None] * slopes(points) * weights[:, None] / SCALE
         entries = np.broadcast_to(steep[:, None, :], shape).ravel()
         rows = np.repeat(np.arange(len(errors)), kinds * size)
-        tall = csr_matrix((entries, (rows, columns)), shape=(len(errors), len(self.prior)))
-        matrix = (tall.T @ tall).toarray() + np.diag(self.prior)
-        return matrix, tall.T @ (errors * weights) + self.prior * values
+        tall = csr_matrix((entries, (rows, columns)), shape=(len(errors), len(self.mean)))
+        matrix = (tall.T @ tall).toarray() + self.prior
+        return matrix, tall.T @ (errors * weights) + self.prior @ (values - self.mean)
 
 
 def described(point: Any, covariance: Any, rows: int) -> dict[str, Any]:

@@ -18,19 +18,21 @@ LEVEL = 0.9
 
 
 def validated(
-    rows: Rows, fitted: Rows | None, leave: str, note: Callable[[str], None]
+    rows: Rows, fitted: Rows | Calibration | None, leave: str, note: Callable[[str], None]
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """The figures of every phase, and its observations with their forecasts.
 
     Args:
         rows: what is forecast.
-        fitted: what is fitted to; the rows themselves unless given.
+        fitted: what is fitted to, or a fit; the rows themselves unless given.
         leave: what a fit to those leaves out in turn: ``device`` or ``model``.
         note: is told what the figures do not say.
     """
     key = attrgetter(leave)
-    training = rows if fitted is None else fitted
-    calibration = Calibration.of(training, note)
+    if isinstance(fitted, Calibration):
+        calibration = fitted
+    else:
+        calibration = Calibration.of(rows if fitted is None else fitted, note)
     keys = {key(o) for o in rows.observations}
     alone = fitted is None and len(keys) < 2
     if fitted is None and not alone:
@@ -50,7 +52,7 @@ def validated(
             continue
         some = rows.take(here)
         trained = None
-        if fitted is not None:
+        if isinstance(fitted, Rows):
             same = [i for i, o in enumerate(fitted.observations) if o.phase == phase]
             if not same:
                 note(f"nothing to fit {phase} to: its {len(here)} rows are forecast by the others")

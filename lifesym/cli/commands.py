@@ -114,9 +114,9 @@ COMMANDS = {
     "forecast": Command(
         """Forecast TTFT, TPOT, TPS, latency, memory and energy.
 
-        Without efficiencies the device runs at its peaks. With --engine ideal and the type that
-        its kernels multiply in that is a bound on its speed; by default it is the time of unfused
-        kernels over the whole square of scores, which others can beat.""",
+        Without efficiencies the device runs at its peaks, operator by operator: a bound on its
+        speed in the type that is multiplied in (--activations). --engine says whose kernels run
+        instead; those of roofline, one kernel a layer, bound all others.""",
         (
             MODEL,
             ON,
@@ -272,7 +272,7 @@ COMMANDS = {
         (
             DATA,
             *_own(
-                Row("fit", text("CSV"), "Fit to these; else to CSV with each device left out."),
+                Row("fit", text("CSV"), "To what, or shipped; else to DATA less each device."),
                 Row("leave_out", words("device", "model"), "What a fit leaves out.", "device"),
                 replace(PLOT, help="Draw forecast against measured: .png, .pdf or .svg."),
             ),
@@ -280,7 +280,7 @@ COMMANDS = {
         ),
     ),
     "calibrate": Command(
-        """Fit a device's efficiencies to its measurements.
+        """Fit a device's efficiencies to its measurements, or with DATA shipped to its kin's.
 
         Its launch times, too, all with intervals. The spec that is written extends the device of
         the database: use it as any other device, as in lifesym forecast MODEL --on FILE.""",

@@ -8,8 +8,8 @@ from lifesym import symbols as sym
 from lifesym.cli.output import line, print_json, table
 from lifesym.cli.request import NETWORK, Request
 from lifesym.convnet import UNet
-from lifesym.engines import PLAIN
 from lifesym.errors import SpecError
+from lifesym.hardware import EAGER
 from lifesym.report.counts import counts
 from lifesym.report.summary import whole
 from lifesym.report.units import quantity
@@ -17,7 +17,7 @@ from lifesym.report.units import quantity
 
 def count(options: Mapping[str, Any]) -> None:
     """Operations, bytes and dispatches, by operator and in all."""
-    plain = None if options["model"] == NETWORK else PLAIN
+    plain = None if options["model"] == NETWORK else EAGER
     counted = {"new": None, "engine": options["engine"] or plain}
     request = Request({**options, **counted}, generates=False)
     if options["source"] is not None:

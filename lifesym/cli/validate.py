@@ -5,12 +5,17 @@ from pathlib import Path
 from typing import Any
 
 from lifesym.calibration import load, usable
-from lifesym.calibration.pooled import relevant
+from lifesym.calibration.formula import Rows
+from lifesym.calibration.pooled import Calibration, relevant
+from lifesym.calibration.shipped import shipped
 from lifesym.calibration.validation import PHASES, flagged, validated
 from lifesym.cli.output import note, print_json, save_plot, table
 from lifesym.errors import SpecError
 from lifesym.extras import needed
 from lifesym.specs import names, root
+
+SHIPPED = "shipped"
+"""The name of the calibration that comes with lifesym, where measurements are asked for."""
 
 
 def validate(options: Mapping[str, Any]) -> None:
@@ -25,8 +30,8 @@ def validate(options: Mapping[str, Any]) -> None:
     if not len(rows):
         why = left_aside[0]["reason"] if left_aside else "it has no rows"
         raise SpecError(f"{data}: no row can be compared: {why}")
-    fitted = None
-    if fit is not None:
+    fitted: Rows | Calibration | None = shipped() if fit == SHIPPED else None
+    if fit not in (None, SHIPPED):
         fitted, _ = usable(relevant(load(measurements(fit))[0], rows.observations))
     found, curves = validated(rows, fitted, leave_out, note)
     found["not_compared"] = left_aside
