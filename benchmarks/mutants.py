@@ -1,6 +1,6 @@
 """How many random arithmetic mutants the test suite lets live.
 
-    python benchmarks/mutants.py --seed 1 --mutants 60 [--jobs 2]
+    python benchmarks/mutants.py --seed 1 --mutants 60 [--jobs 2] [--begin 1]
 
 A mutant is a copy of the package with one operator or number changed in `operators`, `transforms`,
 `blocks`, `serving` or `codegen`. The fast ones of the tests that look at all arithmetic run first,
@@ -133,12 +133,13 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--mutants", type=int, default=60)
     parser.add_argument("--jobs", type=int, default=2)
+    parser.add_argument("--begin", type=int, default=1, help="number of the first that is run")
     given = parser.parse_args()
     paths = [path for room in ROOMS for path in sorted((ROOT / "lifesym" / room).glob("*.py"))]
     known = [mutant for path in paths for mutant in changes(path)]
     drawn = random.Random(given.seed).sample(known, given.mutants)  # noqa: S311 (no secret)
-    alive = 0
-    for number, mutant in enumerate(drawn, 1):
+    alive, rest = 0, drawn[given.begin - 1 :]
+    for number, mutant in enumerate(rest, given.begin):
         begin = monotonic()
         lives = survives(mutant, given.jobs)
         alive += lives
@@ -146,7 +147,7 @@ def main() -> None:
         word = "SURVIVED" if lives else "dead"
         change = f"{mutant.before!r} -> {mutant.after!r}"
         print(f"{number:3} {word:8} {place} {change} ({monotonic() - begin:.0f} s)", flush=True)
-    print(f"{alive} of {len(drawn)} mutants survived")
+    print(f"{alive} of {len(rest)} mutants survived")
 
 
 if __name__ == "__main__":

@@ -137,6 +137,7 @@ def fit(rows: Rows, start: Pooled | None = None, prior: Pooled | None = None) ->
         rows: the rows.
         start: a fit to begin with.
         prior: what other rows say of the effects: a fit to them, of the same software and back end.
+            Rows are then taken to be as far off as those of devices left out were (`WIDER`).
 
     Raises:
         SpecError: no row.
@@ -179,6 +180,7 @@ class _Fitting:
         values, covariance = (prior or empty).joint([*self.places])
         self.mean = values.ravel()
         self.prior = np.linalg.inv(covariance * (TRUST if prior else 1))
+        self.scale = SCALE * np.array([WIDER[o.phase] if prior else 1 for o in rows.observations])
 
     def begun(self, start: Pooled | None) -> Any:
         """Effects to begin with."""
@@ -220,7 +222,7 @@ class _Fitting:
     def cost(self, values: Any) -> float:
         """The objective."""
         seconds, _ = self.rows.columns(self.points(values))
-        errors = (np.log(seconds) + self.correction - self.measured) / SCALE
+        errors = (np.log(seconds) + self.correction - self.measured) / self.scale
         likely = (FREEDOM + 1) / 2 * np.log1p(errors**2 / FREEDOM).sum()
         away = values - self.mean
         cost = likely + away @ self.prior @ away / 2
@@ -231,12 +233,12 @@ class _Fitting:
         csr_matrix = needed("scipy.sparse").csr_matrix
         points = self.points(values)
         seconds, parts = self.rows.columns(points)
-        errors = (np.log(seconds) + self.correction - self.measured) / SCALE
+        errors = (np.log(seconds) + self.correction - self.measured) / self.scale
         weights = np.sqrt((FREEDOM + 1) / (FREEDOM + errors**2))
         size, kinds = len(NAMES), self.picked.shape[1]
         shape = (len(errors), kinds, size)
         columns = (self.picked[:, :, None] * size + np.arange(size)).ravel()
-        steep = parts / seconds[:, None] * slopes(points) * weights[:, None] / SCALE
+        steep = parts / seconds[:, None] * slopes(points) * (weights / self.scale)[:, None]
         entries = np.broadcast_to(steep[:, None, :], shape).ravel()
         rows = np.repeat(np.arange(len(errors)), kinds * size)
         tall = csr_matrix((entries, (rows, columns)), shape=(len(errors), len(self.mean)))
