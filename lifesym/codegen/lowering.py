@@ -7,7 +7,7 @@ sums become a handful of kinds of operations.
 from collections.abc import Sequence
 from fractions import Fraction
 
-from sympy import Add, Derivative, Expr, Mul, Poly, Pow, S, Sum, Symbol, log
+from sympy import Add, Derivative, Expr, Mul, Poly, Pow, S, Sum, Symbol, Tuple, log
 
 from lifesym.codegen.polynomials import nested, scalable, whole
 from lifesym.codegen.program import Op, Program, pruned
@@ -30,8 +30,7 @@ def lower(exprs: Sequence[Expr], args: Sequence[Symbol]) -> Program:
         SymbolError: an expression has a symbol that is no argument, or a part that no target has.
     """
     builder = _Builder(tuple(args))
-    outputs = tuple(builder.whole(expr) for expr in exprs)
-    return builder.program(outputs)
+    return builder.program(builder.whole(exprs))
 
 
 class _Builder(Registers):
@@ -48,13 +47,13 @@ class _Builder(Registers):
         """The program of some registers."""
         return pruned(shared(Program(tuple(self.args), tuple(self.ops), outputs)))
 
-    def whole(self, expr: Expr) -> int:
-        """The register of a formula, whose remainders are known by their bounds."""
-        expr, found = remainders(written(expr))
+    def whole(self, exprs: Sequence[Expr]) -> tuple[int, ...]:
+        """The registers of formulas, whose remainders are known by their bounds."""
+        named, found = remainders(Tuple(*map(written, exprs)))
         for name, rest in found.items():
             parts = (self.lower(part) for part in (rest.top, rest.taken, rest.bottom))
             self.seen[name] = self.put(Op("rest", tuple(parts), rest.least))
-        return self.lower(expr)
+        return tuple(map(self.lower, named))
 
     def lower(self, expr: Expr) -> int:
         """The register of an expression."""
