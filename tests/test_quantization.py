@@ -245,6 +245,32 @@ def test_published_checkpoints(name: str, size: int) -> None:
     assert ls.load_model(name).weight_bytes() == size
 
 
+def test_the_published_kimi_k2() -> None:
+    """The headers of the files of moonshotai/Kimi-K2-Instruct (Hub) name 1,029,173,256,720 bytes.
+
+    So an audit of all its tensors found (2026-09-26), with 1,026,408,232,448 parameters. Those that
+    are not modelled are the routers' biases: one in fp32 an expert.
+    """
+    model = ls.load_model("kimi-k2")
+    biases = 60 * 384
+    assert model.parameters + biases == 1_026_408_232_448
+    assert abs(model.weight_bytes() + 4 * biases - 1_029_173_256_720) < 20_000  # whole blocks
+
+
+def test_the_published_minimax_m2() -> None:
+    """The headers of MiniMaxAI/MiniMax-M2 (Hub) name 230,121,630,720 bytes (README of hf-mem).
+
+    MiniMax-M2.7 has its sizes, and its 228,689,764,864 parameters. The files keep routers in fp32,
+    which the config does not say, and a bias in fp32 an expert, which is not modelled.
+    """
+    model = ls.load_model("minimax-m2.7")
+    biases = 62 * 256
+    assert model.parameters + biases == 228_689_764_864
+    unsaid = 2 * biases * 3072 + 4 * biases
+    assert model.weight_bytes() + unsaid == 230_121_630_720
+    assert unsaid < 230_121_630_720 / 1000
+
+
 def test_the_published_deepseek_v3() -> None:
     """Its 163 files have 688,586,727,753 bytes: the model, and a module of a 62nd layer beside it.
 
