@@ -3,6 +3,7 @@
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
 from command_line import CommandLine
 
@@ -78,6 +79,12 @@ def test_effects_keep_their_covariance(fitted: tuple[Pooled, object]) -> None:
     summed = covariance.reshape(5, size, 5, size).sum(axis=(0, 2))
     assert values.sum(axis=0) + whole.usual - whole.values[0] == pytest.approx(whole.point(o))
     assert summed == pytest.approx(whole.covariance(o), rel=1e-6, abs=1e-12)
+    picked = np.zeros((size, whole.values.size))
+    for each in effects(o):
+        at = whole.places[each] * size
+        picked[:, at : at + size] += np.eye(size)
+    direct = picked @ np.linalg.solve(whole.curvature, picked.T)
+    assert whole.covariance(o) == pytest.approx(direct, rel=1e-6, abs=1e-12)
 
 
 def test_it_is_of_every_row_of_the_database() -> None:

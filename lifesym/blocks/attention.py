@@ -97,8 +97,6 @@ class Attention(Block):
         if self.chunked:
             before = _seen_in_chunks(past, window)
             return keys, _seen_in_chunks(past + new, window) - before
-        if new == 1:
-            return keys, new + _in_reach(past, window)
         return keys, seen_in_window(new, past, window)
 
     def cached_past(self, step: ForwardPass) -> CachedPast | None:

@@ -18,6 +18,7 @@ Regression and Multilevel Models (2007), chapter 12.
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -84,10 +85,15 @@ class Pooled:
         """Seconds of some rows."""
         return rows.seconds(_points(self, rows))
 
+    @cached_property
+    def inverse(self) -> Any:
+        """The covariance of all effects."""
+        return np.linalg.inv(self.curvature)
+
     def report(self) -> dict[str, Any]:
         """The parameters of the software, with 95 % intervals and what is not to be believed."""
         size = len(NAMES)
-        inner = np.linalg.inv(self.curvature)[:size, :size]
+        inner = self.inverse[:size, :size]
         return described(self.usual, inner, self.rows)
 
     @property
@@ -102,15 +108,9 @@ class Pooled:
 
     def covariance(self, o: Observation) -> Any:
         """Of the parameters of a row, the priors of unseen effects included."""
-        size = len(NAMES)
-        picked, unseen = np.zeros((size, self.values.size)), np.zeros(size)
-        for each in effects(o):
-            if each in self.places:
-                at = self.places[each] * size
-                picked[:, at : at + size] += np.eye(size)
-            else:
-                unseen += (WIDTHS[each[0]] * SPREAD) ** 2
-        return picked @ np.linalg.solve(self.curvature, picked.T) + np.diag(unseen)
+        size, wanted = len(NAMES), effects(o)
+        _, joint = self.joint(wanted)
+        return joint.reshape(len(wanted), size, len(wanted), size).sum(axis=(0, 2))
 
     def joint(self, wanted: Sequence[Effect]) -> tuple[Any, Any]:
         """Values and joint covariance of some effects; what was never seen has those of its kind.
@@ -126,7 +126,7 @@ class Pooled:
         values[known] = self.values[seen]
         here = (np.array(known, dtype=int)[:, None] * size + np.arange(size)).ravel()
         there = (seen[:, None] * size + np.arange(size)).ravel()
-        covariance[np.ix_(here, here)] = np.linalg.inv(self.curvature)[np.ix_(there, there)]
+        covariance[np.ix_(here, here)] = self.inverse[np.ix_(there, there)]
         return values, covariance
 
 

@@ -57,6 +57,8 @@ class CachedPast:
 
 def seen_in_window(new: Size, past: Expr, window: Size) -> Expr:
     """Pairs under a causal mask with a window: the sum of min(past + j, window) for j to new."""
+    if new == 1:
+        return 1 + Minimum(past, sympify(window) - 1)
     rising = Minimum(sympify(new), Maximum(S.Zero, window - past))
     return rising * past + rising * (rising + 1) / 2 + (new - rising) * window
 
