@@ -38,6 +38,7 @@ from lifesym.transforms import (
     Lora,
     SequenceParallel,
     TensorParallel,
+    order,
 )
 from lifesym.workload import Formats, Keywords, Workload
 
@@ -57,8 +58,6 @@ _PLAIN: Mapping[str, Any] = {"tensor_parallel": 1, "expert_parallel": 1}
 """Rewrites that every forecast has, if only to leave the trace as it is."""
 OF_IMAGES = ("weights", "activations", "overlap")
 """Keywords of the forecasts of image networks."""
-_OWN = 70
-"""Where rewrites of one's own come in a plan: after those that split, before fusion."""
 
 
 @overload
@@ -296,7 +295,7 @@ def _planned(
         elif name in given:
             raise SymbolError(f"{name} is given twice: in the plan and as a keyword")
     rewrites += (each for each in engine.rewrites(hardware) if type(each) not in planned)
-    return tuple(sorted(rewrites, key=lambda rewrite: getattr(rewrite, "stage", _OWN)))
+    return tuple(sorted(rewrites, key=order))
 
 
 def _encodes(rewrite: Rewrite) -> bool:

@@ -98,7 +98,7 @@ def test_decode_of_unseen_nvidia_devices(nvidia: Rows) -> None:
 
 def test_decode_of_unseen_devices_of_all_vendors(all_vendors: Rows) -> None:
     assert len([o for o in all_vendors.observations if o.phase == "decode"]) == 115
-    assert accuracy(all_vendors, "decode")["mape"] <= 0.11
+    assert accuracy(all_vendors, "decode")["mape"] <= 0.10
 
 
 def test_prefill_of_unseen_nvidia_devices(nvidia: Rows) -> None:
@@ -226,9 +226,11 @@ def numerically(o: Observation, point: Any) -> float:
         given |= {"prompt": o.prompt, "past": o.past, "generate": o.generate or 1}
         given |= {"chunk": o.chunk} if o.chunk else {}
     if together(o) > 1:
-        given |= {"tensor_parallel": o.devices, "all_reduce": "halving_doubling"}
+        given |= {"tensor_parallel": together(o), "all_reduce": "halving_doubling"}
     found: Any = ls.forecast(o.model, with_numbers(o, point), **given)
-    if stages(o) > 1:
+    if o.pipeline > 1:
+        found = pipeline(found, o.pipeline, microbatches=min(o.batch, o.pipeline))
+    elif stages(o) > 1:
         found = pipeline(found, stages(o), by_chunk=True)
     asked = {"decode": "tpot", "prefill": "ttft", "request": "latency"}[o.phase]
     return float(getattr(found, asked).expr.xreplace({sym.past: Rational(o.context)}))
@@ -236,7 +238,7 @@ def numerically(o: Observation, point: Any) -> float:
 
 def forecastable(o: Observation) -> bool:
     """What `numerically` forecasts: with a peak for what is computed, and in one turn."""
-    if o.pipeline > 1 or o.experts > 1:
+    if o.experts > 1:
         return False
     try:
         return hardware(o).computes(load_format(kind(o).computed)) and turns(o) == 1
@@ -265,7 +267,7 @@ def sample(of_engine: str, phase: str) -> list[Observation]:
     here = [o for o in here if forecastable(o)]
     found: dict[Any, Observation] = {}
     for o in here:
-        found.setdefault((o.device, o.devices > 1, o.quantized, o.chunk), o)
+        found.setdefault((o.device, o.devices > 1, o.pipeline > 1, o.quantized, o.chunk), o)
     apart = list(found.values()) + [o for o in here if o not in found.values()]
     step = max(1, len(found) // EACH)
     return (apart[: len(found) : step] + apart[len(found) :])[:EACH]
@@ -277,6 +279,18 @@ def test_the_sample_is_of_everything() -> None:
     assert len(rows) >= 60
     assert len({o.device for o in rows}) >= 15
     assert {o.devices > 1 for o in rows} == {o.quantized for o in rows} == {True, False}
+
+
+@pytest.mark.parametrize("batch", [1, 2, 16])
+def test_a_pipeline_has_as_many_microbatches_as_stages_or_sequences(batch: int) -> None:
+    """By numbers alone; the terms' sum is the work of all stages, which a fit corrects."""
+    o = one(lambda o: o.pipeline == 2 and o.devices == 4 and o.model == "llama-2-7b")
+    o = replace(o, batch=batch)
+    points = np.array([USUAL + 0.2 * SPREAD])
+    assert Rows.of([o]).seconds(points)[0] == pytest.approx(numerically(o, points[0]), rel=1e-9)
+    alone = replace(o, batch=1, pipeline=1, devices=2)
+    if batch == 1:  # a sequence passes one stage after another, and is sent on between them
+        assert 1 < numerically(o, points[0]) / numerically(alone, points[0]) < 1.01
 
 
 @pytest.mark.parametrize(("of_engine", "phase"), KINDS)
@@ -355,13 +369,13 @@ def test_a_batch_that_does_not_fit_is_computed_in_turns() -> None:
 
 def test_impossible_rows_are_left_aside(decode: Rows) -> None:
     o, floor = decode.observations[0], decode.streaming[0]
-    stages_ = replace(o, pipeline=2, devices=2)
+    spread = replace(o, experts=2, devices=2)
     unknown = replace(o, device="nobody's", bandwidth=0.0, peak=0.0)
-    good, bad = usable([replace(o, seconds=0.5 * floor), stages_, unknown, o])
+    good, bad = usable([replace(o, seconds=0.5 * floor), spread, unknown, o])
     assert good.observations == (o,)
     reasons = dict(bad)
     assert "faster than the memory's bandwidth allows" in reasons[replace(o, seconds=0.5 * floor)]
-    assert "parallelism" in reasons[stages_]
+    assert "expert parallelism" in reasons[spread]
     assert "not known" in reasons[unknown]
     none, bad = usable([unknown])
     assert (len(none), len(bad)) == (0, 1)

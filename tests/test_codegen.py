@@ -433,6 +433,12 @@ def test_bad_questions_are_refused(options: dict[str, Any], message: str) -> Non
         ls.compile(expr, **({"args": list(box)} | options))
 
 
+class Shown(str):
+    """A text that is shown without quotes."""
+
+    __repr__ = str.__str__
+
+
 def test_bad_calls_are_refused() -> None:
     expr, box = formula("dense TPOT")
     function = ls.compile(expr, list(box), ranges=box)
@@ -446,6 +452,11 @@ def test_bad_calls_are_refused() -> None:
     ):
         with pytest.raises(SymbolError, match=message):
             call()
+    for at in ((8000, 64), (0, 1)):
+        assert function(*at) == pytest.approx(float(expr.subs(dict(zip(box, at, strict=True)))))
+    for length, shown in ((60, "x" * 60), (61, "x" * 57 + "...")):
+        with pytest.raises(SymbolError, match=f"not '?{shown}'?$"):
+            function(Shown("x" * length), 1)
     objects = np.array([1, 2], dtype=object)
     for target in ("numpy", "native"):
         plain = ls.compile(expr, list(box), target=target)

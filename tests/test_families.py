@@ -395,6 +395,7 @@ PUBLISHED = {
     "smollm3-3b": 3_075_098_624,
     "tiny-aya": 3_349_227_520,
     "codestral-mamba-7b": 7_285_403_648,
+    "whisper-tiny": 37_760_640,
 }
 """Parameters as published on the models' pages or counted there from the checkpoint."""
 

@@ -5,6 +5,7 @@ import subprocess
 from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -17,9 +18,11 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.codegen.grid import sample
 from lifesym.codegen.intervals import bounds
+from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Op, Program
 from lifesym.codegen.proof import Slopes, proof
 from lifesym.codegen.ranges import Box
+from lifesym.codegen.table import _margin
 from lifesym.codegen.table_error import fixed_error, fixed_shift
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
@@ -260,6 +263,20 @@ def test_bad_tables_are_refused(options: dict[str, Any], message: str) -> None:
         ls.compile(sym.past + 1, ["past"], **common)
     with pytest.raises(SymbolError, match="takes 1 arguments"):
         ls.compile(sym.past + 1, ["past"], target="table", ranges={"past": (0, 9)})(1, 2)
+
+
+@pytest.mark.parametrize("arguments", [1, 2])
+def test_what_the_arithmetic_of_a_table_may_lose_is_left_for_it(arguments: int) -> None:
+    """A unit of 2^-30 of the largest value at every corner; at most a twentieth of the goal."""
+    symbols = (sym.prompt, sym.batch)[:arguments]
+    formula = lower([Integer(7) + sum(symbols)], symbols)
+    axes = tuple(np.array([1.0, 2.0e5]) for _ in symbols)
+    proved = SimpleNamespace(formula=formula)
+    ratio = (7 + arguments * 2e5) / (7 + arguments)
+    single = {1: 1e-6, 2: 1.5e-6}[arguments]
+    integers = {1: 3.6e-9, 2: 6.1e-9}[arguments] * ratio
+    assert _margin(proved, axes, 0.5) == pytest.approx(single + integers)
+    assert _margin(proved, axes, 1e-5) == pytest.approx(1e-5 / 20)
 
 
 def test_integer_tables_need_whole_knots() -> None:

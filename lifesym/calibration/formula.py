@@ -7,16 +7,18 @@ in the parameters or their inverses: fits have its exact derivatives at little c
 
 A decode step is the TPOT at its context, a prefill the TTFT, a request the latency. A batch whose
 cache does not fit into nine tenths of the memory is computed in turns. llama.cpp gives each of
-several devices some layers, one after another, so that a step takes as long as on one.
+several devices some layers, one after another, so that a step takes as long as on one. Other
+software cuts a batch into as many microbatches as a pipeline has stages, or sequences it has itself
+(TensorRT-LLM's `GptSession::MicroBatchConfig` does so unless told otherwise).
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
-from sympy import Add, Expr, Integer
+from sympy import Add, Expr, Integer, Sum
 
 from lifesym import symbols as sym
 from lifesym.calibration.measurements import Observation, Phase
@@ -31,6 +33,7 @@ from lifesym.hardware import Hardware
 from lifesym.roofline import Term
 from lifesym.serving import pipeline
 from lifesym.specs import names
+from lifesym.sums import SumMax
 
 COMPUTED = load_format("fp16")
 """What the measured software computes in, unless its name says fp8."""
@@ -69,6 +72,7 @@ class Kind(NamedTuple):
     kv_bits: float
     devices: int
     stages: int
+    microbatches: int
     chunk: int
 
 
@@ -79,10 +83,13 @@ class Formula(NamedTuple):
         seconds: the time.
         sides: of the prefill, or the step, and of the steps of a request: the memory and compute
             times of each term, two by two, and at last the sum of what is in no maximum.
+        plain: whether the time is the sum of these: no sum over chunks or steps has maxima that
+            may change sides within it, and there is no pipeline.
     """
 
     seconds: Any
     sides: tuple[Any, ...]
+    plain: bool
 
 
 def kind(o: Observation) -> Kind:
@@ -90,7 +97,7 @@ def kind(o: Observation) -> Kind:
     computed = "fp8" if o.bits == 8 and "fp8" in o.framework.lower() else COMPUTED.name
     return Kind(
         *(o.model, engine(o), o.phase, o.quantized, computed, o.kv_bits),
-        *(together(o), stages(o), o.chunk),
+        *(together(o), stages(o), min(o.pipeline, o.batch), o.chunk),
     )
 
 
@@ -109,13 +116,13 @@ def _fused(o: Observation) -> bool:
 
 def together(o: Observation) -> int:
     """Devices that compute each layer together."""
-    return 1 if o.software == "llama.cpp" else o.devices
+    return 1 if o.software == "llama.cpp" else o.devices // o.pipeline
 
 
 def stages(o: Observation) -> int:
-    """Devices that hand on the chunks of a prompt, each with some layers."""
+    """Groups of such devices that hand on a batch, or the chunks of a prompt, by some layers."""
     layers = o.software == "llama.cpp" and o.split == "layer" and o.phase != "decode"
-    return o.devices if layers and o.released >= HANDED_ON_SINCE else 1
+    return o.devices if layers and o.released >= HANDED_ON_SINCE else o.pipeline
 
 
 @cache
@@ -128,14 +135,18 @@ def symbolic() -> Hardware:
 @cache
 def formula(of: Kind) -> Formula:
     """The compiled forecast of a kind."""
-    made = _forecast(of)
+    served = _forecast(of)
+    if of.stages > 1:
+        chunks = of.engine.startswith("llama.cpp")
+        served = pipeline(served, of.stages, of.microbatches, by_chunk=chunks)
     if of.phase == "decode":
-        return Formula(_compiled(made.tpot.expr), (_sides(made.tpot.terms),))
-    served = made if of.stages == 1 else pipeline(made, of.stages, by_chunk=True)
-    prompts = _sides(made.ttft.terms)
-    if of.phase == "prefill":
-        return Formula(_compiled(served.ttft.expr), (prompts,))
-    return Formula(_compiled(served.latency.expr), (prompts, _sides(made.tpot.terms)))
+        time, parts = served.tpot, [served.step_terms]
+    elif of.phase == "prefill":
+        time, parts = served.ttft, [served.prefill_terms]
+    else:
+        time, parts = served.latency, [served.prefill_terms, served.step_terms]
+    plain = of.stages == 1 and not time.expr.has(Sum, SumMax)
+    return Formula(_compiled(time.expr), tuple(map(_sides, parts)), plain)
 
 
 def _compiled(expr: Any) -> Any:
@@ -331,12 +342,14 @@ class Rows:
             found[places] = one.seconds(*(given[name] for name in one.seconds.names))
         return found * self.times
 
-    def columns(self, x: Any) -> tuple[Any, Any]:
-        """Seconds of the terms' sum, and its parts by parameter.
+    @cached_property
+    def open(self) -> Any:
+        """The places of rows whose forecast need not be the sum of its terms."""
+        found = (places for one, places, _ in self.groups if not one.plain)
+        return np.sort(np.concatenate([np.empty(0, dtype=int), *found]))
 
-        It is the forecast where no sum over chunks or steps has maxima that change sides within
-        it, and no pipeline.
-        """
+    def columns(self, x: Any) -> tuple[Any, Any]:
+        """Seconds of the terms' sum, and its parts by parameter: the forecast, but in open rows."""
         factor = factors(x)
         both = np.einsum("ntsp,np->nts", self.sides, factor)
         bound = both[:, :, 0] >= both[:, :, 1]
@@ -375,8 +388,8 @@ def usable(observations: Sequence[Observation]) -> tuple[Rows, list[tuple[Observ
     bad: list[tuple[Observation, str]] = []
     for o in observations:
         try:
-            if o.pipeline > 1 or o.experts > 1:
-                raise SpecError("pipeline and expert parallelism are not forecast here yet")
+            if o.experts > 1:
+                raise SpecError("expert parallelism is not forecast here yet")
             numbers(o)
         except SpecError as error:
             bad.append((o, str(error)))

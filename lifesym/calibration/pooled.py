@@ -38,7 +38,7 @@ WIDER = {"decode": 1.7, "prefill": 3.8, "request": 1.5}
 these rows are then within their 90 % intervals."""
 TRUST = 4.0
 """How much wider a prior from other devices' rows is taken than their fit says, as a variance."""
-FREEDOM = 3.0
+FREEDOM = 5.0
 """Degrees of freedom of the t-distribution."""
 STEPS = 60
 STUCK = 1e6
@@ -162,11 +162,11 @@ class _Fitting:
     """The rows of a fit, and the numbers of their effects.
 
     Steps are taken on the sums of the rows' terms, which cost little, corrected by the forecasts'
-    ratio to these: it is 1 unless a maximum changes sides within a sum over chunks or steps.
+    ratio to these where it need not be 1 (`Rows.open`).
     """
 
     def __init__(self, rows: Rows, prior: Pooled | None) -> None:
-        self.rows = rows
+        self.rows, self.open = rows, rows.take(rows.open)
         self.measured = np.log([o.seconds for o in rows.observations])
         self.correction = np.zeros(len(rows))
         self.places: dict[Effect, int] = {}
@@ -196,8 +196,10 @@ class _Fitting:
 
     def correct(self, values: Any) -> None:
         """Take the forecasts' ratio to the sums of terms at a point."""
-        points = self.points(values)
-        self.correction = np.log(self.rows.seconds(points) / self.rows.columns(points)[0])
+        if len(self.open):
+            points = self.points(values)[self.rows.open]
+            ratio = self.open.seconds(points) / self.open.columns(points)[0]
+            self.correction[self.rows.open] = np.log(ratio)
 
     def solved(self, values: Any) -> Any:
         """The best effects (Levenberg and Marquardt)."""

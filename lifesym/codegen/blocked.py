@@ -5,8 +5,10 @@ that are reused: no temporary of the arrays' size is ever made. Operations that 
 alone are done once.
 """
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -60,29 +62,32 @@ def evaluate(program: Program, values: Sequence[Array]) -> list[Array]:
 class _Plan:
     """Which registers vary, and where each of them is written.
 
-    ``home`` is a buffer's number, -1 for arguments, scalars and results; ``result`` is the number
+    ``home`` is a buffer's number, None for arguments, scalars and results; ``result`` is the number
     of the output that a register is written to at once, without a copy.
     """
 
     varies: tuple[bool, ...]
-    home: tuple[int, ...]
+    home: tuple[int | None, ...]
     buffers: int
     result: dict[int, int]
 
 
+@lru_cache(maxsize=4096)
 def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
     varies: list[bool] = []
     for op in program.ops:
         mine = op.kind == "arg" and op.value in wanted
         varies.append(mine or any(varies[r] for r in op.reads))
-    last = [-1] * len(program.ops)
+    last: list[int | None] = [None] * len(program.ops)
     for i, op in enumerate(program.ops):
         for r in op.reads:
             last[r] = i
     for r in program.outputs:
         last[r] = len(program.ops)
     result = {r: k for k, r in enumerate(program.outputs) if varies[r] and program.ops[r].reads}
-    home, free, buffers = [-1] * len(program.ops), [], 0
+    home: list[int | None] = [None] * len(program.ops)
+    free: list[int] = []
+    fresh = itertools.count()
     for i, op in enumerate(program.ops):
         if op.kind in ("arg", "const") or not varies[i]:
             continue
@@ -95,17 +100,15 @@ def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
             home[i] = reusable[0]
             free.extend(reusable[1:])
         else:
-            if not free:
-                free.append(buffers)
-                buffers += 1
-            home[i] = free.pop()
+            home[i] = free.pop() if free else next(fresh)
             free.extend(_ended(op, i, last, home))
-    return _Plan(tuple(varies), tuple(home), buffers, result)
+    return _Plan(tuple(varies), tuple(home), next(fresh), result)
 
 
-def _ended(op: Op, i: int, last: list[int], home: list[int]) -> list[int]:
+def _ended(op: Op, i: int, last: list[int | None], home: list[int | None]) -> list[int]:
     """Buffers of operands that nothing reads after this operation."""
-    return [home[r] for r in dict.fromkeys(op.reads) if last[r] == i and home[r] >= 0]
+    ended = (home[r] for r in dict.fromkeys(op.reads) if last[r] == i)
+    return [buffer for buffer in ended if buffer is not None]
 
 
 def _scalars(program: Program, plan: _Plan, arrays: list[Array]) -> list[float]:
@@ -140,7 +143,8 @@ def _block(
         if op.kind == "arg":
             values[i] = pieces[wanted.index(int(op.value or 0))]
         else:
-            out = results[plan.result[i]] if i in plan.result else buffers[plan.home[i]][:size]
+            home = plan.home[i]
+            out = results[plan.result[i]] if home is None else buffers[home][:size]
             values[i] = _apply(op, [values[r] for r in op.reads], out)
     for k, register in enumerate(program.outputs):
         if plan.result.get(register) != k:

@@ -121,7 +121,7 @@ def _numbers(name: str, value: Any) -> Any:
     except (TypeError, ValueError, OverflowError):
         pass
     shown = " ".join(repr(value).split())
-    shown = shown if len(shown) < 60 else f"{shown[:57]}..."
+    shown = shown if len(shown) <= 60 else f"{shown[:57]}..."
     raise SymbolError(f"{name} must be numbers of the size of a double, not {shown}")
 
 

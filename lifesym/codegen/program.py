@@ -24,6 +24,7 @@ kind                      value
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import cached_property
 
 from sympy import Expr
 
@@ -51,6 +52,14 @@ class Program:
     args: tuple[Expr, ...]
     ops: tuple[Op, ...]
     outputs: tuple[int, ...]
+
+    @cached_property
+    def _hashed(self) -> int:
+        return hash((self.args, self.ops, self.outputs))
+
+    def __hash__(self) -> int:
+        """That of its parts, taken once: plans and compiled loops are looked up by program."""
+        return self._hashed
 
     def uses(self) -> list[int]:
         """How often each register is read, results included."""

@@ -8,7 +8,7 @@ also multiplied out.
 
 from dataclasses import dataclass
 
-from sympy import Add, Dummy, Expr, Function, Symbol
+from sympy import Add, Dummy, Expr, Function, Mul, Pow, Symbol
 
 from lifesym.nodes import CeilDiv, FloorDiv
 
@@ -40,12 +40,13 @@ def remainders(expr: Expr) -> tuple[Expr, dict[Symbol, Remainder]]:
     [(8, 64*CeilDiv(prompt, 64) - 64, 1)]
     """
     found: dict[Symbol, Remainder] = {}
-    quotients = sorted(expr.atoms(CeilDiv, FloorDiv), key=str)
-    for quotient in quotients:
+    inside: dict[Expr, frozenset[Expr]] = {}
+    quotients = [e for e in _functions(expr, inside) if isinstance(e, CeilDiv | FloorDiv)]
+    for quotient in sorted(quotients, key=str):
         number, symbol = quotient.args[0].as_coeff_Add()
         if not (symbol.is_Symbol or symbol == 0) or quotient.args[1].has(symbol):
             continue
-        named = _Namer(quotient, symbol, number)
+        named = _Namer(quotient, symbol, number, inside)
         after = named.walk(expr)
         if after != expr:
             expr = after
@@ -53,10 +54,20 @@ def remainders(expr: Expr) -> tuple[Expr, dict[Symbol, Remainder]]:
     return expr, found
 
 
+def _functions(expr: Expr, inside: dict[Expr, frozenset[Expr]]) -> frozenset[Expr]:
+    """The functions within an expression, itself included; ``inside`` keeps those of all parts."""
+    if expr not in inside:
+        found = frozenset().union(*(_functions(arg, inside) for arg in expr.args))
+        inside[expr] = found | {expr} if isinstance(expr, Function) else found
+    return inside[expr]
+
+
 class _Namer:
     """One walk over an expression for the remainder of one quotient."""
 
-    def __init__(self, quotient: Expr, symbol: Symbol, number: Expr) -> None:
+    def __init__(
+        self, quotient: Expr, symbol: Symbol, number: Expr, inside: dict[Expr, frozenset[Expr]]
+    ) -> None:
         up = isinstance(quotient, CeilDiv)
         self.quotient, self.symbol = quotient, symbol
         self.name, self.count = Dummy("rest", positive=True), Dummy("count", positive=True)
@@ -68,10 +79,11 @@ class _Namer:
             self.rule = {symbol: self.name - number + (bottom * count).expand()}
         taken = bottom * (quotient - 1 if up else quotient)
         self.remainder = Remainder(top, taken, bottom, 1 if up else 0)
+        self.inside = inside
         self.seen: dict[Expr, Expr] = {}
 
     def walk(self, expr: Expr) -> Expr:
-        if expr == self.quotient or expr.is_Atom or not expr.has(self.quotient):
+        if expr == self.quotient or self.quotient not in _functions(expr, self.inside):
             return expr
         if expr not in self.seen:
             node = expr.func(*(self.walk(arg) for arg in expr.args))
@@ -80,14 +92,15 @@ class _Namer:
 
     def _named(self, expr: Add) -> Expr:
         """A sum with the remainder in it, if that takes differences out of it."""
-        masked = [arg.xreplace({self.quotient: self.count}) for arg in expr.args]
-        mine = [arg for arg in masked if self._plain(arg)]
-        if not any(arg.has(self.count) for arg in mine):
+        own = _functions(self.quotient, self.inside)
+        simple = [arg for arg in expr.args if _functions(arg, self.inside) <= own]
+        if not any(map(_takes_away, simple)):
             return expr
-        others = [arg for arg in masked if arg not in mine]
-        constants = [arg for arg in others if not arg.has(Function)]
-        others = [arg for arg in others if arg not in constants]
-        before = Add(*mine, *constants).expand()
+        masked = [arg.xreplace({self.quotient: self.count}) for arg in simple]
+        if not any(arg.has(self.count) and self._plain(arg) for arg in masked):
+            return expr
+        others = [arg for arg in expr.args if arg not in simple]
+        before = Add(*masked).expand()
         after = before.xreplace(self.rule).expand()
         if _differences(after) >= _differences(before):
             return expr
@@ -95,12 +108,21 @@ class _Namer:
 
     def _plain(self, expr: Expr) -> bool:
         """Whether a term can have the remainder in it; with a number on top, its divisor too."""
-        if expr.has(Function) or not expr.has(*self.rule, self.count):
+        if not expr.has(*self.rule, self.count):
             return False
         if self.symbol.is_Symbol:
             return bool(expr.is_polynomial(self.symbol, self.count))
         bottom = self.quotient.args[1]
         return bool(expr.xreplace(self.rule).expand().is_polynomial(bottom))
+
+
+def _takes_away(expr: Expr) -> bool:
+    """Whether a term may, multiplied out, be one that is taken away, or have such terms."""
+    if isinstance(expr, Add | Mul):
+        return any(map(_takes_away, expr.args))
+    if isinstance(expr, Pow):
+        return _takes_away(expr.base)
+    return not (expr.is_Symbol or expr.is_nonnegative)
 
 
 def _differences(expr: Expr) -> int:

@@ -11,9 +11,8 @@ from lifesym import symbols as sym
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
 from lifesym.operators import Linear, LMHead, Norm
-from lifesym.passes import Rewrite
 from lifesym.trace import Entry, Logits, Trace
-from lifesym.transforms import CachePolicy, Fusion
+from lifesym.transforms import CachePolicy, is_late
 
 
 def prediction_module(
@@ -27,11 +26,11 @@ def prediction_module(
     Raises:
         SymbolError: the model has no layer before its head.
     """
-    late = [rewrite for rewrite in forecast.rewrites if _is_late(rewrite)]
+    late = [rewrite for rewrite in forecast.rewrites if is_late(rewrite)]
     others = tuple(
         replace(rewrite, share=1) if isinstance(rewrite, CachePolicy) else rewrite
         for rewrite in forecast.rewrites
-        if not _is_late(rewrite)
+        if not is_late(rewrite)
     )
     trace = replace(forecast, rewrites=others).trace(new, past, logits)
     ends = [entry for entry in trace if entry.section == "head"]
@@ -54,8 +53,3 @@ def prediction_module(
     for rewrite in late:  # as in a forecast: a fused layer has no attention to look for
         module = rewrite(module)
     return module
-
-
-def _is_late(rewrite: Rewrite) -> bool:
-    """Whether a rewrite comes with fusion or after it."""
-    return getattr(rewrite, "stage", 0) >= Fusion.stage

@@ -1,10 +1,11 @@
 """Rewrites: a trace in, a trace out, each term keeping where it came from.
 
-Each class has a ``stage``, by which a forecast orders its plan: caches and adapters change the
-whole model, devices then share what there is, what an engine copies or rounds follows, and fusion
-and launches come last. A rewrite of one's own is any function of a trace; without a stage it comes
-before fusion.
+A forecast applies them in one `ORDER`: caches and adapters change the whole model, devices then
+share what there is, what an engine copies or rounds follows, and fusion and launches come last. A
+rewrite of one's own is any function of a trace.
 """
+
+from typing import Any
 
 from lifesym.transforms.adapter import Bottleneck
 from lifesym.transforms.cache import CachePolicy
@@ -18,10 +19,31 @@ from lifesym.transforms.tensor import TensorParallel
 
 KERNELS = (*(CacheCopies, ScorePasses, Apart, WholeTables, Spills, Tiles, WeightCopies, Launches),)
 """What engines do beside fusing; no option of a forecast makes one."""
+ORDER: tuple[type, ...] = (
+    *(CachePolicy, Lora, Bottleneck),
+    *(TensorParallel, SequenceParallel, ExpertParallel),
+    *(CacheCopies, ScorePasses, Apart, WholeTables, Tiles, WeightCopies),
+    object,
+    *(Fusion, Spills, Launches),
+)
+"""In which rewrites are applied; `object` stands for one's own."""
+
+
+def order(rewrite: Any) -> int:
+    """The place of a rewrite in that order."""
+    kind = type(rewrite)
+    return ORDER.index(kind if kind in ORDER else object)
+
+
+def is_late(rewrite: Any) -> bool:
+    """Whether a rewrite comes with fusion or after it."""
+    return order(rewrite) >= ORDER.index(Fusion)
+
 
 __all__ = [
     "FUSIONS",
     "KERNELS",
+    "ORDER",
     "Apart",
     "Bottleneck",
     "CacheCopies",
@@ -38,4 +60,6 @@ __all__ = [
     "WeightCopies",
     "WholeTables",
     "fuse",
+    "is_late",
+    "order",
 ]

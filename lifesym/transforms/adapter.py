@@ -33,7 +33,6 @@ class Bottleneck:
     after: tuple[str, ...] | None = None
     activation: str = "gelu"
 
-    stage: ClassVar[int] = 30
     opens: ClassVar[Mapping[str, str]] = {"width": "adapter_width"}
 
     def __post_init__(self) -> None:

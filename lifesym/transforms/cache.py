@@ -72,7 +72,6 @@ class CachePolicy:
     share: Size = 1
     page: Size | None = None
 
-    stage: ClassVar[int] = 10
     opens: ClassVar[Mapping[str, str]] = {
         "budget": "budget",
         "keep": "keep",

@@ -19,7 +19,7 @@ fused values, too. Latents are concatenated and never repeated.
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar, Literal, TypeGuard
+from typing import Literal, TypeGuard
 
 from sympy import S, sympify
 
@@ -54,8 +54,6 @@ class CacheCopies:
 
     concatenated: bool = False
     repeated: Repeated = "none"
-
-    stage: ClassVar[int] = 60
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace with the copies.
@@ -123,8 +121,6 @@ class ScorePasses:
     """
 
     passes: Size = 1
-
-    stage: ClassVar[int] = 60
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace with so many of them.

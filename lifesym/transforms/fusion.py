@@ -79,7 +79,6 @@ class Fusion:
     rules: str | Iterable[Rule] = "none"
     tile: Size | None = None
 
-    stage: ClassVar[int] = 80
     opens: ClassVar[Mapping[str, str]] = {"tile": "tile"}
 
     def __call__(self, trace: Trace) -> Trace:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
-from typing import Any, ClassVar
+from typing import Any
 
 from sympy import Add, Expr, S, sympify
 
@@ -14,7 +14,7 @@ from lifesym.operators.fused import Fused
 from lifesym.operators.linear import TiledLinear
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
-from lifesym.transforms.fusion import Fusion, unfused
+from lifesym.transforms.fusion import unfused
 
 ENDS = ("embed", "head")
 """Sections that are no layers."""
@@ -39,8 +39,6 @@ class Tiles:
     processors: Size
     rows: Size = 128
     columns: Size = 128
-
-    stage: ClassVar[int] = 60
 
     def __post_init__(self) -> None:
         """Check the sizes."""
@@ -73,8 +71,6 @@ class Apart:
     Operations stay what they are. Experts are one operator, and stay one.
     """
 
-    stage: ClassVar[int] = 60
-
     def __call__(self, trace: Trace) -> Trace:
         """The trace with two kernels for each gated activation.
 
@@ -98,8 +94,6 @@ class Apart:
 @dataclass(frozen=True, kw_only=True)
 class WholeTables:
     """Tables of which every pass reads all rows, whichever it looks up."""
-
-    stage: ClassVar[int] = 60
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace that reads its tables whole."""
@@ -125,8 +119,6 @@ class WeightCopies:
     """
 
     least: Size = 1
-
-    stage: ClassVar[int] = 61
 
     def __post_init__(self) -> None:
         """Check the size."""
@@ -163,8 +155,6 @@ class Spills:
 
     passes: Size = 0
 
-    stage: ClassVar[int] = Fusion.stage + 5
-
     def __call__(self, trace: Trace) -> Trace:
         """The trace whose attention kernels spill.
 
@@ -196,8 +186,6 @@ class Launches:
 
     layer: Size
     ends: Size | None = None
-
-    stage: ClassVar[int] = Fusion.stage + 10
 
     def __post_init__(self) -> None:
         """Check the sizes."""

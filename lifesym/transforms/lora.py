@@ -47,7 +47,6 @@ class Lora:
     adapters: Size = 1
     merged: bool | Literal["inline"] = False
 
-    stage: ClassVar[int] = 20
     opens: ClassVar[Mapping[str, str]] = {"rank": "rank", "adapters": "adapters"}
 
     def __post_init__(self) -> None:

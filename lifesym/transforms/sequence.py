@@ -42,7 +42,6 @@ class SequenceParallel:
     devices: Size
     before: Expr = S.Zero
 
-    stage: ClassVar[int] = 50
     opens: ClassVar[Mapping[str, str]] = {"devices": "devices"}
 
     def __call__(self, trace: Trace) -> Trace:

@@ -31,7 +31,6 @@ class ExpertParallel:
 
     devices: Size
 
-    stage: ClassVar[int] = 60
     opens: ClassVar[Mapping[str, str]] = {"devices": "expert_devices"}
 
     def __call__(self, trace: Trace) -> Trace:

@@ -123,7 +123,6 @@ class TensorParallel:
     devices: Size
     algorithm: Algorithm = "ring"
 
-    stage: ClassVar[int] = 40
     opens: ClassVar[Mapping[str, str]] = {"devices": "devices"}
 
     def __call__(self, trace: Trace) -> Trace:
