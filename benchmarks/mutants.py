@@ -29,6 +29,7 @@ ROOMS = ("operators", "transforms", "blocks", "serving", "codegen")
 SWAPS = {"+": "-", "-": "+", "*": "+", "/": "*", "//": "*", "**": "*", "%": "*"}
 SWAPS |= {"<": "<=", "<=": "<", ">": ">=", ">=": ">", "==": "!=", "!=": "=="}
 FIRST = (
+    *("test_model_records", "test_error_rules", "test_tables", "test_headers"),
     *("test_brute_force", "test_truth", "test_simulator", "test_operators", "test_two_derivations"),
     *("test_rewrites", "test_option_pairs", "test_invariants", "test_sanity", "test_codegen"),
     *("test_serving", "test_simulated_serving", "test_recurrent_brute_force", "test_collectives"),
