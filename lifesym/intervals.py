@@ -56,8 +56,13 @@ def interval(form: Any, metric: str, level: float) -> tuple[float, float]:
         for a, row in zip(slopes, fit.covariance, strict=True)
         for b, number in zip(slopes, row, strict=True)
     )
-    half = fit.wider[metric] * sqrt(spread + fit.error**2) * NormalDist().inv_cdf((1 + level) / 2)
+    half = half_width(sqrt(spread + fit.error**2) * fit.wider[metric], level)
     return time * exp(-half), time * exp(half)
+
+
+def half_width(deviation: Any, level: float) -> Any:
+    """Half the width of the interval of a logarithm that has a standard deviation."""
+    return NormalDist().inv_cdf((1 + level) / 2) * deviation
 
 
 def _time(form: Any, metric: str) -> Any:

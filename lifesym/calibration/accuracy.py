@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lifesym.calibration.formula import Rows
-from lifesym.calibration.measurements import Observation
+from lifesym.calibration.measurements import Observation, gathered
 from lifesym.extras import needed
 
 Key = Callable[[Observation], str]
@@ -36,9 +36,7 @@ def grouped(
     forecast: Any, observations: Sequence[Observation], key: Callable[[Observation], str]
 ) -> dict[str, dict[str, float | None]]:
     """The same for each value of a key."""
-    groups: dict[str, list[int]] = {}
-    for i, o in enumerate(observations):
-        groups.setdefault(key(o), []).append(i)
+    groups = gathered(observations, key)
     measured = np.array([o.seconds for o in observations])
     return {name: summary(forecast[rows], measured[rows]) for name, rows in sorted(groups.items())}
 

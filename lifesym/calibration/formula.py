@@ -21,7 +21,7 @@ import numpy as np
 from sympy import Add, Expr, Integer, Sum
 
 from lifesym import symbols as sym
-from lifesym.calibration.measurements import Observation, Phase
+from lifesym.calibration.measurements import Observation, Phase, gathered
 from lifesym.calibration.parameters import COMPUTING, GROWS, NAMES, PARAMETERS, UNPACKING, factors
 from lifesym.calibration.parameters import numbers as fitted_numbers
 from lifesym.calibration.rates import backend, hardware
@@ -279,23 +279,20 @@ class Rows:
         Raises:
             SpecError: a bandwidth or a peak that is not known.
         """
-        by_kind: dict[Kind, Any] = {}
-        for i, o in enumerate(observations):
-            by_kind.setdefault(kind(o), []).append(i)
         given = [numbers(o) for o in observations]
         times = np.array([turns(o) for o in observations])
         groups = []
-        for each, places in by_kind.items():
-            names = given[places[0]]
-            columns = {name: np.array([given[i][name] for i in places]) for name in names}
-            groups.append((formula(each), np.array(places), columns))
+        for each, here in gathered(observations, kind).items():
+            names = given[here[0]]
+            columns = {name: np.array([given[i][name] for i in here]) for name in names}
+            groups.append((formula(each), np.array(here), columns))
         parts = [_columns(one, columns) for one, _, columns in groups]
         widest = max((len(sides) for sides, _ in parts), default=0)
         shape = (len(observations), widest, 2, len(NAMES))
         sides, rest = np.zeros(shape), np.zeros((len(observations), len(NAMES)))
-        for (_, places, _), (some, others) in zip(groups, parts, strict=True):
-            sides[places, : len(some)] = np.moveaxis(some, -1, 0)
-            rest[places] = others.T
+        for (_, place, _), (some, others) in zip(groups, parts, strict=True):
+            sides[place, : len(some)] = np.moveaxis(some, -1, 0)
+            rest[place] = others.T
         scale = times[:, None]
         return cls(
             tuple(observations), tuple(groups), times, sides * scale[..., None, None], rest * scale
@@ -337,15 +334,15 @@ class Rows:
         """Seconds at points of the fit's scale, of shape (rows, parameters): the forecasts."""
         factor = factors(x)
         found = np.empty(len(x))
-        for one, places, columns in self.groups:
-            given = columns | fitted_numbers(factor[places], columns)
-            found[places] = one.seconds(*(given[name] for name in one.seconds.names))
+        for one, here, columns in self.groups:
+            given = columns | fitted_numbers(factor[here], columns)
+            found[here] = one.seconds(*(given[name] for name in one.seconds.names))
         return found * self.times
 
     @cached_property
     def open(self) -> Any:
         """The places of rows whose forecast need not be the sum of its terms."""
-        found = (places for one, places, _ in self.groups if not one.plain)
+        found = (here for one, here, _ in self.groups if not one.plain)
         return np.sort(np.concatenate([np.empty(0, dtype=int), *found]))
 
     def columns(self, x: Any) -> tuple[Any, Any]:

@@ -1,7 +1,8 @@
 """Measurements as lifesym sees them: what was measured of which model, format and device."""
 
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from lifesym.calibration.rates import backend, hardware
 
@@ -11,6 +12,7 @@ SOFTWARE = (
     *("autoawq", "lmdeploy", "mlc llm", "fastflowlm"),
 )
 """Kinds of software; in the order in which a name is searched for them."""
+Key = TypeVar("Key")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,3 +101,13 @@ class Observation:
     def place(self) -> str:
         """The software on what computes."""
         return f"{self.software} on {backend(self.framework, self.device)}"
+
+
+def gathered(
+    observations: Iterable[Observation], key: Callable[[Observation], Key]
+) -> dict[Key, list[int]]:
+    """The places of the observations of each key, in order."""
+    found: dict[Key, list[int]] = {}
+    for i, o in enumerate(observations):
+        found.setdefault(key(o), []).append(i)
+    return found

@@ -19,12 +19,13 @@ Regression and Multilevel Models (2007), chapter 12.
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from operator import attrgetter
 from typing import Any
 
 import numpy as np
 
 from lifesym.calibration.formula import Rows
-from lifesym.calibration.measurements import Observation
+from lifesym.calibration.measurements import Observation, gathered
 from lifesym.calibration.parameters import NAMES, PARAMETERS, SPREAD, USUAL, slopes
 from lifesym.errors import SpecError
 from lifesym.extras import needed
@@ -356,15 +357,14 @@ def left_out(
     Raises:
         SpecError: every row has the same key.
     """
-    keys = [key(o) for o in rows.observations]
-    if len(set(keys)) < 2:
-        raise SpecError(f"all measurements are of {keys[0]}: none is left to fit to")
+    groups = gathered(rows.observations, key)
+    if len(groups) < 2:
+        raise SpecError(f"all measurements are of {next(iter(groups))}: none is left to fit to")
     whole = whole or Calibration.of(rows, progress)
     seconds, errors = np.empty(len(rows)), np.empty(len(rows))
-    for each in dict.fromkeys(keys):
+    for each, here in groups.items():
         if progress:
             progress(f"without {each}")
-        here = [i for i, other in enumerate(keys) if other == each]
         others, mine = whole.without(rows, set(here)), rows.take(here)
         seconds[here], errors[here] = others.forecast(mine), others.errors(mine)
     return seconds, errors
@@ -382,7 +382,4 @@ def relevant(training: Sequence[Observation], of: Sequence[Observation]) -> list
 
 def by_place(rows: Rows) -> dict[str, list[int]]:
     """The places of rows by their software and back end."""
-    found: dict[str, list[int]] = {}
-    for i, o in enumerate(rows.observations):
-        found.setdefault(o.place, []).append(i)
-    return found
+    return gathered(rows.observations, attrgetter("place"))

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from statistics import NormalDist
 from typing import Any
 
 import numpy as np
@@ -11,6 +10,7 @@ from lifesym.calibration.accuracy import baselines, grouped, summary
 from lifesym.calibration.formula import Rows
 from lifesym.calibration.measurements import Phase
 from lifesym.calibration.pooled import Calibration, left_out
+from lifesym.intervals import half_width
 
 PHASES: tuple[Phase, ...] = ("decode", "prefill", "request")
 LEVEL = 0.9
@@ -79,8 +79,7 @@ def _figures(rows: Rows, parts: Any, trained: Rows | None, key: Any) -> dict[str
     measured = np.array([o.seconds for o in rows.observations])
     found: dict[str, Any] = dict(summary(seconds, measured))
     found["own_fit"] = summary(own, measured)
-    half = NormalDist().inv_cdf((1 + LEVEL) / 2) * errors
-    inside = np.abs(np.log(measured / seconds)) <= half
+    inside = np.abs(np.log(measured / seconds)) <= half_width(errors, LEVEL)
     found["coverage"] = {"level": LEVEL, "measured": float(inside.mean())}
     groups = {
         "by_device": lambda o: o.device,
