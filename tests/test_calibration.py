@@ -227,6 +227,8 @@ def numerically(o: Observation, point: Any) -> float:
         given |= {"chunk": o.chunk} if o.chunk else {}
     if together(o) > 1:
         given |= {"tensor_parallel": together(o), "all_reduce": "halving_doubling"}
+    if o.experts > 1:
+        given["expert_parallel"] = o.experts
     found: Any = ls.forecast(o.model, with_numbers(o, point), **given)
     if o.pipeline > 1:
         found = pipeline(found, o.pipeline, microbatches=min(o.batch, o.pipeline))
@@ -238,8 +240,6 @@ def numerically(o: Observation, point: Any) -> float:
 
 def forecastable(o: Observation) -> bool:
     """What `numerically` forecasts: with a peak for what is computed, and in one turn."""
-    if o.experts > 1:
-        return False
     try:
         return hardware(o).computes(load_format(kind(o).computed)) and turns(o) == 1
     except SpecError:
@@ -267,7 +267,8 @@ def sample(of_engine: str, phase: str) -> list[Observation]:
     here = [o for o in here if forecastable(o)]
     found: dict[Any, Observation] = {}
     for o in here:
-        found.setdefault((o.device, o.devices > 1, o.pipeline > 1, o.quantized, o.chunk), o)
+        several = (o.devices > 1, o.pipeline > 1, o.experts > 1)
+        found.setdefault((o.device, *several, o.quantized, o.chunk), o)
     apart = list(found.values()) + [o for o in here if o not in found.values()]
     step = max(1, len(found) // EACH)
     return (apart[: len(found) : step] + apart[len(found) :])[:EACH]
@@ -281,6 +282,14 @@ def test_the_sample_is_of_everything() -> None:
     assert {o.devices > 1 for o in rows} == {o.quantized for o in rows} == {True, False}
 
 
+@pytest.mark.parametrize("experts", [2, 4])
+def test_devices_that_share_experts_are_no_tensor_parallel_ones(experts: int) -> None:
+    o = one(lambda o: o.experts == experts and o.devices == 4)
+    assert (together(o), kind(o).experts) == (4 // experts, experts)
+    points = np.array([USUAL + 0.2 * SPREAD])
+    assert Rows.of([o]).seconds(points)[0] == pytest.approx(numerically(o, points[0]), rel=1e-9)
+
+
 @pytest.mark.parametrize("batch", [1, 2, 16])
 def test_a_pipeline_has_as_many_microbatches_as_stages_or_sequences(batch: int) -> None:
     """By numbers alone; the terms' sum is the work of all stages, which a fit corrects."""
@@ -288,6 +297,7 @@ def test_a_pipeline_has_as_many_microbatches_as_stages_or_sequences(batch: int) 
     o = replace(o, batch=batch)
     points = np.array([USUAL + 0.2 * SPREAD])
     assert Rows.of([o]).seconds(points)[0] == pytest.approx(numerically(o, points[0]), rel=1e-9)
+    assert kind(o).microbatches == min(batch, 2)
     alone = replace(o, batch=1, pipeline=1, devices=2)
     if batch == 1:  # a sequence passes one stage after another, and is sent on between them
         assert 1 < numerically(o, points[0]) / numerically(alone, points[0]) < 1.01
@@ -369,13 +379,11 @@ def test_a_batch_that_does_not_fit_is_computed_in_turns() -> None:
 
 def test_impossible_rows_are_left_aside(decode: Rows) -> None:
     o, floor = decode.observations[0], decode.streaming[0]
-    spread = replace(o, experts=2, devices=2)
     unknown = replace(o, device="nobody's", bandwidth=0.0, peak=0.0)
-    good, bad = usable([replace(o, seconds=0.5 * floor), spread, unknown, o])
+    good, bad = usable([replace(o, seconds=0.5 * floor), unknown, o])
     assert good.observations == (o,)
     reasons = dict(bad)
     assert "faster than the memory's bandwidth allows" in reasons[replace(o, seconds=0.5 * floor)]
-    assert "expert parallelism" in reasons[spread]
     assert "not known" in reasons[unknown]
     none, bad = usable([unknown])
     assert (len(none), len(bad)) == (0, 1)

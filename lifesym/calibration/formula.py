@@ -71,6 +71,7 @@ class Kind(NamedTuple):
     computed: str
     kv_bits: float
     devices: int
+    experts: int
     stages: int
     microbatches: int
     chunk: int
@@ -97,7 +98,7 @@ def kind(o: Observation) -> Kind:
     computed = "fp8" if o.bits == 8 and "fp8" in o.framework.lower() else COMPUTED.name
     return Kind(
         *(o.model, engine(o), o.phase, o.quantized, computed, o.kv_bits),
-        *(together(o), stages(o), min(o.pipeline, o.batch), o.chunk),
+        *(together(o), o.experts, stages(o), min(o.pipeline, o.batch), o.chunk),
     )
 
 
@@ -116,7 +117,7 @@ def _fused(o: Observation) -> bool:
 
 def together(o: Observation) -> int:
     """Devices that compute each layer together."""
-    return 1 if o.software == "llama.cpp" else o.devices // o.pipeline
+    return 1 if o.software == "llama.cpp" else o.devices // o.pipeline // o.experts
 
 
 def stages(o: Observation) -> int:
@@ -172,6 +173,8 @@ def _forecast(of: Kind) -> Any:
         given["chunk"] = of.chunk
     if of.devices > 1:
         given |= {"tensor_parallel": of.devices, "all_reduce": "halving_doubling"}
+    if of.experts > 1:
+        given["expert_parallel"] = of.experts
     if of.phase == "decode":
         given |= {"prompt": 1, "generate": 2}
     elif of.phase == "prefill":
@@ -385,8 +388,6 @@ def usable(observations: Sequence[Observation]) -> tuple[Rows, list[tuple[Observ
     bad: list[tuple[Observation, str]] = []
     for o in observations:
         try:
-            if o.experts > 1:
-                raise SpecError("expert parallelism is not forecast here yet")
             numbers(o)
         except SpecError as error:
             bad.append((o, str(error)))
