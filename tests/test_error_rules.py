@@ -5,6 +5,7 @@ too wide is a certificate that says less than it could.
 """
 
 import math
+from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise, product
 
@@ -12,11 +13,14 @@ import numpy as np
 import pytest
 
 from lifesym import symbols as sym
+from lifesym.codegen.blocked import _summed as summed_up
 from lifesym.codegen.grid import Grid, bends, corners, interpolated, sample
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Op, Program
 from lifesym.codegen.ranges import FLOAT, _constant, _pieces, _range, _summed, _switched
 from lifesym.codegen.rules import RULES, Arithmetic, Range, remainder
+from lifesym.codegen.table import Table
+from lifesym.codegen.table_error import float_error
 from lifesym.errors import SymbolError
 
 pytestmark = pytest.mark.fast
@@ -28,6 +32,7 @@ DONE = {
     "max": max,
     "min": min,
 }
+BIG = (2**70, 2**80, 1)
 A = Range(2.0, 4.0, 0.5, 0.25, 2.0)
 B = Range(3.0, 5.0, 0.1, 0.05, 3.0)
 NEGATIVE = Range(-4.0, -2.0, 0.5, 0.25, 2.0)
@@ -155,7 +160,11 @@ def test_powers_have_the_error_of_their_base_by_the_exponent() -> None:
     )
     assert shaken.relative == pytest.approx(4**0.25 - 1)
     fraction = RULES["pow"]((Range(0.25, 0.5, least=0.25), Range(-1.0, 2.0)), TOY)
-    assert (fraction.low, fraction.high) == (1 / 16, 4.0)
+    assert (fraction.low, fraction.high, fraction.least) == (1 / 16, 4.0, 1 / 16)
+    unknown = RULES["pow"]((Range(2.0, 4.0, 4.0, 1.0, 2.0), exponent), TOY)
+    assert unknown.relative == math.inf
+    wild = RULES["pow"]((Range(2.0, 4.0, 6.0, 1.5, 2.0), exponent), TOY)
+    assert wild.relative == math.inf
     zero = RULES["pow"]((Range(0.0, 0.5), Range(1.0, 2.0)), TOY)
     assert (zero.low, zero.high) == (0.0, 0.5)
     with pytest.raises(SymbolError, match="the base of a power can be negative"):
@@ -266,6 +275,26 @@ def test_a_box_is_cut_into_equal_pieces(low: float, high: float) -> None:
     both = lower([sym.prompt + sym.batch], [sym.prompt, sym.batch])
     box = {sym.prompt: (low, high), sym.batch: (3.0, 3.0)}
     assert len(list(_pieces(both, box))) == 8
+
+
+def test_a_long_sum_keeps_what_its_first_term_would_swallow() -> None:
+    """2^70 and then ones: 2^18 apart are the doubles there, and a block has 2^14 terms."""
+    index, big, steep, one = Op("arg", (), 0), *(Op("const", (), Fraction(n)) for n in BIG)
+    ops = (index, big, steep, one, Op("mul", (0, 2)), Op("add", (4, 3)), Op("div", (1, 5)))
+    body = Program((sym.prompt,), (*ops, Op("add", (6, 3))), (7,))
+    count = 40 * 2**14
+    found = float(summed_up(body, float(count - 1)))
+    assert abs(found - 2.0**70 - count) <= 2**18
+
+
+def test_single_precision_of_knots_counts_as_a_share_of_their_cell() -> None:
+    """Values 1 and 2 at 0.1 and 0.3: 5 units of the position, 6 of knots of 1.5 cells, and one."""
+    axis, values = np.array([0.1, 0.3]), np.array([1.0, 2.0])
+    grid = Grid((axis,), values, (0.0,))
+    table = Table("f", (sym.past,), grid, 0.0, 0.1, (1.0,), ())
+    assert float_error(table) == pytest.approx((1 + 5 + 6 * 1.5) * 2.0**-24 * 1.01)
+    whole = replace(table, grid=Grid((np.array([1.0, 3.0]),), values[::-1], (0.0,)))
+    assert float_error(whole) == pytest.approx((1 + 5 + 4 * 1) * 2.0**-24 * 1.01)
 
 
 # -- grids
