@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from sympy import Expr, sympify
 
+from lifesym import symbols as sym
 from lifesym.blocks import Attention, Block, LatentAttention
 from lifesym.errors import SpecError, misspelt
 from lifesym.families import FAMILIES, MODEL_TYPES
@@ -122,9 +123,9 @@ def _refuse_odd_rotations(model: Model) -> None:
         for turned in _rotated(section.block):
             number = sympify(sympify(turned).xreplace(model.values))
             if number.is_odd:
+                other = ", or what gives the rotated part of a head" * (turned != sym.head_dim)
                 raise SpecError(
-                    f"key 'head_dim', or what gives the rotated part of a head: {number} is odd:"
-                    " rotary positions turn pairs"
+                    f"key 'head_dim'{other}: {number} is odd: rotary positions turn pairs"
                 )
 
 

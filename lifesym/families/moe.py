@@ -5,20 +5,17 @@ from typing import Literal
 from sympy import Expr, Symbol
 
 from lifesym import symbols as sym
-from lifesym.blocks import Attention, Block, DecoderLayer, MoE, NormSpec
+from lifesym.blocks import Attention, Block, DecoderLayer, NormSpec
 from lifesym.families.base import (
     Count,
     Decoder,
     Family,
-    activation,
-    assemble,
     grouped,
-    layer_kinds,
-    layer_sections,
     numbers,
     per_head,
     refuse,
 )
+from lifesym.families.decoder import attention, decoder, experts, layer, windows
 from lifesym.families.llama import DERIVED, LlamaConfig
 from lifesym.model import Model, Section
 
@@ -123,27 +120,9 @@ def llama_ends(c: LlamaConfig, sections: tuple[Section, ...]) -> tuple[Section, 
 def mixtral(c: MixtralConfig, name: str) -> Model:
     """Mixtral: experts in every layer."""
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    kinds = layer_kinds(
-        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True, alike=True
-    )
-    moe = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=activation(c.hidden_act),
-    )
-    sections, counts = layer_sections(
-        kinds, lambda window: pre_norm_layer(rotary_attention(window), moe)
-    )
-    sizes = moe_sizes(
-        c,
-        experts=c.num_local_experts,
-        active=c.num_experts_per_tok,
-        width=c.intermediate_size,
-        window=c.sliding_window if any(kinds) else None,
-    )
-    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
+    spans, block = windows(c, c.sliding_window, alike=True), experts(c.hidden_act)
+    layers = [layer(attention(window=span), block) for span in spans]
+    return decoder(c, name, layers, expert_intermediate=c.intermediate_size)
 
 
 def expert_sections(
@@ -164,53 +143,20 @@ def expert_sections(
 
 def olmoe(c: OlmoeConfig, name: str) -> Model:
     """OLMoE: experts in every layer, normalized queries and keys."""
-    moe = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=activation(c.hidden_act),
-    )
-    bias = c.attention_bias
-    attention = rotary_attention(None, qkv_bias=bias, out_bias=bias, qk_norm="all")
-    sections, counts = layer_sections(
-        [False] * c.num_hidden_layers, lambda _: pre_norm_layer(attention, moe)
-    )
-    sizes = moe_sizes(
-        c, experts=c.num_experts, active=c.num_experts_per_tok, width=c.intermediate_size
-    )
-    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
+    each = layer(attention(bias=c.attention_bias, qk_norm="all"), experts(c.hidden_act))
+    layers = [each] * c.num_hidden_layers
+    return decoder(c, name, layers, expert_intermediate=c.intermediate_size)
 
 
 def gpt_oss(c: GptOssConfig, name: str) -> Model:
     """gpt-oss: biased experts, sinks, sliding windows in every other layer."""
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: i % 2 == 0)
-    moe = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=activation(c.hidden_act),
-        bias=True,
-        router_bias=True,
-    )
-
-    def layer(window: Expr | None) -> DecoderLayer:
-        bias = c.attention_bias
-        return pre_norm_layer(
-            rotary_attention(window, qkv_bias=bias, out_bias=bias, sinks=True), moe
-        )
-
-    sections, counts = layer_sections(kinds, layer)
-    sizes = moe_sizes(
-        c,
-        experts=c.num_local_experts,
-        active=c.num_experts_per_tok,
-        width=c.intermediate_size,
-        window=c.sliding_window if any(kinds) else None,
-    )
-    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
+    block = experts(c.hidden_act, bias=True, router_bias=True)
+    layers = [
+        layer(attention(window=span, bias=c.attention_bias, sinks=True), block)
+        for span in windows(c, c.sliding_window, lambda i: i % 2 == 0)
+    ]
+    return decoder(c, name, layers, expert_intermediate=c.intermediate_size)
 
 
 FAMILIES = {
