@@ -3,26 +3,11 @@
 from typing import Any, Literal
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, DecoderLayer, Mamba2, NormSpec, ParallelMixers
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    Whole,
-    activation,
-    assemble,
-    grouped,
-    numbers,
-    per_head,
-    refuse,
-    rotated,
-)
-from lifesym.families.hybrid import attention, pruned
+from lifesym.blocks import Mamba2, ParallelMixers
+from lifesym.families.base import Config, Count, Family, Whole, activation, refuse, rotated
+from lifesym.families.decoder import Ends, attention, decoder, head_size, layer, mlp
 from lifesym.families.mamba import Kernel, groups, scan_heads
-from lifesym.families.mixed import mixed_sections
-from lifesym.families.moe import pre_norm_layer
-from lifesym.model import Model, Section
+from lifesym.model import Model
 
 
 class HeadScanConfig(Config, kw_only=True):
@@ -89,77 +74,37 @@ def head_scan(c: HeadScanConfig, inner: int | None = None, **options: Any) -> Ma
     )
 
 
-def scan_sizes(c: HeadScanConfig, inner: int | None = None, **more: int | None) -> dict[Any, int]:
-    """The sizes of attention and of the scan."""
-    heads = c.num_attention_heads
-    return numbers(
-        hidden=c.hidden_size,
-        vocab=c.vocab_size,
-        heads=heads,
-        kv_heads=grouped(heads, c.num_key_value_heads or heads),
-        head_dim=c.head_dim or per_head(c.hidden_size, heads),
-        scan_heads=c.mamba_n_heads,
-        scan_dim=(inner or c.mamba_expand * c.hidden_size) // c.mamba_n_heads,
-        scan_groups=groups(c.mamba_n_heads, c.mamba_n_groups),
-        scan_chunk=c.mamba_chunk_size,
-        state_size=c.mamba_d_state,
-        conv_kernel=c.mamba_d_conv,
-        **more,
-    )
-
-
-def _mlp(c: BambaConfig | FalconH1Config, *, scaled: bool = False) -> MLP:
-    return MLP(
-        hidden=sym.hidden,
-        intermediate=sym.intermediate,
-        activation=activation(c.hidden_act),
-        bias=c.mlp_bias,
-        scaled=scaled,
-    )
+def scan_sizes(c: HeadScanConfig, inner: int | None = None) -> dict[str, int]:
+    """The sizes of the scan."""
+    return {
+        "scan_heads": c.mamba_n_heads,
+        "scan_dim": (inner or c.mamba_expand * c.hidden_size) // c.mamba_n_heads,
+        "scan_groups": groups(c.mamba_n_heads, c.mamba_n_groups),
+        "scan_chunk": c.mamba_chunk_size,
+        "state_size": c.mamba_d_state,
+        "conv_kernel": c.mamba_d_conv,
+    }
 
 
 def bamba(c: BambaConfig, name: str) -> Model:
     """Bamba: Mamba-2 layers, and attention with half-rotated heads in the layers listed."""
-    scan, bias = head_scan(c), c.attention_bias
-    turned = rotated(c.head_dim or per_head(c.hidden_size, c.num_attention_heads), 0.5)
-    attend = attention(rotary_dim=sym.rotary_dim, qkv_bias=bias, out_bias=bias)
-
-    def layer(full: bool, _dense: bool) -> DecoderLayer:
-        return pre_norm_layer(attend if full else scan, _mlp(c))
-
-    full = [i in (c.attn_layer_indices or ()) for i in range(c.num_hidden_layers)]
-    sections, counts = mixed_sections(full, [True] * len(full), layer)
-    ends = Decoder(norm=NormSpec(features=sym.hidden), tied=c.tie_word_embeddings)
-    sizes = scan_sizes(c, rotary_dim=turned, intermediate=c.intermediate_size)
-    return pruned(assemble(name, c.model_type, ends.around(sections), counts, sizes))
+    block, full = mlp(c.hidden_act, bias=c.mlp_bias), c.attn_layer_indices or ()
+    scan, turned = layer(head_scan(c), block), rotated(head_size(c), 0.5)
+    attend = layer(attention(rotary_dim=sym.rotary_dim, bias=c.attention_bias), block)
+    layers = [attend if i in full else scan for i in range(c.num_hidden_layers)]
+    return decoder(c, name, layers, Ends(), rotary_dim=turned, **scan_sizes(c))
 
 
 def falcon_h1(c: FalconH1Config, name: str) -> Model:
     """Falcon-H1: Mamba-2 and attention side by side in every layer, all branches scaled."""
-    bias = c.attention_bias
-    mixer = ParallelMixers(
-        hidden=sym.hidden,
-        attention=attention(rotary_dim=sym.head_dim, qkv_bias=bias, out_bias=bias),
-        scan=head_scan(
-            c,
-            c.mamba_d_ssm,
-            out_bias=c.projectors_bias,
-            norm=c.mamba_rms_norm,
-            scaled=True,
-        ),
+    scan = head_scan(
+        c, c.mamba_d_ssm, out_bias=c.projectors_bias, norm=c.mamba_rms_norm, scaled=True
     )
-    layer = pre_norm_layer(mixer, _mlp(c, scaled=True))
-    ends = Decoder(
-        norm=NormSpec(features=sym.hidden),
-        tied=c.tie_word_embeddings,
-        scaled=True,
-        head_scaled=True,
-    )
-    sections = ends.around((Section(label="layers", count=sym.layers, block=layer),))
-    sizes = scan_sizes(
-        c, c.mamba_d_ssm, layers=c.num_hidden_layers, intermediate=c.intermediate_size
-    )
-    return assemble(name, c.model_type, sections, sizes)
+    mixer = ParallelMixers(hidden=sym.hidden, attention=attention(bias=c.attention_bias), scan=scan)
+    each = layer(mixer, mlp(c.hidden_act, bias=c.mlp_bias, scaled=True))
+    ends = Ends(scaled=True, head_scaled=True)
+    sizes = scan_sizes(c, c.mamba_d_ssm)
+    return decoder(c, name, [each] * c.num_hidden_layers, ends, **sizes)
 
 
 _IGNORED = "num_logits_to_keep time_step_limit"

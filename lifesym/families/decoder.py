@@ -154,21 +154,15 @@ def decoder(
     sections, values = sections_of(layers)
     tied = ends.tied
     around = ends.around(sections, tied=c.tie_word_embeddings if tied is None else tied)  # type: ignore[attr-defined]
-    return sized(c, name, around, values, **sizes)
+    return sized(c, name, around, **sizes | {symbol.name: values[symbol] for symbol in values})
 
 
-def sized(
-    c: Config,
-    name: str,
-    sections: tuple[Section, ...],
-    values: dict[Symbol, int],
-    **sizes: int | None,
-) -> Model:
+def sized(c: Config, name: str, sections: tuple[Section, ...], **sizes: int | None) -> Model:
     """A model of these sections: `decoder` says where the numbers of its symbols are from."""
     model = Model(name=name, family=c.model_type, sections=sections, values={})
-    values |= {getattr(sym, size): value for size, value in sizes.items() if value is not None}
+    given = {getattr(sym, size): value for size, value in sizes.items() if value is not None}
     used = sorted(model.dimensions, key=lambda symbol: symbol.name)
-    values = {s: values[s] if s in values else _read(c, s.name) for s in used}
+    values = {s: given[s] if s in given else _read(c, s.name) for s in used}
     active, every = values.get(sym.active_experts, 0), values.get(sym.experts, 0)
     refuse(active > every, f"key 'num_experts_per_tok': {active} of only {every} experts")
     return replace(model, values=values)
@@ -197,7 +191,7 @@ def _read(c: Any, size: str) -> int:
             return grouped(heads, c.num_key_value_heads or heads)
         case "head_dim":
             return head_size(c)
-        case "rotary_dim":
+        case "rotary_dim" if getattr(c, "rotary_dim", None) is None:
             return rotated(head_size(c), c.partial_rotary_factor)
     keys = _KEYS.get(size, (size,))
     found = [value for key in keys if (value := getattr(c, key, None)) is not None]

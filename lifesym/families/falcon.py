@@ -1,20 +1,8 @@
 """Falcon: multi-query or grouped attention, rotary positions or ALiBi, parallel blocks."""
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Attention, DecoderLayer, NormSpec
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    activation,
-    assemble,
-    grouped,
-    layer_sections,
-    numbers,
-    per_head,
-    refuse,
-)
+from lifesym.families.base import Config, Count, Family, grouped, refuse
+from lifesym.families.decoder import LAYER_NORM, Ends, attention, decoder, layer, mlp
 from lifesym.model import Model
 
 
@@ -61,42 +49,22 @@ def falcon(c: FalconConfig, name: str) -> Model:
         "key 'parallel_attn': false is not modelled with new_decoder_architecture",
     )
     norms = c.num_ln_in_parallel_attn or (2 if c.new_decoder_architecture else 1)
-    norm = NormSpec(features=sym.hidden, kind="layer")
-    layer = DecoderLayer(
-        hidden=sym.hidden,
-        mixer=Attention(
-            hidden=sym.hidden,
-            heads=sym.heads,
-            kv_heads=sym.kv_heads,
-            head_dim=sym.head_dim,
-            fused=True,
-            qkv_bias=c.bias,
-            out_bias=c.bias,
-            rotary_dim=0 if c.alibi else sym.head_dim,
-            alibi=c.alibi,
-        ),
-        mlp=MLP(
-            hidden=sym.hidden,
-            intermediate=sym.intermediate,
-            activation=activation(c.activation, "activation"),
-            gated=False,
-            bias=c.bias,
-        ),
-        mixer_norm=norm,
-        mlp_norm=norm if norms == 2 or not c.parallel_attn else None,
+    turns = 0 if c.alibi else sym.head_dim
+    each = layer(
+        attention(fused=True, bias=c.bias, rotary_dim=turns, alibi=c.alibi),
+        mlp(c.activation, "activation", gated=False, bias=c.bias),
+        norm=LAYER_NORM,
+        mlp_norm=LAYER_NORM if norms == 2 or not c.parallel_attn else None,
         parallel=c.parallel_attn,
     )
-    sections, counts = layer_sections([False] * c.num_hidden_layers, lambda _: layer)
-    sizes = numbers(
-        hidden=c.hidden_size,
-        heads=heads,
+    return decoder(
+        c,
+        name,
+        [each] * c.num_hidden_layers,
+        Ends(norm=LAYER_NORM),
         kv_heads=grouped(heads, kv_heads, "num_kv_heads"),
-        head_dim=per_head(c.hidden_size, heads),
         intermediate=c.ffn_hidden_size or 4 * c.hidden_size,
-        vocab=c.vocab_size,
     )
-    ends = Decoder(norm=norm, tied=c.tie_word_embeddings)
-    return assemble(name, c.model_type, ends.around(sections), counts, sizes)
 
 
 FAMILIES = {

@@ -1,22 +1,9 @@
 """Gemma 2 and 3: norms before and after each block, windows in most layers, tied embeddings."""
 
-from sympy import Expr
+from typing import Any
 
-from lifesym import symbols as sym
-from lifesym.blocks import MLP, Attention, DecoderLayer, NormSpec
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    activation,
-    assemble,
-    grouped,
-    layer_kinds,
-    layer_sections,
-    numbers,
-    refuse,
-)
+from lifesym.families.base import Config, Count, Family, refuse
+from lifesym.families.decoder import RMS, Ends, attention, decoder, layer, mlp, windows
 from lifesym.model import Model
 
 
@@ -56,77 +43,34 @@ class Gemma3Config(GemmaConfig, kw_only=True):
     attn_logit_softcapping: float | None = None
 
 
-def _gemma(c: GemmaConfig, name: str, *, pattern: int, qk_norm: bool) -> Model:
+def _gemma(c: GemmaConfig, name: str, pattern: int, **options: Any) -> Model:
     refuse(
         bool(c.use_bidirectional_attention),
         "key 'use_bidirectional_attention': true is not modelled",
     )
-    grouped(c.num_attention_heads, c.num_key_value_heads)
-    kinds = layer_kinds(
-        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % pattern != 0
-    )
-    norm = NormSpec(features=sym.hidden)
-
-    def layer(window: Expr | None) -> DecoderLayer:
-        return DecoderLayer(
-            hidden=sym.hidden,
-            mixer=Attention(
-                hidden=sym.hidden,
-                heads=sym.heads,
-                kv_heads=sym.kv_heads,
-                head_dim=sym.head_dim,
-                qkv_bias=c.attention_bias,
-                out_bias=c.attention_bias,
-                rotary_dim=sym.head_dim,
-                qk_norm="head" if qk_norm else "none",
-                softcap=c.attn_logit_softcapping is not None,
-                window=window,
-            ),
-            mlp=MLP(
-                hidden=sym.hidden,
-                intermediate=sym.intermediate,
-                activation=activation(
-                    c.hidden_activation or "gelu_pytorch_tanh", "hidden_activation"
-                ),
-            ),
-            mixer_norm=norm,
-            mixer_post_norm=norm,
-            mlp_norm=norm,
-            mlp_post_norm=norm,
+    block = mlp(c.hidden_activation or "gelu_pytorch_tanh", "hidden_activation")
+    capped = c.attn_logit_softcapping is not None
+    layers = [
+        layer(
+            attention(bias=c.attention_bias, softcap=capped, window=span, **options),
+            block,
+            mixer_post_norm=RMS,
+            mlp_post_norm=RMS,
         )
-
-    sections, counts = layer_sections(kinds, layer)
-    ends = Decoder(
-        norm=norm,
-        tied=c.tie_word_embeddings,
-        scaled=True,
-        softcap=c.final_logit_softcapping is not None,
-    )
-    return assemble(
-        name,
-        c.model_type,
-        ends.around(sections),
-        counts,
-        numbers(
-            hidden=c.hidden_size,
-            intermediate=c.intermediate_size,
-            heads=c.num_attention_heads,
-            kv_heads=c.num_key_value_heads,
-            head_dim=c.head_dim,
-            vocab=c.vocab_size,
-            window=c.sliding_window if any(kinds) else None,
-        ),
-    )
+        for span in windows(c, c.sliding_window, lambda i: (i + 1) % pattern != 0)
+    ]
+    ends = Ends(scaled=True, softcap=c.final_logit_softcapping is not None)
+    return decoder(c, name, layers, ends)
 
 
 def gemma2(c: GemmaConfig, name: str) -> Model:
     """Gemma 2: every other layer windowed, soft caps on scores and logits."""
-    return _gemma(c, name, pattern=2, qk_norm=False)
+    return _gemma(c, name, 2)
 
 
 def gemma3(c: Gemma3Config, name: str) -> Model:
     """Gemma 3's language model, alone or inside a multimodal config."""
-    return _gemma(c, name, pattern=c.sliding_window_pattern, qk_norm=True)
+    return _gemma(c, name, c.sliding_window_pattern, qk_norm="head")
 
 
 # ``hidden_act`` is what early files held: the class reads ``hidden_activation`` alone.

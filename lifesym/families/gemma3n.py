@@ -1,23 +1,11 @@
 """Gemma 3n: several residual streams, embeddings by layer, caches shared by the last layers."""
 
-from collections import Counter
-
 from sympy import Integer
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, AltUpLayer, Attention, CloseStreams, NormSpec, OpenStreams
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    activation,
-    assemble,
-    grouped,
-    layer_kinds,
-    numbers,
-    refuse,
-)
+from lifesym.blocks import AltUpLayer, CloseStreams, OpenStreams
+from lifesym.families.base import Config, Count, Family, activation, layer_kinds, refuse
+from lifesym.families.decoder import Ends, attention, decoder, mlp
 from lifesym.model import Model, Section
 
 Kind = tuple[bool, bool, bool, int]
@@ -73,10 +61,8 @@ def _kinds(c: Gemma3nConfig) -> list[Kind]:
 
 def gemma3n(c: Gemma3nConfig, name: str) -> Model:
     """Gemma 3n: streams, embeddings by layer; layers that reuse a cache project no keys."""
-    grouped(c.num_attention_heads, c.num_key_value_heads)
     refuse(not c.altup_correct_scale, "key 'altup_correct_scale': false is not modelled")
-    function = activation(c.hidden_activation)
-    kinds = Counter(_kinds(c))
+    function, kinds = activation(c.hidden_activation), _kinds(c)
     same = len({width for *_, width in kinds}) == 1
 
     def layer(kind: Kind) -> AltUpLayer:
@@ -85,20 +71,14 @@ def gemma3n(c: Gemma3nConfig, name: str) -> Model:
         return AltUpLayer(
             hidden=sym.hidden,
             streams=sym.streams,
-            mixer=Attention(
-                hidden=sym.hidden,
-                heads=sym.heads,
-                kv_heads=sym.kv_heads,
-                head_dim=sym.head_dim,
-                qkv_bias=c.attention_bias,
-                out_bias=c.attention_bias,
-                rotary_dim=sym.head_dim,
+            mixer=attention(
+                bias=c.attention_bias,
                 qk_norm="head",
                 value_norm=not reuses,
                 reuses=reuses,
                 window=sym.window if windowed else None,
             ),
-            mlp=MLP(hidden=sym.hidden, intermediate=width, activation=function),
+            mlp=mlp(c.hidden_activation, intermediate=width),
             rank=sym.augmented_rank,
             embedding=sym.layer_embedding,
             activation=function,
@@ -114,35 +94,23 @@ def gemma3n(c: Gemma3nConfig, name: str) -> Model:
         vocab=sym.layer_vocab,
     )
     closed = CloseStreams(hidden=sym.hidden, streams=sym.streams)
-    stack = (
-        Section(label="streams", count=1, block=opened),
-        *(
-            Section(label=f"layers_{i}", count=Integer(count), block=layer(kind))
-            for i, (kind, count) in enumerate(kinds.items(), start=1)
-        ),
-        Section(label="mean", count=1, block=closed),
-    )
-    ends = Decoder(
-        norm=NormSpec(features=sym.hidden),
-        tied=c.tie_word_embeddings,
+    ends = Ends(
         scaled=True,
         softcap=c.final_logit_softcapping is not None,
+        before=(Section(label="streams", count=1, block=opened),),
+        after=(Section(label="mean", count=1, block=closed),),
     )
-    sizes = numbers(
-        layers=c.num_hidden_layers,
-        hidden=c.hidden_size,
-        intermediate=next(iter(kinds))[-1] if same else None,
-        heads=c.num_attention_heads,
-        kv_heads=c.num_key_value_heads,
-        head_dim=c.head_dim,
-        vocab=c.vocab_size,
-        window=c.sliding_window if any(windowed for windowed, *_ in kinds) else None,
+    return decoder(
+        c,
+        name,
+        [layer(kind) for kind in kinds],
+        ends,
+        intermediate=kinds[0][-1],
         streams=c.altup_num_inputs,
         augmented_rank=c.laurel_rank,
         layer_embedding=c.hidden_size_per_layer_input,
         layer_vocab=c.vocab_size_per_layer_input,
     )
-    return assemble(name, c.model_type, ends.around(stack), sizes)
 
 
 FAMILIES = {

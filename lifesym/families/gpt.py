@@ -1,11 +1,9 @@
 """GPT-2, GPT-NeoX (Pythia) and GPT-J."""
 
 from lifesym import symbols as sym
-from lifesym.families.base import Config, Count, Decoder, Family, per_head, refuse, rotated
-from lifesym.families.layer_norm import LAYER_NORM, layer_norm_layer, layer_norm_model
+from lifesym.families.base import Config, Count, Family, per_head, refuse
+from lifesym.families.decoder import LAYER_NORM, Ends, attention, decoder, layer, mlp, turned
 from lifesym.model import Model
-
-_SIZES = ("n_embd", "n_head")
 
 
 class GPT2Config(Config, kw_only=True):
@@ -53,80 +51,56 @@ class GPTJConfig(Config, kw_only=True):
 
 def gpt2(c: GPT2Config, name: str) -> Model:
     """GPT-2: fused QKV, learned positions, tied embeddings."""
-    head_dim = per_head(c.n_embd, c.n_head, *_SIZES)
     refuse(c.add_cross_attention, "key 'add_cross_attention': true is not modelled")
-    return layer_norm_model(
-        c,
-        name,
-        layer_norm_layer(function=c.activation_function, function_key="activation_function"),
-        Decoder(norm=LAYER_NORM, tied=c.tie_word_embeddings, positions=sym.positions),
-        layers=c.n_layer,
-        hidden=c.n_embd,
-        heads=c.n_head,
-        head_dim=head_dim,
-        intermediate=c.n_inner or 4 * c.n_embd,
-        vocab=c.vocab_size,
-        positions=c.n_positions,
-    ).limited(c.n_positions)
+    each = layer(
+        attention(kv_heads=sym.heads, fused=True, bias=True, rotary_dim=0),
+        mlp(c.activation_function, "activation_function", gated=False, bias=True),
+        norm=LAYER_NORM,
+    )
+    ends = Ends(norm=LAYER_NORM, positions=sym.positions)
+    sizes = _sizes(c) | {"positions": c.n_positions}
+    return decoder(c, name, [each] * c.n_layer, ends, **sizes).limited(c.n_positions)
+
+
+def _sizes(c: GPT2Config | GPTJConfig) -> dict[str, int]:
+    return {
+        "hidden": c.n_embd,
+        "heads": c.n_head,
+        "head_dim": per_head(c.n_embd, c.n_head, "n_embd", "n_head"),
+        "intermediate": c.n_inner or 4 * c.n_embd,
+    }
 
 
 def gpt_neox(c: NeoXConfig, name: str) -> Model:
     """GPT-NeoX: fused QKV, partial rotary positions, attention and MLP usually in parallel."""
-    head_dim = per_head(c.hidden_size, c.num_attention_heads)
-    rotary_dim = rotated(head_dim, c.partial_rotary_factor)
-    layer = layer_norm_layer(
-        function=c.hidden_act,
-        qkv_bias=c.attention_bias,
-        out_bias=c.attention_bias,
-        rotary_dim=sym.head_dim if rotary_dim == head_dim else sym.rotary_dim,
+    turns, bias = turned(c), c.attention_bias
+    each = layer(
+        attention(kv_heads=sym.heads, fused=True, bias=bias, rotary_dim=turns),
+        mlp(c.hidden_act, gated=False, bias=True),
+        norm=LAYER_NORM,
         parallel=c.use_parallel_residual,
     )
-    return layer_norm_model(
-        c,
-        name,
-        layer,
-        Decoder(norm=LAYER_NORM, tied=c.tie_word_embeddings),
-        layers=c.num_hidden_layers,
-        hidden=c.hidden_size,
-        heads=c.num_attention_heads,
-        head_dim=head_dim,
-        intermediate=c.intermediate_size,
-        vocab=c.vocab_size,
-        rotary_dim=rotary_dim if rotary_dim != head_dim else None,
-    )
+    return decoder(c, name, [each] * c.num_hidden_layers, Ends(norm=LAYER_NORM))
 
 
 def gptj(c: GPTJConfig, name: str) -> Model:
     """GPT-J: attention and MLP in parallel behind one norm, an LM head with a bias."""
-    head_dim = per_head(c.n_embd, c.n_head, *_SIZES)
+    sizes = _sizes(c)
+    head_dim = sizes["head_dim"]
     refuse(
         c.rotary_dim is not None and c.rotary_dim > head_dim,
         f"key 'rotary_dim': {c.rotary_dim} is more than a head's {head_dim} elements",
     )
-    partial = c.rotary_dim is not None and c.rotary_dim < head_dim
-    layer = layer_norm_layer(
-        function=c.activation_function,
-        function_key="activation_function",
-        fused=False,
-        qkv_bias=False,
-        out_bias=False,
-        rotary_dim=sym.rotary_dim if partial else sym.head_dim,
-        parallel=True,
+    whole = c.rotary_dim in (None, head_dim)
+    each = layer(
+        attention(kv_heads=sym.heads, rotary_dim=sym.head_dim if whole else sym.rotary_dim),
+        mlp(c.activation_function, "activation_function", gated=False, bias=True),
+        norm=LAYER_NORM,
         mlp_norm=None,
+        parallel=True,
     )
-    return layer_norm_model(
-        c,
-        name,
-        layer,
-        Decoder(norm=LAYER_NORM, tied=c.tie_word_embeddings, head_bias=True),
-        layers=c.n_layer,
-        hidden=c.n_embd,
-        heads=c.n_head,
-        head_dim=head_dim,
-        intermediate=c.n_inner or 4 * c.n_embd,
-        vocab=c.vocab_size,
-        rotary_dim=c.rotary_dim if partial else None,
-    )
+    ends = Ends(norm=LAYER_NORM, head_bias=True)
+    return decoder(c, name, [each] * c.n_layer, ends, **sizes)
 
 
 _GPT_ALIASES = {

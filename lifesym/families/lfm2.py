@@ -1,23 +1,10 @@
 """LFM2: short convolutions in most layers, grouped queries in the others."""
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, DecoderLayer, NormSpec, ShortConv
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    Whole,
-    assemble,
-    grouped,
-    numbers,
-    per_head,
-    refuse,
-)
-from lifesym.families.hybrid import attention, pruned
+from lifesym.blocks import ShortConv
+from lifesym.families.base import Config, Count, Family, Whole, refuse
+from lifesym.families.decoder import attention, decoder, layer, mlp
 from lifesym.families.mamba import Kernel
-from lifesym.families.mixed import mixed_sections
-from lifesym.families.moe import pre_norm_layer
 from lifesym.model import Model
 
 
@@ -61,27 +48,11 @@ def lfm2(c: Lfm2Config, name: str) -> Model:
     refuse(len(types) != depth, f"key 'layer_types': {len(types)} entries for {depth} layers")
     for kind in types:
         refuse(kind not in known, f"key 'layer_types': {kind!r} is not modelled")
-    heads = c.num_attention_heads
-    conv = ShortConv(hidden=sym.hidden, kernel=sym.conv_kernel, bias=c.conv_bias)
-    attend = attention(rotary_dim=sym.head_dim, qk_norm="head")
-    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation="silu")
-
-    def layer(full: bool, _dense: bool) -> DecoderLayer:
-        return pre_norm_layer(attend if full else conv, mlp)
-
-    full = [known[kind] for kind in types]
-    sections, counts = mixed_sections(full, [True] * depth, layer, "convolutional")
-    sizes = numbers(
-        hidden=c.hidden_size,
-        intermediate=c.width,
-        heads=heads,
-        kv_heads=grouped(heads, c.num_key_value_heads),
-        head_dim=c.head_dim or per_head(c.hidden_size, heads),
-        vocab=c.vocab_size,
-        conv_kernel=c.conv_kernel,
-    )
-    ends = Decoder(norm=NormSpec(features=sym.hidden), tied=c.tie_word_embeddings)
-    return pruned(assemble(name, c.model_type, ends.around(sections), counts, sizes))
+    block = mlp("silu")
+    conv = layer(ShortConv(hidden=sym.hidden, kernel=sym.conv_kernel, bias=c.conv_bias), block)
+    attend = layer(attention(qk_norm="head"), block)
+    layers = [attend if known[kind] else conv for kind in types]
+    return decoder(c, name, layers, intermediate=c.width)
 
 
 FAMILIES = {

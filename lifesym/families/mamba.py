@@ -5,18 +5,10 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from lifesym import symbols as sym
-from lifesym.blocks import DecoderLayer, Mamba, Mamba2, NormSpec
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    activation,
-    assemble,
-    numbers,
-    refuse,
-)
-from lifesym.model import Model, Section
+from lifesym.blocks import Mamba, Mamba2
+from lifesym.families.base import Config, Count, Family, activation, refuse
+from lifesym.families.decoder import Ends, decoder, layer
+from lifesym.model import Model
 
 Kernel = Annotated[int, msgspec.Meta(ge=2, le=2**10)]
 """Taps of a convolution: with one there is nothing to convolve."""
@@ -87,19 +79,7 @@ def step_rank(rank: int | Literal["auto"], hidden: int) -> int:
 
 def _model(c: MambaConfig | Mamba2Config, name: str, mixer: Mamba | Mamba2, **sizes: int) -> Model:
     refuse(not c.rms_norm, "key 'rms_norm': false is not modelled")
-    norm = NormSpec(features=sym.hidden)
-    layer = DecoderLayer(hidden=sym.hidden, mixer=mixer, mlp=None, mixer_norm=norm)
-    sections = (Section(label="layers", count=sym.layers, block=layer),)
-    values = numbers(
-        layers=c.num_hidden_layers,
-        hidden=c.hidden_size,
-        vocab=c.vocab_size,
-        state_size=c.state_size,
-        conv_kernel=c.conv_kernel,
-        **sizes,
-    )
-    ends = Decoder(norm=norm, tied=c.tie_word_embeddings)
-    return assemble(name, c.model_type, ends.around(sections), values)
+    return decoder(c, name, [layer(mixer, None)] * c.num_hidden_layers, Ends(), **sizes)
 
 
 def mamba(c: MambaConfig, name: str) -> Model:

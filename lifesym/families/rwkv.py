@@ -1,9 +1,10 @@
 """RWKV-4: a recurrence in place of attention, so that the cost does not depend on the past."""
 
 from lifesym import symbols as sym
-from lifesym.blocks import ChannelMix, DecoderLayer, NormSpec, TimeMix
-from lifesym.families.base import Config, Count, Decoder, Family, assemble, numbers, refuse
-from lifesym.model import Model, Section
+from lifesym.blocks import ChannelMix, TimeMix
+from lifesym.families.base import Config, Count, Family, refuse
+from lifesym.families.decoder import LAYER_NORM, Ends, decoder, layer
+from lifesym.model import Model
 
 
 class RwkvConfig(Config, kw_only=True):
@@ -23,23 +24,14 @@ def rwkv(c: RwkvConfig, name: str) -> Model:
         c.attention_hidden_size not in (None, c.hidden_size),
         f"key 'attention_hidden_size': only hidden_size = {c.hidden_size} is modelled",
     )
-    norm = NormSpec(features=sym.hidden, kind="layer")
-    layer = DecoderLayer(
-        hidden=sym.hidden,
-        mixer=TimeMix(hidden=sym.hidden, channels=sym.hidden),
-        mlp=ChannelMix(hidden=sym.hidden, intermediate=sym.intermediate),
-        mixer_norm=norm,
-        mlp_norm=norm,
+    each = layer(
+        TimeMix(hidden=sym.hidden, channels=sym.hidden),
+        ChannelMix(hidden=sym.hidden, intermediate=sym.intermediate),
+        norm=LAYER_NORM,
     )
-    ends = Decoder(norm=norm, tied=c.tie_word_embeddings, embedding_norm=norm)
-    sections = ends.around((Section(label="layers", count=sym.layers, block=layer),))
-    sizes = numbers(
-        layers=c.num_hidden_layers,
-        hidden=c.hidden_size,
-        intermediate=c.intermediate_size or 4 * c.hidden_size,
-        vocab=c.vocab_size,
-    )
-    return assemble(name, c.model_type, sections, sizes)
+    ends = Ends(norm=LAYER_NORM, embedding_norm=LAYER_NORM)
+    width = c.intermediate_size or 4 * c.hidden_size
+    return decoder(c, name, [each] * c.num_hidden_layers, ends, intermediate=width)
 
 
 FAMILIES = {

@@ -1,25 +1,9 @@
 """Zamba2: Mamba-2 layers, and a few transformer blocks that several layers share."""
 
 from lifesym import symbols as sym
-from lifesym.blocks import (
-    MLP,
-    Attention,
-    DecoderLayer,
-    Link,
-    NormSpec,
-    SharedTransformer,
-)
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    activation,
-    assemble,
-    grouped,
-    numbers,
-    refuse,
-)
+from lifesym.blocks import Link, NormSpec, SharedTransformer
+from lifesym.families.base import Config, Count, Family, grouped, refuse
+from lifesym.families.decoder import RMS, Ends, attention, layer, mlp, sized
 from lifesym.families.mamba import Kernel, groups, scan_heads
 from lifesym.model import Model, Section
 
@@ -77,23 +61,14 @@ def _head_dims(c: Zamba2Config) -> tuple[int, int]:
 
 def _shared(c: Zamba2Config) -> SharedTransformer:
     return SharedTransformer(
-        attention=Attention(
+        attention=attention(
             hidden=2 * sym.hidden,
             output=sym.hidden,
-            heads=sym.heads,
-            kv_heads=sym.kv_heads,
-            head_dim=sym.head_dim,
             rotary_dim=sym.head_dim if c.use_mem_rope else 0,
         ),
-        mlp=MLP(
-            hidden=sym.hidden,
-            intermediate=sym.intermediate,
-            activation=activation(c.hidden_act),
-            fused=True,
-            bias=c.add_bias_linear,
-        ),
+        mlp=mlp(c.hidden_act, fused=True, bias=c.add_bias_linear),
         norm=NormSpec(features=2 * sym.hidden),
-        mlp_norm=NormSpec(features=sym.hidden),
+        mlp_norm=RMS,
     )
 
 
@@ -113,11 +88,7 @@ def zamba2(c: Zamba2Config, name: str) -> Model:
     adapters = c.use_shared_attention_adapter
     refuse(adapters and kv_heads != heads, "key 'num_key_value_heads': adapters need all heads")
     head_dim, scan_dim = _head_dims(c)
-    norm = NormSpec(features=sym.hidden)
-    mixer = scan_heads(
-        bias=c.add_bias_linear,
-    )
-    layer = DecoderLayer(hidden=sym.hidden, mixer=mixer, mlp=None, mixer_norm=norm)
+    each = layer(scan_heads(bias=c.add_bias_linear), None)
     link = Link(
         hidden=sym.hidden,
         intermediate=sym.intermediate,
@@ -125,7 +96,7 @@ def zamba2(c: Zamba2Config, name: str) -> Model:
         attention=adapters,
     )
     sections = (
-        Section(label="recurrent_layers", count=sym.layers, block=layer),
+        Section(label="recurrent_layers", count=sym.layers, block=each),
         Section(
             label="shared_blocks",
             count=sym.full_layers,
@@ -135,14 +106,12 @@ def zamba2(c: Zamba2Config, name: str) -> Model:
         ),
         Section(label="links", count=sym.full_layers, block=link),
     )
-    sizes = numbers(
-        layers=depth,
+    return sized(
+        c,
+        name,
+        Ends().around(sections, tied=True),
         full_layers=hybrid,
         shared_blocks=min(c.num_mem_blocks, hybrid),
-        hidden=c.hidden_size,
-        vocab=c.vocab_size,
-        heads=heads,
-        kv_heads=kv_heads,
         head_dim=head_dim,
         intermediate=c.intermediate_size or 4 * c.hidden_size,
         adapter_rank=c.adapter_rank,
@@ -153,8 +122,6 @@ def zamba2(c: Zamba2Config, name: str) -> Model:
         state_size=c.mamba_d_state,
         conv_kernel=c.mamba_d_conv,
     )
-    ends = Decoder(norm=norm, tied=True)
-    return assemble(name, c.model_type, ends.around(sections), sizes)
 
 
 _IGNORED = """

@@ -1,0 +1,94 @@
+"""Jamba: Mamba layers among attention without positions, experts in every other layer."""
+
+from typing import Literal
+
+from lifesym import symbols as sym
+from lifesym.blocks import Mamba
+from lifesym.families.base import Config, Count, Family, activation, refuse
+from lifesym.families.decoder import attention, decoder, experts, layer, mlp
+from lifesym.families.mamba import Kernel, step_rank
+from lifesym.model import Model
+
+
+class JambaConfig(Config, kw_only=True):
+    """One layer in a period has attention, one in another period experts."""
+
+    vocab_size: Count
+    hidden_size: Count
+    intermediate_size: Count
+    num_hidden_layers: Count
+    num_attention_heads: Count
+    num_key_value_heads: Count
+    mamba_d_state: Count
+    num_experts: Count = 16
+    num_experts_per_tok: Count = 2
+    expert_layer_period: Count = 2
+    expert_layer_offset: int = 1
+    attn_layer_period: Count = 8
+    attn_layer_offset: int = 4
+    mamba_d_conv: Kernel = 4
+    mamba_expand: Count = 2
+    mamba_dt_rank: Count | Literal["auto"] = "auto"
+    mamba_conv_bias: bool = True
+    mamba_proj_bias: bool = False
+    mamba_inner_layernorms: bool = True
+    hidden_act: str = "silu"
+    tie_word_embeddings: bool = False
+    sliding_window: Count | None = None
+
+
+def jamba(c: JambaConfig, name: str) -> Model:
+    """Jamba: Mamba layers that normalize time steps, B and C, among attention without positions."""
+    for part in ("expert", "attn"):
+        offset, period = getattr(c, f"{part}_layer_offset"), getattr(c, f"{part}_layer_period")
+        refuse(
+            not 0 <= offset < period,
+            f"key '{part}_layer_offset': {offset} is not below {part}_layer_period = {period}",
+        )
+    refuse(not c.mamba_inner_layernorms, "key 'mamba_inner_layernorms': false is not modelled")
+    refuse(c.sliding_window is not None, "key 'sliding_window': only null is modelled")
+    active, every = c.num_experts_per_tok, c.num_experts
+    refuse(active > every, f"key 'num_experts_per_tok': {active} of only {every} experts")
+    mixers = {
+        True: attention(rotary_dim=0),
+        False: Mamba(
+            hidden=sym.hidden,
+            inner=sym.inner_size,
+            state=sym.state_size,
+            kernel=sym.conv_kernel,
+            rank=sym.step_rank,
+            activation=activation(c.hidden_act),
+            conv_bias=c.mamba_conv_bias,
+            bias=c.mamba_proj_bias,
+            norms="affine",
+        ),
+    }
+    blocks = {True: experts(c.hidden_act, intermediate=sym.intermediate), False: mlp(c.hidden_act)}
+    layers = [
+        layer(
+            mixers[i % c.attn_layer_period == c.attn_layer_offset],
+            blocks[every > 1 and i % c.expert_layer_period == c.expert_layer_offset],
+        )
+        for i in range(c.num_hidden_layers)
+    ]
+    return decoder(
+        c,
+        name,
+        layers,
+        inner_size=c.mamba_expand * c.hidden_size,
+        state_size=c.mamba_d_state,
+        conv_kernel=c.mamba_d_conv,
+        step_rank=step_rank(c.mamba_dt_rank, c.hidden_size),
+    )
+
+
+_IGNORED = """
+    calc_logits_for_entire_prompt num_logits_to_keep use_associative_scan use_mamba_kernels
+    use_mambapy
+"""
+
+FAMILIES = {
+    "jamba": Family(
+        JambaConfig, jamba, "jamba-v0.1", {"num_local_experts": "num_experts"}, ignored=_IGNORED
+    )
+}
