@@ -1,18 +1,11 @@
 """BART and mBART: an encoder and a decoder of text with learned positions and one vocabulary."""
 
+from dataclasses import replace
+
 from lifesym import symbols as sym
-from lifesym.blocks import (
-    MLP,
-    Attention,
-    Closing,
-    CrossAttention,
-    DecoderLayer,
-    Embed,
-    Head,
-    LearnedPositions,
-    NormSpec,
-)
-from lifesym.families.base import Config, Count, Family, activation, numbers, per_head, refuse
+from lifesym.blocks import Closing, CrossAttention, DecoderLayer, Embed, Head, LearnedPositions
+from lifesym.families.base import Config, Count, Family, per_head, refuse
+from lifesym.families.decoder import LAYER_NORM, attention, layer, mlp, sized
 from lifesym.model import Model, Section
 from lifesym.symbols import Size
 
@@ -50,31 +43,24 @@ def bart(c: BartConfig, name: str) -> Model:
         c.encoder_attention_heads != c.decoder_attention_heads,
         "key 'encoder_attention_heads': must equal decoder_attention_heads",
     )
-    norm = NormSpec(features=sym.hidden, kind="layer")
-    sizes = {"hidden": sym.hidden, "heads": sym.heads, "head_dim": sym.head_dim}
 
-    def layer(intermediate: Size, *, decoder: bool) -> DecoderLayer:
-        return DecoderLayer(
-            hidden=sym.hidden,
-            mixer=Attention(
-                **sizes, kv_heads=sym.heads, qkv_bias=True, out_bias=True, bidirectional=not decoder
-            ),
-            cross=CrossAttention(**sizes, bias=True, key_bias=True) if decoder else None,
-            mlp=MLP(
-                hidden=sym.hidden,
-                intermediate=intermediate,
-                activation=activation(c.activation_function, "activation_function"),
-                gated=False,
-                bias=True,
-            ),
-            mixer_norm=norm,
-            mlp_norm=norm,
+    def stacked(intermediate: Size, *, decoder: bool) -> DecoderLayer:
+        sizes = {"hidden": sym.hidden, "heads": sym.heads, "head_dim": sym.head_dim}
+        own = attention(kv_heads=sym.heads, bias=True, rotary_dim=0, bidirectional=not decoder)
+        block = mlp(
+            c.activation_function,
+            "activation_function",
+            intermediate=intermediate,
+            gated=False,
+            bias=True,
         )
+        cross = CrossAttention(**sizes, bias=True, key_bias=True) if decoder else None
+        return layer(own, block, norm=LAYER_NORM, cross=cross)
 
     embed = Embed(
         vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden, scaled=c.scale_embedding, tied=True
     )
-    places = LearnedPositions(rows=sym.positions, hidden=sym.hidden, norm=norm)
+    places = LearnedPositions(rows=sym.positions, hidden=sym.hidden, norm=LAYER_NORM)
     pre_norm = c.model_type == "mbart"
     encoder: tuple[Section, ...] = (
         Section(label="encoder_embed", count=1, block=embed, encoder=True),
@@ -82,37 +68,37 @@ def bart(c: BartConfig, name: str) -> Model:
         Section(
             label="encoder_layers",
             count=sym.encoder_layers,
-            block=layer(sym.encoder_intermediate, decoder=False),
+            block=stacked(sym.encoder_intermediate, decoder=False),
             encoder=True,
         ),
     )
     if pre_norm:
-        closing = Section(label="encoder_norm", count=1, block=Closing(norm=norm), encoder=True)
+        closing = Section(
+            label="encoder_norm", count=1, block=Closing(norm=LAYER_NORM), encoder=True
+        )
         encoder = (*encoder, closing)
-    head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=True, norm=norm if pre_norm else None)
+    head = Head(
+        hidden=sym.hidden, vocab=sym.vocab, tied=True, norm=LAYER_NORM if pre_norm else None
+    )
     decoder = (
         Section(label="embed", count=1, block=embed, shared=True, copies=0),
         Section(label="positions", count=1, block=places),
-        Section(label="layers", count=sym.layers, block=layer(sym.intermediate, decoder=True)),
+        Section(label="layers", count=sym.layers, block=stacked(sym.intermediate, decoder=True)),
         Section(label="head", count=1, block=head),
     )
-    return Model(
-        name=name,
-        family=c.model_type,
-        sections=encoder + decoder,
-        values=numbers(
-            hidden=c.d_model,
-            heads=c.decoder_attention_heads,
-            head_dim=head_dim,
-            intermediate=c.decoder_ffn_dim,
-            encoder_intermediate=c.encoder_ffn_dim,
-            vocab=c.vocab_size,
-            layers=c.decoder_layers,
-            encoder_layers=c.encoder_layers,
-            positions=c.max_position_embeddings + RESERVED,
-        ),
-        kind="encoder-decoder",
-    ).limited(c.max_position_embeddings)
+    model = sized(
+        c,
+        name,
+        encoder + decoder,
+        hidden=c.d_model,
+        heads=c.decoder_attention_heads,
+        head_dim=head_dim,
+        intermediate=c.decoder_ffn_dim,
+        encoder_intermediate=c.encoder_ffn_dim,
+        layers=c.decoder_layers,
+        positions=c.max_position_embeddings + RESERVED,
+    )
+    return replace(model, kind="encoder-decoder", context_limit=c.max_position_embeddings)
 
 
 _IGNORED = """

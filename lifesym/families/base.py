@@ -1,18 +1,13 @@
 """What the families share: checks of their configs, and how a layer stack is put together."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Sequence
 from typing import Annotated, Any
 
 import msgspec
-from sympy import Expr, Symbol
 
-from lifesym import symbols as sym
-from lifesym.blocks import Block, Embed, Head, NormSpec
 from lifesym.errors import SpecError
-from lifesym.model import Model, Section
+from lifesym.model import Model
 from lifesym.operators.activation import ACTIVATION_OPS
-from lifesym.symbols import Size
 
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 """A size that may be zero."""
@@ -141,85 +136,3 @@ def layer_kinds(
     refuse(any(kinds) and window is None, "key 'sliding_window': needed by the sliding layers")
     refuse(any(kinds) and window == 1, "key 'sliding_window': a window of 1 is not modelled")
     return kinds
-
-
-def layer_sections(
-    kinds: Sequence[bool], make: Callable[[Expr | None], Block]
-) -> tuple[tuple[Section, ...], dict[Symbol, int]]:
-    """Sections of full and sliding layers, with the values of their counts.
-
-    ``make`` builds the layer for a window (None: full attention). With both kinds the sliding
-    layers are the rest, ``layers - full_layers``, so that the depth stays one symbol.
-    """
-    sliding = sum(kinds)
-    values = {sym.layers: len(kinds)}
-    if sliding == 0:
-        return (Section(label="layers", count=sym.layers, block=make(None)),), values
-    windowed = make(sym.window)
-    if sliding == len(kinds):
-        return (Section(label="layers", count=sym.layers, block=windowed),), values
-    values[sym.full_layers] = len(kinds) - sliding
-    rest = sym.layers - sym.full_layers
-    return (
-        Section(label="sliding_layers", count=rest, block=windowed),
-        Section(label="full_layers", count=sym.full_layers, block=make(None)),
-    ), values
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decoder:
-    """The ends of a decoder around its layers; most families differ in these few flags only."""
-
-    norm: NormSpec | None
-    tied: bool
-    scaled: bool = False
-    softcap: bool = False
-    head_bias: bool = False
-    head_scaled: bool = False
-    positions: Size | None = None
-    embedding_norm: NormSpec | None = None
-    width: Size = field(default=sym.hidden)
-
-    def around(self, sections: tuple[Section, ...]) -> tuple[Section, ...]:
-        """Embedding, the layers, final norm and LM head."""
-        projected = self.width is not sym.hidden
-        embed = Embed(
-            vocab=sym.vocab,
-            width=self.width,
-            hidden=sym.hidden,
-            positions=self.positions,
-            scaled=self.scaled,
-            norm=self.embedding_norm,
-            projected=projected,
-            tied=self.tied,
-        )
-        head = Head(
-            hidden=sym.hidden,
-            vocab=sym.vocab,
-            tied=self.tied,
-            norm=self.norm,
-            bias=self.head_bias,
-            softcap=self.softcap,
-            scaled=self.head_scaled,
-            projected=self.width if projected else None,
-        )
-        return (
-            Section(label="embed", count=1, block=embed),
-            *sections,
-            Section(label="head", count=1, block=head),
-        )
-
-
-def numbers(**values: int | None) -> dict[Symbol, int]:
-    """Values by symbol, those that are None left out."""
-    return {getattr(sym, name): value for name, value in values.items() if value is not None}
-
-
-def assemble(
-    name: str, family: str, sections: tuple[Section, ...], *values: Mapping[Symbol, int]
-) -> Model:
-    """A model from its sections and the values of its symbols."""
-    merged: dict[Symbol, int] = {}
-    for part in values:
-        merged |= part
-    return Model(name=name, family=family, sections=sections, values=merged)

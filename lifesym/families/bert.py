@@ -5,17 +5,9 @@ A config whose ``architectures`` name another class has its head (see `lifesym.f
 """
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Attention, DecoderLayer, EncoderEmbed, EncoderHead, NormSpec
-from lifesym.families.base import (
-    Config,
-    Count,
-    Family,
-    activation,
-    assemble,
-    numbers,
-    per_head,
-    refuse,
-)
+from lifesym.blocks import EncoderEmbed, EncoderHead
+from lifesym.families.base import Config, Count, Family, activation, refuse
+from lifesym.families.decoder import LAYER_NORM, attention, layer, mlp, sized
 from lifesym.model import Model, Section
 
 
@@ -74,30 +66,12 @@ def _encoder(
         c.position_embedding_type != "absolute",
         f"key 'position_embedding_type': {c.position_embedding_type!r} is not modelled",
     )
-    function = activation(c.hidden_act)
-    norm = NormSpec(features=sym.hidden, kind="layer")
     narrow = width is not None
     embedding = sym.embedding_dim if narrow else sym.hidden
-    layer = DecoderLayer(
-        hidden=sym.hidden,
-        mixer=Attention(
-            hidden=sym.hidden,
-            heads=sym.heads,
-            kv_heads=sym.heads,
-            head_dim=sym.head_dim,
-            qkv_bias=True,
-            out_bias=True,
-            bidirectional=True,
-        ),
-        mlp=MLP(
-            hidden=sym.hidden,
-            intermediate=sym.intermediate,
-            activation=function,
-            gated=False,
-            bias=True,
-        ),
-        mixer_norm=norm,
-        mlp_norm=norm,
+    each = layer(
+        attention(kv_heads=sym.heads, bias=True, rotary_dim=0, bidirectional=True),
+        mlp(c.hidden_act, gated=False, bias=True),
+        norm=LAYER_NORM,
     )
     embed = EncoderEmbed(
         vocab=sym.vocab,
@@ -111,7 +85,7 @@ def _encoder(
         hidden=sym.hidden,
         width=embedding,
         vocab=sym.vocab,
-        activation=function,
+        activation=activation(c.hidden_act),
         tied=c.tie_word_embeddings,
         spare_bias=spare_bias,
         pooled=pooled,
@@ -121,24 +95,20 @@ def _encoder(
         Section(
             label="layers",
             count=sym.layers * inner,
-            block=layer,
+            block=each,
             shared=groups is not None,
             copies=(groups or 1) * inner,
         ),
         Section(label="head", count=1, block=head),
     )
-    sizes = numbers(
-        hidden=c.hidden_size,
-        heads=c.num_attention_heads,
-        head_dim=per_head(c.hidden_size, c.num_attention_heads),
-        intermediate=c.intermediate_size,
-        layers=c.num_hidden_layers,
-        vocab=c.vocab_size,
+    model = sized(
+        c,
+        name,
+        sections,
         positions=c.max_position_embeddings,
-        token_types=c.type_vocab_size or None,
+        token_types=c.type_vocab_size,
         embedding_dim=width,
     )
-    model = assemble(name, c.model_type, sections, sizes)
     return model.limited(c.max_position_embeddings - reserved).encoder()
 
 

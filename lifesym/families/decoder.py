@@ -1,11 +1,10 @@
 """A decoder is a list of layers between its ends: every family of them is put together here."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from sympy import Expr, Integer, S, Symbol
+from sympy import Symbol
 
 from lifesym import symbols as sym
 from lifesym.blocks import (
@@ -13,13 +12,10 @@ from lifesym.blocks import (
     Attention,
     Block,
     DecoderLayer,
-    DenseAndExperts,
     Embed,
     Head,
-    LatentAttention,
     MoE,
     NormSpec,
-    ShortConv,
 )
 from lifesym.families.base import (
     Config,
@@ -30,6 +26,7 @@ from lifesym.families.base import (
     refuse,
     rotated,
 )
+from lifesym.families.sections import sections_of
 from lifesym.model import Model, Section
 from lifesym.symbols import Size
 
@@ -161,7 +158,8 @@ def sized(c: Config, name: str, sections: tuple[Section, ...], **sizes: int | No
     """A model of these sections: `decoder` says where the numbers of its symbols are from."""
     model = Model(name=name, family=c.model_type, sections=sections, values={})
     given = {getattr(sym, size): value for size, value in sizes.items() if value is not None}
-    used = sorted(model.dimensions, key=lambda symbol: symbol.name)
+    chosen = {sym.source} - given.keys()  # a text for an encoder is as long as it is
+    used = sorted(model.dimensions - chosen, key=lambda symbol: symbol.name)
     values = {s: given[s] if s in given else _read(c, s.name) for s in used}
     active, every = values.get(sym.active_experts, 0), values.get(sym.experts, 0)
     refuse(active > every, f"key 'num_experts_per_tok': {active} of only {every} experts")
@@ -234,137 +232,3 @@ def windows(
     """The window of every layer, None for full attention: see `layer_kinds`."""
     kinds = layer_kinds(c.layer_types, c.num_hidden_layers, window, slides, **options)
     return [sym.window if kind else None for kind in kinds]
-
-
-Words = tuple[str, str]
-"""What tells a kind of layer from others: its mixer, and its feed-forward block ("": none)."""
-
-
-def sections_of(layers: Sequence[Block]) -> tuple[tuple[Section, ...], dict[Symbol, int]]:
-    """The sections of a list of layers, equal ones together, and the values of their counts.
-
-    Layers of one kind are ``layers``, as many as the symbol of that name says. Others are called
-    after what differs: the mixer (``full`` attention, ``sliding``, ``chunked``, ``recurrent``,
-    ``convolutional``, ``rotary`` where full attention does without positions, ``shared_...``
-    where it reads the cache of another layer) and the feed-forward block (``dense``, ``expert``).
-    Where the mixers are full attention and one other, counts are made of the symbols
-    ``full_layers``, ``dense_layers`` and ``full_dense_layers``, as far as one does not follow
-    from the others; with one block a layer, of ``full_layers``, ``dense_layers`` and
-    ``expert_layers``. Other counts are numbers, and layers that differ in sizes are numbered.
-    """
-    kinds = Counter(layers)
-    words = _words(list(kinds))
-    named = dict(zip(words, kinds, strict=True))
-    mixers, feeds = ({word[axis] for word in words} for axis in (0, 1))
-    if len(kinds) == 1:
-        return (Section(label="layers", count=sym.layers, block=layers[0]),), {
-            sym.layers: len(layers)
-        }
-    single = all("" in word for word in words)
-    if len(named) < len(kinds) or not (single or "" not in mixers | feeds):
-        numbered = enumerate(kinds.items(), start=1)
-        return tuple(
-            Section(label=f"layers_{i}", count=Integer(count), block=block)
-            for i, (block, count) in numbered
-        ), {}
-    told = {word: kinds[block] for word, block in named.items()}
-    if single and len(mixers - {"", "full"}) <= 1:
-        counts, values = _one_block_counts(told)
-    elif len(mixers) == 1 or (len(mixers) == 2 and "full" in mixers):
-        counts, values = _crossed_counts(told)
-    else:
-        counts, values = {word: Integer(count) for word, count in told.items()}, {}
-    axes = [axis for axis, every in enumerate((mixers, feeds)) if len(every) > 1]
-    labels = {word: "_".join([*filter(None, (word[a] for a in axes)), "layers"]) for word in told}
-    return tuple(
-        Section(label=labels[word], count=count, block=named[word])
-        for word, count in counts.items()
-    ), values
-
-
-def _words(layers: Sequence[Any]) -> list[Words]:
-    """The words of each of these layers."""
-    inner = [getattr(each, "layer", each) for each in layers]
-    mixers = [each.mixer for each in inner]
-    whole = [m.rotary_dim != 0 for m in mixers if isinstance(m, Attention) and m.window is None]
-    still = not all(whole)
-
-    def mixing(mixer: Block | None) -> str:
-        match mixer:
-            case None:
-                return ""
-            case Attention(window=None, rotary_dim=turned):
-                word = "rotary" if still and turned != 0 else "full"
-            case Attention(chunked=chunked):
-                word = "chunked" if chunked else "sliding"
-            case LatentAttention():
-                word = "full"
-            case ShortConv():
-                word = "convolutional"
-            case _:
-                word = "recurrent"
-        return f"shared_{word}" if getattr(mixer, "reuses", False) else word
-
-    def feeding(block: Block | None) -> str:
-        if block is None:
-            return ""
-        return "expert" if isinstance(block, MoE | DenseAndExperts) else "dense"
-
-    return [(mixing(each.mixer), feeding(each.mlp)) for each in inner]
-
-
-Counted = tuple[dict[Words, Expr], dict[Symbol, int]]
-
-
-def _one_block_counts(told: dict[Words, int]) -> Counted:
-    """Counts of kinds that have one block each: the first kind is the rest of the layers."""
-    symbols = {"full": sym.full_layers, "dense": sym.dense_layers, "expert": sym.expert_layers}
-    ranks = ["", *symbols]
-    ordered = sorted(told, key=lambda word: ranks.index(_either(word, symbols)))
-    values = {sym.layers: sum(told.values())}
-    values |= {symbols[_either(word, symbols)]: told[word] for word in ordered[1:]}
-    own = {word: symbols[_either(word, symbols)] for word in ordered[1:]}
-    return {ordered[0]: sym.layers - sum(own.values(), S.Zero), **own}, values
-
-
-def _either(word: Words, symbols: dict[str, Symbol]) -> str:
-    """The word that has a symbol, or none."""
-    return next((part for part in word if part in symbols), "")
-
-
-def _crossed_counts(told: dict[Words, int]) -> Counted:
-    """Counts of the up to four kinds of full attention or another mixer, MLP or experts.
-
-    A count has a symbol of its own only where it does not follow from the others.
-    """
-    depth = sum(told.values())
-    values = {sym.layers: depth}
-
-    def count(part: Callable[[Words], bool], symbol: Symbol) -> tuple[int, Expr]:
-        number = sum(each for word, each in told.items() if part(word))
-        if number in (0, depth):
-            return number, sym.layers if number else S.Zero
-        values[symbol] = number
-        return number, symbol
-
-    def full(word: Words) -> bool:
-        return word[0] == "full"
-
-    def dense(word: Words) -> bool:
-        return word[1] != "expert"
-
-    attending, attend = count(full, sym.full_layers)
-    ordinary, plain = count(dense, sym.dense_layers)
-    both = sum(each for word, each in told.items() if full(word) and dense(word))
-    if both in (0, attending, ordinary):
-        shared = S.Zero if both == 0 else attend if both == attending else plain
-    else:
-        _, shared = count(lambda word: full(word) and dense(word), sym.full_dense_layers)
-    exprs = {
-        (False, True): plain - shared,
-        (False, False): sym.layers - attend - plain + shared,
-        (True, True): shared,
-        (True, False): attend - shared,
-    }
-    by_kind = {(full(word), dense(word)): word for word in told}
-    return {by_kind[kind]: expr for kind, expr in exprs.items() if kind in by_kind}, values

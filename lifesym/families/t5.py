@@ -1,18 +1,11 @@
 """T5 and Flan-T5: an encoder of the source, a decoder with attention to it."""
 
+from dataclasses import replace
+
 from lifesym import symbols as sym
-from lifesym.blocks import (
-    MLP,
-    Attention,
-    Closing,
-    CrossAttention,
-    DecoderLayer,
-    Embed,
-    Head,
-    NormSpec,
-    RelativePositions,
-)
-from lifesym.families.base import Config, Count, Family, activation, numbers, refuse
+from lifesym.blocks import Closing, CrossAttention, DecoderLayer, Embed, Head, RelativePositions
+from lifesym.families.base import Config, Count, Family, refuse
+from lifesym.families.decoder import RMS, attention, layer, mlp, sized
 from lifesym.model import Model, Section
 
 
@@ -45,64 +38,49 @@ def t5(c: T5Config, name: str) -> Model:
     refuse(gated not in ("", "gated"), f"key 'feed_forward_proj': {c.feed_forward_proj!r}")
     refuse(c.is_gated_act not in (None, bool(gated)), "key 'is_gated_act': see 'feed_forward_proj'")
     function = "gelu_new" if c.feed_forward_proj == "gated-gelu" else function
-    norm = NormSpec(features=sym.hidden)
 
-    def layer(*, decoder: bool) -> DecoderLayer:
-        sizes = {"hidden": sym.hidden, "heads": sym.heads, "head_dim": sym.head_dim}
-        return DecoderLayer(
-            hidden=sym.hidden,
-            mixer=Attention(**sizes, kv_heads=sym.heads, relative=True, bidirectional=not decoder),
-            cross=CrossAttention(**sizes) if decoder else None,
-            mlp=MLP(
-                hidden=sym.hidden,
-                intermediate=sym.intermediate,
-                activation=activation(function),
-                gated=bool(gated),
-            ),
-            mixer_norm=norm,
-            mlp_norm=norm,
-        )
+    def stacked(*, decoder: bool) -> DecoderLayer:
+        own = attention(kv_heads=sym.heads, rotary_dim=0, relative=True, bidirectional=not decoder)
+        cross = CrossAttention(hidden=sym.hidden, heads=sym.heads, head_dim=sym.head_dim)
+        return layer(own, mlp(function, gated=bool(gated)), cross=cross if decoder else None)
 
     tied = c.tie_word_embeddings
     embed = Embed(vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden, tied=tied)
     positions = RelativePositions(buckets=sym.position_buckets, heads=sym.heads)
     head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=tied, norm=None)
     said = c.scale_decoder_outputs
-    closing = Closing(norm=norm, scaled=tied if said is None else said)
+    closing = Closing(norm=RMS, scaled=tied if said is None else said)
     encoder = (
         Section(label="encoder_embed", count=1, block=embed, encoder=True),
         Section(label="encoder_positions", count=1, block=positions, encoder=True),
         Section(
             label="encoder_layers",
             count=sym.encoder_layers,
-            block=layer(decoder=False),
+            block=stacked(decoder=False),
             encoder=True,
         ),
-        Section(label="encoder_norm", count=1, block=Closing(norm=norm), encoder=True),
+        Section(label="encoder_norm", count=1, block=Closing(norm=RMS), encoder=True),
     )
     decoder = (
         Section(label="embed", count=1, block=embed, shared=True, copies=0),
         Section(label="positions", count=1, block=positions),
-        Section(label="layers", count=sym.layers, block=layer(decoder=True)),
+        Section(label="layers", count=sym.layers, block=stacked(decoder=True)),
         Section(label="closing", count=1, block=closing),
         Section(label="head", count=1, block=head),
     )
-    return Model(
-        name=name,
-        family=c.model_type,
-        sections=encoder + decoder,
-        values=numbers(
-            hidden=c.d_model,
-            heads=c.num_heads,
-            head_dim=c.d_kv,
-            intermediate=c.d_ff,
-            vocab=c.vocab_size,
-            layers=c.num_decoder_layers or c.num_layers,
-            encoder_layers=c.num_layers,
-            position_buckets=c.relative_attention_num_buckets,
-        ),
-        kind="encoder-decoder",
+    model = sized(
+        c,
+        name,
+        encoder + decoder,
+        hidden=c.d_model,
+        heads=c.num_heads,
+        head_dim=c.d_kv,
+        intermediate=c.d_ff,
+        layers=c.num_decoder_layers or c.num_layers,
+        encoder_layers=c.num_layers,
+        position_buckets=c.relative_attention_num_buckets,
     )
+    return replace(model, kind="encoder-decoder")
 
 
 FAMILIES = {

@@ -1,18 +1,11 @@
 """Whisper: an encoder of audio frames, a decoder with attention to it."""
 
+from dataclasses import replace
+
 from lifesym import symbols as sym
-from lifesym.blocks import (
-    MLP,
-    Attention,
-    AudioEmbed,
-    Closing,
-    CrossAttention,
-    DecoderLayer,
-    Embed,
-    Head,
-    NormSpec,
-)
-from lifesym.families.base import Config, Count, Family, activation, numbers, per_head, refuse
+from lifesym.blocks import AudioEmbed, Closing, CrossAttention, DecoderLayer, Embed, Head
+from lifesym.families.base import Config, Count, Family, per_head, refuse
+from lifesym.families.decoder import LAYER_NORM, attention, layer, mlp, sized
 from lifesym.model import Model, Section
 from lifesym.symbols import Size
 
@@ -42,72 +35,52 @@ def whisper(c: WhisperConfig, name: str) -> Model:
     head_dim = per_head(c.d_model, c.decoder_attention_heads)
     heads_differ = per_head(c.d_model, c.encoder_attention_heads) != head_dim
     refuse(heads_differ, "key 'encoder_attention_heads': must equal decoder_attention_heads")
-    function = activation(c.activation_function)
-    norm = NormSpec(features=sym.hidden, kind="layer")
 
-    def layer(*, heads: Size, intermediate: Size, decoder: bool) -> DecoderLayer:
-        return DecoderLayer(
-            hidden=sym.hidden,
-            mixer=Attention(
-                hidden=sym.hidden,
-                heads=heads,
-                kv_heads=heads,
-                head_dim=sym.head_dim,
-                qkv_bias=True,
-                key_bias=False,
-                out_bias=True,
-                bidirectional=not decoder,
-            ),
-            cross=CrossAttention(hidden=sym.hidden, heads=heads, head_dim=sym.head_dim, bias=True)
-            if decoder
-            else None,
-            mlp=MLP(
-                hidden=sym.hidden,
-                intermediate=intermediate,
-                activation=function,
-                gated=False,
-                bias=True,
-            ),
-            mixer_norm=norm,
-            mlp_norm=norm,
+    def stacked(heads: Size, intermediate: Size, *, decoder: bool) -> DecoderLayer:
+        own = attention(
+            heads=heads,
+            kv_heads=heads,
+            bias=True,
+            key_bias=False,
+            rotary_dim=0,
+            bidirectional=not decoder,
         )
+        cross = CrossAttention(hidden=sym.hidden, heads=heads, head_dim=sym.head_dim, bias=True)
+        block = mlp(c.activation_function, intermediate=intermediate, gated=False, bias=True)
+        return layer(own, block, norm=LAYER_NORM, cross=cross if decoder else None)
 
     audio = AudioEmbed(bins=sym.mel_bins, hidden=sym.hidden, positions=sym.source)
-    encoder = layer(heads=sym.encoder_heads, intermediate=sym.encoder_intermediate, decoder=False)
-    decoder = layer(heads=sym.heads, intermediate=sym.intermediate, decoder=True)
+    encoder = stacked(sym.encoder_heads, sym.encoder_intermediate, decoder=False)
+    decoder = stacked(sym.heads, sym.intermediate, decoder=True)
     tied = c.tie_word_embeddings
     embed = Embed(
         vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden, positions=sym.positions, tied=tied
     )
-    head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=tied, norm=norm)
+    head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=tied, norm=LAYER_NORM)
     sections = (
         Section(label="encoder_embed", count=1, block=audio, encoder=True),
         Section(label="encoder_layers", count=sym.encoder_layers, block=encoder, encoder=True),
-        Section(label="encoder_norm", count=1, block=Closing(norm=norm), encoder=True),
+        Section(label="encoder_norm", count=1, block=Closing(norm=LAYER_NORM), encoder=True),
         Section(label="embed", count=1, block=embed),
         Section(label="layers", count=sym.layers, block=decoder),
         Section(label="head", count=1, block=head),
     )
-    return Model(
-        name=name,
-        family=c.model_type,
-        sections=sections,
-        values=numbers(
-            hidden=c.d_model,
-            heads=c.decoder_attention_heads,
-            encoder_heads=c.encoder_attention_heads,
-            head_dim=head_dim,
-            intermediate=c.decoder_ffn_dim,
-            encoder_intermediate=c.encoder_ffn_dim,
-            vocab=c.vocab_size,
-            layers=c.decoder_layers,
-            encoder_layers=c.encoder_layers,
-            positions=c.max_target_positions,
-            source=c.max_source_positions,
-            mel_bins=c.num_mel_bins,
-        ),
-        kind="encoder-decoder",
-    ).limited(c.max_target_positions)
+    model = sized(
+        c,
+        name,
+        sections,
+        hidden=c.d_model,
+        heads=c.decoder_attention_heads,
+        encoder_heads=c.encoder_attention_heads,
+        head_dim=head_dim,
+        intermediate=c.decoder_ffn_dim,
+        encoder_intermediate=c.encoder_ffn_dim,
+        layers=c.decoder_layers,
+        positions=c.max_target_positions,
+        source=c.max_source_positions,
+        mel_bins=c.num_mel_bins,
+    )
+    return replace(model, kind="encoder-decoder", context_limit=c.max_target_positions)
 
 
 FAMILIES = {
