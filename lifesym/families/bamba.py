@@ -4,19 +4,15 @@ from typing import Any, Literal
 
 from lifesym import symbols as sym
 from lifesym.blocks import Mamba2, ParallelMixers
-from lifesym.families.base import Config, Count, Family, Whole, activation, refuse, rotated
+from lifesym.families.base import Count, Family, StackConfig, Whole, activation, refuse, rotated
 from lifesym.families.decoder import Ends, attention, decoder, head_size, layer, mlp
 from lifesym.families.mamba import Kernel, groups, scan_heads
 from lifesym.model import Model
 
 
-class HeadScanConfig(Config, kw_only=True):
+class HeadScanConfig(StackConfig, kw_only=True):
     """Keys of a Mamba-2 mixer, with the defaults that the classes share."""
 
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
     num_key_value_heads: Count | None = None
     head_dim: Count | None = None
     hidden_act: str = "silu"

@@ -1,13 +1,15 @@
 """What the families share: checks of their configs, and how a layer stack is put together."""
 
-from collections.abc import Callable, Sequence
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence, Sized
+from typing import Annotated, Any, TypeVar
 
 import msgspec
 
 from lifesym.errors import SpecError
 from lifesym.model import Model
 from lifesym.operators.activation import ACTIVATION_OPS
+
+Kind = TypeVar("Kind")
 
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 """A size that may be zero."""
@@ -29,6 +31,15 @@ class Config(msgspec.Struct, kw_only=True):
     """Keys of a config that decide the arithmetic; a subclass a family, keys as published."""
 
     model_type: str
+
+
+class StackConfig(Config, kw_only=True):
+    """Keys that nearly all of them have."""
+
+    vocab_size: Count
+    hidden_size: Count
+    num_hidden_layers: Count
+    num_attention_heads: Count
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -108,6 +119,25 @@ def rotated(head_dim: int, factor: float) -> int:
     return turned
 
 
+def listed(
+    kinds: Sequence[str], layers: int, known: Mapping[str, Kind], key: str = "layer_types"
+) -> list[Kind]:
+    """What the words of a config's list stand for, one for each layer.
+
+    Raises:
+        SpecError: a list of another length than the layers, or a word that is not known.
+    """
+    each_layer(kinds, layers, key)
+    for kind in kinds:
+        refuse(kind not in known, f"key {key!r}: {kind!r} is not modelled")
+    return [known[kind] for kind in kinds]
+
+
+def each_layer(listed: Sized, layers: int, key: str) -> None:
+    """Refuse a list that has no entry for each layer."""
+    refuse(len(listed) != layers, f"key {key!r}: {len(listed)} entries for {layers} layers")
+
+
 def layer_kinds(
     types: Sequence[str] | None,
     layers: int,
@@ -124,14 +154,10 @@ def layer_kinds(
         SpecError: a list of another length than the layers, an unknown type, a mix where layers
             are alike, no window, or one of a single token, which leaves no past to attend to.
     """
-    known = {"full_attention": False, "sliding_attention": True}
     if types is None:
         kinds = [window is not None and default(i) for i in range(layers)]
     else:
-        refuse(len(types) != layers, f"key 'layer_types': {len(types)} entries for {layers} layers")
-        for kind in types:
-            refuse(kind not in known, f"key 'layer_types': {kind!r} is not modelled")
-        kinds = [known[kind] for kind in types]
+        kinds = listed(types, layers, {"full_attention": False, "sliding_attention": True})
     refuse(alike and len(set(kinds)) > 1, "key 'layer_types': layers are all of one type here")
     refuse(any(kinds) and window is None, "key 'sliding_window': needed by the sliding layers")
     refuse(any(kinds) and window == 1, "key 'sliding_window': a window of 1 is not modelled")

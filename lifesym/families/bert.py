@@ -6,18 +6,14 @@ A config whose ``architectures`` name another class has its head (see `lifesym.f
 
 from lifesym import symbols as sym
 from lifesym.blocks import EncoderEmbed, EncoderHead
-from lifesym.families.base import Config, Count, Family, activation, refuse
+from lifesym.families.base import Config, Count, Family, StackConfig, activation, refuse
 from lifesym.families.decoder import LAYER_NORM, attention, layer, mlp, sized
 from lifesym.model import Model, Section
 
 
-class BertConfig(Config, kw_only=True):
+class BertConfig(StackConfig, kw_only=True):
     """A table of positions is a hard limit; ``is_decoder`` is not modelled."""
 
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
     intermediate_size: Count
     max_position_embeddings: Count
     type_vocab_size: int | None = 2

@@ -4,20 +4,16 @@ from typing import Literal
 
 from lifesym import symbols as sym
 from lifesym.blocks import LatentAttention
-from lifesym.families.base import Config, Count, Family, Whole, refuse
+from lifesym.families.base import Count, Family, StackConfig, Whole, refuse
 from lifesym.families.decoder import decoder, experts, layer, mlp
 from lifesym.model import Model
 
 
-class DeepseekConfig(Config, kw_only=True):
+class DeepseekConfig(StackConfig, kw_only=True):
     """``q_lora_rank`` null: queries are not compressed. Its defaults are those of each class."""
 
-    hidden_size: Count
     intermediate_size: Count
     moe_intermediate_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
-    vocab_size: Count
     n_routed_experts: Count
     num_experts_per_tok: Count
     num_key_value_heads: Count | None = None

@@ -1,18 +1,14 @@
 """Falcon: multi-query or grouped attention, rotary positions or ALiBi, parallel blocks."""
 
 from lifesym import symbols as sym
-from lifesym.families.base import Config, Count, Family, grouped, refuse
+from lifesym.families.base import Count, Family, StackConfig, grouped, refuse
 from lifesym.families.decoder import LAYER_NORM, Ends, attention, decoder, layer, mlp
 from lifesym.model import Model
 
 
-class FalconConfig(Config, kw_only=True):
+class FalconConfig(StackConfig, kw_only=True):
     """Two generations: ``new_decoder_architecture`` has grouped heads and one norm a branch."""
 
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
     num_kv_heads: Count | None = None
     ffn_hidden_size: Count | None = None
     activation: str = "gelu"

@@ -2,20 +2,18 @@
 
 from typing import Any
 
-from lifesym.families.base import Config, Count, Family, refuse
+from lifesym.families.base import Count, Family, StackConfig, refuse
 from lifesym.families.decoder import RMS, Ends, attention, decoder, layer, mlp, windows
 from lifesym.model import Model
 
 
-class GemmaConfig(Config, kw_only=True):
+class GemmaConfig(StackConfig, kw_only=True):
     """Keys of gemma2; the defaults are the class's, which published configs leave out.
 
     A null ``sliding_window`` is no size: the code makes both masks, whatever its layers need.
     """
 
-    hidden_size: Count
     intermediate_size: Count
-    num_hidden_layers: Count
     vocab_size: Count = 256000
     num_attention_heads: Count = 8
     num_key_value_heads: Count = 4

@@ -4,7 +4,7 @@ from sympy import Integer
 
 from lifesym import symbols as sym
 from lifesym.blocks import AltUpLayer, CloseStreams, OpenStreams
-from lifesym.families.base import Config, Count, Family, activation, layer_kinds, refuse
+from lifesym.families.base import Config, Count, Family, activation, each_layer, layer_kinds, refuse
 from lifesym.families.decoder import Ends, attention, decoder, mlp
 from lifesym.model import Model, Section
 
@@ -48,7 +48,7 @@ def _kinds(c: Gemma3nConfig) -> list[Kind]:
     width = c.intermediate_size
     widths = width if isinstance(width, list) else [width] * layers
     for key, values in (("activation_sparsity_pattern", sparse), ("intermediate_size", widths)):
-        refuse(len(values) != layers, f"key {key!r}: {len(values)} entries for {layers} layers")
+        each_layer(values, layers, key)
     first = layers - c.num_kv_shared_layers
     refuse(c.num_kv_shared_layers < 0, "key 'num_kv_shared_layers': must be at least 0")
     for i, kind in enumerate(windowed):

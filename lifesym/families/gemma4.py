@@ -10,9 +10,9 @@ from sympy import Integer
 from lifesym import symbols as sym
 from lifesym.blocks import MLP, Block, DenseAndExperts, EmbeddedLayer, LayerEmbeddings
 from lifesym.families.base import (
-    Config,
     Count,
     Family,
+    StackConfig,
     Whole,
     activation,
     grouped,
@@ -24,13 +24,10 @@ from lifesym.families.decoder import RMS, Ends, attention, decoder, experts, lay
 from lifesym.model import Model, Section
 
 
-class Gemma4Config(Config, kw_only=True):
+class Gemma4Config(StackConfig, kw_only=True):
     """The text model's keys; defaults are the class's."""
 
-    hidden_size: Count
     intermediate_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
     num_key_value_heads: Count
     head_dim: Count = 256
     global_head_dim: Count | None = 512

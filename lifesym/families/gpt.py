@@ -1,7 +1,7 @@
 """GPT-2, GPT-NeoX (Pythia) and GPT-J."""
 
 from lifesym import symbols as sym
-from lifesym.families.base import Config, Count, Family, per_head, refuse
+from lifesym.families.base import Config, Count, Family, StackConfig, per_head, refuse
 from lifesym.families.decoder import LAYER_NORM, Ends, attention, decoder, layer, mlp, turned
 from lifesym.model import Model
 
@@ -20,14 +20,10 @@ class GPT2Config(Config, kw_only=True):
     add_cross_attention: bool = False
 
 
-class NeoXConfig(Config, kw_only=True):
+class NeoXConfig(StackConfig, kw_only=True):
     """``rotary_pct`` of every head is rotated; 0.25 unless given."""
 
-    hidden_size: Count
     intermediate_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
-    vocab_size: Count
     hidden_act: str = "gelu"
     partial_rotary_factor: float = 0.25
     use_parallel_residual: bool = True

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from lifesym import symbols as sym
 from lifesym.blocks import Block, DecoderLayer
 from lifesym.families.bamba import HeadScanConfig, head_scan, scan_sizes
-from lifesym.families.base import Config, Count, Family, Whole, refuse
+from lifesym.families.base import Config, Count, Family, Whole, listed, refuse
 from lifesym.families.decoder import (
     Ends,
     attention,
@@ -73,9 +73,7 @@ def granite_hybrid(c: GraniteHybridConfig, name: str) -> Model:
     """Granite 4: Mamba-2 or attention layers, each with experts and a shared one, or that alone."""
     types = c.layer_types or ["mamba"] * c.num_hidden_layers
     depth, every, active = c.num_hidden_layers, c.num_local_experts, c.num_experts_per_tok
-    refuse(len(types) != depth, f"key 'layer_types': {len(types)} entries for {depth} layers")
-    for kind in types:
-        refuse(kind not in KINDS, f"key 'layer_types': {kind!r} is not modelled")
+    attends = listed(types, depth, KINDS)
     where = c.position_embedding_type
     refuse(where not in (None, "rope", "nope"), f"key 'position_embedding_type': {where!r}")
     refuse(
@@ -89,7 +87,7 @@ def granite_hybrid(c: GraniteHybridConfig, name: str) -> Model:
         False: head_scan(c),
         True: attention(rotary_dim=sym.head_dim if where == "rope" else 0, bias=c.attention_bias),
     }
-    layers = [layer(mixers[KINDS[kind]], block, scaled=True) for kind in types]
+    layers = [layer(mixers[each], block, scaled=True) for each in attends]
     width = c.intermediate_size
     return _scaled(c, name, layers, expert_intermediate=width, **scan_sizes(c))
 

@@ -4,20 +4,16 @@ from typing import Literal
 
 from lifesym import symbols as sym
 from lifesym.blocks import Mamba
-from lifesym.families.base import Config, Count, Family, activation, refuse
+from lifesym.families.base import Count, Family, StackConfig, activation, refuse
 from lifesym.families.decoder import attention, decoder, experts, layer, mlp
 from lifesym.families.mamba import Kernel, step_rank
 from lifesym.model import Model
 
 
-class JambaConfig(Config, kw_only=True):
+class JambaConfig(StackConfig, kw_only=True):
     """One layer in a period has attention, one in another period experts."""
 
-    vocab_size: Count
-    hidden_size: Count
     intermediate_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
     num_key_value_heads: Count
     mamba_d_state: Count
     num_experts: Count = 16

@@ -2,20 +2,17 @@
 
 from lifesym import symbols as sym
 from lifesym.blocks import ShortConv
-from lifesym.families.base import Config, Count, Family, Whole, refuse
+from lifesym.families.base import Count, Family, StackConfig, Whole, listed
 from lifesym.families.decoder import attention, decoder, layer, mlp
 from lifesym.families.mamba import Kernel
 from lifesym.model import Model
 
 
-class Lfm2Config(Config, kw_only=True):
+class Lfm2Config(StackConfig, kw_only=True):
     """The MLP is two thirds of ``intermediate_size``, rounded up, unless told not to adjust it."""
 
     vocab_size: Count = 65536
-    hidden_size: Count
     intermediate_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
     num_key_value_heads: Count = 8
     head_dim: Count | None = None
     tie_word_embeddings: bool = True
@@ -42,17 +39,16 @@ class Lfm2Config(Config, kw_only=True):
 def lfm2(c: Lfm2Config, name: str) -> Model:
     """LFM2: gated short convolutions, and attention with normalized queries and keys."""
     depth = c.num_hidden_layers
-    known = {"conv": False, "full_attention": True}
     chosen = range(depth) if c.full_attn_idxs is None else c.full_attn_idxs
     types = c.layer_types or ["full_attention" if i in chosen else "conv" for i in range(depth)]
-    refuse(len(types) != depth, f"key 'layer_types': {len(types)} entries for {depth} layers")
-    for kind in types:
-        refuse(kind not in known, f"key 'layer_types': {kind!r} is not modelled")
     block = mlp("silu")
-    conv = layer(ShortConv(hidden=sym.hidden, kernel=sym.conv_kernel, bias=c.conv_bias), block)
-    attend = layer(attention(qk_norm="head"), block)
-    layers = [attend if known[kind] else conv for kind in types]
-    return decoder(c, name, layers, intermediate=c.width)
+    layers = {
+        "full_attention": layer(attention(qk_norm="head"), block),
+        "conv": layer(
+            ShortConv(hidden=sym.hidden, kernel=sym.conv_kernel, bias=c.conv_bias), block
+        ),
+    }
+    return decoder(c, name, listed(types, depth, layers), intermediate=c.width)
 
 
 FAMILIES = {

@@ -6,7 +6,7 @@ in biases, windows, norms of queries and keys, and fused projections.
 
 from typing import Any
 
-from lifesym.families.base import Config, Count, Family, Whole, refuse
+from lifesym.families.base import Count, Family, StackConfig, Whole, refuse
 from lifesym.families.decoder import attention, decoder, layer, mlp, turned, windows
 from lifesym.model import Model
 
@@ -18,14 +18,10 @@ DERIVED = 0
 """A head size that is left out: hidden / heads. Many a class calculates with a null, and fails."""
 
 
-class LlamaConfig(Config, kw_only=True):
+class LlamaConfig(StackConfig, kw_only=True):
     """Keys shared by all of them; ``num_key_value_heads`` absent means multi-head attention."""
 
-    hidden_size: Count
     intermediate_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
-    vocab_size: Count
     num_key_value_heads: Count | None = None
     head_dim: Count | None = None
     hidden_act: str = "silu"

@@ -1,7 +1,7 @@
 """Llama 4: attention in chunks with rotary positions, whole attention without, experts between."""
 
 from lifesym import symbols as sym
-from lifesym.families.base import Count, Family, Whole, refuse
+from lifesym.families.base import Count, Family, Whole, each_layer, refuse
 from lifesym.families.decoder import attention, decoder, experts, layer, mlp
 from lifesym.families.llama import LlamaConfig
 from lifesym.model import Model
@@ -32,7 +32,7 @@ def _whole(c: Llama4Config) -> list[bool]:
     """
     depth = c.num_hidden_layers
     rotary = c.no_rope_layers or [(i + 1) % c.no_rope_layer_interval for i in range(depth)]
-    refuse(len(rotary) != depth, f"key 'no_rope_layers': {len(rotary)} entries for {depth} layers")
+    each_layer(rotary, depth, "no_rope_layers")
     local = "full_attention" if c.attention_chunk_size is None else "chunked_attention"
     usual = [local if rotates else "full_attention" for rotates in rotary]
     refuse(

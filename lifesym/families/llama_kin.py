@@ -1,7 +1,7 @@
 """Llama with a difference: gemma, smollm3, ernie4_5, hunyuan_v1_dense, seed_oss and helium."""
 
 from lifesym import symbols as sym
-from lifesym.families.base import Count, Family, layer_kinds, refuse
+from lifesym.families.base import Count, Family, each_layer, layer_kinds, refuse
 from lifesym.families.decoder import Ends, attention, decoder, layer, mlp
 from lifesym.families.llama import BiasedConfig, LlamaConfig
 from lifesym.model import Model
@@ -72,7 +72,7 @@ def smollm3(c: SmolLm3Config, name: str) -> Model:
     """SmolLM 3: Llama whose every fourth layer has no positions."""
     depth = c.num_hidden_layers
     rotary = c.no_rope_layers or [(i + 1) % c.no_rope_layer_interval for i in range(depth)]
-    refuse(len(rotary) != depth, f"key 'no_rope_layers': {len(rotary)} entries for {depth} layers")
+    each_layer(rotary, depth, "no_rope_layers")
     windows = layer_kinds(c.layer_types, depth, c.sliding_window, lambda _: c.use_sliding_window)
     refuse(any(windows), "key 'sliding_window': only full attention is modelled for 'smollm3'")
     turns = [sym.head_dim if turn else 0 for turn in rotary]

@@ -4,19 +4,15 @@ import msgspec
 
 from lifesym import symbols as sym
 from lifesym.blocks import NormSpec
-from lifesym.families.base import Config, Count, Family, per_head, refuse
+from lifesym.families.base import Config, Count, Family, StackConfig, per_head, refuse
 from lifesym.families.decoder import LAYER_NORM, Ends, attention, decoder, layer, mlp
 from lifesym.model import Model
 
 
-class OPTConfig(Config, kw_only=True):
+class OPTConfig(StackConfig, kw_only=True):
     """Post-norm where ``do_layer_norm_before`` is false; embeddings may be narrower."""
 
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
     ffn_dim: Count
-    num_attention_heads: Count
     max_position_embeddings: Count
     word_embed_proj_dim: Count | None = None
     do_layer_norm_before: bool = True

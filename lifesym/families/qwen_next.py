@@ -2,7 +2,7 @@
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, DeltaNet
-from lifesym.families.base import Config, Count, Family, activation, refuse
+from lifesym.families.base import Count, Family, StackConfig, activation, listed, refuse
 from lifesym.families.decoder import attention, decoder, experts, layer, mlp
 from lifesym.families.mamba import Kernel, groups
 from lifesym.model import Model
@@ -11,13 +11,9 @@ CHUNK = 64
 """Tokens of a chunk: a constant of transformers' code, not of the config."""
 
 
-class QwenNextConfig(Config, kw_only=True):
+class QwenNextConfig(StackConfig, kw_only=True):
     """``layer_types`` absent: attention in every ``full_attention_interval``-th layer."""
 
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
     num_key_value_heads: Count
     linear_key_head_dim: Count
     linear_value_head_dim: Count
@@ -53,12 +49,7 @@ def _full(c: QwenNextConfig) -> list[bool]:
     depth = c.num_hidden_layers
     if c.layer_types is None:
         return [(i + 1) % c.full_attention_interval == 0 for i in range(depth)]
-    given = len(c.layer_types)
-    refuse(given != depth, f"key 'layer_types': {given} entries for {depth} layers")
-    for kind in c.layer_types:
-        known = kind in ("linear_attention", "full_attention")
-        refuse(not known, f"key 'layer_types': {kind!r} is not modelled")
-    return [kind == "full_attention" for kind in c.layer_types]
+    return listed(c.layer_types, depth, {"linear_attention": False, "full_attention": True})
 
 
 def _check(c: QwenNextConfig) -> None:

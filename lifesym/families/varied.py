@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from lifesym.families.base import Config, Count, Family, grouped, refuse
+from lifesym.families.base import Config, Count, Family, StackConfig, each_layer, grouped, refuse
 from lifesym.families.decoder import Ends, attention, decoder, layer, mlp
 from lifesym.model import Model
 
@@ -30,14 +30,10 @@ class OpenElmConfig(Config, kw_only=True):
     normalization_layer_name: str = "rms_norm"
 
 
-class DeciConfig(Config, kw_only=True):
+class DeciConfig(StackConfig, kw_only=True):
     """Key-value heads by layer."""
 
-    hidden_size: Count
     intermediate_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
-    vocab_size: Count
     num_key_value_heads_per_layer: list[Count]
     num_key_value_heads: Count | None = None
     hidden_act: str = "silu"
@@ -72,13 +68,9 @@ class NasBlock(msgspec.Struct):
     ffn: NasMlp
 
 
-class NasConfig(Config, kw_only=True):
+class NasConfig(StackConfig, kw_only=True):
     """A list of layer descriptions."""
 
-    hidden_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
-    vocab_size: Count
     block_configs: list[NasBlock]
     intermediate_size: Count | None = None
     num_key_value_heads: Count | None = None
@@ -115,10 +107,7 @@ def _divisible(value: float, divisor: int) -> int:
 def deci(c: DeciConfig, name: str) -> Model:
     """DeciLM: grouped queries with a group size of each layer's own."""
     kv = c.num_key_value_heads_per_layer
-    refuse(
-        len(kv) != c.num_hidden_layers,
-        f"key 'num_key_value_heads_per_layer': {len(kv)} entries for {c.num_hidden_layers} layers",
-    )
+    each_layer(kv, c.num_hidden_layers, "num_key_value_heads_per_layer")
     heads, block = c.num_attention_heads, mlp(c.hidden_act)
     return decoder(
         c,
@@ -129,10 +118,7 @@ def deci(c: DeciConfig, name: str) -> Model:
 
 def nemotron_nas(c: NasConfig, name: str) -> Model:
     """Nemotron by architecture search: layers without attention, MLPs of many widths."""
-    refuse(
-        len(c.block_configs) != c.num_hidden_layers,
-        f"key 'block_configs': {len(c.block_configs)} entries for {c.num_hidden_layers} layers",
-    )
+    each_layer(c.block_configs, c.num_hidden_layers, "block_configs")
     layers = []
     for i, block in enumerate(c.block_configs):
         for part in (block.attention, block.ffn):

@@ -2,23 +2,19 @@
 
 from lifesym import symbols as sym
 from lifesym.blocks import Link, NormSpec, SharedTransformer
-from lifesym.families.base import Config, Count, Family, grouped, refuse
+from lifesym.families.base import Count, Family, StackConfig, grouped, listed, refuse
 from lifesym.families.decoder import RMS, Ends, attention, layer, mlp, sized
 from lifesym.families.mamba import Kernel, groups, scan_heads
 from lifesym.model import Model, Section
 
 
-class Zamba2Config(Config, kw_only=True):
+class Zamba2Config(StackConfig, kw_only=True):
     """``hybrid`` layers run a shared block before their Mamba layer.
 
     Untied embeddings are refused: transformers then no longer shares the blocks either.
     """
 
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
     layers_block_type: list[str]
-    num_attention_heads: Count
     mamba_d_state: Count
     n_mamba_heads: Count
     chunk_size: Count
@@ -74,12 +70,8 @@ def _shared(c: Zamba2Config) -> SharedTransformer:
 
 def zamba2(c: Zamba2Config, name: str) -> Model:
     """Zamba2: every layer has a Mamba-2 mixer; shared blocks take turns before the hybrid ones."""
-    depth, given = c.num_hidden_layers, len(c.layers_block_type)
-    refuse(given != depth, f"key 'layers_block_type': {given} entries for {depth} layers")
-    for kind in c.layers_block_type:
-        known = kind in ("mamba", "linear_attention", "hybrid")
-        refuse(not known, f"key 'layers_block_type': {kind!r} is not modelled")
-    hybrid = c.layers_block_type.count("hybrid")
+    known = {"mamba": 0, "linear_attention": 0, "hybrid": 1}
+    hybrid = sum(listed(c.layers_block_type, c.num_hidden_layers, known, "layers_block_type"))
     refuse(hybrid == 0, "key 'layers_block_type': no hybrid layer")
     refuse(not c.tie_word_embeddings, "key 'tie_word_embeddings': false is not modelled")
     refuse(not c.use_conv_bias, "key 'use_conv_bias': false is not modelled")
