@@ -7,16 +7,7 @@ from typing import Any
 from sympy import Symbol
 
 from lifesym import symbols as sym
-from lifesym.blocks import (
-    MLP,
-    Attention,
-    Block,
-    DecoderLayer,
-    Embed,
-    Head,
-    MoE,
-    NormSpec,
-)
+from lifesym.blocks import MLP, Attention, Block, DecoderLayer, Embed, Head, MoE, NormSpec
 from lifesym.families.base import (
     Config,
     activation,
@@ -167,10 +158,13 @@ def sized(c: Config, name: str, sections: tuple[Section, ...], **sizes: int | No
 
 
 _KEYS = {
-    "layers": ("num_hidden_layers",),
-    "hidden": ("hidden_size",),
-    "intermediate": ("intermediate_size",),
-    "heads": ("num_attention_heads",),
+    "layers": ("num_hidden_layers", "decoder_layers"),
+    "hidden": ("hidden_size", "d_model"),
+    "intermediate": ("intermediate_size", "decoder_ffn_dim"),
+    "heads": ("num_attention_heads", "decoder_attention_heads"),
+    "encoder_heads": ("encoder_attention_heads",),
+    "encoder_intermediate": ("encoder_ffn_dim",),
+    "mel_bins": ("num_mel_bins",),
     "vocab": ("vocab_size",),
     "window": ("sliding_window",),
     "experts": ("num_experts", "num_local_experts", "n_routed_experts"),

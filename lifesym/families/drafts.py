@@ -14,14 +14,7 @@ from typing import Any
 import msgspec
 
 from lifesym import symbols as sym
-from lifesym.blocks import (
-    DecoderLayer,
-    DraftLayer,
-    Embed,
-    Head,
-    JoinedStates,
-    ParallelHead,
-)
+from lifesym.blocks import DecoderLayer, DraftLayer, Embed, Head, JoinedStates, ParallelHead
 from lifesym.errors import SpecError
 from lifesym.families.base import Config, Count, Family, refuse
 from lifesym.families.decoder import RMS, attention, layer, mlp, sized

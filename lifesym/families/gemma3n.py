@@ -115,9 +115,6 @@ def gemma3n(c: Gemma3nConfig, name: str) -> Model:
 
 FAMILIES = {
     "gemma3n_text": Family(
-        Gemma3nConfig,
-        gemma3n,
-        "gemma-3n-e4b",
-        ignored="altup_active_idx altup_coef_clip",
+        Gemma3nConfig, gemma3n, "gemma-3n-e4b", ignored="altup_active_idx altup_coef_clip"
     )
 }

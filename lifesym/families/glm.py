@@ -54,9 +54,7 @@ def glm_moe(c: GlmMoeConfig, name: str) -> Model:
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
     c.head_dim = c.head_dim or rounded_head(c)
     mixer = attention(
-        qkv_bias=c.attention_bias,
-        qk_norm="head" if c.use_qk_norm else "none",
-        rotary_dim=turned(c),
+        qkv_bias=c.attention_bias, qk_norm="head" if c.use_qk_norm else "none", rotary_dim=turned(c)
     )
     shared = c.n_shared_experts * c.moe_intermediate_size
     moe = layer(mixer, experts(c.hidden_act, sigmoid=True, shared=shared > 0))

@@ -6,15 +6,7 @@ from lifesym import symbols as sym
 from lifesym.blocks import Block, DecoderLayer
 from lifesym.families.bamba import HeadScanConfig, head_scan, scan_sizes
 from lifesym.families.base import Config, Count, Family, Whole, listed, refuse
-from lifesym.families.decoder import (
-    Ends,
-    attention,
-    decoder,
-    experts,
-    layer,
-    mlp,
-    rounded_head,
-)
+from lifesym.families.decoder import Ends, attention, decoder, experts, layer, mlp, rounded_head
 from lifesym.families.llama import BiasedConfig, LlamaConfig
 from lifesym.model import Model
 
@@ -60,12 +52,7 @@ def granitemoe(c: GraniteMoeConfig, name: str) -> Model:
     return _scaled(c, name, layers, expert_intermediate=c.intermediate_size)
 
 
-KINDS = {
-    "mamba": False,
-    "linear_attention": False,
-    "attention": True,
-    "full_attention": True,
-}
+KINDS = {"mamba": False, "linear_attention": False, "attention": True, "full_attention": True}
 """Whether a layer of that type has attention; transformers 4 and 5 name them differently."""
 
 

@@ -1,13 +1,16 @@
-"""Pure state-space models: mamba, falcon_mamba, mamba2. Their cost does not depend on the past."""
+"""Recurrent layers alone: mamba, falcon_mamba, mamba2 and rwkv (RWKV-4).
+
+Their cost does not depend on the past.
+"""
 
 from typing import Annotated, Any, Literal
 
 import msgspec
 
 from lifesym import symbols as sym
-from lifesym.blocks import Mamba, Mamba2
+from lifesym.blocks import ChannelMix, Mamba, Mamba2, TimeMix
 from lifesym.families.base import Config, Count, Family, activation, refuse
-from lifesym.families.decoder import Ends, decoder, layer
+from lifesym.families.decoder import LAYER_NORM, Ends, decoder, layer
 from lifesym.model import Model
 
 Kernel = Annotated[int, msgspec.Meta(ge=2, le=2**10)]
@@ -68,6 +71,17 @@ class Mamba2Config(StateSpaceConfig, kw_only=True):
     tie_word_embeddings: bool = False
 
 
+class RwkvConfig(Config, kw_only=True):
+    """``intermediate_size`` absent: four times hidden."""
+
+    vocab_size: Count
+    hidden_size: Count
+    num_hidden_layers: Count
+    attention_hidden_size: Count | None = None
+    intermediate_size: Count | None = None
+    tie_word_embeddings: bool = False
+
+
 def step_rank(rank: int | Literal["auto"], hidden: int) -> int:
     """The rank of the time steps: given, or hidden / 16 rounded up.
 
@@ -108,9 +122,7 @@ def mamba2(c: Mamba2Config, name: str) -> Model:
         f" must be expand x hidden_size = {wide}",
     )
     mixer = scan_heads(
-        activation=activation(c.hidden_act),
-        conv_bias=c.use_conv_bias,
-        bias=c.use_bias,
+        activation=activation(c.hidden_act), conv_bias=c.use_conv_bias, bias=c.use_bias
     )
     return _model(
         c,
@@ -129,6 +141,22 @@ def groups(heads: int, count: int) -> int:
     return count
 
 
+def rwkv(c: RwkvConfig, name: str) -> Model:
+    """RWKV-4: the embedding is normalized once, then every layer has time and channel mixing."""
+    refuse(
+        c.attention_hidden_size not in (None, c.hidden_size),
+        f"key 'attention_hidden_size': only hidden_size = {c.hidden_size} is modelled",
+    )
+    each = layer(
+        TimeMix(hidden=sym.hidden, channels=sym.hidden),
+        ChannelMix(hidden=sym.hidden, intermediate=sym.intermediate),
+        norm=LAYER_NORM,
+    )
+    ends = Ends(norm=LAYER_NORM, embedding_norm=LAYER_NORM)
+    width = c.intermediate_size or 4 * c.hidden_size
+    return decoder(c, name, [each] * c.num_hidden_layers, ends, intermediate=width)
+
+
 _IGNORED = """
     d_inner d_model fused_add_norm mixer_rms_eps n_layer norm_before_gate pad_vocab_size_multiple
     rescale_prenorm_residual residual_in_fp32 ssm_cfg time_step_floor time_step_init_scheme
@@ -143,4 +171,5 @@ FAMILIES = {
     "mamba2": Family(
         Mamba2Config, mamba2, "codestral-mamba-7b", ignored=_IGNORED + " time_step_rank"
     ),
+    "rwkv": Family(RwkvConfig, rwkv, "rwkv-4-7b", ignored="context_length rescale_every"),
 }

@@ -99,9 +99,7 @@ def _layers(c: NemotronHConfig) -> dict[str, DecoderLayer]:
     """The layer of each kind."""
     function = c.mlp_hidden_act
     mamba = scan_heads(
-        activation=activation(c.mamba_hidden_act),
-        conv_bias=c.use_conv_bias,
-        bias=c.use_bias,
+        activation=activation(c.mamba_hidden_act), conv_bias=c.use_conv_bias, bias=c.use_bias
     )
     latent = None if c.moe_latent_size is None else sym.expert_latent
     moe = experts(function, gated=False, sigmoid=True, shared=True, latent=latent)

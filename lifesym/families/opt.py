@@ -124,7 +124,6 @@ def mpt(c: MptConfig, name: str) -> Model:
         name,
         [each] * c.n_layers,
         Ends(norm=norm),
-        hidden=c.d_model,
         heads=c.n_heads,
         head_dim=per_head(c.d_model, c.n_heads, "d_model", "n_heads"),
         intermediate=c.expansion_ratio * c.d_model,

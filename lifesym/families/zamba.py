@@ -82,10 +82,7 @@ def zamba2(c: Zamba2Config, name: str) -> Model:
     head_dim, scan_dim = _head_dims(c)
     each = layer(scan_heads(bias=c.add_bias_linear), None)
     link = Link(
-        hidden=sym.hidden,
-        intermediate=sym.intermediate,
-        rank=sym.adapter_rank,
-        attention=adapters,
+        hidden=sym.hidden, intermediate=sym.intermediate, rank=sym.adapter_rank, attention=adapters
     )
     sections = (
         Section(label="recurrent_layers", count=sym.layers, block=each),

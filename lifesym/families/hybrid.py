@@ -1,10 +1,10 @@
-"""Jamba: Mamba layers among attention without positions, experts in every other layer."""
+"""Attention in some layers, something shorter in most: jamba (Mamba) and lfm2 (convolutions)."""
 
 from typing import Literal
 
 from lifesym import symbols as sym
-from lifesym.blocks import Mamba
-from lifesym.families.base import Count, Family, StackConfig, activation, refuse
+from lifesym.blocks import Mamba, ShortConv
+from lifesym.families.base import Count, Family, StackConfig, Whole, activation, listed, refuse
 from lifesym.families.decoder import attention, decoder, experts, layer, mlp
 from lifesym.families.mamba import Kernel, step_rank
 from lifesym.model import Model
@@ -31,6 +31,34 @@ class JambaConfig(StackConfig, kw_only=True):
     hidden_act: str = "silu"
     tie_word_embeddings: bool = False
     sliding_window: Count | None = None
+
+
+class Lfm2Config(StackConfig, kw_only=True):
+    """The MLP is two thirds of ``intermediate_size``, rounded up, unless told not to adjust it."""
+
+    vocab_size: Count = 65536
+    intermediate_size: Count
+    num_key_value_heads: Count = 8
+    head_dim: Count | None = None
+    tie_word_embeddings: bool = True
+    conv_bias: bool = False
+    conv_kernel: Kernel = 3
+    block_multiple_of: Count = 256
+    block_ffn_dim_multiplier: float | None = 1.0
+    block_auto_adjust_ff_dim: bool = True
+    full_attn_idxs: list[Whole] | None = None
+    layer_types: list[str] | None = None
+
+    @property
+    def width(self) -> int:
+        """The size of the MLP."""
+        if not self.block_auto_adjust_ff_dim:
+            return self.intermediate_size
+        width = int(2 * self.intermediate_size / 3)
+        if self.block_ffn_dim_multiplier is None:
+            return width
+        width = int(self.block_ffn_dim_multiplier * width)
+        return -(-width // self.block_multiple_of) * self.block_multiple_of
 
 
 def jamba(c: JambaConfig, name: str) -> Model:
@@ -78,6 +106,21 @@ def jamba(c: JambaConfig, name: str) -> Model:
     )
 
 
+def lfm2(c: Lfm2Config, name: str) -> Model:
+    """LFM2: gated short convolutions, and attention with normalized queries and keys."""
+    depth = c.num_hidden_layers
+    chosen = range(depth) if c.full_attn_idxs is None else c.full_attn_idxs
+    types = c.layer_types or ["full_attention" if i in chosen else "conv" for i in range(depth)]
+    block = mlp("silu")
+    layers = {
+        "full_attention": layer(attention(qk_norm="head"), block),
+        "conv": layer(
+            ShortConv(hidden=sym.hidden, kernel=sym.conv_kernel, bias=c.conv_bias), block
+        ),
+    }
+    return decoder(c, name, listed(types, depth, layers), intermediate=c.width)
+
+
 _IGNORED = """
     calc_logits_for_entire_prompt num_logits_to_keep use_associative_scan use_mamba_kernels
     use_mambapy
@@ -86,5 +129,18 @@ _IGNORED = """
 FAMILIES = {
     "jamba": Family(
         JambaConfig, jamba, "jamba-v0.1", {"num_local_experts": "num_experts"}, ignored=_IGNORED
-    )
+    ),
+    "lfm2": Family(
+        Lfm2Config,
+        lfm2,
+        "lfm2-2.6b",
+        {
+            "tie_embedding": "tie_word_embeddings",
+            "block_ff_dim": "intermediate_size",
+            "conv_L_cache": "conv_kernel",
+        },
+        ignored="block_dim block_mlp_init_scale block_norm_eps block_out_init_scale "
+        "block_use_swiglu block_use_xavier_init conv_dim conv_dim_out conv_use_xavier_init "
+        "norm_eps num_heads use_pos_enc",
+    ),
 }
