@@ -174,9 +174,14 @@ def _nulls(data: dict[str, Any], family: Family) -> dict[str, Any]:
 
 def _as_written(message: str, written: Mapping[str, Any], family: Family) -> str:
     """An error about a key, with the spelling that the file has."""
-    for old, new in family.aliases.items():
-        if old in written and new not in written:
-            message = re.sub(rf"(?<![\w.]){new}(?!\w)", old, message)
+    fields = msgspec.structs.fields(family.config)
+    named = {field.name: field.encode_name for field in fields if field.name != field.encode_name}
+    spelt = {
+        new: old for old, new in family.aliases.items() if {old, new} & written.keys() == {old}
+    }
+    for change in (named, spelt):
+        for ours, theirs in change.items():
+            message = re.sub(rf"(?<![\w.]){ours}(?!\w)", theirs, message)
     return message
 
 

@@ -4,9 +4,11 @@
 A config whose ``architectures`` name another class has its head (see `lifesym.families.tasks`).
 """
 
+from msgspec import field
+
 from lifesym import symbols as sym
 from lifesym.blocks import EncoderEmbed, EncoderHead
-from lifesym.families.base import Config, Count, Family, StackConfig, activation, refuse
+from lifesym.families.base import Count, Family, StackConfig, activation, refuse
 from lifesym.families.decoder import LAYER_NORM, attention, layer, mlp, sized
 from lifesym.model import Model, Section
 
@@ -32,17 +34,14 @@ class AlbertConfig(BertConfig, kw_only=True):
     inner_group_num: Count = 1
 
 
-class DistilBertConfig(Config, kw_only=True):
+class DistilBertConfig(BertConfig, kw_only=True):
     """BERT with half the layers, without token types and pooler."""
 
-    vocab_size: Count
-    dim: Count
-    n_layers: Count
-    n_heads: Count
-    hidden_dim: Count
-    max_position_embeddings: Count
-    activation: str = "gelu"
-    tie_word_embeddings: bool = True
+    hidden_size: Count = field(name="dim")
+    num_hidden_layers: Count = field(name="n_layers")
+    num_attention_heads: Count = field(name="n_heads")
+    intermediate_size: Count = field(name="hidden_dim")
+    hidden_act: str = field(default="gelu", name="activation")
 
 
 def _encoder(
@@ -128,19 +127,8 @@ def albert(c: AlbertConfig, name: str) -> Model:
 
 def distilbert(c: DistilBertConfig, name: str) -> Model:
     """DistilBERT: BERT without token types and pooler."""
-    same = BertConfig(
-        model_type=c.model_type,
-        vocab_size=c.vocab_size,
-        hidden_size=c.dim,
-        num_hidden_layers=c.n_layers,
-        num_attention_heads=c.n_heads,
-        intermediate_size=c.hidden_dim,
-        max_position_embeddings=c.max_position_embeddings,
-        type_vocab_size=None,
-        hidden_act=c.activation,
-        tie_word_embeddings=c.tie_word_embeddings,
-    )
-    return _encoder(same, name, pooled=False, spare_bias=False)
+    c.type_vocab_size = None
+    return _encoder(c, name, pooled=False, spare_bias=False)
 
 
 FAMILIES = {

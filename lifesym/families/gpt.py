@@ -1,21 +1,37 @@
 """GPT-2, GPT-NeoX (Pythia) and GPT-J."""
 
+from msgspec import field
+
 from lifesym import symbols as sym
-from lifesym.families.base import Config, Count, Family, StackConfig, per_head, refuse
-from lifesym.families.decoder import LAYER_NORM, Ends, attention, decoder, layer, mlp, turned
+from lifesym.families.base import Config, Count, Family, StackConfig, refuse
+from lifesym.families.decoder import (
+    LAYER_NORM,
+    Ends,
+    attention,
+    decoder,
+    head_size,
+    layer,
+    mlp,
+    turned,
+)
 from lifesym.model import Model
 
 
-class GPT2Config(Config, kw_only=True):
+class GPTConfig(Config, kw_only=True):
     """``n_inner`` null means four times the embedding size."""
 
     vocab_size: Count
-    n_embd: Count
-    n_layer: Count
-    n_head: Count
-    n_positions: Count
+    hidden_size: Count = field(name="n_embd")
+    num_hidden_layers: Count = field(name="n_layer")
+    num_attention_heads: Count = field(name="n_head")
     n_inner: Count | None = None
     activation_function: str = "gelu_new"
+
+
+class GPT2Config(GPTConfig, kw_only=True):
+    """A table of positions is a hard limit."""
+
+    n_positions: Count
     tie_word_embeddings: bool = True
     add_cross_attention: bool = False
 
@@ -32,16 +48,10 @@ class NeoXConfig(StackConfig, kw_only=True):
     is_decoder: bool = False
 
 
-class GPTJConfig(Config, kw_only=True):
+class GPTJConfig(GPTConfig, kw_only=True):
     """``rotary_dim`` null rotates whole heads."""
 
-    vocab_size: Count
-    n_embd: Count
-    n_layer: Count
-    n_head: Count
-    n_inner: Count | None = None
     rotary_dim: Count | None = 64
-    activation_function: str = "gelu_new"
     tie_word_embeddings: bool = False
 
 
@@ -54,17 +64,15 @@ def gpt2(c: GPT2Config, name: str) -> Model:
         norm=LAYER_NORM,
     )
     ends = Ends(norm=LAYER_NORM, positions=sym.positions)
-    sizes = _sizes(c) | {"positions": c.n_positions}
-    return decoder(c, name, [each] * c.n_layer, ends, **sizes).limited(c.n_positions)
-
-
-def _sizes(c: GPT2Config | GPTJConfig) -> dict[str, int]:
-    return {
-        "hidden": c.n_embd,
-        "heads": c.n_head,
-        "head_dim": per_head(c.n_embd, c.n_head, "n_embd", "n_head"),
-        "intermediate": c.n_inner or 4 * c.n_embd,
-    }
+    model = decoder(
+        c,
+        name,
+        [each] * c.num_hidden_layers,
+        ends,
+        intermediate=c.n_inner or 4 * c.hidden_size,
+        positions=c.n_positions,
+    )
+    return model.limited(c.n_positions)
 
 
 def gpt_neox(c: NeoXConfig, name: str) -> Model:
@@ -81,8 +89,7 @@ def gpt_neox(c: NeoXConfig, name: str) -> Model:
 
 def gptj(c: GPTJConfig, name: str) -> Model:
     """GPT-J: attention and MLP in parallel behind one norm, an LM head with a bias."""
-    sizes = _sizes(c)
-    head_dim = sizes["head_dim"]
+    head_dim = head_size(c)
     refuse(
         c.rotary_dim is not None and c.rotary_dim > head_dim,
         f"key 'rotary_dim': {c.rotary_dim} is more than a head's {head_dim} elements",
@@ -95,8 +102,8 @@ def gptj(c: GPTJConfig, name: str) -> Model:
         mlp_norm=None,
         parallel=True,
     )
-    ends = Ends(norm=LAYER_NORM, head_bias=True)
-    return decoder(c, name, [each] * c.n_layer, ends, **sizes)
+    ends, width = Ends(norm=LAYER_NORM, head_bias=True), c.n_inner or 4 * c.hidden_size
+    return decoder(c, name, [each] * c.num_hidden_layers, ends, intermediate=width)
 
 
 _GPT_ALIASES = {

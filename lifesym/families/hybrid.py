@@ -71,8 +71,6 @@ def jamba(c: JambaConfig, name: str) -> Model:
         )
     refuse(not c.mamba_inner_layernorms, "key 'mamba_inner_layernorms': false is not modelled")
     refuse(c.sliding_window is not None, "key 'sliding_window': only null is modelled")
-    active, every = c.num_experts_per_tok, c.num_experts
-    refuse(active > every, f"key 'num_experts_per_tok': {active} of only {every} experts")
     mixers = {
         True: attention(rotary_dim=0),
         False: Mamba(
@@ -91,7 +89,7 @@ def jamba(c: JambaConfig, name: str) -> Model:
     layers = [
         layer(
             mixers[i % c.attn_layer_period == c.attn_layer_offset],
-            blocks[every > 1 and i % c.expert_layer_period == c.expert_layer_offset],
+            blocks[c.num_experts > 1 and i % c.expert_layer_period == c.expert_layer_offset],
         )
         for i in range(c.num_hidden_layers)
     ]

@@ -1,10 +1,11 @@
 """Llama with experts: mixtral, olmoe, gpt_oss, phimoe, minimax_m2, dbrx and ernie4_5_moe."""
 
 import msgspec
+from msgspec import field
 
 from lifesym import symbols as sym
 from lifesym.blocks import NormSpec
-from lifesym.families.base import Config, Count, Family, Whole, grouped, per_head, refuse
+from lifesym.families.base import Config, Count, Family, Whole, grouped, refuse
 from lifesym.families.decoder import (
     LAYER_NORM,
     Ends,
@@ -94,15 +95,15 @@ class DbrxMlpConfig(msgspec.Struct, kw_only=True):
     ffn_hidden_size: Count = 3584
     moe_num_experts: Count = 4
     moe_top_k: Count = 1
-    ffn_act_fn: DbrxFunction = msgspec.field(default_factory=DbrxFunction)
+    ffn_act_fn: DbrxFunction = field(default_factory=DbrxFunction)
 
 
 class DbrxConfig(Config, kw_only=True):
     """LayerNorms without biases, a fused QKV projection, experts in every layer."""
 
-    d_model: Count
-    n_heads: Count
-    n_layers: Count
+    hidden_size: Count = field(name="d_model")
+    num_attention_heads: Count = field(name="n_heads")
+    num_hidden_layers: Count = field(name="n_layers")
     vocab_size: Count
     attn_config: DbrxAttentionConfig
     ffn_config: DbrxMlpConfig
@@ -181,7 +182,7 @@ def minimax(c: MinimaxConfig, name: str) -> Model:
 
 def dbrx(c: DbrxConfig, name: str) -> Model:
     """DBRX; the clamp of queries, keys and values is not counted."""
-    ffn, heads = c.ffn_config, c.n_heads
+    ffn = c.ffn_config
     refuse(c.tie_word_embeddings, "key 'tie_word_embeddings': DBRX cannot be tied")
     refuse(ffn.moe_top_k > ffn.moe_num_experts, "key 'ffn_config.moe_top_k': too many experts")
     norm = NormSpec(features=sym.hidden, kind="layer", bias=False)
@@ -189,11 +190,9 @@ def dbrx(c: DbrxConfig, name: str) -> Model:
     return decoder(
         c,
         name,
-        [each] * c.n_layers,
+        [each] * c.num_hidden_layers,
         Ends(norm=norm),
-        heads=heads,
-        kv_heads=grouped(heads, c.attn_config.kv_n_heads),
-        head_dim=per_head(c.d_model, heads),
+        kv_heads=grouped(c.num_attention_heads, c.attn_config.kv_n_heads),
         experts=ffn.moe_num_experts,
         active_experts=ffn.moe_top_k,
         expert_intermediate=ffn.ffn_hidden_size,

@@ -88,11 +88,6 @@ def _check(c: NemotronHConfig) -> None:
     refuse(c.n_shared_experts != 1, "key 'n_shared_experts': only 1 is modelled")
     dtype = c.mamba_ssm_cache_dtype
     refuse(dtype != "float32", f"key 'mamba_ssm_cache_dtype': {dtype!r} is not modelled")
-    active, experts = c.num_experts_per_tok, c.n_routed_experts
-    refuse(
-        active is not None and experts is not None and active > experts,
-        f"key 'num_experts_per_tok': {active} of only {experts} experts",
-    )
 
 
 def _layers(c: NemotronHConfig) -> dict[str, DecoderLayer]:

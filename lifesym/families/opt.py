@@ -1,10 +1,11 @@
 """OPT, BLOOM and MPT: learned positions with two spare rows, or ALiBi."""
 
 import msgspec
+from msgspec import field
 
 from lifesym import symbols as sym
 from lifesym.blocks import NormSpec
-from lifesym.families.base import Config, Count, Family, StackConfig, per_head, refuse
+from lifesym.families.base import Config, Count, Family, StackConfig, refuse
 from lifesym.families.decoder import LAYER_NORM, Ends, attention, decoder, layer, mlp
 from lifesym.model import Model
 
@@ -16,7 +17,7 @@ class OPTConfig(StackConfig, kw_only=True):
     max_position_embeddings: Count
     word_embed_proj_dim: Count | None = None
     do_layer_norm_before: bool = True
-    remove_final_layer_norm: bool = msgspec.field(default=False, name="_remove_final_layer_norm")
+    remove_final_layer_norm: bool = field(default=False, name="_remove_final_layer_norm")
     activation_function: str = "relu"
     enable_bias: bool = True
     layer_norm_elementwise_affine: bool = True
@@ -28,8 +29,8 @@ class BloomConfig(Config, kw_only=True):
 
     vocab_size: Count
     hidden_size: Count
-    n_layer: Count
-    n_head: Count
+    num_hidden_layers: Count = field(name="n_layer")
+    num_attention_heads: Count = field(name="n_head")
     tie_word_embeddings: bool = True
 
 
@@ -46,15 +47,15 @@ class MptAttentionConfig(msgspec.Struct, kw_only=True):
 class MptConfig(Config, kw_only=True):
     """Keys as published by MosaicML; the head is tied to the embedding."""
 
-    d_model: Count
-    n_heads: Count
-    n_layers: Count
+    hidden_size: Count = field(name="d_model")
+    num_attention_heads: Count = field(name="n_heads")
+    num_hidden_layers: Count = field(name="n_layers")
     vocab_size: Count
     expansion_ratio: Count = 4
     no_bias: bool = True
     tie_word_embeddings: bool = True
     norm_type: str = "low_precision_layernorm"
-    attn_config: MptAttentionConfig = msgspec.field(default_factory=MptAttentionConfig)
+    attn_config: MptAttentionConfig = field(default_factory=MptAttentionConfig)
 
 
 def opt(c: OPTConfig, name: str) -> Model:
@@ -90,15 +91,8 @@ def bloom(c: BloomConfig, name: str) -> Model:
         mlp("gelu_new", gated=False, bias=True),
         norm=LAYER_NORM,
     )
-    return decoder(
-        c,
-        name,
-        [each] * c.n_layer,
-        Ends(norm=LAYER_NORM, embedding_norm=LAYER_NORM),
-        heads=c.n_head,
-        head_dim=per_head(c.hidden_size, c.n_head, by="n_head"),
-        intermediate=4 * c.hidden_size,
-    )
+    ends, width = Ends(norm=LAYER_NORM, embedding_norm=LAYER_NORM), 4 * c.hidden_size
+    return decoder(c, name, [each] * c.num_hidden_layers, ends, intermediate=width)
 
 
 def mpt(c: MptConfig, name: str) -> Model:
@@ -119,15 +113,8 @@ def mpt(c: MptConfig, name: str) -> Model:
         mlp("gelu", gated=False),
         norm=norm,
     )
-    return decoder(
-        c,
-        name,
-        [each] * c.n_layers,
-        Ends(norm=norm),
-        heads=c.n_heads,
-        head_dim=per_head(c.d_model, c.n_heads, "d_model", "n_heads"),
-        intermediate=c.expansion_ratio * c.d_model,
-    )
+    layers, width = [each] * c.num_hidden_layers, c.expansion_ratio * c.hidden_size
+    return decoder(c, name, layers, Ends(norm=norm), intermediate=width)
 
 
 FAMILIES = {

@@ -64,8 +64,6 @@ def _mlps(c: QwenNextConfig) -> list[Block]:
     plain: Block = mlp(c.hidden_act)
     if not isinstance(c, QwenNextMoeConfig):
         return [plain] * c.num_hidden_layers
-    active, every = c.num_experts_per_tok, c.num_experts
-    refuse(active > every, f"key 'num_experts_per_tok': {active} of only {every} experts")
     moe = experts(c.hidden_act, shared=True, shared_gate=True)
     only, step = set(c.mlp_only_layers or ()), c.decoder_sparse_step
     dense = [i in only or (i + 1) % step != 0 for i in range(c.num_hidden_layers)]
