@@ -132,7 +132,9 @@ def decoder(
     Equal layers are one section, whatever their order (the cost of a pass is a sum); label and
     count of a section follow from what differs: see `sections_of`. The number of every symbol
     that they use is that of ``sizes`` (by the symbol's name in `lifesym.symbols`), or else what
-    the config has under the key that most families have for it. Sizes that nothing uses fall away.
+    the config has: in a field of the symbol's name (``scan_heads: Count = field(name="num_heads")``
+    reads the key ``num_heads``), or of the key that most families have for it. Sizes that nothing
+    uses fall away.
 
     Raises:
         SpecError: a size that layers use is not in the config, or no whole number of heads;
@@ -170,7 +172,11 @@ _KEYS = {
     "experts": ("num_experts", "num_local_experts", "n_routed_experts"),
     "active_experts": ("num_experts_per_tok",),
     "expert_intermediate": ("moe_intermediate_size",),
-    "shared_intermediate": ("shared_intermediate_size", "shared_expert_intermediate_size"),
+    "shared_intermediate": (
+        "shared_intermediate_size",
+        "shared_expert_intermediate_size",
+        "moe_shared_expert_intermediate_size",
+    ),
 }
 """Where configs have a size, by the name of its symbol."""
 

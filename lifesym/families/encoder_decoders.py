@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from msgspec import field
+
 from lifesym import symbols as sym
 from lifesym.blocks import (
     AudioEmbed,
@@ -59,12 +61,12 @@ class T5Config(Config, kw_only=True):
 
     vocab_size: Count = 32128
     d_model: Count = 512
-    d_kv: Count = 64
-    d_ff: Count = 2048
-    num_layers: Count = 6
+    head_dim: Count = field(default=64, name="d_kv")
+    intermediate_size: Count = field(default=2048, name="d_ff")
+    encoder_layers: Count = field(default=6, name="num_layers")
     num_decoder_layers: Count | None = None
-    num_heads: Count = 8
-    relative_attention_num_buckets: Count = 32
+    num_attention_heads: Count = field(default=8, name="num_heads")
+    position_buckets: Count = field(default=32, name="relative_attention_num_buckets")
     feed_forward_proj: str = "relu"
     is_gated_act: bool | None = None
     scale_decoder_outputs: bool | None = None
@@ -182,18 +184,8 @@ def t5(c: T5Config, name: str) -> Model:
         "closing": Closing(norm=RMS, scaled=tied if said is None else said),
         "head": Head(hidden=sym.hidden, vocab=sym.vocab, tied=tied, norm=None),
     }
-    return _model(
-        c,
-        name,
-        encoder,
-        decoder,
-        heads=c.num_heads,
-        head_dim=c.d_kv,
-        intermediate=c.d_ff,
-        layers=c.num_decoder_layers or c.num_layers,
-        encoder_layers=c.num_layers,
-        position_buckets=c.relative_attention_num_buckets,
-    )
+    depth = c.num_decoder_layers or c.encoder_layers
+    return _model(c, name, encoder, decoder, layers=depth)
 
 
 def whisper(c: WhisperConfig, name: str) -> Model:

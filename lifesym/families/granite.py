@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, DecoderLayer
-from lifesym.families.bamba import HeadScanConfig, head_scan, scan_sizes
+from lifesym.families.bamba import HeadScanConfig, head_scan
 from lifesym.families.base import Config, Count, Family, Whole, listed, refuse
 from lifesym.families.decoder import Ends, attention, decoder, experts, layer, mlp, rounded_head
 from lifesym.families.llama import BiasedConfig, LlamaConfig
@@ -75,8 +75,7 @@ def granite_hybrid(c: GraniteHybridConfig, name: str) -> Model:
         True: attention(rotary_dim=sym.head_dim if where == "rope" else 0, bias=c.attention_bias),
     }
     layers = [layer(mixers[each], block, scaled=True) for each in attends]
-    width = c.intermediate_size
-    return _scaled(c, name, layers, expert_intermediate=width, **scan_sizes(c))
+    return _scaled(c, name, layers, expert_intermediate=c.intermediate_size)
 
 
 _IGNORED = "attention_multiplier embedding_multiplier logits_scaling residual_multiplier"

@@ -2,6 +2,8 @@
 
 from typing import Literal
 
+from msgspec import field
+
 from lifesym import symbols as sym
 from lifesym.blocks import Mamba, ShortConv
 from lifesym.families.base import Count, Family, StackConfig, Whole, activation, listed, refuse
@@ -15,14 +17,14 @@ class JambaConfig(StackConfig, kw_only=True):
 
     intermediate_size: Count
     num_key_value_heads: Count
-    mamba_d_state: Count
+    state_size: Count = field(name="mamba_d_state")
     num_experts: Count = 16
     num_experts_per_tok: Count = 2
     expert_layer_period: Count = 2
     expert_layer_offset: int = 1
     attn_layer_period: Count = 8
     attn_layer_offset: int = 4
-    mamba_d_conv: Kernel = 4
+    conv_kernel: Kernel = field(default=4, name="mamba_d_conv")
     mamba_expand: Count = 2
     mamba_dt_rank: Count | Literal["auto"] = "auto"
     mamba_conv_bias: bool = True
@@ -98,8 +100,6 @@ def jamba(c: JambaConfig, name: str) -> Model:
         name,
         layers,
         inner_size=c.mamba_expand * c.hidden_size,
-        state_size=c.mamba_d_state,
-        conv_kernel=c.mamba_d_conv,
         step_rank=step_rank(c.mamba_dt_rank, c.hidden_size),
     )
 

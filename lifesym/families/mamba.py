@@ -6,6 +6,7 @@ Their cost does not depend on the past.
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import field
 
 from lifesym import symbols as sym
 from lifesym.blocks import ChannelMix, Mamba, Mamba2, TimeMix
@@ -47,7 +48,7 @@ class StateSpaceConfig(Config, kw_only=True):
     rms_norm: bool = True
 
     @property
-    def inner(self) -> int:
+    def inner_size(self) -> int:
         """The number of channels."""
         width = self.intermediate_size or int(self.expand * self.hidden_size)
         refuse(width < 1, f"key 'expand': {self.expand} times hidden_size is no size")
@@ -64,10 +65,10 @@ class MambaConfig(StateSpaceConfig, kw_only=True):
 class Mamba2Config(StateSpaceConfig, kw_only=True):
     """Heads times their size are the channels."""
 
-    num_heads: Count
-    head_dim: Count
-    n_groups: Count
-    chunk_size: Count
+    scan_heads: Count = field(name="num_heads")
+    scan_dim: Count = field(name="head_dim")
+    scan_groups: Count = field(name="n_groups")
+    scan_chunk: Count = field(name="chunk_size")
     tie_word_embeddings: bool = False
 
 
@@ -110,35 +111,27 @@ def mamba(c: MambaConfig, name: str) -> Model:
         norms="plain" if c.model_type == "falcon_mamba" else "none",
     )
     rank = step_rank(c.time_step_rank, c.hidden_size)
-    return _model(c, name, mixer, inner_size=c.inner, step_rank=rank)
+    return _model(c, name, mixer, step_rank=rank)
 
 
 def mamba2(c: Mamba2Config, name: str) -> Model:
     """Mamba-2: a scan of heads in chunks."""
     wide = int(c.expand * c.hidden_size)
     refuse(
-        not c.inner == wide == c.num_heads * c.head_dim,
-        f"keys 'num_heads', 'head_dim': {c.num_heads} x {c.head_dim} and 'intermediate_size'"
+        not c.inner_size == wide == c.scan_heads * c.scan_dim,
+        f"keys 'num_heads', 'head_dim': {c.scan_heads} x {c.scan_dim} and 'intermediate_size'"
         f" must be expand x hidden_size = {wide}",
     )
     mixer = scan_heads(
         activation=activation(c.hidden_act), conv_bias=c.use_conv_bias, bias=c.use_bias
     )
-    return _model(
-        c,
-        name,
-        mixer,
-        scan_heads=c.num_heads,
-        scan_dim=c.head_dim,
-        scan_groups=groups(c.num_heads, c.n_groups),
-        scan_chunk=c.chunk_size,
-    )
+    check_groups(c.scan_heads, c.scan_groups)
+    return _model(c, name, mixer)
 
 
-def groups(heads: int, count: int) -> int:
-    """The number of groups of heads, which must divide them."""
-    refuse(heads % count != 0, f"key 'n_groups': {count} does not divide {heads} heads")
-    return count
+def check_groups(heads: int, groups: int) -> None:
+    """Refuse a number of groups that does not divide that of the heads."""
+    refuse(heads % groups != 0, f"key 'n_groups': {groups} does not divide {heads} heads")
 
 
 def rwkv(c: RwkvConfig, name: str) -> Model:

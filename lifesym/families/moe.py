@@ -192,7 +192,7 @@ def dbrx(c: DbrxConfig, name: str) -> Model:
         name,
         [each] * c.num_hidden_layers,
         Ends(norm=norm),
-        kv_heads=grouped(c.num_attention_heads, c.attn_config.kv_n_heads),
+        kv_heads=grouped(c.num_attention_heads, c.attn_config.kv_n_heads, "attn_config.kv_n_heads"),
         experts=ffn.moe_num_experts,
         active_experts=ffn.moe_top_k,
         expert_intermediate=ffn.ffn_hidden_size,

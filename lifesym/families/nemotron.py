@@ -1,10 +1,11 @@
 """Nemotron-H and Nemotron 3: Mamba-2, attention, MLP and expert blocks, one a layer."""
 
+from msgspec import field
+
 from lifesym import symbols as sym
-from lifesym.blocks import DecoderLayer
 from lifesym.families.base import Config, Count, Family, activation, refuse
 from lifesym.families.decoder import Ends, attention, decoder, experts, layer, mlp
-from lifesym.families.mamba import Kernel, groups, scan_heads
+from lifesym.families.mamba import Kernel, check_groups, scan_heads
 from lifesym.model import Model
 
 
@@ -15,11 +16,11 @@ class NemotronHConfig(Config, kw_only=True):
     hidden_size: Count
     num_attention_heads: Count
     num_key_value_heads: Count
-    ssm_state_size: Count
-    mamba_num_heads: Count
-    mamba_head_dim: Count
-    n_groups: Count
-    chunk_size: Count
+    state_size: Count = field(name="ssm_state_size")
+    scan_heads: Count = field(name="mamba_num_heads")
+    scan_dim: Count = field(name="mamba_head_dim")
+    scan_groups: Count = field(name="n_groups")
+    scan_chunk: Count = field(name="chunk_size")
     hybrid_override_pattern: str | None = None
     layers_block_type: list[str] | None = None
     num_hidden_layers: Count | None = None
@@ -86,43 +87,28 @@ def _check(c: NemotronHConfig) -> None:
         refuse(getattr(c, key), f"key '{key}': true is not modelled")
     refuse(c.sliding_window is not None, "key 'sliding_window': only null is modelled")
     refuse(c.n_shared_experts != 1, "key 'n_shared_experts': only 1 is modelled")
+    check_groups(c.scan_heads, c.scan_groups)
     dtype = c.mamba_ssm_cache_dtype
     refuse(dtype != "float32", f"key 'mamba_ssm_cache_dtype': {dtype!r} is not modelled")
-
-
-def _layers(c: NemotronHConfig) -> dict[str, DecoderLayer]:
-    """The layer of each kind."""
-    function = c.mlp_hidden_act
-    mamba = scan_heads(
-        activation=activation(c.mamba_hidden_act), conv_bias=c.use_conv_bias, bias=c.use_bias
-    )
-    latent = None if c.moe_latent_size is None else sym.expert_latent
-    moe = experts(function, gated=False, sigmoid=True, shared=True, latent=latent)
-    return {
-        "linear_attention": layer(mamba, None),
-        "full_attention": layer(attention(rotary_dim=0), None),
-        "mlp": layer(None, mlp(function, gated=False)),
-        "moe": layer(None, moe),
-    }
 
 
 def nemotron_h(c: NemotronHConfig, name: str) -> Model:
     """Nemotron-H and 3: plain experts, which may see a projection; attention without positions."""
     _check(c)
-    layers = _layers(c)
-    return decoder(
-        c,
-        name,
-        [layers[kind] for kind in block_kinds(c)],
-        Ends(tied=False),
-        shared_intermediate=c.moe_shared_expert_intermediate_size,
-        expert_latent=c.moe_latent_size,
-        scan_heads=c.mamba_num_heads,
-        scan_dim=c.mamba_head_dim,
-        scan_groups=groups(c.mamba_num_heads, c.n_groups),
-        scan_chunk=c.chunk_size,
-        state_size=c.ssm_state_size,
+    mamba = scan_heads(
+        activation=activation(c.mamba_hidden_act), conv_bias=c.use_conv_bias, bias=c.use_bias
     )
+    function = c.mlp_hidden_act
+    latent = None if c.moe_latent_size is None else sym.expert_latent
+    moe = experts(function, gated=False, sigmoid=True, shared=True, latent=latent)
+    layers = {
+        "linear_attention": layer(mamba, None),
+        "full_attention": layer(attention(rotary_dim=0), None),
+        "mlp": layer(None, mlp(function, gated=False)),
+        "moe": layer(None, moe),
+    }
+    kinds = [layers[kind] for kind in block_kinds(c)]
+    return decoder(c, name, kinds, Ends(tied=False), expert_latent=c.moe_latent_size)
 
 
 _IGNORED = """

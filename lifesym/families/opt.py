@@ -13,7 +13,7 @@ from lifesym.model import Model
 class OPTConfig(StackConfig, kw_only=True):
     """Post-norm where ``do_layer_norm_before`` is false; embeddings may be narrower."""
 
-    ffn_dim: Count
+    intermediate_size: Count = field(name="ffn_dim")
     max_position_embeddings: Count
     word_embed_proj_dim: Count | None = None
     do_layer_norm_before: bool = True
@@ -78,7 +78,6 @@ def opt(c: OPTConfig, name: str) -> Model:
         name,
         [each] * c.num_hidden_layers,
         ends,
-        intermediate=c.ffn_dim,
         positions=c.max_position_embeddings + 2,
         embedding_dim=width,
     ).limited(c.max_position_embeddings)

@@ -1,10 +1,12 @@
 """Qwen3-Next and Qwen3.5: gated delta nets, every fourth layer gated full attention."""
 
+from msgspec import field
+
 from lifesym import symbols as sym
 from lifesym.blocks import Block, DeltaNet
 from lifesym.families.base import Count, Family, StackConfig, activation, listed, refuse
 from lifesym.families.decoder import attention, decoder, experts, layer, mlp
-from lifesym.families.mamba import Kernel, groups
+from lifesym.families.mamba import Kernel, check_groups
 from lifesym.model import Model
 
 CHUNK = 64
@@ -15,11 +17,11 @@ class QwenNextConfig(StackConfig, kw_only=True):
     """``layer_types`` absent: attention in every ``full_attention_interval``-th layer."""
 
     num_key_value_heads: Count
-    linear_key_head_dim: Count
-    linear_value_head_dim: Count
-    linear_num_key_heads: Count
-    linear_num_value_heads: Count
-    linear_conv_kernel_dim: Kernel = 4
+    linear_key_dim: Count = field(name="linear_key_head_dim")
+    linear_value_dim: Count = field(name="linear_value_head_dim")
+    linear_key_heads: Count = field(name="linear_num_key_heads")
+    linear_value_heads: Count = field(name="linear_num_value_heads")
+    conv_kernel: Kernel = field(default=4, name="linear_conv_kernel_dim")
     head_dim: Count = 256
     intermediate_size: Count | None = None
     partial_rotary_factor: float = 0.25
@@ -93,18 +95,10 @@ def qwen_next(c: QwenNextConfig, name: str) -> Model:
             fused=c.model_type == "qwen3_next",
         ),
     }
+    check_groups(c.linear_value_heads, c.linear_key_heads)
     parts = zip(_full(c), _mlps(c), strict=True)
-    return decoder(
-        c,
-        name,
-        [layer(mixers[full], block) for full, block in parts],
-        linear_key_heads=groups(c.linear_num_value_heads, c.linear_num_key_heads),
-        linear_value_heads=c.linear_num_value_heads,
-        linear_key_dim=c.linear_key_head_dim,
-        linear_value_dim=c.linear_value_head_dim,
-        conv_kernel=c.linear_conv_kernel_dim,
-        scan_chunk=CHUNK,
-    )
+    layers = [layer(mixers[full], block) for full, block in parts]
+    return decoder(c, name, layers, scan_chunk=CHUNK)
 
 
 _IGNORED = "mtp_num_hidden_layers mtp_use_dedicated_embeddings"

@@ -41,24 +41,26 @@ class DeciConfig(StackConfig, kw_only=True):
     tie_word_embeddings: bool = False
 
 
-class NasAttention(msgspec.Struct, kw_only=True):
-    """A layer's attention: query heads a key-value head, or none at all."""
+class NasPart(msgspec.Struct, kw_only=True):
+    """A part of a layer, which may have none."""
 
-    n_heads_in_group: Count | None = None
     no_op: bool = False
     replace_with_linear: bool = False
     sparsify: Any = None
+
+
+class NasAttention(NasPart, kw_only=True):
+    """A layer's attention: query heads a key-value head."""
+
+    n_heads_in_group: Count | None = None
     window_length: int | None = None
     num_sink_tokens: int | None = None
 
 
-class NasMlp(msgspec.Struct, kw_only=True):
-    """A layer's MLP: its multiplier, or none at all."""
+class NasMlp(NasPart, kw_only=True):
+    """A layer's MLP: its multiplier."""
 
     ffn_mult: float | None = None
-    no_op: bool = False
-    replace_with_linear: bool = False
-    sparsify: Any = None
 
 
 class NasBlock(msgspec.Struct):
