@@ -1,4 +1,4 @@
-"""Mamba-2 beside attention: in other layers, in the same ones, or shared (bamba, falcon_h1, zamba2)."""
+"""Mamba-2 beside attention: in other layers (Bamba), in the same (Falcon-H1), shared (Zamba2)."""
 
 from typing import Any, Literal
 
