@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 from sympy import Expr, sympify
 
+from lifesym import symbols as sym
 from lifesym.blocks import Attention, Block, LatentAttention
 from lifesym.errors import SpecError, misspelt
 from lifesym.families import FAMILIES, MODEL_TYPES
@@ -122,9 +123,9 @@ def _refuse_odd_rotations(model: Model) -> None:
         for turned in _rotated(section.block):
             number = sympify(sympify(turned).xreplace(model.values))
             if number.is_odd:
+                other = ", or what gives the rotated part of a head" * (turned != sym.head_dim)
                 raise SpecError(
-                    f"key 'head_dim', or what gives the rotated part of a head: {number} is odd:"
-                    " rotary positions turn pairs"
+                    f"key 'head_dim'{other}: {number} is odd: rotary positions turn pairs"
                 )
 
 
@@ -173,9 +174,14 @@ def _nulls(data: dict[str, Any], family: Family) -> dict[str, Any]:
 
 def _as_written(message: str, written: Mapping[str, Any], family: Family) -> str:
     """An error about a key, with the spelling that the file has."""
-    for old, new in family.aliases.items():
-        if old in written and new not in written:
-            message = re.sub(rf"(?<![\w.]){new}(?!\w)", old, message)
+    fields = msgspec.structs.fields(family.config)
+    named = {field.name: field.encode_name for field in fields if field.name != field.encode_name}
+    spelt = {
+        new: old for old, new in family.aliases.items() if {old, new} & written.keys() == {old}
+    }
+    for change in (named, spelt):
+        for ours, theirs in change.items():
+            message = re.sub(rf"(?<![\w.]){ours}(?!\w)", theirs, message)
     return message
 
 

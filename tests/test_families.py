@@ -2,16 +2,22 @@
 
 import json
 import warnings
+from collections import Counter
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
+from sympy import sympify
 from test_truth import CONFIGS, LATER
 
 import lifesym as ls
 from lifesym import symbols as sym
+from lifesym.blocks import TimeMix
 from lifesym.errors import SpecError
 from lifesym.families import FAMILIES
+from lifesym.families.decoder import attention, experts, layer, mlp
+from lifesym.families.sections import sections_of
 from lifesym.huggingface import ConfigWarning
 from lifesym.specs import names, root
 
@@ -500,3 +506,41 @@ def test_every_config_of_the_database_loads_without_a_warning() -> None:
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             assert ls.load_model(name).parameters > 0, name
+
+
+MIXERS = {
+    "full": attention(),
+    "sliding": attention(window=sym.window),
+    "recurrent": TimeMix(hidden=sym.hidden, channels=sym.hidden),
+    "": None,
+}
+FEEDS = {"dense": mlp("silu"), "expert": experts("silu"), "": None}
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_sections_of_a_list_of_layers_are_its_kinds_and_their_counts(seed: int) -> None:
+    rng = Random(seed)
+    kinds = [(m, f) for m in MIXERS for f in FEEDS if m or f]
+    few = rng.sample(kinds, rng.randint(1, 5))
+    listed = [layer(MIXERS[m], FEEDS[f]) for m, f in (rng.choice(few) for _ in range(40))]
+    sections, values = sections_of(listed)
+    counts = {each.block: sympify(each.count).xreplace(values) for each in sections}
+    assert counts == Counter(listed)
+    assert len({each.label for each in sections}) == len(sections)
+    assert values.get(sym.layers, 40) == 40
+    assert set(values) == set().union(*(sympify(each.count).free_symbols for each in sections))
+
+
+def test_a_count_has_a_symbol_only_where_it_does_not_follow() -> None:
+    cross = [layer(MIXERS[m], FEEDS[f]) for m in ("sliding", "full") for f in ("dense", "expert")]
+    sections, _ = sections_of(cross)
+    assert [(each.label, str(each.count)) for each in sections] == [
+        ("sliding_dense_layers", "dense_layers - full_dense_layers"),
+        ("sliding_expert_layers", "-dense_layers + full_dense_layers - full_layers + layers"),
+        ("full_dense_layers", "full_dense_layers"),
+        ("full_expert_layers", "-full_dense_layers + full_layers"),
+    ]
+    narrow = layer(attention(kv_heads=1), FEEDS["dense"])
+    sections, values = sections_of([cross[2], narrow, narrow])
+    assert [(each.label, each.count) for each in sections] == [("layers_1", 1), ("layers_2", 2)]
+    assert values == {}

@@ -1,18 +1,15 @@
 """What the families share: checks of their configs, and how a layer stack is put together."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any
+from collections.abc import Callable, Mapping, Sequence, Sized
+from typing import Annotated, Any, TypeVar
 
 import msgspec
-from sympy import Expr, Symbol
 
-from lifesym import symbols as sym
-from lifesym.blocks import Block, Embed, Head, NormSpec
 from lifesym.errors import SpecError
-from lifesym.model import Model, Section
+from lifesym.model import Model
 from lifesym.operators.activation import ACTIVATION_OPS
-from lifesym.symbols import Size
+
+Kind = TypeVar("Kind")
 
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 """A size that may be zero."""
@@ -34,6 +31,15 @@ class Config(msgspec.Struct, kw_only=True):
     """Keys of a config that decide the arithmetic; a subclass a family, keys as published."""
 
     model_type: str
+
+
+class StackConfig(Config, kw_only=True):
+    """Keys that nearly all of them have."""
+
+    vocab_size: Count
+    hidden_size: Count
+    num_hidden_layers: Count
+    num_attention_heads: Count
 
 
 class Family(msgspec.Struct, frozen=True):
@@ -113,6 +119,25 @@ def rotated(head_dim: int, factor: float) -> int:
     return turned
 
 
+def listed(
+    kinds: Sequence[str], layers: int, known: Mapping[str, Kind], key: str = "layer_types"
+) -> list[Kind]:
+    """What the words of a config's list stand for, one for each layer.
+
+    Raises:
+        SpecError: a list of another length than the layers, or a word that is not known.
+    """
+    each_layer(kinds, layers, key)
+    for kind in kinds:
+        refuse(kind not in known, f"key {key!r}: {kind!r} is not modelled")
+    return [known[kind] for kind in kinds]
+
+
+def each_layer(listed: Sized, layers: int, key: str) -> None:
+    """Refuse a list that has no entry for each layer."""
+    refuse(len(listed) != layers, f"key {key!r}: {len(listed)} entries for {layers} layers")
+
+
 def layer_kinds(
     types: Sequence[str] | None,
     layers: int,
@@ -129,97 +154,11 @@ def layer_kinds(
         SpecError: a list of another length than the layers, an unknown type, a mix where layers
             are alike, no window, or one of a single token, which leaves no past to attend to.
     """
-    known = {"full_attention": False, "sliding_attention": True}
     if types is None:
         kinds = [window is not None and default(i) for i in range(layers)]
     else:
-        refuse(len(types) != layers, f"key 'layer_types': {len(types)} entries for {layers} layers")
-        for kind in types:
-            refuse(kind not in known, f"key 'layer_types': {kind!r} is not modelled")
-        kinds = [known[kind] for kind in types]
+        kinds = listed(types, layers, {"full_attention": False, "sliding_attention": True})
     refuse(alike and len(set(kinds)) > 1, "key 'layer_types': layers are all of one type here")
     refuse(any(kinds) and window is None, "key 'sliding_window': needed by the sliding layers")
     refuse(any(kinds) and window == 1, "key 'sliding_window': a window of 1 is not modelled")
     return kinds
-
-
-def layer_sections(
-    kinds: Sequence[bool], make: Callable[[Expr | None], Block]
-) -> tuple[tuple[Section, ...], dict[Symbol, int]]:
-    """Sections of full and sliding layers, with the values of their counts.
-
-    ``make`` builds the layer for a window (None: full attention). With both kinds the sliding
-    layers are the rest, ``layers - full_layers``, so that the depth stays one symbol.
-    """
-    sliding = sum(kinds)
-    values = {sym.layers: len(kinds)}
-    if sliding == 0:
-        return (Section(label="layers", count=sym.layers, block=make(None)),), values
-    windowed = make(sym.window)
-    if sliding == len(kinds):
-        return (Section(label="layers", count=sym.layers, block=windowed),), values
-    values[sym.full_layers] = len(kinds) - sliding
-    rest = sym.layers - sym.full_layers
-    return (
-        Section(label="sliding_layers", count=rest, block=windowed),
-        Section(label="full_layers", count=sym.full_layers, block=make(None)),
-    ), values
-
-
-@dataclass(frozen=True, kw_only=True)
-class Decoder:
-    """The ends of a decoder around its layers; most families differ in these few flags only."""
-
-    norm: NormSpec | None
-    tied: bool
-    scaled: bool = False
-    softcap: bool = False
-    head_bias: bool = False
-    head_scaled: bool = False
-    positions: Size | None = None
-    embedding_norm: NormSpec | None = None
-    width: Size = field(default=sym.hidden)
-
-    def around(self, sections: tuple[Section, ...]) -> tuple[Section, ...]:
-        """Embedding, the layers, final norm and LM head."""
-        projected = self.width is not sym.hidden
-        embed = Embed(
-            vocab=sym.vocab,
-            width=self.width,
-            hidden=sym.hidden,
-            positions=self.positions,
-            scaled=self.scaled,
-            norm=self.embedding_norm,
-            projected=projected,
-            tied=self.tied,
-        )
-        head = Head(
-            hidden=sym.hidden,
-            vocab=sym.vocab,
-            tied=self.tied,
-            norm=self.norm,
-            bias=self.head_bias,
-            softcap=self.softcap,
-            scaled=self.head_scaled,
-            projected=self.width if projected else None,
-        )
-        return (
-            Section(label="embed", count=1, block=embed),
-            *sections,
-            Section(label="head", count=1, block=head),
-        )
-
-
-def numbers(**values: int | None) -> dict[Symbol, int]:
-    """Values by symbol, those that are None left out."""
-    return {getattr(sym, name): value for name, value in values.items() if value is not None}
-
-
-def assemble(
-    name: str, family: str, sections: tuple[Section, ...], *values: Mapping[Symbol, int]
-) -> Model:
-    """A model from its sections and the values of its symbols."""
-    merged: dict[Symbol, int] = {}
-    for part in values:
-        merged |= part
-    return Model(name=name, family=family, sections=sections, values=merged)

@@ -4,28 +4,18 @@
 A config whose ``architectures`` name another class has its head (see `lifesym.families.tasks`).
 """
 
+from msgspec import field
+
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Attention, DecoderLayer, EncoderEmbed, EncoderHead, NormSpec
-from lifesym.families.base import (
-    Config,
-    Count,
-    Family,
-    activation,
-    assemble,
-    numbers,
-    per_head,
-    refuse,
-)
+from lifesym.blocks import EncoderEmbed, EncoderHead
+from lifesym.families.base import Count, Family, StackConfig, activation, refuse
+from lifesym.families.decoder import LAYER_NORM, attention, layer, mlp, sized
 from lifesym.model import Model, Section
 
 
-class BertConfig(Config, kw_only=True):
+class BertConfig(StackConfig, kw_only=True):
     """A table of positions is a hard limit; ``is_decoder`` is not modelled."""
 
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
     intermediate_size: Count
     max_position_embeddings: Count
     type_vocab_size: int | None = 2
@@ -44,17 +34,14 @@ class AlbertConfig(BertConfig, kw_only=True):
     inner_group_num: Count = 1
 
 
-class DistilBertConfig(Config, kw_only=True):
+class DistilBertConfig(BertConfig, kw_only=True):
     """BERT with half the layers, without token types and pooler."""
 
-    vocab_size: Count
-    dim: Count
-    n_layers: Count
-    n_heads: Count
-    hidden_dim: Count
-    max_position_embeddings: Count
-    activation: str = "gelu"
-    tie_word_embeddings: bool = True
+    hidden_size: Count = field(name="dim")
+    num_hidden_layers: Count = field(name="n_layers")
+    num_attention_heads: Count = field(name="n_heads")
+    intermediate_size: Count = field(name="hidden_dim")
+    hidden_act: str = field(default="gelu", name="activation")
 
 
 def _encoder(
@@ -74,30 +61,12 @@ def _encoder(
         c.position_embedding_type != "absolute",
         f"key 'position_embedding_type': {c.position_embedding_type!r} is not modelled",
     )
-    function = activation(c.hidden_act)
-    norm = NormSpec(features=sym.hidden, kind="layer")
     narrow = width is not None
     embedding = sym.embedding_dim if narrow else sym.hidden
-    layer = DecoderLayer(
-        hidden=sym.hidden,
-        mixer=Attention(
-            hidden=sym.hidden,
-            heads=sym.heads,
-            kv_heads=sym.heads,
-            head_dim=sym.head_dim,
-            qkv_bias=True,
-            out_bias=True,
-            bidirectional=True,
-        ),
-        mlp=MLP(
-            hidden=sym.hidden,
-            intermediate=sym.intermediate,
-            activation=function,
-            gated=False,
-            bias=True,
-        ),
-        mixer_norm=norm,
-        mlp_norm=norm,
+    each = layer(
+        attention(kv_heads=sym.heads, bias=True, rotary_dim=0, bidirectional=True),
+        mlp(c.hidden_act, gated=False, bias=True),
+        norm=LAYER_NORM,
     )
     embed = EncoderEmbed(
         vocab=sym.vocab,
@@ -111,7 +80,7 @@ def _encoder(
         hidden=sym.hidden,
         width=embedding,
         vocab=sym.vocab,
-        activation=function,
+        activation=activation(c.hidden_act),
         tied=c.tie_word_embeddings,
         spare_bias=spare_bias,
         pooled=pooled,
@@ -121,24 +90,20 @@ def _encoder(
         Section(
             label="layers",
             count=sym.layers * inner,
-            block=layer,
+            block=each,
             shared=groups is not None,
             copies=(groups or 1) * inner,
         ),
         Section(label="head", count=1, block=head),
     )
-    sizes = numbers(
-        hidden=c.hidden_size,
-        heads=c.num_attention_heads,
-        head_dim=per_head(c.hidden_size, c.num_attention_heads),
-        intermediate=c.intermediate_size,
-        layers=c.num_hidden_layers,
-        vocab=c.vocab_size,
+    model = sized(
+        c,
+        name,
+        sections,
         positions=c.max_position_embeddings,
-        token_types=c.type_vocab_size or None,
+        token_types=c.type_vocab_size,
         embedding_dim=width,
     )
-    model = assemble(name, c.model_type, sections, sizes)
     return model.limited(c.max_position_embeddings - reserved).encoder()
 
 
@@ -162,19 +127,8 @@ def albert(c: AlbertConfig, name: str) -> Model:
 
 def distilbert(c: DistilBertConfig, name: str) -> Model:
     """DistilBERT: BERT without token types and pooler."""
-    same = BertConfig(
-        model_type=c.model_type,
-        vocab_size=c.vocab_size,
-        hidden_size=c.dim,
-        num_hidden_layers=c.n_layers,
-        num_attention_heads=c.n_heads,
-        intermediate_size=c.hidden_dim,
-        max_position_embeddings=c.max_position_embeddings,
-        type_vocab_size=None,
-        hidden_act=c.activation,
-        tie_word_embeddings=c.tie_word_embeddings,
-    )
-    return _encoder(same, name, pooled=False, spare_bias=False)
+    c.type_vocab_size = None
+    return _encoder(c, name, pooled=False, spare_bias=False)
 
 
 FAMILIES = {

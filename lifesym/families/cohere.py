@@ -1,13 +1,10 @@
 """Cohere's Command models: attention and MLP side by side, LayerNorms without offsets."""
 
-from sympy import Expr
-
 from lifesym import symbols as sym
 from lifesym.blocks import Attention, DecoderLayer, NormSpec
-from lifesym.families.base import Count, Decoder, Family, layer_kinds
-from lifesym.families.hybrid import attention
+from lifesym.families.base import Count, Family
+from lifesym.families.decoder import Ends, attention, decoder, layer, mlp, windows
 from lifesym.families.llama import WINDOW, LlamaConfig
-from lifesym.families.stacked import mlp, stacked
 from lifesym.model import Model
 
 NORM = NormSpec(features=sym.hidden, kind="layer", bias=False)
@@ -30,42 +27,31 @@ class Cohere2Config(LlamaConfig, kw_only=True):
 
 
 def _layer(c: LlamaConfig, mixer: Attention) -> DecoderLayer:
-    return DecoderLayer(hidden=sym.hidden, mixer=mixer, mlp=mlp(c), mixer_norm=NORM, parallel=True)
+    return layer(mixer, mlp(c.hidden_act), norm=NORM, mlp_norm=None, parallel=True)
 
 
 def cohere(c: CohereConfig, name: str) -> Model:
     """Command R: full attention in every layer, scaled logits."""
-    bias, normed = c.attention_bias, "each" if c.use_qk_norm else "none"
-
-    def layer(_: Expr | None) -> DecoderLayer:
-        mixer = attention(
-            rotary_dim=sym.head_dim,
-            qk_norm=normed,
-            qk_norm_kind="layer",
-            qkv_bias=bias,
-            out_bias=bias,
-        )
-        return _layer(c, mixer)
-
-    ends = Decoder(norm=NORM, tied=c.tie_word_embeddings, head_scaled=True)
-    return stacked(c, name, layer, ends)
+    normed = "each" if c.use_qk_norm else "none"
+    mixer = attention(qk_norm=normed, qk_norm_kind="layer", bias=c.attention_bias)
+    layers = [_layer(c, mixer)] * c.num_hidden_layers
+    return decoder(c, name, layers, Ends(norm=NORM, head_scaled=True))
 
 
 def cohere2(c: Cohere2Config, name: str) -> Model:
     """Command R7B and A, Tiny Aya: windows with rotary positions, full attention without."""
-    bias = c.attention_bias
-    pattern = c.sliding_window_pattern
-    kinds = layer_kinds(
-        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % pattern != 0
-    )
-
-    def layer(window: Expr | None) -> DecoderLayer:
-        turned = 0 if window is None and c.sliding_window is not None else sym.head_dim
-        mixer = attention(rotary_dim=turned, qkv_bias=bias, out_bias=bias, window=window)
-        return _layer(c, mixer)
-
-    ends = Decoder(norm=NORM, tied=c.tie_word_embeddings, head_scaled=True)
-    return stacked(c, name, layer, ends, kinds=kinds, window=c.sliding_window)
+    spans = windows(c, c.sliding_window, lambda i: (i + 1) % c.sliding_window_pattern != 0)
+    whole = sym.head_dim if c.sliding_window is None else 0
+    layers = [
+        _layer(
+            c,
+            attention(
+                rotary_dim=sym.head_dim if span else whole, bias=c.attention_bias, window=span
+            ),
+        )
+        for span in spans
+    ]
+    return decoder(c, name, layers, Ends(norm=NORM, head_scaled=True))
 
 
 _COHERE2 = """

@@ -1,38 +1,19 @@
 """DeepSeek V2 and V3, Kimi K2, GLM 4.7 Flash: latent attention, dense layers, then experts."""
 
-from typing import Annotated, Literal
-
-import msgspec
+from typing import Literal
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, DecoderLayer, LatentAttention, MoE, NormSpec
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    activation,
-    assemble,
-    numbers,
-    refuse,
-)
-from lifesym.families.hybrid import pruned
-from lifesym.families.moe import expert_sections
+from lifesym.blocks import LatentAttention
+from lifesym.families.base import Count, Family, StackConfig, Whole, refuse
+from lifesym.families.decoder import decoder, experts, layer, mlp
 from lifesym.model import Model
 
-Few = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
-"""A number of layers or experts that may be none."""
 
-
-class DeepseekConfig(Config, kw_only=True):
+class DeepseekConfig(StackConfig, kw_only=True):
     """``q_lora_rank`` null: queries are not compressed. Its defaults are those of each class."""
 
-    hidden_size: Count
     intermediate_size: Count
     moe_intermediate_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
-    vocab_size: Count
     n_routed_experts: Count
     num_experts_per_tok: Count
     num_key_value_heads: Count | None = None
@@ -41,7 +22,7 @@ class DeepseekConfig(Config, kw_only=True):
     qk_rope_head_dim: Count
     v_head_dim: Count
     q_lora_rank: Count | None
-    n_shared_experts: Few | None
+    n_shared_experts: Whole | None
     moe_layer_freq: Count = 1
     hidden_act: str = "silu"
     attention_bias: bool = False
@@ -52,15 +33,15 @@ class DeepseekConfig(Config, kw_only=True):
 class KimiConfig(DeepseekConfig, kw_only=True):
     """The first layers are dense; nothing that changes the model is left to a default."""
 
-    first_k_dense_replace: Few
+    first_k_dense_replace: Whole
 
 
 class DeepseekV2Config(KimiConfig, kw_only=True):
     """Every layer has experts unless told otherwise."""
 
     q_lora_rank: Count | None = 1536
-    n_shared_experts: Few | None = 2
-    first_k_dense_replace: Few = 0
+    n_shared_experts: Whole | None = 2
+    first_k_dense_replace: Whole = 0
 
 
 class DeepseekV3Config(KimiConfig, kw_only=True):
@@ -68,8 +49,8 @@ class DeepseekV3Config(KimiConfig, kw_only=True):
 
     num_key_value_heads: Count | None = 128
     q_lora_rank: Count | None = 1536
-    n_shared_experts: Few | None = 1
-    first_k_dense_replace: Few = 3
+    n_shared_experts: Whole | None = 1
+    first_k_dense_replace: Whole = 3
 
 
 class GlmConfig(DeepseekConfig, kw_only=True):
@@ -77,7 +58,7 @@ class GlmConfig(DeepseekConfig, kw_only=True):
 
     num_key_value_heads: Count = 20
     q_lora_rank: Count | None = 768
-    n_shared_experts: Few | None = 1
+    n_shared_experts: Whole | None = 1
     mlp_layer_types: list[Literal["dense", "sparse"]] | None = None
 
 
@@ -110,9 +91,7 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
         c.num_experts_per_tok > c.n_routed_experts,
         f"key 'num_experts_per_tok': {c.num_experts_per_tok} of {c.n_routed_experts} experts",
     )
-    norm = NormSpec(features=sym.hidden)
-    function = activation(c.hidden_act)
-    attention = LatentAttention(
+    mixer = LatentAttention(
         hidden=sym.hidden,
         heads=sym.heads,
         q_rank=None if c.q_lora_rank is None else sym.q_rank,
@@ -122,40 +101,21 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
         value_dim=sym.value_dim,
         bias=c.attention_bias,
     )
-    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
-    moe = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=function,
-        sigmoid=c.model_type != "deepseek_v2",
-        shared=sym.shared_intermediate if c.n_shared_experts else None,
-    )
-    layers = [
-        DecoderLayer(hidden=sym.hidden, mixer=attention, mlp=block, mixer_norm=norm, mlp_norm=norm)
-        for block in (mlp, moe)
-    ]
-    dense = _dense(c)
-    shared = c.n_shared_experts or None  # none of them is as good as null
-    sections, counts = expert_sections(dense, *layers)
-    sizes = numbers(
-        hidden=c.hidden_size,
-        heads=heads,
+    shared = c.n_shared_experts or 0  # none of them is as good as null
+    sigmoid = c.model_type != "deepseek_v2"
+    moe = layer(mixer, experts(c.hidden_act, sigmoid=sigmoid, shared=shared > 0))
+    plain = layer(mixer, mlp(c.hidden_act))
+    return decoder(
+        c,
+        name,
+        [plain if dense else moe for dense in _dense(c)],
         q_rank=c.q_lora_rank,
         kv_rank=c.kv_lora_rank,
         nope_dim=c.qk_nope_head_dim,
         rope_dim=c.qk_rope_head_dim,
         value_dim=c.v_head_dim,
-        vocab=c.vocab_size,
-        intermediate=c.intermediate_size if any(dense) else None,
-        experts=c.n_routed_experts,
-        active_experts=c.num_experts_per_tok,
-        expert_intermediate=c.moe_intermediate_size,
-        shared_intermediate=shared and shared * c.moe_intermediate_size,
+        shared_intermediate=shared * c.moe_intermediate_size,
     )
-    ends = Decoder(norm=norm, tied=c.tie_word_embeddings)
-    return pruned(assemble(name, c.model_type, ends.around(sections), counts, sizes))
 
 
 _IGNORED = """

@@ -14,33 +14,13 @@ from typing import Any
 import msgspec
 
 from lifesym import symbols as sym
-from lifesym.blocks import (
-    MLP,
-    DecoderLayer,
-    DraftLayer,
-    Embed,
-    Head,
-    JoinedStates,
-    NormSpec,
-    ParallelHead,
-)
+from lifesym.blocks import DecoderLayer, DraftLayer, Embed, Head, JoinedStates, ParallelHead
 from lifesym.errors import SpecError
-from lifesym.families.base import (
-    Config,
-    Count,
-    Family,
-    activation,
-    assemble,
-    grouped,
-    numbers,
-    per_head,
-    refuse,
-)
-from lifesym.families.hybrid import attention
+from lifesym.families.base import Config, Count, Family, refuse
+from lifesym.families.decoder import RMS, attention, layer, mlp, sized
 from lifesym.families.llama import LlamaConfig
 from lifesym.model import Model, Section
 
-RMS = NormSpec(features=sym.hidden)
 _STATES = 3
 """Layers of the target whose states an EAGLE-3 head reads: low, middle and high."""
 
@@ -84,15 +64,14 @@ def eagle(c: EagleConfig, name: str) -> Model:
     """
     head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=False, norm=None)
     joined = JoinedStates(inputs=2 * sym.hidden, hidden=sym.hidden, bias=c.bias)
-    layer = replace(_layer(c), mixer_norm=None)
+    each = replace(_layer(c), mixer_norm=None)
     sections = (
         _embedding(),
         Section(label="joined", count=1, block=joined),
-        Section(label="layers", count=sym.layers, block=layer),
+        Section(label="layers", count=sym.layers, block=each),
         Section(label="head", count=1, block=head, shared=True, copies=0),
     )
-    model = assemble(name, c.model_type, sections, _sizes(c))
-    return _noted(model, "EAGLE draft head: embedding and LM head are")
+    return _noted(sized(c, name, sections), "EAGLE draft head: embedding and LM head are")
 
 
 def eagle3(c: Eagle3Config, name: str) -> Model:
@@ -108,21 +87,15 @@ def eagle3(c: Eagle3Config, name: str) -> Model:
     width = sym.target_hidden if wide else sym.hidden
     joined = JoinedStates(inputs=_STATES * width, hidden=sym.hidden)
     head = Head(hidden=sym.hidden, vocab=sym.draft_vocab, tied=False, norm=RMS)
+    each = DraftLayer(layer=_layer(c, hidden=2 * sym.hidden, output=sym.hidden), norm=RMS)
     sections = (
         _embedding(),
         Section(label=ONCE, count=1, block=joined),
-        Section(
-            label="layers",
-            count=sym.layers,
-            block=DraftLayer(layer=_layer(c, width=2 * sym.hidden), norm=RMS),
-        ),
+        Section(label="layers", count=sym.layers, block=each),
         Section(label="head", count=1, block=head),
     )
-    more = numbers(
-        draft_vocab=c.draft_vocab_size or c.vocab_size,
-        target_hidden=c.target_hidden_size if wide else None,
-    )
-    model = assemble(name, c.model_type, sections, _sizes(c), more)
+    vocab = c.draft_vocab_size or c.vocab_size
+    model = sized(c, name, sections, draft_vocab=vocab, target_hidden=c.target_hidden_size)
     return _noted(model, "EAGLE-3 draft head: the embedding is")
 
 
@@ -139,17 +112,12 @@ def medusa(c: MedusaConfig, name: str) -> Model:
         bias=c.medusa_fc_bias,
         shared=c.original_lm_head,
     )
-    drafted = None if c.original_lm_head else c.truncated_vocab_size or c.vocab_size
-    model = assemble(
+    model = sized(
+        c,
         name,
-        c.model_type,
         (Section(label="head", count=sym.draft_heads, block=head),),
-        numbers(
-            hidden=c.hidden_size,
-            draft_heads=c.num_heads,
-            draft_vocab=drafted,
-            vocab=c.vocab_size if c.original_lm_head else None,
-        ),
+        draft_heads=c.num_heads,
+        draft_vocab=c.truncated_vocab_size or c.vocab_size,
     )
     return replace(model, notes=("Medusa heads: they draft for a target, all at once",))
 
@@ -160,35 +128,10 @@ def _embedding() -> Section:
     return Section(label="embed", count=1, block=embed, shared=True, copies=0)
 
 
-def _layer(c: LlamaConfig, **attended: Any) -> DecoderLayer:
-    """A layer of a Llama; its attention may have another input than the residual stream."""
+def _layer(c: LlamaConfig, **options: Any) -> DecoderLayer:
+    """A layer of a Llama, its attention with these options."""
     refuse(c.num_hidden_layers != 1, "key 'num_hidden_layers': draft heads have 1 layer here")
-    bias = c.attention_bias
-    mixer = attention(rotary_dim=sym.head_dim, qkv_bias=bias, out_bias=bias)
-    if attended:
-        mixer = replace(mixer, hidden=attended["width"], output=sym.hidden)
-    return DecoderLayer(
-        hidden=sym.hidden,
-        mixer=mixer,
-        mlp=MLP(
-            hidden=sym.hidden, intermediate=sym.intermediate, activation=activation(c.hidden_act)
-        ),
-        mixer_norm=RMS,
-        mlp_norm=RMS,
-    )
-
-
-def _sizes(c: LlamaConfig) -> dict[Any, int]:
-    heads = c.num_attention_heads
-    return numbers(
-        layers=c.num_hidden_layers,
-        hidden=c.hidden_size,
-        intermediate=c.intermediate_size,
-        heads=heads,
-        kv_heads=grouped(heads, c.num_key_value_heads or heads),
-        head_dim=c.head_dim or per_head(c.hidden_size, heads),
-        vocab=c.vocab_size,
-    )
+    return layer(attention(bias=c.attention_bias, **options), mlp(c.hidden_act))
 
 
 def _noted(model: Model, shared: str) -> Model:

@@ -1,12 +1,17 @@
-"""GLM 4: partly rotated heads, biases on queries, keys and values, a fused MLP."""
+"""GLM 4 and GLM 4.5: partly rotated heads, biases on queries, keys and values; experts in 4.5."""
 
-from sympy import Expr
-
-from lifesym import symbols as sym
-from lifesym.blocks import DecoderLayer
-from lifesym.families.base import Count, Decoder, Family
-from lifesym.families.llama import LlamaConfig
-from lifesym.families.stacked import RMS, mlp, stacked, turned, turned_size
+from lifesym.families.base import Count, Family, Whole, refuse
+from lifesym.families.decoder import (
+    RMS,
+    attention,
+    decoder,
+    experts,
+    layer,
+    mlp,
+    rounded_head,
+    turned,
+)
+from lifesym.families.llama import DERIVED, LlamaConfig
 from lifesym.model import Model
 
 
@@ -19,25 +24,52 @@ class GlmConfig(LlamaConfig, kw_only=True):
     partial_rotary_factor: float = 0.5
 
 
+class GlmMoeConfig(LlamaConfig, kw_only=True):
+    """The first layers are dense; half of each head is rotated unless told otherwise."""
+
+    moe_intermediate_size: Count
+    head_dim: Count = DERIVED
+    n_routed_experts: Count
+    num_experts_per_tok: Count
+    n_shared_experts: Whole = 1
+    first_k_dense_replace: Whole = 1
+    use_qk_norm: bool = False
+    partial_rotary_factor: float = 0.5
+
+
 def glm(c: GlmConfig, name: str) -> Model:
     """GLM-4-9B, and GLM-4-0414 (glm4), which also normalizes what attention and MLP give."""
     after = RMS if c.model_type == "glm4" else None
+    each = layer(
+        attention(rotary_dim=turned(c, pairs=True), qkv_bias=c.attention_bias),
+        mlp(c.hidden_act, fused=True),
+        mixer_post_norm=after,
+        mlp_post_norm=after,
+    )
+    return decoder(c, name, [each] * c.num_hidden_layers)
 
-    def layer(_: Expr | None) -> DecoderLayer:
-        return DecoderLayer(
-            hidden=sym.hidden,
-            mixer=turned(c, c.partial_rotary_factor, qkv_bias=c.attention_bias),
-            mlp=mlp(c, fused=True),
-            mixer_norm=RMS,
-            mlp_norm=RMS,
-            mixer_post_norm=after,
-            mlp_post_norm=after,
-        )
 
-    ends = Decoder(norm=RMS, tied=c.tie_word_embeddings)
-    return stacked(c, name, layer, ends, rotary_dim=turned_size(c, c.partial_rotary_factor))
+def glm_moe(c: GlmMoeConfig, name: str) -> Model:
+    """GLM 4.5 and 4.6: sigmoid routing, biases on queries, keys and values where it says so."""
+    refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
+    c.head_dim = c.head_dim or rounded_head(c)
+    mixer = attention(
+        qkv_bias=c.attention_bias, qk_norm="head" if c.use_qk_norm else "none", rotary_dim=turned(c)
+    )
+    shared = c.n_shared_experts * c.moe_intermediate_size
+    moe = layer(mixer, experts(c.hidden_act, sigmoid=True, shared=shared > 0))
+    dense, first = layer(mixer, mlp(c.hidden_act)), c.first_k_dense_replace
+    layers = [dense if i < first else moe for i in range(c.num_hidden_layers)]
+    return decoder(c, name, layers, shared_intermediate=shared)
 
 
 FAMILIES = {
     "glm": Family(GlmConfig, glm, "glm-4-9b", kin=("glm4",)),
+    "glm4_moe": Family(
+        GlmMoeConfig,
+        glm_moe,
+        "glm-4.5",
+        {"num_local_experts": "n_routed_experts"},
+        ignored="n_group num_mtp_layers num_nextn_predict_layers routed_scaling_factor topk_group",
+    ),
 }

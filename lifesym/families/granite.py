@@ -1,27 +1,14 @@
 """Granite: Llama, Mixtral or Mamba-2 hybrids whose embeddings, branches and logits are scaled."""
 
-from dataclasses import replace
+from collections.abc import Sequence
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Attention, Block, DecoderLayer, MoE, NormSpec
-from lifesym.families.bamba import HeadScanConfig, head_scan, scan_sizes
-from lifesym.families.base import (
-    Count,
-    Decoder,
-    Family,
-    Whole,
-    activation,
-    assemble,
-    grouped,
-    numbers,
-    per_head,
-    refuse,
-)
-from lifesym.families.hybrid import attention, pruned
+from lifesym.blocks import Block, DecoderLayer
+from lifesym.families.bamba import HeadScanConfig, head_scan
+from lifesym.families.base import Config, Count, Family, Whole, listed, refuse
+from lifesym.families.decoder import Ends, attention, decoder, experts, layer, mlp, rounded_head
 from lifesym.families.llama import BiasedConfig, LlamaConfig
-from lifesym.families.mixed import mixed_sections
-from lifesym.families.moe import moe_sizes, pre_norm_layer, rounded_head
-from lifesym.model import Model, Section
+from lifesym.model import Model
 
 
 class GraniteMoeConfig(LlamaConfig, kw_only=True):
@@ -43,114 +30,52 @@ class GraniteHybridConfig(HeadScanConfig, kw_only=True):
     position_embedding_type: str | None = None
 
 
-NORM = NormSpec(features=sym.hidden)
-
-
-def _scaled(mixer: Block, mlp: Block) -> DecoderLayer:
-    return replace(pre_norm_layer(mixer, mlp), scaled=True)
-
-
-def _attention(c: LlamaConfig | HeadScanConfig, *, rotary: bool = True) -> Attention:
-    bias = c.attention_bias
-    return attention(rotary_dim=sym.head_dim if rotary else 0, qkv_bias=bias, out_bias=bias)
-
-
-def _experts(function: str, *, shared: bool) -> MoE:
-    return MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=function,
-        shared=sym.shared_intermediate if shared else None,
-    )
+def _scaled(c: Config, name: str, layers: Sequence[DecoderLayer], **sizes: int) -> Model:
+    return decoder(c, name, layers, Ends(scaled=True, head_scaled=True), **sizes)
 
 
 def granite(c: BiasedConfig, name: str) -> Model:
     """Granite 3: Llama with constants."""
-    mlp = MLP(
-        hidden=sym.hidden,
-        intermediate=sym.intermediate,
-        activation=activation(c.hidden_act),
-        bias=c.mlp_bias,
-    )
-    heads = c.num_attention_heads
-    sections = (Section(label="layers", count=sym.layers, block=_scaled(_attention(c), mlp)),)
-    sizes = numbers(
-        layers=c.num_hidden_layers,
-        hidden=c.hidden_size,
-        intermediate=c.intermediate_size,
-        heads=heads,
-        kv_heads=grouped(heads, c.num_key_value_heads or heads),
-        head_dim=c.head_dim or per_head(c.hidden_size, heads),
-        vocab=c.vocab_size,
-    )
-    ends = Decoder(norm=NORM, tied=c.tie_word_embeddings, scaled=True, head_scaled=True)
-    return assemble(name, c.model_type, ends.around(sections), sizes)
+    block = mlp(c.hidden_act, bias=c.mlp_bias)
+    each = layer(attention(bias=c.attention_bias), block, scaled=True)
+    return _scaled(c, name, [each] * c.num_hidden_layers)
 
 
 def granitemoe(c: GraniteMoeConfig, name: str) -> Model:
     """Granite MoE: experts in every layer, with or without (granitemoe) a shared one."""
-    shared = 0 if c.model_type == "granitemoe" else c.shared_intermediate_size
+    shared = c.model_type != "granitemoe" and c.shared_intermediate_size > 0
     if c.model_type != "granitemoe":
         c.head_dim = c.head_dim or rounded_head(c)
-    moe = _experts(activation(c.hidden_act), shared=shared > 0)
-    sections = (Section(label="layers", count=sym.layers, block=_scaled(_attention(c), moe)),)
-    sizes = moe_sizes(
-        c,
-        experts=c.num_local_experts,
-        active=c.num_experts_per_tok,
-        width=c.intermediate_size,
-        layers=c.num_hidden_layers,
-        shared_intermediate=shared or None,
-    )
-    ends = Decoder(norm=NORM, tied=c.tie_word_embeddings, scaled=True, head_scaled=True)
-    return assemble(name, c.model_type, ends.around(sections), sizes)
+    block = experts(c.hidden_act, shared=shared)
+    each = layer(attention(bias=c.attention_bias), block, scaled=True)
+    layers = [each] * c.num_hidden_layers
+    return _scaled(c, name, layers, expert_intermediate=c.intermediate_size)
 
 
-KINDS = {
-    "mamba": False,
-    "linear_attention": False,
-    "attention": True,
-    "full_attention": True,
-}
+KINDS = {"mamba": False, "linear_attention": False, "attention": True, "full_attention": True}
 """Whether a layer of that type has attention; transformers 4 and 5 name them differently."""
 
 
 def granite_hybrid(c: GraniteHybridConfig, name: str) -> Model:
     """Granite 4: Mamba-2 or attention layers, each with experts and a shared one, or that alone."""
     types = c.layer_types or ["mamba"] * c.num_hidden_layers
-    depth, experts, active = c.num_hidden_layers, c.num_local_experts, c.num_experts_per_tok
-    refuse(len(types) != depth, f"key 'layer_types': {len(types)} entries for {depth} layers")
-    for kind in types:
-        refuse(kind not in KINDS, f"key 'layer_types': {kind!r} is not modelled")
+    depth, every, active = c.num_hidden_layers, c.num_local_experts, c.num_experts_per_tok
+    attends = listed(types, depth, KINDS)
     where = c.position_embedding_type
     refuse(where not in (None, "rope", "nope"), f"key 'position_embedding_type': {where!r}")
     refuse(
-        experts > 0 and not 0 < active <= experts,
-        f"key 'num_experts_per_tok': {active} of {experts} experts",
+        every > 0 and not 0 < active <= every,
+        f"key 'num_experts_per_tok': {active} of {every} experts",
     )
-    function = activation(c.hidden_act)
-    mlp: Block = MLP(
-        hidden=sym.hidden, intermediate=sym.shared_intermediate, activation=function, fused=True
-    )
-    if experts:
-        mlp = _experts(function, shared=True)
-    scan, attend = head_scan(c), _attention(c, rotary=where == "rope")
-
-    def layer(full: bool, _dense: bool) -> DecoderLayer:
-        return _scaled(attend if full else scan, mlp)
-
-    sections, counts = mixed_sections([KINDS[kind] for kind in types], [True] * depth, layer)
-    sizes = scan_sizes(
-        c,
-        experts=experts or None,
-        active_experts=active or None,
-        expert_intermediate=c.intermediate_size,
-        shared_intermediate=c.shared_intermediate_size,
-    )
-    ends = Decoder(norm=NORM, tied=c.tie_word_embeddings, scaled=True, head_scaled=True)
-    return pruned(assemble(name, c.model_type, ends.around(sections), counts, sizes))
+    block: Block = mlp(c.hidden_act, intermediate=sym.shared_intermediate, fused=True)
+    if every:
+        block = experts(c.hidden_act, shared=True)
+    mixers = {
+        False: head_scan(c),
+        True: attention(rotary_dim=sym.head_dim if where == "rope" else 0, bias=c.attention_bias),
+    }
+    layers = [layer(mixers[each], block, scaled=True) for each in attends]
+    return _scaled(c, name, layers, expert_intermediate=c.intermediate_size)
 
 
 _IGNORED = "attention_multiplier embedding_multiplier logits_scaling residual_multiplier"

@@ -4,28 +4,10 @@ Pre-norm decoders with RMSNorm, rotary positions, grouped queries and a gated ML
 in biases, windows, norms of queries and keys, and fused projections.
 """
 
-from typing import Literal
+from typing import Any
 
-from sympy import Expr
-
-from lifesym import symbols as sym
-from lifesym.blocks import MLP, Attention, DecoderLayer, NormSpec
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    Whole,
-    activation,
-    assemble,
-    grouped,
-    layer_kinds,
-    layer_sections,
-    numbers,
-    per_head,
-    refuse,
-    rotated,
-)
+from lifesym.families.base import Count, Family, StackConfig, Whole, refuse
+from lifesym.families.decoder import attention, decoder, layer, mlp, turned, windows
 from lifesym.model import Model
 
 WINDOW = 4096
@@ -36,14 +18,10 @@ DERIVED = 0
 """A head size that is left out: hidden / heads. Many a class calculates with a null, and fails."""
 
 
-class LlamaConfig(Config, kw_only=True):
+class LlamaConfig(StackConfig, kw_only=True):
     """Keys shared by all of them; ``num_key_value_heads`` absent means multi-head attention."""
 
-    hidden_size: Count
     intermediate_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
-    vocab_size: Count
     num_key_value_heads: Count | None = None
     head_dim: Count | None = None
     hidden_act: str = "silu"
@@ -121,125 +99,41 @@ class PhiConfig(LlamaConfig, kw_only=True):
     embd_pdrop: float = 0.0
 
 
-def _decoder(
-    c: LlamaConfig,
-    name: str,
-    *,
-    kinds: list[bool],
-    window: int | None = None,
-    qkv_bias: bool = False,
-    out_bias: bool = False,
-    qk_norm: Literal["none", "head", "all"] = "none",
-    fused: bool = False,
-    rotary_factor: float = 1.0,
-    mlp_bias: bool = False,
-) -> Model:
-    heads = c.num_attention_heads
-    kv_heads = grouped(heads, c.num_key_value_heads or heads)
-    head_dim = c.head_dim or per_head(c.hidden_size, heads)
-    rotary_dim = rotated(head_dim, rotary_factor)
-    norm = NormSpec(features=sym.hidden)
-
-    def layer(window: Expr | None) -> DecoderLayer:
-        return DecoderLayer(
-            hidden=sym.hidden,
-            mixer=Attention(
-                hidden=sym.hidden,
-                heads=sym.heads,
-                kv_heads=sym.kv_heads,
-                head_dim=sym.head_dim,
-                fused=fused,
-                qkv_bias=qkv_bias,
-                out_bias=out_bias,
-                rotary_dim=sym.head_dim if rotary_dim == head_dim else sym.rotary_dim,
-                qk_norm=qk_norm,
-                window=window,
-            ),
-            mlp=MLP(
-                hidden=sym.hidden,
-                intermediate=sym.intermediate,
-                activation=activation(c.hidden_act),
-                fused=fused,
-                bias=mlp_bias,
-            ),
-            mixer_norm=norm,
-            mlp_norm=norm,
-        )
-
-    sections, counts = layer_sections(kinds, layer)
-    return assemble(
-        name,
-        c.model_type,
-        Decoder(norm=norm, tied=c.tie_word_embeddings).around(sections),
-        counts,
-        numbers(
-            hidden=c.hidden_size,
-            intermediate=c.intermediate_size,
-            heads=heads,
-            kv_heads=kv_heads,
-            head_dim=head_dim,
-            rotary_dim=rotary_dim if rotary_dim != head_dim else None,
-            vocab=c.vocab_size,
-            window=window if any(kinds) else None,
-        ),
-    )
-
-
 def llama(c: BiasedConfig, name: str) -> Model:
     """Llama 1 to 3 and models that reuse the class."""
-    return _decoder(
-        c,
-        name,
-        kinds=[False] * c.num_hidden_layers,
-        qkv_bias=c.attention_bias,
-        out_bias=c.attention_bias,
-        mlp_bias=c.mlp_bias,
-    )
+    each = layer(attention(bias=c.attention_bias), mlp(c.hidden_act, bias=c.mlp_bias))
+    return decoder(c, name, [each] * c.num_hidden_layers)
 
 
 def mistral(c: MistralConfig, name: str) -> Model:
     """Mistral: every layer has the window, where one is given."""
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    kinds = layer_kinds(
-        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True, alike=True
-    )
-    return _decoder(c, name, kinds=kinds, window=c.sliding_window)
+    spans, block = windows(c, c.sliding_window, alike=True), mlp(c.hidden_act)
+    return decoder(c, name, [layer(attention(window=span), block) for span in spans])
 
 
-def _qwen(c: QwenConfig, name: str, *, bias: bool, norm: Literal["none", "head"]) -> Model:
-    window, first = c.window, c.max_window_layers
-    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, window, lambda i: i >= first)
-    out_bias = c.attention_bias and norm == "head"
-    return _decoder(
-        c, name, kinds=kinds, window=window, qkv_bias=bias, out_bias=out_bias, qk_norm=norm
-    )
+def _qwen(c: QwenConfig, name: str, **options: Any) -> Model:
+    refuse(c.num_key_value_heads == ABSENT, "missing key 'num_key_value_heads'")
+    spans, block = windows(c, c.window, lambda i: i >= c.max_window_layers), mlp(c.hidden_act)
+    return decoder(c, name, [layer(attention(window=span, **options), block) for span in spans])
 
 
 def qwen2(c: Qwen2Config, name: str) -> Model:
     """Qwen 1.5 to 2.5: biases on queries, keys and values."""
-    refuse(c.num_key_value_heads == ABSENT, "missing key 'num_key_value_heads'")
-    return _qwen(c, name, bias=True, norm="none")
+    return _qwen(c, name, qkv_bias=True)
 
 
 def qwen3(c: Qwen3Config, name: str) -> Model:
     """Qwen 3: queries and keys are normalized over each head."""
-    refuse(c.num_key_value_heads == ABSENT, "missing key 'num_key_value_heads'")
-    return _qwen(c, name, bias=c.attention_bias, norm="head")
+    return _qwen(c, name, bias=c.attention_bias, qk_norm="head")
 
 
 def phi3(c: PhiConfig, name: str) -> Model:
     """Phi 3 and 4: fused QKV, fused gate and up, partial rotary embedding."""
-    kinds = layer_kinds(
-        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True, alike=True
-    )
-    return _decoder(
-        c,
-        name,
-        kinds=kinds,
-        window=c.sliding_window,
-        fused=True,
-        rotary_factor=c.partial_rotary_factor,
-    )
+    spans, block = windows(c, c.sliding_window, alike=True), mlp(c.hidden_act, fused=True)
+    turns = turned(c)
+    layers = [layer(attention(fused=True, rotary_dim=turns, window=w), block) for w in spans]
+    return decoder(c, name, layers)
 
 
 FAMILIES = {

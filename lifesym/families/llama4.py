@@ -1,19 +1,9 @@
 """Llama 4: attention in chunks with rotary positions, whole attention without, experts between."""
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Attention, DecoderLayer, MoE
-from lifesym.families.base import (
-    Count,
-    Family,
-    Whole,
-    activation,
-    assemble,
-    refuse,
-)
-from lifesym.families.hybrid import pruned
+from lifesym.families.base import Count, Family, Whole, each_layer, refuse
+from lifesym.families.decoder import attention, decoder, experts, layer, mlp
 from lifesym.families.llama import LlamaConfig
-from lifesym.families.mixed import mixed_sections
-from lifesym.families.moe import llama_ends, moe_sizes, pre_norm_layer
 from lifesym.model import Model
 
 
@@ -42,7 +32,7 @@ def _whole(c: Llama4Config) -> list[bool]:
     """
     depth = c.num_hidden_layers
     rotary = c.no_rope_layers or [(i + 1) % c.no_rope_layer_interval for i in range(depth)]
-    refuse(len(rotary) != depth, f"key 'no_rope_layers': {len(rotary)} entries for {depth} layers")
+    each_layer(rotary, depth, "no_rope_layers")
     local = "full_attention" if c.attention_chunk_size is None else "chunked_attention"
     usual = [local if rotates else "full_attention" for rotates in rotary]
     refuse(
@@ -61,48 +51,26 @@ def llama4(c: Llama4Config, name: str) -> Model:
     whole = _whole(c)
     depth, step = range(c.num_hidden_layers), c.interleave_moe_layer_step
     routed = set(depth[step - 1 :: step] if c.moe_layers is None else c.moe_layers)
-    function = activation(c.hidden_act)
+    moe = experts(c.hidden_act, sigmoid=True, shared=True)
+    plain = mlp(c.hidden_act)
     chunk = None if c.attention_chunk_size is None else sym.window
-    experts = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=function,
-        sigmoid=True,
-        shared=sym.shared_intermediate,
+    near = attention(
+        bias=c.attention_bias,
+        qk_norm="plain" if c.use_qk_norm else "none",
+        window=chunk,
+        chunked=chunk is not None,
     )
-    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
-
-    def layer(full: bool, dense: bool) -> DecoderLayer:
-        attention = Attention(
-            hidden=sym.hidden,
-            heads=sym.heads,
-            kv_heads=sym.kv_heads,
-            head_dim=sym.head_dim,
-            qkv_bias=c.attention_bias,
-            out_bias=c.attention_bias,
-            rotary_dim=0 if full else sym.head_dim,
-            qk_norm="plain" if c.use_qk_norm and not full else "none",
-            query_scaled=full and c.attn_temperature_tuning,
-            window=None if full else chunk,
-            chunked=not full and chunk is not None,
-        )
-        return pre_norm_layer(attention, mlp if dense else experts)
-
-    sections, counts = mixed_sections(
-        whole, [i not in routed for i in depth], layer, "chunked" if chunk else "rotary"
-    )
-    sizes = moe_sizes(
+    far = attention(bias=c.attention_bias, rotary_dim=0, query_scaled=c.attn_temperature_tuning)
+    kinds = [(full, i in routed) for i, full in enumerate(whole)]
+    return decoder(
         c,
-        experts=c.num_local_experts,
-        active=c.num_experts_per_tok,
-        width=c.intermediate_size,
+        name,
+        [layer(far if full else near, moe if sparse else plain) for full, sparse in kinds],
+        expert_intermediate=c.intermediate_size,
         intermediate=c.intermediate_size_mlp,
         shared_intermediate=c.intermediate_size,
         window=c.attention_chunk_size,
     )
-    return pruned(assemble(name, c.model_type, llama_ends(c, sections), counts, sizes))
 
 
 FAMILIES = {

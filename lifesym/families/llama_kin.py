@@ -1,18 +1,9 @@
 """Llama with a difference: gemma, smollm3, ernie4_5, hunyuan_v1_dense, seed_oss and helium."""
 
-from dataclasses import replace
-from typing import Any
-
-from sympy import Expr
-
 from lifesym import symbols as sym
-from lifesym.blocks import DecoderLayer
-from lifesym.families.base import Count, Decoder, Family, activation, layer_kinds, refuse
-from lifesym.families.hybrid import attention
+from lifesym.families.base import Count, Family, each_layer, layer_kinds, refuse
+from lifesym.families.decoder import Ends, attention, decoder, layer, mlp
 from lifesym.families.llama import BiasedConfig, LlamaConfig
-from lifesym.families.mixed import mixed_sections
-from lifesym.families.moe import llama_ends, pre_norm_layer
-from lifesym.families.stacked import RMS, mlp, stacked
 from lifesym.model import Model
 
 
@@ -69,55 +60,31 @@ class HeliumConfig(BiasedConfig, kw_only=True):
     head_dim: Count = 128
 
 
-def _like_llama(c: LlamaConfig, name: str, mixer: dict[str, Any], block: dict[str, Any]) -> Model:
-    def layer(_: Expr | None) -> DecoderLayer:
-        return pre_norm_layer(attention(rotary_dim=sym.head_dim, **mixer), mlp(c, **block))
-
-    return stacked(c, name, layer, Decoder(norm=RMS, tied=c.tie_word_embeddings))
-
-
-def _biases(c: LlamaConfig) -> dict[str, Any]:
-    return {"qkv_bias": c.attention_bias, "out_bias": c.attention_bias}
-
-
 def gemma(c: GemmaConfig, name: str) -> Model:
     """Gemma 1: wide heads, a gated GELU, scaled and tied embeddings."""
     refuse(bool(c.use_bidirectional_attention), "key 'use_bidirectional_attention': true")
-    function = activation("gelu_pytorch_tanh" if c.hidden_act == "gelu" else c.hidden_act)
-
-    def layer(_: Expr | None) -> DecoderLayer:
-        mixer = attention(rotary_dim=sym.head_dim, **_biases(c))
-        return pre_norm_layer(mixer, replace(mlp(c), activation=function))
-
-    ends = Decoder(norm=RMS, tied=c.tie_word_embeddings, scaled=True)
-    return stacked(c, name, layer, ends)
+    function = "gelu_pytorch_tanh" if c.hidden_act == "gelu" else c.hidden_act
+    each = layer(attention(bias=c.attention_bias), mlp(function))
+    return decoder(c, name, [each] * c.num_hidden_layers, Ends(scaled=True))
 
 
 def smollm3(c: SmolLm3Config, name: str) -> Model:
     """SmolLM 3: Llama whose every fourth layer has no positions."""
     depth = c.num_hidden_layers
     rotary = c.no_rope_layers or [(i + 1) % c.no_rope_layer_interval for i in range(depth)]
-    refuse(len(rotary) != depth, f"key 'no_rope_layers': {len(rotary)} entries for {depth} layers")
+    each_layer(rotary, depth, "no_rope_layers")
     windows = layer_kinds(c.layer_types, depth, c.sliding_window, lambda _: c.use_sliding_window)
     refuse(any(windows), "key 'sliding_window': only full attention is modelled for 'smollm3'")
-
-    def layer(still: bool, _dense: bool) -> DecoderLayer:
-        turns = 0 if still else sym.head_dim
-        return pre_norm_layer(attention(rotary_dim=turns, **_biases(c)), mlp(c, bias=c.mlp_bias))
-
-    sections, counts = mixed_sections(
-        [not turns for turns in rotary], [True] * depth, layer, "rotary"
-    )
-    model = stacked(c, name, lambda _: layer(False, True), Decoder(norm=RMS, tied=False))
-    values = {**model.values, **counts}
-    return Model(name=name, family=c.model_type, sections=llama_ends(c, sections), values=values)
+    turns = [sym.head_dim if turn else 0 for turn in rotary]
+    block = mlp(c.hidden_act, bias=c.mlp_bias)
+    layers = [layer(attention(rotary_dim=turn, bias=c.attention_bias), block) for turn in turns]
+    return decoder(c, name, layers)
 
 
 def ernie(c: ErnieConfig, name: str) -> Model:
     """ERNIE 4.5, dense: Llama with biases everywhere or nowhere."""
-    return _like_llama(
-        c, name, {"qkv_bias": c.use_bias, "out_bias": c.use_bias}, {"bias": c.use_bias}
-    )
+    each = layer(attention(bias=c.use_bias), mlp(c.hidden_act, bias=c.use_bias))
+    return decoder(c, name, [each] * c.num_hidden_layers)
 
 
 def hunyuan(c: HunyuanConfig, name: str) -> Model:
@@ -125,20 +92,23 @@ def hunyuan(c: HunyuanConfig, name: str) -> Model:
     refuse(c.use_cla, "key 'use_cla': layers that share caches are not modelled for Hunyuan")
     refuse(not c.use_qk_norm, "key 'use_qk_norm': false is not modelled for Hunyuan")
     refuse(c.head_dim is None, "missing key 'head_dim'")
-    return _like_llama(c, name, _biases(c) | {"qk_norm": "head"}, {})
+    each = layer(attention(bias=c.attention_bias, qk_norm="head"), mlp(c.hidden_act))
+    return decoder(c, name, [each] * c.num_hidden_layers)
 
 
 def seed(c: SeedConfig, name: str) -> Model:
     """Seed-OSS: biases on queries, keys and values."""
-    mixer = {"qkv_bias": c.attention_bias, "out_bias": c.attention_out_bias}
-    return _like_llama(c, name, mixer, {"bias": c.mlp_bias})
+    mixer = attention(qkv_bias=c.attention_bias, out_bias=c.attention_out_bias)
+    each = layer(mixer, mlp(c.hidden_act, bias=c.mlp_bias))
+    return decoder(c, name, [each] * c.num_hidden_layers)
 
 
 def helium(c: HeliumConfig, name: str) -> Model:
     """Helium: Llama without a bias on the attention's output."""
     width = c.num_attention_heads * c.head_dim
     refuse(width != c.hidden_size, f"key 'head_dim': {width} is not hidden_size = {c.hidden_size}")
-    return _like_llama(c, name, {"qkv_bias": c.attention_bias}, {"bias": c.mlp_bias})
+    each = layer(attention(qkv_bias=c.attention_bias), mlp(c.hidden_act, bias=c.mlp_bias))
+    return decoder(c, name, [each] * c.num_hidden_layers)
 
 
 _HUNYUAN = """

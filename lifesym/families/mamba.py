@@ -1,22 +1,18 @@
-"""Pure state-space models: mamba, falcon_mamba, mamba2. Their cost does not depend on the past."""
+"""Recurrent layers alone: mamba, falcon_mamba, mamba2 and rwkv (RWKV-4).
+
+Their cost does not depend on the past.
+"""
 
 from typing import Annotated, Any, Literal
 
 import msgspec
+from msgspec import field
 
 from lifesym import symbols as sym
-from lifesym.blocks import DecoderLayer, Mamba, Mamba2, NormSpec
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    activation,
-    assemble,
-    numbers,
-    refuse,
-)
-from lifesym.model import Model, Section
+from lifesym.blocks import ChannelMix, Mamba, Mamba2, TimeMix
+from lifesym.families.base import Config, Count, Family, activation, refuse
+from lifesym.families.decoder import LAYER_NORM, Ends, decoder, layer
+from lifesym.model import Model
 
 Kernel = Annotated[int, msgspec.Meta(ge=2, le=2**10)]
 """Taps of a convolution: with one there is nothing to convolve."""
@@ -52,7 +48,7 @@ class StateSpaceConfig(Config, kw_only=True):
     rms_norm: bool = True
 
     @property
-    def inner(self) -> int:
+    def inner_size(self) -> int:
         """The number of channels."""
         width = self.intermediate_size or int(self.expand * self.hidden_size)
         refuse(width < 1, f"key 'expand': {self.expand} times hidden_size is no size")
@@ -69,10 +65,21 @@ class MambaConfig(StateSpaceConfig, kw_only=True):
 class Mamba2Config(StateSpaceConfig, kw_only=True):
     """Heads times their size are the channels."""
 
-    num_heads: Count
-    head_dim: Count
-    n_groups: Count
-    chunk_size: Count
+    scan_heads: Count = field(name="num_heads")
+    scan_dim: Count = field(name="head_dim")
+    scan_groups: Count = field(name="n_groups")
+    scan_chunk: Count = field(name="chunk_size")
+    tie_word_embeddings: bool = False
+
+
+class RwkvConfig(Config, kw_only=True):
+    """``intermediate_size`` absent: four times hidden."""
+
+    vocab_size: Count
+    hidden_size: Count
+    num_hidden_layers: Count
+    attention_hidden_size: Count | None = None
+    intermediate_size: Count | None = None
     tie_word_embeddings: bool = False
 
 
@@ -87,19 +94,7 @@ def step_rank(rank: int | Literal["auto"], hidden: int) -> int:
 
 def _model(c: MambaConfig | Mamba2Config, name: str, mixer: Mamba | Mamba2, **sizes: int) -> Model:
     refuse(not c.rms_norm, "key 'rms_norm': false is not modelled")
-    norm = NormSpec(features=sym.hidden)
-    layer = DecoderLayer(hidden=sym.hidden, mixer=mixer, mlp=None, mixer_norm=norm)
-    sections = (Section(label="layers", count=sym.layers, block=layer),)
-    values = numbers(
-        layers=c.num_hidden_layers,
-        hidden=c.hidden_size,
-        vocab=c.vocab_size,
-        state_size=c.state_size,
-        conv_kernel=c.conv_kernel,
-        **sizes,
-    )
-    ends = Decoder(norm=norm, tied=c.tie_word_embeddings)
-    return assemble(name, c.model_type, ends.around(sections), values)
+    return decoder(c, name, [layer(mixer, None)] * c.num_hidden_layers, Ends(), **sizes)
 
 
 def mamba(c: MambaConfig, name: str) -> Model:
@@ -116,37 +111,43 @@ def mamba(c: MambaConfig, name: str) -> Model:
         norms="plain" if c.model_type == "falcon_mamba" else "none",
     )
     rank = step_rank(c.time_step_rank, c.hidden_size)
-    return _model(c, name, mixer, inner_size=c.inner, step_rank=rank)
+    return _model(c, name, mixer, step_rank=rank)
 
 
 def mamba2(c: Mamba2Config, name: str) -> Model:
     """Mamba-2: a scan of heads in chunks."""
     wide = int(c.expand * c.hidden_size)
     refuse(
-        not c.inner == wide == c.num_heads * c.head_dim,
-        f"keys 'num_heads', 'head_dim': {c.num_heads} x {c.head_dim} and 'intermediate_size'"
+        not c.inner_size == wide == c.scan_heads * c.scan_dim,
+        f"keys 'num_heads', 'head_dim': {c.scan_heads} x {c.scan_dim} and 'intermediate_size'"
         f" must be expand x hidden_size = {wide}",
     )
     mixer = scan_heads(
-        activation=activation(c.hidden_act),
-        conv_bias=c.use_conv_bias,
-        bias=c.use_bias,
+        activation=activation(c.hidden_act), conv_bias=c.use_conv_bias, bias=c.use_bias
     )
-    return _model(
-        c,
-        name,
-        mixer,
-        scan_heads=c.num_heads,
-        scan_dim=c.head_dim,
-        scan_groups=groups(c.num_heads, c.n_groups),
-        scan_chunk=c.chunk_size,
-    )
+    check_groups(c.scan_heads, c.scan_groups)
+    return _model(c, name, mixer)
 
 
-def groups(heads: int, count: int) -> int:
-    """The number of groups of heads, which must divide them."""
-    refuse(heads % count != 0, f"key 'n_groups': {count} does not divide {heads} heads")
-    return count
+def check_groups(heads: int, groups: int) -> None:
+    """Refuse a number of groups that does not divide that of the heads."""
+    refuse(heads % groups != 0, f"key 'n_groups': {groups} does not divide {heads} heads")
+
+
+def rwkv(c: RwkvConfig, name: str) -> Model:
+    """RWKV-4: the embedding is normalized once, then every layer has time and channel mixing."""
+    refuse(
+        c.attention_hidden_size not in (None, c.hidden_size),
+        f"key 'attention_hidden_size': only hidden_size = {c.hidden_size} is modelled",
+    )
+    each = layer(
+        TimeMix(hidden=sym.hidden, channels=sym.hidden),
+        ChannelMix(hidden=sym.hidden, intermediate=sym.intermediate),
+        norm=LAYER_NORM,
+    )
+    ends = Ends(norm=LAYER_NORM, embedding_norm=LAYER_NORM)
+    width = c.intermediate_size or 4 * c.hidden_size
+    return decoder(c, name, [each] * c.num_hidden_layers, ends, intermediate=width)
 
 
 _IGNORED = """
@@ -163,4 +164,5 @@ FAMILIES = {
     "mamba2": Family(
         Mamba2Config, mamba2, "codestral-mamba-7b", ignored=_IGNORED + " time_step_rank"
     ),
+    "rwkv": Family(RwkvConfig, rwkv, "rwkv-4-7b", ignored="context_length rescale_every"),
 }

@@ -1,26 +1,23 @@
-"""Mixture-of-experts kin of Llama: mixtral, olmoe, gpt_oss."""
+"""Llama with experts: mixtral, olmoe, gpt_oss, phimoe, minimax_m2, dbrx and ernie4_5_moe."""
 
-from typing import Literal
-
-from sympy import Expr, Symbol
+import msgspec
+from msgspec import field
 
 from lifesym import symbols as sym
-from lifesym.blocks import Attention, Block, DecoderLayer, MoE, NormSpec
-from lifesym.families.base import (
-    Count,
-    Decoder,
-    Family,
-    activation,
-    assemble,
-    grouped,
-    layer_kinds,
-    layer_sections,
-    numbers,
-    per_head,
-    refuse,
+from lifesym.blocks import NormSpec
+from lifesym.families.base import Config, Count, Family, Whole, grouped, refuse
+from lifesym.families.decoder import (
+    LAYER_NORM,
+    Ends,
+    attention,
+    decoder,
+    experts,
+    layer,
+    mlp,
+    windows,
 )
 from lifesym.families.llama import DERIVED, LlamaConfig
-from lifesym.model import Model, Section
+from lifesym.model import Model
 
 
 class MixtralConfig(LlamaConfig, kw_only=True):
@@ -49,168 +46,179 @@ class GptOssConfig(MixtralConfig, kw_only=True):
     attention_bias: bool = True
 
 
-Sizes = dict[Symbol, int]
+class ExpertsConfig(LlamaConfig, kw_only=True):
+    """``intermediate_size`` is that of one expert."""
+
+    num_local_experts: Count
+    num_experts_per_tok: Count
+    head_dim: Count = DERIVED
 
 
-def _check(experts: int, active: int) -> None:
-    refuse(active > experts, f"key 'num_experts_per_tok': {active} of only {experts} experts")
+class PhimoeConfig(ExpertsConfig, kw_only=True):
+    """LayerNorms, and biases in the attention and on the LM head; its class has no null heads."""
+
+    num_key_value_heads: Count
+    lm_head_bias: bool = False
+    sliding_window: Count | None = None
+    layer_types: list[str] | None = None
 
 
-def rotary_attention(
-    window: Expr | None = None,
-    *,
-    qkv_bias: bool = False,
-    out_bias: bool = False,
-    qk_norm: Literal["none", "head", "all"] = "none",
-    sinks: bool = False,
-    fused: bool = False,
-    rotary_dim: Expr = sym.head_dim,
-) -> Attention:
-    """Attention with grouped queries and rotary positions, its sizes symbols."""
-    return Attention(
-        hidden=sym.hidden,
-        heads=sym.heads,
-        kv_heads=sym.kv_heads,
-        head_dim=sym.head_dim,
-        qkv_bias=qkv_bias,
-        out_bias=out_bias,
-        rotary_dim=rotary_dim,
-        qk_norm=qk_norm,
-        sinks=sinks,
-        fused=fused,
-        window=window,
-    )
+class MinimaxConfig(ExpertsConfig, kw_only=True):
+    """Sigmoid scores; queries and keys normalized over all heads; partial rotary embedding."""
+
+    head_dim: Count = 128
+    rotary_dim: Count | None = None
+    attn_type_list: list[int] | None = None
+    shared_intermediate_size: int = 0
+    use_qk_norm: bool = True
+    qk_norm_type: str = "per_layer"
+    scoring_func: str = "sigmoid"
 
 
-def pre_norm_layer(mixer: Block, mlp: Block) -> DecoderLayer:
-    """A layer with RMSNorms before both of its parts."""
-    norm = NormSpec(features=sym.hidden)
-    return DecoderLayer(hidden=sym.hidden, mixer=mixer, mlp=mlp, mixer_norm=norm, mlp_norm=norm)
+class DbrxAttentionConfig(msgspec.Struct, kw_only=True):
+    """The attention's keys."""
+
+    kv_n_heads: Count = 1
+    rope_theta: float
+    clip_qkv: float | None = None
 
 
-def rounded_head(c: LlamaConfig) -> int:
-    """Hidden / heads, rounded down as some classes do that take no remainder for a fault."""
-    size = c.hidden_size // c.num_attention_heads
-    refuse(size == 0, f"key 'hidden_size': {c.hidden_size} is less than num_attention_heads")
-    return size
+class DbrxFunction(msgspec.Struct, kw_only=True):
+    """The experts' activation function."""
+
+    name: str = "silu"
 
 
-def moe_sizes(
-    c: LlamaConfig, *, experts: int, active: int, width: int, **more: int | None
-) -> Sizes:
-    """The sizes of a Llama-like decoder whose MLPs are experts."""
-    _check(experts, active)
-    heads = c.num_attention_heads
-    return numbers(
-        hidden=c.hidden_size,
-        heads=heads,
-        kv_heads=grouped(heads, c.num_key_value_heads or heads),
-        head_dim=c.head_dim or per_head(c.hidden_size, heads),
-        vocab=c.vocab_size,
-        experts=experts,
-        active_experts=active,
-        expert_intermediate=width,
-        **more,
-    )
+class DbrxMlpConfig(msgspec.Struct, kw_only=True):
+    """The experts' keys; the defaults are the class's."""
+
+    ffn_hidden_size: Count = 3584
+    moe_num_experts: Count = 4
+    moe_top_k: Count = 1
+    ffn_act_fn: DbrxFunction = field(default_factory=DbrxFunction)
 
 
-def llama_ends(c: LlamaConfig, sections: tuple[Section, ...]) -> tuple[Section, ...]:
-    """Embedding before the layers, RMSNorm and LM head after them."""
-    ends = Decoder(norm=NormSpec(features=sym.hidden), tied=c.tie_word_embeddings)
-    return ends.around(sections)
+class DbrxConfig(Config, kw_only=True):
+    """LayerNorms without biases, a fused QKV projection, experts in every layer."""
+
+    hidden_size: Count = field(name="d_model")
+    num_attention_heads: Count = field(name="n_heads")
+    num_hidden_layers: Count = field(name="n_layers")
+    vocab_size: Count
+    attn_config: DbrxAttentionConfig
+    ffn_config: DbrxMlpConfig
+    tie_word_embeddings: bool = False
+
+
+class ErnieMoeConfig(LlamaConfig, kw_only=True):
+    """Every ``moe_layer_interval``-th layer from a start to an end (-1: the last) has experts."""
+
+    num_key_value_heads: Count | None = 4
+    tie_word_embeddings: bool = True
+    use_bias: bool = False
+    moe_intermediate_size: Count = 1536
+    moe_k: Count = 6
+    moe_num_experts: Count = 64
+    moe_num_shared_experts: Whole = 2
+    moe_layer_start_index: int = 1
+    moe_layer_end_index: int = -1
+    moe_layer_interval: Count = 1
 
 
 def mixtral(c: MixtralConfig, name: str) -> Model:
     """Mixtral: experts in every layer."""
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    kinds = layer_kinds(
-        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda _: True, alike=True
-    )
-    moe = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=activation(c.hidden_act),
-    )
-    sections, counts = layer_sections(
-        kinds, lambda window: pre_norm_layer(rotary_attention(window), moe)
-    )
-    sizes = moe_sizes(
-        c,
-        experts=c.num_local_experts,
-        active=c.num_experts_per_tok,
-        width=c.intermediate_size,
-        window=c.sliding_window if any(kinds) else None,
-    )
-    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
-
-
-def expert_sections(
-    dense: list[bool], plain: Block, routed: Block
-) -> tuple[tuple[Section, ...], Sizes]:
-    """Sections of dense and expert layers; the expert layers are ``layers - dense_layers``."""
-    count = sum(dense)
-    values = {sym.layers: len(dense)}
-    if count in (0, len(dense)):
-        block = plain if count else routed
-        return (Section(label="layers", count=sym.layers, block=block),), values
-    values[sym.dense_layers] = count
-    return (
-        Section(label="dense_layers", count=sym.dense_layers, block=plain),
-        Section(label="expert_layers", count=sym.layers - sym.dense_layers, block=routed),
-    ), values
+    spans, block = windows(c, c.sliding_window, alike=True), experts(c.hidden_act)
+    layers = [layer(attention(window=span), block) for span in spans]
+    return decoder(c, name, layers, expert_intermediate=c.intermediate_size)
 
 
 def olmoe(c: OlmoeConfig, name: str) -> Model:
     """OLMoE: experts in every layer, normalized queries and keys."""
-    moe = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=activation(c.hidden_act),
-    )
-    bias = c.attention_bias
-    attention = rotary_attention(None, qkv_bias=bias, out_bias=bias, qk_norm="all")
-    sections, counts = layer_sections(
-        [False] * c.num_hidden_layers, lambda _: pre_norm_layer(attention, moe)
-    )
-    sizes = moe_sizes(
-        c, experts=c.num_experts, active=c.num_experts_per_tok, width=c.intermediate_size
-    )
-    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
+    each = layer(attention(bias=c.attention_bias, qk_norm="all"), experts(c.hidden_act))
+    layers = [each] * c.num_hidden_layers
+    return decoder(c, name, layers, expert_intermediate=c.intermediate_size)
 
 
 def gpt_oss(c: GptOssConfig, name: str) -> Model:
     """gpt-oss: biased experts, sinks, sliding windows in every other layer."""
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
-    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: i % 2 == 0)
-    moe = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=activation(c.hidden_act),
-        bias=True,
-        router_bias=True,
+    block = experts(c.hidden_act, bias=True, router_bias=True)
+    layers = [
+        layer(attention(window=span, bias=c.attention_bias, sinks=True), block)
+        for span in windows(c, c.sliding_window, lambda i: i % 2 == 0)
+    ]
+    return decoder(c, name, layers, expert_intermediate=c.intermediate_size)
+
+
+def phimoe(c: PhimoeConfig, name: str) -> Model:
+    """Phi-3.5-MoE: LayerNorms, and the window in every layer where one is given."""
+    chosen = c.num_experts_per_tok
+    refuse(chosen != 2, f"key 'num_experts_per_tok': its router always chooses 2, not {chosen}")
+    layers = [
+        layer(attention(window=span, bias=c.attention_bias), experts(c.hidden_act), norm=LAYER_NORM)
+        for span in windows(c, c.sliding_window, alike=True)
+    ]
+    ends = Ends(norm=LAYER_NORM, head_bias=c.lm_head_bias)
+    return decoder(c, name, layers, ends, expert_intermediate=c.intermediate_size)
+
+
+def minimax(c: MinimaxConfig, name: str) -> Model:
+    """MiniMax-M2: full attention in every layer; its multi-token modules are left out."""
+    refuse(any(kind != 1 for kind in c.attn_type_list or ()), "key 'attn_type_list': only 1")
+    refuse(c.shared_intermediate_size != 0, "key 'shared_intermediate_size': only 0 is modelled")
+    refuse(c.scoring_func != "sigmoid", "key 'scoring_func': only 'sigmoid' is modelled")
+    refuse(not c.use_qk_norm, "key 'use_qk_norm': false is not modelled")
+    refuse(c.qk_norm_type != "per_layer", "key 'qk_norm_type': only 'per_layer' is modelled")
+    refuse(
+        (c.rotary_dim or 0) > c.head_dim,
+        f"key 'rotary_dim': {c.rotary_dim} is more than head_dim = {c.head_dim}",
     )
+    turns = sym.head_dim if c.rotary_dim in (None, c.head_dim) else sym.rotary_dim
+    block = experts(c.hidden_act, sigmoid=True)
+    layers = [layer(attention(qk_norm="all", rotary_dim=turns), block)] * c.num_hidden_layers
+    return decoder(c, name, layers, expert_intermediate=c.intermediate_size)
 
-    def layer(window: Expr | None) -> DecoderLayer:
-        bias = c.attention_bias
-        return pre_norm_layer(
-            rotary_attention(window, qkv_bias=bias, out_bias=bias, sinks=True), moe
-        )
 
-    sections, counts = layer_sections(kinds, layer)
-    sizes = moe_sizes(
+def dbrx(c: DbrxConfig, name: str) -> Model:
+    """DBRX; the clamp of queries, keys and values is not counted."""
+    ffn = c.ffn_config
+    refuse(c.tie_word_embeddings, "key 'tie_word_embeddings': DBRX cannot be tied")
+    refuse(ffn.moe_top_k > ffn.moe_num_experts, "key 'ffn_config.moe_top_k': too many experts")
+    norm = NormSpec(features=sym.hidden, kind="layer", bias=False)
+    each = layer(attention(fused=True), experts(ffn.ffn_act_fn.name), norm=norm)
+    return decoder(
         c,
-        experts=c.num_local_experts,
-        active=c.num_experts_per_tok,
-        width=c.intermediate_size,
-        window=c.sliding_window if any(kinds) else None,
+        name,
+        [each] * c.num_hidden_layers,
+        Ends(norm=norm),
+        kv_heads=grouped(c.num_attention_heads, c.attn_config.kv_n_heads, "attn_config.kv_n_heads"),
+        experts=ffn.moe_num_experts,
+        active_experts=ffn.moe_top_k,
+        expert_intermediate=ffn.ffn_hidden_size,
     )
-    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
+
+
+def ernie_moe(c: ErnieMoeConfig, name: str) -> Model:
+    """ERNIE 4.5: experts chosen by corrected scores, shared experts, dense layers at the ends."""
+    bias = c.use_bias
+    end = c.num_hidden_layers - 1 if c.moe_layer_end_index == -1 else c.moe_layer_end_index
+    routed = range(c.moe_layer_start_index, end + 1)
+    dense = [
+        (i + 1) % c.moe_layer_interval != 0 or i not in routed for i in range(c.num_hidden_layers)
+    ]
+    shared = c.moe_num_shared_experts * c.moe_intermediate_size
+    moe = experts(c.hidden_act, router_bias=True, shared=shared > 0, shared_bias=bias)
+    plain = mlp(c.hidden_act, bias=bias)
+    return decoder(
+        c,
+        name,
+        [layer(attention(bias=bias), plain if each else moe) for each in dense],
+        Ends(head_bias=bias),
+        experts=c.moe_num_experts,
+        active_experts=c.moe_k,
+        shared_intermediate=shared,
+    )
 
 
 FAMILIES = {
@@ -221,5 +229,23 @@ FAMILIES = {
         gpt_oss,
         "gpt-oss-20b",
         ignored="experts_per_token initial_context_length swiglu_alpha swiglu_limit",
+    ),
+    "phimoe": Family(PhimoeConfig, phimoe, "phi-3.5-moe", ignored="input_jitter_noise"),
+    "dbrx": Family(
+        DbrxConfig, dbrx, "dbrx", ignored="emb_pdrop max_seq_len num_key_value_heads resid_pdrop"
+    ),
+    "minimax_m2": Family(
+        MinimaxConfig,
+        minimax,
+        "minimax-m2.7",
+        ignored="mtp_transformer_layers num_mtp_modules use_mtp use_routing_bias",
+    ),
+    "ernie4_5_moe": Family(
+        ErnieMoeConfig,
+        ernie_moe,
+        "ernie-4.5-21b-a3b",
+        {"num_experts": "moe_num_experts", "num_experts_per_tok": "moe_k"},
+        ignored="moe_capacity moe_gate moe_norm_min moe_use_aux_free",
+        nulls="use_bias",
     ),
 }

@@ -1,23 +1,12 @@
 """Nemotron-H and Nemotron 3: Mamba-2, attention, MLP and expert blocks, one a layer."""
 
-from sympy import Expr, Symbol
+from msgspec import field
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Block, DecoderLayer, MoE, NormSpec
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    activation,
-    assemble,
-    grouped,
-    numbers,
-    refuse,
-)
-from lifesym.families.hybrid import attention, pruned
-from lifesym.families.mamba import Kernel, groups, scan_heads
-from lifesym.model import Model, Section
+from lifesym.families.base import Config, Count, Family, activation, refuse
+from lifesym.families.decoder import Ends, attention, decoder, experts, layer, mlp
+from lifesym.families.mamba import Kernel, check_groups, scan_heads
+from lifesym.model import Model
 
 
 class NemotronHConfig(Config, kw_only=True):
@@ -27,11 +16,11 @@ class NemotronHConfig(Config, kw_only=True):
     hidden_size: Count
     num_attention_heads: Count
     num_key_value_heads: Count
-    ssm_state_size: Count
-    mamba_num_heads: Count
-    mamba_head_dim: Count
-    n_groups: Count
-    chunk_size: Count
+    state_size: Count = field(name="ssm_state_size")
+    scan_heads: Count = field(name="mamba_num_heads")
+    scan_dim: Count = field(name="mamba_head_dim")
+    scan_groups: Count = field(name="n_groups")
+    scan_chunk: Count = field(name="chunk_size")
     hybrid_override_pattern: str | None = None
     layers_block_type: list[str] | None = None
     num_hidden_layers: Count | None = None
@@ -98,88 +87,28 @@ def _check(c: NemotronHConfig) -> None:
         refuse(getattr(c, key), f"key '{key}': true is not modelled")
     refuse(c.sliding_window is not None, "key 'sliding_window': only null is modelled")
     refuse(c.n_shared_experts != 1, "key 'n_shared_experts': only 1 is modelled")
+    check_groups(c.scan_heads, c.scan_groups)
     dtype = c.mamba_ssm_cache_dtype
     refuse(dtype != "float32", f"key 'mamba_ssm_cache_dtype': {dtype!r} is not modelled")
-    active, experts = c.num_experts_per_tok, c.n_routed_experts
-    refuse(
-        active is not None and experts is not None and active > experts,
-        f"key 'num_experts_per_tok': {active} of only {experts} experts",
-    )
-
-
-def _mixers(c: NemotronHConfig) -> dict[str, tuple[str, Symbol | None, Block]]:
-    """By kind: the section's label, the symbol of its layers (None: the rest), and the block."""
-    function = activation(c.mlp_hidden_act)
-    mamba = scan_heads(
-        activation=activation(c.mamba_hidden_act),
-        conv_bias=c.use_conv_bias,
-        bias=c.use_bias,
-    )
-    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function, gated=False)
-    moe = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=function,
-        gated=False,
-        sigmoid=True,
-        shared=sym.shared_intermediate,
-        latent=None if c.moe_latent_size is None else sym.expert_latent,
-    )
-    return {
-        "linear_attention": ("recurrent_layers", None, mamba),
-        "full_attention": ("full_layers", sym.full_layers, attention()),
-        "mlp": ("dense_layers", sym.dense_layers, mlp),
-        "moe": ("expert_layers", sym.expert_layers, moe),
-    }
 
 
 def nemotron_h(c: NemotronHConfig, name: str) -> Model:
     """Nemotron-H and 3: plain experts, which may see a projection; attention without positions."""
     _check(c)
-    kinds = block_kinds(c)
-    norm = NormSpec(features=sym.hidden)
-    counts = {sym.layers: len(kinds)}
-    rest: Expr = sym.layers
-    sections: list[Section] = []
-    for kind, (label, symbol, block) in reversed(_mixers(c).items()):
-        if kind not in kinds:
-            continue
-        if symbol is not None:
-            counts[symbol] = kinds.count(kind)
-            rest -= symbol
-        feeds_forward = kind in ("mlp", "moe")
-        layer = DecoderLayer(
-            hidden=sym.hidden,
-            mixer=None if feeds_forward else block,
-            mlp=block if feeds_forward else None,
-            mixer_norm=None if feeds_forward else norm,
-            mlp_norm=norm if feeds_forward else None,
-        )
-        count = rest if symbol is None else symbol
-        sections.insert(0, Section(label=label, count=count, block=layer))
-    sizes = numbers(
-        hidden=c.hidden_size,
-        vocab=c.vocab_size,
-        heads=c.num_attention_heads,
-        kv_heads=grouped(c.num_attention_heads, c.num_key_value_heads),
-        head_dim=c.head_dim,
-        intermediate=c.intermediate_size,
-        experts=c.n_routed_experts,
-        active_experts=c.num_experts_per_tok,
-        expert_intermediate=c.moe_intermediate_size,
-        shared_intermediate=c.moe_shared_expert_intermediate_size,
-        expert_latent=c.moe_latent_size,
-        scan_heads=c.mamba_num_heads,
-        scan_dim=c.mamba_head_dim,
-        scan_groups=groups(c.mamba_num_heads, c.n_groups),
-        scan_chunk=c.chunk_size,
-        state_size=c.ssm_state_size,
-        conv_kernel=c.conv_kernel,
+    mamba = scan_heads(
+        activation=activation(c.mamba_hidden_act), conv_bias=c.use_conv_bias, bias=c.use_bias
     )
-    ends = Decoder(norm=norm, tied=False).around(tuple(sections))
-    return pruned(assemble(name, c.model_type, ends, counts, sizes))
+    function = c.mlp_hidden_act
+    latent = None if c.moe_latent_size is None else sym.expert_latent
+    moe = experts(function, gated=False, sigmoid=True, shared=True, latent=latent)
+    layers = {
+        "linear_attention": layer(mamba, None),
+        "full_attention": layer(attention(rotary_dim=0), None),
+        "mlp": layer(None, mlp(function, gated=False)),
+        "moe": layer(None, moe),
+    }
+    kinds = [layers[kind] for kind in block_kinds(c)]
+    return decoder(c, name, kinds, Ends(tied=False), expert_latent=c.moe_latent_size)
 
 
 _IGNORED = """

@@ -1,16 +1,17 @@
 """OLMo 1 to 3 and EXAONE 4: norms without gains, or norms of what attention and MLP give."""
 
-from typing import Literal
+from collections.abc import Sequence
+from typing import Any
 
-from sympy import Expr
+from sympy import Symbol
 
 from lifesym import symbols as sym
-from lifesym.blocks import DecoderLayer, NormSpec
-from lifesym.families.base import Count, Decoder, Family, Whole, layer_kinds, refuse
-from lifesym.families.hybrid import attention
+from lifesym.blocks import NormSpec
+from lifesym.families.base import Count, Family, Whole, refuse
+from lifesym.families.decoder import RMS, Ends, attention, decoder, layer, mlp, windows
 from lifesym.families.llama import WINDOW, LlamaConfig
-from lifesym.families.stacked import RMS, mlp, stacked
 from lifesym.model import Model
+from lifesym.symbols import Size
 
 
 class OlmoConfig(LlamaConfig, kw_only=True):
@@ -35,61 +36,45 @@ class Exaone4Config(Olmo3Config, kw_only=True):
 def olmo(c: OlmoConfig, name: str) -> Model:
     """OLMo: LayerNorms without gains or offsets."""
     norm = NormSpec(features=sym.hidden, kind="layer", affine=False)
-    bias = c.attention_bias
-
-    def layer(_: Expr | None) -> DecoderLayer:
-        return DecoderLayer(
-            hidden=sym.hidden,
-            mixer=attention(rotary_dim=sym.head_dim, qkv_bias=bias, out_bias=bias),
-            mlp=mlp(c),
-            mixer_norm=norm,
-            mlp_norm=norm,
-        )
-
-    return stacked(c, name, layer, Decoder(norm=norm, tied=c.tie_word_embeddings))
+    each = layer(attention(bias=c.attention_bias), mlp(c.hidden_act), norm=norm)
+    return decoder(c, name, [each] * c.num_hidden_layers, Ends(norm=norm))
 
 
 def _after(
     c: LlamaConfig,
     name: str,
-    qk_norm: Literal["head", "all"],
-    kinds: list[bool] | None = None,
-    window: int | None = None,
-    *,
-    whole_turns: bool = True,
+    spans: Sequence[Symbol | None],
+    whole: Size = sym.head_dim,
+    **options: Any,
 ) -> Model:
-    """Norms of the outputs of attention and MLP, none of their inputs."""
-    bias = c.attention_bias
+    """Norms of the outputs of attention and MLP, none of their inputs.
 
-    def layer(window: Expr | None) -> DecoderLayer:
-        turns = whole_turns or window is not None
-        return DecoderLayer(
-            hidden=sym.hidden,
-            mixer=attention(
-                rotary_dim=sym.head_dim if turns else 0,
-                qk_norm=qk_norm,
-                qkv_bias=bias,
-                out_bias=bias,
-                window=window,
+    ``whole``: how much of a head rotates where there is no window.
+    """
+    layers = [
+        layer(
+            attention(
+                rotary_dim=sym.head_dim if span else whole,
+                bias=c.attention_bias,
+                window=span,
+                **options,
             ),
-            mlp=mlp(c),
-            mixer_norm=None,
+            mlp(c.hidden_act),
+            norm=None,
             mixer_post_norm=RMS,
             mlp_post_norm=RMS,
         )
-
-    ends = Decoder(norm=RMS, tied=c.tie_word_embeddings)
-    return stacked(c, name, layer, ends, kinds=kinds, window=window)
+        for span in spans
+    ]
+    return decoder(c, name, layers)
 
 
 def olmo2(c: Olmo3Config, name: str) -> Model:
     """OLMo 2: norms after attention and MLP and of all heads together; OLMo 3: with windows."""
-    if c.model_type == "olmo2":
-        return _after(c, name, "all")
-    kinds = layer_kinds(
-        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % 4 != 0
-    )
-    return _after(c, name, "all", kinds, c.sliding_window)
+    spans: list[Symbol | None] = [None] * c.num_hidden_layers
+    if c.model_type != "olmo2":
+        spans = windows(c, c.sliding_window, lambda i: (i + 1) % 4 != 0)
+    return _after(c, name, spans, qk_norm="all")
 
 
 def exaone4(c: Exaone4Config, name: str) -> Model:
@@ -99,10 +84,9 @@ def exaone4(c: Exaone4Config, name: str) -> Model:
     if isinstance(pattern, str):
         refuse(c.layer_types is None, "key 'layer_types': needed with a 'sliding_window_pattern'")
     period = pattern if isinstance(pattern, int) and pattern > 0 else 1
-    kinds = layer_kinds(
-        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % period != 0
-    )
-    return _after(c, name, "head", kinds, c.sliding_window, whole_turns=c.sliding_window is None)
+    spans = windows(c, c.sliding_window, lambda i: (i + 1) % period != 0)
+    whole = sym.head_dim if c.sliding_window is None else 0
+    return _after(c, name, spans, whole, qk_norm="head")
 
 
 FAMILIES = {

@@ -7,17 +7,13 @@ from collections.abc import Sequence
 from typing import Annotated, Any
 
 import msgspec
+from sympy import Symbol
 
-from lifesym import symbols as sym
-from lifesym.blocks import MLP, MoE
-from lifesym.families.base import Count, Family, activation, assemble, layer_kinds, refuse
+from lifesym.blocks import MoE
+from lifesym.families.base import Count, Family, Whole, refuse
+from lifesym.families.decoder import attention, decoder, experts, layer, mlp, windows
 from lifesym.families.llama import DERIVED, LlamaConfig
-from lifesym.families.mixed import mixed_sections
-from lifesym.families.moe import llama_ends, moe_sizes, pre_norm_layer, rotary_attention
 from lifesym.model import Model
-
-Window = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
-"""A window; transformers 5 stores 0 where none is used."""
 
 
 class QwenMoeConfig(LlamaConfig, kw_only=True):
@@ -30,7 +26,7 @@ class QwenMoeConfig(LlamaConfig, kw_only=True):
     decoder_sparse_step: Count = 1
     mlp_only_layers: list[Annotated[int, msgspec.Meta(ge=0)]] | None = None
     use_sliding_window: bool = False
-    sliding_window: Window | None = 4096
+    sliding_window: Whole | None = 4096
     layer_types: list[str] | None = None
 
 
@@ -47,44 +43,16 @@ class Qwen3MoeConfig(QwenMoeConfig, kw_only=True):
 
 
 def _model(
-    c: QwenMoeConfig,
-    name: str,
-    slides: Sequence[bool],
-    shared: int | None = None,
-    **options: Any,
+    c: QwenMoeConfig, name: str, spans: Sequence[Symbol | None], moe: MoE, **options: Any
 ) -> Model:
     refuse(c.num_key_value_heads is None, "missing key 'num_key_value_heads'")
     only, step = set(c.mlp_only_layers or ()), c.decoder_sparse_step
-    dense = [i in only or (i + 1) % step != 0 for i in range(c.num_hidden_layers)]
-    function = activation(c.hidden_act)
-    moe = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=function,
-        shared=None if shared is None else sym.shared_intermediate,
-        shared_gate=shared is not None,
-    )
-    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
-    sections, counts = mixed_sections(
-        [not slide for slide in slides],
-        dense,
-        lambda full, plain: pre_norm_layer(
-            rotary_attention(None if full else sym.window, **options), mlp if plain else moe
-        ),
-        other="sliding",
-    )
-    sizes = moe_sizes(
-        c,
-        experts=c.num_experts,
-        active=c.num_experts_per_tok,
-        width=c.moe_intermediate_size,
-        shared_intermediate=shared,
-        intermediate=c.intermediate_size if any(dense) else None,
-        window=c.sliding_window if any(slides) else None,
-    )
-    return assemble(name, c.model_type, llama_ends(c, sections), counts, sizes)
+    plain = mlp(c.hidden_act)
+    layers = [
+        layer(attention(window=span, **options), plain if i in only or (i + 1) % step else moe)
+        for i, span in enumerate(spans)
+    ]
+    return decoder(c, name, layers)
 
 
 def _window(c: QwenMoeConfig) -> int | None:
@@ -97,26 +65,20 @@ def _window(c: QwenMoeConfig) -> int | None:
 
 def qwen2_moe(c: Qwen2MoeConfig, name: str) -> Model:
     """Qwen 1.5 and 2 MoE: a gated shared expert beside the routed ones."""
-    slides = layer_kinds(
-        c.layer_types,
-        c.num_hidden_layers,
-        _window(c),
-        lambda i: i % 2 == 0 and i < c.max_window_layers,
-    )
-    shared = c.shared_expert_intermediate_size
-    return _model(c, name, slides, shared, qkv_bias=c.qkv_bias)
+    spans = windows(c, _window(c), lambda i: i % 2 == 0 and i < c.max_window_layers)
+    moe = experts(c.hidden_act, shared=True, shared_gate=True)
+    return _model(c, name, spans, moe, qkv_bias=c.qkv_bias)
 
 
 def qwen3_moe(c: Qwen3MoeConfig, name: str) -> Model:
     """Qwen 3 MoE: no shared expert; queries and keys normalized over each head."""
     window = _window(c)
-    slides = layer_kinds(c.layer_types, c.num_hidden_layers, window, lambda _: True)
+    spans = windows(c, window)
     refuse(
-        any(slides) != all(slides) or (window is not None and not any(slides)),
+        len(set(spans)) > 1 or (window is not None and None in spans),
         "key 'layer_types': every layer has the window, or none",
     )
-    bias = c.attention_bias
-    return _model(c, name, slides, qkv_bias=bias, out_bias=bias, qk_norm="head")
+    return _model(c, name, spans, experts(c.hidden_act), bias=c.attention_bias, qk_norm="head")
 
 
 FAMILIES = {

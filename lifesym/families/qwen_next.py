@@ -1,41 +1,27 @@
 """Qwen3-Next and Qwen3.5: gated delta nets, every fourth layer gated full attention."""
 
+from msgspec import field
+
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Block, DecoderLayer, DeltaNet, MoE, NormSpec
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    activation,
-    assemble,
-    grouped,
-    numbers,
-    refuse,
-    rotated,
-)
-from lifesym.families.hybrid import attention, pruned
-from lifesym.families.mamba import Kernel, groups
-from lifesym.families.mixed import mixed_sections
+from lifesym.blocks import Block, DeltaNet
+from lifesym.families.base import Count, Family, StackConfig, activation, listed, refuse
+from lifesym.families.decoder import attention, decoder, experts, layer, mlp
+from lifesym.families.mamba import Kernel, check_groups
 from lifesym.model import Model
 
 CHUNK = 64
 """Tokens of a chunk: a constant of transformers' code, not of the config."""
 
 
-class QwenNextConfig(Config, kw_only=True):
+class QwenNextConfig(StackConfig, kw_only=True):
     """``layer_types`` absent: attention in every ``full_attention_interval``-th layer."""
 
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
     num_key_value_heads: Count
-    linear_key_head_dim: Count
-    linear_value_head_dim: Count
-    linear_num_key_heads: Count
-    linear_num_value_heads: Count
-    linear_conv_kernel_dim: Kernel = 4
+    linear_key_dim: Count = field(name="linear_key_head_dim")
+    linear_value_dim: Count = field(name="linear_value_head_dim")
+    linear_key_heads: Count = field(name="linear_num_key_heads")
+    linear_value_heads: Count = field(name="linear_num_value_heads")
+    conv_kernel: Kernel = field(default=4, name="linear_conv_kernel_dim")
     head_dim: Count = 256
     intermediate_size: Count | None = None
     partial_rotary_factor: float = 0.25
@@ -65,12 +51,7 @@ def _full(c: QwenNextConfig) -> list[bool]:
     depth = c.num_hidden_layers
     if c.layer_types is None:
         return [(i + 1) % c.full_attention_interval == 0 for i in range(depth)]
-    given = len(c.layer_types)
-    refuse(given != depth, f"key 'layer_types': {given} entries for {depth} layers")
-    for kind in c.layer_types:
-        known = kind in ("linear_attention", "full_attention")
-        refuse(not known, f"key 'layer_types': {kind!r} is not modelled")
-    return [kind == "full_attention" for kind in c.layer_types]
+    return listed(c.layer_types, depth, {"linear_attention": False, "full_attention": True})
 
 
 def _check(c: QwenNextConfig) -> None:
@@ -80,26 +61,15 @@ def _check(c: QwenNextConfig) -> None:
     refuse(dtype != "float32", f"key 'mamba_ssm_dtype': {dtype!r} is not modelled")
 
 
-def _mlps(c: QwenNextConfig) -> tuple[list[bool], dict[bool, Block]]:
-    """Which layers have an ordinary MLP, and the blocks with and without one."""
-    function = activation(c.hidden_act)
-    mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
+def _mlps(c: QwenNextConfig) -> list[Block]:
+    """The MLP or the experts of every layer."""
+    plain: Block = mlp(c.hidden_act)
     if not isinstance(c, QwenNextMoeConfig):
-        return [True] * c.num_hidden_layers, {True: mlp}
-    active, experts = c.num_experts_per_tok, c.num_experts
-    refuse(active > experts, f"key 'num_experts_per_tok': {active} of only {experts} experts")
-    moe = MoE(
-        hidden=sym.hidden,
-        experts=sym.experts,
-        active=sym.active_experts,
-        intermediate=sym.expert_intermediate,
-        activation=function,
-        shared=sym.shared_intermediate,
-        shared_gate=True,
-    )
+        return [plain] * c.num_hidden_layers
+    moe = experts(c.hidden_act, shared=True, shared_gate=True)
     only, step = set(c.mlp_only_layers or ()), c.decoder_sparse_step
     dense = [i in only or (i + 1) % step != 0 for i in range(c.num_hidden_layers)]
-    return dense, {True: mlp, False: moe}
+    return [plain if each else moe for each in dense]
 
 
 def qwen_next(c: QwenNextConfig, name: str) -> Model:
@@ -109,17 +79,9 @@ def qwen_next(c: QwenNextConfig, name: str) -> Model:
     multimodal: the vision tower is not part of the formula.
     """
     _check(c)
-    full = _full(c)
-    dense, blocks = _mlps(c)
-    refuse(any(dense) and c.intermediate_size is None, "missing key 'intermediate_size'")
-    rotary_dim = rotated(c.head_dim, c.partial_rotary_factor)
     mixers: dict[bool, Block] = {
         True: attention(
-            gated=True,
-            qk_norm="head",
-            qkv_bias=c.attention_bias,
-            out_bias=c.attention_bias,
-            rotary_dim=sym.rotary_dim,
+            gated=True, qk_norm="head", bias=c.attention_bias, rotary_dim=sym.rotary_dim
         ),
         False: DeltaNet(
             hidden=sym.hidden,
@@ -133,42 +95,10 @@ def qwen_next(c: QwenNextConfig, name: str) -> Model:
             fused=c.model_type == "qwen3_next",
         ),
     }
-    norm = NormSpec(features=sym.hidden)
-
-    def layer(attends: bool, plain: bool) -> DecoderLayer:
-        return DecoderLayer(
-            hidden=sym.hidden,
-            mixer=mixers[attends],
-            mlp=blocks[plain],
-            mixer_norm=norm,
-            mlp_norm=norm,
-        )
-
-    sections, counts = mixed_sections(full, dense, layer)
-    sizes = numbers(
-        hidden=c.hidden_size,
-        vocab=c.vocab_size,
-        heads=c.num_attention_heads,
-        kv_heads=grouped(c.num_attention_heads, c.num_key_value_heads),
-        head_dim=c.head_dim,
-        rotary_dim=rotary_dim,
-        intermediate=c.intermediate_size,
-        linear_key_heads=groups(c.linear_num_value_heads, c.linear_num_key_heads),
-        linear_value_heads=c.linear_num_value_heads,
-        linear_key_dim=c.linear_key_head_dim,
-        linear_value_dim=c.linear_value_head_dim,
-        conv_kernel=c.linear_conv_kernel_dim,
-        scan_chunk=CHUNK,
-    )
-    if isinstance(c, QwenNextMoeConfig):
-        sizes |= numbers(
-            experts=c.num_experts,
-            active_experts=c.num_experts_per_tok,
-            expert_intermediate=c.moe_intermediate_size,
-            shared_intermediate=c.shared_expert_intermediate_size,
-        )
-    ends = Decoder(norm=norm, tied=c.tie_word_embeddings)
-    return pruned(assemble(name, c.model_type, ends.around(sections), counts, sizes))
+    check_groups(c.linear_value_heads, c.linear_key_heads)
+    parts = zip(_full(c), _mlps(c), strict=True)
+    layers = [layer(mixers[full], block) for full, block in parts]
+    return decoder(c, name, layers, scan_chunk=CHUNK)
 
 
 _IGNORED = "mtp_num_hidden_layers mtp_use_dedicated_embeddings"

@@ -141,12 +141,7 @@ def _labels(config: Mapping[str, Any], default: int) -> int:
 
 
 def _with(
-    model: Model,
-    name: str,
-    *,
-    labels: int | None,
-    fixed: bool = False,
-    **head: Any,
+    model: Model, name: str, *, labels: int | None, fixed: bool = False, **head: Any
 ) -> Model:
     """The model with another head, which generates nothing."""
     outputs = None if labels is None else Integer(labels) if fixed else sym.labels

@@ -1,32 +1,15 @@
-"""Decoders whose layers differ in heads or widths: openelm and deci (DeciLM).
+"""Decoders whose layers differ in heads or widths: openelm, deci (DeciLM) and nemotron-nas.
 
-Layers that are alike are one section, whatever their order: the cost of a pass is a sum. What
-differs stands as numbers in the layer, what all share as symbols.
+What differs stands as numbers in the layers, what all share as symbols.
 """
 
-from collections import Counter
-from collections.abc import Callable, Hashable, Sequence
 from typing import Any
 
-from sympy import Integer
+import msgspec
 
-from lifesym import symbols as sym
-from lifesym.blocks import MLP, Attention, DecoderLayer, NormSpec
-from lifesym.families.base import (
-    Config,
-    Count,
-    Decoder,
-    Family,
-    activation,
-    assemble,
-    grouped,
-    numbers,
-    per_head,
-    refuse,
-)
-from lifesym.model import Model, Section
-
-NORM = NormSpec(features=sym.hidden)
+from lifesym.families.base import Config, Count, Family, StackConfig, each_layer, grouped, refuse
+from lifesym.families.decoder import Ends, attention, decoder, layer, mlp
+from lifesym.model import Model
 
 
 class OpenElmConfig(Config, kw_only=True):
@@ -47,14 +30,10 @@ class OpenElmConfig(Config, kw_only=True):
     normalization_layer_name: str = "rms_norm"
 
 
-class DeciConfig(Config, kw_only=True):
+class DeciConfig(StackConfig, kw_only=True):
     """Key-value heads by layer."""
 
-    hidden_size: Count
     intermediate_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
-    vocab_size: Count
     num_key_value_heads_per_layer: list[Count]
     num_key_value_heads: Count | None = None
     hidden_act: str = "silu"
@@ -62,56 +41,63 @@ class DeciConfig(Config, kw_only=True):
     tie_word_embeddings: bool = False
 
 
-def alike(layers: Sequence[Hashable], make: Callable[[Any], DecoderLayer]) -> tuple[Section, ...]:
-    """One section for each kind of layer, in the order of first appearance."""
-    kinds = Counter(layers)
-    return tuple(
-        Section(label=f"layers_{i}", count=Integer(count), block=make(kind))
-        for i, (kind, count) in enumerate(kinds.items(), start=1)
-    )
+class NasPart(msgspec.Struct, kw_only=True):
+    """A part of a layer, which may have none."""
+
+    no_op: bool = False
+    replace_with_linear: bool = False
+    sparsify: Any = None
 
 
-def varied_layer(attention: Attention | None, mlp: MLP | None) -> DecoderLayer:
-    """A layer that may lack its attention or its MLP."""
-    return DecoderLayer(
-        hidden=sym.hidden,
-        mixer=attention,
-        mlp=mlp,
-        mixer_norm=NORM if attention else None,
-        mlp_norm=NORM if mlp else None,
-    )
+class NasAttention(NasPart, kw_only=True):
+    """A layer's attention: query heads a key-value head."""
+
+    n_heads_in_group: Count | None = None
+    window_length: int | None = None
+    num_sink_tokens: int | None = None
+
+
+class NasMlp(NasPart, kw_only=True):
+    """A layer's MLP: its multiplier."""
+
+    ffn_mult: float | None = None
+
+
+class NasBlock(msgspec.Struct):
+    """One layer of nemotron-nas."""
+
+    attention: NasAttention
+    ffn: NasMlp
+
+
+class NasConfig(StackConfig, kw_only=True):
+    """A list of layer descriptions."""
+
+    block_configs: list[NasBlock]
+    intermediate_size: Count | None = None
+    num_key_value_heads: Count | None = None
+    hidden_act: str = "silu"
+    attention_bias: bool = False
+    mlp_bias: bool = False
+    tie_word_embeddings: bool = False
 
 
 def openelm(c: OpenElmConfig, name: str) -> Model:
     """OpenELM: layers widen with depth (layer-wise scaling, arXiv 2404.14619, section 2)."""
-    layers = c.num_transformer_layers
+    depth = c.num_transformer_layers
     for key in ("num_query_heads", "num_kv_heads", "ffn_multipliers"):
-        refuse(len(getattr(c, key)) != layers, f"key {key!r}: needs one entry for each layer")
+        refuse(len(getattr(c, key)) != depth, f"key {key!r}: needs one entry for each layer")
     refuse(c.normalization_layer_name != "rms_norm", "key 'normalization_layer_name': not modelled")
     widths = [_divisible(m * c.model_dim, c.ffn_dim_divisor) for m in c.ffn_multipliers]
-    function = activation(c.activation_fn_name)
-
-    def make(kind: tuple[int, int, int]) -> DecoderLayer:
-        heads, kv_heads, width = kind
-        attention = Attention(
-            hidden=sym.hidden,
-            heads=heads,
-            kv_heads=grouped(heads, kv_heads),
-            head_dim=sym.head_dim,
-            fused=True,
-            rotary_dim=sym.head_dim,
-            qk_norm="head" if c.normalize_qk_projections else "none",
+    gated, normed = c.ffn_with_glu, "head" if c.normalize_qk_projections else "none"
+    layers = [
+        layer(
+            attention(heads=heads, kv_heads=grouped(heads, kv), fused=True, qk_norm=normed),
+            mlp(c.activation_fn_name, intermediate=width, gated=gated, fused=gated),
         )
-        gated = c.ffn_with_glu
-        mlp = MLP(
-            hidden=sym.hidden, intermediate=width, activation=function, gated=gated, fused=gated
-        )
-        return varied_layer(attention, mlp)
-
-    kinds = list(zip(c.num_query_heads, c.num_kv_heads, widths, strict=True))
-    ends = Decoder(norm=NORM, tied=c.share_input_output_layers)
-    sizes = numbers(hidden=c.model_dim, head_dim=c.head_dim, vocab=c.vocab_size)
-    return assemble(name, c.model_type, ends.around(alike(kinds, make)), sizes)
+        for heads, kv, width in zip(c.num_query_heads, c.num_kv_heads, widths, strict=True)
+    ]
+    return decoder(c, name, layers, Ends(tied=c.share_input_output_layers), hidden=c.model_dim)
 
 
 def _divisible(value: float, divisor: int) -> int:
@@ -123,39 +109,53 @@ def _divisible(value: float, divisor: int) -> int:
 def deci(c: DeciConfig, name: str) -> Model:
     """DeciLM: grouped queries with a group size of each layer's own."""
     kv = c.num_key_value_heads_per_layer
-    refuse(
-        len(kv) != c.num_hidden_layers,
-        f"key 'num_key_value_heads_per_layer': {len(kv)} entries for {c.num_hidden_layers} layers",
+    each_layer(kv, c.num_hidden_layers, "num_key_value_heads_per_layer")
+    heads, block = c.num_attention_heads, mlp(c.hidden_act)
+    return decoder(
+        c,
+        name,
+        [layer(attention(kv_heads=grouped(heads, n), bias=c.attention_bias), block) for n in kv],
     )
-    function = activation(c.hidden_act)
-
-    def make(kv_heads: int) -> DecoderLayer:
-        attention = llama_attention(grouped(c.num_attention_heads, kv_heads), c.attention_bias)
-        mlp = MLP(hidden=sym.hidden, intermediate=sym.intermediate, activation=function)
-        return varied_layer(attention, mlp)
-
-    ends = Decoder(norm=NORM, tied=c.tie_word_embeddings)
-    sizes = numbers(
-        hidden=c.hidden_size,
-        intermediate=c.intermediate_size,
-        heads=c.num_attention_heads,
-        head_dim=per_head(c.hidden_size, c.num_attention_heads),
-        vocab=c.vocab_size,
-    )
-    return assemble(name, c.model_type, ends.around(alike(kv, make)), sizes)
 
 
-def llama_attention(kv_heads: int, bias: bool) -> Attention:
-    """Rotary attention with so many key-value heads."""
-    return Attention(
-        hidden=sym.hidden,
-        heads=sym.heads,
-        kv_heads=kv_heads,
-        head_dim=sym.head_dim,
-        qkv_bias=bias,
-        out_bias=bias,
-        rotary_dim=sym.head_dim,
-    )
+def nemotron_nas(c: NasConfig, name: str) -> Model:
+    """Nemotron by architecture search: layers without attention, MLPs of many widths."""
+    each_layer(c.block_configs, c.num_hidden_layers, "block_configs")
+    layers = []
+    for i, block in enumerate(c.block_configs):
+        for part in (block.attention, block.ffn):
+            refuse(
+                part.replace_with_linear or bool(part.sparsify),
+                f"key 'block_configs[{i}]': linear or sparse replacements are not modelled",
+            )
+        refuse(
+            block.attention.window_length is not None or bool(block.attention.num_sink_tokens),
+            f"key 'block_configs[{i}].attention': windows and sinks are not modelled",
+        )
+        kv_heads, width = _kv_heads(c, block, i), _width(c, block, i)
+        mixer = attention(kv_heads=kv_heads, bias=c.attention_bias) if kv_heads else None
+        feed = mlp(c.hidden_act, intermediate=width, bias=c.mlp_bias) if width else None
+        layers.append(layer(mixer, feed))
+    return decoder(c, name, layers)
+
+
+def _kv_heads(c: NasConfig, block: NasBlock, i: int) -> int | None:
+    if block.attention.no_op:
+        return None
+    group = block.attention.n_heads_in_group
+    where = f"block_configs[{i}].attention.n_heads_in_group"
+    if group is None or c.num_attention_heads % group:
+        refuse(True, f"key {where!r}: must divide num_attention_heads = {c.num_attention_heads}")
+    return c.num_attention_heads // (group or 1)
+
+
+def _width(c: NasConfig, block: NasBlock, i: int) -> int | None:
+    if block.ffn.no_op:
+        return None
+    factor = block.ffn.ffn_mult
+    refuse(not factor or factor <= 0, f"key 'block_configs[{i}].ffn.ffn_mult': must be above 0")
+    width = int(2 * (factor or 0) * c.hidden_size / 3)
+    return -(-width // 256) * 256
 
 
 FAMILIES = {
@@ -167,4 +167,5 @@ FAMILIES = {
         "rope_freq_constant rope_max_length",
     ),
     "deci": Family(DeciConfig, deci, "decilm-7b", ignored="use_bfloat16"),
+    "nemotron-nas": Family(NasConfig, nemotron_nas, "llama-3.3-nemotron-super-49b"),
 }
