@@ -33,8 +33,7 @@ def test_a_device_projects_the_keys_and_values_that_it_caches(devices: int, head
 
 
 def test_an_adapter_of_keys_follows_them() -> None:
-    adapted = Lora(rank=4)(ls.load_model("llama-3-8b").forward(2, 3, 10))
-    part = TensorParallel(devices=16)(adapted)
+    part = Lora(rank=4)(split("llama-3-8b", 16)[1])
     assert outputs(part, "attn_k_lora_a") == 4
     assert outputs(part, "attn_k_lora_b") == 128
 
@@ -108,9 +107,12 @@ def test_norms_of_queries_and_keys() -> None:
 
 
 def test_bottleneck_adapters_are_repeated() -> None:
-    plain = ls.load_model("llama-3-8b").forward(2, 3, 10)
-    adapted = TensorParallel(devices=2)(Bottleneck(width=8)(plain))
-    alone = Bottleneck(width=8)(plain)
+    """They read what is summed up, a low-rank adapter's part of it included."""
+    alone, adapted = (Bottleneck(width=8)(Lora(rank=4)(t)) for t in split("llama-3-8b", 2))
+    names = [entry.name for entry in adapted.filter(section="layers")]
+    first = names.index("attn_o")
+    after = ("_lora_a", "_lora_b", "_all_reduce", "_adapter_down")
+    assert names[first + 1 : first + 5] == [f"attn_o{part}" for part in after]
     for name in ("attn_o_adapter_down", "attn_o_adapter_up", "mlp_down_adapter_act"):
         assert adapted.filter(name=name).cost() == alone.filter(name=name).cost()
 
@@ -126,12 +128,12 @@ def test_one_device_does_everything() -> None:
 @pytest.mark.parametrize(
     ("name", "devices", "message"),
     [
-        ("gpt2-xl", 2, "attention: heads = 25 cannot be split over 2 devices"),
+        ("gpt2-xl", 2, "Attention: heads = 25 cannot be split over 2 devices"),
         ("phi-3-medium", 4, "kv_heads = 10 and 4 devices do not divide"),
-        ("mamba-130m", 5, "mamba_mixer: inner = 1536 cannot be split over 5 devices"),
-        ("codestral-mamba-7b", 3, "mamba2_mixer: heads = 128 cannot be split over 3 devices"),
-        ("qwen3-next-80b-a3b", 32, "attention: heads = 16 cannot be split over 32 devices"),
-        ("rwkv-4-430m", 3, "time_mix:key: out_features = 1024 cannot be split over 3 devices"),
+        ("mamba-130m", 5, "Mamba: inner = 1536 cannot be split over 5 devices"),
+        ("codestral-mamba-7b", 3, "Mamba2: heads = 128 cannot be split over 3 devices"),
+        ("qwen3-next-80b-a3b", 32, "DeltaNet: key_heads = 16 cannot be split over 32 devices"),
+        ("rwkv-4-430m", 3, "TimeMix: channels = 1024 cannot be split over 3 devices"),
     ],
 )
 def test_what_cannot_be_split_is_named(name: str, devices: int, message: str) -> None:

@@ -13,13 +13,14 @@ from typing import Any, ClassVar
 
 from sympy import Expr, S
 
+from lifesym.blocks.base import share
 from lifesym.checks import checked_fields
 from lifesym.errors import SymbolError
 from lifesym.formats import Matrix
 from lifesym.operators import Collective, Experts, Operator
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
-from lifesym.transforms.split import once, share
+from lifesym.transforms.tensor import once
 
 ORIGIN = "expert parallelism"
 
