@@ -15,8 +15,15 @@ from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Matrix, Precision, Stored, load_format
 from lifesym.gguf_mixes import resolve as resolve_mix
-from lifesym.operators import Conv1d, Embedding, HeadLinear, KVAppend, Linear, Routing
-from lifesym.operators.attention import SourceAppend
+from lifesym.operators import (
+    Conv1d,
+    Embedding,
+    HeadLinear,
+    KVAppend,
+    Linear,
+    Routing,
+    SourceAppend,
+)
 from lifesym.operators.experts import RoutingKind
 from lifesym.symbols import Size, resolve, size
 from lifesym.tower import Grid, Tower, is_tower

@@ -13,6 +13,7 @@ from lifesym import symbols as sym
 from lifesym.cost import FIELDS, Cost
 from lifesym.errors import SymbolError
 from lifesym.levels import Level
+from lifesym.operators import ShardedExperts
 from lifesym.trace import Trace
 from lifesym.transforms import (
     Bottleneck,
@@ -23,7 +24,6 @@ from lifesym.transforms import (
     SequenceParallel,
     TensorParallel,
 )
-from lifesym.transforms.sharding import ShardedExperts
 
 MODEL = ls.Model.symbolic("llama")
 HARDWARE = ls.Hardware.symbolic()

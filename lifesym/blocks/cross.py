@@ -14,8 +14,8 @@ from lifesym.operators import (
     Linear,
     Scale,
     Softmax,
+    SourceAppend,
 )
-from lifesym.operators.attention import SourceAppend
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
 

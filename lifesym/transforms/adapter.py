@@ -59,7 +59,8 @@ class Bottleneck:
         if self.after is None and not after:
             raise SymbolError(f"adapters: no block's end is known; name it (known: {known})")
         rows: list[Entry] = []
-        read, waiting = "", []
+        waiting: list[Entry] = []
+        read = ""
         for entry in trace:
             if entry.name not in [f"{read}_{part}" for part in _JOINED]:
                 rows += waiting
