@@ -1,6 +1,7 @@
 """The feed-forward block."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sympy import Expr
 
@@ -38,6 +39,9 @@ class MLP(Block):
     scaled: bool = False
     prefix: str = "mlp"
 
+    split: ClassVar[tuple[str, ...]] = ("intermediate",)
+    repeated: ClassVar[str] = "mlp_out_scale"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """The projections and the activation."""
         return self.over(step.tokens)
@@ -60,14 +64,12 @@ class MLP(Block):
                 elements=tokens * self.intermediate, function=self.activation, gated=self.gated
             ),
         )
-        yield (
-            f"{self.prefix}_down",
-            Linear(
-                tokens=tokens,
-                in_features=self.intermediate,
-                out_features=self.hidden,
-                bias=self.bias,
-            ),
+        down = Linear(
+            tokens=tokens,
+            in_features=self.intermediate,
+            out_features=self.hidden,
+            bias=self.bias,
         )
+        yield from self.summed(f"{self.prefix}_down", down, tokens * self.hidden)
         if self.scaled:
             yield f"{self.prefix}_out_scale", Scale(elements=tokens * self.hidden)
