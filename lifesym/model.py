@@ -187,7 +187,8 @@ class Model:
 
         Prefill is ``new=S, past=0``; a decode step ``new=1, past=T``; chunk i ``new=C, past=i*C``.
         An encoder-decoder also encodes its source with ``encode``, or by default if ``past`` is 0.
-        Without ``windows`` layers that have one compute and keep what layers without one do.
+        Without ``windows`` layers that have one compute and keep what layers without one do, and
+        sparse attention computes all pairs.
 
         Raises:
             SymbolError: a size that is not a valid integer, an unknown option, or more tokens

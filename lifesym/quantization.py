@@ -57,6 +57,10 @@ _MODULES = {
     "attn_q_b": "self_attn.q_b_proj",
     "attn_kv_a": "self_attn.kv_a_proj_with_mqa",
     "attn_kv_b": "self_attn.kv_b_proj",
+    "attn_gate_proj": "self_attn.g_proj",
+    "index_q": "self_attn.indexer.wq_b",
+    "index_k": "self_attn.indexer.wk",
+    "index_weights": "self_attn.indexer.weights_proj",
     "mlp_gate": "mlp.gate_proj",
     "mlp_up": "mlp.up_proj",
     "mlp_down": "mlp.down_proj",
@@ -79,12 +83,18 @@ _SPELLINGS = (
     *(("self_attn.", "mixer."), ("mlp.", "mixer.")),
 )
 """Other spellings of parts of those names."""
-_MIXERS = {"delta_net": ("linear_attn",), "mamba2_mixer": ("mixer", "mamba")}
+_MIXERS = {
+    "delta_net": ("linear_attn",),
+    "mamba2_mixer": ("mixer", "mamba"),
+    "kimi_delta": ("self_attn",),
+    "lightning": ("self_attn",),
+}
 """What families call a block of whose parts a role is one."""
 _PREFIXES = (
     *("model.layers", "model.language_model.layers", "language_model.model.layers"),
     *("backbone.layers", "transformer.h"),
 )
+_LEFT = ("lm_head", "mlp.gate", "mlp.router", "indexer.weights_proj")
 _EMBEDDINGS = ("model.embed_tokens", "language_model.model.embed_tokens")
 _NO_LAYER = 10**6
 """A layer that no list names by its number."""
@@ -363,8 +373,8 @@ def _scheme(said: Mapping[str, Any], base: Format, at: str) -> Scheme:
 
 
 def _ends(names: tuple[str, ...]) -> bool:
-    """The head and routers, which most quantizers leave as they are."""
-    return any(matches(p, n) for p in ("lm_head", "mlp.gate", "mlp.router") for n in names)
+    """The head, routers and the indexer's weights, which most quantizers leave as they are."""
+    return any(matches(p, n) for p in _LEFT for n in names)
 
 
 def _left_out(said: Mapping[str, Any], at: str, *keys: str) -> Callable[[tuple[str, ...]], bool]:

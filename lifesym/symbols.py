@@ -152,6 +152,17 @@ encoder_layers = row("encoder_layers", r"L_{\mathrm{enc}}", "layers", "layers of
 rope_dim = row("rope_dim", r"d_{\mathrm{rope}}", "elements", "rotated head elements, shared key")
 value_dim = row("value_dim", r"d_{\mathrm{v}}", "elements", "size of a value head")
 
+# sparse attention
+index_heads = row("index_heads", r"h_{\mathrm{I}}", "heads", "heads of the indexer")
+index_dim = row("index_dim", r"d_{\mathrm{I}}", "elements", "size of a head of the indexer")
+index_top = row("index_top", r"k_{\mathrm{I}}", "tokens", "keys that a query attends to, of all")
+index_block = row(
+    "index_block", r"s_{\mathrm{I}}", "tokens", "keys of a block that is chosen whole"
+)
+index_blocks = row(
+    "index_blocks", r"n_{\mathrm{I}}", "blocks", "blocks of keys that a query attends to"
+)
+
 # recurrent layers
 inner_size = row("inner_size", r"d_{\mathrm{in}}", "elements", "channels of a recurrent mixer")
 state_size = row("state_size", r"d_{\mathrm{state}}", "elements", "state elements of a channel")

@@ -32,7 +32,8 @@ class ForwardPass:
         mla: convention of latent attention.
         causal: ``full`` counts the whole rectangle of scores, ``exact`` what the mask leaves.
         windows: layers with a sliding window read and keep no token outside it; or else they
-            compute like layers without one, and only mask what is outside.
+            compute like layers without one, and only mask what is outside. So do layers whose
+            queries choose their keys.
         routing: how tokens choose experts.
         encode: an encoder runs too, and cross-attention caches its keys and values.
         earlier: new tokens of the layers before, where only the last one goes on; None: all do.

@@ -16,7 +16,16 @@ from test_brute_force import Num, Tally
 
 from lifesym.cost import FLOPS_PER_MAC
 from lifesym.formats import Precision
-from lifesym.operators import WKV, CausalConv, DeltaRule, DualScan, SelectiveScan, TokenShift
+from lifesym.operators import (
+    WKV,
+    CausalConv,
+    ChannelDeltaRule,
+    DeltaRule,
+    DualScan,
+    LightningScan,
+    SelectiveScan,
+    TokenShift,
+)
 from lifesym.operators.chunked import ChunkedScan
 from lifesym.operators.recurrent import RecentInputs, Recurrent
 
@@ -234,6 +243,107 @@ class Delta:
         return y
 
 
+class ChannelDelta(Delta):
+    """The same with a decay a channel, whose scores of a chunk are no matrix products."""
+
+    def __init__(self, new: int, wide: int, deep: int) -> None:
+        super().__init__(new, wide, deep)
+        self.tally = tally = Tally()
+        self.q, self.k = (tally.tensor("activation", new, deep) for _ in range(2))
+        self.v, self.a = (
+            tally.tensor("activation", new, wide),
+            tally.tensor("activation", new, deep),
+        )
+        self.b = tally.tensor("activation", new)
+        self.bias, self.decay = tally.tensor("weight", deep), tally.tensor("weight", 1)[0]
+        self.h = tally.tensor("kv", deep, wide)
+
+    def gates(self) -> tuple[Array, Array]:
+        logs = [[softplus(n) * self.decay for n in a + self.bias] for a in self.a]
+        return np.array(logs), np.array([sigmoid(b) for b in self.b])
+
+    def stepwise(self) -> Array:
+        logs, betas = self.gates()
+        zero, rows = zeros(self.tally, self.wide), []
+        for t in range(self.new):
+            state = self.h * np.array([exp(each) for each in logs[t]])[:, None]
+            memory = sum(state * self.k[t][:, None], zero)
+            error = (self.v[t] - memory) * betas[t]
+            self.h = state + np.multiply.outer(self.k[t], error)
+            rows.append(sum(self.h * self.q[t][:, None], zero))
+        return self.tally.write(np.array(rows))
+
+    def _chunk(self, q: Array, k: Array, v: Array, logs: Array, betas: Array) -> Array:
+        tally, length = self.tally, len(q)
+        total, sums = zeros(tally, self.deep), []
+        for step in logs:
+            total = total + step
+            sums.append(total)
+        v_beta, k_beta = v * betas[:, None], k * betas[:, None]
+        zero = Num(tally, 0.0)
+        system, scores = (np.empty((length, length), dtype=object) for _ in range(2))
+        for i, j in np.ndindex(length, length):
+            weights = np.array([each.exp() for each in sums[i] - sums[j]])
+            for table, rows in ((system, k_beta), (scores, q)):
+                entry = sum(rows[i] * k[j] * weights, zero)
+                table[i, j] = entry if j <= i and (table is scores or j < i) else zero
+        inverse = np.vectorize(lambda n: Num(tally, -n.value))(system)
+        for i in range(1, length):
+            row, above = inverse[i, :i].copy(), inverse[:i, :i].copy()
+            inverse[i, :i] = sum(row[:, None] * above, row)
+        for i in range(length):
+            inverse[i, i] = Num(tally, 1.0)
+        grown = np.array([[exp(each) for each in row] for row in sums])
+        values, keys = tally.product(inverse, v_beta), tally.product(inverse, k_beta * grown)
+        fresh = values - tally.product(keys, self.h)
+        y = tally.product(q * grown, self.h) + tally.product(scores, fresh)
+        left = np.array([[each.exp() for each in sums[-1] - row] for row in sums])
+        self.h = self.h * grown[-1][:, None] + tally.product((k * left).T, fresh)
+        return y
+
+
+class BoundedDelta(ChannelDelta):
+    """The same whose decays have a bound."""
+
+    def gates(self) -> tuple[Array, Array]:
+        logs = [[sigmoid(n * self.decay) * -5.0 for n in a + self.bias] for a in self.a]
+        return np.array(logs), np.array([sigmoid(b) for b in self.b])
+
+
+class Lightning:
+    """Linear attention with a fixed decay for one sequence and one head, both ways."""
+
+    decay = 0.9
+
+    def __init__(self, new: int, wide: int, deep: int) -> None:
+        self.tally, self.new, self.wide = Tally(), new, wide
+        tally = self.tally
+        self.q, self.k, self.v = (tally.tensor("activation", new, wide) for _ in range(3))
+        self.h = tally.tensor("kv", wide, wide)
+
+    def stepwise(self) -> Array:
+        rows = []
+        for q, k, v in zip(self.q, self.k, self.v, strict=True):
+            self.h = self.h * self.decay + self.tally.product(k[:, None], v[None, :])
+            rows.append(self.tally.product(q, self.h))
+        return self.tally.write(np.array(rows))
+
+    def chunked(self, length: int) -> Array:
+        tally, rows = self.tally, []
+        for first in range(0, self.new, length):
+            q, k, v = (each[first : first + length] for each in (self.q, self.k, self.v))
+            size = len(q)
+            ages = np.arange(1, size + 1)
+            apart = ages[:, None] - ages[None, :]
+            inside = np.where(apart >= 0, self.decay ** np.maximum(apart, 0), 0.0)
+            scores = tally.product(q, k.T) * inside
+            before = tally.product(q * (self.decay**ages)[:, None], self.h)
+            rows += list(before + tally.product(scores, v))
+            left = k * (self.decay ** (size - ages))[:, None]
+            self.h = self.h * self.decay**size + tally.product(left.T, v)
+        return tally.write(np.array(rows))
+
+
 def _dual(**more: Any) -> DualScan:
     return DualScan(batch=1, heads=1, groups=1, head_dim=2, state=3, **more)
 
@@ -242,7 +352,22 @@ def _delta(**more: Any) -> DeltaRule:
     return DeltaRule(batch=1, heads=1, key_heads=1, value_dim=2, key_dim=3, **more)
 
 
-BOTH = [(Dual, _dual), (Delta, _delta)]
+def _channel_delta(**more: Any) -> ChannelDeltaRule:
+    return ChannelDeltaRule(batch=1, heads=1, key_heads=1, value_dim=2, key_dim=3, **more)
+
+
+def _bounded_delta(**more: Any) -> ChannelDeltaRule:
+    return _channel_delta(bounded=True, **more)
+
+
+def _lightning(**more: Any) -> LightningScan:
+    return LightningScan(batch=1, heads=1, head_dim=2, **more)
+
+
+BOTH = [
+    *((Dual, _dual), (Delta, _delta)),
+    *((ChannelDelta, _channel_delta), (BoundedDelta, _bounded_delta), (Lightning, _lightning)),
+]
 
 
 @pytest.mark.parametrize(("run", "operator"), BOTH)
@@ -250,7 +375,7 @@ BOTH = [(Dual, _dual), (Delta, _delta)]
 def test_steps(run: Any, operator: Callable[..., ChunkedScan], new: int) -> None:
     execution = run(new, 2, 3)
     execution.stepwise()
-    check(operator(new=new), execution.tally, 6)
+    check(operator(new=new), execution.tally, execution.h.size)
 
 
 @pytest.mark.parametrize(("run", "operator"), BOTH)
@@ -260,7 +385,7 @@ def test_chunks_count_as_stated_and_compute_the_recurrence(
 ) -> None:
     execution, other = run(new, 2, 3), run(new, 2, 3)
     result = execution.chunked(length)
-    check(operator(new=new, chunk=Integer(length)), execution.tally, 6)
+    check(operator(new=new, chunk=Integer(length)), execution.tally, execution.h.size)
     assert np.allclose(plain(result), plain(other.stepwise()))
 
 

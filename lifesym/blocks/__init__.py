@@ -14,8 +14,10 @@ from lifesym.blocks.draft import DraftLayer, JoinedStates, ParallelHead
 from lifesym.blocks.encoder import AudioEmbed, EncoderEmbed, EncoderHead
 from lifesym.blocks.ends import Embed, Head
 from lifesym.blocks.experts import DenseAndExperts, MoE
+from lifesym.blocks.indexer import BlockIndexer, Indexer
 from lifesym.blocks.latent import LatentAttention
 from lifesym.blocks.layer import DecoderLayer
+from lifesym.blocks.linear_attention import KimiDelta, LightningAttention
 from lifesym.blocks.mamba2 import Mamba2
 from lifesym.blocks.mlp import MLP
 from lifesym.blocks.parallel import ParallelMixers
@@ -39,6 +41,7 @@ __all__ = [
     "AttentionPool",
     "AudioEmbed",
     "Block",
+    "BlockIndexer",
     "ChannelMix",
     "CloseStreams",
     "Closing",
@@ -53,10 +56,13 @@ __all__ = [
     "EncoderEmbed",
     "EncoderHead",
     "Head",
+    "Indexer",
     "JoinedStates",
+    "KimiDelta",
     "LatentAttention",
     "LayerEmbeddings",
     "LearnedPositions",
+    "LightningAttention",
     "Link",
     "Mamba",
     "Mamba2",

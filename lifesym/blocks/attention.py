@@ -6,6 +6,7 @@ from typing import ClassVar, Literal, Self
 from sympy import Expr, S, sympify
 
 from lifesym.blocks.base import Block, Emitted
+from lifesym.blocks.indexer import BlockIndexer
 from lifesym.nodes import FloorDiv, Minimum
 from lifesym.operators import (
     Activation,
@@ -56,6 +57,7 @@ class Attention(Block):
         tied_values: values are the keys' projection, without one of their own.
         reuses: keys and values are those of an earlier layer, and only read.
         gated: the query projection also gives a sigmoid gate for every element of the output.
+        indexer: what chooses the blocks of keys that each query attends to; None: all.
         key_devices: devices that have a norm of all key heads together.
     """
 
@@ -83,6 +85,7 @@ class Attention(Block):
     tied_values: bool = False
     reuses: bool = False
     gated: bool = False
+    indexer: BlockIndexer | None = None
     key_devices: Size = 1
 
     split: ClassVar[tuple[str, ...]] = ("heads",)
@@ -98,6 +101,8 @@ class Attention(Block):
         new, past = step.new, step.past
         if self.bidirectional:
             return new, new * new
+        if self.indexer is not None and step.windows:
+            return self.indexer.attended(step)
         fresh, window = new if step.earlier is None else step.earlier, self._window(step)
         keys = fresh + _in_reach(past + new - fresh, window)
         if step.causal == "full":
@@ -123,6 +128,7 @@ class Attention(Block):
             before=step.past,
             fresh=fresh,
             chunked=self.chunked,
+            chosen=self.indexer is not None,
         )
 
     def _window(self, step: ForwardPass) -> Size | None:
@@ -176,6 +182,8 @@ class Attention(Block):
                 "kv_append",
                 KVAppend(tokens=tokens, heads=self.kv_heads, elements=per_head, reach=reach),
             )
+        if self.indexer is not None:
+            yield from self.indexer.operators(step)
         yield from self._core(step)
         if self.gated:
             gate = Activation(elements=tokens * width, function="sigmoid", gated=True)

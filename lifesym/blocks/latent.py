@@ -10,17 +10,24 @@ all heads share one rotated key of ``rope_dim`` elements. A pass can
 - ``absorb`` the projections into queries and outputs, so that scores are taken against the
   latents themselves: the small cache and no expansion, but longer score products.
 
-Source: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix C.
+Sparse attention (DeepSeek-V3.2): each query attends to the best keys that an `Indexer` chooses. Of
+several queries' choices no key is read twice, and no more than there are.
+
+Sources: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix C; DeepSeek-V3.2, 2512.02556,
+section 2.1.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, ClassVar
 
 from sympy import Expr
 
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted
+from lifesym.blocks.indexer import Indexer, chosen_pairs
+from lifesym.nodes import Minimum
 from lifesym.operators import (
+    Activation,
     AttentionScores,
     AttentionValues,
     HeadLinear,
@@ -29,8 +36,10 @@ from lifesym.operators import (
     Linear,
     Norm,
     Rotary,
+    Scale,
     Softmax,
 )
+from lifesym.operators.attention import CachedPast
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
 
@@ -48,6 +57,10 @@ class LatentAttention(Block):
         rope_dim: rotated elements of a head, whose key all heads share.
         value_dim: size of a value head.
         bias: biases on the compressing and output projections.
+        rotated: the shared key and its part of the queries are rotated.
+        gated: a sigmoid gate a head on its output, from a projection of the input.
+        top: keys that a query attends to, or all that it sees; None: always all.
+        indexer: what chooses them; None where an earlier layer's choice is used.
     """
 
     hidden: Size
@@ -58,6 +71,10 @@ class LatentAttention(Block):
     value_dim: Size
     q_rank: Size | None = None
     bias: bool = False
+    rotated: bool = True
+    gated: bool = False
+    top: Size | None = None
+    indexer: Indexer | None = None
 
     split: ClassVar[tuple[str, ...]] = ("heads",)
     repeated: ClassVar[str] = "attn_q_a attn_q_a_norm attn_kv_a attn_kv_a_norm kv_append"
@@ -75,18 +92,25 @@ class LatentAttention(Block):
         latent = self.kv_rank + self.rope_dim
         yield "attn_kv_a", self._linear(tokens, self.hidden, latent, bias=self.bias)
         yield "attn_kv_a_norm", Norm(rows=tokens, features=self.kv_rank)
-        yield (
-            "attn_rope",
-            Rotary(tokens=tokens, heads=self.heads, kv_heads=1, rotary_dim=self.rope_dim),
-        )
+        if self.rotated:
+            yield (
+                "attn_rope",
+                Rotary(tokens=tokens, heads=self.heads, kv_heads=1, rotary_dim=self.rope_dim),
+            )
+        if self.indexer is not None:
+            yield from self.indexer.operators(step)
         core = self._absorbed if step.mla == "absorbed" else self._explicit
         yield from core(step)
+        if self.gated:
+            yield "attn_gate_proj", self._linear(tokens, self.hidden, self.heads)
+            yield "attn_gate_act", Activation(elements=tokens * self.heads, function="sigmoid")
+            yield "attn_gate", Scale(elements=tokens * self.heads * self.value_dim)
         out = self._linear(tokens, self.heads * self.value_dim, self.hidden, bias=self.bias)
         yield from self.summed("attn_o", out, tokens * self.hidden)
 
     def _explicit(self, step: ForwardPass) -> Emitted:
         """Keys and values of every head, expanded from the latents now or when they were new."""
-        keys, pairs = self._plain().attended(step)
+        keys, pairs = self._attended(step)
         up = self.heads * (self.nope_dim + self.value_dim)
         again = step.mla == "expand"
         if again:
@@ -111,7 +135,7 @@ class LatentAttention(Block):
             "keys": keys,
             "pairs": pairs,
             "cached": not again,
-            "past": self._plain().cached_past(step),
+            "past": self._cached_past(step),
         }
         rotated = self.rope_dim if again else 0  # one rotated key for all heads, or one a head
         own = self.nope_dim + self.rope_dim - rotated
@@ -127,7 +151,7 @@ class LatentAttention(Block):
 
     def _absorbed(self, step: ForwardPass) -> Emitted:
         """Scores against the latents: one key of kv_rank + rope_dim elements for all heads."""
-        keys, pairs = self._plain().attended(step)
+        keys, pairs = self._attended(step)
         yield "kv_append", self._append(step)
         per_head = {"tokens": step.tokens, "heads": self.heads}
         yield (
@@ -141,7 +165,7 @@ class LatentAttention(Block):
             "new": step.new,
             "keys": keys,
             "pairs": pairs,
-            "past": self._plain().cached_past(step),
+            "past": self._cached_past(step),
         }
         yield "attn_qk", AttentionScores(**shape, head_dim=self.kv_rank + self.rope_dim)
         yield "attn_softmax", Softmax(elements=step.batch * self.heads * pairs)
@@ -156,6 +180,18 @@ class LatentAttention(Block):
         return Attention(
             hidden=self.hidden, heads=self.heads, kv_heads=self.heads, head_dim=self.value_dim
         )
+
+    def _attended(self, step: ForwardPass) -> tuple[Expr, Expr]:
+        """Keys that the pass reads, and (query, key) pairs of one head."""
+        keys, pairs = self._plain().attended(step)
+        if self.top is None or not step.windows:
+            return keys, pairs
+        return Minimum(keys, step.new * self.top), chosen_pairs(step, self.top)
+
+    def _cached_past(self, step: ForwardPass) -> CachedPast | None:
+        """What the pass finds in the cache."""
+        found = self._plain().cached_past(step)
+        return found if found is None else replace(found, chosen=self.top is not None)
 
     @staticmethod
     def _linear(tokens: Expr, inputs: Size, outputs: Size, *, bias: bool = False) -> Linear:

@@ -20,8 +20,9 @@ def sections_of(layers: Sequence[Block]) -> tuple[tuple[Section, ...], dict[Symb
     Layers of one kind are ``layers``, as many as the symbol of that name says. Others are called
     after what differs: the mixer (``full`` attention, ``sliding``, ``chunked``, ``recurrent``,
     ``convolutional``, ``rotary`` where full attention does without positions, ``shared_...``
-    where it reads the cache of another layer) and the feed-forward block (``dense``, ``expert``);
-    layers that differ in sizes are numbered. See `_counts` for how many there are.
+    where it reads the cache of another layer, ``indexed`` where it chooses its keys, ``following``
+    where it has an earlier one's choice) and the feed-forward block (``dense``, ``expert``); layers
+    that differ in sizes are numbered. See `_counts` for how many there are.
     """
     kinds = Counter(layers)
     if len(kinds) == 1:
@@ -58,10 +59,14 @@ def _words(layers: Sequence[Any]) -> list[Words]:
         match mixer:
             case None:
                 return ""
+            case Attention(indexer=indexer) if indexer is not None:
+                word = "indexed"
             case Attention(window=None, rotary_dim=turned):
                 word = "rotary" if still and turned != 0 else "full"
             case Attention(chunked=chunked):
                 word = "chunked" if chunked else "sliding"
+            case LatentAttention(top=top, indexer=indexer) if top is not None:
+                word = "following" if indexer is None else "indexed"
             case LatentAttention():
                 word = "full"
             case ShortConv():

@@ -26,10 +26,12 @@ from lifesym.operators.linear import (
     LMHead,
     TiledLinear,
 )
+from lifesym.operators.linear_attention import ChannelDeltaRule, LightningScan
 from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
 from lifesym.operators.recurrent import CausalConv, SelectiveScan
 from lifesym.operators.rwkv import WKV, TokenShift
+from lifesym.operators.sparse import BlockScores, ChooseKeys, IndexScores
 from lifesym.operators.streams import MixStreams
 
 __all__ = [
@@ -41,8 +43,11 @@ __all__ = [
     "AttentionScores",
     "AttentionValues",
     "BatchNorm",
+    "BlockScores",
     "CacheCopy",
     "CausalConv",
+    "ChannelDeltaRule",
+    "ChooseKeys",
     "Collective",
     "Concat",
     "Conv1d",
@@ -55,9 +60,11 @@ __all__ = [
     "Fused",
     "Gate",
     "HeadLinear",
+    "IndexScores",
     "KVAppend",
     "LMHead",
     "LatentExpand",
+    "LightningScan",
     "Linear",
     "MixStreams",
     "Norm",

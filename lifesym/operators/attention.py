@@ -28,6 +28,7 @@ class CachedPast:
         before: tokens in front of the first query.
         fresh: those of them that the pass adds itself, where only later tokens have queries.
         chunked: the window does not slide: a token sees those of its own chunk.
+        chosen: each query chooses its own keys among the tokens (sparse attention).
     """
 
     tokens: Expr
@@ -35,6 +36,7 @@ class CachedPast:
     before: Expr = S.Zero
     fresh: Expr = S.Zero
     chunked: bool = False
+    chosen: bool = False
 
     def unseen(self, new: Size, kept: Expr) -> Expr:
         """Pairs of one head that ``new`` queries lose where the last ``kept`` tokens are left.

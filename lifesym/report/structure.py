@@ -10,7 +10,9 @@ from lifesym.blocks import (
     CrossAttention,
     DeltaNet,
     DenseAndExperts,
+    KimiDelta,
     LatentAttention,
+    LightningAttention,
     Mamba,
     Mamba2,
     MoE,
@@ -23,6 +25,8 @@ _RECURRENT = {
     Mamba: "Mamba",
     Mamba2: "Mamba-2",
     DeltaNet: "gated delta net",
+    KimiDelta: "Kimi delta attention",
+    LightningAttention: "lightning attention",
     TimeMix: "RWKV time mixing",
     ShortConv: "short convolution",
 }
@@ -75,8 +79,10 @@ def _described(node: Any) -> Iterator[tuple[str, str]]:
         yield "mixers", _attention(node)
         yield "cache", _cache(node)
     elif isinstance(node, LatentAttention):
-        yield "mixers", "multi-head latent attention (expand, decompressed or absorbed)"
-        yield "cache", "a latent and a shared key of every token"
+        kind = "multi-head latent attention (expand, decompressed or absorbed)"
+        yield "mixers", kind + (f", {node.top} chosen keys" if node.top is not None else "")
+        own = "" if node.indexer is None else ", and the indexer's key"
+        yield "cache", f"a latent and a shared key of every token{own}"
     elif isinstance(node, CrossAttention):
         yield "mixers", "attention to the encoder's output"
         yield "cache", "keys and values of the encoder's output"
@@ -108,6 +114,7 @@ def _attention(node: Attention) -> str:
         ("sinks", node.sinks),
         ("gated output", node.gated),
         ("values are keys", node.tied_values),
+        ("chosen blocks of keys", node.indexer is not None),
         (f"chunks of {node.window}", node.chunked),
         (f"window of {node.window}", node.window is not None and not node.chunked),
     )

@@ -85,7 +85,8 @@ class CachePolicy:
 
         Raises:
             SymbolError: a value out of range, a trace that is fused or decided upon already, or
-                has no attention to a cache, or a low-rank or shared cache of latents.
+                has no attention to a cache or one that chooses its own keys, or a low-rank or
+                shared cache of latents.
         """
         keep = exact(self.keep, "keep")
         if keep.is_number and not 0 < keep <= 1:
@@ -101,6 +102,10 @@ class CachePolicy:
             once(trace, aspect)
         if not any(isinstance(entry.operator, KVAppend) for entry in trace):
             raise SymbolError("a cache policy: the model keeps no keys and values")
+        if any(_chooses(entry.operator) for entry in trace):
+            raise SymbolError(
+                "a cache policy: sparse attention chooses its own keys, of all that are cached"
+            )
         latent = any(entry.name == "attn_kv_a" for entry in trace)
         if latent and (self.rank is not None or self.share != 1):
             raise SymbolError("latent attention keeps latents: no low-rank or shared cache of them")
@@ -243,3 +248,9 @@ class CachePolicy:
             alone = replace(operator, out_features=queries)
             name = entry.name.replace("attn_qkv_fused", "attn_q")
             yield replace(self._by_borrowers(entry, alone), name=name)
+
+
+def _chooses(operator: Operator) -> bool:
+    """Whether its queries attend to keys of their own choice."""
+    found = isinstance(operator, AttentionScores) and operator.past
+    return bool(found and found.chosen)

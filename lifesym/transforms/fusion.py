@@ -186,6 +186,8 @@ def _flash(parts: tuple[Operator, ...], tile: Size | None) -> Fused:
             "a tile is one of queries that read the KV cache: keys and values of encoders and of "
             "expanded latents (mla='expand') are not cached; leave out tile"
         )
+    if tile is not None and scores.past is not None and scores.past.chosen:
+        raise SymbolError("a tile is one of queries that read the same keys, not their own choice")
     core = chain(_inside(parts), rereads=1 if tile is None else CeilDiv(scores.new, tile))
     ranked = Add(*(elements_read(part) for part in parts if isinstance(part, Ranking)))
     return replace(core, unread=core.unread + ranked)

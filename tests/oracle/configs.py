@@ -251,6 +251,53 @@ def deepseek_v3(rng: Random) -> Config:
     return _latent(rng, "deepseek_v3")
 
 
+def _indexed(rng: Random, family: str) -> Config:
+    config = _latent(rng, family) | {
+        "q_lora_rank": 6,
+        "n_shared_experts": rng.choice([1, 2]),
+        "index_topk": rng.choice([3, 8, 40]),
+        "index_head_dim": rng.choice([8, 12]),
+        "index_n_heads": rng.choice([1, 2, 4]),
+    }
+    config.setdefault("first_k_dense_replace", 3)
+    return config
+
+
+def deepseek_v32(rng: Random) -> Config:
+    """V3 with an indexer in every layer; the code computes all scores and masks."""
+    return _indexed(rng, "deepseek_v32")
+
+
+def glm_moe_dsa(rng: Random) -> Config:
+    """The same where layers may use an earlier one's choice: listed, by letters, or by a rule."""
+    config = _indexed(rng, "glm_moe_dsa")
+    more = [rng.choice(["full", "shared"]) for _ in range(config["num_hidden_layers"] - 1)]
+    letters = "F" + "".join(kind[0].upper() for kind in more)
+    ruled = {"index_topk_freq": rng.randint(1, 3), "index_skip_topk_offset": rng.randint(1, 3)}
+    return config | rng.choice(
+        [{"indexer_types": ["full", *more]}, {"index_topk_pattern": letters}, ruled]
+    )
+
+
+def minimax_m3_vl_text(rng: Random) -> Config:
+    """Blocks of keys that each key head chooses, dense layers, a shared expert."""
+    config = decoder(rng, "minimax_m3_vl_text", num_hidden_layers=3)
+    return config | {
+        "head_dim": 8,
+        "rotary_dim": rng.choice([4, 8]),
+        "dense_intermediate_size": rng.randint(10, 60),
+        "shared_intermediate_size": rng.randint(5, 20),
+        "num_local_experts": 4,
+        "num_experts_per_tok": rng.randint(1, 3),
+        "index_n_heads": config["num_key_value_heads"],
+        "index_head_dim": rng.choice([8, 12]),
+        "index_block_size": rng.choice([2, 3, 5]),
+        "index_topk_blocks": rng.choice([1, 2, 4]),
+        "layer_types": ["full_attention", "minimax_m3_sparse", "minimax_m3_sparse"],
+        "mlp_layer_types": ["dense", "sparse", rng.choice(["dense", "sparse"])],
+    }
+
+
 def glm4_moe_lite(rng: Random) -> Config:
     """V3 whose dense layers are listed, or the first alone, whatever else the config says."""
     config = _latent(rng, "glm4_moe_lite")
@@ -449,6 +496,9 @@ FAMILIES: tuple[Callable[[Random], Config], ...] = (
     gpt_oss,
     deepseek_v2,
     deepseek_v3,
+    deepseek_v32,
+    glm_moe_dsa,
+    minimax_m3_vl_text,
     glm4_moe_lite,
     glm4_moe,
     ministral3,

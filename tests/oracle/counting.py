@@ -60,7 +60,8 @@ class RealModel:
     def cache_bytes(self, tokens: int) -> int:
         """Bytes of the filled cache of one sequence (float32)."""
         cache = self._filled(1, tokens)
-        tensors = [t for layer in cache.layers for t in (layer.keys, layer.values)]
+        kept = ("keys", "values", "indexer_keys", "idx_keys")
+        tensors = [getattr(layer, name, None) for layer in cache.layers for name in kept]
         return sum(t.numel() * t.element_size() for t in tensors if t is not None)
 
     def _filled(self, batch: int, tokens: int) -> DynamicCache:

@@ -24,7 +24,7 @@ def passes(config: Json) -> list[tuple[str, int, int, int, str]]:
     Batched decode steps are left out for RWKV, whose code in transformers 5.23 broadcasts the
     last tokens of the batch against each other and computes every sequence batch times.
     """
-    chunk = config.get("chunk_size", 64)
+    chunk = config.get("chunk_size", config.get("block_size", 64))
     prefill = [(1, 5), (2, 8), (1, 16), (3, 37), (1, 2), (1, 64), (2, 65), (1, chunk)]
     prefill += [(1, 2 * chunk + 1), (1, 3), (1, 1)]
     decode = [(1, 7), (1, 20), (1, 70)] if config["model_type"] == "rwkv" else []
@@ -79,6 +79,7 @@ def state(config: Json) -> Json:
         if isinstance(cache, list):
             recent, kept = _bytes(cache[:2]), _bytes(cache[2:])
             continue
+        recent += sum(_bytes(layer) for layer in getattr(cache, "linear_cache", ()))
         for layer in cache.layers:
             recent += _bytes(getattr(layer, "conv_states", {}).values())
             kept += _bytes(getattr(layer, "recurrent_states", {}).values())

@@ -26,6 +26,8 @@ PASSES = (
 )
 
 
+MASKED = ("deepseek_v32", "glm_moe_dsa", "minimax_m3_vl_text")
+"""Types whose code computes the scores of all keys and masks those that are not chosen."""
 CASES = [(family, seed) for family in configs.FAMILIES for seed in range(3)]
 CASES += [(family, seed) for family in configs_kin.FAMILIES for seed in range(2)]
 
@@ -39,9 +41,33 @@ def test_formulas_equal_the_real_code(family: Any, seed: int) -> None:
     model = ls.Model.from_hf(config)
     assert int(model.parameters) == real.parameters(), config
     for step in PASSES:
-        trace = model.forward(step.batch, step.new, step.past, logits=step.logits, mla="expand")
+        trace = model.forward(
+            *(step.batch, step.new, step.past, step.logits, "expand"),
+            windows=config["model_type"] not in MASKED,
+        )
         assert int(trace.cost().matmul_flops) == real.flops(step), (step, config)
     if config.get("new_decoder_architecture"):
         return  # Falcon's code broadcasts keys to all heads before it caches them
     for tokens in (1, 4, 30):
         assert int(model.kv_bytes(tokens, "fp32")) == real.cache_bytes(tokens), (tokens, config)
+
+
+@pytest.mark.parametrize("family", MASKED)
+@pytest.mark.parametrize("seed", range(3))
+def test_as_many_keys_are_chosen_as_the_real_code_leaves(family: str, seed: int) -> None:
+    """Probabilities above zero of one head and sequence, over all the layers."""
+    config = getattr(configs, family)(Random(f"{family} {seed}"))
+    real = RealModel(config)
+    model = ls.Model.from_hf(config)
+    found: list[Any] = []
+    for each in real.model.model.layers:
+        each.self_attn.register_forward_hook(lambda *call: found.append(call[-1][1]))
+    for step in PASSES:
+        cache = real._filled(step.batch, step.past)
+        found.clear()
+        with torch.no_grad():
+            real._forward(step, cache)
+        left = sum(int((weights[0, 0] > 0).sum()) for weights in found)
+        trace = model.forward(step.batch, step.new, step.past, causal="exact")
+        cores = [(e.count, e.operator.pairs) for e in trace.filter(name="attn_qk")]
+        assert left == sum(count * pairs for count, pairs in cores), (step, config)

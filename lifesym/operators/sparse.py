@@ -1,0 +1,133 @@
+r"""The choice of keys in sparse attention: an indexer's scores of all keys, and the best of them.
+
+Each query scores every key it may see with a few small heads, keeps the best k, and attends to
+those alone. The indexer has keys of its own in the cache, one head of them.
+"""
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from sympy import Integer
+
+from lifesym.cost import FLOPS_PER_MAC, Cost
+from lifesym.formats import Precision
+from lifesym.operators.base import Direction, Operator
+from lifesym.symbols import Size
+
+
+@dataclass(frozen=True, kw_only=True)
+class IndexScores(Operator):
+    r"""$I_{t,s} = \sum_j w_{t,j} \max(0, q_{t,j} \cdot k_s)$ over the heads of an indexer.
+
+    matmul_flops $= 2 \cdot batch \cdot pairs \cdot heads \cdot (head\_dim + 1)$: the products with
+    the keys, and the weighted sum over the heads, which torch code does as a product, too.
+    vector_flops: one comparison a head and score; one multiplication a weight (all constants in
+    one). Reads queries and weights as activations, the keys of all ``keys`` positions from the
+    cache, one head of them; writes one score a pair, whatever the heads.
+
+    >>> from lifesym import symbols as sym
+    >>> op = IndexScores(batch=1, new=1, keys=sym.past + 1, pairs=sym.past + 1,
+    ...                  heads=sym.index_heads, head_dim=sym.index_dim)
+    >>> op.cost(Precision.of()).matmul_flops
+    2*index_heads*(index_dim + 1)*(past + 1)
+    """
+
+    batch: Size
+    heads: Size
+    head_dim: Size
+    new: Size
+    keys: Size
+    pairs: Size
+
+    family: ClassVar[str] = "attention"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add; 1 comparison a head and score; 1 a weight"
+    reference: ClassVar[str] = "DeepSeek-V3.2, arXiv 2512.02556, Eq. 1"
+    monotone: ClassVar[dict[str, Direction]] = dict.fromkeys(
+        ("batch", "heads", "head_dim", "new", "keys", "pairs"), "+"
+    )
+
+    def cost(self, precision: Precision) -> Cost:
+        """The index scores of one layer."""
+        rows, scores = self.batch * self.new * self.heads, self.batch * self.pairs
+        return Cost(
+            matmul_flops=FLOPS_PER_MAC * scores * self.heads * (self.head_dim + 1),
+            vector_flops=scores * self.heads + rows,
+            activation_read_bytes=precision.activation_bytes(rows * (self.head_dim + 1)),
+            activation_write_bytes=precision.activation_bytes(scores),
+            dispatches=Integer(1),
+        ) + precision.read_cache(self.batch * self.keys * self.head_dim)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChooseKeys(Operator):
+    """The best keys of each query: one comparison a score, and the numbers of those chosen.
+
+    A partial sort does more on some hardware. The ``chosen`` numbers are as many activations,
+    written here and read again by the attention, whose operators do not count them.
+
+    >>> from lifesym import symbols as sym
+    >>> op = ChooseKeys(scores=sym.past + 1, chosen=sym.index_top)
+    >>> op.cost(Precision.of()).vector_flops
+    past + 1
+    """
+
+    scores: Size
+    chosen: Size
+
+    family: ClassVar[str] = "attention"
+    counted: ClassVar[str] = "1 comparison a score; numbers of the chosen written and read once"
+    reference: ClassVar[str] = "DeepSeek-V3.2, arXiv 2512.02556, Eq. 2"
+    monotone: ClassVar[dict[str, Direction]] = {"scores": "+", "chosen": "+"}
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads each score once."""
+        return Cost(
+            vector_flops=self.scores,
+            activation_read_bytes=precision.activation_bytes(self.scores + self.chosen),
+            activation_write_bytes=precision.activation_bytes(self.chosen),
+            dispatches=Integer(1),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BlockScores(Operator):
+    r"""The largest $q_{t,j} \cdot k_s$ of every block of keys, for each head of an indexer.
+
+    matmul_flops $= 2 \cdot batch \cdot pairs \cdot heads \cdot head\_dim$; vector_flops one
+    comparison a head and score. Reads queries as activations, the keys of all ``keys`` positions
+    from the cache, one head of them; writes the scores of ``blocks``, pairs of a query and a block
+    that it sees, a head.
+
+    >>> from lifesym import symbols as sym
+    >>> op = BlockScores(batch=1, new=1, keys=sym.past + 1, pairs=sym.past + 1, blocks=1,
+    ...                  heads=sym.index_heads, head_dim=sym.index_dim)
+    >>> op.cost(Precision.of()).matmul_flops
+    2*index_dim*index_heads*(past + 1)
+    """
+
+    batch: Size
+    heads: Size
+    head_dim: Size
+    new: Size
+    keys: Size
+    pairs: Size
+    blocks: Size
+
+    family: ClassVar[str] = "attention"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add; 1 comparison a head and score"
+    reference: ClassVar[str] = "transformers, minimax_m3_vl: MiniMaxM3VLIndexer"
+    monotone: ClassVar[dict[str, Direction]] = {**IndexScores.monotone, "blocks": "+"}
+
+    def cost(self, precision: Precision) -> Cost:
+        """The scores of one layer's blocks."""
+        scores = self.batch * self.heads * self.pairs
+        queries = self.batch * self.new * self.heads * self.head_dim
+        return Cost(
+            matmul_flops=FLOPS_PER_MAC * scores * self.head_dim,
+            vector_flops=scores,
+            activation_read_bytes=precision.activation_bytes(queries),
+            activation_write_bytes=precision.activation_bytes(
+                self.batch * self.heads * self.blocks
+            ),
+            dispatches=Integer(1),
+        ) + precision.read_cache(self.batch * self.keys * self.head_dim)
