@@ -8,6 +8,7 @@ from lifesym.blocks.base import Block, Emitted
 from lifesym.operators import (
     Activation,
     Linear,
+    Norm,
     Scale,
 )
 from lifesym.symbols import Size
@@ -26,6 +27,7 @@ class MLP(Block):
         fused: gate and up in one projection.
         bias: biases on every projection.
         scaled: gate and output are multiplied by constants.
+        inner_norm: what the activation gives is normalized.
         prefix: how its operators' names begin.
     """
 
@@ -36,6 +38,7 @@ class MLP(Block):
     fused: bool = False
     bias: bool = False
     scaled: bool = False
+    inner_norm: bool = False
     prefix: str = "mlp"
 
     def operators(self, step: ForwardPass) -> Emitted:
@@ -60,6 +63,8 @@ class MLP(Block):
                 elements=tokens * self.intermediate, function=self.activation, gated=self.gated
             ),
         )
+        if self.inner_norm:
+            yield f"{self.prefix}_inner_norm", Norm(rows=tokens, features=self.intermediate)
         yield (
             f"{self.prefix}_down",
             Linear(

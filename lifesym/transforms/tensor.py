@@ -57,6 +57,7 @@ ORIGIN = "tensor parallelism"
 _COLUMNS = frozenset(
     {
         *("attn_q", "attn_q_b", "attn_kv_b", "mlp_gate", "mlp_up", "mlp_gate_up_fused"),
+        "attn_g",
         *("time_mix:key", "time_mix:value", "time_mix:receptance", "channel_mix:key"),
     }
 )
