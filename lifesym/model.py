@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, is_dataclass, replace
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import Any, Literal, Self, get_args
 
@@ -15,7 +15,15 @@ from lifesym.cost import bytes_of
 from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Matrix, Precision, Stored, load_format
 from lifesym.gguf_mixes import resolve as resolve_mix
-from lifesym.operators import Conv1d, Embedding, HeadLinear, Linear, Routing
+from lifesym.operators import (
+    Conv1d,
+    Embedding,
+    HeadLinear,
+    KVAppend,
+    Linear,
+    Routing,
+    SourceAppend,
+)
 from lifesym.operators.experts import RoutingKind
 from lifesym.symbols import Size, resolve, size
 from lifesym.tower import Grid, Tower, is_tower
@@ -202,7 +210,24 @@ class Model:
         if "decoder" not in self.kind and step.past.is_number and step.past != 0:
             raise SymbolError(f"{self.name} is an encoder: it has no past tokens")
         self.check_length(step.new + step.past)
-        return self._trace(step)
+        return replace(self._trace(step), part=partial(self._part_of, step))
+
+    @checked
+    def part(self, devices: Size) -> Self:
+        """What one of so many devices has where they share every layer; towers stay whole.
+
+        Its passes are those of smaller blocks, with the collectives that join them.
+
+        Raises:
+            SymbolError: heads, channels or the intermediate size do not divide, or a block that it
+                is not known how to share.
+        """
+        n = size(devices, "devices")
+        sections = (replace(part, block=part.block.part(n)) for part in self.bound)
+        return self if n is S.One else replace(self, sections=tuple(sections))
+
+    def _part_of(self, step: ForwardPass, devices: Expr) -> Trace:
+        return self.part(devices)._trace(step)
 
     def _trace(self, step: ForwardPass) -> Trace:
         if self.task:  # what is not a head of logits works on every token
@@ -256,9 +281,12 @@ class Model:
 
     def _with_towers(self, logits: Logits) -> Trace:
         """The operators of one token after none, and of towers."""
-        step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits)
-        parts = (self._trace(step), *(self.tower_trace(tower) for tower in self.towers))
+        parts = (self._one_token(logits), *(self.tower_trace(tower) for tower in self.towers))
         return Trace(tuple(entry for part in parts for entry in part))
+
+    def _one_token(self, logits: Logits, mla: MLA = "absorbed") -> Trace:
+        step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits, mla=mla)
+        return self._trace(step)
 
     @checked
     def tower_trace(self, tower: Tower, images: Size = 1, grid: Grid | None = None) -> Trace:
@@ -321,14 +349,19 @@ class Model:
         """Bytes of the KV cache of ``batch`` sequences of so many tokens each, and their state."""
         length = size(tokens, "tokens", minimum=0)
         stored = load_format(kv)
-        elements = Add(*(part.count * part.block.cached(length, mla) for part in self.bound))
-        state = Add(*(part.count * part.block.fixed_bytes(stored) for part in self.bound))
-        return bytes_of(batch * elements, stored.bits_per_value) + batch * state
+        trace = self._one_token("none", mla)
+        state = trace.state_bytes(Precision.of(kv=stored))
+        return bytes_of(batch * trace.cache_elements(length), stored.bits_per_value) + batch * state
 
     @checked
     def kv_bytes_per_token(self, kv: str | Format = "bf16", mla: MLA = "absorbed") -> Expr:
         """Bytes that one more token of a sequence adds to the cache, below every window."""
-        elements = Add(*(part.count * part.block.per_token(mla) for part in self.bound))
+        appends = (
+            (entry.count, entry.operator)
+            for entry in self._one_token("none", mla)
+            if isinstance(entry.operator, KVAppend) and not isinstance(entry.operator, SourceAppend)
+        )
+        elements = Add(*(count * each.heads * each.elements for count, each in appends))
         return bytes_of(elements, load_format(kv).bits_per_value)
 
 

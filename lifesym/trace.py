@@ -103,9 +103,16 @@ class Entry:
 
 @dataclass(frozen=True)
 class Trace:
-    """An immutable sequence of entries; rewrites take one and give another."""
+    """An immutable sequence of entries; rewrites take one and give another.
+
+    Attributes:
+        entries: the rows.
+        part: the trace of one of so many devices that share every layer; only a pass that is a
+            model's own knows it.
+    """
 
     entries: tuple[Entry, ...]
+    part: Callable[[Expr], "Trace"] | None = field(default=None, compare=False, repr=False)
 
     def __iter__(self) -> Iterator[Entry]:
         return iter(self.entries)

@@ -37,6 +37,8 @@ SLOW = frozenset(
         "test_sums.py::test_maxima_of_two_lines",
         "test_sweeps.py::test_chunks_are_written_in_pieces",
         "test_tables.py::test_what_cannot_be_certified_is_refused",
+        "test_tensor_parallel.py::test_every_operator_of_a_layer_has_a_part",
+        "test_tensor_parallel.py::test_no_operator_is_repeated_unless_its_block_says_so",
         "test_truth.py::test_no_record_is_left_out",
         "test_whole_forecasts.py::test_chunked_prompts_equal_the_loop",
     }

@@ -19,13 +19,18 @@ from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.formats import Precision
 from lifesym.operators import (
     Activation,
+    AdapterLinear,
     AdapterMerge,
     Alibi,
     AttentionScores,
     AttentionValues,
+    BatchNorm,
     CacheCopy,
+    Concat,
+    Conv1d,
     Embedding,
     Experts,
+    Fused,
     Gate,
     HeadLinear,
     KVAppend,
@@ -35,13 +40,21 @@ from lifesym.operators import (
     MixStreams,
     Norm,
     Operator,
+    PerShape,
+    Ranking,
     Residual,
     Rotary,
     Routing,
     Scale,
+    SideBySide,
     Softmax,
+    SourceAppend,
+    TiledLinear,
+    TokenShift,
     TopK,
+    WeightCopy,
 )
+from lifesym.operators.fused import chain
 from lifesym.trace import ForwardPass
 
 BYTES = 2
@@ -473,6 +486,124 @@ def test_kv_append() -> None:
         tally.load(number)
         tally.cached += 1
     check(KVAppend(tokens=3, elements=8), tally)
+
+
+def test_keys_of_a_source_do_not_grow() -> None:
+    """Two sequences' 3 positions are appended once; a sequence holds 3 whatever it generates."""
+    tally = Tally()
+    for number in tally.tensor("activation", 2 * 3, 8).flat:
+        tally.load(number)
+        tally.cached += 1
+    append = SourceAppend(tokens=6, source=3, heads=2, elements=4)
+    check(append, tally)
+    for generated in (0, 99):
+        assert 2 * append.held(Integer(generated)) == tally.cached
+
+
+def test_ranked_scores() -> None:
+    """Each score is added to its token's total, which is compared with the lowest one kept."""
+    tally = Tally()
+    total = Num(tally, 0.0)
+    for score in tally.tensor("activation", 5):
+        (total + score).largest(0)
+    check(Ranking(elements=5), tally)
+
+
+@pytest.mark.parametrize("accumulate", [False, True])
+def test_adapters_of_a_batch(accumulate: bool) -> None:
+    """Four tokens, of which two each use one of two matrices."""
+    tally = Tally()
+    x, out = tally.tensor("activation", 4, 3), tally.tensor("activation", 4, 5)
+    for i, matrix in enumerate(tally.tensor("weight", 2, 5, 3)):
+        mine = slice(2 * i, 2 * i + 2)
+        y = tally.product(x[mine], matrix.T)
+        tally.write(out[mine] + y if accumulate else y)
+    thin = {"tokens": 4, "in_features": 3, "out_features": 5, "copies": 2}
+    adapter = AdapterLinear(**thin, accumulate=accumulate)
+    check(adapter, tally)
+    assert adapter.parameters == tally.unique("weight")
+
+
+def test_a_copy_of_weights() -> None:
+    """Fifteen codes and their scales become numbers of two bytes, for four tokens or more."""
+    stored = Precision.of(weights="int8")
+    product_ = Linear(tokens=4, in_features=3, out_features=5)
+    codes = product_.cost(stored).weight_bytes
+    copies = [
+        WeightCopy(tokens=n, in_features=3, out_features=5, least=4).cost(stored) for n in (3, 4)
+    ]
+    assert [(c.activation_read_bytes, c.activation_write_bytes) for c in copies] == [
+        (0, 0),
+        (codes, 15 * BYTES),
+    ]
+    assert 15 <= codes < 15 * BYTES
+    assert [c.dispatches for c in copies] == [0, 1]
+
+
+def test_operators_in_one_kernel() -> None:
+    """What is between them stays in registers."""
+    tally = Tally()
+    tally.write((tally.tensor("activation", 4) * 3.0) * tally.tensor("activation", 4))
+    parts = (Scale(elements=4), Gate(elements=4))
+    check(Fused(parts=parts, unread=4, unwritten=4), tally)
+    assert chain(parts) == Fused(parts=parts, unread=4, unwritten=4)
+
+
+def test_projections_side_by_side() -> None:
+    """One product: its input is read once, and its tiles are those of all outputs."""
+    tally = Tally()
+    x, w = tally.tensor("activation", 4, 2), tally.tensor("weight", 6, 2)
+    tally.write(tally.product(x, w.T))
+    tiles = {"tokens": 4, "in_features": 2, "rows": 4, "columns": 4, "processors": 1}
+    two = tuple(TiledLinear(**tiles, out_features=out) for out in (2, 4))
+    joined = SideBySide(parts=two, unread=4 * 2, unwritten=0)
+    check(joined, tally)
+    assert joined.idle == FLOPS_PER_MAC * 2 * (2 * 4 * 4 - 4 * 6)  # of two tiles
+
+
+def test_a_kernel_for_each_shape() -> None:
+    """Five tokens of one sequence, then one of three others: the weights are read by both."""
+    shifts = [TokenShift(batch=b, new=n, features=4, mixes=2) for b, n in ((1, 5), (3, 1))]
+    both, apart = PerShape(parts=tuple(shifts)), [each.cost(Precision.of()) for each in shifts]
+    for name, value in both.cost(Precision.of()).items():
+        assert value == sum(getattr(each, name) for each in apart)
+    assert both.parameters == shifts[0].parameters == shifts[1].parameters
+
+
+@pytest.mark.parametrize(("stride", "bias"), [(1, False), (2, True), (3, False)])
+def test_convolution_of_a_sequence(stride: int, bias: bool) -> None:
+    """Every output's window of 3, zeros beyond the ends, as one product."""
+    batch, length, inputs, outputs, kernel = 2, 7, 3, 2, 3
+    tally = Tally()
+    x, w = (
+        tally.tensor("activation", batch, length, inputs),
+        tally.tensor("weight", outputs, kernel * inputs),
+    )
+    offsets = tally.tensor("weight", outputs)
+    zero = np.array([Num(tally, 0.0)] * inputs, dtype=object)
+    for sequence in x:
+        padded = [zero, *sequence, zero]
+        for start in range(0, length, stride):
+            y = tally.product(w, np.concatenate(padded[start : start + kernel]))
+            tally.write(y + offsets if bias else y)
+    shape = {"batch": batch, "length": length, "in_channels": inputs, "out_channels": outputs}
+    conv = Conv1d(**shape, kernel=kernel, stride=stride, bias=bias)
+    check(conv, tally)
+    assert conv.parameters == tally.unique("weight")
+
+
+def test_batch_norm_and_concat() -> None:
+    image = {"batch": 2, "height": 3, "width": 2}
+    tally = Tally()
+    x = tally.tensor("activation", 2, 3, 2, 4)
+    tally.write(x * tally.tensor("weight", 4) + tally.tensor("weight", 4))
+    check(BatchNorm(**image, channels=4), tally)
+    tally = Tally()
+    for channels in (1, 3):
+        for number in tally.tensor("activation", 2, 3, 2, channels).flat:
+            tally.load(number)
+            tally.written += 1
+    check(Concat(**image, channels=4), tally)
 
 
 def test_cache_copy() -> None:

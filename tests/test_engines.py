@@ -644,7 +644,7 @@ def test_devices_merge_their_own_part(name: str, n: int) -> None:
     """Projections are split by columns or rows, keys by whole heads; and so are their merges."""
     trace = ls.load_model(name).forward(1, 3, 0)
     lora = Lora(rank=4, merged="inline")
-    merged = TensorParallel(devices=n)(lora(trace))
+    merged = lora(TensorParallel(devices=n)(trace))
     for entry in merged:
         target, _, merge = entry.name.partition("_lora_merge")
         if merge or not entry.name.endswith("_lora_merge"):

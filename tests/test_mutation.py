@@ -8,7 +8,7 @@ from test_truth import compare
 from lifesym.blocks import Attention
 from lifesym.cost import Cost
 from lifesym.formats import Precision
-from lifesym.operators import AttentionScores, Embedding, Linear, attention, linear
+from lifesym.operators import AttentionScores, Embedding, KVAppend, Linear, attention, linear
 
 DENSE_MODEL, WINDOWED_MODEL = "tiny-llama-0", "Gemma-2-9B"
 ONE_OF_EACH = (DENSE_MODEL, WINDOWED_MODEL, "GPT-2", "OPT-6.7B", "Mixtral-8x7B", "DeepSeek-V3")
@@ -44,9 +44,13 @@ def test_one_doubled_coefficient(operator: type, monkeypatch: pytest.MonkeyPatch
 
 
 def test_half_the_cache(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        Attention, "per_token", lambda self, mla="absorbed": self.kv_heads * self.head_dim
-    )
+    right = KVAppend.__post_init__
+
+    def halved(self: KVAppend) -> None:
+        right(self)
+        object.__setattr__(self, "elements", self.elements / 2)
+
+    monkeypatch.setattr(KVAppend, "__post_init__", halved)
     assert kinds(DENSE_MODEL) == {"token"}
     assert {what for what, _, _ in compare(WINDOWED_MODEL)[2]} >= {"KV a token", "KV of 8192"}
 

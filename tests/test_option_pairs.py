@@ -1,17 +1,19 @@
 """Options that meet: what one of them must not break in another."""
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import pytest
+from sharding_by_name import ByName
 from sympy import Integer, Rational, cancel
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.blocks import Attention
+from lifesym.blocks import Attention, Block, Emitted
 from lifesym.errors import SymbolError
 from lifesym.levels import Level
-from lifesym.model import _named
-from lifesym.operators import Routing
+from lifesym.model import Section, _named
+from lifesym.operators import Residual, Routing
 from lifesym.roofline import total
 from lifesym.serving import speculate
 from lifesym.specs import names
@@ -230,7 +232,7 @@ def test_a_joint_projection_is_that_of_queries_keys_and_values(
     costs = []
     for family in ("phi3", "llama"):
         model = ls.Model.from_hf({"model_type": family, **sizes})
-        trace = TensorParallel(devices=devices)(policy(model.forward(2, 3, 20)))
+        trace = policy(TensorParallel(devices=devices)(model.forward(2, 3, 20)))
         costs.append((trace.cost(), trace.cache_elements(Integer(23))))
     (joint, held), (apart, expected) = costs
     assert held == expected
@@ -275,8 +277,9 @@ def test_a_shared_cache_is_that_of_layers_that_reuse_one(share: int) -> None:
 
 
 def test_devices_of_sequence_parallelism_share_the_tokens_of_adapters() -> None:
-    plain = Bottleneck(width=8)(ls.load_model("tinyllama-1.1b").forward(2, 8, 0))
-    split = SequenceParallel(devices=2)(TensorParallel(devices=2)(plain))
+    model, adapters = ls.load_model("tinyllama-1.1b").forward(2, 8, 0), Bottleneck(width=8)
+    plain = adapters(model)
+    split = SequenceParallel(devices=2)(adapters(TensorParallel(devices=2)(model)))
     for part in ("down", "act", "up", "residual"):
         whole, mine = (t.filter(name=f"mlp_down_adapter_{part}").cost() for t in (plain, split))
         assert 2 * mine.flops == whole.flops
@@ -295,8 +298,12 @@ def test_layers_that_share_a_cache_are_whole() -> None:
 def test_adapters_and_devices_follow_a_shared_low_rank_cache(name: str) -> None:
     trace = ls.load_model(name).forward(2, 3, 20)
     policy, adapters = CachePolicy(rank=16, share=3), Lora(rank=4)
-    for other in (adapters, TensorParallel(devices=2)):
-        first, second = policy(other(trace)), other(policy(trace))
+    split = TensorParallel(devices=2)(trace)
+    for first, second in (
+        (policy(adapters(trace)), adapters(policy(trace))),
+        (policy(adapters(split)), adapters(policy(split))),
+        (policy(split), ByName(devices=2)(policy(trace))),
+    ):
         assert first.cost() == second.cost()
         assert first.weight_roles() == second.weight_roles()
 
@@ -486,7 +493,25 @@ def test_devices_share_what_scales_their_heads_and_columns() -> None:
     assert kinds == [type(e.operator).__name__ for e in trace if e.name == "mamba2_mixer:mixer"]
 
 
+@dataclass(frozen=True, kw_only=True)
+class Unknown(Block):
+    def operators(self, step: ForwardPass) -> Emitted:
+        yield "new", Residual(elements=step.tokens)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Enclosing(Block):
+    inner: Block
+
+    split: ClassVar[tuple[str, ...]] = ()
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        return self.inner.operators(step)
+
+
 def test_what_devices_would_share_in_an_unknown_way_is_refused() -> None:
-    trace = ls.load_model("t5-small").forward(1, 1, 0)
-    with pytest.raises(SymbolError, match="how devices would share 'cross_norm' is not known"):
-        TensorParallel(devices=2)(trace)
+    model = ls.load_model("llama-3-8b")
+    alone = Section(label="new", count=1, block=Unknown())
+    for sections in ((alone,), (replace(alone, block=Enclosing(inner=Unknown())),)):
+        with pytest.raises(SymbolError, match="how devices would share Unknown is not known"):
+            TensorParallel(devices=2)(replace(model, sections=sections).forward(1, 1, 0))

@@ -5,6 +5,7 @@ from itertools import combinations
 from random import Random
 
 import pytest
+from sharding_by_name import ByName
 from sympy import Add, Expr, Integer, Rational, cancel, expand
 
 import lifesym as ls
@@ -12,6 +13,7 @@ from lifesym import symbols as sym
 from lifesym.cost import FIELDS, Cost
 from lifesym.errors import SymbolError
 from lifesym.levels import Level
+from lifesym.operators import ShardedExperts
 from lifesym.trace import Trace
 from lifesym.transforms import (
     Bottleneck,
@@ -22,7 +24,6 @@ from lifesym.transforms import (
     SequenceParallel,
     TensorParallel,
 )
-from lifesym.transforms.sharding import ShardedExperts
 
 MODEL = ls.Model.symbolic("llama")
 HARDWARE = ls.Hardware.symbolic()
@@ -85,7 +86,7 @@ REWRITES: dict[str, Callable[[Trace], Trace]] = {
 }
 FUSED_LAST = ("qkv", "flash", "gate_up")
 ORDERED = {
-    *(frozenset({"tensor", fusion}) for fusion in FUSED_LAST),
+    *(frozenset({"tensor", other}) for other in REWRITES),  # a model's own pass is split
     *(frozenset({policy, fusion}) for fusion in FUSED_LAST for policy in ("budget", "cache form")),
     frozenset({"LoRA", "qkv"}),  # a fused projection is no target of adapters
 }
@@ -108,6 +109,16 @@ def test_commute(pair: tuple[str, str]) -> None:
     assert same(second(first(trace())).cost(), first(second(trace())).cost())
 
 
+@pytest.mark.parametrize("name", ["LoRA", "adapters", "budget", "cache form"])
+def test_a_model_is_split_before_anything_else(name: str) -> None:
+    """What comes after works on a device's part as on all, shared by operators' names."""
+    other = REWRITES[name]
+    with pytest.raises(SymbolError, match="tensor parallelism comes before other rewrites"):
+        REWRITES["tensor"](other(trace()))
+    split = other(REWRITES["tensor"](trace()))
+    assert same(split.cost(), ByName(devices=2)(other(trace())).cost())
+
+
 @pytest.mark.parametrize("fusion", FUSED_LAST)
 @pytest.mark.parametrize("rewrite", ["tensor", "budget"])
 def test_fusion_comes_last(rewrite: str, fusion: str) -> None:
@@ -124,13 +135,14 @@ TWICE: dict[str, Callable[[Trace], Trace]] = {
 }
 
 
-@pytest.mark.parametrize("between", ["nothing", "tensor"])
+@pytest.mark.parametrize("before", ["nothing", "tensor"])
 @pytest.mark.parametrize("what", TWICE)
-def test_a_second_rewrite_of_a_kind_is_refused(what: str, between: str) -> None:
+def test_a_second_rewrite_of_a_kind_is_refused(what: str, before: str) -> None:
     """It does not add up with the first: half of the tokens, twice, is not half of them."""
-    once = TWICE[what](ls.load_model("mixtral-8x7b").forward(3, 5, 100))
-    if between == "tensor" and what != "tensor parallelism":
+    once = ls.load_model("mixtral-8x7b").forward(3, 5, 100)
+    if before == "tensor" and what != "tensor parallelism":
         once = TWICE["tensor parallelism"](once)
+    once = TWICE[what](once)
     with pytest.raises(SymbolError, match=f"{what}.* already"):
         TWICE[what](once)
 

@@ -11,6 +11,7 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.errors import SymbolError
 from lifesym.inference import Forecast
+from lifesym.operators import PerShape
 from lifesym.roofline import total
 from lifesym.serving import (
     Group,
@@ -24,7 +25,7 @@ from lifesym.serving import (
     step_at_contexts,
     with_prefix,
 )
-from lifesym.serving.mixed import Apart, mixed_trace
+from lifesym.serving.mixed import mixed_trace
 from lifesym.serving.prediction import prediction_module
 from lifesym.sums import SumMax
 
@@ -109,7 +110,7 @@ def test_recurrent_layers_are_mixed_with_prompts(model: str) -> None:
     one = f.trace(1, 5)
     assert mixed.weight_roles() == one.weight_roles()
     scans = len([e for e in one if e.operator.family == "recurrent"])
-    kernels = [e for e in mixed if isinstance(e.operator, Apart)]
+    kernels = [e for e in mixed if isinstance(e.operator, PerShape)]
     assert len(kernels) == scans
     assert all(len(e.operator.parts) == 2 for e in kernels)
     again = Add(*(e.count * e.operator.parameters for e in kernels))

@@ -53,7 +53,7 @@ def emitted(block: Any, new: int, past: int) -> Trace:
 def test_a_device_has_a_smaller_mixer(
     devices: int, whole: Any, part: Any, new: int, past: int
 ) -> None:
-    split = TensorParallel(devices=devices)(emitted(whole, new, past))
+    split = emitted(whole.part(Integer(devices)), new, past)
     alone = [e for e in split if e.operator.family != "collective"]
     for entry, expected in zip(alone, emitted(part, new, past), strict=True):
         assert entry.operator == expected.operator, entry.name
@@ -98,12 +98,8 @@ def test_what_the_devices_of_a_mamba_layer_send_each_other_is_enough() -> None:
     assert np.allclose(run(4), whole)
     block = Mamba(hidden=hidden, inner=inner, state=state, kernel=2, rank=rank)
     step = ForwardPass(batch=Integer(1), new=Integer(tokens), past=Integer(0))
-    entries = [
-        Entry(section="layers", name=n, count=Integer(1), operator=o, copies=Integer(1))
-        for n, o in block.operators(step)
-    ]
-    split = TensorParallel(devices=4)(Trace(tuple(entries)))
-    collectives = [e.operator for e in split if e.operator.family == "collective"]
+    split = [operator for _, operator in block.part(Integer(4)).operators(step)]
+    collectives = [operator for operator in split if operator.family == "collective"]
     assert [op.elements for op in collectives] == sent
 
 
@@ -116,7 +112,7 @@ def test_channels_of_rwkv_need_nothing_from_each_other() -> None:
     whole = gate * (np.maximum(k @ up.T, 0) ** 2 @ down.T)
     parts = [np.maximum(k @ up[c].T, 0) ** 2 @ down[:, c].T for c in np.split(np.arange(wide), 4)]
     assert np.allclose(gate * sum(parts), whole)
-    split = TensorParallel(devices=4)(emitted(ChannelMix(hidden=24, intermediate=96), 5, 0))
+    split = emitted(ChannelMix(hidden=24, intermediate=96).part(Integer(4)), 5, 0)
     names = [entry.name for entry in split]
     assert names.index("channel_mix:value_all_reduce") < names.index("channel_mix:gate")
 
@@ -138,7 +134,7 @@ def test_the_norm_of_mamba_2_needs_one_number_a_token(groups: int) -> None:
         again.append(part / np.sqrt(squares * groups / inner)[:, :, None])
     joined = np.concatenate([part.reshape(tokens, -1) for part in again], axis=1)
     assert np.allclose(joined, whole.reshape(tokens, -1))
-    split = TensorParallel(devices=4)(emitted(Mamba2(heads=24, groups=groups, **SCAN), tokens, 0))
+    split = emitted(Mamba2(heads=24, groups=groups, **SCAN).part(Integer(4)), tokens, 0)
     sums = [e.operator for e in split if e.operator.family == "collective"]
     norms = [(2 * sent[0].size, sharing)] if sharing > 1 else []
     assert [(s.elements, s.devices) for s in sums] == [*norms, (2 * tokens * 24, 4)]
@@ -175,8 +171,8 @@ def test_one_device_does_everything() -> None:
 
 def test_adapters_of_a_mixer_follow_its_projections() -> None:
     targets = ("mamba2_mixer:in_proj", "mamba2_mixer:out_proj")
-    adapted = Lora(rank=4, targets=targets)(ls.load_model("codestral-mamba-7b").forward(1, 3, 0))
-    split = {e.name: e.operator for e in TensorParallel(devices=2)(adapted)}
+    model = ls.load_model("codestral-mamba-7b").part(2)
+    split = {e.name: e.operator for e in Lora(rank=4, targets=targets)(model.forward(1, 3, 0))}
     into, out = (split[name] for name in targets)
     assert split[f"{targets[0]}_lora_b"].out_features == into.out_features
     assert split[f"{targets[1]}_lora_a"].in_features == out.in_features

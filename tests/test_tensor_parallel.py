@@ -1,14 +1,150 @@
 """What one of several devices holds and computes, part by part, and what it exchanges."""
 
+from collections.abc import Callable
+from dataclasses import fields, replace
+from functools import cache
+
 import pytest
+from sharding_by_name import ByName
 from sympy import Integer, expand
 
 import lifesym as ls
+from lifesym import blocks, operators
 from lifesym import symbols as sym
+from lifesym.blocks import (
+    MLP,
+    Attention,
+    AttentionPool,
+    Block,
+    DecoderLayer,
+    DraftLayer,
+    Embed,
+    EmbeddedLayer,
+    Head,
+    JoinedStates,
+    Link,
+    Mamba2,
+    NormSpec,
+    ParallelHead,
+    ParallelMixers,
+    PatchEmbed,
+    PatchPool,
+    Projector,
+    TaskHead,
+    WindowAttention,
+)
 from lifesym.errors import SymbolError
-from lifesym.operators import AttentionScores, KVAppend, Linear
-from lifesym.trace import Trace
+from lifesym.operators import AttentionScores, Collective, KVAppend, Linear, Operator
+from lifesym.specs import names
+from lifesym.trace import Entry, ForwardPass, Trace
 from lifesym.transforms import Bottleneck, Lora, TensorParallel
+
+SHAPES = ((2, 24, 0), (3, 1, 400))
+
+
+def rows(split: Callable[[Trace], Trace], trace: Trace) -> list[Entry] | None:
+    """A device's rows, or None if it is refused."""
+    try:
+        return [replace(entry, origin="") for entry in split(trace)]
+    except SymbolError:
+        return None
+
+
+@pytest.mark.parametrize("name", names("models"))
+def test_blocks_are_shared_as_their_operators_names_say(name: str) -> None:
+    """Every field of every row, whatever the pass and the convention of latents."""
+    model = ls.load_model(name)
+    for shape in SHAPES if model.generates else SHAPES[:1]:
+        for mla in ("absorbed", "expand", "decompressed"):
+            trace = model.forward(*shape, mla=mla)
+            for n in (2, 4, 8):
+                mine = rows(TensorParallel(devices=n), trace)
+                assert mine == rows(ByName(devices=n), trace), (shape, mla, n)
+            if not any(entry.name == "attn_kv_a" for entry in trace):
+                break
+
+
+def inside(block: Block) -> list[Block]:
+    """A block and the blocks in it."""
+    held = [getattr(block, item.name) for item in fields(block)]
+    return [block, *(each for own in held if isinstance(own, Block) for each in inside(own))]
+
+
+def parts(block: Block) -> list[tuple[str, Operator, Operator]]:
+    """Each operator of a block in any pass, and what one of two devices has of it."""
+    found = []
+    for mla, logits in (("absorbed", "none"), ("expand", "all"), ("decompressed", "last")):
+        sizes = {"batch": Integer(2), "new": Integer(3), "past": Integer(5)}
+        step = ForwardPass(**sizes, mla=mla, logits=logits)
+        halves = block.part(Integer(2)).operators(step)
+        own = [(name, each) for name, each in halves if not isinstance(each, Collective)]
+        whole = list(block.operators(step))
+        assert [name for name, _ in own] == [name for name, _ in whole]
+        found += [(name, one, half) for (name, one), (_, half) in zip(whole, own, strict=True)]
+    return found
+
+
+def halved(block: Block) -> bool:
+    """Whether all that devices share of a block, and in it, is even."""
+    sizes = (getattr(b, name) for b in inside(block) for name in (*(b.split or ()), *b.kept))
+    return all(size is None or size % 2 == 0 for size in sizes)
+
+
+@cache
+def of_models() -> dict[type[Block], list[Block]]:
+    """The blocks of all models by kind, and small ones with options that none of these has."""
+    found: dict[type[Block], list[Block]] = {}
+    norm = NormSpec(features=8)
+    mlp = MLP(hidden=8, intermediate=16, activation="silu")
+    attention = Attention(hidden=16, output=8, heads=4, kv_heads=2, head_dim=4)
+    layer = DecoderLayer(hidden=8, mixer=attention, mlp=mlp, mixer_norm=norm)
+    scan = Mamba2(hidden=8, heads=4, head_dim=4, groups=2, state=3, kernel=2, chunk=4)
+    others = (
+        TaskHead(hidden=8, labels=2, norm=norm, projected=4, dense="gelu"),
+        JoinedStates(inputs=16, hidden=8),
+        DraftLayer(layer=layer, norm=norm),
+        ParallelHead(hidden=8, vocab=20, layers=1),
+        Embed(vocab=20, width=4, hidden=8, projected=True),
+        Head(hidden=8, vocab=20, tied=False, norm=norm, projected=4),
+        EmbeddedLayer(layer=layer, embedding=4, activation="gelu"),
+        Link(hidden=8, intermediate=16, rank=2, attention=True),
+        ParallelMixers(hidden=8, attention=replace(attention, hidden=8), scan=scan),
+    )
+    models = [ls.load_model(name) for name in names("models")]
+    for block in (*others, *(part.block for model in models for part in model.bound)):
+        for each in inside(block):
+            found.setdefault(type(each), []).append(each)
+    return found
+
+
+def test_no_operator_is_repeated_unless_its_block_says_so() -> None:
+    """And every block of a language model says what one of its devices has."""
+    known = {each for each in vars(blocks).values() if isinstance(each, type)}
+    found, of_towers = of_models(), {AttentionPool, PatchEmbed, PatchPool, Projector}
+    kinds = {each for each in known if issubclass(each, Block)} - {Block, WindowAttention}
+    assert set(found) == kinds - of_towers
+    for kind in of_towers:
+        assert kind.split is None
+    for kind, each in found.items():
+        seen: set[str] = set()
+        for block in filter(halved, dict.fromkeys(each)):
+            held = inside(block)
+            said = {name for b in held for name in b.repeated.split()}
+            again = {name for name, whole, half in parts(block) if whole == half}
+            assert again <= said, kind
+            seen |= again
+        assert set(kind.repeated.split()) <= seen, kind
+
+
+def test_every_operator_of_a_layer_has_a_part() -> None:
+    """Those that no block of a language model has are made by rewrites, or are on images."""
+    shared = (block for each in of_models().values() for block in filter(halved, each))
+    met = {type(operator) for block in dict.fromkeys(shared) for _, operator, _ in parts(block)}
+    made = {"AdapterLinear", "AdapterMerge", "CacheCopy", "Collective", "Fused", "Gate"}
+    made |= {"PerShape", "Ranking", "ShardedExperts", "SideBySide", "TiledLinear", "WeightCopy"}
+    images = {"BatchNorm", "Concat", "Conv2d", "DepthwiseConv2d", "Pool2d", "TransposedConv2d"}
+    known = set(operators.__all__) - {"Operator", "Routing", "Upsample"}
+    assert {each.__name__ for each in met} | made | images == known
 
 
 def split(name: str, devices: int) -> tuple[Trace, Trace]:
@@ -33,16 +169,15 @@ def test_a_device_projects_the_keys_and_values_that_it_caches(devices: int, head
 
 
 def test_an_adapter_of_keys_follows_them() -> None:
-    adapted = Lora(rank=4)(ls.load_model("llama-3-8b").forward(2, 3, 10))
-    part = TensorParallel(devices=16)(adapted)
+    part = Lora(rank=4)(split("llama-3-8b", 16)[1])
     assert outputs(part, "attn_k_lora_a") == 4
     assert outputs(part, "attn_k_lora_b") == 128
 
 
-MODELS = ["llama-3-8b", "mixtral-8x7b", "qwen1.5-moe-a2.7b", "deepseek-v2-lite", "olmoe-1b-7b"]
+TYPICAL = ["llama-3-8b", "mixtral-8x7b", "qwen1.5-moe-a2.7b", "deepseek-v2-lite", "olmoe-1b-7b"]
 
 
-@pytest.mark.parametrize("name", [*MODELS, "gemma-3-1b", "gpt2", "bloom-560m", "dbrx"])
+@pytest.mark.parametrize("name", [*TYPICAL, "gemma-3-1b", "gpt2", "bloom-560m", "dbrx"])
 def test_products_fit_together(name: str) -> None:
     """Every product by rows reads what the devices' columns before it gave, and is summed up."""
     plain, part = split(name, 2)
@@ -108,9 +243,12 @@ def test_norms_of_queries_and_keys() -> None:
 
 
 def test_bottleneck_adapters_are_repeated() -> None:
-    plain = ls.load_model("llama-3-8b").forward(2, 3, 10)
-    adapted = TensorParallel(devices=2)(Bottleneck(width=8)(plain))
-    alone = Bottleneck(width=8)(plain)
+    """They read what is summed up, a low-rank adapter's part of it included."""
+    alone, adapted = (Bottleneck(width=8)(Lora(rank=4)(t)) for t in split("llama-3-8b", 2))
+    names = [entry.name for entry in adapted.filter(section="layers")]
+    first = names.index("attn_o")
+    after = ("_lora_a", "_lora_b", "_all_reduce", "_adapter_down")
+    assert names[first + 1 : first + 5] == [f"attn_o{part}" for part in after]
     for name in ("attn_o_adapter_down", "attn_o_adapter_up", "mlp_down_adapter_act"):
         assert adapted.filter(name=name).cost() == alone.filter(name=name).cost()
 
@@ -126,12 +264,12 @@ def test_one_device_does_everything() -> None:
 @pytest.mark.parametrize(
     ("name", "devices", "message"),
     [
-        ("gpt2-xl", 2, "attention: heads = 25 cannot be split over 2 devices"),
+        ("gpt2-xl", 2, "Attention: heads = 25 cannot be split over 2 devices"),
         ("phi-3-medium", 4, "kv_heads = 10 and 4 devices do not divide"),
-        ("mamba-130m", 5, "mamba_mixer: inner = 1536 cannot be split over 5 devices"),
-        ("codestral-mamba-7b", 3, "mamba2_mixer: heads = 128 cannot be split over 3 devices"),
-        ("qwen3-next-80b-a3b", 32, "attention: heads = 16 cannot be split over 32 devices"),
-        ("rwkv-4-430m", 3, "time_mix:key: out_features = 1024 cannot be split over 3 devices"),
+        ("mamba-130m", 5, "Mamba: inner = 1536 cannot be split over 5 devices"),
+        ("codestral-mamba-7b", 3, "Mamba2: heads = 128 cannot be split over 3 devices"),
+        ("qwen3-next-80b-a3b", 32, "DeltaNet: key_heads = 16 cannot be split over 32 devices"),
+        ("rwkv-4-430m", 3, "TimeMix: channels = 1024 cannot be split over 3 devices"),
     ],
 )
 def test_what_cannot_be_split_is_named(name: str, devices: int, message: str) -> None:

@@ -1,6 +1,7 @@
 """Layers with several residual streams: AltUp, LAuReL and embeddings by layer (Gemma 3n)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sympy import Expr
 
@@ -16,7 +17,7 @@ from lifesym.operators import (
     Scale,
 )
 from lifesym.symbols import Size
-from lifesym.trace import MLA, ForwardPass
+from lifesym.trace import ForwardPass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -46,6 +47,14 @@ class AltUpLayer(Block):
     width: Size
     sparse: bool = False
     scaled: bool = True
+
+    split: ClassVar[tuple[str, ...]] = ("width",)
+    repeated: ClassVar[str] = (
+        "altup_norm altup_router altup_act altup_predict altup_correct altup_mix "
+        "attn_norm laurel laurel_up laurel_norm attn_post_norm attn_residual attn_scale "
+        "mlp_norm mlp_post_norm mlp_residual "
+        "layer_embed_in layer_embed_act layer_embed_out layer_embed_norm layer_embed_residual"
+    )
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Mixing, attention beside the learned residual, MLP, the layer's embedding."""
@@ -88,14 +97,6 @@ class AltUpLayer(Block):
             MixStreams(tokens=tokens, hidden=self.hidden, streams=streams, scaled=self.scaled),
         )
 
-    def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """What its attention adds."""
-        return self.mixer.per_token(mla)
-
-    def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
-        """What its attention keeps."""
-        return self.mixer.cached(tokens, mla)
-
 
 @dataclass(frozen=True, kw_only=True)
 class LayerEmbeddings(Block):
@@ -112,6 +113,12 @@ class LayerEmbeddings(Block):
     layers: Size
     embedding: Size
     vocab: Size
+
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = (
+        "layer_embedding layer_embedding_scale layer_embedding_proj layer_embedding_norm "
+        "layer_embedding_sum"
+    )
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Look-up, its sum with a projection of the token embedding."""
@@ -151,6 +158,12 @@ class EmbeddedLayer(Block):
     embedding: Size
     activation: str
 
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = (
+        "layer_embed_in layer_embed_act layer_embed_out layer_embed_norm layer_embed_residual "
+        "layer_scale"
+    )
+
     def operators(self, step: ForwardPass) -> Emitted:
         """The layer, its embedding, the factor."""
         hidden = self.layer.hidden
@@ -159,14 +172,6 @@ class EmbeddedLayer(Block):
         yield from gated_embedding(step.tokens, hidden, self.embedding, self.activation)
         yield "layer_embed_residual", Residual(elements=elements)
         yield "layer_scale", Scale(elements=elements)
-
-    def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """What its attention adds."""
-        return self.layer.per_token(mla)
-
-    def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
-        """What its attention keeps."""
-        return self.layer.cached(tokens, mla)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -178,6 +183,8 @@ class OpenStreams(LayerEmbeddings):
     """
 
     streams: Size
+
+    repeated: ClassVar[str] = f"{LayerEmbeddings.repeated} streams_open streams_open_norm"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """The embeddings, then the streams."""
@@ -196,6 +203,9 @@ class CloseStreams(Block):
 
     hidden: Size
     streams: Size
+
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "streams_close streams_close_norm streams_mean"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Projections, their magnitudes, the mean."""

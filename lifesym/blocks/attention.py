@@ -1,7 +1,7 @@
 """Self-attention with a growing cache of keys and values."""
 
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal, Self
 
 from sympy import Expr, S, sympify
 
@@ -22,7 +22,7 @@ from lifesym.operators import (
 )
 from lifesym.operators.attention import CachedPast, seen_in_window
 from lifesym.symbols import Size
-from lifesym.trace import MLA, ForwardPass
+from lifesym.trace import ForwardPass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,6 +61,7 @@ class Attention(Block):
         gate_function: the gate's activation function.
         out_norm: the heads' outputs are normalized together before the output projection.
         value_dim: size of a value head; ``head_dim`` unless given.
+        key_devices: devices that have a norm of all key heads together.
     """
 
     hidden: Size
@@ -92,10 +93,20 @@ class Attention(Block):
     out_norm: bool = False
     value_dim: Size | None = None
 
+    key_devices: Size = 1
+
+    split: ClassVar[tuple[str, ...]] = ("heads",)
+    kept: ClassVar[tuple[str, ...]] = ("kv_heads",)
+
     @property
     def value_size(self) -> Size:
         """The size of a value head."""
         return self.head_dim if self.value_dim is None else self.value_dim
+
+    def part(self, n: Expr) -> Self:
+        """Its heads, with at least one of keys and values, which other devices may have, too."""
+        several = Minimum(S.One, sympify(self.kv_heads) - 1)  # none where all have the same head
+        return replace(super().part(n), key_devices=1 + (n - 1) * several)
 
     def attended(self, step: ForwardPass) -> tuple[Expr, Expr]:
         """Keys that the pass reads, and (query, key) pairs of one head."""
@@ -154,9 +165,9 @@ class Attention(Block):
                 ),
             )
         if self.qk_norm != "none":
-            yield "attn_q_norm", self._norm(tokens, self.heads)
+            yield from self._norm("attn_q_norm", tokens, self.heads, self.devices)
             if not self.reuses:
-                yield "attn_k_norm", self._norm(tokens, self.kv_heads)
+                yield from self._norm("attn_k_norm", tokens, self.kv_heads, self.key_devices)
         if self.value_norm:
             rows = tokens * self.kv_heads
             yield "attn_v_norm", Norm(rows=rows, features=self.head_dim, affine=False)
@@ -186,12 +197,12 @@ class Attention(Block):
             yield "attn_gate", gate
         yield from self._gated(tokens, width)
         if self.out_norm:
-            yield "attn_out_norm", Norm(rows=tokens, features=width)
+            yield from self.summed("attn_out_norm", Norm(rows=tokens, features=width), tokens)
         out_features = self.hidden if self.output is None else self.output
-        yield (
-            "attn_o",
-            Linear(tokens=tokens, in_features=width, out_features=out_features, bias=self.out_bias),
+        out = Linear(
+            tokens=tokens, in_features=width, out_features=out_features, bias=self.out_bias
         )
+        yield from self.summed("attn_o", out, tokens * out_features)
 
     def _gated(self, tokens: Expr, width: Size) -> Emitted:
         """The gates that a projection of their own gives, and their product with the output."""
@@ -205,12 +216,14 @@ class Attention(Block):
         if not each:  # one number multiplies the whole output of a head
             yield "attn_gate", Scale(elements=tokens * width)
 
-    def _norm(self, tokens: Expr, heads: Size) -> Norm:
-        """The norm of so many heads' queries or keys."""
+    def _norm(self, name: str, tokens: Expr, heads: Size, devices: Size) -> Emitted:
+        """The norm of so many heads' queries or keys; one of all adds up the devices' squares."""
         if self.qk_norm == "all":
-            return Norm(rows=tokens, features=heads * self.head_dim, kind=self.qk_norm_kind)
+            norm = Norm(rows=tokens, features=heads * self.head_dim, kind=self.qk_norm_kind)
+            yield from self.summed(name, norm, tokens, devices)
+            return
         own = self.qk_norm == "each"
-        return Norm(
+        norm = Norm(
             rows=tokens * heads,
             features=self.head_dim,
             kind=self.qk_norm_kind,
@@ -218,6 +231,7 @@ class Attention(Block):
             bias=not own,
             sets=heads if own else 1,
         )
+        yield name, norm
 
     def _core(self, step: ForwardPass) -> Emitted:
         keys, pairs = self.attended(step)
@@ -243,17 +257,6 @@ class Attention(Block):
         sinks = self.heads if self.sinks else 0
         yield "attn_softmax", Softmax(elements=scores, sinks=sinks)
         yield "attn_av", AttentionValues(**shape | {"head_dim": self.value_size})
-
-    def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """A key and a value of every key-value head; nothing in an encoder, or where reused."""
-        if self.bidirectional or self.reuses:
-            return S.Zero
-        return self.kv_heads * (self.head_dim + self.value_size)
-
-    def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
-        """Keys and values of every token, or of the last window - 1 tokens."""
-        held = tokens if self.window is None else Minimum(tokens, self.window - 1)
-        return held * self.per_token(mla)
 
 
 def _in_reach(cached: Expr, window: Size | None) -> Expr:

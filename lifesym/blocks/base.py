@@ -1,37 +1,107 @@
-"""What every block is, and the norms between them."""
+"""What every block is, what one of several devices holds of it, and the norms between blocks."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
+from dataclasses import dataclass, fields, replace
+from typing import Any, ClassVar, Literal, Self
 
-from sympy import Expr, S
+from sympy import Expr, S, sympify
 
-from lifesym.formats import Format
-from lifesym.operators import Norm, Operator
+from lifesym.errors import SymbolError
+from lifesym.nodes import CeilDiv, Maximum
+from lifesym.operators import Collective, Embedding, LMHead, Norm, Operator
 from lifesym.symbols import Size
-from lifesym.trace import MLA, ForwardPass
+from lifesym.trace import ForwardPass
 
 Emitted = Iterator[tuple[str, Operator]]
 
 
+@dataclass(frozen=True, kw_only=True)
 class Block:
-    """A part of a model: it emits operators and says what it keeps between passes."""
+    """A part of a model: it emits operators, and says what one of several devices has of it.
+
+    Attributes:
+        devices: how many share it; what they send each other is emitted where there are several.
+    """
+
+    devices: Size = 1
+
+    split: ClassVar[tuple[str, ...] | None] = None
+    """Sizes of which every device has an equal part; None where that is not known."""
+    kept: ClassVar[tuple[str, ...]] = ()
+    """Sizes of which it has an equal part, but always one: a head of keys is never split."""
+    repeated: ClassVar[str] = ""
+    """Names of its operators that every device does whole."""
 
     def operators(self, step: ForwardPass) -> Emitted:
         """The operators of one pass, in order, each with its name."""
         raise NotImplementedError
 
-    def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """Elements that one more token of a sequence adds to the cache, below any window."""
-        return S.Zero
+    def part(self, n: Expr) -> Self:
+        """What one of n devices has of it: a smaller block, which sums up what is partial.
 
-    def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
-        """Elements of the cache of one sequence of so many tokens."""
-        return tokens * self.per_token(mla)
+        Raises:
+            SymbolError: a size that does not divide, or a block that it is not known how to share.
+        """
+        if self.split is None:
+            kind = type(self).__name__
+            raise SymbolError(f"tensor parallelism: how devices would share {kind} is not known")
+        held = {item.name: getattr(self, item.name) for item in fields(self)}
+        mine: dict[str, Any] = {
+            name: share(self, name, n) for name in self.split if held[name] is not None
+        }
+        mine |= {name: at_least_one(self, name, n) for name in self.kept}
+        mine |= {name: own.part(n) for name, own in held.items() if isinstance(own, Block)}
+        return replace(self, **mine, devices=n)
 
-    def fixed_bytes(self, kv: Format) -> Expr:
-        """Bytes of state a sequence that do not grow with its length (recurrent layers)."""
-        return S.Zero
+    def summed(
+        self, name: str, operator: Operator, elements: Expr, devices: Size | None = None
+    ) -> Emitted:
+        """An operator that gives each device a part of so many sums, and their all-reduce."""
+        yield name, operator
+        among = self.devices if devices is None else devices
+        if among != 1:
+            reduce = Collective(pattern="all_reduce", elements=elements, devices=among)
+            yield f"{name}_all_reduce", reduce
+
+    def looked_up(self, table: Embedding) -> Emitted:
+        """The token embedding; of several devices each has some rows, rounded up."""
+        mine = replace(table, rows=CeilDiv(table.rows, self.devices))
+        yield from self.summed("embedding", mine, table.tokens * table.features)
+
+    def gathered(self, head: LMHead) -> Emitted:
+        """The LM head; of several devices each has its logits of some tokens, rounded up."""
+        yield "lm_head", replace(head, vocab=CeilDiv(head.vocab, self.devices))
+        if self.devices != 1:
+            logits = head.tokens * head.vocab
+            gather = Collective(pattern="all_gather", elements=logits, devices=self.devices)
+            yield "lm_head_all_gather", gather
+
+
+def share(owner: object, field: str, n: Size, name: str = "") -> Expr:
+    """A device's equal part of a size.
+
+    Raises:
+        SymbolError: it does not divide.
+    """
+    whole: Any = sympify(getattr(owner, field))
+    part: Expr = whole / n
+    if part.is_Rational and not part.is_Integer:
+        name = name or type(owner).__name__
+        raise SymbolError(f"{name}: {field} = {whole} cannot be split over {n} devices")
+    return part
+
+
+def at_least_one(owner: object, field: str, n: Expr) -> Expr:
+    """A device's part of what is never split itself: at least one, where there are any.
+
+    Raises:
+        SymbolError: neither their number nor that of the devices divides the other.
+    """
+    whole: Any = sympify(getattr(owner, field))
+    if whole.is_Integer and n.is_Integer and whole % n != 0 and n % whole != 0:
+        name = type(owner).__name__
+        raise SymbolError(f"{name}: {field} = {whole} and {n} devices do not divide")
+    return whole if whole in (S.Zero, S.One) else Maximum(S.One, whole / n)
 
 
 @dataclass(frozen=True, kw_only=True)

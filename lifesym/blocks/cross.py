@@ -1,6 +1,7 @@
 """What joins an encoder to a decoder: cross-attention, and what only such models have."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sympy import Expr
 
@@ -13,10 +14,10 @@ from lifesym.operators import (
     Linear,
     Scale,
     Softmax,
+    SourceAppend,
 )
-from lifesym.operators.attention import SourceAppend
 from lifesym.symbols import Size
-from lifesym.trace import MLA, ForwardPass
+from lifesym.trace import ForwardPass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,8 @@ class CrossAttention(Block):
     bias: bool = False
     key_bias: bool = False
     source: Size = sym.source
+
+    split: ClassVar[tuple[str, ...]] = ("heads",)
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Queries; keys and values once; then every query against every position."""
@@ -75,14 +78,10 @@ class CrossAttention(Block):
         yield "cross_qk", AttentionScores(**shape)
         yield "cross_softmax", Softmax(elements=step.batch * self.heads * pairs)
         yield "cross_av", AttentionValues(**shape)
-        yield (
-            "cross_o",
-            Linear(tokens=step.tokens, in_features=width, out_features=self.hidden, bias=self.bias),
+        out = Linear(
+            tokens=step.tokens, in_features=width, out_features=self.hidden, bias=self.bias
         )
-
-    def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
-        """A key and a value of every position of the encoder."""
-        return 2 * self.source * self.heads * self.head_dim
+        yield from self.summed("cross_o", out, step.tokens * self.hidden)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -96,6 +95,8 @@ class RelativePositions(Block):
 
     buckets: Size
     heads: Size
+
+    split: ClassVar[tuple[str, ...]] = ("heads",)
 
     def operators(self, step: ForwardPass) -> Emitted:
         """The look-up; the same for every sequence of the batch."""
@@ -119,6 +120,9 @@ class LearnedPositions(Block):
     rows: Size
     hidden: Size
     norm: NormSpec
+
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "positions embedding_norm"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Look-up, sum, norm."""
@@ -144,6 +148,9 @@ class Closing(Block):
 
     norm: NormSpec
     scaled: bool = False
+
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "final_norm final_scale"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Norm, scale."""

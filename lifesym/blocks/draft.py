@@ -1,14 +1,13 @@
 """What heads that draft for a target have: they start from its hidden states."""
 
 from dataclasses import dataclass
-
-from sympy import Expr
+from typing import ClassVar
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.blocks.layer import DecoderLayer
 from lifesym.operators import Activation, Linear, LMHead, Residual
 from lifesym.symbols import Size
-from lifesym.trace import MLA, ForwardPass
+from lifesym.trace import ForwardPass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,6 +23,9 @@ class JoinedStates(Block):
     inputs: Size
     hidden: Size
     bias: bool = False
+
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "draft_proj"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """The projection of every new token."""
@@ -50,14 +52,13 @@ class DraftLayer(Block):
     layer: DecoderLayer
     norm: NormSpec
 
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "attn_norm"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """The second norm, then the layer."""
         yield "attn_norm", self.norm.over(step.tokens)
         yield from self.layer.operators(step)
-
-    def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """What its attention adds."""
-        return self.layer.per_token(mla)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,6 +79,9 @@ class ParallelHead(Block):
     bias: bool = False
     shared: bool = False
 
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "draft_proj draft_act draft_residual"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """For the tokens whose logits are wanted."""
         tokens = step.logit_tokens
@@ -96,7 +100,6 @@ class ParallelHead(Block):
             )
             yield "draft_act", Activation(elements=elements, function="silu")
             yield "draft_residual", Residual(elements=elements)
-        yield (
-            "lm_head",
-            LMHead(tokens=tokens, hidden=self.hidden, vocab=self.vocab, tied=self.shared),
+        yield from self.gathered(
+            LMHead(tokens=tokens, hidden=self.hidden, vocab=self.vocab, tied=self.shared)
         )

@@ -1,6 +1,7 @@
 """The ends of encoders: embeddings or audio frames before the layers, pooler or head after."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.operators import Activation, Conv1d, Embedding, Linear, LMHead
@@ -28,23 +29,18 @@ class EncoderEmbed(Block):
     types: Size | None = None
     projected: bool = False
 
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "positions token_types embedding_norm other_proj"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """Look-ups, norm, projection."""
         tokens = step.tokens
-        tables = [("embedding", self.vocab), ("positions", self.positions)]
-        if self.types is not None:
-            tables.append(("token_types", self.types))
-        for name, rows in tables:
-            yield (
-                name,
-                Embedding(
-                    tokens=tokens,
-                    rows=rows,
-                    features=self.width,
-                    added=name != "embedding",
-                    role=name,
-                ),
-            )
+        wide = {"tokens": tokens, "features": self.width}
+        yield from self.looked_up(Embedding(**wide, rows=self.vocab))
+        tables = {"positions": self.positions, "token_types": self.types}
+        for name, rows in tables.items():
+            if rows is not None:
+                yield name, Embedding(**wide, rows=rows, added=True, role=name)
         yield "embedding_norm", NormSpec(features=self.width, kind="layer").over(tokens)
         if self.projected:
             yield (
@@ -68,6 +64,9 @@ class AudioEmbed(Block):
     hidden: Size
     positions: Size
     kernel: Size = 3
+
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "audio_conv audio_act positions"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Convolutions with GELU; the table is as long as the output."""
@@ -116,6 +115,9 @@ class EncoderHead(Block):
     spare_bias: bool = False
     pooled: bool = True
 
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "other_proj pooler_act lm_head"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """Transform, norm and logits; or the pooler."""
         if step.logits == "none":
@@ -130,8 +132,7 @@ class EncoderHead(Block):
         yield "lm_head", self._dense(tokens, self.width)
         yield "lm_head", Activation(elements=tokens * self.width, function=self.activation)
         yield "lm_head", NormSpec(features=self.width, kind="layer").over(tokens)
-        yield (
-            "lm_head",
+        yield from self.gathered(
             LMHead(
                 tokens=tokens,
                 hidden=self.width,
@@ -139,7 +140,7 @@ class EncoderHead(Block):
                 tied=self.tied,
                 bias=True,
                 spare=self.vocab if self.spare_bias and not self.tied else 0,
-            ),
+            )
         )
 
     def _dense(self, tokens: Size, outputs: Size) -> Linear:

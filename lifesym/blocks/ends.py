@@ -1,6 +1,7 @@
 """The ends of a language model: embeddings before the layers, logits after them."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.operators import (
@@ -37,11 +38,15 @@ class Embed(Block):
     projected: bool = False
     tied: bool = False
 
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "embedding_scale other_proj positions embedding_norm"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """Look-up, scale, projection, positions, norm."""
         tokens = step.tokens
         role = "tied_embedding" if self.tied else "embedding"
-        yield "embedding", Embedding(tokens=tokens, rows=self.vocab, features=self.width, role=role)
+        table = Embedding(tokens=tokens, rows=self.vocab, features=self.width, role=role)
+        yield from self.looked_up(table)
         if self.scaled:
             yield "embedding_scale", Scale(elements=tokens * self.width)
         if self.projected:
@@ -88,6 +93,9 @@ class Head(Block):
     scaled: bool = False
     projected: Size | None = None
 
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "final_norm other_proj logits_scale logits_softcap"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """The norm always; the rest for the tokens whose logits are wanted."""
         tokens = step.logit_tokens
@@ -101,9 +109,8 @@ class Head(Block):
             )
         if step.logits == "none":
             return
-        yield (
-            "lm_head",
-            LMHead(tokens=tokens, hidden=width, vocab=self.vocab, tied=self.tied, bias=self.bias),
+        yield from self.gathered(
+            LMHead(tokens=tokens, hidden=width, vocab=self.vocab, tied=self.tied, bias=self.bias)
         )
         if self.scaled:
             yield "logits_scale", Scale(elements=tokens * self.vocab)

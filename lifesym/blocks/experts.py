@@ -1,12 +1,13 @@
 """The mixture-of-experts block: router, chosen experts, shared experts."""
 
 from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from sympy import Expr
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.blocks.mlp import MLP
-from lifesym.operators import Activation, Embedding, Experts, Linear, Residual, TopK
+from lifesym.operators import Activation, Collective, Embedding, Experts, Linear, Residual, TopK
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
 
@@ -45,6 +46,9 @@ class MoE(Block):
     shared_gate: bool = False
     latent: Size | None = None
 
+    split: ClassVar[tuple[str, ...]] = ("intermediate", "shared")
+    repeated: ClassVar[str] = "moe_router moe_topk moe_latent_in moe_latent_out moe_shared"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """Router, choice, routed experts, then the shared experts and their sum."""
         tokens: Expr = step.tokens
@@ -62,20 +66,18 @@ class MoE(Block):
         width = self.hidden if self.latent is None else self.latent
         if self.latent is not None:
             yield "moe_latent_in", self._projection(tokens, self.hidden, width)
-        yield (
-            "moe_experts",
-            Experts(
-                tokens=tokens,
-                experts=self.experts,
-                active=self.active,
-                hidden=width,
-                intermediate=self.intermediate,
-                activation=self.activation,
-                gated=self.gated,
-                bias=self.bias,
-                routing=step.routing,
-            ),
+        experts = Experts(
+            tokens=tokens,
+            experts=self.experts,
+            active=self.active,
+            hidden=width,
+            intermediate=self.intermediate,
+            activation=self.activation,
+            gated=self.gated,
+            bias=self.bias,
+            routing=step.routing,
         )
+        yield from self.summed("moe_experts", experts, tokens * width)
         if self.latent is not None:
             yield "moe_latent_out", self._projection(tokens, width, self.hidden)
         if self.shared is None:
@@ -86,11 +88,13 @@ class MoE(Block):
             activation=self.activation,
             gated=self.gated,
             bias=self.shared_bias,
+            devices=self.devices,
         )
         for name, operator in shared.over(tokens):
             if isinstance(operator, Linear):
                 operator = replace(operator, part=name.removeprefix("mlp_"))  # noqa: PLW2901
-            yield "moe_shared", operator
+            summed = isinstance(operator, Collective)
+            yield "moe_shared_all_reduce" if summed else "moe_shared", operator
         if self.shared_gate:
             yield "moe_shared", Linear(tokens=tokens, in_features=self.hidden, out_features=1)
             yield "moe_shared", Activation(elements=tokens, function="sigmoid")
@@ -115,6 +119,11 @@ class DenseAndExperts(Block):
 
     mlp: MLP
     moe: MoE
+
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = (
+        "mlp_out_norm moe_router_norm moe_router_scale moe_norm moe_out_norm moe_sum"
+    )
 
     def operators(self, step: ForwardPass) -> Emitted:
         """MLP, norm; router's norm, experts between two norms; the sum."""

@@ -14,7 +14,7 @@ Source: DeepSeek-V2, arXiv 2405.04434, section 2.1 and appendix C.
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 from sympy import Expr
 
@@ -32,7 +32,7 @@ from lifesym.operators import (
     Softmax,
 )
 from lifesym.symbols import Size
-from lifesym.trace import MLA, ForwardPass
+from lifesym.trace import ForwardPass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,6 +59,9 @@ class LatentAttention(Block):
     q_rank: Size | None = None
     bias: bool = False
 
+    split: ClassVar[tuple[str, ...]] = ("heads",)
+    repeated: ClassVar[str] = "attn_q_a attn_q_a_norm attn_kv_a attn_kv_a_norm kv_append"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """Query, latent, cache, core by convention, output projection."""
         tokens = step.tokens
@@ -78,10 +81,8 @@ class LatentAttention(Block):
         )
         core = self._absorbed if step.mla == "absorbed" else self._explicit
         yield from core(step)
-        yield (
-            "attn_o",
-            self._linear(tokens, self.heads * self.value_dim, self.hidden, bias=self.bias),
-        )
+        out = self._linear(tokens, self.heads * self.value_dim, self.hidden, bias=self.bias)
+        yield from self.summed("attn_o", out, tokens * self.hidden)
 
     def _explicit(self, step: ForwardPass) -> Emitted:
         """Keys and values of every head, expanded from the latents now or when they were new."""
@@ -120,8 +121,8 @@ class LatentAttention(Block):
 
     def _append(self, step: ForwardPass) -> KVAppend:
         if step.mla != "decompressed":
-            return KVAppend(tokens=step.tokens, elements=self.per_token())
-        width = self.per_token("decompressed") / self.heads
+            return KVAppend(tokens=step.tokens, elements=self.kv_rank + self.rope_dim)
+        width = self.nope_dim + self.rope_dim + self.value_dim
         return KVAppend(tokens=step.tokens, heads=self.heads, elements=width)
 
     def _absorbed(self, step: ForwardPass) -> Emitted:
@@ -159,9 +160,3 @@ class LatentAttention(Block):
     @staticmethod
     def _linear(tokens: Expr, inputs: Size, outputs: Size, *, bias: bool = False) -> Linear:
         return Linear(tokens=tokens, in_features=inputs, out_features=outputs, bias=bias)
-
-    def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """The latent and the shared key, or every head's key and value if decompressed."""
-        if mla == "decompressed":
-            return self.heads * (self.nope_dim + self.rope_dim + self.value_dim)
-        return self.kv_rank + self.rope_dim

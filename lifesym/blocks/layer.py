@@ -1,14 +1,14 @@
 """A layer: a token mixer and a feed-forward block, norms and residuals around them."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from sympy import Add, Expr, S
+from sympy import Expr
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
-from lifesym.formats import Format
 from lifesym.operators import Residual, Scale
 from lifesym.symbols import Size
-from lifesym.trace import MLA, ForwardPass
+from lifesym.trace import ForwardPass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,6 +42,12 @@ class DecoderLayer(Block):
     scaled: bool = False
     gains: bool = False
     output_scaled: bool = False
+
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = (
+        "attn_norm attn_post_norm attn_scale attn_residual cross_norm cross_residual "
+        "mlp_norm mlp_post_norm mlp_scale mlp_residual layer_scale"
+    )
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Norm, mixer, residual, norm, feed-forward block, residual."""
@@ -77,17 +83,3 @@ class DecoderLayer(Block):
 
     def _scale(self, elements: Expr) -> Scale:
         return Scale(elements=elements, gains=self.hidden if self.gains else 0)
-
-    def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """What its mixer adds; a cache of an encoder's output does not grow."""
-        return self.mixer.per_token(mla) if self.mixer else S.Zero
-
-    def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
-        """What its mixer keeps, and its attention to an encoder."""
-        parts = (part for part in (self.mixer, self.cross) if part)
-        return Add(*(part.cached(tokens, mla) for part in parts))
-
-    def fixed_bytes(self, kv: Format) -> Expr:
-        """The state of both."""
-        parts = (part for part in (self.mixer, self.mlp) if part)
-        return Add(*(part.fixed_bytes(kv) for part in parts))

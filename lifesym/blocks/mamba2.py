@@ -1,19 +1,19 @@
 """Mamba-2: a state space of heads that is scanned in chunks."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import ClassVar, Self
 
-from sympy import Expr, sympify
+from sympy import Expr, S, sympify
 
-from lifesym.blocks.base import Emitted
-from lifesym.blocks.recurrent import RecurrentBlock
-from lifesym.nodes import Minimum
+from lifesym.blocks.base import Block, Emitted
+from lifesym.nodes import Maximum, Minimum
 from lifesym.operators import Activation, CausalConv, DualScan, Linear, Norm, Scale
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
 
 
 @dataclass(frozen=True, kw_only=True)
-class Mamba2(RecurrentBlock):
+class Mamba2(Block):
     """A state space of heads, scanned in chunks; its output is gated, and usually normalized.
 
     Attributes:
@@ -30,6 +30,7 @@ class Mamba2(RecurrentBlock):
         out_bias: bias of the output projection.
         norm: the output is normalized, by groups.
         scaled: what the input projection gives is multiplied by constants.
+        group_devices: devices that have one group's heads together.
     """
 
     hidden: Size
@@ -45,6 +46,16 @@ class Mamba2(RecurrentBlock):
     out_bias: bool | None = None
     norm: bool = True
     scaled: bool = False
+    group_devices: Size = 1
+
+    split: ClassVar[tuple[str, ...]] = ("heads",)
+    kept: ClassVar[tuple[str, ...]] = ("groups",)
+
+    def part(self, n: Expr) -> Self:
+        """Its heads, with B and C of at least one group, whose norm devices may have together."""
+        groups = sympify(self.groups)
+        among = n if groups is S.One else Maximum(S.One, n / groups)
+        return replace(super().part(n), group_devices=among)
 
     def operators(self, step: ForwardPass) -> Emitted:
         """One input projection for gate, channels, B, C and time steps; then as `Mamba`."""
@@ -83,17 +94,13 @@ class Mamba2(RecurrentBlock):
         if self.norm:
             of_group: Expr = sympify(inner) / self.groups
             by_group = Norm(rows=tokens * self.groups, features=of_group, sets=self.groups)
-            yield "mamba2_mixer:mixer", by_group
+            yield from self.summed(
+                "mamba2_mixer:mixer", by_group, by_group.rows, self.group_devices
+            )
         biased = self.bias if self.out_bias is None else self.out_bias
-        yield (
-            "mamba2_mixer:out_proj",
-            Linear(tokens=tokens, in_features=inner, out_features=self.hidden, bias=biased),
-        )
+        out = Linear(tokens=tokens, in_features=inner, out_features=self.hidden, bias=biased)
+        yield from self.summed("mamba2_mixer:out_proj", out, tokens * self.hidden)
 
     @property
     def _channels(self) -> Expr:
         return self.heads * self.head_dim + 2 * self.groups * self.state
-
-    def kept(self) -> tuple[Expr, Expr]:
-        """Inputs of the convolution, and the scan's state."""
-        return self._channels * self.kernel, self.heads * self.head_dim * self.state

@@ -1,6 +1,7 @@
 """The feed-forward block."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sympy import Expr
 
@@ -41,6 +42,9 @@ class MLP(Block):
     inner_norm: bool = False
     prefix: str = "mlp"
 
+    split: ClassVar[tuple[str, ...]] = ("intermediate",)
+    repeated: ClassVar[str] = "mlp_out_scale"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """The projections and the activation."""
         return self.over(step.tokens)
@@ -64,15 +68,14 @@ class MLP(Block):
             ),
         )
         if self.inner_norm:
-            yield f"{self.prefix}_inner_norm", Norm(rows=tokens, features=self.intermediate)
-        yield (
-            f"{self.prefix}_down",
-            Linear(
-                tokens=tokens,
-                in_features=self.intermediate,
-                out_features=self.hidden,
-                bias=self.bias,
-            ),
+            norm = Norm(rows=tokens, features=self.intermediate)
+            yield from self.summed(f"{self.prefix}_inner_norm", norm, tokens)
+        down = Linear(
+            tokens=tokens,
+            in_features=self.intermediate,
+            out_features=self.hidden,
+            bias=self.bias,
         )
+        yield from self.summed(f"{self.prefix}_down", down, tokens * self.hidden)
         if self.scaled:
             yield f"{self.prefix}_out_scale", Scale(elements=tokens * self.hidden)

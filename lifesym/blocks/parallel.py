@@ -1,16 +1,14 @@
 """Two token mixers side by side: attention and a state space over the same input (Falcon-H1)."""
 
 from dataclasses import dataclass
-
-from sympy import Expr
+from typing import ClassVar
 
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted
 from lifesym.blocks.mamba2 import Mamba2
-from lifesym.formats import Format
 from lifesym.operators import Residual, Scale
 from lifesym.symbols import Size
-from lifesym.trace import MLA, ForwardPass
+from lifesym.trace import ForwardPass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -27,6 +25,9 @@ class ParallelMixers(Block):
     attention: Attention
     scan: Mamba2
 
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "mixer_scale attn_scale mixer_sum"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """The scan, attention, their sum."""
         tokens = step.tokens
@@ -40,15 +41,3 @@ class ParallelMixers(Block):
         yield from self.attention.operators(step)
         yield "attn_scale", scaled
         yield "mixer_sum", Residual(elements=tokens * self.hidden)
-
-    def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """What the attention adds."""
-        return self.attention.per_token(mla)
-
-    def cached(self, tokens: Expr, mla: MLA = "absorbed") -> Expr:
-        """What the attention keeps."""
-        return self.attention.cached(tokens, mla)
-
-    def fixed_bytes(self, kv: Format) -> Expr:
-        """The scan's state and recent inputs."""
-        return self.scan.fixed_bytes(kv)

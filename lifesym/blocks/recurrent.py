@@ -1,13 +1,11 @@
 """Token mixers whose memory of a sequence does not grow: Mamba, gated delta net."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar, Literal
 
 from sympy import Expr
 
 from lifesym.blocks.base import Block, Emitted
-from lifesym.cost import bytes_of
-from lifesym.formats import Format
 from lifesym.nodes import Minimum
 from lifesym.operators import (
     Activation,
@@ -17,26 +15,12 @@ from lifesym.operators import (
     Norm,
     SelectiveScan,
 )
-from lifesym.operators.recurrent import STATE_BITS
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
 
 
-class RecurrentBlock(Block):
-    """A block that keeps recent inputs, in the cache's format, and a state, in 32 bits."""
-
-    def kept(self) -> tuple[Expr, Expr]:
-        """Elements of the recent inputs and of the state of one sequence."""
-        raise NotImplementedError
-
-    def fixed_bytes(self, kv: Format) -> Expr:
-        """Bytes of both."""
-        recent, state = self.kept()
-        return bytes_of(recent, kv.bits_per_value) + bytes_of(state, STATE_BITS)
-
-
 @dataclass(frozen=True, kw_only=True)
-class Mamba(RecurrentBlock):
+class Mamba(Block):
     """A selective state space: gate and input, convolution, scan, output.
 
     Its operators are named as the parts of the mixer; ``mixer`` is what no projection does. (The
@@ -64,6 +48,9 @@ class Mamba(RecurrentBlock):
     bias: bool = False
     norms: Literal["none", "plain", "affine"] = "none"
 
+    split: ClassVar[tuple[str, ...]] = ("inner",)
+    repeated: ClassVar[str] = "mamba_mixer:mixer"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """Input, convolution, time steps with B and C, scan, output."""
         tokens, inner = step.tokens, self.inner
@@ -81,10 +68,9 @@ class Mamba(RecurrentBlock):
         )
         yield "mamba_mixer:mixer", conv
         yield "mamba_mixer:mixer", Activation(elements=tokens * inner, function=self.activation)
-        yield (
-            "mamba_mixer:x_proj",
-            Linear(tokens=tokens, in_features=inner, out_features=self.rank + 2 * self.state),
-        )
+        together = self.rank + 2 * self.state
+        steps = Linear(tokens=tokens, in_features=inner, out_features=together)
+        yield from self.summed("mamba_mixer:x_proj", steps, tokens * together)
         if self.norms != "none":
             for features in (self.rank, self.state, self.state):
                 norm = Norm(rows=tokens, features=features, affine=self.norms == "affine")
@@ -100,18 +86,12 @@ class Mamba(RecurrentBlock):
             ),
         )
         yield "mamba_mixer:mixer", SelectiveScan(**shape, inner=inner, state=self.state)
-        yield (
-            "mamba_mixer:out_proj",
-            Linear(tokens=tokens, in_features=inner, out_features=self.hidden, bias=self.bias),
-        )
-
-    def kept(self) -> tuple[Expr, Expr]:
-        """Inputs of the convolution, and the scan's state."""
-        return self.inner * self.kernel, self.inner * self.state
+        out = Linear(tokens=tokens, in_features=inner, out_features=self.hidden, bias=self.bias)
+        yield from self.summed("mamba_mixer:out_proj", out, tokens * self.hidden)
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeltaNet(RecurrentBlock):
+class DeltaNet(Block):
     """Linear attention with the gated delta rule; its output is normalized, then gated.
 
     Attributes:
@@ -135,6 +115,8 @@ class DeltaNet(RecurrentBlock):
     chunk: Size
     activation: str = "silu"
     fused: bool = True
+
+    split: ClassVar[tuple[str, ...]] = ("key_heads", "value_heads")
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Inputs, convolution, norms of queries and keys, delta rule, norm and gate, output."""
@@ -166,10 +148,8 @@ class DeltaNet(RecurrentBlock):
         )
         yield name, Norm(rows=tokens * self.value_heads, features=self.value_dim)
         yield name, Activation(elements=tokens * values, function="silu", gated=True)
-        yield (
-            "delta_net:out_proj",
-            Linear(tokens=tokens, in_features=values, out_features=self.hidden),
-        )
+        out = Linear(tokens=tokens, in_features=values, out_features=self.hidden)
+        yield from self.summed("delta_net:out_proj", out, tokens * self.hidden)
 
     @property
     def _channels(self) -> Expr:
@@ -181,7 +161,3 @@ class DeltaNet(RecurrentBlock):
             return (("qkvz", self._channels + gate), ("ba", 2 * self.value_heads))
         heads = self.value_heads
         return (("qkv", self._channels), ("z", gate), ("b", heads), ("a", heads))
-
-    def kept(self) -> tuple[Expr, Expr]:
-        """Inputs of the convolution, and the state of every value head."""
-        return self._channels * self.kernel, self.value_heads * self.key_dim * self.value_dim

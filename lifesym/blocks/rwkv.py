@@ -1,18 +1,16 @@
 """The blocks of RWKV-4: time mixing in place of attention, channel mixing in place of an MLP."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from sympy import Expr, S
-
-from lifesym.blocks.base import Emitted
-from lifesym.blocks.recurrent import RecurrentBlock
+from lifesym.blocks.base import Block, Emitted
 from lifesym.operators import WKV, Activation, Linear, TokenShift
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
 
 
 @dataclass(frozen=True, kw_only=True)
-class TimeMix(RecurrentBlock):
+class TimeMix(Block):
     """Token shift, three projections, WKV, receptance gate, output.
 
     Attributes:
@@ -22,6 +20,9 @@ class TimeMix(RecurrentBlock):
 
     hidden: Size
     channels: Size
+
+    split: ClassVar[tuple[str, ...]] = ("channels",)
+    repeated: ClassVar[str] = "time_mix:shift"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """All of it."""
@@ -34,18 +35,12 @@ class TimeMix(RecurrentBlock):
         yield "time_mix:wkv", WKV(**shape, channels=self.channels)
         gate = Activation(elements=tokens * self.channels, function="sigmoid", gated=True)
         yield "time_mix:gate", gate
-        yield (
-            "time_mix:output",
-            Linear(tokens=tokens, in_features=self.channels, out_features=self.hidden),
-        )
-
-    def kept(self) -> tuple[Expr, Expr]:
-        """The last token, and the recurrence's state."""
-        return S.One * self.hidden, 3 * self.channels
+        out = Linear(tokens=tokens, in_features=self.channels, out_features=self.hidden)
+        yield from self.summed("time_mix:output", out, tokens * self.hidden)
 
 
 @dataclass(frozen=True, kw_only=True)
-class ChannelMix(RecurrentBlock):
+class ChannelMix(Block):
     """Token shift, a squared-ReLU MLP, receptance gate.
 
     Attributes:
@@ -56,6 +51,9 @@ class ChannelMix(RecurrentBlock):
     hidden: Size
     intermediate: Size
 
+    split: ClassVar[tuple[str, ...]] = ("intermediate",)
+    repeated: ClassVar[str] = "channel_mix:shift channel_mix:receptance channel_mix:gate"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """All of it."""
         tokens, hidden, wide = step.tokens, self.hidden, self.intermediate
@@ -65,12 +63,8 @@ class ChannelMix(RecurrentBlock):
         yield "channel_mix:key", key
         yield "channel_mix:act", Activation(elements=tokens * wide, function="relu2")
         value = Linear(tokens=tokens, in_features=wide, out_features=hidden)
-        yield "channel_mix:value", value
+        yield from self.summed("channel_mix:value", value, tokens * hidden)
         receptance = Linear(tokens=tokens, in_features=hidden, out_features=hidden)
         yield "channel_mix:receptance", receptance
         gate = Activation(elements=tokens * hidden, function="sigmoid", gated=True)
         yield "channel_mix:gate", gate
-
-    def kept(self) -> tuple[Expr, Expr]:
-        """The last token."""
-        return S.One * self.hidden, S.Zero

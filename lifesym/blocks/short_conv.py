@@ -1,11 +1,9 @@
 """A short convolution between two gates, in place of attention (LFM2)."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
-from sympy import Expr, S
-
-from lifesym.blocks.base import Emitted
-from lifesym.blocks.recurrent import RecurrentBlock
+from lifesym.blocks.base import Block, Emitted, share
 from lifesym.nodes import Minimum
 from lifesym.operators import CausalConv, Linear, Residual
 from lifesym.symbols import Size
@@ -13,7 +11,7 @@ from lifesym.trace import ForwardPass
 
 
 @dataclass(frozen=True, kw_only=True)
-class ShortConv(RecurrentBlock):
+class ShortConv(Block):
     """Two gates and an input; the gated input's convolution, gated again; output.
 
     Attributes:
@@ -26,25 +24,25 @@ class ShortConv(RecurrentBlock):
     kernel: Size
     bias: bool = False
 
+    split: ClassVar[tuple[str, ...]] = ()
+
     def operators(self, step: ForwardPass) -> Emitted:
         """Projection, gate, convolution, gate, projection; a product costs what a sum does."""
-        tokens, hidden = step.tokens, self.hidden
-        wide = {"tokens": tokens, "in_features": hidden, "bias": self.bias}
-        gate = Residual(elements=tokens * hidden)
-        yield "short_conv:in_proj", Linear(**wide, out_features=3 * hidden)
+        tokens, hidden, channels = step.tokens, self.hidden, share(self, "hidden", self.devices)
+        wide = {"tokens": tokens, "bias": self.bias}
+        gate = Residual(elements=tokens * channels)
+        into = Linear(**wide, in_features=hidden, out_features=3 * channels)
+        yield "short_conv:in_proj", into
         yield "short_conv:mixer", gate
         conv = CausalConv(
             batch=step.batch,
             new=step.new,
             started=Minimum(step.past, 1),
-            channels=hidden,
+            channels=channels,
             kernel=self.kernel,
             bias=self.bias,
         )
         yield "short_conv:mixer", conv
         yield "short_conv:mixer", gate
-        yield "short_conv:out_proj", Linear(**wide, out_features=hidden)
-
-    def kept(self) -> tuple[Expr, Expr]:
-        """Inputs of the convolution."""
-        return self.hidden * self.kernel, S.Zero
+        out = Linear(**wide, in_features=channels, out_features=hidden)
+        yield from self.summed("short_conv:out_proj", out, tokens * hidden)

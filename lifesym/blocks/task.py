@@ -1,6 +1,7 @@
 """The end of a model that is run for something else than text: a score, labels, or a vector."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.operators import Activation, Linear
@@ -29,6 +30,9 @@ class TaskHead(Block):
     projected: Size | None = None
     dense: str | None = None
     first: bool = False
+
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "final_norm other_proj pooler_act score"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Norm and projection of every token; the head, whatever logits are wanted."""

@@ -1,15 +1,16 @@
 """What Zamba2 has beside its Mamba layers: shared transformer blocks, and each layer's own link."""
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sympy import Expr
 
 from lifesym.blocks.attention import Attention
-from lifesym.blocks.base import Block, Emitted, NormSpec
+from lifesym.blocks.base import Block, Emitted, NormSpec, share
 from lifesym.blocks.mlp import MLP
 from lifesym.operators import Linear, Residual
 from lifesym.symbols import Size
-from lifesym.trace import MLA, ForwardPass
+from lifesym.trace import ForwardPass
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,16 +29,15 @@ class SharedTransformer(Block):
     norm: NormSpec
     mlp_norm: NormSpec
 
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "attn_norm mlp_norm"
+
     def operators(self, step: ForwardPass) -> Emitted:
         """Norm, attention, norm, MLP."""
         yield "attn_norm", self.norm.over(step.tokens)
         yield from self.attention.operators(step)
         yield "mlp_norm", self.mlp_norm.over(step.tokens)
         yield from self.mlp.operators(step)
-
-    def per_token(self, mla: MLA = "absorbed") -> Expr:
-        """What its attention adds."""
-        return self.attention.per_token(mla)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,13 +56,19 @@ class Link(Block):
     rank: Size
     attention: bool = False
 
+    split: ClassVar[tuple[str, ...]] = ("intermediate",)
+    repeated: ClassVar[str] = (
+        "attn_q_adapter attn_k_adapter attn_v_adapter mlp_gate_up_adapter "
+        "shared_out shared_residual"
+    )
+
     def operators(self, step: ForwardPass) -> Emitted:
         """Adapters, each added to its projection, then the output and its sum."""
         tokens = step.tokens
         if self.attention:
-            wide = 2 * self.hidden
+            wide, mine = 2 * self.hidden, 2 * share(self, "hidden", self.devices)
             for part in ("q", "k", "v"):
-                yield from self._adapter(f"attn_{part}_adapter", tokens, wide, wide)
+                yield from self._adapter(f"attn_{part}_adapter", tokens, wide, mine)
         gate_up = 2 * self.intermediate
         yield from self._adapter("mlp_gate_up_adapter", tokens, self.hidden, gate_up)
         link = Linear(tokens=tokens, in_features=self.hidden, out_features=self.hidden)

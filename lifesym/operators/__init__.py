@@ -1,7 +1,13 @@
 """Operators: one frozen dataclass each, one family a module."""
 
 from lifesym.operators.activation import Activation
-from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppend, Softmax
+from lifesym.operators.attention import (
+    AttentionScores,
+    AttentionValues,
+    KVAppend,
+    Softmax,
+    SourceAppend,
+)
 from lifesym.operators.base import Operator
 from lifesym.operators.chunked import DeltaRule, DualScan
 from lifesym.operators.collective import Collective
@@ -9,10 +15,17 @@ from lifesym.operators.convolution import Conv1d, Conv2d, DepthwiseConv2d, Trans
 from lifesym.operators.copies import AdapterMerge, CacheCopy, WeightCopy
 from lifesym.operators.elementwise import Gate, Ranking, Residual, Scale
 from lifesym.operators.embedding import Embedding
-from lifesym.operators.experts import Experts, Routing, TopK
-from lifesym.operators.fused import Fused
+from lifesym.operators.experts import Experts, Routing, ShardedExperts, TopK
+from lifesym.operators.fused import Fused, PerShape, SideBySide
 from lifesym.operators.image import BatchNorm, Concat, Pool2d, Upsample
-from lifesym.operators.linear import HeadLinear, LatentExpand, Linear, LMHead
+from lifesym.operators.linear import (
+    AdapterLinear,
+    HeadLinear,
+    LatentExpand,
+    Linear,
+    LMHead,
+    TiledLinear,
+)
 from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
 from lifesym.operators.recurrent import CausalConv, SelectiveScan
@@ -22,6 +35,7 @@ from lifesym.operators.streams import MixStreams
 __all__ = [
     "WKV",
     "Activation",
+    "AdapterLinear",
     "AdapterMerge",
     "Alibi",
     "AttentionScores",
@@ -48,6 +62,7 @@ __all__ = [
     "MixStreams",
     "Norm",
     "Operator",
+    "PerShape",
     "Pool2d",
     "Ranking",
     "Residual",
@@ -55,7 +70,11 @@ __all__ = [
     "Routing",
     "Scale",
     "SelectiveScan",
+    "ShardedExperts",
+    "SideBySide",
     "Softmax",
+    "SourceAppend",
+    "TiledLinear",
     "TokenShift",
     "TopK",
     "TransposedConv2d",

@@ -203,3 +203,30 @@ class Experts(Operator):
             ),
             dispatches=Integer(self._matrices + 2),
         ) + precision.read_weights(self.matrices_read)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ShardedExperts(Experts):
+    """The experts of one of ``devices``: a share of the distinct experts of all devices' tokens.
+
+    >>> from lifesym import symbols as sym
+    >>> op = ShardedExperts(tokens=1, experts=8, active=2, hidden=sym.hidden,
+    ...                     intermediate=sym.intermediate, activation="silu", devices=2)
+    >>> op.distinct(), op.parameters
+    (7/4, 12*hidden*intermediate)
+    """
+
+    devices: Size
+
+    reference: ClassVar[str] = "Lepikhin et al., GShard, arXiv 2006.16668, section 3"
+    monotone: ClassVar[dict[str, Direction]] = {**Experts.monotone, "devices": "-"}
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """A device's share of the experts."""
+        return self._weights(self.experts / self.devices)
+
+    def distinct(self) -> Expr:
+        """The expected distinct experts here that the tokens of all the devices choose."""
+        tokens = self.tokens * self.devices
+        return self.routing.distinct(self.experts, self.active, tokens) / self.devices

@@ -86,7 +86,13 @@ class Fused(Operator):
 
 @dataclass(frozen=True, kw_only=True)
 class SideBySide(Fused):
-    """Projections of one input as one product with the outputs of all, in whose tiles it is cut."""
+    """Projections of one input as one product with the outputs of all, in whose tiles it is cut.
+
+    >>> tiles = {"tokens": 4, "in_features": 1, "rows": 4, "columns": 4, "processors": 2}
+    >>> half = TiledLinear(**tiles, out_features=2)
+    >>> half.idle, SideBySide(parts=(half, half), unread=4, unwritten=0).idle  # a tile each
+    (16, 0)
+    """
 
     @property
     def idle(self) -> Expr:
@@ -96,6 +102,50 @@ class SideBySide(Fused):
             return S.Zero
         outputs = Add(*(part.out_features for part in tiled))
         return replace(tiled[0], out_features=outputs).idle
+
+
+@dataclass(frozen=True, kw_only=True)
+class PerShape(Operator):
+    """One operator on sequences of several shapes: a kernel each, which reads the weights again.
+
+    >>> from lifesym import symbols as sym
+    >>> from lifesym.operators import TokenShift
+    >>> first = TokenShift(batch=1, new=5, features=sym.hidden, mixes=2)
+    >>> op = PerShape(parts=(first, TokenShift(batch=3, new=1, features=sym.hidden, mixes=2)))
+    >>> op.parameters, op.cost(Precision.of()).weight_bytes
+    (2*hidden, 8*hidden)
+    """
+
+    parts: tuple[Operator, ...]
+
+    family: ClassVar[str] = "recurrent"
+    counted: ClassVar[str] = "all of its kernels; the weights are held once"
+    reference: ClassVar[str] = "vLLM, mamba_mixer2: prefill and decode tokens apart"
+    monotone: ClassVar[dict[str, Direction]] = {}
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """The operator's, once."""
+        return self.parts[0].matrices
+
+    @property
+    def matrices_read(self) -> tuple[Matrix, ...]:
+        """The operator's, once a kernel."""
+        return tuple(matrix for part in self.parts for matrix in part.matrices_read)
+
+    @property
+    def parameters(self) -> Expr:
+        """The operator's, once."""
+        return self.parts[0].parameters
+
+    @property
+    def idle(self) -> Expr:
+        """The sum of its kernels'."""
+        return Add(*(part.idle for part in self.parts))
+
+    def cost(self, precision: Precision) -> Cost:
+        """The sum of the kernels."""
+        return reduce(add, (part.cost(precision) for part in self.parts))
 
 
 _BYTE = Format(name="byte", bits=Integer(BITS_PER_BYTE), native=True)

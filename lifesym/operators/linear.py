@@ -113,6 +113,42 @@ class TiledLinear(Linear):
 
 
 @dataclass(frozen=True, kw_only=True)
+class AdapterLinear(Linear):
+    """A thin product of which a batch reads ``copies`` different matrices.
+
+    ``accumulate``: the result is added to an output that is already there, which is read once
+    more, one addition an element.
+
+    >>> from lifesym import symbols as sym
+    >>> up = AdapterLinear(
+    ...     tokens=1, in_features=sym.rank, out_features=sym.hidden, copies=2, accumulate=True
+    ... )
+    >>> up.cost(Precision.of()).weight_bytes, up.cost(Precision.of()).vector_flops
+    (4*hidden*rank, hidden)
+    """
+
+    copies: Size = 1
+    accumulate: bool = False
+
+    reference: ClassVar[str] = "Hu et al., arXiv 2106.09685, section 4.1; S-LoRA, 2311.03285"
+    monotone: ClassVar[dict[str, Direction]] = {**Linear.monotone, "copies": "+"}
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """Every copy's matrix: all are held, and each is read once."""
+        return tuple(matrix.times(self.copies) for matrix in super().matrices)
+
+    def cost(self, precision: Precision) -> Cost:
+        """The product of every token with one of the matrices, and the sum."""
+        product = super().cost(precision)
+        if not self.accumulate:
+            return product
+        out = self.tokens * self.out_features
+        read = precision.activation_bytes(out)
+        return product + Cost(vector_flops=out, activation_read_bytes=read)
+
+
+@dataclass(frozen=True, kw_only=True)
 class LatentExpand(Linear):
     r"""Cached latents to the keys and values of every head, as intermediates.
 

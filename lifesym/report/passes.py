@@ -50,9 +50,14 @@ Values = tuple[Expr, ...]
 
 def layer(family: str = "llama", count: int = 1, **shape: Expr) -> Trace:
     """One layer of a symbolic model: ``batch``, ``new`` and ``past`` tokens, symbols by default."""
+    return one_pass(family, count, **shape).filter(section="layers")
+
+
+def one_pass(family: str = "llama", count: int = 1, **shape: Expr) -> Trace:
+    """The same layer with both ends."""
     model = replace(example(family), values={sym.layers: Integer(count)}, context_limit=None)
     given = {"batch": sym.batch, "new": sym.new, "past": sym.past} | shape
-    return model.forward(**given).filter(section="layers")
+    return model.forward(**given)
 
 
 def measures(

@@ -12,20 +12,22 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields, replace
-from functools import reduce
-from operator import add
-from typing import Any, ClassVar
+from typing import Any
 
 from sympy import Add, Expr, sympify
 
 from lifesym.checks import checked, checked_fields
-from lifesym.cost import Cost
 from lifesym.errors import SpecError, SymbolError
-from lifesym.formats import Matrix, Precision
 from lifesym.inference import Forecast
-from lifesym.operators import AdapterMerge, AttentionScores, AttentionValues, CausalConv, Operator
-from lifesym.operators.base import Direction
-from lifesym.operators.fused import Fused
+from lifesym.operators import (
+    AdapterMerge,
+    AttentionScores,
+    AttentionValues,
+    CausalConv,
+    Fused,
+    Operator,
+    PerShape,
+)
 from lifesym.operators.recurrent import Recurrent
 from lifesym.symbols import Size
 from lifesym.trace import Entry, Logits, Trace
@@ -79,42 +81,6 @@ def read_groups(text: str) -> list[Group]:
         logits: Any = match[4] or "last"
         groups.append(Group(batch=batch, new=new, past=past, logits=logits))
     return groups
-
-
-@dataclass(frozen=True, kw_only=True)
-class Apart(Operator):
-    """One operator on sequences of several shapes: a kernel each, which reads the weights again."""
-
-    parts: tuple[Operator, ...]
-
-    family: ClassVar[str] = "recurrent"
-    counted: ClassVar[str] = "all of its kernels; the weights are held once"
-    reference: ClassVar[str] = "vLLM, mamba_mixer: prefill and decode tokens apart"
-    monotone: ClassVar[dict[str, Direction]] = {}
-
-    @property
-    def matrices(self) -> tuple[Matrix, ...]:
-        """The operator's, once."""
-        return self.parts[0].matrices
-
-    @property
-    def matrices_read(self) -> tuple[Matrix, ...]:
-        """The operator's, once a kernel."""
-        return tuple(matrix for part in self.parts for matrix in part.matrices_read)
-
-    @property
-    def parameters(self) -> Expr:
-        """The operator's, once."""
-        return self.parts[0].parameters
-
-    @property
-    def idle(self) -> Expr:
-        """The sum of its kernels'."""
-        return Add(*(part.idle for part in self.parts))
-
-    def cost(self, precision: Precision) -> Cost:
-        """The sum of the kernels."""
-        return reduce(add, (part.cost(precision) for part in self.parts))
 
 
 def mixed_trace(forecast: Forecast, groups: Iterable[Group]) -> Trace:
@@ -180,7 +146,7 @@ def _merged(parts: list[Operator]) -> Operator:
         return _merged_fused(parts)
     weighs = any(part.parameters != 0 for part in parts)
     if isinstance(first, Recurrent) or (isinstance(first, Fused) and weighs):
-        return Apart(parts=tuple(_by_shape([_plain(part) for part in parts])))
+        return PerShape(parts=tuple(_by_shape([_plain(part) for part in parts])))
     if weighs:
         raise SymbolError(f"{type(first).__name__} cannot be shared by sequences of two shapes")
     return Fused(parts=tuple(parts), unread=0, unwritten=0)

@@ -1,8 +1,8 @@
 """Rewrites: a trace in, a trace out, each term keeping where it came from.
 
-A forecast applies them in one `ORDER`: caches and adapters change the whole model, devices then
-share what there is, what an engine copies or rounds follows, and fusion and launches come last. A
-rewrite of one's own is any function of a trace.
+A forecast applies them in one `ORDER`: a model is split over devices first; caches and adapters
+change what one device has, tokens and experts are then shared, what an engine copies or rounds
+follows, and fusion and launches come last. A rewrite of one's own is any function of a trace.
 """
 
 from typing import Any
@@ -20,8 +20,9 @@ from lifesym.transforms.tensor import TensorParallel
 KERNELS = (*(CacheCopies, ScorePasses, Apart, WholeTables, Spills, Tiles, WeightCopies, Launches),)
 """What engines do beside fusing; no option of a forecast makes one."""
 ORDER: tuple[type, ...] = (
+    TensorParallel,
     *(CachePolicy, Lora, Bottleneck),
-    *(TensorParallel, SequenceParallel, ExpertParallel),
+    *(SequenceParallel, ExpertParallel),
     *(CacheCopies, ScorePasses, Apart, WholeTables, Tiles, WeightCopies),
     object,
     *(Fusion, Spills, Launches),

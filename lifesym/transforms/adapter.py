@@ -15,6 +15,8 @@ from lifesym.trace import Entry, Trace
 
 ENDS = frozenset({"attn_o", "mlp_down", "moe_experts"})
 """What ends the blocks of a layer."""
+_JOINED = ("lora_a", "lora_b", "lora_merge", "all_reduce")
+"""What gives their outputs together with them."""
 
 
 @checked_fields
@@ -56,10 +58,17 @@ class Bottleneck:
         after = ENDS & blocks if self.after is None else frozenset(self.after)
         if self.after is None and not after:
             raise SymbolError(f"adapters: no block's end is known; name it (known: {known})")
-        return Trace(tuple(row for entry in trace for row in self._rows(entry, after)))
+        rows: list[Entry] = []
+        waiting: list[Entry] = []
+        read = ""
+        for entry in trace:
+            if entry.name not in [f"{read}_{part}" for part in _JOINED]:
+                rows += waiting
+                read, waiting = entry.name, list(self._adapters(entry, after))
+            rows.append(entry)
+        return Trace((*rows, *waiting))
 
-    def _rows(self, entry: Entry, after: frozenset[str]) -> Iterator[Entry]:
-        yield entry
+    def _adapters(self, entry: Entry, after: frozenset[str]) -> Iterator[Entry]:
         base = entry.operator
         if entry.name not in after or not isinstance(base, Linear | Experts):
             return

@@ -45,7 +45,7 @@ from lifesym.operators.attention import share_of
 from lifesym.symbols import Number, Size, exact, size
 from lifesym.trace import Entry, Trace
 from lifesym.transforms.fusion import unfused
-from lifesym.transforms.split import once
+from lifesym.transforms.tensor import once
 
 TOKENS, FORM = "a choice of cached tokens", "another form of the cache"
 """What a policy decides; policies that decide different things may follow one another."""

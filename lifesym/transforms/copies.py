@@ -32,8 +32,8 @@ from lifesym.operators import (
     KVAppend,
     Operator,
     Softmax,
+    SourceAppend,
 )
-from lifesym.operators.attention import SourceAppend
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 from lifesym.transforms.fusion import unfused

@@ -13,10 +13,8 @@ from typing import ClassVar, Literal
 from sympy import Expr
 
 from lifesym.checks import checked_fields
-from lifesym.cost import Cost
 from lifesym.errors import SymbolError
-from lifesym.formats import Matrix, Precision
-from lifesym.operators import AdapterMerge, Linear
+from lifesym.operators import AdapterLinear, AdapterMerge, Linear
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 
@@ -86,32 +84,6 @@ class Lora:
             if adapted:
                 waiting += _merge(entry, rank) if self.merged else _adapters(entry, self)
         return Trace((*rows, *waiting))
-
-
-@dataclass(frozen=True, kw_only=True)
-class AdapterLinear(Linear):
-    """A thin product of which a batch reads ``copies`` different matrices.
-
-    ``accumulate``: the result is added to an output that is already there, which is read once
-    more, one addition an element.
-    """
-
-    copies: Size = 1
-    accumulate: bool = False
-
-    @property
-    def matrices(self) -> tuple[Matrix, ...]:
-        """Every copy's matrix: all are held, and each is read once."""
-        return tuple(matrix.times(self.copies) for matrix in super().matrices)
-
-    def cost(self, precision: Precision) -> Cost:
-        """The product of every token with one of the matrices, and the sum."""
-        product = super().cost(precision)
-        if not self.accumulate:
-            return product
-        out = self.tokens * self.out_features
-        read = precision.activation_bytes(out)
-        return product + Cost(vector_flops=out, activation_read_bytes=read)
 
 
 def _merge(entry: Entry, rank: Expr) -> Iterator[Entry]:

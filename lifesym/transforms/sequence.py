@@ -18,7 +18,7 @@ from lifesym.nodes import CeilDiv
 from lifesym.operators import Activation, Collective, Linear, Norm, Operator, Residual, Scale
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
-from lifesym.transforms.split import once
+from lifesym.transforms.tensor import once
 
 ORIGIN = "sequence parallelism"
 

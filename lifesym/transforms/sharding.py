@@ -8,18 +8,18 @@ back. Source: Lepikhin et al., GShard, arXiv 2006.16668, section 3.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 from sympy import Expr, S
 
+from lifesym.blocks.base import share
 from lifesym.checks import checked_fields
 from lifesym.errors import SymbolError
-from lifesym.formats import Matrix
-from lifesym.operators import Collective, Experts, Operator
+from lifesym.operators import Collective, Experts, ShardedExperts
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
-from lifesym.transforms.split import once, share
+from lifesym.transforms.tensor import once
 
 ORIGIN = "expert parallelism"
 
@@ -60,26 +60,5 @@ class ExpertParallel:
         exchange = Collective(pattern="all_to_all", elements=copies, devices=n)
         mark = replace(entry, origin=ORIGIN)
         yield replace(mark, name="moe_dispatch", operator=exchange)
-        yield replace(mark, operator=ShardedExperts(**_same(operator), devices=n))
+        yield replace(mark, operator=ShardedExperts(**vars(operator), devices=n))
         yield replace(mark, name="moe_combine", operator=exchange)
-
-
-@dataclass(frozen=True, kw_only=True)
-class ShardedExperts(Experts):
-    """The experts of one of ``devices``: a share of the distinct experts of all devices' tokens."""
-
-    devices: Size
-
-    @property
-    def matrices(self) -> tuple[Matrix, ...]:
-        """A device's share of the experts."""
-        return self._weights(self.experts / self.devices)
-
-    def distinct(self) -> Expr:
-        """The expected distinct experts here that the tokens of all the devices choose."""
-        tokens = self.tokens * self.devices
-        return self.routing.distinct(self.experts, self.active, tokens) / self.devices
-
-
-def _same(operator: Operator) -> dict[str, Any]:
-    return {item.name: getattr(operator, item.name) for item in fields(operator)}
