@@ -20,12 +20,13 @@ from lifesym.blocks import Attention, Block, LatentAttention
 from lifesym.errors import SpecError, misspelt
 from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.families.base import Family
+from lifesym.families.classes import why_refused
 from lifesym.families.defaults import left_out
 from lifesym.families.drafts import drafts_as, unwrapped
 from lifesym.families.keys import ALIASES, HARMLESS, HARMLESS_PATTERN, SUBCONFIGS
 from lifesym.families.tasks import run_as, with_outer_head
 from lifesym.model import Model
-from lifesym.multimodal import unnest
+from lifesym.multimodal import thinker, unnest
 from lifesym.quantization import with_stored
 from lifesym.specs import convert, find, finite, read_json
 from lifesym.towers import with_towers
@@ -70,7 +71,7 @@ def read_config(
     given = written_out() if callable(written_out) else config
     if not isinstance(given, Mapping):
         raise SpecError(f"a config is a dict or a path, not {type(config).__name__}")
-    data, name = unwrapped(dict(given)), str(given.get("model_type", "model"))
+    data, name = thinker(unwrapped(dict(given))), str(given.get("model_type", "model"))
     whole, draft = data, drafts_as(data, where)
     data, notes = unnest(data, where)
     family = data.get("model_type")
@@ -79,6 +80,8 @@ def read_config(
     if family is None:
         raise SpecError(f"{where}: {looks_like(data)}")
     if not isinstance(family, str) or family not in MODEL_TYPES:
+        if reason := why_refused(family):
+            raise SpecError(f"{where}: model_type {family!r}{reason}")
         hint = misspelt(str(family), MODEL_TYPES)
         raise SpecError(f"{where}: unknown model_type {family!r}{hint}{_LISTED}")
     chosen = draft or FAMILIES[MODEL_TYPES[family]]

@@ -8,16 +8,27 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifesym.errors import SpecError, misspelt
+from lifesym.families.classes import why_refused
 
 _ANY = """
-    audioflamingo3 cohere2_vision fuyu got_ocr2 idefics2 idefics3 internvl janus kimi_k25 llava
-    llava_next llava_next_video llava_onevision mistral3 ovis2 qwen2_audio smolvlm video_llava
-    vipllava voxtral
+    aria audioflamingo3 aya_vision blip-2 cohere2_vision cohere_compass cosmos3_edge cosmos3_omni
+    deepseek_ocr2 deepseek_vl deepseek_vl_hybrid exaone4_5 fast_vlm fuyu gemma4_unified glm46v
+    glm_ocr glmasr glmga got_ocr2 granite4_vision granite_docling granite_speech hunyuan_vl
+    hyperclovax_vision_v2 idefics2 idefics3 instructblip instructblipvideo internvl janus kimi_k25
+    lfm2_vl lfm3_vl lighton_ocr llava llava_next llava_next_video llava_onevision minicpm_ocr
+    minicpmv4_6 minicpmv4_7 mistral3 moss_transcribe_diarize musicflamingo nemotron_h_omni ovis2
+    paddleocr_vl paligemma perception_lm pp_chart2table qianfan_ocr qwen2_5_omni_thinker
+    qwen2_audio qwen3_asr qwen3_omni_moe_thinker shieldgemma2 smolvlm step3p7 vibevoice_asr
+    video_llama_3 video_llava vipllava voxtral
 """
 WRAPPERS: dict[str, str | None] = {
+    "apertus1p5": "apertus1p5_text",
+    "emu3": "emu3_text_model",
     "gemma3": "gemma3_text",
     "gemma3n": "gemma3n_text",
     "gemma4": "gemma4_text",
+    "glm4v": "glm4v_text",
+    "glm4v_moe": "glm4v_moe_text",
     "llama4": "llama4_text",
     "qwen2_vl": "qwen2_vl_text",
     "qwen2_5_vl": "qwen2_5_vl_text",
@@ -31,26 +42,78 @@ WRAPPERS: dict[str, str | None] = {
 In transformers 5.24 each builds the language model of its text config as it stands, with a plain
 LM head: nothing of the other towers is in its layers.
 """
-_TEXT = dict.fromkeys(("internvl", "got_ocr2", "ovis2"), "qwen2")
-_TEXT |= dict.fromkeys(("audioflamingo3", "llava_onevision", "qwen2_audio"), "qwen2")
-_TEXT |= dict.fromkeys(("idefics2", "mistral3"), "mistral")
-_TEXT |= {"cohere2_vision": "cohere2", "fuyu": "persimmon", "kimi_k25": "deepseek_v3"}
+_TEXT = {
+    outer: text
+    for text, outers in {
+        "aria_text": "aria",
+        "cohere2": "aya_vision cohere2_vision",
+        "cohere_compass_text": "cohere_compass",
+        "cosmos3_edge_text": "cosmos3_edge",
+        "deepseek_ocr2_text": "deepseek_ocr2",
+        "deepseek_v3": "kimi_k25",
+        "exaone4": "exaone4_5",
+        "gemma": "paligemma",
+        "gemma3_text": "shieldgemma2",
+        "gemma4_unified_text": "gemma4_unified",
+        "glm4v_text": "glm46v glmga",
+        "glm_ocr_text": "glm_ocr",
+        "granite": "granite_speech",
+        "granite4_vision_text": "granite4_vision",
+        "granite_docling_text": "granite_docling",
+        "hunyuan_vl_text": "hunyuan_vl",
+        "hyperclovax": "hyperclovax_vision_v2",
+        "lfm2": "lfm2_vl",
+        "lfm3": "lfm3_vl",
+        "mistral": "idefics2 mistral3",
+        "nemotron_h": "nemotron_h_omni",
+        "opt": "blip-2 instructblip instructblipvideo",
+        "paddleocr_vl_text": "paddleocr_vl",
+        "persimmon": "fuyu",
+        "qwen2": "audioflamingo3 fast_vlm got_ocr2 internvl llava_onevision musicflamingo ovis2"
+        " pp_chart2table qwen2_audio vibevoice_asr video_llama_3",
+        "qwen2_5_omni_text": "qwen2_5_omni_thinker",
+        "qwen3": "lighton_ocr moss_transcribe_diarize qianfan_ocr qwen3_asr",
+        "qwen3_5_text": "minicpm_ocr minicpmv4_6 minicpmv4_7",
+        "qwen3_omni_moe_text": "qwen3_omni_moe_thinker",
+        "qwen3_vl_text": "cosmos3_omni",
+        "step3p5": "step3p7",
+    }.items()
+    for outer in outers.split()
+}
 """Types that a text config without one has; those of the other wrappers are Llamas."""
 _RUN_AS = ("architectures", "id2label", "num_labels")
 """Keys of the whole model that say what it is run as."""
 _EITHER = frozenset({"llava", "llava_next_video", "llava_onevision", "qwen2_vl", "qwen2_5_vl"})
 """Multimodal types whose embeddings are tied if the outer or the inner config says so."""
-_TIED = frozenset(
+_TIED_BY_CLASS = """
+    aya_vision cohere2_vision deepseek_vl deepseek_vl_hybrid gemma3 gemma3n gemma4 gemma4_unified
+    glmasr got_ocr2 granite_docling granite_speech hunyuan_vl hyperclovax_vision_v2 internvl janus
+    kimi_k25 lfm2_vl lfm3_vl lighton_ocr minicpm_ocr mistral3 moss_transcribe_diarize ovis2
+    paddleocr_vl paligemma pp_chart2table qwen3_asr shieldgemma2
+"""
+_TIED = frozenset(_TIED_BY_CLASS.split())
+"""Types that transformers 5 ties where the outer config does not say."""
+_NEVER = frozenset(
     {
-        *("cohere2_vision", "gemma3", "gemma3n", "gemma4", "got_ocr2", "internvl", "janus"),
-        *("kimi_k25", "mistral3", "ovis2"),
+        *("audioflamingo3", "cosmos3_edge", "musicflamingo", "qwen2_audio", "vibevoice_asr"),
+        "voxtral",
     }
 )
-"""Types that transformers 5 ties where the outer config does not say."""
-_NEVER = frozenset({"audioflamingo3", "qwen2_audio", "voxtral"})
 """Types that transformers 5 never ties; transformers 4 believed their text config."""
-_INNER = frozenset({"llama4"})
+_INNER = frozenset({"blip-2", "instructblip", "instructblipvideo", "llama4"})
 """Types whose language model is built of the text config alone."""
+
+
+def thinker(data: dict[str, Any]) -> dict[str, Any]:
+    """The part of an omni model that reads and writes text; any other config as it is.
+
+    The talker that speaks, and the code that makes sound of it, are other models.
+    """
+    inner, outer = data.get("thinker_config"), data.get("model_type")
+    if not isinstance(inner, dict) or f"{outer}_thinker" not in WRAPPERS:
+        return data
+    named = {key: data[key] for key in _RUN_AS if key in data}
+    return {"model_type": f"{outer}_thinker", **named, **inner}
 
 
 def unnest(data: dict[str, Any], where: str) -> tuple[dict[str, Any], tuple[str, ...]]:
@@ -66,6 +129,8 @@ def unnest(data: dict[str, Any], where: str) -> tuple[dict[str, Any], tuple[str,
         raise SpecError(f"{where}: key 'text_config' must be an object")
     outer = data.get("model_type")
     if not isinstance(outer, str) or outer not in WRAPPERS:
+        if reason := why_refused(outer):
+            raise SpecError(f"{where}: model_type {outer!r}{reason}")
         raise SpecError(
             f"{where}: key 'model_type': {outer!r} around a 'text_config' is not modelled"
             f"{misspelt(str(outer), WRAPPERS)} (the text config alone is one file, too)"
@@ -76,8 +141,11 @@ def unnest(data: dict[str, Any], where: str) -> tuple[dict[str, Any], tuple[str,
         found = text["model_type"]
         raise SpecError(f"{where}: key 'text_config.model_type': {found!r} is not {wanted!r}")
     text.setdefault("model_type", _TEXT.get(outer, "llama"))
+    both = text.pop("use_bidirectional_attention", None) if outer == "paligemma" else None
     named = {key: data[key] for key in _RUN_AS if key in data}
     tied, notes = _tied(data, inner, where)
+    if both:
+        notes = (*notes, "a prompt is seen both ways: exact causal counts are of a mask it has not")
     return text | named | tied, notes
 
 
@@ -109,7 +177,7 @@ def _tied(
     if key in data:
         return {key: data[key]}, ()
     tied = outer in _TIED
-    usual = outer.startswith("gemma")  # whose text class ties as well
+    usual = "gemma" in outer  # whose text class ties as well
     told = tied != inner.get(key, usual)
     note = f"{key} {str(tied).lower()} (default of the class of {outer})"
     return {key: tied}, (note,) if told else ()

@@ -180,7 +180,7 @@ def test_operators_do_not_change(operator: type[Operator], data: st.DataObject) 
 
 def test_options_are_checked() -> None:
     with pytest.raises(SymbolError, match=r"Activation\.function must be one of relu"):
-        operators.Activation(elements=1, function="softplus")
+        operators.Activation(elements=1, function="softmax")
     with pytest.raises(SymbolError, match=r"Norm\.kind must be one of"):
         operators.Norm(rows=1, features=1, kind="batch")
 

@@ -58,6 +58,11 @@ class Attention(Block):
         reuses: keys and values are those of an earlier layer, and only read.
         gated: the query projection also gives a sigmoid gate for every element of the output.
         indexer: what chooses the blocks of keys that each query attends to; None: all.
+        gate: a projection of its own gives a gate for every ``element`` of the output, or one for
+            each ``head``.
+        gate_function: the gate's activation function.
+        out_norm: the heads' outputs are normalized together before the output projection.
+        value_dim: size of a value head; ``head_dim`` unless given.
         key_devices: devices that have a norm of all key heads together.
     """
 
@@ -86,10 +91,20 @@ class Attention(Block):
     reuses: bool = False
     gated: bool = False
     indexer: BlockIndexer | None = None
+    gate: Literal["none", "element", "head"] = "none"
+    gate_function: str = "sigmoid"
+    out_norm: bool = False
+    value_dim: Size | None = None
+
     key_devices: Size = 1
 
     split: ClassVar[tuple[str, ...]] = ("heads",)
     kept: ClassVar[tuple[str, ...]] = ("kv_heads",)
+
+    @property
+    def value_size(self) -> Size:
+        """The size of a value head."""
+        return self.head_dim if self.value_dim is None else self.value_dim
 
     def part(self, n: Expr) -> Self:
         """Its heads, with at least one of keys and values, which other devices may have, too."""
@@ -137,14 +152,14 @@ class Attention(Block):
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Projections, positions, cache, core and output projection."""
-        tokens, width = step.tokens, self.heads * self.head_dim
-        kv_width = self.kv_heads * self.head_dim
-        queries = 2 * width if self.gated else width
-        projections = [("attn_q", queries), ("attn_k", kv_width), ("attn_v", kv_width)]
+        tokens, width = step.tokens, self.heads * self.value_size
+        key_width, value_width = self.kv_heads * self.head_dim, self.kv_heads * self.value_size
+        queries = (2 if self.gated else 1) * self.heads * self.head_dim
+        projections = [("attn_q", queries), ("attn_k", key_width), ("attn_v", value_width)]
         if self.reuses or self.tied_values:
             del projections[1 if self.reuses else 2 :]
         elif self.fused:
-            projections = [("attn_qkv_fused", queries + 2 * kv_width)]
+            projections = [("attn_qkv_fused", queries + key_width + value_width)]
         for name, out in projections:
             yield (
                 name,
@@ -173,9 +188,9 @@ class Attention(Block):
                 ),
             )
         if self.query_scaled:
-            yield "attn_q_scale", Scale(elements=tokens * width)
+            yield "attn_q_scale", Scale(elements=tokens * self.heads * self.head_dim)
         if not (self.bidirectional or self.reuses):
-            per_head = 2 * self.head_dim
+            per_head = self.head_dim + self.value_size
             window = self._window(step)
             reach = None if window is None else window - 1
             yield (
@@ -188,11 +203,26 @@ class Attention(Block):
         if self.gated:
             gate = Activation(elements=tokens * width, function="sigmoid", gated=True)
             yield "attn_gate", gate
+        yield from self._gated(tokens, width)
+        if self.out_norm:
+            yield from self.summed("attn_out_norm", Norm(rows=tokens, features=width), tokens)
         out_features = self.hidden if self.output is None else self.output
         out = Linear(
             tokens=tokens, in_features=width, out_features=out_features, bias=self.out_bias
         )
         yield from self.summed("attn_o", out, tokens * out_features)
+
+    def _gated(self, tokens: Expr, width: Size) -> Emitted:
+        """The gates that a projection of their own gives, and their product with the output."""
+        if self.gate == "none":
+            return
+        each = self.gate == "element"
+        gates = width if each else self.heads
+        yield "attn_g", Linear(tokens=tokens, in_features=self.hidden, out_features=gates)
+        function = self.gate_function
+        yield "attn_gate", Activation(elements=tokens * gates, function=function, gated=each)
+        if not each:  # one number multiplies the whole output of a head
+            yield "attn_gate", Scale(elements=tokens * width)
 
     def _norm(self, name: str, tokens: Expr, heads: Size, devices: Size) -> Emitted:
         """The norm of so many heads' queries or keys; one of all adds up the devices' squares."""
@@ -234,7 +264,7 @@ class Attention(Block):
             yield "attn_alibi", Alibi(elements=scores)
         sinks = self.heads if self.sinks else 0
         yield "attn_softmax", Softmax(elements=scores, sinks=sinks)
-        yield "attn_av", AttentionValues(**shape)
+        yield "attn_av", AttentionValues(**shape | {"head_dim": self.value_size})
 
 
 def _in_reach(cached: Expr, window: Size | None) -> Expr:

@@ -9,6 +9,7 @@ from lifesym.blocks.base import Block, Emitted
 from lifesym.operators import (
     Activation,
     Linear,
+    Norm,
     Scale,
 )
 from lifesym.symbols import Size
@@ -27,6 +28,7 @@ class MLP(Block):
         fused: gate and up in one projection.
         bias: biases on every projection.
         scaled: gate and output are multiplied by constants.
+        inner_norm: what the activation gives is normalized.
         prefix: how its operators' names begin.
     """
 
@@ -37,6 +39,7 @@ class MLP(Block):
     fused: bool = False
     bias: bool = False
     scaled: bool = False
+    inner_norm: bool = False
     prefix: str = "mlp"
 
     split: ClassVar[tuple[str, ...]] = ("intermediate",)
@@ -64,6 +67,9 @@ class MLP(Block):
                 elements=tokens * self.intermediate, function=self.activation, gated=self.gated
             ),
         )
+        if self.inner_norm:
+            norm = Norm(rows=tokens, features=self.intermediate)
+            yield from self.summed(f"{self.prefix}_inner_norm", norm, tokens)
         down = Linear(
             tokens=tokens,
             in_features=self.intermediate,

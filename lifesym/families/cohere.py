@@ -39,9 +39,13 @@ def cohere(c: CohereConfig, name: str) -> Model:
 
 
 def cohere2(c: Cohere2Config, name: str) -> Model:
-    """Command R7B and A, Tiny Aya: windows with rotary positions, full attention without."""
+    """Command R7B and A, Tiny Aya: windows with rotary positions, full attention without.
+
+    Compass, a model of embeddings, rotates in every layer.
+    """
     spans = windows(c, c.sliding_window, lambda i: (i + 1) % c.sliding_window_pattern != 0)
-    whole = sym.head_dim if c.sliding_window is None else 0
+    turning = c.sliding_window is None or c.model_type == "cohere_compass_text"
+    whole = sym.head_dim if turning else 0
     layers = [
         _layer(
             c,
@@ -61,5 +65,7 @@ _COHERE2 = """
 
 FAMILIES = {
     "cohere": Family(CohereConfig, cohere, "command-r", ignored="logit_scale"),
-    "cohere2": Family(Cohere2Config, cohere2, "tiny-aya", ignored=_COHERE2),
+    "cohere2": Family(
+        Cohere2Config, cohere2, "tiny-aya", ignored=_COHERE2, kin=("cohere_compass_text",)
+    ),
 }

@@ -4,8 +4,8 @@ from typing import Literal
 
 from lifesym import symbols as sym
 from lifesym.blocks import LatentAttention
-from lifesym.families.base import Count, Family, StackConfig, Whole, refuse
-from lifesym.families.decoder import decoder, experts, layer, mlp
+from lifesym.families.base import Count, Family, StackConfig, Whole, per_head, refuse
+from lifesym.families.decoder import RMS, Ends, decoder, experts, layer, mlp
 from lifesym.model import Model
 
 
@@ -62,13 +62,57 @@ class GlmConfig(DeepseekConfig, kw_only=True):
     mlp_layer_types: list[Literal["dense", "sparse"]] | None = None
 
 
+class AxkConfig(GlmConfig, kw_only=True):
+    """A.X K1: dense layers are listed, or the first so many."""
+
+    num_key_value_heads: Count = 64
+    q_lora_rank: Count = 1536
+    first_k_dense_replace: Whole = 1
+
+
+class SarvamConfig(KimiConfig, kw_only=True):
+    """One dense layer, and queries that are not compressed, unless told otherwise."""
+
+    q_lora_rank: Count | None = None
+    n_shared_experts: Whole | None = 1
+    first_k_dense_replace: Whole = 1
+
+
+class Mistral4Config(SarvamConfig, kw_only=True):
+    """Every layer has experts unless told otherwise."""
+
+    q_lora_rank: Count | None = 1024
+    first_k_dense_replace: Whole = 0
+
+
+class DenseConfig(DeepseekConfig, kw_only=True):
+    """No layer has experts, and no key is of them."""
+
+    moe_intermediate_size: Count = 1
+    n_routed_experts: Count = 1
+    num_experts_per_tok: Count = 1
+    tie_word_embeddings: bool = True
+    q_lora_rank: Count | None = 1536
+    n_shared_experts: Whole | None = None
+
+
+class MiniCpm3Config(DenseConfig, kw_only=True):
+    """Values have heads of hidden / heads unless given."""
+
+    q_lora_rank: Count | None = 768
+    v_head_dim: Count = 0
+
+
 def _dense(c: DeepseekConfig) -> list[bool]:
     """Which layers have no experts."""
+    if isinstance(c, DenseConfig):
+        return [True] * c.num_hidden_layers
     if isinstance(c, KimiConfig):
         return [i < c.first_k_dense_replace for i in range(c.num_hidden_layers)]
     listed = c.mlp_layer_types if isinstance(c, GlmConfig) else None
     if listed is None:
-        return [i == 0 for i in range(c.num_hidden_layers)]
+        first = c.first_k_dense_replace if isinstance(c, AxkConfig) else 1
+        return [i < first for i in range(c.num_hidden_layers)]
     refuse(len(listed) != c.num_hidden_layers, f"key 'mlp_layer_types': {len(listed)} entries")
     return [kind == "dense" for kind in listed]
 
@@ -76,10 +120,13 @@ def _dense(c: DeepseekConfig) -> list[bool]:
 def deepseek(c: DeepseekConfig, name: str) -> Model:
     """DeepSeek V2 and V3, Kimi K2, GLM 4.7 Flash: latent attention, shared experts, dense layers.
 
-    V2 routes by softmax, the others by sigmoid; the bias they add to the scores is a buffer.
+    V2 and Mistral 4 route by softmax, the others by sigmoid; the bias they add to the scores is a
+    buffer. A.X K1 normalizes what experts give. Youtu and MiniCPM 3 have no experts; the latter
+    scales embeddings, branches and, counted on the logits, the last state.
     """
     refuse(c.moe_layer_freq != 1, "key 'moe_layer_freq': only 1 is modelled")
-    refuse(c.mlp_bias, "key 'mlp_bias': true is not modelled")
+    dense = _dense(c)
+    refuse(c.mlp_bias and not all(dense), "key 'mlp_bias': true is not modelled")
     heads = c.num_attention_heads
     kv_heads = c.num_key_value_heads or heads
     refuse(  # the classes repeat heads as if they were grouped, and then fail
@@ -102,18 +149,22 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
         bias=c.attention_bias,
     )
     shared = c.n_shared_experts or 0  # none of them is as good as null
-    sigmoid = c.model_type != "deepseek_v2"
-    moe = layer(mixer, experts(c.hidden_act, sigmoid=sigmoid, shared=shared > 0))
-    plain = layer(mixer, mlp(c.hidden_act))
+    sigmoid = c.model_type not in ("deepseek_v2", "mistral4")
+    after = RMS if isinstance(c, AxkConfig) else None
+    scaled = isinstance(c, MiniCpm3Config)
+    routed = experts(c.hidden_act, sigmoid=sigmoid, shared=shared > 0)
+    moe = layer(mixer, routed, mlp_post_norm=after)
+    plain = layer(mixer, mlp(c.hidden_act, bias=c.mlp_bias), scaled=scaled)
     return decoder(
         c,
         name,
-        [plain if dense else moe for dense in _dense(c)],
+        [plain if alone else moe for alone in dense],
+        Ends(scaled=scaled, head_scaled=scaled),
         q_rank=c.q_lora_rank,
         kv_rank=c.kv_lora_rank,
         nope_dim=c.qk_nope_head_dim,
         rope_dim=c.qk_rope_head_dim,
-        value_dim=c.v_head_dim,
+        value_dim=c.v_head_dim or per_head(c.hidden_size, heads),
         shared_intermediate=shared * c.moe_intermediate_size,
     )
 
@@ -131,5 +182,15 @@ FAMILIES = {
     "kimi_k2": Family(KimiConfig, deepseek, "kimi-k2", ignored=_IGNORED),
     "glm4_moe_lite": Family(
         GlmConfig, deepseek, "glm-4.7-flash", ignored=_IGNORED + " first_k_dense_replace"
+    ),
+    "axk1": Family(AxkConfig, deepseek, "ax-k1", ignored=_IGNORED),
+    "sarvam_mla": Family(SarvamConfig, deepseek, "sarvam-105b", ignored=_IGNORED),
+    "mistral4": Family(Mistral4Config, deepseek, "mistral-small-4", ignored=_IGNORED),
+    "youtu": Family(DenseConfig, deepseek, "youtu-llm-2b", ignored=_IGNORED),
+    "minicpm3": Family(
+        MiniCpm3Config,
+        deepseek,
+        "minicpm3-4b",
+        ignored=_IGNORED + " dim_model_base scale_depth scale_emb",
     ),
 }

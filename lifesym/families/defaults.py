@@ -16,6 +16,8 @@ from lifesym.specs import convert, read_toml, root
 Plain = int | bool | str
 _SWITCHED = {"max_window_layers": "use_sliding_window"}
 """Keys that say nothing without another one."""
+_LISTED = {"first_k_dense_replace": "mlp_layer_types", "sliding_window_pattern": "layer_types"}
+"""Keys that say nothing where a list has an entry for every layer."""
 
 
 class _Defaults(msgspec.Struct, forbid_unknown_fields=True, rename={"name": "class"}):
@@ -49,7 +51,9 @@ def left_out(config: Mapping[str, Any], wrapper: str | None) -> tuple[dict[str, 
         more = {
             key: value
             for key, value in both.items()
-            if key not in {*config, *found} and config.get(_SWITCHED.get(key, "model_type"))
+            if key not in {*config, *found}
+            and config.get(_SWITCHED.get(key, "model_type"))
+            and not config.get(_LISTED.get(key, ""))
         }
         if more:
             sizes = ", ".join(f"{key} {value}" for key, value in more.items())

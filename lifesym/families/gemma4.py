@@ -219,6 +219,10 @@ def gemma4(c: Gemma4Config, name: str) -> Model:
 
 FAMILIES = {
     "gemma4_text": Family(
-        Gemma4Config, gemma4, "gemma-4-26b-a4b", ignored="expert_intermediate_size"
+        Gemma4Config,
+        gemma4,
+        "gemma-4-26b-a4b",
+        ignored="expert_intermediate_size",
+        kin=("gemma4_unified_text",),
     )
 }

@@ -24,6 +24,12 @@ class GlmConfig(LlamaConfig, kw_only=True):
     partial_rotary_factor: float = 0.5
 
 
+class GlmVisionConfig(GlmConfig, kw_only=True):
+    """The text model of GLM 4.1V and GLM-OCR: heads of hidden / heads unless given."""
+
+    head_dim: Count = DERIVED
+
+
 class GlmMoeConfig(LlamaConfig, kw_only=True):
     """The first layers are dense; half of each head is rotated unless told otherwise."""
 
@@ -39,7 +45,7 @@ class GlmMoeConfig(LlamaConfig, kw_only=True):
 
 def glm(c: GlmConfig, name: str) -> Model:
     """GLM-4-9B, and GLM-4-0414 (glm4), which also normalizes what attention and MLP give."""
-    after = RMS if c.model_type == "glm4" else None
+    after = None if c.model_type == "glm" else RMS
     each = layer(
         attention(rotary_dim=turned(c, pairs=True), qkv_bias=c.attention_bias),
         mlp(c.hidden_act, fused=True),
@@ -65,11 +71,15 @@ def glm_moe(c: GlmMoeConfig, name: str) -> Model:
 
 FAMILIES = {
     "glm": Family(GlmConfig, glm, "glm-4-9b", kin=("glm4",)),
+    "glm4v_text": Family(
+        GlmVisionConfig, glm, "glm-4.1v-9b", kin=("glm4v", "glm_ocr_text", "glm46v_text")
+    ),
     "glm4_moe": Family(
         GlmMoeConfig,
         glm_moe,
         "glm-4.5",
         {"num_local_experts": "n_routed_experts"},
+        kin=("glm4v_moe", "glm4v_moe_text", "sarvam_moe"),
         ignored="n_group num_mtp_layers num_nextn_predict_layers routed_scaling_factor topk_group",
     ),
 }

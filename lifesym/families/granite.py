@@ -81,7 +81,13 @@ def granite_hybrid(c: GraniteHybridConfig, name: str) -> Model:
 _IGNORED = "attention_multiplier embedding_multiplier logits_scaling residual_multiplier"
 
 FAMILIES = {
-    "granite": Family(BiasedConfig, granite, "granite-3.1-8b", ignored=_IGNORED),
+    "granite": Family(
+        BiasedConfig,
+        granite,
+        "granite-3.1-8b",
+        ignored=_IGNORED,
+        kin=("granite4_vision_text", "granite_docling_text"),
+    ),
     "granitemoe": Family(
         GraniteMoeConfig,
         granitemoe,

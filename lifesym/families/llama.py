@@ -137,7 +137,7 @@ def phi3(c: PhiConfig, name: str) -> Model:
 
 
 FAMILIES = {
-    "llama": Family(BiasedConfig, llama, "llama-2-7b"),
+    "llama": Family(BiasedConfig, llama, "llama-2-7b", kin=("emu3_text_model",)),
     "mistral": Family(MistralConfig, mistral, "mistral-7b-v0.1"),
     "ministral3": Family(MinistralConfig, mistral, "ministral-3-14b"),
     "qwen2": Family(
@@ -146,8 +146,14 @@ FAMILIES = {
         "qwen2.5-7b",
         ignored="image_token_id video_token_id vision_end_token_id vision_start_token_id "
         "vision_token_id",
-        kin=("qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"),
+        kin=("qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_5_omni_text"),
     ),
     "qwen3": Family(Qwen3Config, qwen3, "qwen3-8b", kin=("qwen3_vl_text",)),
-    "phi3": Family(PhiConfig, phi3, "phi-3-mini-4k"),
+    "phi3": Family(
+        PhiConfig,
+        phi3,
+        "phi-3-mini-4k",
+        ignored="embd_layer image_input_id speech_lora vision_lora",
+        kin=("phi4_multimodal", "phi4mm"),
+    ),
 }

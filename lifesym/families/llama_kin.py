@@ -120,8 +120,12 @@ _HUNYUAN = """
 FAMILIES = {
     "gemma": Family(GemmaConfig, gemma, "gemma-2b", ignored="hidden_activation"),
     "smollm3": Family(SmolLm3Config, smollm3, "smollm3-3b", ignored="max_window_layers"),
-    "ernie4_5": Family(ErnieConfig, ernie, "ernie-4.5-0.3b", nulls="use_bias"),
-    "hunyuan_v1_dense": Family(HunyuanConfig, hunyuan, "hunyuan-4b", ignored=_HUNYUAN),
+    "ernie4_5": Family(
+        ErnieConfig, ernie, "ernie-4.5-0.3b", nulls="use_bias", kin=("paddleocr_vl_text",)
+    ),
+    "hunyuan_v1_dense": Family(
+        HunyuanConfig, hunyuan, "hunyuan-4b", ignored=_HUNYUAN, kin=("hunyuan_vl_text",)
+    ),
     "seed_oss": Family(SeedConfig, seed, "seed-oss-36b", ignored="residual_dropout"),
     "helium": Family(HeliumConfig, helium, "helium-1-preview-2b"),
 }

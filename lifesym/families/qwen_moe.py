@@ -89,6 +89,6 @@ FAMILIES = {
         "qwen3-30b-a3b",
         {"num_local_experts": "num_experts"},
         ignored="max_window_layers qkv_bias shared_expert_intermediate_size use_qk_norm",
-        kin=("qwen3_vl_moe_text",),
+        kin=("qwen3_vl_moe_text", "qwen3_omni_moe_text"),
     ),
 }

@@ -5,7 +5,7 @@ from msgspec import field
 from lifesym import symbols as sym
 from lifesym.blocks import Block, DeltaNet
 from lifesym.families.base import Count, Family, StackConfig, activation, listed, refuse
-from lifesym.families.decoder import attention, decoder, experts, layer, mlp
+from lifesym.families.decoder import attention, decoder, experts, layer, mlp, turned
 from lifesym.families.mamba import Kernel, check_groups
 from lifesym.model import Model
 
@@ -46,6 +46,28 @@ class QwenNextMoeConfig(QwenNextConfig, kw_only=True):
     decoder_sparse_step: Count = 1
 
 
+class LaraConfig(StackConfig, kw_only=True):
+    """Delta nets, windows and full attention in turn, unless listed."""
+
+    num_key_value_heads: Count = 4
+    head_dim: Count = 128
+    linear_key_dim: Count = field(name="linear_key_head_dim", default=128)
+    linear_value_dim: Count = field(name="linear_value_head_dim", default=128)
+    linear_key_heads: Count = field(name="linear_num_key_heads", default=8)
+    linear_value_heads: Count = field(name="linear_num_value_heads", default=16)
+    conv_kernel: Kernel = field(name="linear_conv_kernel_dim", default=4)
+    num_experts: Count = 128
+    num_experts_per_tok: Count = 4
+    moe_intermediate_size: Count = 512
+    shared_expert_intermediate_size: Count = 512
+    sliding_window: Count = 512
+    layer_types: list[str] | None = None
+    partial_rotary_factor: float = 1.0
+    attention_bias: bool = False
+    hidden_act: str = "silu"
+    tie_word_embeddings: bool = True
+
+
 def _full(c: QwenNextConfig) -> list[bool]:
     """Which layers have attention."""
     depth = c.num_hidden_layers
@@ -72,6 +94,43 @@ def _mlps(c: QwenNextConfig) -> list[Block]:
     return [plain if each else moe for each in dense]
 
 
+def _delta_net(c: QwenNextConfig | LaraConfig) -> DeltaNet:
+    return DeltaNet(
+        hidden=sym.hidden,
+        key_heads=sym.linear_key_heads,
+        value_heads=sym.linear_value_heads,
+        key_dim=sym.linear_key_dim,
+        value_dim=sym.linear_value_dim,
+        kernel=sym.conv_kernel,
+        chunk=sym.scan_chunk,
+        activation=activation(c.hidden_act),
+        fused=c.model_type == "qwen3_next",
+    )
+
+
+_PATTERN = "linear sliding linear full sliding"
+"""The mixers of Lara's layers, in turn."""
+
+
+def lara(c: LaraConfig, name: str) -> Model:
+    """Lara mini: Qwen 3.5's delta nets, Qwen 3's attention with and without windows, experts."""
+    pattern = [f"{word}_attention" for word in _PATTERN.split()]
+    depth, bias, turns = c.num_hidden_layers, c.attention_bias, turned(c)
+    refuse(c.sliding_window == 1, "key 'sliding_window': a window of 1 is not modelled")
+    mixers: dict[str, Block] = {
+        "linear_attention": _delta_net(c),
+        "full_attention": attention(bias=bias, qk_norm="head", rotary_dim=turns),
+        "sliding_attention": attention(
+            bias=bias, qk_norm="head", rotary_dim=turns, window=sym.window
+        ),
+    }
+    types = c.layer_types or [pattern[i % len(pattern)] for i in range(depth)]
+    moe = experts(c.hidden_act, shared=True)
+    layers = [layer(mixer, moe) for mixer in listed(types, depth, mixers)]
+    check_groups(c.linear_value_heads, c.linear_key_heads)
+    return decoder(c, name, layers, scan_chunk=CHUNK)
+
+
 def qwen_next(c: QwenNextConfig, name: str) -> Model:
     """Qwen3-Next and 3.5: gated delta nets, and gated attention with partly rotated heads.
 
@@ -83,17 +142,7 @@ def qwen_next(c: QwenNextConfig, name: str) -> Model:
         True: attention(
             gated=True, qk_norm="head", bias=c.attention_bias, rotary_dim=sym.rotary_dim
         ),
-        False: DeltaNet(
-            hidden=sym.hidden,
-            key_heads=sym.linear_key_heads,
-            value_heads=sym.linear_value_heads,
-            key_dim=sym.linear_key_dim,
-            value_dim=sym.linear_value_dim,
-            kernel=sym.conv_kernel,
-            chunk=sym.scan_chunk,
-            activation=activation(c.hidden_act),
-            fused=c.model_type == "qwen3_next",
-        ),
+        False: _delta_net(c),
     }
     check_groups(c.linear_value_heads, c.linear_key_heads)
     parts = zip(_full(c), _mlps(c), strict=True)
@@ -105,6 +154,7 @@ _IGNORED = "mtp_num_hidden_layers mtp_use_dedicated_embeddings"
 """The multi-token-prediction module is not part of an ordinary pass."""
 
 FAMILIES = {
+    "lara_mini": Family(LaraConfig, lara, "lara-mini"),
     "qwen3_next": Family(
         QwenNextMoeConfig, qwen_next, "qwen3-next-80b-a3b", {"num_local_experts": "num_experts"}
     ),

@@ -20,7 +20,7 @@ from lifesym.model import Model, Section
 
 _GENERATES = re.compile(
     r".*(CausalLM|ConditionalGeneration|LMHeadModel|ChatModel|ForImageTextToText|"
-    r"ForMultimodalLM)$"
+    r"ForMultimodalLM|ChatGLMModel)$"
 )
 """Classes with an LM head."""
 _MASKED = re.compile(r".*(ForMaskedLM|LMHeadModel|WithLMHead)$")

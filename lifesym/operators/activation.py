@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sympy import Expr, Integer
+
 from lifesym.cost import Cost
 from lifesym.formats import Precision
 from lifesym.operators.base import Direction, require
@@ -17,10 +19,14 @@ ACTIVATION_OPS = {
     "gelu_tanh": 9,  # cube (2), scale, add, scale, tanh, add, multiply, multiply: ibid.
     "quick_gelu": 5,  # scale, exponential, add, divide, multiply: x * sigmoid(1.702 x)
     "sigmoid": 3,  # exponential, add, divide
+    "softplus": 3,  # exponential, add, logarithm
+    "xielu": 7,  # compare; of its longer branch minimum, exponential, subtract, scale, scale, add
     "tanh": 1,
     "gaussian_topk": 6,  # sum; subtract, square, sum; subtract a cut-off, compare: sparse gates
 }
 """Operations an element of each activation function, the sign of an exponent being free."""
+LEARNED = {"xielu": 2}
+"""Learned numbers of an activation function: the slopes of its branches, arXiv 2411.13010."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +56,11 @@ class Activation(Elementwise):
         super().__post_init__()
         known = ", ".join(ACTIVATION_OPS)
         require(self.function in ACTIVATION_OPS, f"Activation.function must be one of {known}")
+
+    @property
+    def parameters(self) -> Expr:
+        """Those of the function, if it learns any."""
+        return Integer(LEARNED.get(self.function, 0))
 
     def cost(self, precision: Precision) -> Cost:
         """Reads one or two inputs and writes one output an element."""

@@ -9,6 +9,7 @@ from lifesym.devices import aliases, load_hardware
 from lifesym.engines import load_engine
 from lifesym.errors import SpecError, nearest
 from lifesym.families import FAMILIES, MODEL_TYPES
+from lifesym.families.classes import classes
 from lifesym.formats import known_formats
 from lifesym.hardware import Hardware
 from lifesym.huggingface import load_model
@@ -99,6 +100,7 @@ def entry(name: str) -> dict[str, Any]:
             "kind": "family",
             "supports": " ".join(str(family.build.__doc__).split()),
             "model types": [MODEL_TYPES[spelt], *family.kin],
+            "compared with": _compared(spelt),
             "example": family.example,
             "sections": sections(model),
             **structure(model),
@@ -109,6 +111,14 @@ def entry(name: str) -> dict[str, Any]:
     if name == "metrics":
         return {metric: row.meaning for metric, row in METRICS.items()}
     raise SpecError(f"{name!r} is not in the database{nearest(name, known)}")
+
+
+def _compared(kind: str) -> str:
+    """What a type was last counted against."""
+    known = classes()
+    if kind in known.causal or f"{kind.removesuffix('_text')}" in known.multimodal:
+        return f"its class in transformers {known.release}"
+    return "the code in its checkpoints, or a class of the same arithmetic"
 
 
 def _peaks(device: Hardware) -> dict[str, int]:

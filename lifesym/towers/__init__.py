@@ -35,7 +35,12 @@ VISION: dict[str, Build] = {
 """Towers of images by the model type of the whole config."""
 AUDIO: dict[str, Build] = {"qwen2_audio": qwen2_audio, "voxtral": voxtral}
 """Towers of audio."""
-HEARING = frozenset({"audioflamingo3", "qwen2_audio", "voxtral"})
+HEARING = frozenset(
+    {
+        *("audioflamingo3", "glmasr", "granite_speech", "moss_transcribe_diarize"),
+        *("musicflamingo", "qwen2_audio", "qwen3_asr", "vibevoice_asr", "voxtral"),
+    }
+)
 """Multimodal types that have a tower of audio and none of images."""
 
 

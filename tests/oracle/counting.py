@@ -1,16 +1,36 @@
 """Counting what real model code does: transformers models under torch's FlopCounterMode."""
 
 from dataclasses import dataclass
+from importlib import import_module
 from typing import Any
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
-from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache
+from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache, PreTrainedModel
+from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
 
 torch.set_num_threads(1)  # the products are tiny: threads only wait for each other
 
 ROTARY = "rotary_emb"
 """Modules whose small product of frequencies and positions is not counted as a matrix product."""
+
+
+TOWERS = "embed_tokens_extend"
+"""Modules of images and speech inside a model that is called a language model."""
+
+
+def _bare(config: type) -> Any:
+    """The model without a head that has this class of config."""
+    module = import_module(config.__module__.replace("configuration_", "modeling_"))
+    return next(
+        each
+        for name, each in vars(module).items()
+        if isinstance(each, type)
+        and issubclass(each, PreTrainedModel)
+        and each.config_class is config
+        and name.endswith("Model")
+        and "PreTrained" not in name
+    )
 
 
 @dataclass(frozen=True)
@@ -24,7 +44,10 @@ class Pass:
 
 
 class RealModel:
-    """A causal language model with random weights, in float32 on the CPU."""
+    """A causal language model with random weights, in float32 on the CPU.
+
+    The text models of multimodal types have no class with a head: theirs is added up here.
+    """
 
     def __init__(self, config: dict[str, Any], **attributes: Any) -> None:
         settings = {key: value for key, value in config.items() if key != "model_type"}
@@ -36,13 +59,21 @@ class RealModel:
         torch.manual_seed(0)
         self.config = parsed
         self.text = parsed.get_text_config()
-        model = AutoModelForCausalLM.from_config(parsed, attn_implementation="eager")
+        self.bare = config["model_type"] not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+        auto = _bare(type(parsed))._from_config if self.bare else AutoModelForCausalLM.from_config
+        model = auto(parsed, attn_implementation="eager")
         self.model = model.eval().requires_grad_(False)
 
     def parameters(self) -> int:
         """Learned values; tied ones once."""
-        unique = {id(p): p.numel() for p in self.model.parameters()}
-        return sum(unique.values())
+        named = self.model.named_parameters()
+        unique = {id(p): p.numel() for name, p in named if TOWERS not in name}
+        untied = self.bare and not getattr(self.text, "tie_word_embeddings", False)
+        return sum(unique.values()) + (self._head() if untied else 0)
+
+    def _head(self) -> int:
+        """Weights of a plain LM head."""
+        return int(self.text.vocab_size * self.text.hidden_size)
 
     def flops(self, step: Pass) -> int:
         """Matrix FLOPs of one pass after a really filled cache."""
@@ -55,13 +86,18 @@ class RealModel:
             for name, counts in by_module.items()
             if name.split(".")[-1] == ROTARY
         }
-        return counter.get_total_flops() - sum(rotary.values())
+        rows = {"all": step.batch * step.new, "last": step.batch, "none": 0}[step.logits]
+        head = 2 * rows * self._head() if self.bare else 0
+        return counter.get_total_flops() - sum(rotary.values()) + head
 
     def cache_bytes(self, tokens: int) -> int:
         """Bytes of the filled cache of one sequence (float32)."""
         cache = self._filled(1, tokens)
         kept = ("keys", "values", "indexer_keys", "idx_keys")
         tensors = [getattr(layer, name, None) for layer in cache.layers for name in kept]
+        for layer in cache.layers:
+            for part in ("conv_states", "recurrent_states"):
+                tensors += getattr(layer, part, {}).values()
         return sum(t.numel() * t.element_size() for t in tensors if t is not None)
 
     def _filled(self, batch: int, tokens: int) -> DynamicCache:
@@ -76,7 +112,9 @@ class RealModel:
         ids = torch.randint(0, self.text.vocab_size, size)
         positions = torch.arange(step.past, step.past + step.new).expand(step.batch, -1)
         options = {"past_key_values": cache, "use_cache": True}
-        if step.logits == "none":
+        if self.bare:
+            self.model(ids, **options)
+        elif step.logits == "none":
             base = self.model.base_model  # itself where the class gives its base another name
             (self.model.model if base is self.model else base)(ids, **options)
         elif "position_ids" in _arguments(self.model):

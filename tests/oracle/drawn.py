@@ -1,0 +1,153 @@
+"""Random tiny configs of any class: its default config, with small numbers for its sizes.
+
+What a config of transformers holds is known from the class's own defaults; so a new family is
+drawn as soon as it is known, without a generator of its own.
+"""
+
+from random import Random
+from typing import Any
+
+from transformers import CONFIG_MAPPING
+
+Config = dict[str, Any]
+
+SMALL: dict[str, tuple[int, ...]] = {
+    "vocab_size": tuple(range(40, 120)),
+    "num_hidden_layers": (2, 3, 4),
+    "intermediate_size": tuple(range(10, 60)),
+    "moe_intermediate_size": tuple(range(5, 40)),
+    "shared_expert_intermediate_size": tuple(range(5, 40)),
+    "dense_intermediate_size": tuple(range(10, 60)),
+    "moe_shared_expert_intermediate_size": tuple(range(5, 40)),
+    "prefix_dense_intermediate_size": tuple(range(10, 60)),
+    "shared_intermediate_size": (0, 7, 12),
+    "sliding_window": tuple(range(3, 21)),
+    "max_position_embeddings": (128,),
+    "n_group": (1,),
+    "topk_group": (1,),
+    "num_shared_experts": (0, 1, 2),
+    "n_shared_experts": (1, 2),
+    "first_k_dense_replace": (0, 1, 2),
+    "num_dense_layers": (0, 1, 2),
+    "q_lora_rank": (6, 10),
+    "kv_lora_rank": (4, 10),
+    "qk_nope_head_dim": (4, 8),
+    "qk_rope_head_dim": (2, 4),
+    "v_head_dim": (4, 6),
+    "rotary_dim": (4,),
+    "n_inner": (30, 44),
+    "ffn_dim": tuple(range(10, 60)),
+    "conv_L_cache": (3, 4),
+}
+"""Sizes by key, of those that nothing else depends on."""
+ROPE: Config = {"rope_type": "default", "rope_theta": 10000.0}
+EXPERTS = ("num_experts", "num_local_experts", "n_routed_experts", "moe_num_experts")
+CHOSEN = ("num_experts_per_tok", "moe_topk", "moe_k", "num_experts_per_token")
+SWITCHES = (
+    *("attention_bias", "mlp_bias", "use_bias", "use_qkv_bias", "qkv_bias", "o_bias"),
+    *("tie_word_embeddings", "multi_query", "attention_out_bias"),
+)
+PATTERNS = ("layer_types", "mlp_layer_types")
+"""Lists with a word for each layer; the words are those of the defaults."""
+
+
+def drawn(rng: Random, kind: str) -> Config:
+    """A tiny config of a class: its defaults, made small."""
+    usual = CONFIG_MAPPING[kind]()
+    spelt = {name: key for name, key in usual.attribute_map.items() if key is not None}
+    found = usual.to_dict()
+    config: Config = {"model_type": kind, "pad_token_id": 0}
+
+    def give(name: str, value: Any) -> None:
+        key = spelt.get(name, name)
+        if key in found:
+            config[key] = value
+
+    kv_heads = rng.choice([1, 2, 3])
+    heads = kv_heads * rng.choice([1, 2, 4])
+    if found.get("kv_lora_rank"):
+        kv_heads = heads
+    head_dim = rng.choice([4, 8, 16])
+    give("num_attention_heads", heads)
+    give("num_key_value_heads", kv_heads)
+    give("hidden_size", heads * head_dim)
+    if found.get("head_dim") is not None and not found.get("kv_lora_rank"):
+        give("head_dim", head_dim)
+    for name, choices in SMALL.items():
+        key = spelt.get(name, name)
+        if name == "sliding_window" and found.get(key) is None:
+            continue
+        give(name, rng.choice(choices))
+    experts = rng.randint(3, 5)
+    for name in EXPERTS:
+        give(name, experts)
+    for name in CHOSEN:
+        give(name, rng.randint(1, 3))
+    for name in SWITCHES:
+        if isinstance(found.get(name), bool):
+            give(name, rng.random() < 0.5)
+    layers = config.get(spelt.get("num_hidden_layers", "num_hidden_layers"))
+    for name in PATTERNS:
+        words = sorted(set(found.get(name) or ()))
+        if words and layers:
+            config[name] = [rng.choice(words) for _ in range(layers)]
+    return config | _own(rng, config)
+
+
+SECTIONED = frozenset(
+    {
+        *("glm4v_text", "glm_ocr_text", "glm4v_moe_text", "cosmos3_edge_text"),
+        *("paddleocr_vl_text", "qwen2_5_omni_text", "hunyuan_vl_text"),
+        *("qwen2_vl_text", "qwen2_5_vl_text"),
+    }
+)
+"""Types whose rotary positions are in three parts."""
+
+
+def _own(rng: Random, config: Config) -> Config:
+    """What only one class asks for."""
+    layers = config.get("num_hidden_layers", 1)
+    match config["model_type"]:
+        case "internlm3":
+            return {"attention_bias": config["mlp_bias"]}
+        case "mimo_v2_flash":
+            return {"num_attention_heads": 4 * config["num_key_value_heads"]}
+        case "lfm2_moe":
+            kinds = [rng.choice(["conv", "full_attention"]) for _ in range(layers - 1)]
+            return {"layer_types": ["full_attention", *kinds]}
+        case "hy_v3":
+            return {"num_shared_experts": rng.randint(1, 2)}
+        case "gpt_neo":
+            return {"attention_types": [[["global", "local"], 1]], "num_layers": 2}
+        case "cohere_compass_text":
+            kinds = ["full_attention", "sliding_attention"]
+            rope = dict.fromkeys(kinds, ROPE)
+            types = [rng.choice(kinds) for _ in range(layers)]
+            return {"layer_types": types, "rope_parameters": rope}
+        case "deepseek_ocr2_text":
+            types = [rng.choice(["dense", "sparse"]) for _ in range(layers)]
+            return {"mlp_layer_types": types, "mlp_bias": False}
+        case "step3p5":
+            kinds = ["full_attention", "sliding_attention"]
+            return {
+                "sliding_window": rng.randint(3, 20),
+                "layer_types": [rng.choice(kinds) for _ in range(layers)],
+                "mlp_layer_types": [rng.choice(["dense", "sparse"]) for _ in range(layers)],
+                "num_sliding_attention_heads": 3 * config["num_key_value_heads"],
+                "mlp_bias": False,
+                "share_expert_dim": rng.randint(5, 20),
+            }
+        case "lfm3":
+            kinds = ["conv", "full_attention", "sliding_attention"]
+            return {
+                "layer_types": ["full_attention", *(rng.choice(kinds) for _ in range(layers - 1))]
+            }
+        case kind if kind in SECTIONED:
+            size = config["hidden_size"] // config["num_attention_heads"]
+            half = config.get("head_dim", size) // 2
+            sections = [half - half // 4 * 2, half // 4, half // 4]
+            rope = ROPE | {"mrope_section": sections, "partial_rotary_factor": 1.0}
+            return {"rope_parameters": rope, "head_dim": config.get("head_dim", size)}
+        case "ministral" | "hunyuan_v1_dense" | "hunyuan_v1_moe":
+            return {"head_dim": config["hidden_size"] // config["num_attention_heads"]}
+    return {}
