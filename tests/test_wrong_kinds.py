@@ -17,6 +17,7 @@ from lifesym import symbols as sym
 from lifesym.analysis import design, local_elasticities, regime_map, regimes, tornado
 from lifesym.serving import Group, pipeline, speculate, steady_state
 from lifesym.specs import root
+from lifesym.transforms import Fusion
 
 CONFIG = {
     "model_type": "llama",
@@ -110,6 +111,7 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "samples": 16,
         "trace": forecast.trace(Integer(8), Integer(0)),
         "rules": "flash",
+        "rewrite": Fusion(rules="flash"),
         "devices": 2,
         "rank": 8,
         "width": 8,
