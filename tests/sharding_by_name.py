@@ -20,6 +20,7 @@ from lifesym.operators import (
     AttentionScores,
     AttentionValues,
     CausalConv,
+    ChannelDeltaRule,
     Collective,
     DeltaRule,
     DualScan,
@@ -204,6 +205,8 @@ def mixers(trace: Iterable[Entry], n: Expr) -> dict[str, Mixer]:
 
 def _split(scan: Scan, n: Expr, name: str) -> Scan:
     """One device's part of a scan."""
+    if isinstance(scan, ChannelDeltaRule):
+        raise SymbolError(f"tensor parallelism: how devices would share {name!r} is not known")
     if isinstance(scan, SelectiveScan):
         return replace(scan, inner=share(scan, "inner", n, name))
     heads = share(scan, "heads", n, name)

@@ -22,7 +22,8 @@ from lifesym.operators.norm import NORM_OPS
 from lifesym.symbols import Size
 
 ORACLES = (
-    *("test_brute_force", "test_recurrent_brute_force", "test_convolution"),
+    *("test_brute_force", "test_recurrent_brute_force", "test_sparse_brute_force"),
+    "test_convolution",
     *("test_collectives", "test_engines", "test_rewrites"),
 )
 """Where operators are computed step by step."""
