@@ -219,7 +219,7 @@ ORIGIN = "tensor parallelism"
 
 _COLUMNS = frozenset(
     {
-        *("attn_q", "attn_q_b", "attn_kv_b", "mlp_gate", "mlp_up", "mlp_gate_up_fused"),
+        *("attn_q", "attn_q_b", "attn_kv_b", "attn_g", "mlp_gate", "mlp_up", "mlp_gate_up_fused"),
         *("time_mix:key", "time_mix:value", "time_mix:receptance", "channel_mix:key"),
         *("cross_q", "cross_k", "cross_v"),
     }

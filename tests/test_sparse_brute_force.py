@@ -4,6 +4,8 @@ The same numbers as in `test_brute_force`, which report what is done with them; 
 a layer's attention, token by token, against what its block emits.
 """
 
+import re
+from dataclasses import fields
 from itertools import product
 from typing import Any
 
@@ -13,17 +15,20 @@ from sympy import Integer, Rational
 from test_brute_force import Num, Tally, check
 
 import lifesym as ls
-from lifesym.blocks import Attention, BlockIndexer, Indexer, LatentAttention
+from lifesym.blocks import Attention, Block, BlockIndexer, Indexer, LatentAttention
 from lifesym.errors import SymbolError
+from lifesym.formats import Precision
 from lifesym.operators import (
     AttentionScores,
     AttentionValues,
     BlockScores,
     ChooseKeys,
+    Collective,
     HeadLinear,
     IndexScores,
     KVAppend,
     LatentExpand,
+    Norm,
     Softmax,
 )
 from lifesym.trace import ForwardPass
@@ -184,24 +189,51 @@ def test_no_tile_of_queries_that_choose_their_own_keys() -> None:
         fuse(trace, "flash", tile=4)
 
 
-def test_indexers_are_not_split_over_devices() -> None:
-    trace = ls.load_model("deepseek-v3.2").forward(1, 1, 100)
-    with pytest.raises(SymbolError, match="Indexer"):
-        TensorParallel(devices=2)(trace)
+SUMMED = {
+    "deepseek-v3.2": {"embedding", "attn_o", "mlp_down", "moe_experts", "moe_shared", "lm_head"},
+    "minimax-m1": {"embedding", "attn_o", "lightning:mixer", "lightning:out_proj", "lm_head"}
+    | {"moe_experts"},
+    "kimi-linear-48b-a3b": {"embedding", "attn_o", "kimi_delta:o_proj", "mlp_down", "lm_head"}
+    | {"moe_experts", "moe_shared"},
+    "ling-3.0-tiny": {"embedding", "attn_o", "kimi_delta:o_proj", "mlp_down", "lm_head"}
+    | {"moe_experts", "moe_shared"},
+    "minimax-m3": {"embedding", "attn_o", "mlp_down", "moe_experts", "moe_shared", "lm_head"},
+}
+"""What devices send each other after, by model: products by rows, and norms of all heads."""
 
 
-@pytest.mark.parametrize(
-    ("name", "what"),
-    [
-        ("minimax-m1", "LightningAttention"),
-        ("kimi-linear-48b-a3b", "KimiDelta"),
-        ("ling-3.0-tiny", "KimiDelta"),
-        ("minimax-m3", "BlockIndexer"),
-    ],
-)
-def test_linear_attention_is_not_split_over_devices(name: str, what: str) -> None:
-    with pytest.raises(SymbolError, match=what):
-        TensorParallel(devices=2)(ls.load_model(name).forward(1, 8, 0))
+@pytest.mark.parametrize("name", SUMMED)
+@pytest.mark.parametrize("shape", [(2, 3, 10), (3, 1, 5000)])
+def test_two_devices_together_do_all_and_what_is_repeated(
+    name: str, shape: tuple[int, int, int]
+) -> None:
+    """Operations, learned values and cached ones: halves of what is not said to be repeated."""
+    model = ls.load_model(name)
+    blocks = [each for section in model.bound for each in _inside(section.block)]
+    repeated = {word for block in blocks for word in block.repeated.split()}
+    whole = model.forward(*shape)
+    part = TensorParallel(devices=2)(whole)
+    sent = {e.name for e in part if isinstance(e.operator, Collective)}
+    assert {re.sub("_all_(reduce|gather)", "", each) for each in sent} == SUMMED[name]
+    own = [e for e in part if not isinstance(e.operator, Collective)]
+    for one, half in zip(whole, own, strict=True):
+        if one.operator == half.operator:
+            assert one.name in repeated
+        elif one.name not in ("attn_rope", "index_rope", "embedding", "lm_head"):
+            # not these: one key head is rotated by all, vocabularies are rounded up
+            counted = {"matmul_flops", "vector_flops", "kv_write_bytes", "weight_bytes"}
+            if isinstance(one.operator, Norm):  # heads share the gains
+                counted -= {"weight_bytes"}
+            if one.name == "moe_experts":  # each weighs the partial sums of all its choices
+                counted -= {"vector_flops"}
+            for field in counted:
+                mine, all_ = (getattr(e.operator.cost(Precision.of()), field) for e in (half, one))
+                assert 2 * mine == all_, (one.name, field)
+
+
+def _inside(block: Block) -> list[Block]:
+    held = [getattr(block, item.name) for item in fields(block)]
+    return [block, *(each for own in held if isinstance(own, Block) for each in _inside(own))]
 
 
 @pytest.mark.parametrize(("new", "past"), [(1, 0), (1, 6), (3, 2), (5, 0)])

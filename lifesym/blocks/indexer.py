@@ -1,13 +1,15 @@
 """The lightning indexer of sparse attention: it scores all keys and chooses some for each query.
 
 Its scores are those of a small attention of its own, with one key head whose keys are cached. Every
-layer that has one writes and reads these; layers after it may use its choice. Convention: the keys
+layer that has one writes and reads these; layers after it may use its choice. Of several devices
+each chooses for itself: all of it, or (MiniMax M3) for its own heads of keys. Convention: the keys
 are in the cache's format (the papers' kernels have them in FP8), and so is nothing else here.
 Sources: DeepSeek-V3.2, arXiv 2512.02556, section 2.1; transformers, ``deepseek_v32`` and
 ``minimax_m3_vl``.
 """
 
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sympy import Expr, sympify
 
@@ -65,6 +67,11 @@ class Indexer(Block):
     rope_dim: Size
     top: Size
 
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = (
+        "index_q index_k index_k_norm index_rope index_append index_weights index_qk index_top"
+    )
+
     def operators(self, step: ForwardPass) -> Emitted:
         """Queries, keys, weights of the heads, cache, scores, choice."""
         tokens = step.tokens
@@ -119,6 +126,10 @@ class BlockIndexer(Block):
     rotary_dim: Size
     block: Size
     top: Size
+
+    split: ClassVar[tuple[str, ...]] = ()
+    kept: ClassVar[tuple[str, ...]] = ("heads",)
+    repeated: ClassVar[str] = "index_k index_k_norm index_append"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Queries, keys, their norms, cache, scores, choice."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import ClassVar
 
 from sympy import Expr
 
@@ -38,6 +39,8 @@ class LightningAttention(Block):
     chunk: Size
     activation: str = "silu"
 
+    split: ClassVar[tuple[str, ...]] = ("heads",)
+
     def operators(self, step: ForwardPass) -> Emitted:
         """Fused projection, activation, scan, norm, gate, output projection."""
         tokens, width = step.tokens, self.heads * self.head_dim
@@ -57,14 +60,12 @@ class LightningAttention(Block):
                 chunk=self.chunk,
             ),
         )
-        yield name, Norm(rows=tokens, features=width)
+        yield from self.summed(name, Norm(rows=tokens, features=width), tokens)
         gate = Linear(tokens=tokens, in_features=self.hidden, out_features=width)
         yield "lightning:output_gate", gate
         yield name, Activation(elements=tokens * width, function="sigmoid", gated=True)
-        yield (
-            "lightning:out_proj",
-            Linear(tokens=tokens, in_features=width, out_features=self.hidden),
-        )
+        out = Linear(tokens=tokens, in_features=width, out_features=self.hidden)
+        yield from self.summed("lightning:out_proj", out, tokens * self.hidden)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,6 +91,9 @@ class KimiDelta(Block):
     activation: str = "silu"
     low_rank: bool = True
     bounded: bool = False
+
+    split: ClassVar[tuple[str, ...]] = ("heads",)
+    repeated: ClassVar[str] = "kimi_delta:f_a_proj kimi_delta:g_a_proj"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Inputs, convolution, norms of queries and keys, gates, delta rule, gated norm, output."""
@@ -123,7 +127,8 @@ class KimiDelta(Block):
         yield from self._small("g", tokens)
         yield name, Norm(rows=tokens * self.heads, features=self.head_dim)
         yield name, Activation(elements=tokens * width, function="sigmoid", gated=True)
-        yield self._linear("o_proj", tokens, width, self.hidden)
+        name, out = self._linear("o_proj", tokens, width, self.hidden)
+        yield from self.summed(name, out, tokens * self.hidden)
 
     def _small(self, part: str, tokens: Expr) -> Iterator[tuple[str, Operator]]:
         """A number a channel by two projections, or one."""
