@@ -172,8 +172,8 @@ def forecast(
     if model.kind == "encoder-decoder":
         if chunk is not None or not all(map(_encodes, rewrites)):
             raise SpecError(
-                f"{model.name} has an encoder: of the rewrites only LoRA, fusion and those of "
-                "engines are modelled"
+                f"{model.name} has an encoder: of the rewrites only LoRA, tensor parallelism, "
+                "fusion and those of engines are modelled"
             )
         if sym.source not in model.values:
             source = model.with_source(text)
@@ -301,7 +301,7 @@ def _planned(
 def _encodes(rewrite: Rewrite) -> bool:
     """Whether a rewrite is modelled for models with an encoder beside the decoder."""
     plain = [_REWRITES[name](value, {}) for name, value in _PLAIN.items()]
-    return isinstance(rewrite, (Lora, Fusion, *KERNELS)) or rewrite in plain
+    return isinstance(rewrite, (Lora, Fusion, TensorParallel, *KERNELS)) or rewrite in plain
 
 
 def _check_roles(made: Forecast) -> None:

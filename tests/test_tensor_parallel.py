@@ -283,3 +283,22 @@ def test_one_device_does_everything() -> None:
 def test_what_cannot_be_split_is_named(name: str, devices: int, message: str) -> None:
     with pytest.raises(SymbolError, match=message):
         split(name, devices)
+
+
+LAYERS = ("encoder_layers", "layers")
+
+
+@pytest.mark.parametrize("name", ["whisper-tiny", "t5-small", "bart-base"])
+def test_both_stacks_of_an_encoder_decoder_are_shared(name: str) -> None:
+    """Half of every cached key and value, that of the source included; and of the products."""
+    device = ls.load_hardware("h100-sxm-80gb")
+    one, two = (ls.forecast(name, device, 20, 4, engine="eager", tensor_parallel=n) for n in (1, 2))
+    assert 2 * two.memory.parts[1].value == one.memory.parts[1].value
+    for mine, theirs in ((one.ttft, two.ttft), (one.tpot, two.tpot)):
+        products = [
+            sum(t.compute for t in result.terms if t.family == "linear" and t.section in LAYERS)
+            for result in (mine, theirs)
+        ]
+        assert 1 <= 2 * products[1] / products[0] < 1.001  # biases after sums are added whole
+        assert not any(term.network for term in mine.terms)
+        assert any(term.network for term in theirs.terms)
