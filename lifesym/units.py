@@ -29,6 +29,25 @@ def _binary(*ends: str) -> dict[str, Expr]:
     return {p + end: Integer(2) ** power for end in ends for p, power in _BINARY.items()}
 
 
+def prefixed(unit: str) -> Expr | None:
+    """What one of a unit is worth in the unit without its prefix; None for no unit.
+
+    >>> prefixed("GiB"), prefixed("TFLOP"), prefixed("%"), prefixed("ms"), prefixed("")
+    (1073741824, 1000000000000, 1/100, 1/1000, 1)
+    """
+    found = re.fullmatch(r"(Ki|Mi|Gi|Ti|[kKMGTPEmuµn]?)(B|byte|FLOP|OP|s|param|token|)(/s)?", unit)
+    if unit == "%":
+        return Rational(1, 100)
+    if found is None:
+        return None
+    small = {"m": 3, "u": 6, "µ": 6, "n": 9}
+    if found[1] in _BINARY:
+        return Integer(2) ** _BINARY[found[1]]
+    if found[1] in small:
+        return Rational(1, 10 ** small[found[1]])
+    return Integer(10) ** _PREFIXES[found[1]]
+
+
 _SECONDS = {
     "s": Integer(1),
     "ms": Rational(1, 10**3),

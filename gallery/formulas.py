@@ -1,0 +1,269 @@
+"""Published formulas beside lifesym's own: what is compared, with its source and the verdict.
+
+A row's ``mine`` is derived by lifesym from operators; ``theirs`` is typed from the paper.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sympy import Expr, Integer, Rational
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.analysis.agreement import counted
+from lifesym.formats import Precision, shared_exponent
+from lifesym.model import Model
+from lifesym.operators import AdapterMerge, Collective, Experts, Linear
+from lifesym.operators.collective import Algorithm, Pattern
+from lifesym.serving import speculate
+
+B, S, T = sym.batch, sym.prompt, sym.past
+h, n, d, kv = sym.hidden, sym.heads, sym.head_dim, sym.kv_heads
+L, V, P, f = sym.layers, sym.vocab, sym.positions, sym.intermediate
+PAPERS_OWN = {d: h / n, f: 4 * h}
+"""What GPT's formulas take for granted: heads share the hidden size, the MLP is four times it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A formula of a paper.
+
+    Attributes:
+        work: the paper.
+        where: the equation or table.
+        what: what it says.
+        mine: lifesym's formula, or a function of conventions that gives one.
+        theirs: the paper's.
+        conventions: those under which they are equal; none: as they are.
+        over: where they differ, the ranges over which the difference is bounded.
+        within: the largest share of theirs that it is there.
+        reason: why they differ.
+    """
+
+    work: str
+    where: str
+    what: str
+    mine: Any
+    theirs: Any
+    conventions: tuple[str, ...] = ()
+    over: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
+    within: float = 0.0
+    reason: str = ""
+
+
+GPT = Model.symbolic("gpt2")
+
+
+def of_gpt(of: str, **sizes: Any) -> Callable[..., Expr]:
+    """A count of GPT-2's form with the papers' sizes, as a function of conventions."""
+    count = counted(GPT, of, **sizes)
+
+    def made(
+        *,
+        causal: str = "full",
+        logits: str = "last",
+        elementwise: bool = True,
+        scores: bool = True,
+        final_norm: bool = True,
+        embedding: bool = True,
+    ) -> Expr:
+        given = {"causal": causal, "logits": logits, "elementwise": elementwise}
+        given |= {"scores": scores, "final_norm": final_norm, "embedding": embedding}
+        return count(**given).xreplace(PAPERS_OWN).expand()
+
+    return made
+
+
+def per_token(count: Callable[..., Expr]) -> Callable[..., Expr]:
+    """A count of a prompt for each of its tokens, with logits of them all."""
+
+    def made(*, causal: str = "full") -> Expr:
+        return (count(causal=causal, logits="all") / S).expand()
+
+    return made
+
+
+def layers_alone(count: Callable[..., Expr]) -> Expr:
+    """A count without what is done once: no logits are computed."""
+    return (count(logits="none") / L).expand()
+
+
+def cached(family: str, **given: Any) -> Expr:
+    """Bytes a token in the cache, at two bytes a value."""
+    return Model.symbolic(family).kv_bytes_per_token("bf16", **given)
+
+
+def speed_up() -> Expr:
+    """Of speculation with a draft that takes c of the target's time for each token."""
+    device = ls.Hardware.symbolic()
+    target = ls.forecast("llama-2-7b", device, S, 2)
+    made = speculate(target, None, sym.draft, sym.acceptance)
+    return made.expected
+
+
+def moved(pattern: Pattern, algorithm: Algorithm = "ring") -> Expr:
+    """Of a tensor, what each of n devices sends."""
+    made = Collective(pattern=pattern, elements=h, devices=sym.devices, algorithm=algorithm)
+    return made.traffic()[1]
+
+
+MIXTRAL = Experts(
+    tokens=B,
+    experts=sym.experts,
+    active=sym.active_experts,
+    hidden=h,
+    intermediate=f,
+    gated=True,
+    activation="silu",
+)
+
+ADAPTER = sum(
+    matrix.rows * matrix.columns
+    for matrix in AdapterMerge(in_features=h, out_features=f, rank=sym.rank).matrices
+)
+
+FORMULAS: tuple[Published, ...] = (
+    Published(
+        work="Kaplan et al., Scaling Laws (2001.08361)",
+        where="Eq. 2.1",
+        what="non-embedding parameters, N = 12 L h^2",
+        mine=of_gpt("parameters"),
+        theirs=12 * L * h**2,
+        conventions=("products alone, and their matrices", "without the embedding"),
+    ),
+    Published(
+        work="Kaplan et al., Scaling Laws (2001.08361)",
+        where="Eq. 2.2",
+        what="operations of a token forward, 2 N + 2 L n_ctx h, and its logits",
+        mine=per_token(of_gpt("matmul_flops", new=S))(causal="exact"),
+        theirs=24 * L * h**2 + 2 * L * S * h + 2 * h * V,
+        over={
+            "prompt": (1024, 8192),
+            "hidden": (768, 12288),
+            "layers": (12, 96),
+            "vocab": (50257, 50257),
+        },
+        within=1.1e-4,
+        reason="the mask leaves (S + 1)/2 scores a token, not S/2: 2 L h more",
+    ),
+    Published(
+        work="Narayanan et al., Megatron-LM (2104.04473)",
+        where="Eq. 2",
+        what="parameters, 12 L h^2 (1 + 13/(12 h) + (V + s)/(12 L h))",
+        mine=of_gpt("parameters"),
+        theirs=12 * L * h**2 * (1 + Rational(13, 12) / h + (V + P) / (12 * L * h)),
+        conventions=("without the final norm",),
+    ),
+    Published(
+        work="Narayanan et al., Megatron-LM (2104.04473)",
+        where="appendix, forward pass",
+        what="24 B s L h^2 + 4 B s^2 L h, and 2 B s h V of the logits",
+        mine=of_gpt("matmul_flops", batch=B, new=S),
+        theirs=24 * B * S * L * h**2 * (1 + S / (6 * h)) + 2 * B * S * h * V,
+        conventions=("logits of every token",),
+    ),
+    Published(
+        work="Korthikanti et al., Reducing Activation Recomputation (2205.05198)",
+        where="appendix A",
+        what="forward pass of a layer, 24 b s h^2 + 4 b s^2 h",
+        mine=layers_alone(of_gpt("matmul_flops", batch=B, new=S)),
+        theirs=24 * B * S * h**2 + 4 * B * S**2 * h,
+    ),
+    Published(
+        work="Chowdhery et al., PaLM (2204.02311)",
+        where="appendix B",
+        what="a third of 6 N + 12 L H Q T: operations of a token forward",
+        mine=per_token(of_gpt("matmul_flops", new=S)),
+        theirs=2 * (12 * L * h**2 + h * V) + 4 * L * h * S,
+    ),
+    Published(
+        work="DeepSeek-AI, DeepSeek-V2 (2405.04434)",
+        where="table 1",
+        what="cached values of grouped queries, 2 n_g d_h L",
+        mine=cached("llama") / 2,
+        theirs=2 * kv * d * L,
+    ),
+    Published(
+        work="DeepSeek-AI, DeepSeek-V2 (2405.04434)",
+        where="table 1",
+        what="cached values of latent attention, (d_c + d_h^R) L",
+        mine=cached("deepseek_v2") / 2,
+        theirs=(sym.kv_rank + sym.rope_dim) * L,
+    ),
+    Published(
+        work="Shazeer, Fast Transformer Decoding (1911.02150)",
+        where="section 3",
+        what="keys and values of multi-query attention: 1/h of those of h heads",
+        mine=cached("llama").xreplace({kv: Integer(1)}) / cached("llama").xreplace({kv: n}),
+        theirs=1 / n,
+    ),
+    Published(
+        work="Leviathan et al., Speculative Decoding (2211.17192)",
+        where="Eq. 1",
+        what="expected tokens of a step, (1 - a^(g + 1))/(1 - a)",
+        mine=speed_up(),
+        theirs=(1 - sym.acceptance ** (sym.draft + 1)) / (1 - sym.acceptance),
+    ),
+    Published(
+        work="Thakur et al., Collective Communication (IJHPCA 19(1), 2005)",
+        where="section 4",
+        what="ring all-reduce, 2 (n - 1)/n of the tensor",
+        mine=moved("all_reduce"),
+        theirs=2 * (sym.devices - 1) / sym.devices,
+    ),
+    Published(
+        work="Thakur et al., Collective Communication (IJHPCA 19(1), 2005)",
+        where="section 4",
+        what="all-gather, (n - 1)/n of the tensor",
+        mine=moved("all_gather"),
+        theirs=(sym.devices - 1) / sym.devices,
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="table 1",
+        what="operations of a linear operator, 2 m k n",
+        mine=Linear(tokens=B, in_features=h, out_features=f, role="linear")
+        .cost(Precision.of())
+        .matmul_flops,
+        theirs=2 * B * h * f,
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="table 1",
+        what="elements moved by it, m k + k n + m n; LIFE adds n of the bias",
+        mine=Linear(tokens=B, in_features=h, out_features=f, role="linear", bias=True)
+        .cost(Precision.of("bf16", "bf16", "bf16"))
+        .bytes
+        / 2,
+        theirs=B * h + h * f + f + B * f,
+    ),
+    Published(
+        work="Anda (2411.15982)",
+        where="section III",
+        what="bits a value, M + 1 + 5/64",
+        mine=shared_exponent(sym.mantissa_bits, 5, 64).bits_per_value,
+        theirs=sym.mantissa_bits + 1 + Rational(5, 64),
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="Eq. 7, table 12",
+        what="merging an adapter in line, k n (2 r + 2)",
+        mine=AdapterMerge(in_features=h, out_features=f, rank=sym.rank).cost(Precision.of()).flops,
+        theirs=h * f * (2 * sym.rank + 2),
+    ),
+    Published(
+        work="Hu et al., LoRA (2106.09685)",
+        where="section 4.1",
+        what="parameters of an adapter, r (k + n)",
+        mine=ADAPTER,
+        theirs=sym.rank * (h + f),
+    ),
+    Published(
+        work="Jiang et al., Mixtral (2401.04088)",
+        where="section 2.1",
+        what="operations of k experts of a token, 6 k h f",
+        mine=MIXTRAL.cost(Precision.of()).matmul_flops / B,
+        theirs=6 * sym.active_experts * h * f,
+    ),
+)
