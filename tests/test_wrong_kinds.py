@@ -75,6 +75,8 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "expected_tokens.draft": 2,
         "quantity": tpot,
         "first": tpot.expr,
+        "mine": tpot.expr.xreplace({sym.past: Integer(4)}),
+        "theirs": tpot.expr,
         "second": tpot.expr + 1,
         "equality.points": 2,
         "expr": tpot.expr,

@@ -1,5 +1,6 @@
 """Questions asked of finished expressions: see ``docs/analysis.md``."""
 
+from lifesym.analysis.agreement import CONVENTIONS, Agreement, Convention, compare, counted
 from lifesym.analysis.approximation import Approximation, approximate
 from lifesym.analysis.asymptotics import Asymptote, leading, threshold
 from lifesym.analysis.bounds import ShareBound, largest_share
@@ -26,10 +27,13 @@ from lifesym.analysis.uncertainty import delta_method, monte_carlo, sobol
 from lifesym.analysis.whatif import if_free, shares, tornado
 
 __all__ = [
+    "CONVENTIONS",
+    "Agreement",
     "Approximation",
     "Asymptote",
     "Branch",
     "Condition",
+    "Convention",
     "Design",
     "Elasticities",
     "Elasticity",
@@ -44,6 +48,8 @@ __all__ = [
     "Verdict",
     "approximate",
     "branch_at",
+    "compare",
+    "counted",
     "crossover",
     "delta_method",
     "design",

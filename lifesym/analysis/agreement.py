@@ -10,20 +10,23 @@ import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
+from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations
 from typing import Any, Literal, TypeAlias
 
-from sympy import Add, Expr, Rational, S, Symbol, sympify
+from sympy import Add, Expr, Rational, S, Symbol
 
 from lifesym.analysis.bounds import ShareBound, largest_share
 from lifesym.analysis.equality import same
+from lifesym.analysis.questions import formula
+from lifesym.analysis.regime import span
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.model import Model
 from lifesym.operators import AttentionScores, AttentionValues, Softmax
 from lifesym.results import Result
-from lifesym.symbols import Number, resolve
+from lifesym.symbols import Number, constant, resolve
 from lifesym.trace import Causal, Entry, Logits
 from lifesym.units import prefixed
 
@@ -127,12 +130,16 @@ def compare(
     >>> str(compare(13_796_000_000, "12.85 GiB"))
     'as printed'
     """
+    if not all(isinstance(each, Convention) for each in conventions.values()):
+        raise SymbolError(
+            "conventions are named: {'GiB are printed as GB': Convention(factor=...)}"
+        )
     read, digit = _number(theirs)
     plain = _plain(mine() if callable(mine) else mine)
     if found := _equal(plain, read, digit):
         return Agreement(verdict=found, mine=plain, theirs=read)
-    for names, formula in _tried(mine, conventions):
-        if _equal(formula, read, digit) not in (None, "undecided"):
+    for names, changed in _tried(mine, conventions):
+        if _equal(changed, read, digit) not in (None, "undecided"):
             return Agreement(verdict="equal under", conventions=names, mine=plain, theirs=read)
     share = None if over is None else _share(plain, read, over)
     return Agreement(verdict="differs", mine=plain, theirs=read, share=share)
@@ -173,7 +180,10 @@ def _share(
     mine: Expr, theirs: Expr, over: Mapping[str | Symbol, tuple[Number, Number]]
 ) -> ShareBound:
     """The largest part of theirs that the difference is; of one with both signs, at most that."""
-    box = {resolve(name): ends for name, ends in over.items()}
+    box = {}
+    for name, ends in over.items():
+        symbol = resolve(name)
+        box[symbol] = span(symbol, ends)
     terms = Add.make_args((theirs - mine).expand())
     more = Add(*(term for term in terms if not term.could_extract_minus_sign()))
     less = -Add(*(term for term in terms if term.could_extract_minus_sign()))
@@ -194,25 +204,27 @@ def _share(
     )
 
 
-def _plain(formula: Formula) -> Expr:
-    return formula.expr if isinstance(formula, Result) else sympify(formula)
+def _plain(given: Formula) -> Expr:
+    """The expression of a result, an expression or a number."""
+    number = isinstance(given, int | float | Fraction | Decimal)
+    return constant(given, "a formula") if number else formula(given)
 
 
 _PRINTED = re.compile(r"([+-]?[\d,]*\.?\d+)(?:[eE]([+-]?\d+))?\s*(\S*)")
 
 
-def _number(formula: Formula) -> tuple[Expr, Fraction | None]:
+def _number(given: Formula) -> tuple[Expr, Fraction | None]:
     """A formula; of a printed number what its last digit is worth too.
 
     Raises:
         SymbolError: text that is no number with a unit.
     """
-    if not isinstance(formula, str):
-        return _plain(formula), None
-    found = _PRINTED.fullmatch(formula.strip())
+    if not isinstance(given, str):
+        return _plain(given), None
+    found = _PRINTED.fullmatch(given.strip())
     scale = prefixed(found[3]) if found else None
     if found is None or scale is None:
-        raise SymbolError(f"{formula!r} is no number with a unit, such as '12.85 GiB'")
+        raise SymbolError(f"{given!r} is no number with a unit, such as '12.85 GiB'")
     digits = found[1].replace(",", "")
     power = int(found[2] or 0) - len(digits.partition(".")[2])
     digit = Fraction(10) ** power * Fraction(int(scale.p), int(scale.q))
