@@ -72,7 +72,7 @@ CONFIGS = {
     "duplicate key": ('{"model_type": "llama", "model_type": "llama"}', ["given twice"]),
     "not divisible": (changed(hidden_size=63, num_key_value_heads=4), ["hidden_size", "divisible"]),
     "kv heads": (changed(num_key_value_heads=3), ["num_key_value_heads"]),
-    "activation": (changed(hidden_act="xielu"), ["hidden_act", "xielu"]),
+    "activation": (changed(hidden_act="snake"), ["hidden_act", "snake"]),
     "layer types": (
         changed(model_type="mistral", sliding_window=8, layer_types=["full_attention"]),
         ["layer_types"],

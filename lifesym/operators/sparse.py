@@ -28,7 +28,7 @@ class IndexScores(Operator):
     >>> from lifesym import symbols as sym
     >>> op = IndexScores(batch=1, new=1, keys=sym.past + 1, pairs=sym.past + 1,
     ...                  heads=sym.index_heads, head_dim=sym.index_dim)
-    >>> op.cost(Precision.of()).matmul_flops
+    >>> op.cost(Precision.of()).matmul_flops.factor()
     2*index_heads*(index_dim + 1)*(past + 1)
     """
 
