@@ -33,6 +33,10 @@ def _bare(config: type) -> Any:
     )
 
 
+MASKED = ("deepseek_v32", "glm_moe_dsa", "minimax_m3_vl_text")
+"""Types whose code computes the scores of all keys and masks those that are not chosen."""
+
+
 @dataclass(frozen=True)
 class Pass:
     """One forward pass: the shape that `lifesym.Model.forward` takes."""

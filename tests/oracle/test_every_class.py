@@ -28,12 +28,12 @@ ELSEWHERE = {
         albert bart bert distilbert mbart mt5 roberta t5 whisper xlm-roberta
     """,
     "recurrent.json": """
-        bamba falcon_h1 falcon_mamba granitemoehybrid jamba lfm2 mamba mamba2 nemotron_h
-        qwen3_5_moe_text qwen3_5_text qwen3_next rwkv zamba2
+        bailing_hybrid bamba falcon_h1 falcon_mamba granitemoehybrid jamba lfm2 mamba mamba2 minimax
+        nemotron_h qwen3_5_moe_text qwen3_5_text qwen3_next rwkv zamba2
     """,
     "configs.py, whose sizes depend on each other": """
-        dbrx deepseek_v2 falcon gemma3n_text gemma4_text gpt_neox llama4_text mpt opt phimoe
-        persimmon
+        dbrx deepseek_v2 deepseek_v32 falcon gemma3n_text gemma4_text glm_moe_dsa gpt_neox
+        llama4_text mpt opt phimoe persimmon
     """,
     "multimodal types, whose text models are drawn": """
         cohere_compass gemma3 glm4v glm4v_moe qwen2_5_vl qwen2_vl
