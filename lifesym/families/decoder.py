@@ -7,7 +7,17 @@ from typing import Any
 from sympy import Symbol
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Attention, Block, DecoderLayer, Embed, Head, MoE, NormSpec
+from lifesym.blocks import (
+    MLP,
+    Attention,
+    Block,
+    DecoderLayer,
+    Embed,
+    Head,
+    LatentAttention,
+    MoE,
+    NormSpec,
+)
 from lifesym.families.base import (
     Config,
     activation,
@@ -37,6 +47,21 @@ def attention(*, bias: bool = False, **options: Any) -> Attention:
         "out_bias": bias,
     }
     return Attention(**usual | options)
+
+
+def latent(c: Any, **options: Any) -> LatentAttention:
+    """Latent attention, its sizes symbols; queries are compressed, and have biases, as c says."""
+    usual: dict[str, Any] = {
+        "hidden": sym.hidden,
+        "heads": sym.heads,
+        "q_rank": None if c.q_lora_rank is None else sym.q_rank,
+        "kv_rank": sym.kv_rank,
+        "nope_dim": sym.nope_dim,
+        "rope_dim": sym.rope_dim,
+        "value_dim": sym.value_dim,
+        "bias": c.attention_bias,
+    }
+    return LatentAttention(**usual | options)
 
 
 def mlp(function: str, key: str = "hidden_act", **options: Any) -> MLP:
@@ -171,6 +196,11 @@ _KEYS = {
     "window": ("sliding_window",),
     "experts": ("num_experts", "num_local_experts", "n_routed_experts"),
     "active_experts": ("num_experts_per_tok",),
+    "q_rank": ("q_lora_rank",),
+    "kv_rank": ("kv_lora_rank",),
+    "nope_dim": ("qk_nope_head_dim",),
+    "rope_dim": ("qk_rope_head_dim",),
+    "value_dim": ("v_head_dim",),
     "expert_intermediate": ("moe_intermediate_size",),
     "shared_intermediate": (
         "shared_intermediate_size",

@@ -2,10 +2,8 @@
 
 from typing import Literal
 
-from lifesym import symbols as sym
-from lifesym.blocks import LatentAttention
 from lifesym.families.base import Count, Family, StackConfig, Whole, per_head, refuse
-from lifesym.families.decoder import RMS, Ends, decoder, experts, layer, mlp
+from lifesym.families.decoder import RMS, Ends, decoder, experts, latent, layer, mlp
 from lifesym.model import Model
 
 
@@ -138,16 +136,7 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
         c.num_experts_per_tok > c.n_routed_experts,
         f"key 'num_experts_per_tok': {c.num_experts_per_tok} of {c.n_routed_experts} experts",
     )
-    mixer = LatentAttention(
-        hidden=sym.hidden,
-        heads=sym.heads,
-        q_rank=None if c.q_lora_rank is None else sym.q_rank,
-        kv_rank=sym.kv_rank,
-        nope_dim=sym.nope_dim,
-        rope_dim=sym.rope_dim,
-        value_dim=sym.value_dim,
-        bias=c.attention_bias,
-    )
+    mixer = latent(c)
     shared = c.n_shared_experts or 0  # none of them is as good as null
     sigmoid = c.model_type not in ("deepseek_v2", "mistral4")
     after = RMS if isinstance(c, AxkConfig) else None
@@ -160,10 +149,6 @@ def deepseek(c: DeepseekConfig, name: str) -> Model:
         name,
         [plain if alone else moe for alone in dense],
         Ends(scaled=scaled, head_scaled=scaled),
-        q_rank=c.q_lora_rank,
-        kv_rank=c.kv_lora_rank,
-        nope_dim=c.qk_nope_head_dim,
-        rope_dim=c.qk_rope_head_dim,
         value_dim=c.v_head_dim or per_head(c.hidden_size, heads),
         shared_intermediate=shared * c.moe_intermediate_size,
     )

@@ -8,9 +8,9 @@ Sources: DeepSeek-V3.2, arXiv 2512.02556, section 2.1; transformers, ``deepseek_
 from dataclasses import replace
 
 from lifesym import symbols as sym
-from lifesym.blocks import DecoderLayer, Indexer, LatentAttention
+from lifesym.blocks import DecoderLayer, Indexer
 from lifesym.families.base import Count, Family, listed, refuse
-from lifesym.families.decoder import decoder, experts, layer, mlp
+from lifesym.families.decoder import decoder, experts, latent, layer, mlp
 from lifesym.families.deepseek import _IGNORED, DeepseekV3Config
 from lifesym.model import Model
 
@@ -82,17 +82,7 @@ def sparse(c: SparseConfig, name: str) -> Model:
         rope_dim=sym.rope_dim,
         top=sym.index_top,
     )
-    attention = LatentAttention(
-        hidden=sym.hidden,
-        heads=sym.heads,
-        q_rank=sym.q_rank,
-        kv_rank=sym.kv_rank,
-        nope_dim=sym.nope_dim,
-        rope_dim=sym.rope_dim,
-        value_dim=sym.value_dim,
-        bias=c.attention_bias,
-        top=sym.index_top,
-    )
+    attention = latent(c, top=sym.index_top)
     shared = c.n_shared_experts or None  # none of them is as good as null
     plain, routed = mlp(c.hidden_act), experts(c.hidden_act, shared=bool(shared), sigmoid=True)
 
@@ -105,11 +95,6 @@ def sparse(c: SparseConfig, name: str) -> Model:
         c,
         name,
         layers,
-        q_rank=c.q_lora_rank,
-        kv_rank=c.kv_lora_rank,
-        nope_dim=c.qk_nope_head_dim,
-        rope_dim=c.qk_rope_head_dim,
-        value_dim=c.v_head_dim,
         shared_intermediate=shared and shared * c.moe_intermediate_size,
         index_heads=c.index_n_heads,
         index_dim=size,

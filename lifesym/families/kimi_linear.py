@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from lifesym import symbols as sym
-from lifesym.blocks import Block, KimiDelta, LatentAttention
+from lifesym.blocks import Block, KimiDelta
 from lifesym.families.base import (
     Count,
     Family,
@@ -19,7 +19,7 @@ from lifesym.families.base import (
     listed,
     refuse,
 )
-from lifesym.families.decoder import decoder, experts, layer, mlp
+from lifesym.families.decoder import decoder, experts, latent, layer, mlp
 from lifesym.families.mamba import Kernel
 from lifesym.model import Model
 
@@ -141,17 +141,7 @@ def _hybrid(
     """The stack of both, with options of the two kinds of attention."""
     _check(c)
     mixers: dict[bool, Block] = {
-        True: LatentAttention(
-            hidden=sym.hidden,
-            heads=sym.heads,
-            q_rank=None if c.q_lora_rank is None else sym.q_rank,
-            kv_rank=sym.kv_rank,
-            nope_dim=sym.nope_dim,
-            rope_dim=sym.rope_dim,
-            value_dim=sym.value_dim,
-            bias=c.attention_bias,
-            **full,
-        ),
+        True: latent(c, **full),
         False: KimiDelta(
             hidden=sym.hidden,
             heads=sym.linear_value_heads,
@@ -172,11 +162,6 @@ def _hybrid(
         c,
         name,
         [layer(mixers[attends], blocks[dense]) for attends, dense in parts],
-        q_rank=c.q_lora_rank,
-        kv_rank=c.kv_lora_rank,
-        nope_dim=c.qk_nope_head_dim,
-        rope_dim=c.qk_rope_head_dim,
-        value_dim=c.v_head_dim,
         shared_intermediate=shared * c.moe_intermediate_size,
         scan_chunk=CHUNK,
         **sizes,
