@@ -9,7 +9,7 @@ over a box its largest share of theirs, certified.
 import inspect
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from fractions import Fraction
 from itertools import combinations
@@ -180,28 +180,21 @@ def _share(
     mine: Expr, theirs: Expr, over: Mapping[str | Symbol, tuple[Number, Number]]
 ) -> ShareBound:
     """The largest part of theirs that the difference is; of one with both signs, at most that."""
-    box = {}
-    for name, ends in over.items():
-        symbol = resolve(name)
-        box[symbol] = span(symbol, ends)
+    ranges = {resolve(name): ends for name, ends in over.items()}
+    box = {symbol: span(symbol, ends) for symbol, ends in ranges.items()}
     terms = Add.make_args((theirs - mine).expand())
     more = Add(*(term for term in terms if not term.could_extract_minus_sign()))
     less = -Add(*(term for term in terms if term.could_extract_minus_sign()))
     if less == 0:
         return largest_share(more, mine, box)
     found = largest_share(more + less, theirs, box)
-    of_theirs = {
-        name: share / (1 - share) if share < 1 else float("inf")
-        for name, share in (("lower", found.lower), ("upper", found.upper))
-    }
-    lower = of_theirs["lower"] if more == 0 else 0.0
-    return ShareBound(
-        lower=lower,
-        upper=of_theirs["upper"],
-        at=found.at,
-        boxes=found.boxes,
-        complete=found.complete,
-    )
+    lower = _of_theirs(found.lower) if more == 0 else 0.0
+    return replace(found, lower=lower, upper=_of_theirs(found.upper))
+
+
+def _of_theirs(share: float) -> float:
+    """A part of theirs, given as a share of both together."""
+    return share / (1 - share) if share < 1 else float("inf")
 
 
 def _plain(given: Formula) -> Expr:

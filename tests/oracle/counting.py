@@ -47,6 +47,16 @@ class Pass:
     logits: str
 
 
+PASSES = (
+    Pass(1, 9, 0, "all"),
+    Pass(2, 25, 0, "last"),
+    Pass(1, 1, 4, "last"),
+    Pass(3, 1, 24, "last"),
+    Pass(1, 6, 10, "last"),
+    Pass(2, 5, 3, "none"),
+)
+
+
 class RealModel:
     """A causal language model with random weights, in float32 on the CPU.
 

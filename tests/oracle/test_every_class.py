@@ -10,19 +10,12 @@ from lifesym.families import MODEL_TYPES
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 
-from counting import Pass, RealModel  # noqa: E402
+from counting import PASSES, RealModel  # noqa: E402
 from drawn import drawn  # noqa: E402
 from transformers import CONFIG_MAPPING  # noqa: E402
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 
-PASSES = (
-    Pass(1, 9, 0, "all"),
-    Pass(2, 25, 0, "last"),
-    Pass(3, 1, 24, "last"),
-    Pass(1, 6, 10, "last"),
-    Pass(2, 5, 3, "none"),
-)
 ELSEWHERE = {
     "encoders and encoder-decoders": """
         albert bart bert distilbert mbart mt5 roberta t5 whisper xlm-roberta

@@ -12,18 +12,9 @@ pytest.importorskip("transformers")
 
 import configs  # noqa: E402
 import configs_kin  # noqa: E402
-from counting import MASKED, Pass, RealModel  # noqa: E402
+from counting import MASKED, PASSES, RealModel  # noqa: E402
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
-
-PASSES = (
-    Pass(1, 9, 0, "all"),
-    Pass(2, 25, 0, "last"),
-    Pass(1, 1, 4, "last"),
-    Pass(3, 1, 24, "last"),
-    Pass(1, 6, 10, "last"),
-    Pass(2, 5, 3, "none"),
-)
 
 
 CASES = [(family, seed) for family in configs.FAMILIES for seed in range(3)]
