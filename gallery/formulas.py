@@ -3,10 +3,10 @@
 A row's ``mine`` is derived by lifesym from operators; ``theirs`` is typed from the paper.
 """
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Callable
 from typing import Any
 
+from base import Published
 from sympy import Expr, Integer, Rational
 
 import lifesym as ls
@@ -23,33 +23,6 @@ h, n, d, kv = sym.hidden, sym.heads, sym.head_dim, sym.kv_heads
 L, V, P, f = sym.layers, sym.vocab, sym.positions, sym.intermediate
 PAPERS_OWN = {d: h / n, f: 4 * h}
 """What GPT's formulas take for granted: heads share the hidden size, the MLP is four times it."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Published:
-    """A formula of a paper.
-
-    Attributes:
-        work: the paper.
-        where: the equation or table.
-        what: what it says.
-        mine: lifesym's formula, or a function of conventions that gives one.
-        theirs: the paper's.
-        conventions: those under which they are equal; none: as they are.
-        over: where they differ, the ranges over which the difference is bounded.
-        within: the largest share of theirs that it is there.
-        reason: why they differ.
-    """
-
-    work: str
-    where: str
-    what: str
-    mine: Any
-    theirs: Any
-    conventions: tuple[str, ...] = ()
-    over: Mapping[str, tuple[Any, Any]] = field(default_factory=dict)
-    within: float = 0.0
-    reason: str = ""
 
 
 GPT = Model.symbolic("gpt2")
