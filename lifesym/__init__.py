@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lifesym.printing import latex, legend
     from lifesym.results import Result
     from lifesym.sweeps import sweep
+    from lifesym.training import training_step
     from lifesym.workload import Formats, Workload
 
 # Names are imported when first used, so that the command line can answer --help without SymPy.
@@ -52,6 +53,7 @@ _HOME = {
     "load_model": "huggingface",
     "sweep": "sweeps",
     "symbol": "own_symbols",
+    "training_step": "training",
     "symbols": "symbols",
     "typical": "devices",
     "unet": "convnet",
@@ -82,6 +84,7 @@ __all__ = [
     "sweep",
     "symbol",
     "symbols",
+    "training_step",
     "typical",
     "unet",
 ]

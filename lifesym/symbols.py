@@ -275,6 +275,10 @@ expert_devices = row(
     "expert_devices", r"n_{\mathrm{ep}}", "devices", "devices that share the experts"
 )
 stages = row("stages", r"p_{\mathrm{st}}", "stages", "stages of a pipeline")
+sequence = row("sequence", "s", "tokens", "tokens of a training sequence")
+model_chunks = row(
+    "model_chunks", "v", "chunks", "pieces of the layers on each stage of an interleaved pipeline"
+)
 microbatches = row("microbatches", r"n_{\mu}", "microbatches", "pieces of a pipelined batch")
 device_share = row(
     "device_share",

@@ -202,13 +202,8 @@ def test_a_symbol_of_equal_stages_is_every_number_of_them(name: str) -> None:
 def test_equal_stages_against_the_simulation() -> None:
     """Times of layers, ends and sending on as symbols, then 2,000 random numbers, ties included."""
     random, (x, e, h, s) = Random(3), (sym.peak, sym.bandwidth, sym.vector_peak, sym.static_power)
-    closed, term = pipeline(forecast(), sym.stages), forecast().ttft.terms[0]
     seconds = {"embed": e, "layers": x, "head": h}
-    terms = [
-        replace(term, section=name, busy=time, dispatch=S.Zero, network=S.Zero)
-        for name, time in seconds.items()
-    ]
-    whole = closed._equal(terms, s).makespan(sym.microbatches)
+    whole = Flow.equal(seconds, sym.stages, s, overlap=False).makespan(sym.microbatches)
     for _ in range(2000):
         numbers = {
             t: Rational(random.randint(0, 12), random.choice([1, 2, 3])) for t in (x, e, h, s)
@@ -224,9 +219,7 @@ def test_equal_stages_against_the_simulation() -> None:
 def test_the_bubble_of_many_stages_without_ends() -> None:
     """GPipe's (p - 1) / (m + p - 1), where only layers take time."""
     x, p, m = sym.dispatch_time, sym.stages, sym.microbatches
-    closed = pipeline(forecast(batch=8), p)
-    layer = replace(forecast().ttft.terms[5], busy=x, dispatch=S.Zero, network=S.Zero)
-    flow = closed._equal([layer], S.Zero)
+    flow = Flow.equal({"embed": S.Zero, "layers": x, "head": S.Zero}, p, S.Zero, overlap=False)
     bubble = 1 - m * flow.busy / (p * flow.makespan(m))
     assert cancel(bubble - (p - 1) / (m + p - 1)) == 0
     one = pipeline(forecast(batch=8), 1)

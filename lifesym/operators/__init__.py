@@ -33,6 +33,7 @@ from lifesym.operators.recurrent import CausalConv, SelectiveScan
 from lifesym.operators.rwkv import WKV, TokenShift
 from lifesym.operators.sparse import BlockScores, ChooseKeys, IndexScores
 from lifesym.operators.streams import MixStreams
+from lifesym.operators.training import Backward, CrossEntropy, Dropout, OptimizerStep
 
 __all__ = [
     "WKV",
@@ -42,6 +43,7 @@ __all__ = [
     "Alibi",
     "AttentionScores",
     "AttentionValues",
+    "Backward",
     "BatchNorm",
     "BlockScores",
     "CacheCopy",
@@ -52,8 +54,10 @@ __all__ = [
     "Concat",
     "Conv1d",
     "Conv2d",
+    "CrossEntropy",
     "DeltaRule",
     "DepthwiseConv2d",
+    "Dropout",
     "DualScan",
     "Embedding",
     "Experts",
@@ -69,6 +73,7 @@ __all__ = [
     "MixStreams",
     "Norm",
     "Operator",
+    "OptimizerStep",
     "PerShape",
     "Pool2d",
     "Ranking",

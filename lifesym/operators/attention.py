@@ -163,6 +163,10 @@ class Softmax(Operator):
         """One score a head that has a sink."""
         return self.sinks
 
+    def saved(self, precision: Precision) -> Expr:
+        """The probabilities."""
+        return precision.activation_bytes(self.elements)
+
     def cost(self, precision: Precision) -> Cost:
         """A pass reads the scores once and writes them, or the probabilities, once."""
         traffic = precision.activation_bytes(self.passes * self.elements)
@@ -212,6 +216,10 @@ class AttentionValues(Operator):
     def after_scores(self) -> Self:
         """The same in a kernel that has read the keys: no read of values that are in them."""
         return replace(self, kv_heads=0) if self.in_keys else self
+
+    def saved(self, precision: Precision) -> Expr:
+        """The values; the probabilities are kept by the softmax."""
+        return precision.activation_bytes(self.batch * self.keys * self.kv_heads * self.head_dim)
 
     def cost(self, precision: Precision) -> Cost:
         """The value products of one layer."""

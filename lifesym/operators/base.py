@@ -69,6 +69,10 @@ class Operator:
         """Bytes of a state of constant size that one sequence keeps here."""
         return S.Zero
 
+    def saved(self, precision: Precision) -> Expr:
+        """Bytes that are kept for its gradients: its inputs, unless it says otherwise."""
+        return self.cost(precision).activation_read_bytes
+
     def cost(self, precision: Precision) -> Cost:
         """Operations, bytes by role and dispatches of one execution."""
         raise NotImplementedError

@@ -79,6 +79,10 @@ class Collective(Operator):
         rounds = CeilLog2(n)
         return 2 * rounds, 2 * rounds
 
+    def saved(self, precision: Precision) -> Expr:
+        """What is sent is kept by who reads it."""
+        return S.Zero
+
     def cost(self, precision: Precision) -> Cost:
         """Nothing but link traffic."""
         messages, share = self.traffic()

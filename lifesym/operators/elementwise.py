@@ -9,7 +9,7 @@ counted.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sympy import Expr, Integer, sympify
+from sympy import Expr, Integer, S, sympify
 
 from lifesym.cost import Cost
 from lifesym.formats import Matrix, Precision, vectors
@@ -54,6 +54,10 @@ class Residual(Elementwise):
     counted: ClassVar[str] = "1 addition an element for each input after the first"
     reference: ClassVar[str] = "He et al., arXiv 1512.03385, Eq. 1"
     monotone: ClassVar[dict[str, Direction]] = {"elements": "+", "inputs": "+"}
+
+    def saved(self, precision: Precision) -> Expr:
+        """A sum needs nothing."""
+        return S.Zero
 
     def cost(self, precision: Precision) -> Cost:
         """Reads every input and writes one output an element."""
@@ -114,6 +118,11 @@ class Scale(Elementwise):
     def parameters(self) -> Expr:
         """The learned constants."""
         return sympify(self.gains)
+
+    def saved(self, precision: Precision) -> Expr:
+        """The input of a soft cap or of learned gains; a constant needs nothing."""
+        learned = self.softcap or self.gains != 0
+        return precision.activation_bytes(self.elements) if learned else S.Zero
 
     def cost(self, precision: Precision) -> Cost:
         """Reads and writes each element once."""

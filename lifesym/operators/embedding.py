@@ -52,6 +52,10 @@ class Embedding(Operator):
         """The whole table."""
         return self.rows * self.features
 
+    def saved(self, precision: Precision) -> Expr:
+        """A table needs the tokens' numbers alone."""
+        return S.Zero
+
     def cost(self, precision: Precision) -> Cost:
         """Reads rows or table (and the activation they are added to), writes the result."""
         elements = self.tokens * self.features

@@ -9,7 +9,7 @@ from sympy import Add, Expr, Integer, S
 
 from lifesym.cost import BITS_PER_BYTE, Cost
 from lifesym.formats import Format, Matrix, Precision
-from lifesym.operators.attention import KVAppend
+from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppend
 from lifesym.operators.base import Direction, Operator
 from lifesym.operators.linear import TiledLinear
 from lifesym.symbols import Size
@@ -72,6 +72,18 @@ class Fused(Operator):
         """Bytes of its parts' states of one sequence."""
         return Add(*(part.state_bytes(precision) for part in self.parts))
 
+    def saved(self, precision: Precision) -> Expr:
+        """What its parts keep; of an attention kernel the inputs, and a sum a row in fp32.
+
+        Its output is kept by the product or gate that reads it.
+        """
+        inner = tuple(part for part in self.parts if isinstance(part, AttentionScores))
+        if not inner:
+            return Add(*(part.saved(precision) for part in self.parts))
+        ends = (part for part in self.parts if isinstance(part, AttentionScores | AttentionValues))
+        sums = Add(*(4 * part.batch * part.heads * part.new for part in inner))
+        return Add(sums, *(part.saved(precision) for part in ends))
+
     def cost(self, precision: Precision) -> Cost:
         """The parts' sum less the traffic that stays inside the kernel."""
         whole = reduce(add, (part.cost(precision) for part in self.parts))
@@ -102,6 +114,10 @@ class SideBySide(Fused):
             return S.Zero
         outputs = Add(*(part.out_features for part in tiled))
         return replace(tiled[0], out_features=outputs).idle
+
+    def saved(self, precision: Precision) -> Expr:
+        """The input that all of them read."""
+        return self.parts[0].saved(precision)
 
 
 @dataclass(frozen=True, kw_only=True)

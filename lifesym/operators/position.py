@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sympy import Expr, S
+
 from lifesym.cost import Cost
 from lifesym.formats import Precision
 from lifesym.operators.base import Direction
@@ -39,6 +41,10 @@ class Rotary(Elementwise):
         "rotary_dim": "+",
     }
 
+    def saved(self, precision: Precision) -> Expr:
+        """A rotation needs its angles alone, which a table has."""
+        return S.Zero
+
     def cost(self, precision: Precision) -> Cost:
         """Reads and writes the rotated elements, and reads a cosine and a sine a pair."""
         elements = self.tokens * (self.heads + self.kv_heads) * self.rotary_dim
@@ -63,6 +69,10 @@ class Alibi(Elementwise):
     counted: ClassVar[str] = "1 addition a score"
     reference: ClassVar[str] = "Press et al., arXiv 2108.12409, section 3"
     monotone: ClassVar[dict[str, Direction]] = {"elements": "+"}
+
+    def saved(self, precision: Precision) -> Expr:
+        """A sum needs nothing."""
+        return S.Zero
 
     def cost(self, precision: Precision) -> Cost:
         """Reads and writes each score once."""

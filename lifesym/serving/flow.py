@@ -1,6 +1,6 @@
 """What a stage of a pipeline has of a model, and how a microbatch passes the stages."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Self
 
@@ -11,7 +11,7 @@ from lifesym.cost import Cost
 from lifesym.formats import Matrix
 from lifesym.inference import Forecast
 from lifesym.levels import Level
-from lifesym.nodes import Maximum
+from lifesym.nodes import Maximum, Minimum
 from lifesym.operators import LMHead
 from lifesym.roofline import Term, link_time
 from lifesym.tower import is_tower
@@ -44,6 +44,25 @@ class Flow:
             added=added,
             slowest=Maximum(*(apart if overlap else joined)),
         )
+
+    @classmethod
+    def equal(cls, ends: Mapping[str, Expr], stages: Expr, sent: Expr, *, overlap: bool) -> Self:
+        """Through equal stages, of which the first has the embedding and the last the head.
+
+        Args:
+            ends: seconds of ``embed``, ``head`` and all ``layers`` together.
+            stages: how many, or a symbol.
+            sent: seconds of a send between two of them.
+            overlap: a stage computes a microbatch while it sends the one before.
+        """
+        embed, head, layers = (ends[name] for name in ("embed", "head", "layers"))
+        several = Minimum(stages - 1, 1)
+        computing, before = layers + embed + head, S.Zero if overlap else sent
+        apart = several * Maximum(embed + before, head) + (1 - several) * (embed + head)
+        slowest, added = layers / stages + apart, computing + (stages - 1) * sent
+        if overlap:
+            return cls(busy=computing, added=added, slowest=Maximum(slowest, several * sent))
+        return cls(busy=added, added=added, slowest=slowest)
 
     def makespan(self, microbatches: Expr) -> Expr:
         """The time of identical microbatches one after the other.
@@ -79,6 +98,14 @@ def place_of(section: str) -> str:
     if is_tower(section):
         return "embed"
     return section if section in ("embed", "head") else "layers"
+
+
+def placed(terms: Iterable[Term]) -> dict[str, Expr]:
+    """Seconds of some terms for the embedding, the head and all layers."""
+    seconds = dict.fromkeys(("embed", "head", "layers"), S.Zero)
+    for term in terms:
+        seconds[place_of(term.section)] += term.time
+    return seconds
 
 
 def tied_copy(f: Forecast, level: Level | None = None) -> Expr:

@@ -26,7 +26,7 @@ Sources: GPipe, arXiv 1811.06965, section 2.3; Pope et al., 2211.05102; overlapp
 1806.03377, which cuts layers by the larger of each stage's computing and sending.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self
@@ -44,7 +44,7 @@ from lifesym.levels import Level
 from lifesym.nodes import Maximum, Minimum
 from lifesym.results import Result, StepTime
 from lifesym.roofline import Place, Term, total
-from lifesym.serving.flow import Flow, on_stage, part_of, place_of, send, tied_copy
+from lifesym.serving.flow import Flow, on_stage, part_of, place_of, placed, send, tied_copy
 from lifesym.symbols import Number, Size, exact, index, size
 from lifesym.timed import Generation
 
@@ -241,7 +241,8 @@ class Pipeline(Generation):
         """The way of a microbatch, of which every forecast's terms for all layers are given."""
         if self.stages is not None:
             sent = S.Zero if self.stages is S.One else total(hop(self._pieces[0]))
-            return self._equal(phases[0], sent)
+            ends = placed(phases[0])
+            return Flow.equal(ends, self.count, sent, overlap=self.overlap_sends)
         sends = [total(hop(f)) for f in self._pieces[:-1]]
         return Flow.of(self._computing(phases), sends, overlap=self.overlap_sends)
 
@@ -249,17 +250,6 @@ class Pipeline(Generation):
         """The time of each of several stages, without sends."""
         rows = zip(phases, self.parts, self._ends, strict=True)
         return [total(tuple(on_stage(*row))) for row in rows]
-
-    def _equal(self, terms: Iterable[Term], sent: Expr) -> Flow:
-        """Through equal stages, between which a send takes so long."""
-        embed, head, layers = _placed(terms).values()
-        computing, before = layers + embed + head, S.Zero if self.overlap_sends else sent
-        ends = self._several * Maximum(embed + before, head)
-        ends += (1 - self._several) * (embed + head)
-        slowest, added = layers / self.count + ends, computing + (self.count - 1) * sent
-        if self.overlap_sends:
-            return Flow(busy=computing, added=added, slowest=Maximum(slowest, self._several * sent))
-        return Flow(busy=added, added=added, slowest=slowest)
 
     def _each(self, phases: Sequence[tuple[Term, ...]], hop: Hop) -> tuple[Expr, ...]:
         """The time of every stage, its send included."""
@@ -330,10 +320,10 @@ class ByChunk(Pipeline):
         before = f.chunks.before
         if p is S.One or before.is_zero:
             return super()._makespan
-        embed, heads, layers = _placed(f.ttft.terms).values()
-        e, head, x = _placed(f.last_chunk).values()
+        embed, heads, layers = placed(f.ttft.terms).values()
+        e, head, x = placed(f.last_chunk).values()
         layers += heads - head
-        chunk = _placed(f.whole_chunk)
+        chunk = placed(f.whole_chunk)
         there = Minimum(before, 1)  # 0 where all of the prompt is one chunk
         earlier = (chunk["layers"] + chunk["head"]).xreplace(
             {index: Maximum(before - 1, 0)}
@@ -402,14 +392,6 @@ def pipeline(
 def _token(piece: Forecast) -> tuple[Term, ...]:
     """Sending on a token of each sequence of a microbatch."""
     return (send(piece, S.One),)
-
-
-def _placed(terms: Iterable[Term]) -> dict[str, Expr]:
-    """Seconds of some terms for the embedding, the head and all layers."""
-    seconds = dict.fromkeys(("embed", "head", "layers"), S.Zero)
-    for term in terms:
-        seconds[place_of(term.section)] += term.time
-    return seconds
 
 
 def _shares(given: Sequence[Number] | None, count: int) -> tuple[Expr, ...]:

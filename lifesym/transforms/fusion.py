@@ -57,11 +57,12 @@ FUSIONS: dict[str, tuple[Rule, ...]] = {
 }
 """Named sets of rules."""
 
-_CORE = (
+CORE = (
     *("attn_qk", "attn_softcap", "attn_bias", "attn_alibi", "kv_ranking", "attn_softmax"),
-    *("attn_v_spread", "attn_av"),
+    *("attn_softmax_dropout", "attn_v_spread", "attn_av"),
 )
-_CROSS = ("cross_qk", "cross_softmax", "cross_av")
+"""The core of attention, of which one kernel can be made."""
+_CROSS = ("cross_qk", "cross_softmax", "cross_softmax_dropout", "cross_av")
 _GATE_UP = ("mlp_gate", "mlp_up")
 _ACTIVATION = ("mlp_gate", "mlp_up", "mlp_gate_up_fused", "mlp_act")
 _ADD_NORM = (
@@ -119,7 +120,7 @@ def fuse(trace: Trace, rules: str | Iterable[Rule], tile: Size | None = None) ->
     """
     apply: dict[Rule, Callable[[Trace], Trace]] = {
         "flash": lambda t: _runs(
-            _runs(t, _CORE, "attn_core", lambda ops: _flash(ops, tile)),
+            _runs(t, CORE, "attn_core", lambda ops: _flash(ops, tile)),
             *(_CROSS, "cross_core", lambda ops: _flash(ops, tile)),
         ),
         "qkv": lambda t: _runs(t, ("attn_q", "attn_k", "attn_v"), "attn_qkv_fused", _side_by_side),

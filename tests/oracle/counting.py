@@ -5,6 +5,7 @@ from importlib import import_module
 from typing import Any
 
 import torch
+import torch.utils.checkpoint
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import AutoConfig, AutoModelForCausalLM, DynamicCache, PreTrainedModel
 from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
@@ -103,6 +104,21 @@ class RealModel:
         rows = {"all": step.batch * step.new, "last": step.batch, "none": 0}[step.logits]
         head = 2 * rows * self._head() if self.bare else 0
         return counter.get_total_flops() - sum(rotary.values()) + head
+
+    def training_flops(self, batch: int, tokens: int, *, again: bool) -> int:
+        """Matrix FLOPs of a forward and a backward pass, layers computed once more or not."""
+        self.model.requires_grad_(True)
+        if again:
+            self.model.train()  # which is what checkpointing asks for; nothing here is dropped
+            self.model.gradient_checkpointing_enable({"use_reentrant": False})
+        ids = torch.zeros((batch, tokens), dtype=torch.long)
+        whole = torch.utils.checkpoint.set_checkpoint_early_stop(False)  # layers, to their ends
+        with FlopCounterMode(display=False) as counter, whole:
+            logits = self.model(input_ids=ids, use_cache=False).logits
+            logits.float().logsumexp(-1).sum().backward()
+        by_module = counter.get_flop_counts()
+        rotary = [sum(n.values()) for m, n in by_module.items() if m.split(".")[-1] == ROTARY]
+        return counter.get_total_flops() - sum(rotary)
 
     def cache_bytes(self, tokens: int) -> int:
         """Bytes of the filled cache of one sequence (float32)."""
