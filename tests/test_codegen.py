@@ -584,3 +584,13 @@ def test_a_header_without_ranges_has_the_same_formula_and_no_proof() -> None:
     assert "No bound of the arithmetic's error is proved without a range of" in open_ended
     half = ls.compile(expr, list(box), target="c", ranges={"past": box[sym.resolve("past")]})
     assert half.count("return NAN") == 1
+
+
+def test_small_powers_are_squarings_and_large_ones_a_call() -> None:
+    """Up to the sixteenth; a reciprocal of one is a division more."""
+    x = sym.batch
+    for exponent in (15, 16, 17):
+        kinds = [op.kind for op in lower([x**exponent], [x]).ops]
+        assert ("pow" in kinds) == (exponent > 16), exponent
+        assert kinds.count("mul") == (0 if exponent > 16 else {15: 6, 16: 4}[exponent])
+    assert [op.kind for op in lower([x**-2], [x]).ops].count("div") == 1
