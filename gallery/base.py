@@ -1,7 +1,8 @@
 """What a comparison with a published work is: a formula or a number, and what is said of it."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -62,9 +63,18 @@ class Number:
     reason: str = ""
     refuted: bool = False
 
+    def __hash__(self) -> int:
+        return hash((self.work, self.where, self.what))
+
     def off(self) -> float:
         """Mine less theirs, as a share of theirs."""
-        return float(self.mine()) / self.published - 1
+        return found(self) / self.published - 1
+
+
+@cache
+def found(number: Number) -> float:
+    """Lifesym's own of a number, computed once."""
+    return float(number.mine())
 
 
 def works() -> list[str]:
@@ -76,3 +86,12 @@ def numbers(work: str) -> tuple[Number, ...]:
     """The numbers of a work's module."""
     found: tuple[Number, ...] = import_module(work.replace("-", "_")).NUMBERS
     return found
+
+
+def table(rows: Iterable[Number]) -> str:
+    """Numbers in Markdown: what, the work's, lifesym's and the difference."""
+    lines = ["| | published | lifesym | difference |", "|---|---:|---:|---:|"]
+    for row in rows:
+        off = f"{100 * row.off():+.2g} %" if abs(row.off()) > 5e-9 else "0"
+        lines.append(f"| {row.what} | {row.published:.5g} | {found(row):.5g} | {off} |")
+    return "\n".join(lines)

@@ -14,9 +14,11 @@ from lifesym import symbols as sym
 from lifesym.analysis.agreement import counted
 from lifesym.formats import Precision, shared_exponent
 from lifesym.model import Model
-from lifesym.operators import AdapterMerge, Collective, Experts, Linear
+from lifesym.operators import AdapterMerge, Collective, Experts, Linear, Routing
 from lifesym.operators.collective import Algorithm, Pattern
 from lifesym.serving import speculate
+from lifesym.serving.flow import Flow
+from lifesym.training import TrainingStep
 
 B, S, T = sym.batch, sym.prompt, sym.past
 h, n, d, kv = sym.hidden, sym.heads, sym.head_dim, sym.kv_heads
@@ -95,6 +97,59 @@ ADAPTER = sum(
     matrix.rows * matrix.columns
     for matrix in AdapterMerge(in_features=h, out_features=f, rank=sym.rank).matrices
 )
+
+TRAINED = {"model": GPT, "hardware": ls.Hardware.symbolic(), "engine": "eager", "causal": "full"}
+MEGATRON = "Korthikanti et al., Reducing Activation Recomputation (2205.05198)"
+s, t, p, m, v = sym.sequence, sym.devices, sym.stages, sym.microbatches, sym.model_chunks
+ON_A_DEVICE = 1 + sym.past
+"""Heads on each of t devices, one or more: with fewer heads than devices it is another formula."""
+
+
+def trained(**options: Any) -> TrainingStep:
+    """A step of GPT, with kernels for every operator."""
+    return ls.training_step(sequence=s, batch=B, **TRAINED, **options)
+
+
+def kept(**options: Any) -> Expr:
+    """Bytes that a layer keeps for its gradients, in 16 bits, whose sizes devices divide."""
+    layer = trained(dropout=True, **options).held_by_place["layers"] / L
+    sizes = {n: t * ON_A_DEVICE, h: t * sym.rank} if "tensor_parallel" in options else {}
+    return layer.xreplace(PAPERS_OWN).xreplace(sizes).doit().expand()
+
+
+def of_a_part(formula: Expr) -> Expr:
+    """A formula with sizes that devices divide."""
+    return formula.xreplace({n: t * ON_A_DEVICE, h: t * sym.rank}).expand()
+
+
+def operations(**options: Any) -> Expr:
+    """Of all devices in a step of one replica."""
+    return trained(microbatches=m, **options).flops.expr.xreplace(PAPERS_OWN)
+
+
+def states(sharded: str, replicas: Expr) -> Expr:
+    """Bytes a parameter of weights, gradients in 16 bits, and Adam."""
+    formats = {"weights": "fp16", "activations": "fp16", "gradients": "fp16"}
+    model = ls.load_model("gpt2")
+    step = ls.training_step(
+        model, ls.Hardware.symbolic(), 128, data_parallel=replicas, sharded=sharded, **formats
+    )
+    parts = {part.name: part.value for part in step.stages_held[0].parts}
+    held = sum(parts[name] for name in ("weights", "gradients", "optimizer"))
+    return (held / model.parameters).expand()
+
+
+def bubble(pieces: Expr) -> Expr:
+    """The part of a step of equal stages in which they wait, over that in which they work."""
+    even = {"embed": Integer(0), "head": Integer(0), "layers": p}
+    flow = Flow.equal(even, p, Integer(0), overlap=False)
+    return (flow.added - flow.slowest) / pieces / (m * flow.slowest)
+
+
+def distinct() -> Expr:
+    """Experts that at least one of so many tokens chooses."""
+    return Routing().distinct(sym.experts, sym.active_experts, B)
+
 
 FORMULAS: tuple[Published, ...] = (
     Published(
@@ -238,5 +293,103 @@ FORMULAS: tuple[Published, ...] = (
         what="operations of k experts of a token, 6 k h f",
         mine=MIXTRAL.cost(Precision.of()).matmul_flops / B,
         theirs=6 * sym.active_experts * h * f,
+    ),
+    Published(
+        work="Kaplan et al., Scaling Laws (2001.08361)",
+        where="section 2.1",
+        what="operations of training, 6 N a token beside those of the context",
+        mine=(operations() / (m * B * s)).expand().coeff(s, 0),
+        theirs=6 * (12 * L * h**2 + h * V),
+    ),
+    Published(
+        work="Narayanan et al., Megatron-LM (2104.04473)",
+        where="Eq. 3",
+        what="operations of a step with recomputation, 96 B s L h^2 (1 + s/(6 h) + V/(16 L h))",
+        mine=operations(recompute="full"),
+        theirs=96 * m * B * s * L * h**2 * (1 + s / (6 * h) + V / (16 * L * h)),
+    ),
+    Published(
+        work="Narayanan et al., Megatron-LM (2104.04473)",
+        where="section 2.2.1",
+        what="bubble of GPipe and 1F1B over the ideal time, (p - 1)/m",
+        mine=bubble(Integer(1)),
+        theirs=(p - 1) / m,
+    ),
+    Published(
+        work="Narayanan et al., Megatron-LM (2104.04473)",
+        where="section 2.2.2",
+        what="bubble of an interleaved schedule, (p - 1)/(v m)",
+        mine=bubble(v),
+        theirs=(p - 1) / (v * m),
+    ),
+    Published(
+        work=MEGATRON,
+        where="Eq. 1",
+        what="activations of a layer, s b h (34 + 5 a s/h)",
+        mine=kept(),
+        theirs=s * B * h * (34 + 5 * n * s / h),
+    ),
+    Published(
+        work=MEGATRON,
+        where="Eq. 2",
+        what="with tensor parallelism, s b h (10 + 24/t + 5 a s/(h t))",
+        mine=kept(tensor_parallel=t),
+        theirs=of_a_part(s * B * h * (10 + 24 / t + 5 * n * s / (h * t))),
+    ),
+    Published(
+        work=MEGATRON,
+        where="section 5",
+        what="with selective recomputation, 34 s b h",
+        mine=kept(recompute="selective"),
+        theirs=34 * s * B * h,
+    ),
+    Published(
+        work=MEGATRON,
+        where="table 2",
+        what="with full recomputation, 2 s b h",
+        mine=kept(recompute="full"),
+        theirs=2 * s * B * h,
+    ),
+    Published(
+        work=MEGATRON,
+        where="section 4.3",
+        what="activations of the head, 4 s b h (1 + V/h)",
+        mine=trained().held_by_place["head"],
+        theirs=4 * s * B * h * (1 + V / h),
+    ),
+    Published(
+        work="Rajbhandari et al., ZeRO (1910.02054)",
+        where="section 5",
+        what="bytes a parameter with the optimizer split, 4 + 12/N",
+        mine=states("optimizer", sym.replicas),
+        theirs=4 + 12 / sym.replicas,
+    ),
+    Published(
+        work="Rajbhandari et al., ZeRO (1910.02054)",
+        where="section 5",
+        what="with the gradients split too, 2 + 14/N",
+        mine=states("gradients", sym.replicas),
+        theirs=2 + 14 / sym.replicas,
+    ),
+    Published(
+        work="Rajbhandari et al., ZeRO (1910.02054)",
+        where="section 5",
+        what="with all split, 16/N",
+        mine=states("weights", sym.replicas),
+        theirs=16 / sym.replicas,
+    ),
+    Published(
+        work="Jiang et al., Mixtral (2401.04088)",
+        where="section 2.1, by counting",
+        what="experts that m tokens choose, E (1 - (1 - k/E)^m)",
+        mine=distinct(),
+        theirs=sym.experts * (1 - (1 - sym.active_experts / sym.experts) ** B),
+    ),
+    Published(
+        work="Thakur et al., Collective Communication (IJHPCA 19(1), 2005)",
+        where="section 4",
+        what="reduce-scatter, (n - 1)/n of the tensor",
+        mine=moved("reduce_scatter"),
+        theirs=(sym.devices - 1) / sym.devices,
     ),
 )

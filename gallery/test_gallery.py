@@ -5,6 +5,8 @@ import json
 import pytest
 from base import GALLERY, SAID, Number, Published, numbers, works
 from formulas import FORMULAS
+from literature import PAGE, page
+from notebook import executed, shown
 
 from lifesym.analysis.agreement import compare
 
@@ -30,6 +32,11 @@ def test_a_published_number_is_as_near_as_is_said(each: Number) -> None:
     assert each.reason or each.within <= SAID, "why is it so far off?"
 
 
+def test_the_page_is_the_gallerys() -> None:
+    """``python gallery/literature.py`` writes it anew."""
+    assert PAGE.read_text(encoding="utf-8") == page()
+
+
 @pytest.mark.parametrize("work", works())
 def test_a_notebook_is_stored_with_its_outputs(work: str) -> None:
     """A reader on a forge sees the tables and figures."""
@@ -37,3 +44,13 @@ def test_a_notebook_is_stored_with_its_outputs(work: str) -> None:
     cells = [cell for cell in json.loads(text)["cells"] if cell["cell_type"] == "code"]
     assert any(cell["outputs"] for cell in cells)
     assert not any(out["output_type"] == "error" for cell in cells for out in cell["outputs"])
+
+
+@pytest.mark.notebook
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("work", works())
+def test_a_notebook_shows_what_it_shows_now(work: str) -> None:
+    """``python tests/notebook.py gallery/NAME.ipynb`` stores it anew."""
+    pytest.importorskip("nbclient")
+    path = GALLERY / f"{work}.ipynb"
+    assert shown(executed(path)) == shown(json.loads(path.read_text(encoding="utf-8")))

@@ -567,7 +567,7 @@ def test_biases_experts_and_other_products_are_of_many_rows() -> None:
 
 
 def test_launches_take_their_time() -> None:
-    """19 a layer and 3 at the ends: LIFE's of a decode step (tests/test_life.py)."""
+    """19 a layer and 3 at the ends: LIFE's of a decode step (gallery/test_life.py)."""
     timed = ls.load_hardware("a100").with_(dispatch_time=1)
     late = ls.forecast("llama-2-7b", timed, 128, 2, engine="life", overlap="operator")
     assert sum(term.dispatch for term in late.tpot.first.terms) == 19 * 32 + 3

@@ -1,0 +1,6 @@
+"""What the gallery's tests share with the others."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
