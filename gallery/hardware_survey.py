@@ -53,7 +53,7 @@ def at_the_watts(entry: Entry) -> float:
 def _number(entry: Entry, unit: str, published: float, mine: Callable[[], float]) -> Number:
     return Number(
         work=WORK,
-        where=f"data202505, row {entry.row}",
+        where="data202505.xlsx",
         what=f"{entry.entry} ({unit})",
         published=published,
         mine=mine,
