@@ -498,6 +498,25 @@ def test_without_a_compiler_numpy_does_the_work(
 
 
 @needs_gcc
+def test_a_compiler_that_fails_is_named_by_the_first_line_of_what_it_says(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    expr, box = formula("dense TPOT")
+    function = ls.compile(expr, list(box), target="native")
+    error = subprocess.CalledProcessError(1, "cc", stderr=b"no such flag\nsecond line\n")
+
+    def failing(*_: Any) -> None:
+        raise error
+
+    monkeypatch.setattr(native, "_build", failing)
+    monkeypatch.setattr(native, "_folders", lambda: [tmp_path])
+    native._compiled.cache_clear()
+    with pytest.warns(native.NoCompilerWarning, match="failed: no such flag: NumPy is used"):
+        function(np.arange(5.0), 2)
+    native._compiled.cache_clear()
+
+
+@needs_gcc
 def test_a_checked_build_refuses_arguments_outside_the_box(tmp_path: Path) -> None:
     expr, box = formula("dense TPOT")
     header = "#define FORMULA_CHECKED\n" + ls.compile(expr, list(box), target="c", ranges=box)

@@ -139,6 +139,7 @@ def test_rounding_and_underflow_add_their_own() -> None:
 def test_each_error_is_at_most_what_the_other_allows() -> None:
     assert Range(2.0, 4.0, 9.0, 0.25).settled().error == 1.0
     assert Range(2.0, 4.0, 0.5, 9.0).settled().relative == 0.25
+    assert Range(0.25, 4.0, 0.125, 9.0).settled().relative == 0.5
     assert Range(2.0, 4.0, 0.5, 9.0).settled().least == 2.0
     assert Range(-4.0, -2.0, 0.5, 9.0).settled().relative == 0.25
     assert Range(-1.0, 2.0, 0.5, math.inf).settled().relative == math.inf

@@ -20,9 +20,11 @@ from lifesym.transforms import (
     CachePolicy,
     ExpertParallel,
     Fusion,
+    Launches,
     Lora,
     SequenceParallel,
     TensorParallel,
+    is_late,
 )
 
 MODEL = ls.Model.symbolic("llama")
@@ -312,3 +314,10 @@ def test_distinct_experts_of_a_device_equal_simulation() -> None:
     mean = sum(trials) / len(trials)
     spread = (sum((t - mean) ** 2 for t in trials) / len(trials)) ** 0.5
     assert abs(float(sharded.distinct()) - mean) < 3 * spread / len(trials) ** 0.5
+
+
+def test_fusion_and_launches_come_late_and_what_is_ones_own_before() -> None:
+    assert is_late(Fusion())
+    assert is_late(Launches(layer=3))
+    assert not is_late(Lora(rank=2))
+    assert not is_late(lambda trace: trace)

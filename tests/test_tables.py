@@ -16,6 +16,7 @@ from sympy import Expr, Integer
 
 import lifesym as ls
 from lifesym import symbols as sym
+from lifesym.codegen import knots
 from lifesym.codegen.grid import sample
 from lifesym.codegen.intervals import bounds
 from lifesym.codegen.lowering import lower
@@ -316,3 +317,23 @@ def test_pages_have_a_certificate_that_holds() -> None:
     every = np.arange(1, 2049)
     true = ls.compile(memory, ["prompt"])(every)
     assert np.max(np.abs(table(every) / true - 1)) <= table.error <= 0.02
+
+
+def test_a_table_may_have_as_many_values_as_are_allowed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And not one more: the largest grid that is split on the way is the least limit."""
+    name = "chunked"
+    expr, box, units, _ = _asked(name)
+    asked = {"target": "table", "ranges": box, "units": units, "error": 0.01}
+    sizes, split = [], knots._split_worst
+
+    def seen(proof: Any, grid: Any, *more: Any) -> Any:
+        sizes.append(grid.values.size)
+        return split(proof, grid, *more)
+
+    monkeypatch.setattr(knots, "_split_worst", seen)
+    whole = ls.compile(expr, list(box), **asked)
+    monkeypatch.setattr(knots, "LARGEST", max(sizes))
+    assert ls.compile(expr, list(box), **asked).entries == whole.entries
+    monkeypatch.setattr(knots, "LARGEST", max(sizes) - 1)
+    with pytest.raises(SymbolError, match="no table of at most"):
+        ls.compile(expr, list(box), **asked)
