@@ -31,8 +31,13 @@ WHOLE_AND_PART: list[tuple[int, Any, Any]] = [
     ),
     (
         4,
-        DeltaNet(key_heads=4, value_heads=8, fused=False, **DELTA),
-        DeltaNet(key_heads=1, value_heads=2, fused=False, **DELTA),
+        DeltaNet(key_heads=4, value_heads=8, inputs="four", **DELTA),
+        DeltaNet(key_heads=1, value_heads=2, inputs="four", **DELTA),
+    ),
+    (
+        2,
+        DeltaNet(key_heads=2, value_heads=4, inputs="six", negative=True, **DELTA),
+        DeltaNet(key_heads=1, value_heads=2, inputs="six", negative=True, **DELTA),
     ),
     (3, TimeMix(hidden=24, channels=48), TimeMix(hidden=24, channels=16)),
     (4, ChannelMix(hidden=24, intermediate=96), ChannelMix(hidden=24, intermediate=24)),

@@ -13,6 +13,7 @@ from lifesym.operators import (
     DeltaRule,
     Linear,
     Norm,
+    Scale,
     SelectiveScan,
 )
 from lifesym.symbols import Size
@@ -103,7 +104,8 @@ class DeltaNet(Block):
         kernel: taps of the convolution, which covers queries, keys and values.
         chunk: tokens of a chunk.
         activation: activation function after the convolution and of the output's gate.
-        fused: two input projections (all vectors, all scalars) instead of four.
+        inputs: two projections (all vectors, all scalars), four, or one for each of the six.
+        negative: strengths of corrections are doubled, so that the state may change its sign.
     """
 
     hidden: Size
@@ -114,7 +116,8 @@ class DeltaNet(Block):
     kernel: Size
     chunk: Size
     activation: str = "silu"
-    fused: bool = True
+    inputs: Literal["two", "four", "six"] = "two"
+    negative: bool = False
 
     split: ClassVar[tuple[str, ...]] = ("key_heads", "value_heads")
 
@@ -135,6 +138,8 @@ class DeltaNet(Block):
         yield name, Activation(elements=tokens * self._channels, function=self.activation)
         rows = 2 * tokens * self.key_heads
         yield name, Norm(rows=rows, features=self.key_dim, affine=False)
+        if self.negative:
+            yield name, Scale(elements=tokens * self.value_heads)
         yield (
             name,
             DeltaRule(
@@ -156,8 +161,11 @@ class DeltaNet(Block):
         return 2 * self.key_heads * self.key_dim + self.value_heads * self.value_dim
 
     def _inputs(self) -> tuple[tuple[str, Expr], ...]:
-        gate = self.value_heads * self.value_dim
-        if self.fused:
-            return (("qkvz", self._channels + gate), ("ba", 2 * self.value_heads))
-        heads = self.value_heads
+        gate: Expr = self.value_heads * self.value_dim
+        heads, keys = self.value_heads, self.key_heads * self.key_dim
+        if self.inputs == "two":
+            return (("qkvz", self._channels + gate), ("ba", 2 * heads))
+        if self.inputs == "six":
+            named = (("q", keys), ("k", keys), ("v", gate))
+            return (*named, ("z", gate), ("b", heads), ("a", heads))
         return (("qkv", self._channels), ("z", gate), ("b", heads), ("a", heads))

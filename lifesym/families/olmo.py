@@ -1,15 +1,18 @@
-"""OLMo 1 to 3 and EXAONE 4: norms without gains, or norms of what attention and MLP give."""
+"""OLMo 1 to 3 and hybrid, EXAONE 4: norms without gains, or of what attention and MLP give."""
 
 from collections.abc import Sequence
 from typing import Any
 
+from msgspec import field
 from sympy import Symbol
 
 from lifesym import symbols as sym
 from lifesym.blocks import NormSpec
-from lifesym.families.base import Count, Family, Whole, refuse
+from lifesym.families.base import Count, Family, Whole, listed, refuse
 from lifesym.families.decoder import RMS, Ends, attention, decoder, layer, mlp, windows
 from lifesym.families.llama import WINDOW, LlamaConfig
+from lifesym.families.mamba import Kernel, check_groups
+from lifesym.families.qwen_next import CHUNK, delta_net
 from lifesym.model import Model
 from lifesym.symbols import Size
 
@@ -31,6 +34,22 @@ class Exaone4Config(Olmo3Config, kw_only=True):
     """The period of the full layers is a key of its own; heads may be of any size."""
 
     sliding_window_pattern: Whole | str | None = 4
+
+
+class HybridConfig(LlamaConfig, kw_only=True):
+    """Every fourth layer has attention unless listed; without a base nothing rotates.
+
+    Key heads are three quarters of the hidden size together, values twice as wide, unless given.
+    """
+
+    linear_key_heads: Count | None = field(name="linear_num_key_heads", default=None)
+    linear_value_heads: Count | None = field(name="linear_num_value_heads", default=None)
+    linear_key_dim: Count | None = field(name="linear_key_head_dim", default=None)
+    linear_value_dim: Count | None = field(name="linear_value_head_dim", default=None)
+    conv_kernel: Kernel = field(name="linear_conv_kernel_dim", default=4)
+    linear_allow_neg_eigval: bool = True
+    layer_types: list[str] | None = None
+    rope_parameters: dict[str, Any] | None = field(default_factory=lambda: {"rope_theta": 10000.0})
 
 
 def olmo(c: OlmoConfig, name: str) -> Model:
@@ -89,8 +108,44 @@ def exaone4(c: Exaone4Config, name: str) -> Model:
     return _after(c, name, spans, whole, qk_norm="head")
 
 
+def olmo_hybrid(c: HybridConfig, name: str) -> Model:
+    """OLMo hybrid: gated delta nets with norms before, OLMo 2's attention with norms after."""
+    heads, depth, kinds = c.num_attention_heads, c.num_hidden_layers, ("linear", "full")
+    types = c.layer_types or [f"{kinds[i % 4 == 3]}_attention" for i in range(depth)]
+    if c.layer_types is None and "full_attention" not in types:
+        types[-1] = "full_attention"
+    refuse(len(set(types)) < 2, "key 'layer_types': both kinds of layers are needed")
+    key_heads, value_heads = c.linear_key_heads or heads, c.linear_value_heads or heads
+    key_dim = c.linear_key_dim or 3 * c.hidden_size // (4 * key_heads)
+    refuse(key_dim == 0, f"key 'linear_num_key_heads': {key_heads} for {c.hidden_size} hidden")
+    value_dim = c.linear_value_dim or 2 * key_dim
+    check_groups(value_heads, key_heads)
+    turned = sym.head_dim if (c.rope_parameters or {}).get("rope_theta") else 0
+    full = attention(bias=c.attention_bias, qk_norm="all", rotary_dim=turned)
+    scan = delta_net(c, inputs="six", negative=c.linear_allow_neg_eigval)
+    block = mlp(c.hidden_act)
+    layers = {
+        "full_attention": layer(full, block, None, mixer_post_norm=RMS, mlp_post_norm=RMS),
+        "linear_attention": layer(scan, block),
+    }
+    return decoder(
+        c,
+        name,
+        listed(types, depth, layers),
+        linear_key_heads=key_heads,
+        linear_value_heads=value_heads,
+        linear_key_dim=key_dim,
+        linear_value_dim=value_dim,
+        scan_chunk=CHUNK,
+    )
+
+
+_INITIAL = "linear_a_log_max linear_a_log_min linear_dt_init_floor linear_dt_max linear_dt_min"
+"""How decays and time steps are drawn before training."""
+
 FAMILIES = {
     "olmo": Family(OlmoConfig, olmo, "olmo-7b"),
     "olmo2": Family(Olmo3Config, olmo2, "olmo-2-1b", kin=("olmo3",)),
+    "olmo_hybrid": Family(HybridConfig, olmo_hybrid, "olmo-hybrid-7b", ignored=_INITIAL),
     "exaone4": Family(Exaone4Config, exaone4, "exaone-4.0-32b"),
 }

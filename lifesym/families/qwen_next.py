@@ -1,5 +1,7 @@
 """Qwen3-Next and Qwen3.5: gated delta nets, every fourth layer gated full attention."""
 
+from typing import Any
+
 from msgspec import field
 
 from lifesym import symbols as sym
@@ -94,7 +96,9 @@ def _mlps(c: QwenNextConfig) -> list[Block]:
     return [plain if each else moe for each in dense]
 
 
-def _delta_net(c: QwenNextConfig | LaraConfig) -> DeltaNet:
+def delta_net(c: Any, **options: Any) -> DeltaNet:
+    """A gated delta net of four input projections unless told otherwise, its sizes symbols."""
+    usual: dict[str, Any] = {"inputs": "four"}
     return DeltaNet(
         hidden=sym.hidden,
         key_heads=sym.linear_key_heads,
@@ -104,7 +108,7 @@ def _delta_net(c: QwenNextConfig | LaraConfig) -> DeltaNet:
         kernel=sym.conv_kernel,
         chunk=sym.scan_chunk,
         activation=activation(c.hidden_act),
-        fused=c.model_type == "qwen3_next",
+        **usual | options,
     )
 
 
@@ -118,7 +122,7 @@ def lara(c: LaraConfig, name: str) -> Model:
     depth, bias, turns = c.num_hidden_layers, c.attention_bias, turned(c)
     refuse(c.sliding_window == 1, "key 'sliding_window': a window of 1 is not modelled")
     mixers: dict[str, Block] = {
-        "linear_attention": _delta_net(c),
+        "linear_attention": delta_net(c),
         "full_attention": attention(bias=bias, qk_norm="head", rotary_dim=turns),
         "sliding_attention": attention(
             bias=bias, qk_norm="head", rotary_dim=turns, window=sym.window
@@ -142,7 +146,7 @@ def qwen_next(c: QwenNextConfig, name: str) -> Model:
         True: attention(
             gated=True, qk_norm="head", bias=c.attention_bias, rotary_dim=sym.rotary_dim
         ),
-        False: _delta_net(c),
+        False: delta_net(c, inputs="two" if c.model_type == "qwen3_next" else "four"),
     }
     check_groups(c.linear_value_heads, c.linear_key_heads)
     parts = zip(_full(c), _mlps(c), strict=True)

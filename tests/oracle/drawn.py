@@ -112,6 +112,17 @@ def _own(rng: Random, config: Config) -> Config:
             return {"attention_bias": config["mlp_bias"]}
         case "mimo_v2_flash":
             return {"num_attention_heads": 4 * config["num_key_value_heads"]}
+        case "olmo_hybrid":
+            kinds = ["linear_attention", "full_attention"]
+            rng.shuffle(kinds)
+            key_heads = rng.choice([1, 2])
+            return {
+                "layer_types": kinds + [rng.choice(kinds) for _ in range(layers - 2)],
+                "linear_num_key_heads": key_heads,
+                "linear_num_value_heads": key_heads * rng.choice([1, 2]),
+                "linear_key_head_dim": rng.choice([4, 8]),
+                "linear_value_head_dim": rng.choice([6, 8]),
+            }
         case "lfm2_moe":
             kinds = [rng.choice(["conv", "full_attention"]) for _ in range(layers - 1)]
             return {"layer_types": ["full_attention", *kinds]}
