@@ -231,13 +231,15 @@ _ROWS = frozenset({"attn_o", "cross_o", "mlp_down", "time_mix:output", "channel_
 """Projections split by inputs, after which the devices' partial sums are added up."""
 _ELEMENTS = frozenset(
     {
-        *("mlp_act", "mlp_sparse", "mlp_gate_scale"),
+        *("mlp_act", "mlp_sparse", "mlp_gate_scale", "mlp_up_scale", "attn_g_scale"),
         *("attn_gate", "attn_softcap", "attn_bias", "attn_q_scale"),
         *("time_mix:gate", "channel_mix:act"),
     }
 )
 """Elementwise operators of what is split."""
 
+_INNER = frozenset({"attn_out_norm", "mlp_inner_norm"})
+"""Norms of what is split, whose squares the devices add up."""
 _REPEATED = frozenset(
     {
         *("embedding_norm", "embedding_scale", "positions", "token_types"),
@@ -258,6 +260,8 @@ _REPEATED = frozenset(
         *("laurel", "laurel_up", "laurel_norm"),
         *("streams_open", "streams_open_norm", "streams_mean"),
         *("streams_close", "streams_close_norm"),
+        *("logits_act", "logits_norm", "loop_norm", "loop_sum", "loop_start"),
+        *("attn_difference", "mlp_difference"),
         *("time_mix:shift", "channel_mix:shift", "channel_mix:receptance", "channel_mix:gate"),
     }
 )
@@ -372,10 +376,14 @@ class _Part:
             shared = operator.sets == 1 or field == "features"
             sets = operator.sets if shared else operator.sets * part / whole
             return replace(operator, **{field: part}, sets=sets)
+        if name in _INNER and isinstance(operator, Norm):
+            return replace(operator, features=self._share(operator, "features", name))
         if name == "attn_k_scale" and isinstance(operator, Scale):
             return replace(operator, elements=self._kept(sympify(operator.elements)))
         if name in _ELEMENTS and isinstance(operator, Activation | Scale | Residual):
-            return replace(operator, elements=self._share(operator, "elements", name))
+            learned = isinstance(operator, Scale) and operator.gains != 0
+            fields = ("elements", "gains") if learned else ("elements",)
+            return replace(operator, **{each: self._share(operator, each, name) for each in fields})
         if isinstance(operator, LMHead):
             return replace(operator, vocab=CeilDiv(operator.vocab, self.n))
         if isinstance(operator, Embedding) and entry.name == "embedding":
@@ -413,7 +421,7 @@ class _Part:
 
     def spread(self, entry: Entry) -> Expr:
         """How many devices have a norm's row together: one where all have the same head."""
-        if self.core is None or self.name(entry) == "attn_q_norm":
+        if self.core is None or self.name(entry) in {"attn_q_norm", *_INNER}:
             return self.n
         return 1 + (self.n - 1) * Minimum(S.One, sympify(self.core.kv_heads) - 1)
 

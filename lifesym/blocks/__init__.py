@@ -18,6 +18,7 @@ from lifesym.blocks.indexer import BlockIndexer, Indexer
 from lifesym.blocks.latent import LatentAttention
 from lifesym.blocks.layer import DecoderLayer
 from lifesym.blocks.linear_attention import KimiDelta, LightningAttention
+from lifesym.blocks.loops import LearnedState, Loop
 from lifesym.blocks.mamba2 import Mamba2
 from lifesym.blocks.mlp import MLP
 from lifesym.blocks.parallel import ParallelMixers
@@ -62,8 +63,10 @@ __all__ = [
     "LatentAttention",
     "LayerEmbeddings",
     "LearnedPositions",
+    "LearnedState",
     "LightningAttention",
     "Link",
+    "Loop",
     "Mamba",
     "Mamba2",
     "MoE",

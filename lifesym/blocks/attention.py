@@ -61,7 +61,9 @@ class Attention(Block):
         gate: a projection of its own gives a gate for every ``element`` of the output, or one for
             each ``head``.
         gate_function: the gate's activation function.
+        gate_bias: bias of the gate's projection.
         out_norm: the heads' outputs are normalized together before the output projection.
+        gains: queries and gates are multiplied by learned vectors; the last norm has no gains.
         value_dim: size of a value head; ``head_dim`` unless given.
         key_devices: devices that have a norm of all key heads together.
     """
@@ -93,7 +95,9 @@ class Attention(Block):
     indexer: BlockIndexer | None = None
     gate: Literal["none", "element", "head"] = "none"
     gate_function: str = "sigmoid"
+    gate_bias: bool = False
     out_norm: bool = False
+    gains: bool = False
     value_dim: Size | None = None
 
     key_devices: Size = 1
@@ -188,7 +192,7 @@ class Attention(Block):
                 ),
             )
         if self.query_scaled:
-            yield "attn_q_scale", Scale(elements=tokens * self.heads * self.head_dim)
+            yield "attn_q_scale", self._scale(tokens, self.heads * self.head_dim)
         if not (self.bidirectional or self.reuses):
             per_head = self.head_dim + self.value_size
             window = self._window(step)
@@ -205,7 +209,8 @@ class Attention(Block):
             yield "attn_gate", gate
         yield from self._gated(tokens, width)
         if self.out_norm:
-            yield from self.summed("attn_out_norm", Norm(rows=tokens, features=width), tokens)
+            norm = Norm(rows=tokens, features=width, affine=not self.gains)
+            yield from self.summed("attn_out_norm", norm, tokens)
         out_features = self.hidden if self.output is None else self.output
         out = Linear(
             tokens=tokens, in_features=width, out_features=out_features, bias=self.out_bias
@@ -218,11 +223,18 @@ class Attention(Block):
             return
         each = self.gate == "element"
         gates = width if each else self.heads
-        yield "attn_g", Linear(tokens=tokens, in_features=self.hidden, out_features=gates)
+        wide = {"tokens": tokens, "in_features": self.hidden, "bias": self.gate_bias}
+        yield "attn_g", Linear(**wide, out_features=gates)
+        if self.gains:
+            yield "attn_g_scale", self._scale(tokens, gates)
         function = self.gate_function
         yield "attn_gate", Activation(elements=tokens * gates, function=function, gated=each)
         if not each:  # one number multiplies the whole output of a head
             yield "attn_gate", Scale(elements=tokens * width)
+
+    def _scale(self, tokens: Expr, features: Size) -> Scale:
+        """A product with a constant, or with a learned vector."""
+        return Scale(elements=tokens * features, gains=features if self.gains else 0)
 
     def _norm(self, name: str, tokens: Expr, heads: Size, devices: Size) -> Emitted:
         """The norm of so many heads' queries or keys; one of all adds up the devices' squares."""

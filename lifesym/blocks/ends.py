@@ -5,6 +5,7 @@ from typing import ClassVar
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.operators import (
+    Activation,
     Embedding,
     Linear,
     LMHead,
@@ -82,6 +83,10 @@ class Head(Block):
         softcap: soft cap on the logits.
         scaled: logits are multiplied by a constant.
         projected: size projected to before the LM head.
+        transform: activation function of a square layer before the LM head, after which the norm
+            is applied again; None without one.
+        transform_bias: bias of that layer.
+        gains: the constants that multiply logits are learned, one for each.
     """
 
     hidden: Size
@@ -92,9 +97,14 @@ class Head(Block):
     softcap: bool = False
     scaled: bool = False
     projected: Size | None = None
+    transform: str | None = None
+    transform_bias: bool = False
+    gains: bool = False
 
     split: ClassVar[tuple[str, ...]] = ()
-    repeated: ClassVar[str] = "final_norm other_proj logits_scale logits_softcap"
+    repeated: ClassVar[str] = (
+        "final_norm other_proj logits_act logits_norm logits_scale logits_softcap"
+    )
 
     def operators(self, step: ForwardPass) -> Emitted:
         """The norm always; the rest for the tokens whose logits are wanted."""
@@ -109,10 +119,18 @@ class Head(Block):
             )
         if step.logits == "none":
             return
+        if self.transform is not None:
+            bias = self.transform_bias
+            square = Linear(tokens=tokens, in_features=width, out_features=width, bias=bias)
+            yield "other_proj", square
+            yield "logits_act", Activation(elements=tokens * width, function=self.transform)
+            if self.norm:
+                yield "logits_norm", self.norm.over(tokens)
         yield from self.gathered(
             LMHead(tokens=tokens, hidden=width, vocab=self.vocab, tied=self.tied, bias=self.bias)
         )
         if self.scaled:
-            yield "logits_scale", Scale(elements=tokens * self.vocab)
+            gains = self.vocab if self.gains else 0
+            yield "logits_scale", Scale(elements=tokens * self.vocab, gains=gains)
         if self.softcap:
             yield "logits_softcap", Scale(elements=tokens * self.vocab, softcap=True)

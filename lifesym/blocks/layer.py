@@ -27,6 +27,7 @@ class DecoderLayer(Block):
         parallel: mixer and feed-forward block read the same input and are added together.
         scaled: both outputs are multiplied by a constant before they are added.
         gains: these constants are learned, one an element of the residual stream.
+        blended: what is multiplied and added is the output's difference from the normalized input.
         output_scaled: the layer's output is multiplied by a constant.
     """
 
@@ -41,12 +42,14 @@ class DecoderLayer(Block):
     parallel: bool = False
     scaled: bool = False
     gains: bool = False
+    blended: bool = False
     output_scaled: bool = False
 
     split: ClassVar[tuple[str, ...]] = ()
     repeated: ClassVar[str] = (
         "attn_norm attn_post_norm attn_scale attn_residual cross_norm cross_residual "
-        "mlp_norm mlp_post_norm mlp_scale mlp_residual layer_scale"
+        "mlp_norm mlp_post_norm mlp_scale mlp_residual layer_scale "
+        "attn_difference mlp_difference"
     )
 
     def operators(self, step: ForwardPass) -> Emitted:
@@ -57,12 +60,7 @@ class DecoderLayer(Block):
             yield "attn_norm", self.mixer_norm.over(tokens)
         if self.mixer:
             yield from self.mixer.operators(step)
-            if self.mixer_post_norm:
-                yield "attn_post_norm", self.mixer_post_norm.over(tokens)
-            if self.scaled:
-                yield "attn_scale", self._scale(elements)
-            if not self.parallel:
-                yield "attn_residual", Residual(elements=elements)
+            yield from self._added("attn", tokens, self.mixer_post_norm)
         if self.cross:
             if self.mixer_norm:
                 yield "cross_norm", self.mixer_norm.over(tokens)
@@ -72,14 +70,20 @@ class DecoderLayer(Block):
             yield "mlp_norm", self.mlp_norm.over(tokens)
         if self.mlp:
             yield from self.mlp.operators(step)
-            if self.mlp_post_norm:
-                yield "mlp_post_norm", self.mlp_post_norm.over(tokens)
-            if self.scaled:
-                yield "mlp_scale", self._scale(elements)
-            inputs = 3 if self.parallel else 2
-            yield "mlp_residual", Residual(elements=elements, inputs=inputs)
+            yield from self._added("mlp", tokens, self.mlp_post_norm)
         if self.output_scaled:
             yield "layer_scale", Scale(elements=elements)
 
-    def _scale(self, elements: Expr) -> Scale:
-        return Scale(elements=elements, gains=self.hidden if self.gains else 0)
+    def _added(self, part: str, tokens: Expr, norm: NormSpec | None) -> Emitted:
+        """What is done to a part's output until it is in the residual stream."""
+        elements = tokens * self.hidden
+        if norm:
+            yield f"{part}_post_norm", norm.over(tokens)
+        if self.blended:
+            yield f"{part}_difference", Residual(elements=elements)
+        if self.scaled:
+            gains = self.hidden if self.gains else 0
+            yield f"{part}_scale", Scale(elements=elements, gains=gains)
+        if part == "mlp" or not self.parallel:
+            inputs = 3 if self.parallel else 2
+            yield f"{part}_residual", Residual(elements=elements, inputs=inputs)

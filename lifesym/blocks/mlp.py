@@ -29,6 +29,7 @@ class MLP(Block):
         bias: biases on every projection.
         scaled: gate and output are multiplied by constants.
         inner_norm: what the activation gives is normalized.
+        gains: gate and up are multiplied by learned vectors; the norm in between has none.
         prefix: how its operators' names begin.
     """
 
@@ -40,6 +41,7 @@ class MLP(Block):
     bias: bool = False
     scaled: bool = False
     inner_norm: bool = False
+    gains: bool = False
     prefix: str = "mlp"
 
     split: ClassVar[tuple[str, ...]] = ("intermediate",)
@@ -61,6 +63,11 @@ class MLP(Block):
             yield f"{self.prefix}_up", Linear(**wide, out_features=self.intermediate)
         if self.scaled:
             yield f"{self.prefix}_gate_scale", Scale(elements=tokens * self.intermediate)
+        if self.gains:
+            gains = Scale(elements=tokens * self.intermediate, gains=self.intermediate)
+            if self.gated:
+                yield f"{self.prefix}_gate_scale", gains
+            yield f"{self.prefix}_up_scale", gains
         yield (
             f"{self.prefix}_act",
             Activation(
@@ -68,7 +75,7 @@ class MLP(Block):
             ),
         )
         if self.inner_norm:
-            norm = Norm(rows=tokens, features=self.intermediate)
+            norm = Norm(rows=tokens, features=self.intermediate, affine=not self.gains)
             yield from self.summed(f"{self.prefix}_inner_norm", norm, tokens)
         down = Linear(
             tokens=tokens,

@@ -128,6 +128,8 @@ class DeltaNet(Block):
         for part, width in self._inputs():
             projection = Linear(tokens=tokens, in_features=self.hidden, out_features=width)
             yield f"delta_net:in_proj_{part}", projection
+            if part == "b" and self.negative:
+                yield "delta_net:mixer", Scale(elements=tokens * width)
         name = "delta_net:mixer"
         yield (
             name,
@@ -138,8 +140,6 @@ class DeltaNet(Block):
         yield name, Activation(elements=tokens * self._channels, function=self.activation)
         rows = 2 * tokens * self.key_heads
         yield name, Norm(rows=rows, features=self.key_dim, affine=False)
-        if self.negative:
-            yield name, Scale(elements=tokens * self.value_heads)
         yield (
             name,
             DeltaRule(

@@ -1,7 +1,7 @@
 """A decoder is a list of layers between its ends: every family of them is put together here."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from sympy import Symbol
@@ -97,7 +97,8 @@ def layer(
 class Ends:
     """What is around the layers of a decoder; ``tied`` None: as ``tie_word_embeddings`` says.
 
-    ``before`` and ``after`` are sections between the ends and the layers.
+    ``before`` and ``after`` are sections between the ends and the layers; ``head``: more of the
+    LM head's options.
     """
 
     norm: NormSpec | None = RMS
@@ -111,6 +112,7 @@ class Ends:
     width: Size = sym.hidden
     before: tuple[Section, ...] = ()
     after: tuple[Section, ...] = ()
+    head: dict[str, Any] = field(default_factory=dict)
 
     def around(self, sections: tuple[Section, ...], *, tied: bool) -> tuple[Section, ...]:
         """Embedding, the layers, final norm and LM head."""
@@ -134,6 +136,7 @@ class Ends:
             softcap=self.softcap,
             scaled=self.head_scaled,
             projected=self.width if projected else None,
+            **self.head,
         )
         return (
             Section(label="embed", count=1, block=embed),

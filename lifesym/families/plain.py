@@ -5,7 +5,15 @@ from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, NormSpec
-from lifesym.families.base import Count, Family, each_layer, refuse
+from lifesym.families.base import (
+    Count,
+    Family,
+    StackConfig,
+    Whole,
+    activation,
+    each_layer,
+    refuse,
+)
 from lifesym.families.decoder import (
     LAYER_NORM,
     RMS,
@@ -57,6 +65,24 @@ class GraniteWindowConfig(WindowedConfig, kw_only=True):
     """A base of 0 in ``layer_rope_theta`` rotates nothing in its layer."""
 
     layer_rope_theta: list[float] | None = None
+
+
+class ModernBertConfig(StackConfig, kw_only=True):
+    """The window is half of ``local_attention`` unless given; every third layer has none."""
+
+    intermediate_size: Count
+    sliding_window: Count | None = None
+    hidden_activation: str = "gelu"
+    local_attention: Whole | None = 128
+    global_attn_every_n_layers: Count = 3
+    layer_types: list[str] | None = None
+    attention_bias: bool = False
+    mlp_bias: bool = False
+    norm_bias: bool = False
+    decoder_bias: bool = True
+    classifier_bias: bool = False
+    classifier_activation: str = "gelu"
+    tie_word_embeddings: bool = True
 
 
 def internlm3(c: BiasedConfig, name: str) -> Model:
@@ -164,9 +190,40 @@ def vaultgemma(c: GemmaConfig, name: str) -> Model:
     return decoder(c, name, layers, ends)
 
 
+def modernbert(c: ModernBertConfig, name: str) -> Model:
+    """ModernBERT run as a decoder: ModernBERT's norms, windows and head, a cache beside them."""
+    norm = NormSpec(features=sym.hidden, kind="layer", bias=c.norm_bias)
+    every, half = c.global_attn_every_n_layers, (c.local_attention or 0) // 2
+    window = c.sliding_window or half or None
+    spans = windows(c, window, lambda i: i % every != 0)
+    block = mlp(c.hidden_activation, "hidden_activation", fused=True, bias=c.mlp_bias)
+    layers = [
+        layer(
+            attention(kv_heads=sym.heads, bias=c.attention_bias, window=span),
+            block,
+            norm,
+            **{} if i else {"mixer_norm": None},  # the embeddings have just been normalized
+        )
+        for i, span in enumerate(spans)
+    ]
+    head = {
+        "transform": activation(c.classifier_activation, "classifier_activation"),
+        "transform_bias": c.classifier_bias,
+    }
+    ends = Ends(norm=norm, embedding_norm=norm, head_bias=c.decoder_bias, head=head)
+    return decoder(c, name, layers, ends, window=window)
+
+
 _GRANITE = "attention_multiplier embedding_multiplier logits_scaling residual_multiplier"
 _EXAONE = {"num_layers": "num_hidden_layers", "activation_function": "hidden_act"}
 _INTERNLM = {"qkv_bias": "attention_bias", "bias": "mlp_bias"}
+
+_MODERN = """
+    causal_mask classifier_pooling cls_token_id deterministic_flash_attn
+    embedding_dropout global_rope_theta initializer_cutoff_factor local_rope_theta mlp_dropout
+    norm_eps position_embedding_type reference_compile repad_logits_with_grad
+    sparse_pred_ignore_index sparse_prediction
+"""
 
 FAMILIES = {
     "exaone": Family(BiasedConfig, llama, "exaone-3.0-7.8b", _EXAONE),
@@ -181,6 +238,9 @@ FAMILIES = {
     "hyperclovax": Family(HyperClovaConfig, hyperclova, "hyperclovax-default", ignored=_GRANITE),
     "granite_swa": Family(
         GraniteWindowConfig, granite_window, "granite-swash-2b", ignored=_GRANITE
+    ),
+    "modernbert-decoder": Family(
+        ModernBertConfig, modernbert, "ettin-decoder-150m", ignored=_MODERN
     ),
     "vaultgemma": Family(GemmaConfig, vaultgemma, "vaultgemma-default", ignored="hidden_act"),
 }

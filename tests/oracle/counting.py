@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from importlib import import_module
+from inspect import signature
 from typing import Any
 
 import torch
@@ -141,11 +142,13 @@ class RealModel:
         size = (step.batch, step.new)
         ids = torch.randint(0, self.text.vocab_size, size)
         positions = torch.arange(step.past, step.past + step.new).expand(step.batch, -1)
-        options = {"past_key_values": cache, "use_cache": True}
+        base = self.model.base_model
+        named = "cache" if "cache" in signature(base.forward).parameters else "past_key_values"
+        options: dict[str, Any] = {named: cache, "use_cache": True}
         if self.bare:
             self.model(ids, **options)
         elif step.logits == "none":
-            base = self.model.base_model  # itself where the class gives its base another name
+            # it is itself where the class gives its base another name
             (self.model.model if base is self.model else base)(ids, **options)
         elif "position_ids" in _arguments(self.model):
             keep = 1 if step.logits == "last" else 0

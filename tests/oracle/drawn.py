@@ -112,17 +112,6 @@ def _own(rng: Random, config: Config) -> Config:
             return {"attention_bias": config["mlp_bias"]}
         case "mimo_v2_flash":
             return {"num_attention_heads": 4 * config["num_key_value_heads"]}
-        case "olmo_hybrid":
-            kinds = ["linear_attention", "full_attention"]
-            rng.shuffle(kinds)
-            key_heads = rng.choice([1, 2])
-            return {
-                "layer_types": kinds + [rng.choice(kinds) for _ in range(layers - 2)],
-                "linear_num_key_heads": key_heads,
-                "linear_num_value_heads": key_heads * rng.choice([1, 2]),
-                "linear_key_head_dim": rng.choice([4, 8]),
-                "linear_value_head_dim": rng.choice([6, 8]),
-            }
         case "lfm2_moe":
             kinds = [rng.choice(["conv", "full_attention"]) for _ in range(layers - 1)]
             return {"layer_types": ["full_attention", *kinds]}
@@ -161,4 +150,44 @@ def _own(rng: Random, config: Config) -> Config:
             return {"rope_parameters": rope, "head_dim": config.get("head_dim", size)}
         case "ministral" | "hunyuan_v1_dense" | "hunyuan_v1_moe":
             return {"head_dim": config["hidden_size"] // config["num_attention_heads"]}
+    return _later(rng, config)
+
+
+def _later(rng: Random, config: Config) -> Config:
+    """The same of recurrent classes, and of those whose layers run in loops."""
+    layers = config.get("num_hidden_layers", 1)
+    match config["model_type"]:
+        case "hrm_text":
+            return {key: rng.randint(1, 3) for key in ("H_cycles", "L_cycles")}
+        case "dory":
+            kinds = ["full_attention", "sliding_attention"]
+            first, last, inner = rng.randint(0, 2), rng.randint(1, 2), rng.randint(1, 3)
+            depth = first + inner + last
+            return {
+                "num_hidden_layers": depth,
+                "n_input_layers": first,
+                "n_output_layers": last,
+                "n_recurrent_layers": rng.choice([None, inner]),
+                "n_recurrent_loops": rng.randint(1, 3),
+                "layer_types": rng.choice([None, [rng.choice(kinds) for _ in range(depth)]]),
+            }
+        case "modernbert-decoder":
+            kinds = ["full_attention", "sliding_attention"]
+            return {
+                "layer_types": rng.choice([None, [rng.choice(kinds) for _ in range(layers)]]),
+                "local_attention": rng.randint(4, 40),
+                **{key: rng.random() < 0.5 for key in ("norm_bias", "decoder_bias")},
+                "classifier_bias": rng.random() < 0.5,
+            }
+        case "olmo_hybrid":
+            kinds = ["linear_attention", "full_attention"]
+            rng.shuffle(kinds)
+            key_heads = rng.choice([1, 2])
+            return {
+                "layer_types": kinds + [rng.choice(kinds) for _ in range(layers - 2)],
+                "linear_num_key_heads": key_heads,
+                "linear_num_value_heads": key_heads * rng.choice([1, 2]),
+                "linear_key_head_dim": rng.choice([4, 8]),
+                "linear_value_head_dim": rng.choice([6, 8]),
+            }
     return {}
