@@ -232,15 +232,20 @@ def test_scores_of_expanded_keys(batch: int, heads: int, new: int, keys: int) ->
 
 
 @pytest.mark.parametrize(("heads", "inputs", "outputs"), SMALL)
-def test_head_linear(heads: int, inputs: int, outputs: int) -> None:
+@pytest.mark.parametrize("bias", [False, True])
+def test_head_linear(heads: int, inputs: int, outputs: int, bias: bool) -> None:
     tally, tokens = Tally(), 2
+    offset = tally.tensor("weight", heads, outputs)
     x = tally.tensor("activation", heads, tokens, inputs)
     w = tally.tensor("weight", heads, inputs, outputs)
     for head in range(heads):
-        tally.write(tally.product(x[head], w[head]))
-    operator = HeadLinear(tokens=tokens, heads=heads, in_features=inputs, out_features=outputs)
+        y = tally.product(x[head], w[head])
+        tally.write(y + offset[head] if bias else y)
+    operator = HeadLinear(
+        tokens=tokens, heads=heads, in_features=inputs, out_features=outputs, bias=bias
+    )
     check(operator, tally)
-    assert operator.parameters == w.size
+    assert operator.parameters == w.size + (offset.size if bias else 0)
 
 
 @pytest.mark.parametrize("added", [False, True])

@@ -22,7 +22,9 @@ from lifesym.operators import (
     ChannelDeltaRule,
     DeltaRule,
     DualScan,
+    GatedUnit,
     LightningScan,
+    MatrixMemory,
     SelectiveScan,
     TokenShift,
 )
@@ -48,6 +50,22 @@ def sigmoid(number: Num) -> Num:
 
 def zeros(tally: Tally, *shape: int) -> Array:
     return np.array([Num(tally, 0.0) for _ in range(math.prod(shape))], dtype=object).reshape(shape)
+
+
+def sum_of(numbers: Any) -> Num:
+    """One addition for each number after the first."""
+    first, *others = numbers
+    for each in others:
+        first = first + each
+    return first
+
+
+def largest(numbers: Any) -> Num:
+    """One comparison for each number after the first."""
+    first, *others = numbers
+    for each in others:
+        first = first.largest(each)
+    return first
 
 
 def padded(tally: Tally, rows: Array, count: int) -> Array:
@@ -95,11 +113,53 @@ def test_convolution(new: int, kernel: int, bias: bool) -> None:
         assert outputs == (len(whole) if new > 1 else 2)
 
 
-@pytest.mark.parametrize(("batch", "new", "inner", "state"), [(1, 1, 2, 3), (2, 3, 1, 2)])
-def test_selective_scan(batch: int, new: int, inner: int, state: int) -> None:
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("new", "kernel"), [(1, 2), (1, 4), (2, 2), (5, 3)])
+def test_convolution_whose_single_tokens_are_summed_up(new: int, kernel: int, bias: bool) -> None:
+    """Several tokens: those of a convolution that is padded on both sides."""
+    channels, tally = 3, Tally()
+    x = tally.tensor("activation", channels, new)
+    before = tally.tensor("kv", channels, kernel - 1)
+    taps, offset = tally.tensor("weight", channels, kernel), tally.tensor("weight", channels)
+    edge = zeros(tally, kernel - 1)
+    for c in range(channels):
+        inputs = np.concatenate([before[c] if new == 1 else edge, x[c], edge])
+        count = new if new == 1 else new + kernel - 1
+        seen = [inputs[t : t + kernel] for t in range(count)]
+        outputs = [
+            sum_of(each * taps[c]) if new == 1 else tally.product(each, taps[c]) for each in seen
+        ]
+        for y in outputs[:new]:
+            tally.write(np.array([y + offset[c] if bias else y], dtype=object))
+    operator = CausalConv(
+        batch=1, new=new, channels=channels, kernel=kernel, bias=bias, alone="sum", started=1
+    )
+    check(operator, tally, before.size)
+
+
+@pytest.mark.parametrize(("batch", "new", "channels"), [(1, 1, 2), (2, 3, 1), (1, 4, 3)])
+def test_gated_unit(batch: int, new: int, channels: int) -> None:
+    tally = Tally()
+    x, into, decay = (tally.tensor("activation", batch, new, channels) for _ in range(3))
+    rates, h = tally.tensor("weight", channels), tally.tensor("kv", batch, channels)
+    size = h.size
+    for b, t, c in product(range(batch), range(new), range(channels)):
+        a = (sigmoid(decay[b, t, c]) * rates[c]).exp()
+        root = (Num(tally, 1.0) - a * a)._do(0, lambda n, _: math.sqrt(abs(n)))
+        h[b, c] = h[b, c] * a + x[b, t, c] * sigmoid(into[b, t, c]) * root
+        tally.write(np.array([h[b, c]], dtype=object))
+    check(GatedUnit(batch=batch, new=new, channels=channels), tally, size)
+
+
+@pytest.mark.parametrize(
+    ("batch", "new", "inner", "state", "groups"),
+    [(1, 1, 2, 3, 1), (2, 3, 1, 2, 1), (1, 2, 4, 3, 2)],
+)
+def test_selective_scan(batch: int, new: int, inner: int, state: int, groups: int) -> None:
     tally = Tally()
     x, steps, z = (tally.tensor("activation", batch, new, inner) for _ in range(3))
-    into, out = (tally.tensor("activation", batch, new, state) for _ in range(2))
+    shared = [tally.tensor("activation", batch, new, groups, state) for _ in range(2)]
+    into, out = (each.repeat(inner // groups, axis=2) for each in shared)
     decay, skip = tally.tensor("weight", inner, state), tally.tensor("weight", inner)
     h = tally.tensor("kv", batch, inner, state)
     size = h.size
@@ -107,11 +167,12 @@ def test_selective_scan(batch: int, new: int, inner: int, state: int) -> None:
         step = softplus(steps[b, t, c])
         for n in range(state):
             kept = h[b, c, n] * (step * decay[c, n]).exp()
-            h[b, c, n] = kept + step * into[b, t, n] * x[b, t, c]
-        y = tally.product(h[b, c], out[b, t]) + x[b, t, c] * skip[c]
+            h[b, c, n] = kept + step * into[b, t, c, n] * x[b, t, c]
+        y = tally.product(h[b, c], out[b, t, c]) + x[b, t, c] * skip[c]
         gate = z[b, t, c] * sigmoid(z[b, t, c])
         tally.write(np.array([y * gate], dtype=object))
-    check(SelectiveScan(batch=batch, new=new, inner=inner, state=state), tally, size)
+    operator = SelectiveScan(batch=batch, new=new, inner=inner, state=state, groups=groups)
+    check(operator, tally, size)
 
 
 class Dual:
@@ -344,6 +405,90 @@ class Lightning:
         return tally.write(np.array(rows))
 
 
+class Memory:
+    """The mLSTM for one sequence and one head: matrix, normalizer and exponent in one state."""
+
+    def __init__(self, new: int, wide: int, deep: int) -> None:
+        self.tally, self.new, self.wide, self.deep = Tally(), new, wide, deep
+        tally = self.tally
+        self.q, self.k = (tally.tensor("activation", new, deep) for _ in range(2))
+        self.v = tally.tensor("activation", new, wide)
+        self.into, self.forget = (tally.tensor("activation", new) for _ in range(2))
+        self.h = tally.tensor("kv", deep * wide + deep + 1)
+        self.scale = deep**-0.5
+
+    def state(self) -> tuple[Array, Array, Num]:
+        matrix = self.h[: -self.deep - 1].reshape(self.deep, self.wide)
+        return matrix, self.h[-self.deep - 1 : -1], self.h[-1]
+
+    def keep(self, matrix: Array, total: Array, top: Num) -> None:
+        self.h = np.concatenate([matrix.ravel(), total, [top]])
+
+    def minus(self, number: Num) -> Num:
+        """Free, as a sign is."""
+        return Num(self.tally, -number.value)
+
+    def log_sigmoid(self, number: Num) -> Num:
+        number.touch()
+        return self.minus(softplus(self.minus(number)))
+
+    def divided(self, above: Array, below: Num, top: Num) -> Array:
+        size = below._do(0, lambda n, _: abs(n)).largest(self.minus(top).exp()) + 1e-6
+        return above / size
+
+    def stepwise(self, first: int = 0) -> Array:
+        rows = []
+        for t in range(first, self.new):
+            matrix, total, old = self.state()
+            carried = self.log_sigmoid(self.forget[t]) + old
+            top = carried.largest(self.into[t])
+            forget, into = (carried - top).exp(), (self.into[t] - top).exp()
+            q = self.q[t] * self.scale
+            outer = self.tally.product(self.k[t][:, None], self.v[t][None, :])
+            self.keep(matrix * forget + outer * into, total * forget + self.k[t] * into, top)
+            matrix, total, top = self.state()
+            below = self.tally.product(q, total)
+            rows.append(self.divided(self.tally.product(q, matrix), below, top))
+        return self.tally.write(np.array(rows))
+
+    def chunked(self, length: int) -> Array:
+        whole = self.new // length * length
+        rows = [self.chunk(slice(first, first + length)) for first in range(0, whole, length)]
+        done = [self.tally.write(np.concatenate(rows))] if rows else []
+        return np.concatenate([*done, self.stepwise(whole)] if whole < self.new else done)
+
+    def chunk(self, part: slice) -> Array:
+        q, k, v, into = self.q[part], self.k[part], self.v[part], self.into[part]
+        tally, (matrix, total, old) = self.tally, self.state()
+        grown, last = [], Num(tally, 0.0)
+        for number in self.forget[part]:
+            last = last + self.log_sigmoid(number)
+            grown.append(last)
+        before, rows = [each + old for each in grown], []
+        logs = np.array([[b - a + i for a, i in zip(grown, into, strict=True)] for b in grown])
+        seen = np.tril(np.ones(logs.shape)) > 0
+        logs = np.where(seen, logs, Num(tally, -1e9))
+        tops = [largest([b, *row]) for b, row in zip(before, logs, strict=True)]
+        weights = np.array(
+            [[(n - m).exp() for n in row] for m, row in zip(tops, logs, strict=True)]
+        )
+        scores = tally.product(q, k.T) * self.scale * weights
+        kept = np.array([(b - m).exp() for b, m in zip(before, tops, strict=True)])
+        gated = q * kept[:, None] * self.scale
+        above = tally.product(gated, matrix) + tally.product(scores, v)
+        below = tally.product(gated, total[:, None])[:, 0]
+        for i, top in enumerate(tops):
+            rows.append(self.divided(above[i], sum_of([below[i], *scores[i]]), top))
+        left = [last - a + i for a, i in zip(grown, into, strict=True)]
+        carried = last + old
+        top = largest([carried, *left])
+        keys = k * np.array([(each - top).exp() for each in left])[:, None]
+        forget = (carried - top).exp()
+        sums = [sum_of([n * forget, *column]) for n, column in zip(total, keys.T, strict=True)]
+        self.keep(matrix * forget + tally.product(keys.T, v), np.array(sums), top)
+        return np.array(rows)
+
+
 def _dual(**more: Any) -> DualScan:
     return DualScan(batch=1, heads=1, groups=1, head_dim=2, state=3, **more)
 
@@ -364,7 +509,12 @@ def _lightning(**more: Any) -> LightningScan:
     return LightningScan(batch=1, heads=1, head_dim=2, **more)
 
 
+def _memory(**more: Any) -> MatrixMemory:
+    return MatrixMemory(batch=1, heads=1, value_dim=2, key_dim=3, **more)
+
+
 BOTH = [
+    (Memory, _memory),
     *((Dual, _dual), (Delta, _delta)),
     *((ChannelDelta, _channel_delta), (BoundedDelta, _bounded_delta), (Lightning, _lightning)),
 ]

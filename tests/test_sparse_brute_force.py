@@ -197,6 +197,8 @@ SUMMED = {
     | {"moe_experts", "moe_shared"},
     "ling-3.0-tiny": {"embedding", "attn_o", "kimi_delta:o_proj", "mlp_down", "lm_head"}
     | {"moe_experts", "moe_shared"},
+    "xlstm-7b": {"embedding", "mlstm:out_proj", "mlp_down", "lm_head"},
+    "zamba-7b-v1": {"embedding", "head_mamba:out_proj", "attn_o", "mlp_down", "lm_head"},
     "minimax-m3": {"embedding", "attn_o", "mlp_down", "moe_experts", "moe_shared", "lm_head"},
 }
 """What devices send each other after, by model: products by rows, and norms of all heads."""

@@ -8,7 +8,16 @@ from sympy import Integer, expand
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.blocks import ChannelMix, DeltaNet, Mamba, Mamba2, TimeMix
+from lifesym.blocks import (
+    ChannelMix,
+    DeltaNet,
+    GatedRecurrence,
+    HeadMamba,
+    Mamba,
+    Mamba2,
+    MatrixLSTM,
+    TimeMix,
+)
 from lifesym.model import _named
 from lifesym.operators import Operator
 from lifesym.serving import disaggregate
@@ -17,6 +26,9 @@ from lifesym.transforms import Lora, TensorParallel
 
 SCAN = {"hidden": 24, "head_dim": 4, "state": 5, "kernel": 4, "chunk": 8}
 DELTA = {"hidden": 24, "key_dim": 4, "value_dim": 6, "kernel": 4, "chunk": 8}
+GRIFFIN = {"hidden": 24, "head_dim": 4, "kernel": 4, "activation": "gelu"}
+MEMORY = {"hidden": 24, "key_dim": 4, "value_dim": 6, "chunk": 8}
+HEADED = {"hidden": 24, "head_dim": 6, "state": 5, "kernel": 4, "rank": 3, "conv_bias": False}
 CHANNELS = {"hidden": 24, "state": 5, "kernel": 4, "rank": 3}
 WHOLE_AND_PART: list[tuple[int, Any, Any]] = [
     (2, Mamba(inner=48, **CHANNELS), Mamba(inner=24, **CHANNELS)),
@@ -39,6 +51,9 @@ WHOLE_AND_PART: list[tuple[int, Any, Any]] = [
         DeltaNet(key_heads=2, value_heads=4, inputs="six", negative=True, **DELTA),
         DeltaNet(key_heads=1, value_heads=2, inputs="six", negative=True, **DELTA),
     ),
+    (2, GatedRecurrence(heads=6, **GRIFFIN), GatedRecurrence(heads=3, **GRIFFIN)),
+    (4, MatrixLSTM(heads=8, **MEMORY), MatrixLSTM(heads=2, **MEMORY)),
+    (2, HeadMamba(heads=4, **HEADED), HeadMamba(heads=2, **HEADED)),
     (3, TimeMix(hidden=24, channels=48), TimeMix(hidden=24, channels=16)),
     (4, ChannelMix(hidden=24, intermediate=96), ChannelMix(hidden=24, intermediate=24)),
 ]

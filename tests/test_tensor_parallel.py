@@ -21,13 +21,16 @@ from lifesym.blocks import (
     DraftLayer,
     Embed,
     EmbeddedLayer,
+    GatedRecurrence,
     Head,
+    HeadMamba,
     Indexer,
     JoinedStates,
     KimiDelta,
     LightningAttention,
     Link,
     Mamba2,
+    MatrixLSTM,
     NormSpec,
     ParallelHead,
     ParallelMixers,
@@ -44,8 +47,11 @@ from lifesym.trace import Entry, ForwardPass, Trace
 from lifesym.transforms import Bottleneck, Lora, TensorParallel
 
 SHAPES = ((2, 24, 0), (3, 1, 400))
-LATER = {BlockIndexer, Indexer, KimiDelta, LightningAttention}
-"""Blocks that names were never told of: `tests/test_sparse_brute_force.py` adds devices up."""
+LATER = {
+    *(BlockIndexer, Indexer, KimiDelta, LightningAttention),
+    *(GatedRecurrence, HeadMamba, MatrixLSTM),
+}
+"""Blocks that names were never told of: see `test_sparse_brute_force` and `test_split_mixers`."""
 
 
 def rows(split: Callable[[Trace], Trace], trace: Trace) -> list[Entry] | None:

@@ -22,7 +22,7 @@ from lifesym.blocks.loops import LearnedState, Loop
 from lifesym.blocks.mamba2 import Mamba2
 from lifesym.blocks.mlp import MLP
 from lifesym.blocks.parallel import ParallelMixers
-from lifesym.blocks.recurrent import DeltaNet, Mamba
+from lifesym.blocks.recurrent import DeltaNet, GatedRecurrence, Mamba, MatrixLSTM
 from lifesym.blocks.rwkv import ChannelMix, TimeMix
 from lifesym.blocks.short_conv import ShortConv
 from lifesym.blocks.task import TaskHead
@@ -33,7 +33,7 @@ from lifesym.blocks.vision import (
     Projector,
     WindowAttention,
 )
-from lifesym.blocks.zamba import Link, SharedTransformer
+from lifesym.blocks.zamba import HeadMamba, Link, SharedTransformer
 
 __all__ = [
     "MLP",
@@ -56,7 +56,9 @@ __all__ = [
     "Emitted",
     "EncoderEmbed",
     "EncoderHead",
+    "GatedRecurrence",
     "Head",
+    "HeadMamba",
     "Indexer",
     "JoinedStates",
     "KimiDelta",
@@ -69,6 +71,7 @@ __all__ = [
     "Loop",
     "Mamba",
     "Mamba2",
+    "MatrixLSTM",
     "MoE",
     "NormSpec",
     "OpenStreams",

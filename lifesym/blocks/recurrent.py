@@ -1,4 +1,4 @@
-"""Token mixers whose memory of a sequence does not grow: Mamba, gated delta net."""
+"""Token mixers whose memory of a sequence does not grow: Mamba, gated delta net, RG-LRU, mLSTM."""
 
 from dataclasses import dataclass
 from typing import ClassVar, Literal
@@ -11,7 +11,10 @@ from lifesym.operators import (
     Activation,
     CausalConv,
     DeltaRule,
+    GatedUnit,
+    HeadLinear,
     Linear,
+    MatrixMemory,
     Norm,
     Scale,
     SelectiveScan,
@@ -169,3 +172,100 @@ class DeltaNet(Block):
             named = (("q", keys), ("k", keys), ("v", gate))
             return (*named, ("z", gate), ("b", heads), ("a", heads))
         return (("qkv", self._channels), ("z", gate), ("b", heads), ("a", heads))
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatedRecurrence(Block):
+    """Griffin's recurrent block: a convolution and an RG-LRU beside a gate, with biases everywhere.
+
+    Attributes:
+        hidden: size of input and output.
+        heads: blocks of the matrices that make the RG-LRU's gates.
+        head_dim: channels of a block.
+        kernel: taps of the convolution.
+        activation: activation function of the gate.
+    """
+
+    hidden: Size
+    heads: Size
+    head_dim: Size
+    kernel: Size
+    activation: str
+
+    split: ClassVar[tuple[str, ...]] = ("heads",)
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Two inputs, convolution, gates, unit, product of both branches, output."""
+        tokens, inner = step.tokens, self.heads * self.head_dim
+        shape = {"batch": step.batch, "new": step.new, "channels": inner}
+        wide = {"tokens": tokens, "in_features": self.hidden, "bias": True}
+        name = "rg_lru:mixer"
+        for part in ("y", "x"):
+            yield f"rg_lru:linear_{part}", Linear(**wide, out_features=inner)
+        yield name, CausalConv(**shape, kernel=self.kernel, bias=True, alone="sum")
+        for part in ("input", "recurrent"):
+            yield (
+                f"rg_lru:{part}_gate",
+                HeadLinear(
+                    tokens=tokens,
+                    heads=self.heads,
+                    in_features=self.head_dim,
+                    out_features=self.head_dim,
+                    bias=True,
+                ),
+            )
+        yield name, GatedUnit(**shape)
+        yield name, Activation(elements=tokens * inner, function=self.activation, gated=True)
+        out = Linear(tokens=tokens, in_features=inner, out_features=self.hidden, bias=True)
+        yield from self.summed("rg_lru:linear_out", out, tokens * self.hidden)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixLSTM(Block):
+    """xLSTM's mixer: a memory that is a matrix a head, a norm a head, an output gate.
+
+    Attributes:
+        hidden: size of input and output.
+        heads: heads; each has a memory.
+        key_dim: size of a head's query and key.
+        value_dim: size of a head's value.
+        chunk: tokens of a chunk.
+        capped: a soft cap on the input and forget gates.
+    """
+
+    hidden: Size
+    heads: Size
+    key_dim: Size
+    value_dim: Size
+    chunk: Size
+    capped: bool = True
+
+    split: ClassVar[tuple[str, ...]] = ("heads",)
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Projections, soft cap of the gates, memory, norm, output gate, output."""
+        tokens, keys, values = step.tokens, self.heads * self.key_dim, self.heads * self.value_dim
+        vectors = {"q": keys, "k": keys, "v": values, "ogate_preact": values}
+        gates = {"igate_preact": self.heads, "fgate_preact": self.heads}
+        name = "mlstm:mixer"
+        for part, width in (vectors | gates).items():
+            inner = {"tokens": tokens, "in_features": self.hidden, "out_features": width}
+            yield f"mlstm:{part}", Linear(**inner, bias=part in gates)
+        if self.capped:
+            yield name, Scale(elements=2 * tokens * self.heads, softcap=True)
+        yield (
+            name,
+            MatrixMemory(
+                batch=step.batch,
+                new=step.new,
+                heads=self.heads,
+                key_dim=self.key_dim,
+                value_dim=self.value_dim,
+                chunk=self.chunk,
+            ),
+        )
+        rows = {"rows": tokens * self.heads, "features": self.value_dim, "sets": self.heads}
+        yield name, Norm(**rows, kind="layer", bias=False)
+        yield name, Activation(elements=tokens * values, function="sigmoid", gated=True)
+        out = Linear(tokens=tokens, in_features=values, out_features=self.hidden)
+        yield from self.summed("mlstm:out_proj", out, tokens * self.hidden)

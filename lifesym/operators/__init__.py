@@ -26,10 +26,10 @@ from lifesym.operators.linear import (
     LMHead,
     TiledLinear,
 )
-from lifesym.operators.linear_attention import ChannelDeltaRule, LightningScan
+from lifesym.operators.linear_attention import ChannelDeltaRule, LightningScan, MatrixMemory
 from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
-from lifesym.operators.recurrent import CausalConv, SelectiveScan
+from lifesym.operators.recurrent import CausalConv, GatedUnit, SelectiveScan
 from lifesym.operators.rwkv import WKV, TokenShift
 from lifesym.operators.sparse import BlockScores, ChooseKeys, IndexScores
 from lifesym.operators.streams import MixStreams
@@ -63,6 +63,7 @@ __all__ = [
     "Experts",
     "Fused",
     "Gate",
+    "GatedUnit",
     "HeadLinear",
     "IndexScores",
     "KVAppend",
@@ -70,6 +71,7 @@ __all__ = [
     "LatentExpand",
     "LightningScan",
     "Linear",
+    "MatrixMemory",
     "MixStreams",
     "Norm",
     "Operator",

@@ -247,7 +247,8 @@ class LMHead(Operator):
 class HeadLinear(Operator):
     r"""A matrix of its own for every head: $2 \cdot tokens \cdot heads \cdot in \cdot out$ FLOPs.
 
-    It is a batched product, as in absorbed latent attention and grouped projections.
+    It is a batched product, as in absorbed latent attention and grouped projections. A bias adds
+    $tokens \cdot heads \cdot out$ vector_flops.
 
     >>> from lifesym import symbols as sym
     >>> op = HeadLinear(tokens=1, heads=sym.heads, in_features=sym.nope_dim,
@@ -260,10 +261,11 @@ class HeadLinear(Operator):
     heads: Size
     in_features: Size
     out_features: Size
+    bias: bool = False
     role: str = "linear"
 
     family: ClassVar[str] = "linear"
-    counted: ClassVar[str] = "2 FLOPs a multiply-add"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add; bias one addition an output"
     reference: ClassVar[str] = "DeepSeek-V2, arXiv 2405.04434, appendix C"
     monotone: ClassVar[dict[str, Direction]] = {
         "tokens": "+",
@@ -274,7 +276,7 @@ class HeadLinear(Operator):
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:
-        """The heads' matrices under their role."""
+        """The heads' matrices under their role, the bias as ``vector``."""
         return (
             Matrix(
                 role=self.role,
@@ -282,11 +284,12 @@ class HeadLinear(Operator):
                 columns=self.in_features,
                 count=self.heads,
             ),
+            *vectors(self.heads * self.out_features if self.bias else 0),
         )
 
     @property
     def parameters(self) -> Expr:
-        """Heads times in times out."""
+        """Heads times in times out, and the bias."""
         return sum(self.weight_roles.values(), S.Zero)
 
     def cost(self, precision: Precision) -> Cost:
@@ -294,6 +297,7 @@ class HeadLinear(Operator):
         rows = self.tokens * self.heads
         return Cost(
             matmul_flops=FLOPS_PER_MAC * rows * self.in_features * self.out_features,
+            vector_flops=rows * self.out_features if self.bias else S.Zero,
             activation_read_bytes=precision.activation_bytes(rows * self.in_features),
             activation_write_bytes=precision.activation_bytes(rows * self.out_features),
             dispatches=Integer(1),

@@ -1,4 +1,4 @@
-r"""Scans of linear attention whose decays are not the gated delta rule's: lightning, Kimi delta.
+r"""Scans of linear attention other than the gated delta rule: lightning, Kimi delta, mLSTM.
 
 They run in chunks as `lifesym.operators.chunked` says.
 """
@@ -6,7 +6,7 @@ They run in chunks as `lifesym.operators.chunked` says.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sympy import Expr
+from sympy import Expr, sympify
 
 from lifesym.cost import Cost
 from lifesym.formats import Precision
@@ -145,3 +145,77 @@ class ChannelDeltaRule(DeltaRule):
             reads=2 * self.key_heads * self.key_dim + channels + self.heads * (self.value_dim + 1),
             writes=self.heads * self.value_dim,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class MatrixMemory(RecentInputs, ChunkedScan):
+    r"""The mLSTM: $C_t = f_t C_{t-1} + i_t k_t v_t^\top$, $n_t = f_t n_{t-1} + i_t k_t$.
+
+    The output is $C_t^\top q_t / \max(|n_t^\top q_t|, e^{-m_t})$, gates are exponential, and $m_t$
+    is the largest exponent so far. C is (K, V) = (key_dim, value_dim) for each head. One token
+    takes $2 \cdot batch \cdot heads \cdot (2 K V + K)$ matmul_flops: the outer product and both
+    outputs are products in torch code. As many whole chunks of Q as there are take each
+
+    $$2 \cdot batch \cdot heads \cdot Q \left(Q (K + V) + 2 K V + K\right)$$
+
+    and the tokens that are left over one step each. vector_flops a head: 13 + 4 K + V + 3 K V a
+    step; 16 + 4 K + 2 V + 8 Q a token of a chunk and 3 + K + 2 K V a chunk. The state is in the
+    cache's format, as transformers keeps it.
+
+    >>> from lifesym import symbols as sym
+    >>> sizes = {"heads": 1, "key_dim": sym.linear_key_dim, "value_dim": sym.linear_value_dim}
+    >>> step = MatrixMemory(batch=1, new=1, **sizes, chunk=64).cost(Precision.of())
+    >>> step.matmul_flops
+    4*linear_key_dim*linear_value_dim + 2*linear_key_dim
+    """
+
+    heads: Size
+    key_dim: Size
+    value_dim: Size
+
+    counted: ClassVar[str] = "2 FLOPs a multiply-add, of the outer product of a step, too"
+    reference: ClassVar[str] = "Beck et al., xLSTM, arXiv 2405.04517 (mLSTM)"
+    monotone: ClassVar[dict[str, Direction]] = dict.fromkeys(
+        ("batch", "new", "heads", "key_dim", "value_dim"), "+"
+    )
+
+    @property
+    def parameters(self) -> Expr:
+        """None: gates come from projections."""
+        return self.heads * 0
+
+    @property
+    def state_elements(self) -> Expr:
+        """Matrix, normalizer and exponent of every head."""
+        return self.heads * (self.key_dim * self.value_dim + self.key_dim + 1)
+
+    def step(self) -> tuple[Expr, Expr]:
+        """Outer product and outputs; gates, decays and sums, division."""
+        keys, matrix = self.heads * self.key_dim, self.heads * self.key_dim * self.value_dim
+        ops = 13 * self.heads + 4 * keys + self.heads * self.value_dim + 3 * matrix
+        return 2 * matrix + keys, ops
+
+    def chunked(self, count: Expr, length: Expr) -> tuple[Expr, Expr]:
+        """Scores inside whole chunks, in and out of their states."""
+        rows, keys, values = count * length * self.heads, self.key_dim, self.value_dim
+        macs = rows * (length * (keys + values) + 2 * keys * values + keys)
+        ops = rows * (16 + 4 * keys + 2 * values + 8 * length)
+        return macs, ops + count * self.heads * (3 + keys + 2 * keys * values)
+
+    def core(self) -> tuple[Expr, Expr]:
+        """Whole chunks, and steps for what is left over."""
+        if self.chunk is None:
+            return super().core()
+        length = sympify(self.chunk)
+        whole = FloorDiv(self.new, length)
+        rest = self.new - whole * length
+        macs, ops = self.step()
+        chunk_macs, chunk_ops = self.chunked(whole, length)
+        return rest * macs + chunk_macs, rest * ops + chunk_ops
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads queries, keys, values and two gates of every token."""
+        macs, ops = self.core()
+        width = self.heads * self.value_dim
+        reads = self.heads * (2 * self.key_dim + 2) + width
+        return self.priced(precision, macs=macs, ops=ops, reads=reads, writes=width)

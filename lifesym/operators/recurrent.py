@@ -5,9 +5,9 @@ is stored in the cache's format; that of a scan in 32 bits, as transformers and 
 """
 
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, Literal
 
-from sympy import Expr, Integer, S
+from sympy import Expr, Integer, S, sympify
 
 from lifesym.cost import FLOPS_PER_MAC, Cost, bytes_of
 from lifesym.formats import Matrix, Precision, vectors
@@ -99,7 +99,10 @@ class CausalConv(RecentInputs):
     rest: 2 for one token, and for several ``new + kernel - 1``, and ``kernel`` more where a state
     of the past comes before them (a prompt shorter than the kernel is filled up to it). How long
     the past is makes no difference: ``started`` is 1 where there is any. A bias is one vector
-    operation an output. The state is the last ``kernel`` inputs.
+    operation an output. The state is the last ``kernel`` inputs. With ``alone="sum"``, as
+    RecurrentGemma's code, the taps of a single token are multiplied and added element by element,
+    $2 \cdot kernel - 1$ vector operations and no product; several tokens have ``new + kernel - 1``
+    outputs whatever the past; and the state is one input less. (``padded`` then says nothing.)
 
     >>> from lifesym import symbols as sym
     >>> op = CausalConv(batch=1, new=1, channels=sym.inner_size, kernel=sym.conv_kernel)
@@ -112,6 +115,7 @@ class CausalConv(RecentInputs):
     started: Size = 0
     bias: bool = False
     padded: bool = True
+    alone: Literal["product", "sum"] = "product"
 
     counted: ClassVar[str] = "2 FLOPs a multiply-add; bias one addition an output"
     reference: ClassVar[str] = "Gu and Dao, arXiv 2312.00752, section 3.4 and Figure 3"
@@ -127,11 +131,13 @@ class CausalConv(RecentInputs):
     @property
     def state_elements(self) -> Expr:
         """The last inputs."""
-        return self.channels * self.kernel
+        return self.channels * (self.kernel - (1 if self.alone == "sum" else 0))
 
     @property
     def outputs(self) -> Expr:
-        """Positions computed."""
+        """Positions computed by products."""
+        if self.alone == "sum":
+            return (self.new + self.kernel - 1) * several(self.new)
         if not self.padded:
             return self.new
         filled = Maximum(self.kernel - self.new, 0)
@@ -140,10 +146,13 @@ class CausalConv(RecentInputs):
 
     def cost(self, precision: Precision) -> Cost:
         """Reads every input and writes every output once."""
+        ops = self.new * self.channels if self.bias else S.Zero
+        if self.alone == "sum":
+            ops += (1 - several(self.new)) * self.channels * (2 * self.kernel - 1)
         return self.priced(
             precision,
             macs=self.outputs * self.channels * self.kernel,
-            ops=self.new * self.channels if self.bias else S.Zero,
+            ops=ops,
             reads=self.channels,
             writes=self.channels,
         )
@@ -153,7 +162,8 @@ class CausalConv(RecentInputs):
 class SelectiveScan(Recurrent):
     r"""$h_t = e^{\Delta_t A} h_{t-1} + \Delta_t B_t x_t$, $y_t = C_t h_t + D x_t$, gated by z.
 
-    h has ``state`` elements a channel; A is (inner, state); B and C are shared by the channels.
+    h has ``state`` elements a channel; A is (inner, state); B and C are shared by the channels, or
+    by those of each of several ``groups``.
     matmul_flops $= 2 \cdot batch \cdot new \cdot inner \cdot state$, the product $C_t h_t$ alone,
     which torch code does as a matrix product; vector_flops 6 a token and element of the state
     ($\Delta A$, its exponential, $\Delta B$, times x, decay, sum) and 10 a token and channel
@@ -168,11 +178,12 @@ class SelectiveScan(Recurrent):
 
     inner: Size
     state: Size
+    groups: Size = 1
 
     counted: ClassVar[str] = "2 FLOPs a multiply-add of C h; 6 a state element, 10 a channel"
     reference: ClassVar[str] = "Gu and Dao, arXiv 2312.00752, Eq. 2 and 4, Algorithm 2"
     monotone: ClassVar[dict[str, Direction]] = dict.fromkeys(
-        ("batch", "new", "inner", "state"), "+"
+        ("batch", "new", "inner", "state", "groups"), "+"
     )
 
     @property
@@ -191,6 +202,44 @@ class SelectiveScan(Recurrent):
             precision,
             macs=self.new * self.state_elements,
             ops=self.new * (6 * self.state_elements + 10 * self.inner),
-            reads=3 * self.inner + 2 * self.state,
+            reads=3 * self.inner + 2 * self.groups * self.state,
             writes=self.inner,
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class GatedUnit(Recurrent):
+    r"""The RG-LRU: $h_t = a_t h_{t-1} + \sqrt{1 - a_t^2}\, (i_t x_t)$ with $a_t = e^{c\, r_t}$.
+
+    $r_t$ and $i_t$ are sigmoids of two numbers a channel that come from projections, $c = -8
+    \,\mathrm{softplus}(\Lambda)$ a learned vector, once a pass and not counted. vector_flops 15 a
+    token and channel: 6 for the sigmoids, 2 for a, 3 for the root, 2 products with x, decay and
+    sum. No matrix product.
+
+    >>> from lifesym import symbols as sym
+    >>> op = GatedUnit(batch=1, new=1, channels=sym.inner_size)
+    >>> op.cost(Precision.of()).vector_flops, op.cost(Precision.of()).kv_read_bytes
+    (15*inner_size, 4*inner_size)
+    """
+
+    channels: Size
+
+    counted: ClassVar[str] = "15 a token and channel"
+    reference: ClassVar[str] = "De et al., Griffin, arXiv 2402.19427, section 2"
+    monotone: ClassVar[dict[str, Direction]] = dict.fromkeys(("batch", "new", "channels"), "+")
+
+    @property
+    def parameters(self) -> Expr:
+        """The decay of every channel."""
+        return sympify(self.channels)
+
+    @property
+    def state_elements(self) -> Expr:
+        """A number a channel."""
+        return sympify(self.channels)
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads x and what both gates are made of."""
+        ops = 15 * self.new * self.channels
+        wide = {"reads": 3 * self.channels, "writes": sympify(self.channels)}
+        return self.priced(precision, macs=S.Zero, ops=ops, **wide)

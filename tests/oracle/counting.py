@@ -17,6 +17,8 @@ ROTARY = "rotary_emb"
 """Modules whose small product of frequencies and positions is not counted as a matrix product."""
 
 
+RECURRENT = "recurrent_states"
+"""What a module of RecurrentGemma calls its state."""
 TOWERS = "embed_tokens_extend"
 """Modules of images and speech inside a model that is called a language model."""
 
@@ -124,21 +126,26 @@ class RealModel:
     def cache_bytes(self, tokens: int) -> int:
         """Bytes of the filled cache of one sequence (float32)."""
         cache = self._filled(1, tokens)
+        layers = getattr(cache, "layers", ())
         kept = ("keys", "values", "indexer_keys", "idx_keys")
-        tensors = [getattr(layer, name, None) for layer in cache.layers for name in kept]
-        for layer in cache.layers:
+        tensors = [getattr(layer, name, None) for layer in layers for name in kept]
+        for layer in layers:
             for part in ("conv_states", "recurrent_states"):
                 tensors += getattr(layer, part, {}).values()
+        for state in getattr(cache, "rnn_state", {}).values():
+            tensors += state
+        for module in self.model.modules():  # RecurrentGemma's keep their states themselves
+            tensors += [getattr(module, name, None) for name in ("conv1d_state", RECURRENT)]
         return sum(t.numel() * t.element_size() for t in tensors if t is not None)
 
-    def _filled(self, batch: int, tokens: int) -> DynamicCache:
-        cache = DynamicCache(config=self.text)
+    def _filled(self, batch: int, tokens: int) -> Any:
+        cache = _cache(self.text, batch)
         if tokens:
             with torch.no_grad():
                 self._forward(Pass(batch, tokens, 0, "none"), cache)
         return cache
 
-    def _forward(self, step: Pass, cache: DynamicCache) -> None:
+    def _forward(self, step: Pass, cache: Any) -> None:
         size = (step.batch, step.new)
         ids = torch.randint(0, self.text.vocab_size, size)
         positions = torch.arange(step.past, step.past + step.new).expand(step.batch, -1)
@@ -147,6 +154,10 @@ class RealModel:
         options: dict[str, Any] = {named: cache, "use_cache": True}
         if self.bare:
             self.model(ids, **options)
+        elif self.config.model_type == "xlstm":  # it computes all logits, whichever are wanted
+            found = base(ids, **options)[0]
+            kept = {"all": found, "last": found[:, -1:], "none": found[:, :0]}[step.logits]
+            self.model.lm_head(kept)
         elif step.logits == "none":
             # it is itself where the class gives its base another name
             (self.model.model if base is self.model else base)(ids, **options)
@@ -155,6 +166,14 @@ class RealModel:
             self.model(ids, position_ids=positions, logits_to_keep=keep, **options)
         else:
             self.model(ids, logits_to_keep=1 if step.logits == "last" else 0, **options)
+
+
+def _cache(config: Any, batch: int) -> Any:
+    """An empty cache."""
+    if config.model_type != "xlstm":
+        return DynamicCache(config=config)
+    module = import_module("transformers.models.xlstm.modeling_xlstm")
+    return module.xLSTMCache(config, batch, dtype=torch.float32)
 
 
 def _arguments(model: torch.nn.Module) -> frozenset[str]:

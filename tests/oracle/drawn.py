@@ -157,6 +157,42 @@ def _later(rng: Random, config: Config) -> Config:
     """The same of recurrent classes, and of those whose layers run in loops."""
     layers = config.get("num_hidden_layers", 1)
     match config["model_type"]:
+        case "recurrent_gemma":
+            heads, size = config["num_attention_heads"], config["hidden_size"]
+            kinds = ["recurrent", "attention"]
+            return {
+                "lru_width": rng.choice([None, size]),
+                "head_dim": size // heads,
+                "conv1d_width": rng.randint(2, 4),
+                "block_types": rng.choice(
+                    [kinds, kinds[::-1], ["attention", "recurrent", "recurrent"]]
+                ),
+            }
+        case "zamba":
+            words = ["mamba", "hybrid", "mamba", "hybrid"]
+            listed = rng.choice([words, None])
+            heads = config["num_attention_heads"]
+            return {
+                "hidden_size": heads * rng.choice([4, 8, 12]),
+                "attention_head_dim": None,
+                "n_mamba_heads": rng.choice([1, 2, 4]),
+                "mamba_d_state": rng.choice([3, 8]),
+                "mamba_d_conv": rng.randint(2, 4),
+                "mamba_dt_rank": rng.choice(["auto", 5]),
+                "layers_block_type": listed,
+                "num_hidden_layers": 8 if listed is None else 4,
+                "tie_word_embeddings": True,
+                **{key: rng.random() < 0.5 for key in ("mamba_conv_bias", "mamba_proj_bias")},
+            }
+        case "xlstm":
+            return {
+                "hidden_size": 128 * rng.randint(1, 2),
+                "num_heads": rng.choice([1, 2, 4]),
+                "v_dim_factor": rng.choice([0.5, 1.0]),
+                "chunk_size": rng.choice([2, 4, 16]),
+                "ffn_round_up_to_multiple_of": rng.choice([8, 64]),
+                "use_bias": False,
+            }
         case "hrm_text":
             return {key: rng.randint(1, 3) for key in ("H_cycles", "L_cycles")}
         case "dory":
