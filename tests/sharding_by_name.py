@@ -260,8 +260,8 @@ _REPEATED = frozenset(
         *("laurel", "laurel_up", "laurel_norm"),
         *("streams_open", "streams_open_norm", "streams_mean"),
         *("streams_close", "streams_close_norm"),
-        *("logits_act", "logits_norm", "loop_norm", "loop_sum", "loop_start"),
-        *("attn_difference", "mlp_difference"),
+        *("logits_act", "logits_norm", "loop_norm", "loop_residual", "loop_start"),
+        *("attn_change_residual", "mlp_change_residual"),
         *("time_mix:shift", "channel_mix:shift", "channel_mix:receptance", "channel_mix:gate"),
     }
 )

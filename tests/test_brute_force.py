@@ -37,6 +37,7 @@ from lifesym.operators import (
     LatentExpand,
     Linear,
     LMHead,
+    Merge,
     MixStreams,
     Norm,
     Operator,
@@ -457,6 +458,20 @@ def test_residual(inputs: int) -> None:
         )
     )
     check(Residual(elements=4, inputs=inputs), tally)
+
+
+@pytest.mark.parametrize("inputs", [1, 2, 3])
+def test_merge(inputs: int) -> None:
+    tally = Tally()
+    total: Any = None
+    for _ in range(inputs):
+        offset, factor = tally.tensor("weight", 3), tally.tensor("weight", 3)
+        each = (tally.tensor("activation", 2, 3) + offset) * factor
+        total = each if total is None else total + each
+    tally.write(total)
+    operator = Merge(elements=6, features=3, inputs=inputs)
+    check(operator, tally)
+    assert operator.parameters == tally.unique("weight")
 
 
 def test_scale_softcap_alibi() -> None:

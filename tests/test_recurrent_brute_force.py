@@ -20,9 +20,11 @@ from lifesym.operators import (
     WKV,
     CausalConv,
     ChannelDeltaRule,
+    Delay,
     DeltaRule,
     DualScan,
     GatedUnit,
+    HeadConv,
     LightningScan,
     MatrixMemory,
     SelectiveScan,
@@ -135,6 +137,40 @@ def test_convolution_whose_single_tokens_are_summed_up(new: int, kernel: int, bi
         batch=1, new=new, channels=channels, kernel=kernel, bias=bias, alone="sum", started=1
     )
     check(operator, tally, before.size)
+
+
+@pytest.mark.parametrize(("new", "kernel", "inner"), [(1, 2, 2), (4, 2, 3), (3, 3, 2), (1, 3, 1)])
+def test_convolution_of_channels_then_of_heads(new: int, kernel: int, inner: int) -> None:
+    heads, size, tally = 2, 3, Tally()
+    channels = heads * size
+    before = tally.tensor("kv", channels, kernel + inner - 2)
+    x = np.concatenate([before, tally.tensor("activation", channels, new)], axis=1)
+    taps, offsets = tally.tensor("weight", channels, kernel), tally.tensor("weight", 2, channels)
+    mixing = tally.tensor("weight", heads, size, size * inner)
+    count = new + inner - 1
+    first = np.array(
+        [
+            [tally.product(x[c, t : t + kernel], taps[c]) + offsets[0, c] for t in range(count)]
+            for c in range(channels)
+        ]
+    )
+    for head, t in product(range(heads), range(new)):
+        own = slice(head * size, head * size + size)
+        seen = first[own, t : t + inner].ravel()
+        tally.write(tally.product(mixing[head], seen) + offsets[1, own])
+    operator = HeadConv(
+        batch=1, new=new, channels=channels, head_dim=size, kernel=kernel, head_kernel=inner
+    )
+    check(operator, tally, before.size)
+
+
+@pytest.mark.parametrize("new", [1, 4])
+def test_delay(new: int) -> None:
+    tally = Tally()
+    x, last = tally.tensor("activation", new, 3), tally.tensor("kv", 1, 3)
+    tally.write(np.vectorize(tally.load)(np.concatenate([last, x])[:-1]))
+    np.vectorize(tally.load)(x[-1])  # kept for the next pass
+    check(Delay(batch=1, new=new, features=3), tally, last.size)
 
 
 @pytest.mark.parametrize(("batch", "new", "channels"), [(1, 1, 2), (2, 3, 1), (1, 4, 3)])

@@ -17,6 +17,7 @@ from lifesym.blocks import (
     AttentionPool,
     Block,
     BlockIndexer,
+    ConvolvedAttention,
     DecoderLayer,
     DraftLayer,
     Embed,
@@ -49,7 +50,7 @@ from lifesym.transforms import Bottleneck, Lora, TensorParallel
 SHAPES = ((2, 24, 0), (3, 1, 400))
 LATER = {
     *(BlockIndexer, Indexer, KimiDelta, LightningAttention),
-    *(GatedRecurrence, HeadMamba, MatrixLSTM),
+    *(ConvolvedAttention, GatedRecurrence, HeadMamba, MatrixLSTM),
 }
 """Blocks that names were never told of: see `test_sparse_brute_force` and `test_split_mixers`."""
 

@@ -34,6 +34,7 @@ from lifesym.blocks.vision import (
     WindowAttention,
 )
 from lifesym.blocks.zamba import HeadMamba, Link, SharedTransformer
+from lifesym.blocks.zaya import ConvolvedAttention, HandedRouter, ScaledInput
 
 __all__ = [
     "MLP",
@@ -46,6 +47,7 @@ __all__ = [
     "ChannelMix",
     "CloseStreams",
     "Closing",
+    "ConvolvedAttention",
     "CrossAttention",
     "DecoderLayer",
     "DeltaNet",
@@ -57,6 +59,7 @@ __all__ = [
     "EncoderEmbed",
     "EncoderHead",
     "GatedRecurrence",
+    "HandedRouter",
     "Head",
     "HeadMamba",
     "Indexer",
@@ -81,6 +84,7 @@ __all__ = [
     "PatchPool",
     "Projector",
     "RelativePositions",
+    "ScaledInput",
     "SharedTransformer",
     "ShortConv",
     "TaskHead",

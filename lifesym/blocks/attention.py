@@ -102,7 +102,7 @@ class Attention(Block):
 
     key_devices: Size = 1
 
-    split: ClassVar[tuple[str, ...]] = ("heads",)
+    split: ClassVar[tuple[str, ...] | None] = ("heads",)
     kept: ClassVar[tuple[str, ...]] = ("kv_heads",)
 
     @property

@@ -6,7 +6,7 @@ from typing import ClassVar
 from sympy import Expr
 
 from lifesym.blocks.base import Block, Emitted, NormSpec
-from lifesym.operators import Residual, Scale
+from lifesym.operators import Merge, Residual, Scale
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
 
@@ -28,6 +28,7 @@ class DecoderLayer(Block):
         scaled: both outputs are multiplied by a constant before they are added.
         gains: these constants are learned, one an element of the residual stream.
         blended: what is multiplied and added is the output's difference from the normalized input.
+        merged: output and residual stream each get a learned offset and factor before their sum.
         output_scaled: the layer's output is multiplied by a constant.
     """
 
@@ -43,13 +44,14 @@ class DecoderLayer(Block):
     scaled: bool = False
     gains: bool = False
     blended: bool = False
+    merged: bool = False
     output_scaled: bool = False
 
     split: ClassVar[tuple[str, ...]] = ()
     repeated: ClassVar[str] = (
         "attn_norm attn_post_norm attn_scale attn_residual cross_norm cross_residual "
         "mlp_norm mlp_post_norm mlp_scale mlp_residual layer_scale "
-        "attn_difference mlp_difference"
+        "attn_change_residual mlp_change_residual"
     )
 
     def operators(self, step: ForwardPass) -> Emitted:
@@ -80,10 +82,12 @@ class DecoderLayer(Block):
         if norm:
             yield f"{part}_post_norm", norm.over(tokens)
         if self.blended:
-            yield f"{part}_difference", Residual(elements=elements)
+            yield f"{part}_change_residual", Residual(elements=elements)
         if self.scaled:
             gains = self.hidden if self.gains else 0
             yield f"{part}_scale", Scale(elements=elements, gains=gains)
-        if part == "mlp" or not self.parallel:
+        if self.merged:
+            yield f"{part}_residual", Merge(elements=elements, features=self.hidden)
+        elif part == "mlp" or not self.parallel:
             inputs = 3 if self.parallel else 2
             yield f"{part}_residual", Residual(elements=elements, inputs=inputs)

@@ -24,13 +24,13 @@ class Loop(Block):
     summed_up: bool = True
 
     split: ClassVar[tuple[str, ...]] = ()
-    repeated: ClassVar[str] = "loop_norm loop_sum"
+    repeated: ClassVar[str] = "loop_norm loop_residual"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Norm and sum."""
         yield "loop_norm", self.norm.over(step.tokens)
         if self.summed_up:
-            yield "loop_sum", Residual(elements=step.tokens * self.hidden)
+            yield "loop_residual", Residual(elements=step.tokens * self.hidden)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,7 +7,15 @@ from typing import Any
 from sympy import Expr, Integer, Matrix, Symbol
 
 from lifesym import symbols as sym
-from lifesym.blocks import Attention, Block, DenseAndExperts, LatentAttention, MoE, ShortConv
+from lifesym.blocks import (
+    Attention,
+    Block,
+    DenseAndExperts,
+    HandedRouter,
+    LatentAttention,
+    MoE,
+    ShortConv,
+)
 from lifesym.model import Section
 
 Words = tuple[str, str]
@@ -78,7 +86,7 @@ def _words(layers: Sequence[Any]) -> list[Words]:
     def feeding(block: Block | None) -> str:
         if block is None:
             return ""
-        return "expert" if isinstance(block, MoE | DenseAndExperts) else "dense"
+        return "expert" if isinstance(block, MoE | DenseAndExperts | HandedRouter) else "dense"
 
     return [(mixing(each.mixer), feeding(each.mlp)) for each in inner]
 

@@ -13,7 +13,7 @@ from lifesym.operators.chunked import DeltaRule, DualScan
 from lifesym.operators.collective import Collective
 from lifesym.operators.convolution import Conv1d, Conv2d, DepthwiseConv2d, TransposedConv2d
 from lifesym.operators.copies import AdapterMerge, CacheCopy, WeightCopy
-from lifesym.operators.elementwise import Gate, Ranking, Residual, Scale
+from lifesym.operators.elementwise import Gate, Merge, Ranking, Residual, Scale
 from lifesym.operators.embedding import Embedding
 from lifesym.operators.experts import Experts, Routing, ShardedExperts, TopK
 from lifesym.operators.fused import Fused, PerShape, SideBySide
@@ -27,6 +27,7 @@ from lifesym.operators.linear import (
     TiledLinear,
 )
 from lifesym.operators.linear_attention import ChannelDeltaRule, LightningScan, MatrixMemory
+from lifesym.operators.mixed_inputs import Delay, HeadConv
 from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
 from lifesym.operators.recurrent import CausalConv, GatedUnit, SelectiveScan
@@ -55,6 +56,7 @@ __all__ = [
     "Conv1d",
     "Conv2d",
     "CrossEntropy",
+    "Delay",
     "DeltaRule",
     "DepthwiseConv2d",
     "Dropout",
@@ -64,6 +66,7 @@ __all__ = [
     "Fused",
     "Gate",
     "GatedUnit",
+    "HeadConv",
     "HeadLinear",
     "IndexScores",
     "KVAppend",
@@ -72,6 +75,7 @@ __all__ = [
     "LightningScan",
     "Linear",
     "MatrixMemory",
+    "Merge",
     "MixStreams",
     "Norm",
     "Operator",

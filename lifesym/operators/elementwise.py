@@ -135,6 +135,42 @@ class Scale(Elementwise):
 
 
 @dataclass(frozen=True, kw_only=True)
+class Merge(Elementwise):
+    r"""The sum of ``inputs`` tensors that each get a learned offset and a learned factor first.
+
+    vector_flops 2 an element and input, and the sum; both are vectors of ``features``.
+
+    >>> from lifesym import symbols as sym
+    >>> op = Merge(elements=sym.batch * sym.hidden, features=sym.hidden)
+    >>> op.cost(Precision.of()).vector_flops, op.parameters
+    (5*batch*hidden, 4*hidden)
+    """
+
+    elements: Size
+    features: Size
+    inputs: Size = 2
+
+    family: ClassVar[str] = "residual"
+    counted: ClassVar[str] = "2 an element and input; 1 addition for each input after the first"
+    reference: ClassVar[str] = "transformers 5.24, models/zaya (ZayaResidualScaling)"
+    monotone: ClassVar[dict[str, Direction]] = {"elements": "+", "features": "+", "inputs": "+"}
+
+    @property
+    def parameters(self) -> Expr:
+        """An offset and a factor for each input."""
+        return 2 * self.inputs * self.features
+
+    def cost(self, precision: Precision) -> Cost:
+        """Reads every input and writes one output an element."""
+        return self.priced(
+            precision,
+            flops=(3 * self.inputs - 1) * self.elements,
+            reads=self.inputs * self.elements,
+            writes=self.elements,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Ranking(Elementwise):
     """Adding each score to its token's total and comparing it: 2 operations an element.
 

@@ -23,7 +23,13 @@ from lifesym.transforms.tensor import once
 ORIGIN = "sequence parallelism"
 
 _SPLIT = ("_norm", "_residual", "_scale")
-_WHOLE = frozenset({"attn_q_norm", "attn_k_norm", "attn_v_norm", "attn_q_scale", "logits_scale"})
+_WHOLE = frozenset(
+    {
+        *("attn_q_norm", "attn_k_norm", "attn_v_norm", "attn_out_norm", "mlp_inner_norm"),
+        *("attn_q_scale", "attn_g_scale", "mlp_gate_scale", "mlp_up_scale"),
+        *("logits_norm", "logits_scale"),
+    }
+)
 """What works on heads or logits, which tensor parallelism has split already."""
 
 

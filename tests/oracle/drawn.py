@@ -193,6 +193,19 @@ def _later(rng: Random, config: Config) -> Config:
                 "ffn_round_up_to_multiple_of": rng.choice([8, 64]),
                 "use_bias": False,
             }
+        case "zaya":
+            words = ["hybrid", "hybrid_sliding"]
+            rope = {word: ROPE | {"partial_rotary_factor": rng.choice([0.5, 1])} for word in words}
+            return {
+                "num_experts_per_tok": 1,
+                "cca_time0": rng.randint(2, 3),
+                "cca_time1": rng.randint(2, 3),
+                "router_hidden_size": rng.choice([6, 10]),
+                "lm_head_bias": rng.random() < 0.5,
+                "sliding_window": rng.randint(3, 20),
+                "layer_types": [rng.choice(words) for _ in range(layers)],
+                "rope_parameters": rng.choice([None, rope]),
+            }
         case "hrm_text":
             return {key: rng.randint(1, 3) for key in ("H_cycles", "L_cycles")}
         case "dory":
