@@ -194,7 +194,8 @@ def modernbert(c: ModernBertConfig, name: str) -> Model:
     """ModernBERT run as a decoder: ModernBERT's norms, windows and head, a cache beside them."""
     norm = NormSpec(features=sym.hidden, kind="layer", bias=c.norm_bias)
     every, half = c.global_attn_every_n_layers, (c.local_attention or 0) // 2
-    window = c.sliding_window or half or None
+    window = c.sliding_window or half
+    refuse(window == 0, f"key 'local_attention': {c.local_attention} leaves no window")
     spans = windows(c, window, lambda i: i % every != 0)
     block = mlp(c.hidden_activation, "hidden_activation", fused=True, bias=c.mlp_bias)
     layers = [

@@ -105,6 +105,8 @@ def xlstm(c: LstmConfig, name: str) -> Model:
         refuse(size < 1 or size % 64 != 0, f"key '{key}': {size} is no multiple of 64")
         sizes[key] = per_head(size, c.num_heads, key, "num_heads")
     step = c.ffn_round_up_to_multiple_of
+    wide = int((c.hidden_size * c.ffn_proj_factor + step - 1) // step * step)
+    refuse(wide < 1, f"key 'ffn_proj_factor': {c.ffn_proj_factor} times hidden_size is no size")
     mixer = MatrixLSTM(
         hidden=sym.hidden,
         heads=sym.linear_value_heads,
@@ -121,7 +123,7 @@ def xlstm(c: LstmConfig, name: str) -> Model:
         linear_value_heads=c.num_heads,
         linear_key_dim=sizes["qk_dim_factor"],
         linear_value_dim=sizes["v_dim_factor"],
-        intermediate=int((c.hidden_size * c.ffn_proj_factor + step - 1) // step * step),
+        intermediate=wide,
     )
 
 

@@ -33,6 +33,20 @@ class ZayaConfig(StackConfig, kw_only=True):
     tie_word_embeddings: bool = True
 
 
+def _part(c: ZayaConfig, kind: str) -> float:
+    """The rotated part of a head in layers of a kind.
+
+    Raises:
+        SpecError: it is no number.
+    """
+    if not c.rope_parameters:
+        return _PART
+    given = c.rope_parameters.get(kind)
+    part = given.get("partial_rotary_factor", 1.0) if isinstance(given, dict) else 1.0
+    refuse(not isinstance(part, int | float), f"key 'partial_rotary_factor': {part!r} is no number")
+    return float(part)
+
+
 def zaya(c: ZayaConfig, name: str) -> Model:
     """ZAYA 1: experts chosen by small networks that read each other, convolved queries and keys."""
     depth, keys = c.num_hidden_layers, c.num_key_value_heads * c.head_dim
@@ -45,9 +59,7 @@ def zaya(c: ZayaConfig, name: str) -> Model:
         any(windowed) and c.sliding_window == 1,
         "key 'sliding_window': a window of 1 is not modelled",
     )
-    given = c.rope_parameters or {}
-    parts = {kind: (given.get(kind) or {}).get("partial_rotary_factor", 1.0) for kind in types}
-    turned = {kind: rotated(c.head_dim, part if given else _PART) for kind, part in parts.items()}
+    turned = {kind: rotated(c.head_dim, _part(c, kind)) for kind in types}
     alike = len(set(turned.values())) == 1
     mixers = {
         kind: ConvolvedAttention(
