@@ -84,7 +84,7 @@ class Dropouts:
             probabilities = Dropout(elements=operator.elements, for_product=True)
             name = f"{entry.name}_dropout"
             yield replace(mark, name=name, operator=probabilities)
-        elif isinstance(operator, Residual):
+        elif isinstance(operator, Residual) and entry.name.endswith("_residual"):
             before = Dropout(elements=operator.elements)
             yield replace(mark, name=entry.name.replace("residual", "dropout"), operator=before)
             yield entry
