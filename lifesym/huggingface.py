@@ -26,7 +26,7 @@ from lifesym.families.drafts import drafts_as, unwrapped
 from lifesym.families.keys import ALIASES, HARMLESS, HARMLESS_PATTERN, SUBCONFIGS
 from lifesym.families.tasks import run_as, with_outer_head
 from lifesym.model import Model
-from lifesym.multimodal import thinker, unnest
+from lifesym.multimodal import WRAPPERS, flat, renamed, thinker, unnest
 from lifesym.quantization import with_stored
 from lifesym.specs import convert, find, finite, read_json
 from lifesym.towers import with_towers
@@ -71,9 +71,13 @@ def read_config(
     given = written_out() if callable(written_out) else config
     if not isinstance(given, Mapping):
         raise SpecError(f"a config is a dict or a path, not {type(config).__name__}")
-    data, name = thinker(unwrapped(dict(given))), str(given.get("model_type", "model"))
+    data, name = (
+        renamed(thinker(unwrapped(dict(given))), where),
+        str(given.get("model_type", "model")),
+    )
     whole, draft = data, drafts_as(data, where)
     data, notes = unnest(data, where)
+    data = flat(data)
     family = data.get("model_type")
     if draft is not None:
         family = "llama"
@@ -112,12 +116,14 @@ def read_config(
 def example(family: str) -> Model:
     """The model that stands for the structure of a family or of its kin in `Model.symbolic`.
 
-    Kin have no example of their own: the family's is read as a config of their type.
+    Kin have no example of their own, nor has a family whose files are not published: a config of
+    another type that has all its keys is read as one of this.
     """
     if family not in MODEL_TYPES:
         raise SpecError(f"unknown family {family!r}{misspelt(family, MODEL_TYPES)}{_LISTED}")
     config = read_json(find("models", FAMILIES[MODEL_TYPES[family]].example, ".json", "model"))
-    return read_config(config if family in FAMILIES else config | {"model_type": family})
+    inner = config.get("model_type") in WRAPPERS
+    return read_config(config if inner else config | {"model_type": family})
 
 
 def _refuse_odd_rotations(model: Model) -> None:

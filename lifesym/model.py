@@ -38,6 +38,7 @@ class Section:
     and none are their own where another section has them. An ``encoder`` section computes the
     source, in the pass that starts a sequence. Of a pass whose last logits alone are wanted a
     ``last`` section sees the last token of each sequence only: nothing after it needs the others.
+    An ``idle`` one is held and not run: what only images make use of.
     """
 
     label: str
@@ -47,6 +48,7 @@ class Section:
     copies: Size = 1
     encoder: bool = False
     last: bool = False
+    idle: bool = False
 
 
 @checked_fields
@@ -182,13 +184,15 @@ class Model:
         encode: bool | None = None,
         *,
         windows: bool = True,
+        idle: bool = False,
     ) -> Trace:
         """The operators of one forward pass: ``new`` tokens of each sequence after ``past``.
 
         Prefill is ``new=S, past=0``; a decode step ``new=1, past=T``; chunk i ``new=C, past=i*C``.
         An encoder-decoder also encodes its source with ``encode``, or by default if ``past`` is 0.
         Without ``windows`` layers that have one compute and keep what layers without one do, and
-        sparse attention computes all pairs.
+        sparse attention computes all pairs. With ``idle`` what is held and never run is in it, too,
+        as rows that run zero times: for their weights.
 
         Raises:
             SymbolError: a size that is not a valid integer, an unknown option, or more tokens
@@ -207,6 +211,7 @@ class Model:
             windows=windows,
             routing=Routing(kind=routing) if isinstance(routing, str) else routing,
             encode=past == 0 if encode is None else encode,
+            idle=idle,
         )
         if "decoder" not in self.kind and step.past.is_number and step.past != 0:
             raise SymbolError(f"{self.name} is an encoder: it has no past tokens")
@@ -238,12 +243,12 @@ class Model:
                 Entry(
                     section=section.label,
                     name=name,
-                    count=sympify(section.count),
+                    count=sympify(0 if section.idle else section.count),
                     operator=operator,
                     copies=sympify(section.copies if section.shared else section.count),
                 )
                 for section in self.bound
-                if step.encode or not section.encoder
+                if (step.encode or not section.encoder) and (step.idle or not section.idle)
                 for name, operator in _named(section.block.operators(self._seen(section, step)))
             )
         )
@@ -286,7 +291,7 @@ class Model:
         return Trace(tuple(entry for part in parts for entry in part))
 
     def _one_token(self, logits: Logits, mla: MLA = "absorbed") -> Trace:
-        step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits, mla=mla)
+        step = ForwardPass(batch=S.One, new=S.One, past=S.Zero, logits=logits, mla=mla, idle=True)
         return self._trace(step)
 
     @checked

@@ -96,6 +96,7 @@ class Passes:
         batch: Size | None = None,
         *,
         decodes: bool | None = None,
+        idle: bool = False,
     ) -> Trace:
         """The trace of one forward pass under every option of the forecast.
 
@@ -117,6 +118,7 @@ class Passes:
             causal=self.causal,
             routing=self.routing,
             windows=self.engine.windows,
+            idle=idle,
         )
         for rewrite in self.rewrites:
             trace = rewrite(trace)
@@ -129,7 +131,7 @@ class Passes:
         Weights and caches are the same in any pass.
         """
         towers = (self.model.tower_trace(tower) for tower in self.model.towers)
-        parts = (self.trace(S.One, S.Zero), *towers)
+        parts = (self.trace(S.One, S.Zero, idle=True), *towers)
         return Trace(tuple(entry for part in parts for entry in part))
 
     @cached_property

@@ -37,6 +37,7 @@ class ForwardPass:
         routing: how tokens choose experts.
         encode: an encoder runs too, and cross-attention caches its keys and values.
         earlier: new tokens of the layers before, where only the last one goes on; None: all do.
+        idle: what no pass of text runs is in it, too, run zero times: for its weights.
     """
 
     batch: Expr
@@ -49,6 +50,7 @@ class ForwardPass:
     routing: Routing = field(default_factory=Routing)
     encode: bool = True
     earlier: Expr | None = None
+    idle: bool = False
 
     @property
     def tokens(self) -> Expr:

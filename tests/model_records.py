@@ -70,7 +70,7 @@ def facts(name: str) -> dict[str, Any]:
     held = ls.forecast(model, "h100-sxm-80gb", 100, 20 if model.generates else 0)
     kept = [model.kv_bytes(100, "int8"), model.kv_bytes_per_token("int8")]
     found["memory"] = digest([held.memory.expr, *(kept if model.generates else ())])
-    for phase, trace in (("prefill", (2, 24, 0)), ("decode", (3, 1, 400))):
+    for phase, trace in (("prefill", (2, 24, 0)), ("decode", (3, 1, min(400, far)))):
         if phase == "prefill" or model.generates:
             for n in SHARES:
                 found[f"{phase} on {n}"] = shared(model.forward(*trace), n)

@@ -245,6 +245,7 @@ _REPEATED = frozenset(
         *("embedding_norm", "embedding_scale", "positions", "token_types"),
         *("cross_norm", "cross_residual", "final_scale", "audio_conv", "audio_act"),
         *("other_proj", "final_norm", "logits_scale", "logits_softcap", "lm_head"),
+        *("cluster_scores", "cluster_choice", "cluster_logits"),
         *("score", "pooler_act", "draft_proj", "draft_act", "draft_residual"),
         *("attn_norm", "attn_post_norm", "attn_residual", "attn_scale"),
         *("attn_q_a", "attn_q_a_norm", "attn_kv_a", "attn_kv_a_norm"),

@@ -45,6 +45,7 @@ from lifesym.operators import (
     Ranking,
     Residual,
     Rotary,
+    RoutedLinear,
     Routing,
     Scale,
     SideBySide,
@@ -708,4 +709,31 @@ def test_experts(gated: bool, bias: bool) -> None:
         routing=Routing(kind="active"),
     )
     check(operator, tally, dispatches=len(shapes) + 2)
+    assert operator.parameters * len(chosen) == tally.unique("weight") * experts
+
+
+@pytest.mark.parametrize("summed", [False, True])
+def test_products_of_chosen_experts(summed: bool) -> None:
+    """Two tokens that both choose experts 0 and 2; their results are kept apart, or summed."""
+    tokens, experts, chosen, inputs, outputs = 2, 3, (0, 2), 4, 3
+    tally = Tally()
+    weights = [tally.tensor("weight", outputs, inputs) for _ in range(experts)]
+    for _ in range(tokens):
+        total = np.array([Num(tally, 0.0)] * outputs, dtype=object)
+        for expert in chosen:
+            y = tally.write(tally.product(weights[expert], tally.tensor("activation", inputs)))
+            if summed:
+                total = total + tally.tensor("activation", len(y)) * 0.5
+        if summed:
+            tally.write(total)
+    operator = RoutedLinear(
+        tokens=tokens,
+        experts=experts,
+        active=len(chosen),
+        in_features=inputs,
+        out_features=outputs,
+        summed=summed,
+        routing=Routing(kind="active"),
+    )
+    check(operator, tally, dispatches=2 if summed else 1)
     assert operator.parameters * len(chosen) == tally.unique("weight") * experts

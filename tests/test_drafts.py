@@ -198,3 +198,35 @@ def test_acceptance_at_the_command_line(run: CommandLine, tmp_path: Path) -> Non
     assert "by one measure" in several.stderr
     wrong = run(*base, "--position-rates", "high")
     assert "'--position-rates': 'high' is not a number" in wrong.stderr
+
+
+def test_an_assistant_reads_the_targets_cache_and_fills_none() -> None:
+    """Gemma 4 31B: its draft starts with the target's cache, which grows by no drafted token."""
+    target, draft = forecast("gemma-4-31b"), forecast("gemma-4-31b-assistant")
+    made = speculate(target, draft, 3, acceptance=Rational(1, 2))
+    assert made.ttft.expr == target.ttft.expr
+    assert made.cached(Integer(500)) == target.cached(Integer(500))
+    assert made.memory.expr == target.memory.expr + 2 * draft.model.parameters
+    steps = [term for term in made.drafting if term.section == "draft head"]
+    once = [term for term in draft.tpot.terms if term.section == "head"]
+    assert expand(total(steps) - 3 * total(once)) == 0
+    at = {sym.past: Integer(700)}
+    whole = total(made.drafting).xreplace(at).doit()
+    assert expand(whole - 3 * draft.tpot.expr.xreplace(at).doit()) == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"num_kv_shared_layers": 2}, "'num_kv_shared_layers'"),
+        ({"hidden_size_per_layer_input": 8}, "'hidden_size_per_layer_input'"),
+        ({"enable_moe_block": True}, "'enable_moe_block'"),
+    ],
+)
+def test_an_assistant_is_what_its_class_takes(change: dict[str, Any], why: str) -> None:
+    path = Path(__file__).parents[1] / "specs" / "models" / "gemma-4-e2b-assistant.json"
+    config = json.loads(path.read_text(encoding="utf-8"))
+    with pytest.raises(SpecError, match=why):
+        read(config, text_config=config["text_config"] | change)
+    with pytest.raises(SpecError, match="'num_centroids': 2047"):
+        read(config, num_centroids=2047)

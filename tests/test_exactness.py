@@ -17,6 +17,7 @@ from lifesym.errors import SymbolError
 from lifesym.families import FAMILIES
 from lifesym.families.base import Family
 from lifesym.formats import symbolic_format
+from lifesym.huggingface import example
 from lifesym.printing import latex, legend
 from lifesym.specs import names
 from lifesym.symbols import TABLE, index
@@ -84,7 +85,7 @@ def test_symbols_are_the_tables_by_identity(family: str) -> None:
 
 @pytest.mark.parametrize("family", EVERY)
 def test_a_config_with_numbers_is_exact_too(family: str) -> None:
-    model = ls.load_model(FAMILIES[family].example)
+    model = example(family)
     assert model.parameters.is_Integer
     if "decoder" not in model.kind:
         f = ls.forecast(model, device(), prompt=100, batch=2)

@@ -18,7 +18,7 @@ from lifesym.errors import SpecError
 from lifesym.families import FAMILIES
 from lifesym.families.decoder import attention, experts, layer, mlp
 from lifesym.families.sections import sections_of
-from lifesym.huggingface import ConfigWarning
+from lifesym.huggingface import ConfigWarning, example
 from lifesym.specs import names, root
 
 Json = dict[str, Any]
@@ -485,10 +485,10 @@ def test_lifting_takes_values_away() -> None:
 
 @pytest.mark.parametrize("family", FAMILIES)
 def test_symbolic_models_bind_to_their_example(family: str) -> None:
-    example = ls.load_model(FAMILIES[family].example)
+    config = example(family)
     symbolic = ls.Model.symbolic(family)
     assert symbolic.parameters.free_symbols
-    assert symbolic.parameters.xreplace(dict(example.values)) == example.parameters
+    assert symbolic.parameters.xreplace(dict(config.values)) == config.parameters
 
 
 def test_kin_have_symbolic_models_of_their_own_structure() -> None:

@@ -30,6 +30,7 @@ from lifesym.operators import (
     LatentExpand,
     Norm,
     Softmax,
+    ValueScores,
 )
 from lifesym.trace import ForwardPass
 from lifesym.transforms import CachePolicy, TensorParallel, fuse
@@ -311,3 +312,20 @@ def test_blocks_of_keys_token_by_token(
     assert core.past.chosen
     appended = [op for _, op in layer.operators(step) if isinstance(op, KVAppend)]
     assert sum(op.held(Integer(10)) for op in appended) == 10 * (2 * heads * 4 + 4)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+@pytest.mark.parametrize(("batch", "keys", "heads"), [(1, 3, 1), (2, 4, 3)])
+def test_what_values_say_of_their_keys(batch: int, keys: int, heads: int, bias: bool) -> None:
+    """exp(a softplus(W v + b)) of every key and head; the softplus as log(1 + exp x)."""
+    tally, inputs = Tally(), 2 * heads
+    weights, a = tally.tensor("weight", heads, inputs), tally.tensor("weight", heads)
+    b = tally.tensor("weight", heads)
+    for _ in range(batch * keys):
+        x = tally.product(weights, tally.tensor("kv", inputs))
+        if bias:
+            x = x + b
+        soft = [(n.exp() + 1).exp() for n in x]  # a logarithm is one operation as well
+        tally.write(np.array([(n * f).exp() for n, f in zip(soft, a, strict=True)], dtype=object))
+    scores = ValueScores(batch=batch, keys=keys, inputs=inputs, heads=heads, bias=bias)
+    check(scores, tally)

@@ -42,6 +42,8 @@ from lifesym.blocks import (
     WindowAttention,
 )
 from lifesym.errors import SymbolError
+from lifesym.families import FAMILIES
+from lifesym.huggingface import example
 from lifesym.operators import AttentionScores, Collective, KVAppend, Linear, Operator
 from lifesym.specs import names
 from lifesym.trace import Entry, ForwardPass, Trace
@@ -125,7 +127,7 @@ def of_models() -> dict[type[Block], list[Block]]:
         Link(hidden=8, intermediate=16, rank=2, attention=True),
         ParallelMixers(hidden=8, attention=replace(attention, hidden=8), scan=scan),
     )
-    models = [ls.load_model(name) for name in names("models")]
+    models = [*map(ls.load_model, names("models")), *map(example, FAMILIES)]
     for block in (*others, *(part.block for model in models for part in model.bound)):
         for each in inside(block):
             found.setdefault(type(each), []).append(each)
@@ -310,3 +312,31 @@ def test_both_stacks_of_an_encoder_decoder_are_shared(name: str) -> None:
         assert 1 <= 2 * products[1] / products[0] < 1.001  # biases after sums are added whole
         assert not any(term.network for term in mine.terms)
         assert any(term.network for term in theirs.terms)
+
+
+@pytest.mark.parametrize("n", [2, 8])
+@pytest.mark.parametrize("family", ["diffllama", "jetmoe", "doge"])
+def test_devices_do_the_work_of_a_variant_of_attention_together(family: str, n: int) -> None:
+    """Their products add up, but for what each does whole; caches do in any case."""
+    model = example(family)
+    plain = model.forward(2, 3, 10)
+    part = TensorParallel(devices=n)(plain)
+    held = [each for section in model.sections for each in inside(section.block)]
+    whole = {name for each in held for name in each.repeated.split()}
+    work, mine = plain.by_name(), part.by_name()
+    assert set(work) == set(mine)
+    for name, flops in work.items():
+        assert flops == (1 if name in whole else n) * mine[name], name
+    tokens = Integer(40)
+    assert plain.cache_elements(tokens) == n * part.cache_elements(tokens)
+    reduced = {entry.name for entry in part if isinstance(entry.operator, Collective)}
+    summed = {"attn_o_all_reduce", "embedding_all_reduce", "lm_head_all_gather"}
+    more = {"doge": {"attn_mask_all_reduce"}}.get(family, set())
+    feeds = {"moe_experts_all_reduce" if family == "jetmoe" else "mlp_down_all_reduce"}
+    assert reduced == summed | more | feeds
+
+
+def test_whole_pairs_of_heads_are_shared() -> None:
+    plain = example("diffllama").forward(2, 3, 10)  # 32 key heads: 16 pairs
+    with pytest.raises(SymbolError, match="pairs = 16 cannot be split over 32 devices"):
+        TensorParallel(devices=32)(plain)

@@ -10,7 +10,13 @@ from lifesym.blocks.altup import (
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.blocks.cross import Closing, CrossAttention, LearnedPositions, RelativePositions
-from lifesym.blocks.draft import DraftLayer, JoinedStates, ParallelHead
+from lifesym.blocks.draft import (
+    BorrowedAttention,
+    ClusteredHead,
+    DraftLayer,
+    JoinedStates,
+    ParallelHead,
+)
 from lifesym.blocks.encoder import AudioEmbed, EncoderEmbed, EncoderHead
 from lifesym.blocks.ends import Embed, Head
 from lifesym.blocks.experts import DenseAndExperts, MoE
@@ -26,6 +32,11 @@ from lifesym.blocks.recurrent import DeltaNet, GatedRecurrence, Mamba, MatrixLST
 from lifesym.blocks.rwkv import ChannelMix, TimeMix
 from lifesym.blocks.short_conv import ShortConv
 from lifesym.blocks.task import TaskHead
+from lifesym.blocks.variants import (
+    DifferentialAttention,
+    RoutedAttention,
+    ValueMaskedAttention,
+)
 from lifesym.blocks.vision import (
     AttentionPool,
     PatchEmbed,
@@ -44,14 +55,17 @@ __all__ = [
     "AudioEmbed",
     "Block",
     "BlockIndexer",
+    "BorrowedAttention",
     "ChannelMix",
     "CloseStreams",
     "Closing",
+    "ClusteredHead",
     "ConvolvedAttention",
     "CrossAttention",
     "DecoderLayer",
     "DeltaNet",
     "DenseAndExperts",
+    "DifferentialAttention",
     "DraftLayer",
     "Embed",
     "EmbeddedLayer",
@@ -84,10 +98,12 @@ __all__ = [
     "PatchPool",
     "Projector",
     "RelativePositions",
+    "RoutedAttention",
     "ScaledInput",
     "SharedTransformer",
     "ShortConv",
     "TaskHead",
     "TimeMix",
+    "ValueMaskedAttention",
     "WindowAttention",
 ]

@@ -157,23 +157,7 @@ class Attention(Block):
     def operators(self, step: ForwardPass) -> Emitted:
         """Projections, positions, cache, core and output projection."""
         tokens, width = step.tokens, self.heads * self.value_size
-        key_width, value_width = self.kv_heads * self.head_dim, self.kv_heads * self.value_size
-        queries = (2 if self.gated else 1) * self.heads * self.head_dim
-        projections = [("attn_q", queries), ("attn_k", key_width), ("attn_v", value_width)]
-        if self.reuses or self.tied_values:
-            del projections[1 if self.reuses else 2 :]
-        elif self.fused:
-            projections = [("attn_qkv_fused", queries + key_width + value_width)]
-        for name, out in projections:
-            yield (
-                name,
-                Linear(
-                    tokens=tokens,
-                    in_features=self.hidden,
-                    out_features=out,
-                    bias=self.qkv_bias and (self.key_bias or name != "attn_k"),
-                ),
-            )
+        yield from self._projected(step)
         if self.qk_norm != "none":
             yield from self._norm("attn_q_norm", tokens, self.heads, self.devices)
             if not self.reuses:
@@ -211,11 +195,36 @@ class Attention(Block):
         if self.out_norm:
             norm = Norm(rows=tokens, features=width, affine=not self.gains)
             yield from self.summed("attn_out_norm", norm, tokens)
-        out_features = self.hidden if self.output is None else self.output
+        yield from self._joined(step)
+
+    def _projected(self, step: ForwardPass) -> Emitted:
+        """Queries, keys and values of the new tokens."""
+        key_width, value_width = self.kv_heads * self.head_dim, self.kv_heads * self.value_size
+        queries = (2 if self.gated else 1) * self.heads * self.head_dim
+        projections = [("attn_q", queries), ("attn_k", key_width), ("attn_v", value_width)]
+        if self.reuses or self.tied_values:
+            del projections[1 if self.reuses else 2 :]
+        elif self.fused:
+            projections = [("attn_qkv_fused", queries + key_width + value_width)]
+        for name, out in projections:
+            yield (
+                name,
+                Linear(
+                    tokens=step.tokens,
+                    in_features=self.hidden,
+                    out_features=out,
+                    bias=self.qkv_bias and (self.key_bias or name != "attn_k"),
+                ),
+            )
+
+    def _joined(self, step: ForwardPass) -> Emitted:
+        """The heads' outputs, joined by the output projection."""
+        width, outputs = self.heads * self.value_size, self.output
+        out_features = self.hidden if outputs is None else outputs
         out = Linear(
-            tokens=tokens, in_features=width, out_features=out_features, bias=self.out_bias
+            tokens=step.tokens, in_features=width, out_features=out_features, bias=self.out_bias
         )
-        yield from self.summed("attn_o", out, tokens * out_features)
+        yield from self.summed("attn_o", out, step.tokens * out_features)
 
     def _gated(self, tokens: Expr, width: Size) -> Emitted:
         """The gates that a projection of their own gives, and their product with the output."""

@@ -104,6 +104,13 @@ def at_least_one(owner: object, field: str, n: Expr) -> Expr:
     return whole if whole in (S.Zero, S.One) else Maximum(S.One, whole / n)
 
 
+def offset(tokens: Expr, features: Size) -> Embedding:
+    """A learned vector that is added to every token: the one row of a table."""
+    return Embedding(
+        tokens=tokens, rows=S.One, features=features, added=True, whole=True, role="vector"
+    )
+
+
 @dataclass(frozen=True, kw_only=True)
 class NormSpec:
     """A normalization over the hidden size (or another, with ``features``)."""

@@ -3,9 +3,14 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sympy import Expr
+
+from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.blocks.layer import DecoderLayer
-from lifesym.operators import Activation, Linear, LMHead, Residual
+from lifesym.nodes import Minimum
+from lifesym.operators import Activation, ChooseKeys, Linear, LMHead, Residual, RoutedLinear
+from lifesym.operators.attention import CachedPast
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
 
@@ -103,3 +108,68 @@ class ParallelHead(Block):
         yield from self.gathered(
             LMHead(tokens=tokens, hidden=self.hidden, vocab=self.vocab, tied=self.shared)
         )
+
+
+@dataclass(frozen=True, kw_only=True)
+class BorrowedAttention(Attention):
+    """Queries alone, which read the keys and values that another model has cached.
+
+    New tokens have none themselves, so that each sees all that is cached, or its last window.
+    """
+
+    reuses: bool = True
+
+    def attended(self, step: ForwardPass) -> tuple[Expr, Expr]:
+        """What is cached, and a pair with each of it for every new token."""
+        window = self._window(step)
+        keys = step.past if window is None else Minimum(step.past, window)
+        return keys, step.new * keys
+
+    def cached_past(self, step: ForwardPass) -> CachedPast:
+        """All that it reads."""
+        return CachedPast(tokens=self.attended(step)[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClusteredHead(Block):
+    """Logits of the tokens in the clusters that score best, and of no others.
+
+    Every device has the whole of it.
+
+    Attributes:
+        hidden: size of the residual stream.
+        vocab: tokens, in clusters of one size.
+        clusters: their number.
+        top: clusters whose tokens get logits.
+        norm: norm of every new token before it.
+    """
+
+    hidden: Size
+    vocab: Size
+    clusters: Size
+    top: Size
+    norm: NormSpec
+
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "final_norm cluster_scores cluster_choice cluster_logits"
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """Norm; scores of clusters, the best of them, products with their tokens."""
+        tokens, size = step.logit_tokens, self.vocab / self.clusters
+        yield "final_norm", self.norm.over(step.tokens)
+        if step.logits == "none":
+            return
+        scores = Linear(tokens=tokens, in_features=self.hidden, out_features=self.clusters)
+        yield "cluster_scores", scores
+        chosen = ChooseKeys(scores=tokens * self.clusters, chosen=tokens * self.top)
+        yield "cluster_choice", chosen
+        logits = RoutedLinear(
+            tokens=tokens,
+            experts=self.clusters,
+            active=self.top,
+            in_features=self.hidden,
+            out_features=size,
+            role="lm_head",
+            routing=step.routing,
+        )
+        yield "cluster_logits", logits

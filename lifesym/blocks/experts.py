@@ -5,7 +5,7 @@ from typing import ClassVar
 
 from sympy import Expr
 
-from lifesym.blocks.base import Block, Emitted, NormSpec
+from lifesym.blocks.base import Block, Emitted, NormSpec, offset
 from lifesym.blocks.mlp import MLP
 from lifesym.operators import Activation, Collective, Embedding, Experts, Linear, Residual, TopK
 from lifesym.symbols import Size
@@ -30,6 +30,7 @@ class MoE(Block):
         shared_bias: shared experts' projections have biases.
         shared_gate: a learned sigmoid gate a token on the shared experts' output.
         latent: size of the projection that routed experts see; None where they see the input.
+        sum_bias: a bias is added to the sum of the routed experts.
     """
 
     hidden: Size
@@ -45,9 +46,10 @@ class MoE(Block):
     shared_bias: bool = False
     shared_gate: bool = False
     latent: Size | None = None
+    sum_bias: bool = False
 
     split: ClassVar[tuple[str, ...]] = ("intermediate", "shared")
-    repeated: ClassVar[str] = "moe_router moe_topk moe_latent_in moe_latent_out moe_shared"
+    repeated: ClassVar[str] = "moe_router moe_topk moe_latent_in moe_latent_out moe_bias moe_shared"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Router, choice, routed experts, then the shared experts and their sum."""
@@ -80,6 +82,8 @@ class MoE(Block):
         yield from self.summed("moe_experts", experts, tokens * width)
         if self.latent is not None:
             yield "moe_latent_out", self._projection(tokens, width, self.hidden)
+        if self.sum_bias:
+            yield "moe_bias", offset(tokens, self.hidden)
         if self.shared is None:
             return
         shared = MLP(

@@ -26,10 +26,11 @@ class DecoderLayer(Block):
         cross: attention to an encoder's output, after the mixer; None in most models.
         parallel: mixer and feed-forward block read the same input and are added together.
         scaled: both outputs are multiplied by a constant before they are added.
-        gains: these constants are learned, one an element of the residual stream.
+        gains: these constants are learned, so many: one an element of the residual stream, or 1.
         blended: what is multiplied and added is the output's difference from the normalized input.
         merged: output and residual stream each get a learned offset and factor before their sum.
         output_scaled: the layer's output is multiplied by a constant.
+        carried: what is added to each output is multiplied by learned constants, so many.
     """
 
     hidden: Size
@@ -42,15 +43,16 @@ class DecoderLayer(Block):
     cross: Block | None = None
     parallel: bool = False
     scaled: bool = False
-    gains: bool = False
+    gains: Size = 0
     blended: bool = False
     merged: bool = False
     output_scaled: bool = False
+    carried: Size = 0
 
     split: ClassVar[tuple[str, ...]] = ()
     repeated: ClassVar[str] = (
-        "attn_norm attn_post_norm attn_scale attn_residual cross_norm cross_residual "
-        "mlp_norm mlp_post_norm mlp_scale mlp_residual layer_scale "
+        "attn_norm attn_post_norm attn_scale attn_carry attn_residual cross_norm cross_residual "
+        "mlp_norm mlp_post_norm mlp_scale mlp_carry mlp_residual layer_scale "
         "attn_change_residual mlp_change_residual"
     )
 
@@ -84,8 +86,9 @@ class DecoderLayer(Block):
         if self.blended:
             yield f"{part}_change_residual", Residual(elements=elements)
         if self.scaled:
-            gains = self.hidden if self.gains else 0
-            yield f"{part}_scale", Scale(elements=elements, gains=gains)
+            yield f"{part}_scale", Scale(elements=elements, gains=self.gains)
+        if self.carried != 0:
+            yield f"{part}_carry", Scale(elements=elements, gains=self.carried)
         if self.merged:
             yield f"{part}_residual", Merge(elements=elements, features=self.hidden)
         elif part == "mlp" or not self.parallel:

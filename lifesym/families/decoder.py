@@ -97,8 +97,8 @@ def layer(
 class Ends:
     """What is around the layers of a decoder; ``tied`` None: as ``tie_word_embeddings`` says.
 
-    ``before`` and ``after`` are sections between the ends and the layers; ``head``: more of the
-    LM head's options.
+    ``before`` and ``after`` are sections between the ends and the layers; ``rows`` those of the
+    token table, which may have more than there are logits; ``head``: more of the LM head's options.
     """
 
     norm: NormSpec | None = RMS
@@ -110,6 +110,7 @@ class Ends:
     positions: Size | None = None
     embedding_norm: NormSpec | None = None
     width: Size = sym.hidden
+    rows: Size = sym.vocab
     before: tuple[Section, ...] = ()
     after: tuple[Section, ...] = ()
     head: dict[str, Any] = field(default_factory=dict)
@@ -118,7 +119,7 @@ class Ends:
         """Embedding, the layers, final norm and LM head."""
         projected = self.width is not sym.hidden
         embed = Embed(
-            vocab=sym.vocab,
+            vocab=self.rows,
             width=self.width,
             hidden=sym.hidden,
             positions=self.positions,

@@ -155,13 +155,19 @@ DRAFTS = {
 }
 """Kinds of draft heads; each is known by more than its ``model_type``."""
 
+ASSISTANTS = ("gemma4_assistant", "gemma4_unified_assistant")
+"""Drafts whose config has a ``text_config`` around which they are built."""
 _EAGLE3 = re.compile(r"(?i).*eagle-?3.*")
 _EAGLE = re.compile(r"(?i).*eagle.*")
 _MODULE = re.compile(r"(?i).*(_mtp|MTP|MTPModel|NextNModel|ForCausalLMNextN)|mtp|mlp_speculator")
 
 
 def unwrapped(config: dict[str, Any]) -> dict[str, Any]:
-    """A draft's own config where a tool's format has it in a key of its own."""
+    """A draft's own config where it is in a key of its own."""
+    text = config.get("text_config")
+    if config.get("model_type") in ASSISTANTS and isinstance(text, dict):
+        rest = {key: value for key, value in config.items() if key != "text_config"}
+        return {**text, "tie_word_embeddings": True, **rest}
     inner = config.get("transformer_layer_config")
     if not isinstance(inner, dict):
         return config

@@ -146,7 +146,10 @@ FAMILIES = {
         "qwen2.5-7b",
         ignored="image_token_id video_token_id vision_end_token_id vision_start_token_id "
         "vision_token_id",
-        kin=("qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text", "qwen2_5_omni_text"),
+        kin=(
+            *("mimo", "qwen2_vl", "qwen2_vl_text", "qwen2_5_vl", "qwen2_5_vl_text"),
+            "qwen2_5_omni_text",
+        ),
     ),
     "qwen3": Family(Qwen3Config, qwen3, "qwen3-8b", kin=("qwen3_vl_text",)),
     "phi3": Family(
@@ -154,6 +157,6 @@ FAMILIES = {
         phi3,
         "phi-3-mini-4k",
         ignored="embd_layer image_input_id speech_lora vision_lora",
-        kin=("phi4_multimodal", "phi4mm"),
+        kin=("phi3_v", "phi4_multimodal", "phi4mm"),
     ),
 }

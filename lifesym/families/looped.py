@@ -129,7 +129,7 @@ def dory(c: DoryConfig, name: str) -> Model:
             block,
             PLAIN,
             scaled=True,
-            gains=True,
+            gains=sym.hidden,
             blended=True,
             **after,
         )

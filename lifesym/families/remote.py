@@ -58,6 +58,42 @@ class MiniCpmConfig(LlamaConfig, kw_only=True):
     use_output_norm: bool = False
 
 
+class MolmoConfig(LlamaConfig, kw_only=True):
+    """``intermediate_size`` is that of the two projections into the MLP together."""
+
+    embedding_size: Count | None = None
+    qkv_bias: bool = False
+    attention_layer_norm: bool = False
+    norm_after: bool = False
+    layer_norm_type: str = "rms"
+    clip_qkv: float | None = None
+    weight_tying: bool = False
+
+
+PLACEHOLDERS = 128
+"""Rows of Molmo's table for tokens of images, which have no logits."""
+
+
+def molmo(c: MolmoConfig, name: str) -> Model:
+    """Molmo: fused projections, norms before or after the parts, perhaps of queries and keys."""
+    refuse(c.layer_norm_type != "rms", "key 'layer_norm_type': only 'rms' is modelled")
+    refuse(c.clip_qkv is not None, "key 'clip_qkv': only null is modelled")
+    refuse(c.intermediate_size % 2 != 0, "key 'intermediate_size': two projections share it")
+    refuse(c.weight_tying or c.tie_word_embeddings, "key 'weight_tying': true is not modelled")
+    normed = "all" if c.attention_layer_norm else "none"
+    mixer = attention(fused=True, qkv_bias=c.qkv_bias, qk_norm=normed)
+    after = {"mixer_post_norm": RMS, "mlp_post_norm": RMS} if c.norm_after else {}
+    each = layer(mixer, mlp("silu", fused=True), None if c.norm_after else RMS, **after)
+    return decoder(
+        c,
+        name,
+        [each] * c.num_hidden_layers,
+        Ends(rows=sym.vocab + PLACEHOLDERS),
+        intermediate=c.intermediate_size // 2,
+        vocab=c.embedding_size or c.vocab_size,
+    )
+
+
 def baichuan(c: BaichuanConfig, name: str) -> Model:
     """Baichuan 1 and 2: Llama with a fused QKV projection; the 13B has ALiBi.
 
@@ -150,6 +186,7 @@ FAMILIES = {
     ),
     "qwen": Family(Qwen1Config, qwen1, "qwen-7b", ignored=_QWEN),
     "internlm2": Family(LlamaConfig, internlm2, "internlm2-7b", {"bias": "attention_bias"}),
+    "molmo": Family(MolmoConfig, molmo, "molmo-7b-d", ignored="use_position_ids"),
     "minicpm": Family(
         MiniCpmConfig,
         minicpm,

@@ -15,7 +15,7 @@ from lifesym.operators.convolution import Conv1d, Conv2d, DepthwiseConv2d, Trans
 from lifesym.operators.copies import AdapterMerge, CacheCopy, WeightCopy
 from lifesym.operators.elementwise import Gate, Merge, Ranking, Residual, Scale
 from lifesym.operators.embedding import Embedding
-from lifesym.operators.experts import Experts, Routing, ShardedExperts, TopK
+from lifesym.operators.experts import Experts, RoutedLinear, Routing, ShardedExperts, TopK
 from lifesym.operators.fused import Fused, PerShape, SideBySide
 from lifesym.operators.image import BatchNorm, Concat, Pool2d, Upsample
 from lifesym.operators.linear import (
@@ -32,7 +32,7 @@ from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
 from lifesym.operators.recurrent import CausalConv, GatedUnit, SelectiveScan
 from lifesym.operators.rwkv import WKV, TokenShift
-from lifesym.operators.sparse import BlockScores, ChooseKeys, IndexScores
+from lifesym.operators.sparse import BlockScores, ChooseKeys, IndexScores, ValueScores
 from lifesym.operators.streams import MixStreams
 from lifesym.operators.training import Backward, CrossEntropy, Dropout, OptimizerStep
 
@@ -85,6 +85,7 @@ __all__ = [
     "Ranking",
     "Residual",
     "Rotary",
+    "RoutedLinear",
     "Routing",
     "Scale",
     "SelectiveScan",
@@ -97,5 +98,6 @@ __all__ = [
     "TopK",
     "TransposedConv2d",
     "Upsample",
+    "ValueScores",
     "WeightCopy",
 ]

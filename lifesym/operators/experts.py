@@ -206,6 +206,72 @@ class Experts(Operator):
 
 
 @dataclass(frozen=True, kw_only=True)
+class RoutedLinear(Operator):
+    r"""A product with the matrices of the chosen experts, each with its own.
+
+    matmul_flops $= 2 \cdot tokens \cdot k \cdot in \cdot out$. Each of a token's k experts gives a
+    result, or with ``summed`` they have inputs of their own and are summed by their weights: 2
+    operations an output and expert. weight_bytes: the matrices of the expected distinct experts.
+
+    >>> from lifesym import symbols as sym
+    >>> op = RoutedLinear(tokens=1, experts=8, active=2, in_features=sym.hidden, out_features=64)
+    >>> op.cost(Precision.of()).matmul_flops, op.parameters
+    (256*hidden, 512*hidden)
+    """
+
+    tokens: Size
+    experts: Size
+    active: Size
+    in_features: Size
+    out_features: Size
+    summed: bool = False
+    role: str = "attention_experts"
+    part: str = ""
+    routing: Routing = Routing()
+
+    family: ClassVar[str] = "experts"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add of exactly k experts a token"
+    reference: ClassVar[str] = "Zhang et al., Mixture of Attention Heads, arXiv 2210.05144, Eq. 3"
+    monotone: ClassVar[dict[str, Direction]] = dict.fromkeys(
+        ("tokens", "experts", "active", "in_features", "out_features"), "+"
+    )
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """All experts' matrices."""
+        return self._weights(self.experts)
+
+    @property
+    def matrices_read(self) -> tuple[Matrix, ...]:
+        """The matrices of the distinct experts."""
+        return self._weights(self.routing.distinct(self.experts, self.active, self.tokens))
+
+    def _weights(self, experts: Expr) -> tuple[Matrix, ...]:
+        shape = {"rows": self.out_features, "columns": self.in_features}
+        return (Matrix(role=self.role, part=self.part, count=experts, **shape),)
+
+    @property
+    def parameters(self) -> Expr:
+        """Every expert's matrix."""
+        return Add(*self.weight_roles.values())
+
+    def cost(self, precision: Precision) -> Cost:
+        """Exactly k experts a token; inputs are gathered for each of them."""
+        choices = self.tokens * self.active * exact(self.routing.imbalance, "imbalance")
+        outputs = choices * self.out_features
+        both = outputs + self.tokens * self.out_features if self.summed else outputs
+        return Cost(
+            matmul_flops=FLOPS_PER_MAC * choices * self.in_features * self.out_features,
+            vector_flops=2 * outputs if self.summed else S.Zero,
+            activation_read_bytes=precision.activation_bytes(
+                choices * self.in_features + (outputs if self.summed else 0)
+            ),
+            activation_write_bytes=precision.activation_bytes(both),
+            dispatches=Integer(2 if self.summed else 1),
+        ) + precision.read_weights(self.matrices_read)
+
+
+@dataclass(frozen=True, kw_only=True)
 class ShardedExperts(Experts):
     """The experts of one of ``devices``: a share of the distinct experts of all devices' tokens.
 

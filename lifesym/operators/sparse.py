@@ -7,10 +7,10 @@ those alone. The indexer has keys of its own in the cache, one head of them.
 from dataclasses import dataclass
 from typing import ClassVar
 
-from sympy import Integer
+from sympy import Add, Expr, Integer
 
 from lifesym.cost import FLOPS_PER_MAC, Cost
-from lifesym.formats import Precision
+from lifesym.formats import Matrix, Precision, vectors
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
 
@@ -131,3 +131,58 @@ class BlockScores(Operator):
             ),
             dispatches=Integer(1),
         ) + precision.read_cache(self.batch * self.keys * self.head_dim)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ValueScores(Operator):
+    r"""What values say of their keys: $\exp(a_j \cdot \mathrm{softplus}(W v_s + b)_j)$.
+
+    matmul_flops $= 2 \cdot batch \cdot keys \cdot inputs \cdot heads$ of the values of all heads
+    together; vector_flops: 3 a score for the softplus, 2 for the product and the exponential,
+    1 for a bias. The values of all positions are read from the cache.
+
+    >>> from lifesym import symbols as sym
+    >>> op = ValueScores(batch=1, keys=sym.past + 1, inputs=64, heads=2)
+    >>> op.cost(Precision.of()).matmul_flops, op.parameters
+    (256*past + 256, 130)
+    """
+
+    batch: Size
+    keys: Size
+    inputs: Size
+    heads: Size
+    bias: bool = False
+
+    family: ClassVar[str] = "attention"
+    counted: ClassVar[str] = "2 FLOPs a multiply-add; 5 a score, 1 more for a bias"
+    reference: ClassVar[str] = (
+        "Shi et al., arXiv 2508.02124, section 3; transformers, doge: DogeAttention"
+    )
+    monotone: ClassVar[dict[str, Direction]] = dict.fromkeys(
+        ("batch", "keys", "inputs", "heads"), "+"
+    )
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """The projection; its bias and the factors of the heads are vectors."""
+        matrix = Matrix(role="attn_mask", rows=self.heads, columns=self.inputs)
+        return (matrix, *vectors((2 if self.bias else 1) * self.heads))
+
+    @property
+    def parameters(self) -> Expr:
+        """Projection, bias, factors."""
+        return Add(*self.weight_roles.values())
+
+    def cost(self, precision: Precision) -> Cost:
+        """The scores of one layer."""
+        scores = self.batch * self.keys * self.heads
+        return (
+            Cost(
+                matmul_flops=FLOPS_PER_MAC * scores * self.inputs,
+                vector_flops=(6 if self.bias else 5) * scores,
+                activation_write_bytes=precision.activation_bytes(scores),
+                dispatches=Integer(1),
+            )
+            + precision.read_weights(self.matrices)
+            + precision.read_cache(self.batch * self.keys * self.inputs)
+        )

@@ -12,7 +12,7 @@ from lifesym.families import FAMILIES, MODEL_TYPES
 from lifesym.families.classes import classes
 from lifesym.formats import known_formats
 from lifesym.hardware import Hardware
-from lifesym.huggingface import load_model
+from lifesym.huggingface import example, load_model
 from lifesym.metrics import METRICS
 from lifesym.report.structure import sections, structure
 from lifesym.report.units import quantity
@@ -95,13 +95,14 @@ def entry(name: str) -> dict[str, Any]:
     spelt = name if name in MODEL_TYPES else f"{name}_text"  # the language model of several
     if spelt in MODEL_TYPES:
         family = FAMILIES[MODEL_TYPES[spelt]]
-        model = load_model(family.example)
+        model = example(MODEL_TYPES[spelt])
+        own = load_model(family.example).family == model.family
         return {
             "kind": "family",
             "supports": " ".join(str(family.build.__doc__).split()),
             "model types": [MODEL_TYPES[spelt], *family.kin],
             "compared with": _compared(spelt),
-            "example": family.example,
+            "example": family.example if own else f"{family.example}, read as one",
             "sections": sections(model),
             **structure(model),
             "keys": ", ".join(family.config.__struct_fields__),
@@ -116,7 +117,8 @@ def entry(name: str) -> dict[str, Any]:
 def _compared(kind: str) -> str:
     """What a type was last counted against."""
     known = classes()
-    if kind in known.causal or f"{kind.removesuffix('_text')}" in known.multimodal:
+    wrapper = kind.removesuffix("_model").removesuffix("_text")
+    if kind in known.causal or wrapper in known.multimodal:
         return f"its class in transformers {known.release}"
     return "the code in its checkpoints, or a class of the same arithmetic"
 

@@ -41,6 +41,8 @@ def structure(model: Model) -> dict[str, list[str]]:
     """
     parts: dict[str, dict[str, dict[str, None]]] = {}
     for section in model.bound:
+        if section.idle:
+            continue
         for node in _walk(section.block):
             for kind, text in _described(node):
                 parts.setdefault(kind, {}).setdefault(text, {})[section.label] = None
@@ -61,7 +63,8 @@ def sections(model: Model) -> str:
 
 
 def _counted(section: Section) -> str:
-    return section.label if section.count == 1 else f"{section.count} {section.label}"
+    count = section.label if section.count == 1 else f"{section.count} {section.label}"
+    return f"{count} (not run)" if section.idle else count
 
 
 def _walk(node: Any) -> Iterator[Any]:

@@ -22,7 +22,7 @@ from typing import ClassVar, Self
 from sympy import Add, Expr, S, sympify
 
 from lifesym import symbols as sym
-from lifesym.blocks import ParallelHead
+from lifesym.blocks import BorrowedAttention, ParallelHead
 from lifesym.checks import checked
 from lifesym.chunks import at_context, scaled, summed
 from lifesym.errors import SymbolError
@@ -149,7 +149,8 @@ class Speculation(Generation):
         if self.gamma.is_zero:
             return ()
         if self.draft is not None:
-            return tuple(map(_of_the_draft, self.draft.prefill_terms))
+            terms = () if _borrows(self.draft) else self.draft.prefill_terms
+            return tuple(map(_of_the_draft, terms))
         f, cut, begin = self.target, self.target.chunks, self.target.cached_before
         last = f.timed(prediction_module(f, cut.last, begin + cut.offset))
         if cut.before.is_zero:
@@ -270,7 +271,7 @@ class Speculation(Generation):
         """A term of a draft step at every drafted token's context; what runs once stays."""
         if term.section == ONCE:
             return term
-        at = sym.past + index
+        at = sym.past if self.draft is not None and _borrows(self.draft) else sym.past + index
         return summed(term.map(lambda expr: at_context(expr, at)), self.gamma)
 
     @property
@@ -342,6 +343,12 @@ def speculate(
     made = Speculation(target=target, draft=draft, drafted=gamma, position_rates=rates, **given)
     _ = made.expected  # refuses a measure outside its range
     return made if rates is None else replace(made, drafted=None)
+
+
+def _borrows(draft: Forecast) -> bool:
+    """Whether the draft reads the target's cache, which no drafted token is in yet."""
+    layers = (getattr(section.block, "mixer", None) for section in draft.model.sections)
+    return any(isinstance(mixer, BorrowedAttention) for mixer in layers)
 
 
 def _side_by_side(draft: Forecast) -> bool:

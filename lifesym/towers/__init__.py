@@ -7,7 +7,7 @@ from typing import Any
 from lifesym import symbols as sym
 from lifesym.errors import SpecError
 from lifesym.model import Model
-from lifesym.multimodal import WRAPPERS
+from lifesym.multimodal import FLAT, WRAPPERS
 from lifesym.tower import Tower
 from lifesym.towers.audio import qwen2_audio, voxtral
 from lifesym.towers.base import Whole
@@ -58,7 +58,7 @@ def with_towers(model: Model, data: Mapping[str, Any], where: str) -> Model:
         key = f"{label}_config"
         given = data.get(key)
         usual = "audio" if kind in HEARING else "vision"
-        multimodal = kind in WRAPPERS and label == usual and key not in data
+        multimodal = kind in {*WRAPPERS, *FLAT} and label == usual and key not in data
         if given is None and not multimodal:
             continue
         if given is None:

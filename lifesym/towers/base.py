@@ -113,7 +113,7 @@ def vision_layer(
         mixer_norm=spec,
         mlp_norm=spec,
         scaled=gains,
-        gains=gains,
+        gains=hidden if gains else 0,
     )
 
 

@@ -21,7 +21,7 @@ queries (``tile``; once, with a tile that holds all of them). Keys and values th
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from itertools import groupby
+from itertools import groupby, pairwise
 from typing import ClassVar, Literal, get_args
 
 from sympy import Add, Expr
@@ -154,10 +154,18 @@ def _runs(
     for (_, inside), run in groupby(trace, key=lambda e: (e.section, e.name in names)):
         entries = list(run)
         if inside and len(entries) > 1 and ends in ("", entries[-1].name):
-            rows += (_kernel(part, name, build) for part in _by_layers(entries))
+            for once in _each_time(entries):
+                rows += (_kernel(part, name, build) for part in _by_layers(once))
         else:
             rows += entries
     return Trace(tuple(rows))
+
+
+def _each_time(entries: list[Entry]) -> Iterator[list[Entry]]:
+    """A run by what begins anew in it: attention may run twice, one after the other."""
+    starts = [i for i, entry in enumerate(entries) if entry.name == entries[0].name]
+    for start, end in pairwise((*starts, len(entries))):
+        yield entries[start:end]
 
 
 def _kernel(

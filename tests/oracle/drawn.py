@@ -37,7 +37,9 @@ SMALL: dict[str, tuple[int, ...]] = {
     "rotary_dim": (4,),
     "n_inner": (30, 44),
     "ffn_dim": tuple(range(10, 60)),
+    "dff": tuple(range(10, 60)),
     "conv_L_cache": (3, 4),
+    "keep_window_size": tuple(range(3, 41)),
 }
 """Sizes by key, of those that nothing else depends on."""
 ROPE: Config = {"rope_type": "default", "rope_theta": 10000.0}
@@ -102,6 +104,29 @@ SECTIONED = frozenset(
     }
 )
 """Types whose rotary positions are in three parts."""
+
+
+RARE = frozenset({"diffllama", "ernie4_5_vl_moe_text", "mllama_text_model"})
+
+
+def _rare(rng: Random, config: Config) -> Config:
+    """What text models with parts for images ask for, and pairs of heads.
+
+    Llama 3.2 Vision asks its first layer how many tokens are cached, which must then be of text.
+    """
+    layers = config["num_hidden_layers"]
+    if config["model_type"] == "diffllama":
+        return {"num_key_value_heads": 2, "num_attention_heads": 4, "hidden_size": 32}
+    if config["model_type"] == "mllama_text_model":
+        seeing = rng.sample(range(1, layers), rng.randint(0, layers - 1))
+        return {"cross_attention_layers": seeing, "tie_word_embeddings": False}
+    size, half = rng.randint(5, 20), config["hidden_size"] // config["num_attention_heads"] // 2
+    sections = [half // 4, half // 4, half - half // 4 * 2]
+    return {
+        "moe_intermediate_size": [2 * size, size],
+        "rope_parameters": ROPE | {"mrope_section": sections},
+        "mlp_layer_types": [rng.choice(["dense", "sparse"]) for _ in range(layers)],
+    }
 
 
 def _own(rng: Random, config: Config) -> Config:
@@ -239,4 +264,4 @@ def _later(rng: Random, config: Config) -> Config:
                 "linear_key_head_dim": rng.choice([4, 8]),
                 "linear_value_head_dim": rng.choice([6, 8]),
             }
-    return {}
+    return _rare(rng, config) if config["model_type"] in RARE else {}

@@ -28,6 +28,7 @@ ELSEWHERE = {
         dbrx deepseek_v2 deepseek_v32 falcon gemma3n_text gemma4_text glm_moe_dsa gpt_neox
         llama4_text mpt opt phimoe persimmon
     """,
+    "test_assistants.py": "gemma4_assistant gemma4_unified_assistant",
     "multimodal types, whose text models are drawn": """
         cohere_compass gemma3 glm4v glm4v_moe qwen2_5_vl qwen2_vl
     """,
