@@ -31,7 +31,7 @@ def test_most_classes_since_2024_are_known() -> None:
     assert len(recent & known()) >= 0.7 * len(recent)
 
 
-@pytest.mark.parametrize("kind", ["blt", "hrm_text"])
+@pytest.mark.parametrize("kind", ["blt", "moshi"])
 def test_a_refused_type_says_why(kind: str) -> None:
     reason = classes().refused[kind]
     for config in ({"model_type": kind}, {"model_type": kind, "text_config": {}}):
