@@ -337,3 +337,18 @@ def test_a_table_may_have_as_many_values_as_are_allowed(monkeypatch: pytest.Monk
     monkeypatch.setattr(knots, "LARGEST", max(sizes) - 1)
     with pytest.raises(SymbolError, match="no table of at most"):
         ls.compile(expr, list(box), **asked)
+
+
+def test_errors_are_shares_of_values_above_zero() -> None:
+    """Of the smallest value in each part of a cell; where that is not above zero none is proved."""
+    ends = np.array([2.9999e6, 3.1e6, 4e6])
+    through = Slopes(sym.bandwidth - 3 * 10**6, (sym.bandwidth,))
+    crossing, above = through.errors(sample(through.formula, (ends,), (0.0,)))
+    assert crossing == np.inf
+    assert above < 1e-9
+    small = Slopes(sym.bandwidth / 10**8, (sym.bandwidth,))  # values below one
+    assert small.errors(sample(small.formula, (ends,), (0.0,))).max() < 1e-9
+    bent = Slopes(sym.bandwidth**2, (sym.bandwidth,))  # most wrong where it is least
+    grid = sample(bent.formula, (np.array([1e3, 1e9]),), (0.0,))
+    x = np.linspace(1e3, 1e4, 10_001)
+    assert np.abs(grid([x]) / x**2 - 1).max() <= bent.errors(grid).max() < np.inf
