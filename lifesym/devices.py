@@ -55,9 +55,15 @@ class _Peaks(msgspec.Struct, forbid_unknown_fields=True):
     int4: Figure | None = None
 
 
+class _Serial(msgspec.Struct, forbid_unknown_fields=True):
+    rate: Figure
+    source: str
+
+
 class _Peak(msgspec.Struct, forbid_unknown_fields=True):
     matrix: _Peaks | None = None
     vector: _Peaks | None = None
+    serial: _Serial | None = None
 
 
 class _Memory(msgspec.Struct, forbid_unknown_fields=True):
@@ -148,7 +154,7 @@ class _Fit(msgspec.Struct, forbid_unknown_fields=True):
 class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
     name: str
     vendor: str
-    kind: Literal["cpu", "gpu", "igpu", "npu", "soc", "asic"]
+    kind: Literal["cpu", "gpu", "igpu", "npu", "soc", "asic", "fpga"]
     peak: _Peak
     memory: _Memory
     aliases: list[str] = []
@@ -293,6 +299,7 @@ def _build(
     tables = {
         "peak.matrix": spec.peak.matrix,
         "peak.vector": spec.peak.vector,
+        "peak.serial": spec.peak.serial,
         "memory": spec.memory,
         "link": spec.link,
         "power": spec.power,
@@ -306,7 +313,7 @@ def _build(
     dispatch = spec.dispatch or _Dispatch(source="none given")
     if spec.dispatch and (dispatch.time, dispatch.layer, dispatch.sampling) == (None,) * 3:
         raise SpecError(f"{where}: missing key 'dispatch.time'")
-    unpacking = spec.dequantization
+    unpacking, serial = spec.dequantization, spec.peak.serial
     known = {name: table.source for name, table in tables.items() if table is not None}
 
     def figure(value: Figure | None, quantity: Quantity, key: str) -> Expr | None:
@@ -345,6 +352,7 @@ def _build(
         dequantization_rate=figure(
             unpacking.rate if unpacking else None, PEAK, "dequantization.rate"
         ),
+        serial_peak=figure(serial.rate if serial else None, PEAK, "peak.serial.rate"),
         multiprocessors=_count(spec.multiprocessors, f"{where}: key 'multiprocessors.count'"),
         flop_energy=figure(energy.flop, FLOP_ENERGY, "energy.flop") or S.Zero,
         byte_energy=figure(energy.byte, BYTE_ENERGY, "energy.byte") or S.Zero,

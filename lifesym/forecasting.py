@@ -23,7 +23,8 @@ from lifesym.levels import check_names
 from lifesym.levels import chosen as placed
 from lifesym.model import Model
 from lifesym.nodes import Maximum
-from lifesym.operators import Routing
+from lifesym.operators import HeadLinear, Linear, LMHead, Routing
+from lifesym.operators.fused import leaves_of
 from lifesym.passes import Rewrite
 from lifesym.precisions import choose_precision
 from lifesym.symbols import Size, size
@@ -108,8 +109,8 @@ def forecast(
             encoder, whose forecast is that of one pass over the prompt (``ttft``).
         batch: sequences computed together.
         past: tokens already cached before the prompt.
-        formats: number formats, instead of ``weights``, ``activations``, ``kv``, ``roles`` and
-            ``unfused_dequant`` (see `Formats`).
+        formats: number formats, instead of ``weights``, ``activations``, ``kv``, ``roles``,
+            ``activation_roles`` and ``unfused_dequant`` (see `Formats`).
         plan: rewrites of the trace, each a function of a trace that gives one: those of
             `lifesym.transforms`, in any order, and your own, which come before fusion.
         keywords: fields of a workload (``prefix``, ``images``, ``image_size``, ``audio``) and of
@@ -214,6 +215,9 @@ def forecast(
             unpack_row=engine.unpack_row,
             load=engine.load,
             roles={role: load_format(kind) for role, kind in (stored.roles or {}).items()},
+            activation_roles={
+                role: load_format(kind) for role, kind in (stored.activation_roles or {}).items()
+            },
             unfused_dequant=stored.unfused_dequant,
         ),
         **checked_sizes,
@@ -306,6 +310,7 @@ def _encodes(rewrite: Rewrite) -> bool:
 
 def _check_roles(made: Forecast) -> None:
     """Refuse formats of weights that the model does not have, and skewed routing to no experts."""
+    _check_inputs(made)
     asked, routing = set(made.precision.roles), made.routing
     skewed = bool(routing.probabilities) or routing.imbalance != 1
     if not asked and not skewed:
@@ -318,3 +323,20 @@ def _check_roles(made: Forecast) -> None:
         )
     if skewed and "experts" not in known:
         raise SymbolError(f"{made.model.name} has no experts that tokens could choose unevenly")
+
+
+def _check_inputs(made: Forecast) -> None:
+    """Refuse formats of the inputs of dense products that the model does not have."""
+    asked = made.precision.activation_roles
+    if not asked:
+        return
+    leaves = (leaf for entry in made.one_token for leaf in leaves_of(entry.operator))
+    dense = (leaf for leaf in leaves if isinstance(leaf, Linear | HeadLinear | LMHead))
+    known = dict.fromkeys(m.role for leaf in dense for m in leaf.matrices_read)
+    known.pop("vector", None)
+    for role in asked:
+        if role not in known:
+            raise SymbolError(
+                f"activation_roles: {made.model.name} has no dense product with weights of role "
+                f"{role!r} (it has {', '.join(known)})"
+            )

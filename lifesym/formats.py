@@ -1,5 +1,6 @@
 """Number formats, and the precision of a forward pass: which role is stored in which format."""
 
+import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -85,6 +86,7 @@ class Format:
             activations have the same format.
         asked: a symbol that formulas have in place of ``bits``; what is decided by the bits is
             decided by the number.
+        serial: bit-serial units compute in it, where a device has them: a plane of bits at a time.
     """
 
     name: str
@@ -101,6 +103,7 @@ class Format:
     parts: tuple[tuple[Expr, "Format"], ...] = ()
     roles: tuple[tuple[str, "Format"], ...] = ()
     asked: Expr | None = field(default=None, compare=False)
+    serial: bool = False
 
     def __post_init__(self) -> None:
         """Make every number exact."""
@@ -119,10 +122,14 @@ class Format:
         >>> load_format("int4-g128").bits_per_value
         133/32
         """
-        bits = self.bits if self.asked is None else self.asked
         if self.group_size.is_zero:
-            return bits
-        return bits + (self.scale_bits + self.zero_bits) / self.group_size
+            return self.planes
+        return self.planes + (self.scale_bits + self.zero_bits) / self.group_size
+
+    @property
+    def planes(self) -> Expr:
+        """Bits that a value has of its own: what bit-serial units take one after another."""
+        return self.bits if self.asked is None else self.asked
 
     def bits_of(self, matrix: Matrix) -> Expr:
         """Stored bits of matrices, the scales of their rows included.
@@ -240,19 +247,39 @@ def shared_exponent(
     r"""A block format: a sign and mantissa a value, one exponent a group.
 
     $b = 1 + m + e / g$. The mantissa's length may be a symbol, or differ by role. Activations in
-    it are multiplied as integers, at the peak of the data type ``compute``.
-    Source: Anda, arXiv 2411.15982, section III.
+    it are multiplied as integers: on a device with bit-serial units at their peak over 1 + m, else
+    at the peak of the data type ``compute``. The name ``shared-m5-e5-g64`` stands for it wherever
+    a format is named. Source: Anda, arXiv 2411.15982, section III.
 
     >>> shared_exponent(sym.mantissa_bits, 5, 64).bits_per_value
     mantissa_bits + 69/64
     """
     return Format(
-        name="shared exponent",
+        name=f"shared-m{mantissa_bits}-e{exponent_bits}-g{group_size}",
         bits=1 + exact(mantissa_bits),
         group_size=exact(group_size),
         scale_bits=exact(exponent_bits),
         compute=compute,
+        serial=True,
     )
+
+
+def _shared_exponent(name: str) -> Format | None:
+    """The block format of a name such as ``shared-m5-e5-g64``; None of one that begins otherwise.
+
+    Raises:
+        SpecError: one that begins so and goes on otherwise, or whose group is empty.
+    """
+    if not name.startswith("shared"):
+        return None
+    numbers = re.fullmatch(r"shared-m(\d{1,3})-e(\d{1,3})-g(\d{1,6})", name)
+    if numbers is None or int(numbers[3]) == 0:
+        raise SpecError(
+            f"number format {name!r}: a shared exponent is written shared-m5-e5-g64: mantissa "
+            "bits, exponent bits, and the values of a group, at least 1"
+        )
+    mantissa, exponent, group = map(int, numbers.groups())
+    return shared_exponent(mantissa, exponent, group)
 
 
 def load_format(name: str | Format) -> Format:
@@ -267,6 +294,8 @@ def load_format(name: str | Format) -> Format:
         raise SpecError(f"a number format is a name or a Format, not {name!r}")
     known = known_formats()
     plain = name.lower()
+    if (shared := _shared_exponent(plain)) is not None:
+        return shared
     # a file may be named with the prefix even where no block type has its name
     found = known.get(plain) or known.get(plain.removeprefix("gguf-"))
     if found is None or (found.name != plain and not found.roles):
@@ -313,6 +342,8 @@ class Precision:
         weights: matrices, embeddings and the LM head.
         activations: what flows between operators; its type is also the compute type.
         kv: cached keys and values.
+        activation_roles: other formats of the activations that single dense products read, by the
+            role of their weights. What products write is in the activations' format.
         roles: other formats for single weight roles: an operator's name (``attn_v``,
             ``mlp_down``) or ``embedding``, ``tied_embedding`` (the embedding's unless given),
             ``lm_head``, ``experts``, ``router``, ``vector``, ``adapter`` and ``low_rank``.
@@ -332,6 +363,7 @@ class Precision:
     activations: Format
     kv: Format
     roles: Mapping[str, Format] = field(default_factory=dict)
+    activation_roles: Mapping[str, Format] = field(default_factory=dict)
     unfused_dequant: bool = False
     compute: Format | None = None
     unpack: Expr | None = None
@@ -386,11 +418,33 @@ class Precision:
             return self.weights
         return self.activations
 
+    def input_format(self, role: str, part: str = "") -> Format:
+        """The format of the activations that a dense product with some weights reads."""
+        for name in (f"{role}_{part}", role):
+            if name in self.activation_roles:
+                return self.activation_roles[name]
+        return self.activations
+
+    def input_bytes(self, elements: Size, role: str, part: str = "") -> Expr:
+        """Bytes of so many activations that such a product reads."""
+        return bytes_of(elements, self.input_format(role, part).bits_per_value)
+
+    @property
+    def computing(self) -> tuple[Format, ...]:
+        """What is computed in: that of most products, of single ones, and of all else."""
+        most = self.compute or self.activations
+        return (most, *self.activation_roles.values(), self.activations)
+
     def computed_in(self, matrices: Iterable[Matrix]) -> Format:
         """The format whose peak counts for products with some weights."""
+        matrices = [matrix for matrix in matrices if matrix.role != "vector"]
+        if matrices and (read := self.input_format(matrices[0].role, matrices[0].part)) is not (
+            self.activations
+        ):
+            return read
         if self.compute is None:
             return self.activations
-        stored = (self.weight_format(m.role, m.part) for m in matrices if m.role != "vector")
+        stored = (self.weight_format(m.role, m.part) for m in matrices)
         quantized = any(fmt.bits.is_number and fmt.bits < _FLOAT_BITS for fmt in stored)
         return self.compute if quantized else self.activations
 
@@ -446,10 +500,13 @@ class Precision:
     def is_computed_as_stored(self, matrix: Matrix) -> bool:
         """Whether a weight is not unpacked on its way to a product."""
         stored = self.weight_format(matrix.role, matrix.part)
-        computed = self.compute is not None and stored.data_type == self.compute.data_type
-        return (
-            computed or stored == self.activations or stored.dequant_ops_of(matrix).is_zero is True
+        read = self.input_format(matrix.role, matrix.part)
+        computed = (
+            read is self.activations
+            and self.compute is not None
+            and stored.data_type == self.compute.data_type
         )
+        return computed or stored == read or stored.dequant_ops_of(matrix).is_zero is True
 
     def _of_a_row(self, matrix: Matrix) -> Expr:
         """Operations that a dense product of one row takes for its weights beside `dequant_ops`.

@@ -15,13 +15,20 @@ from lifesym.specs import read_fractions
 from lifesym.transforms import CachePolicy, Lora
 
 
-def roles_of(pairs: Sequence[str]) -> dict[str, str]:
-    """Formats of single kinds of weights, from ROLE=FORMAT pairs."""
-    chosen = {}
+def roles_of(pairs: Sequence[str], option: str) -> dict[str, str]:
+    """Formats of single kinds of weights, or of what their products read, from ROLE=FORMAT pairs.
+
+    Raises:
+        SpecError: something else, or a role that has two formats.
+    """
+    spelt = f"--{option.replace('_', '-')}"
+    chosen: dict[str, str] = {}
     for pair in pairs:
         role, equals, name = map(str.strip, pair.partition("="))
         if not (role and equals and name):
-            raise SpecError(f"--roles: {pair!r} is not ROLE=FMT")
+            raise SpecError(f"{spelt}: {pair!r} is not ROLE=FMT")
+        if chosen.get(role, name) != name:
+            raise SpecError(f"{spelt}: {role} has two formats, {chosen[role]} and {name}")
         chosen[role] = name
     return chosen
 

@@ -25,7 +25,10 @@ IDEAL = "ideal"
 """The engine of a bound: no more than has to be computed and moved."""
 
 
-_MORE = ("layer_time", "sampling_time", "collective_latency", "dequantization_rate")
+_MORE = (
+    *("layer_time", "sampling_time", "collective_latency", "dequantization_rate"),
+    "serial_peak",
+)
 """Numbers that most devices do not have."""
 
 
@@ -53,7 +56,7 @@ class Hardware:
 
     Attributes:
         name: what it is called.
-        kind: cpu, gpu, igpu, npu, soc, asic, or symbolic.
+        kind: cpu, gpu, igpu, npu, soc, asic, fpga, or symbolic.
         matrix: dense peak of the matrix engine by data type; empty where it has none.
         matrix_known: whether that is so; if not, the peak of 16-bit floats, at least, is unknown.
         vector: peak of the vector units by data type.
@@ -73,6 +76,9 @@ class Hardware:
         collective_latency: time of a collective beside its messages'; none unless given.
         dequantization_rate: peak of the operations that unpack stored values; that of the vector
             units unless given.
+        serial_peak: peak of bit-serial units, operations a second times the bits that a value of
+            the activations has of its own: with m mantissa bits and a sign a shared-exponent format
+            is computed in at ``serial_peak / (m + 1)``. None of a device without such units.
         flop_energy: energy of an operation, beyond static power.
         byte_energy: energy of a byte moved, beyond static power.
         static_power: power drawn while running, whatever is computed; of a spec without energies
@@ -107,6 +113,7 @@ class Hardware:
     sampling_time: Expr | None = None
     collective_latency: Expr | None = None
     dequantization_rate: Expr | None = None
+    serial_peak: Expr | None = None
     flop_energy: Expr = S.Zero
     byte_energy: Expr = S.Zero
     static_power: Expr | None = None
@@ -148,8 +155,8 @@ class Hardware:
 
         Args:
             more: numbers that most devices do not have: ``layer_time``, ``sampling_time``,
-                ``collective_latency``, ``dequantization_rate``, ``multiprocessors``, and those of
-                parts of the work, as ``attention.compute``.
+                ``collective_latency``, ``dequantization_rate``, ``serial_peak``,
+                ``multiprocessors``, and those of parts of the work, as ``attention.compute``.
 
         >>> Hardware.symbolic().bandwidth
         bandwidth
@@ -191,12 +198,16 @@ class Hardware:
         known = {getattr(sym, word): getattr(self, name) for name, word in self.opens.items()}
         found = {symbol: value for symbol, value in known.items() if value is not None}
         found |= {sym.own(key): value for key, value in self.own.items()}
-        for fmt in computed:
+        for fmt in self.parallel(computed):
             symbol = self.peak_of(fmt, computed)
             found.setdefault(symbol, self.matrix_peak(fmt))
         if computed:
             found[sym.vector_peak] = self.vector_peak(computed[-1])
         return found
+
+    def parallel(self, computed: Sequence[Format]) -> list[Format]:
+        """Those of some formats that bit-serial units do not compute in."""
+        return [fmt for fmt in computed if not (fmt.serial and self.serial_peak is not None)]
 
     @staticmethod
     @checked
@@ -373,6 +384,9 @@ class Hardware:
     def matrix_peak(self, compute: Format) -> Expr:
         """The peak for matrix products in a format; vector units do them where nothing else can.
 
+        Bit-serial units take a plane of bits at a time: ``serial_peak / (m + 1)`` (Anda, arXiv
+        2411.15982, section IV).
+
         Without a matrix engine for 16-bit floats they are computed with as such or in fp32,
         whichever is faster. Where it is not known what the engine does, the vector units stand in
         for it in every format that it has no peak for.
@@ -380,6 +394,8 @@ class Hardware:
         Raises:
             SpecError: no peak for that data type.
         """
+        if compute.serial and self.serial_peak is not None:
+            return self.serial_peak / compute.planes
         rate = self._rate(compute.data_type)
         if rate.is_zero:
             key = f"{self.file}: key 'peak.matrix.{compute.data_type}': " if self.file else ""
@@ -422,7 +438,7 @@ class Hardware:
     @checked
     def computes(self, fmt: Format) -> bool:
         """Whether it has a peak for the data type of a format."""
-        return self._has(fmt.data_type)
+        return self._has(fmt.data_type) or not self.parallel([fmt])
 
     def _types(self) -> str:
         return ", ".join(dict.fromkeys([*self.matrix, *self.vector]))

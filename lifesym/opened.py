@@ -119,7 +119,7 @@ def _walked(node: Any, put: Put, formats: tuple[Format, ...]) -> Any:
     if not hasattr(node, "opens"):
         return node
     if isinstance(precision := getattr(node, "precision", None), Precision):
-        formats = (precision.compute or precision.activations, precision.activations)
+        formats = precision.computing
     changes = {}
     for field in fields(node):
         value = getattr(node, field.name)
@@ -141,7 +141,8 @@ def _device(node: Hardware, put: Put, formats: tuple[Format, ...]) -> Hardware:
     made = symbolic_numbers(node, [symbol for symbol, value in put_in.items() if value == symbol])
     if not formats:
         return made
-    matrix = {fmt.data_type: put_in[node.peak_of(fmt, formats)] for fmt in formats}
+    parallel = node.parallel(formats)
+    matrix = {fmt.data_type: put_in[node.peak_of(fmt, formats)] for fmt in parallel}
     return replace(made, matrix=matrix, vector={"fp32": put_in[sym.vector_peak]})
 
 

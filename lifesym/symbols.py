@@ -446,6 +446,14 @@ dequantization_rate = row(
     kind="rate",
     minimum=None,
 )
+serial_peak = row(
+    "serial_peak",
+    r"P_{\mathrm{bs}}",
+    "bit FLOP/s",
+    "peak rate of bit-serial units: operations a second, times the bits of an activation",
+    kind="rate",
+    minimum=None,
+)
 link_bandwidth = row(
     "link_bandwidth",
     r"\mathit{BW}_{\mathrm{link}}",

@@ -40,7 +40,7 @@ from lifesym.hardware import Hardware
 from lifesym.levels import ATTENTION, Level, word_for
 from lifesym.nodes import Minimum
 from lifesym.operators import AttentionScores, AttentionValues, Collective, LMHead, Operator
-from lifesym.operators.fused import Fused
+from lifesym.operators.fused import Fused, leaves_of
 from lifesym.symbols import exact
 from lifesym.trace import Entry, Trace
 
@@ -214,15 +214,18 @@ def _operations(
 
 def _on_device(entry: Entry, cost: Cost, precision: Precision, hardware: Hardware) -> Work:
     """All of an operator on the device, by the parts that have numbers of their own there."""
-    computed = precision.computed_in(entry.operator.matrices)
-    work = alone(cost, computed)
+    computed = _computed(entry.operator, precision)
     unpacked = hardware.dequantization_rate is not None
-    if unpacked:
+    several = bool(precision.activation_roles) and isinstance(entry.operator, Fused)
+    work = alone(cost, computed)
+    if several:
+        work = replace(work, done=_by_leaf(entry.operator, precision, "", unpacked=unpacked))
+    elif unpacked:
         work = replace(work, done=_operations(cost, computed, unpacked=unpacked))
     if hardware.collective_latency is not None:
         work = replace(work, collectives=_collectives(entry.operator))
     if hardware.sampling_time is not None:
-        heads = (leaf for leaf in _leaves(entry.operator) if isinstance(leaf, LMHead))
+        heads = (leaf for leaf in leaves_of(entry.operator) if isinstance(leaf, LMHead))
         work = replace(work, sampled=Add(*(leaf.tokens for leaf in heads)))
     if not hardware.own:
         return work
@@ -230,16 +233,38 @@ def _on_device(entry: Entry, cost: Cost, precision: Precision, hardware: Hardwar
     words = (entry.name, family)
     part = _part(hardware, "compute", *words)
     done = _operations(cost, computed, part, unpacked=unpacked)
-    if family == MIXED and not part:
-        leaves = ((_part(hardware, "compute", x.family), x) for x in _leaves(entry.operator))
-        each = (_operations(x.cost(precision), computed, p, unpacked=unpacked) for p, x in leaves)
-        done = _sums(each)
+    if several and (part or family != MIXED):
+        done = _by_leaf(entry.operator, precision, part, unpacked=unpacked)
+    elif family == MIXED and not part:
+        done = _by_leaf(entry.operator, precision, hardware, unpacked=unpacked)
     return replace(
         work,
         done=done,
         moved={(r, _part(hardware, "memory", *words, r)): n for (r, _), n in work.moved.items()},
         launched={_part(hardware, "dispatch", *words): cost.dispatches},
     )
+
+
+def _by_leaf(
+    operator: Operator, precision: Precision, part: str | Hardware, *, unpacked: bool
+) -> dict[tuple[Unit, str], Expr]:
+    """The operations of a kernel's operators, each by what does it.
+
+    Their part of the work is given, or that of each one's family on a device.
+    """
+    rows = []
+    for leaf in leaves_of(operator):
+        own = part if isinstance(part, str) else _part(part, "compute", leaf.family)
+        one = leaf if precision.activation_roles else operator
+        computed = _computed(one, precision)
+        rows.append(_operations(leaf.cost(precision), computed, own, unpacked=unpacked))
+    return _sums(rows)
+
+
+def _computed(operator: Operator, precision: Precision) -> Format:
+    """What the products of an operator are computed in; a tied head has formats of its own too."""
+    own = bool(precision.activation_roles)
+    return precision.computed_in(operator.matrices_read if own else operator.matrices)
 
 
 def _part(hardware: Hardware, number: str, *words: str) -> str:
@@ -249,7 +274,7 @@ def _part(hardware: Hardware, number: str, *words: str) -> str:
 
 def _family(operator: Operator) -> str:
     """The family whose numbers an operator has: of a kernel, that of all its products."""
-    leaves = list(_leaves(operator))
+    leaves = list(leaves_of(operator))
     products = [leaf for leaf in leaves if not leaf.cost(_ANY).matmul_flops.is_zero]
     families = {leaf.family for leaf in products or leaves}
     return families.pop() if len(families) == 1 else MIXED
@@ -257,7 +282,7 @@ def _family(operator: Operator) -> str:
 
 def _collectives(operator: Operator) -> Expr:
     """How many collectives an operator is; one that sends no message is none."""
-    found = (leaf for leaf in _leaves(operator) if isinstance(leaf, Collective))
+    found = (leaf for leaf in leaves_of(operator) if isinstance(leaf, Collective))
     return Add(*(Minimum(S.One, leaf.traffic()[0]) for leaf in found))
 
 
@@ -271,12 +296,17 @@ def _there(whole: Work, each: Done) -> dict[tuple[Unit, str], Expr]:
     other = Add(cost.vector_flops, *unpacked.values())
     done: dict[tuple[Unit, str], Expr] = {}
     for (unit, part), n in whole.done.items():
-        total = Add(*(m for (same, _), m in whole.done.items() if same == unit))
+        total = Add(*(m for (same, _), m in whole.done.items() if _alike(same, unit)))
         portion = S.One if n == total else n / total
         kind = {"elementwise": other, "unpacking": cost.dequant_ops}
         all_of = cost.matmul_flops if isinstance(unit, Format) else kind[unit]
         done[unit, part] = each.share * all_of * portion
     return done
+
+
+def _alike(one: Unit, other: Unit) -> bool:
+    """Whether two units do the same kind of operations: all products are, whatever their format."""
+    return one == other or (isinstance(one, Format) and isinstance(other, Format))
 
 
 def _split(
@@ -340,7 +370,7 @@ def _done(
             crossing += cost.activation_write_bytes if last else S.Zero
             yield Done(share=share, cost=cost, crossing=crossing)
         elif ATTENTION in level.computes and attends(entry.operator):
-            leaves = list(_leaves(entry.operator))
+            leaves = list(leaves_of(entry.operator))
             crossing = Add(*(_crossing(leaf, precision) for leaf in leaves))
             ended = any(isinstance(leaf, AttentionValues) for leaf in leaves)
             scored = None if ended else _share_of_singles(entry.operator)
@@ -371,15 +401,6 @@ def _named(
         yield before
 
 
-def _leaves(operator: Operator) -> Iterator[Operator]:
-    """The operators of a kernel, at any depth."""
-    if not isinstance(operator, Fused):
-        yield operator
-        return
-    for part in operator.parts:
-        yield from _leaves(part)
-
-
 def _core(operator: Operator) -> bool:
     return isinstance(operator, _CORE) and operator.cached
 
@@ -392,7 +413,7 @@ def _single(operator: Operator) -> bool:
 def attends(operator: Operator) -> bool:
     """Whether a kernel is attention over the cache, and no whole layer."""
     plain = all(matrix.role == "vector" for matrix in operator.matrices)
-    return plain and any(map(_core, _leaves(operator)))
+    return plain and any(map(_core, leaves_of(operator)))
 
 
 def _crossing(operator: Operator, precision: Precision) -> Expr:
@@ -406,7 +427,7 @@ def _crossing(operator: Operator, precision: Precision) -> Expr:
 
 def _share_of_singles(operator: Operator) -> Expr:
     """Of the scores of a kernel, or else of its products with values, those of single tokens."""
-    leaves = [leaf for leaf in _leaves(operator) if _core(leaf)]
+    leaves = [leaf for leaf in leaves_of(operator) if _core(leaf)]
     scores = [leaf for leaf in leaves if isinstance(leaf, AttentionScores)]
     counted = [(_single(leaf), leaf.cost(_ANY).matmul_flops) for leaf in scores or leaves]
     return Add(*(n for single, n in counted if single)) / Add(*(n for _, n in counted))
@@ -423,7 +444,7 @@ def _singles(operator: Operator, precision: Precision) -> Cost:
         return _times(share, whole)
     parts = [part.cost(precision) for part in operator.parts]
     mine = [
-        _singles(part, precision) if any(map(_core, _leaves(part))) else _times(share, cost)
+        _singles(part, precision) if any(map(_core, leaves_of(part))) else _times(share, cost)
         for part, cost in zip(operator.parts, parts, strict=True)
     ]
     saved = reduce(add, (_times(S.NegativeOne, cost) for cost in parts), whole)

@@ -63,6 +63,8 @@ class Formats:
         kv: format of the KV cache; what the model's files say unless given, or else the
             activations' if those are floats of 16 or 32 bits, or the device's default.
         roles: other formats for single kinds of weights (see `lifesym.formats.Precision`).
+        activation_roles: other formats for the activations that single dense products read, by
+            the role of their weights (``attn_o``, ``mlp_down``): they are computed in, too.
         unfused_dequant: weights are dequantized by kernels of their own, through memory.
     """
 
@@ -70,6 +72,7 @@ class Formats:
     activations: str | Format | None = None
     kv: str | Format | None = None
     roles: Mapping[str, str | Format] | None = None
+    activation_roles: Mapping[str, str | Format] | None = None
     unfused_dequant: bool = False
 
 
@@ -84,6 +87,7 @@ class Keywords(TypedDict, total=False):
     activations: str | Format | None
     kv: str | Format | None
     roles: Mapping[str, str | Format] | None
+    activation_roles: Mapping[str, str | Format] | None
     unfused_dequant: bool
     engine: Engine | str | Path
     overlap: Overlap

@@ -171,7 +171,7 @@ class Request:
             "cache": cache_of(o),
             "levels": levels_of(o, device.memories),
             "lora": lora_of(o, model),
-            "roles": roles_of(o["roles"] or []),
+            **{name: roles_of(o[name] or [], name) for name in ("roles", "activation_roles")},
             "routing": routing_of(o),
         }
         sizes = [o["prompt"], self._generated(o), o["batch"], o["past"]]

@@ -168,6 +168,7 @@ ROWS: tuple[Row, ...] = (
         ),
         (
             Row("roles", text("ROLE=FMT", many=True), "Format of some weights, as experts=mxfp4."),
+            Row("activation_roles", text("ROLE=FMT", many=True), "Of what some products read."),
             Row("unfused_dequant", SWITCH, "Kernels of their own dequantize weights."),
         ),
     ),
@@ -302,6 +303,7 @@ ROWS: tuple[Row, ...] = (
             Row("layer_time", number("S"), "Seconds to dispatch a layer, beside its operators'."),
             Row("sampling_time", number("S"), "Seconds to sample a token and hand it out."),
             Row("dequantization_rate", number("X"), "Peak of unpacking stored values, FLOP/s."),
+            Row("serial_peak", number("X"), "Peak of bit-serial units, FLOP/s times bits."),
             Row("collective_latency", number("S"), "Seconds of a collective beside its messages'."),
             Row("link_bandwidth", number("B"), "Bytes a second to another device."),
             Row("link_latency", number("S"), "Seconds of a message to another device."),

@@ -1,5 +1,6 @@
 """Several operators in one kernel."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import reduce
 from operator import add
@@ -20,7 +21,8 @@ class Fused(Operator):
     r"""Operators in one kernel: the same operations, one dispatch, less activation traffic.
 
     The cost is the sum of the parts' costs, less ``unread`` activation elements that are not read
-    again and ``unwritten`` ones that never leave the kernel. With ``rereads`` the keys and values
+    again and ``unwritten`` ones that never leave the kernel. What it reads is in the format that
+    its first part reads. With ``rereads`` the keys and values
     are read that many times (tiles of queries that each stream the cache).
 
     >>> from lifesym import symbols as sym
@@ -88,12 +90,23 @@ class Fused(Operator):
         """The parts' sum less the traffic that stays inside the kernel."""
         whole = reduce(add, (part.cost(precision) for part in self.parts))
         saved = Cost(
-            activation_read_bytes=-precision.activation_bytes(self.unread),
+            activation_read_bytes=-precision.activation_bytes(self.unread)
+            - self._narrowed(precision),
             activation_write_bytes=-precision.activation_bytes(self.unwritten),
             kv_read_bytes=(self.rereads - 1) * whole.kv_read_bytes,
             dispatches=1 - whole.dispatches,
         )
         return whole + saved
+
+    def _narrowed(self, precision: Precision) -> Expr:
+        """What parts after the first would read more, or less, in formats of their own."""
+        if not precision.activation_roles:
+            return S.Zero
+        plain = replace(precision, activation_roles={})
+        each = ((part.cost(precision), part.cost(plain)) for part in self.parts[1:])
+        return Add(
+            *(own.activation_read_bytes - usual.activation_read_bytes for own, usual in each)
+        )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -162,6 +175,15 @@ class PerShape(Operator):
     def cost(self, precision: Precision) -> Cost:
         """The sum of the kernels."""
         return reduce(add, (part.cost(precision) for part in self.parts))
+
+
+def leaves_of(operator: Operator) -> Iterator[Operator]:
+    """The operators of a kernel, at any depth."""
+    if not isinstance(operator, Fused):
+        yield operator
+        return
+    for part in operator.parts:
+        yield from leaves_of(part)
 
 
 _BYTE = Format(name="byte", bits=Integer(BITS_PER_BYTE), native=True)

@@ -65,7 +65,9 @@ class Linear(Operator):
         return Cost(
             matmul_flops=FLOPS_PER_MAC * self.tokens * weights,
             vector_flops=self.tokens * self.out_features if self.bias else S.Zero,
-            activation_read_bytes=precision.activation_bytes(self.tokens * self.in_features),
+            activation_read_bytes=precision.input_bytes(
+                self.tokens * self.in_features, self.role, self.part
+            ),
             activation_write_bytes=precision.activation_bytes(self.tokens * self.out_features),
             dispatches=Integer(1),
         ) + precision.read_weights(self.matrices, self.tokens, self.unpacked_from)
@@ -175,7 +177,9 @@ class LatentExpand(Linear):
         """A dense product that reads the cache instead of activations."""
         read = self.tokens if self.read is None else self.read
         moved = Cost(
-            activation_read_bytes=-precision.activation_bytes(self.tokens * self.in_features),
+            activation_read_bytes=-precision.input_bytes(
+                self.tokens * self.in_features, self.role, self.part
+            ),
             activation_write_bytes=precision.activation_bytes(self.tokens * self.rope_dim),
         )
         cached = precision.read_cache(read * (self.in_features + self.rope_dim))
@@ -298,7 +302,7 @@ class HeadLinear(Operator):
         return Cost(
             matmul_flops=FLOPS_PER_MAC * rows * self.in_features * self.out_features,
             vector_flops=rows * self.out_features if self.bias else S.Zero,
-            activation_read_bytes=precision.activation_bytes(rows * self.in_features),
+            activation_read_bytes=precision.input_bytes(rows * self.in_features, self.role),
             activation_write_bytes=precision.activation_bytes(rows * self.out_features),
             dispatches=Integer(1),
         ) + precision.read_weights(self.matrices)
