@@ -17,6 +17,7 @@ from lifesym import symbols as sym
 from lifesym.blocks.convolution import ConvUnit, Shape
 from lifesym.checks import checked, shown
 from lifesym.cost import FLOPS_PER_MAC, Cost
+from lifesym.dataflow import dataflow
 from lifesym.devices import as_hardware
 from lifesym.efficiencies import check_words
 from lifesym.engines import Engine
@@ -37,6 +38,8 @@ Row = tuple[str, str, Operator, Expr]
 Rows = Iterator[Row]
 Named = Iterator[tuple[str, str, Operator]]
 Upsampling = Literal["transposed", "bilinear", "nearest"]
+Beside = Overlap | Literal["dataflow"]
+"""How operators overlap, or that all layers run at once (see `lifesym.dataflow`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -140,26 +143,32 @@ class UNet:
         hardware: Hardware | str | Path,
         weights: str | Format | None = None,
         activations: str | Format | None = None,
-        overlap: Overlap = "operator",
+        overlap: Beside = "operator",
+        shares: Mapping[str, Number] | None = None,
     ) -> "ConvForecast":
         """A pass on a device, with everything that is asked of a forecast.
 
-        Formats that are not given are those of `lifesym.forecast`.
+        Formats that are not given are those of `lifesym.forecast`. ``overlap="dataflow"`` is a
+        machine on which every layer has units of its own, ``shares`` of the peaks by section.
 
         Raises:
             SpecError: an unknown name or format, or, when it is asked for a time, one the device
                 has no peak for.
-            SymbolError: an efficiency of an operator that the network does not have.
+            SymbolError: an efficiency of an operator that the network does not have, or shares
+                of layers that do not run at once.
         """
+        if shares is not None and overlap != "dataflow":
+            raise SymbolError("shares are those of layers that run at once: overlap='dataflow'")
         device = as_hardware(hardware)
         check_words(device.own, [entry.name for entry in self.trace], self.name)
-        chosen = choose_precision(device, weights, activations)
+        chosen = choose_precision(device, weights, activations, kv=activations)  # it has none
         origins = {role: who for role, who in chosen.origins.items() if role != "kv"}
         return ConvForecast(
             model=self,
             hardware=device,
             precision=replace(chosen, origins=origins),
             overlap=overlap,
+            shares=shares,
         )
 
     @checked
@@ -168,14 +177,15 @@ class UNet:
         hardware: Hardware | str | Path,
         weights: str | Format | None = None,
         activations: str | Format | None = None,
-        overlap: Overlap = "operator",
+        overlap: Beside = "operator",
+        shares: Mapping[str, Number] | None = None,
     ) -> Result:
         """The time of a pass on a device (see `lifesym.roofline`).
 
         Raises:
             SpecError: an unknown name or format, or one the device has no peak for.
         """
-        return self.forecast(hardware, weights, activations, overlap).ttft
+        return self.forecast(hardware, weights, activations, overlap, shares).ttft
 
     @property
     def _base(self) -> Expr:
@@ -210,7 +220,9 @@ class ConvForecast(Timed):
         model: the network; how many images it sees together is said there.
         hardware: where it runs.
         precision: the formats of its numbers.
-        overlap: how operators overlap memory and compute (see `lifesym.roofline`).
+        overlap: how operators overlap memory and compute (see `lifesym.roofline`), or that layers
+            run at once: then it is the time between results.
+        shares: of the peaks in each layer, where they do; None: every layer takes as long.
         engine: a kernel an operator.
     """
 
@@ -218,7 +230,8 @@ class ConvForecast(Timed):
     model: UNet = field()
     hardware: Hardware = field()
     precision: Precision = field()
-    overlap: Overlap = "operator"
+    overlap: Beside = "operator"
+    shares: Mapping[str, Number] | None = None
     engine: Engine = field(default_factory=Engine)
 
     @cached_property
@@ -248,7 +261,10 @@ class ConvForecast(Timed):
 
     @cached_property
     def ttft(self) -> Result:
-        """The time of the pass."""
+        """The time of the pass; where layers run at once, that between results."""
+        if self.overlap == "dataflow":
+            terms = dataflow(self.model.trace, self.hardware, self.precision, self.shares)
+            return Result(name="time between results", unit="s", expr=total(terms), terms=terms)
         terms = time_terms(self.model.trace, self.hardware, self.precision, self.overlap)
         return Result(name="time of a pass", unit="s", expr=total(terms), terms=terms)
 

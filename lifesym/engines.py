@@ -19,12 +19,14 @@ from lifesym.checks import checked_fields
 from lifesym.errors import SpecError, SymbolError
 from lifesym.formats import Format, load_format
 from lifesym.hardware import EAGER, Hardware
+from lifesym.operators.linear import Stationary
 from lifesym.roofline import Overlap
 from lifesym.specs import convert, find, names, read_toml
 from lifesym.symbols import Size, exact
 from lifesym.trace import MLA, Causal
 from lifesym.transforms import (
     Apart,
+    Buffers,
     CacheCopies,
     Launches,
     ScorePasses,
@@ -35,6 +37,7 @@ from lifesym.transforms import (
 )
 from lifesym.transforms.copies import Repeated
 from lifesym.transforms.fusion import Rule, rules_of
+from lifesym.units import BUFFER
 
 Gates = Literal["joined", "apart"]
 Tables = Literal["rows", "whole"]
@@ -72,6 +75,9 @@ class Engine:
         load: operations that load a weight of the computed format in a dense product of one row.
         unpacked_from: tokens of a dense product from which on its weights are unpacked by a kernel
             of their own; None: never.
+        buffer: bytes on the chip that operands of products are kept in; what streams past them is
+            read again (see `lifesym.transforms.buffers`). None: everything is read once.
+        stationary: of which operand of a product the buffer keeps a panel.
         launches: launches of a layer, where they are not one an operator.
         ends: launches of embedding and head together, likewise.
         sources: where this is from, by table of the spec.
@@ -99,6 +105,8 @@ class Engine:
     unpack_row: Expr | None = None
     load: Expr | None = None
     unpacked_from: Size | None = None
+    buffer: Size | None = None
+    stationary: Stationary = "inputs"
     launches: Size | None = None
     ends: Size | None = None
     sources: dict[str, str] = field(default_factory=dict, compare=False, repr=False)
@@ -123,6 +131,8 @@ class Engine:
             yield Tiles(processors=hardware.multiprocessors, **tile)
         if self.unpacked_from is not None:
             yield WeightCopies(least=self.unpacked_from)
+        if self.buffer is not None:
+            yield Buffers(capacity=self.buffer, stationary=self.stationary)
         if self.launches is not None:
             yield Launches(layer=self.launches, ends=self.ends)
 
@@ -174,6 +184,11 @@ class _Products(_Table, rename={"products": "type"}):
     unpacked_from: int | None = None
 
 
+class _Buffer(_Table, rename={"buffer": "capacity"}):
+    buffer: Any
+    stationary: Stationary | None = None
+
+
 class _Launches(_Table, rename={"launches": "layer"}):
     launches: int
     ends: int | None = None
@@ -189,6 +204,7 @@ class _EngineSpec(msgspec.Struct, forbid_unknown_fields=True):
     kernels: _Kernels | None = None
     time: _Time | None = None
     products: _Products | None = None
+    buffer: _Buffer | None = None
     launches: _Launches | None = None
 
 
@@ -206,13 +222,17 @@ def load_engine(name_or_path: str | Path) -> Engine:
     spec = convert(read_toml(path), _EngineSpec, where)
     given: dict[str, Any] = {"name": spec.name, "meaning": spec.meaning}
     sources = {"engine": spec.source}
-    for table in ("fusion", "attention", "cache", "kernels", "time", "products", "launches"):
+    for table in (
+        *("fusion", "attention", "cache", "kernels", "time", "products", "buffer", "launches"),
+    ):
         found = getattr(spec, table)
         if found is None:
             continue
         values = msgspec.structs.asdict(found)
         sources[table] = values.pop("source")
         given |= {key: value for key, value in values.items() if value is not None}
+    if "buffer" in given:
+        given["buffer"] = BUFFER.read(given["buffer"], f"{where}: key 'buffer.capacity'")
     for key in [key for key in ("unpack", "unpack_row", "load") if key in given]:
         given[key] = exact(given[key])
         if given[key] < 0:

@@ -15,6 +15,7 @@ from lifesym.results import Part, Result
 from lifesym.symbols import Number, exact
 from lifesym.trace import Entry, Trace
 from lifesym.transforms import SequenceParallel
+from lifesym.transforms.buffers import unbuffered
 
 
 class Footprint(Passes):
@@ -73,7 +74,8 @@ class Footprint(Passes):
 
     def _live(self, passes: tuple[Trace, ...], tokens: Expr) -> Expr:
         """The largest live set of passes beside a residual stream of so many tokens."""
-        costs = [entry.operator.cost(self.precision) for each in passes for entry in each]
+        operators = (unbuffered(entry.operator) for each in passes for entry in each)
+        costs = [operator.cost(self.precision) for operator in operators]
         live = [cost.activation_read_bytes + cost.activation_write_bytes for cost in costs]
         for rewrite in self.rewrites:
             if isinstance(rewrite, SequenceParallel):

@@ -25,7 +25,7 @@ def choose_precision(
     asked = None if weights is None else load_format(weights)
     held = None if asked is not None or stored is None else stored
     base = None if held is None else held.base or held.weights
-    default, origin = hardware.default_format, "device default"
+    origin = "device default"
     if activations is not None:
         computed, origin = load_format(activations), "option"
     elif asked is not None and asked.native:
@@ -33,11 +33,10 @@ def choose_precision(
     elif base is not None and hardware.computes(base):
         computed, origin = base, (held.base_source if held else "") or _from(held)
     else:
-        computed = default
+        computed = hardware.default_format
     files = None if held is None else _cast(held, computed, hardware)
     chosen = asked or (computed if files is None else files)
     said = stored.kv if stored is not None else None
-    cached = computed if computed.native else default
     of_cache = "as the activations" if computed.native else "device default"
     compute = held.compute if held is not None and activations is None else None
     if compute is not None and not hardware.computes(compute):
@@ -47,7 +46,7 @@ def choose_precision(
     return Precision(
         weights=chosen,
         activations=computed,
-        kv=(said or cached) if kv is None else load_format(kv),
+        kv=load_format(kv or said or (computed if computed.native else hardware.default_format)),
         compute=compute,
         origins={
             "weights": "option" if asked else origin if held is None else _loaded(held, chosen),

@@ -446,6 +446,7 @@ dequantization_rate = row(
     kind="rate",
     minimum=None,
 )
+buffer = row("buffer", "Z", "byte", "bytes on the chip in which operands of products are kept")
 serial_peak = row(
     "serial_peak",
     r"P_{\mathrm{bs}}",

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypedDict
+from typing import Literal, TypedDict
 
 from lifesym import symbols as sym
 from lifesym.checks import checked_fields
@@ -90,7 +90,7 @@ class Keywords(TypedDict, total=False):
     activation_roles: Mapping[str, str | Format] | None
     unfused_dequant: bool
     engine: Engine | str | Path
-    overlap: Overlap
+    overlap: Overlap | Literal["dataflow"]
     mla: Latents
     causal: Causal
     routing: Routing | RoutingKind

@@ -317,7 +317,7 @@ ROWS: tuple[Row, ...] = (
         MODELLING,
         (
             Row("engine", text("ENGINE"), "How operators become kernels: ideal, vllm ... or TOML."),
-            Row("overlap", words("operator", "pass", "none"), "Of memory and compute."),
+            Row("overlap", words("operator", "pass", "none", "dataflow"), "Of memory and compute."),
             Row("causal", words("full", "exact"), "Scores: all, or what the mask leaves."),
         ),
         (

@@ -10,6 +10,7 @@ from sympy import Add, Expr, Integer, S
 
 from lifesym.cost import BITS_PER_BYTE, Cost
 from lifesym.formats import Format, Matrix, Precision
+from lifesym.nodes import CeilDiv, FloorDiv, Maximum
 from lifesym.operators.attention import AttentionScores, AttentionValues, KVAppend
 from lifesym.operators.base import Direction, Operator
 from lifesym.operators.linear import TiledLinear
@@ -23,7 +24,8 @@ class Fused(Operator):
     The cost is the sum of the parts' costs, less ``unread`` activation elements that are not read
     again and ``unwritten`` ones that never leave the kernel. What it reads is in the format that
     its first part reads. With ``rereads`` the keys and values
-    are read that many times (tiles of queries that each stream the cache).
+    are read that many times (tiles of queries that each stream the cache); with a ``buffer`` of so
+    many bytes, once a tile of the queries that it holds (`lifesym.transforms.buffers`).
 
     >>> from lifesym import symbols as sym
     >>> from lifesym.operators import Norm, Residual
@@ -39,6 +41,7 @@ class Fused(Operator):
     unread: Size
     unwritten: Size
     rereads: Size = 1
+    buffer: Size | None = None
 
     family: ClassVar[str] = "fused"
     counted: ClassVar[str] = "its parts' operations; intermediates neither written nor read"
@@ -93,10 +96,22 @@ class Fused(Operator):
             activation_read_bytes=-precision.activation_bytes(self.unread)
             - self._narrowed(precision),
             activation_write_bytes=-precision.activation_bytes(self.unwritten),
-            kv_read_bytes=(self.rereads - 1) * whole.kv_read_bytes,
+            kv_read_bytes=(self._tiles(precision) - 1) * whole.kv_read_bytes,
             dispatches=1 - whole.dispatches,
         )
         return whole + saved
+
+    def _tiles(self, precision: Precision) -> Expr:
+        """How often keys and values are read: once a tile of queries."""
+        if self.buffer is None:
+            return self.rereads
+        scores = next(part for part in self.parts if isinstance(part, AttentionScores))
+        values = next(part for part in self.parts if isinstance(part, AttentionValues))
+        width = scores.head_dim + scores.shared
+        apart = S.Zero if values.in_keys else values.head_dim
+        row = precision.activation_bytes(width + values.head_dim)
+        row += precision.kv_bytes(width + apart)
+        return CeilDiv(scores.new, Maximum(S.One, FloorDiv(self.buffer, row)))
 
     def _narrowed(self, precision: Precision) -> Expr:
         """What parts after the first would read more, or less, in formats of their own."""

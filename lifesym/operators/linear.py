@@ -1,7 +1,7 @@
 """Matrix products with learned weights."""
 
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import ClassVar, Literal
 
 from sympy import Expr, Integer, S
 
@@ -10,6 +10,9 @@ from lifesym.formats import Matrix, Precision, vectors
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.operators.base import Direction, Operator
 from lifesym.symbols import Size
+
+Stationary = Literal["inputs", "weights"]
+"""The operand of a product of which a buffer keeps a panel (see `lifesym.transforms.buffers`)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,7 +23,9 @@ class Linear(Operator):
     vector_flops. $W$ and $b$ are read once, $X$ is read once, $Y$ written once. A fused
     projection (QKV, gate and up) is one `Linear` with the outputs added up: the input is then
     read once instead of two or three times, and there is one dispatch. From ``unpacked_from``
-    tokens on its quantized weights are read as a `WeightCopy` has written them.
+    tokens on its quantized weights are read as a `WeightCopy` has written them. With a ``buffer``
+    of so many bytes, which keeps a panel of the ``stationary`` operand, the other one is read once
+    a panel (`lifesym.transforms.buffers`).
 
     >>> from lifesym import symbols as sym
     >>> p = Precision.of()
@@ -36,6 +41,8 @@ class Linear(Operator):
     role: str = "linear"
     part: str = ""
     unpacked_from: Size | None = None
+    buffer: Size | None = None
+    stationary: Stationary = "inputs"
 
     family: ClassVar[str] = "linear"
     counted: ClassVar[str] = "2 FLOPs a multiply-add; bias one addition an output"
@@ -62,7 +69,7 @@ class Linear(Operator):
     def cost(self, precision: Precision) -> Cost:
         """One dense product; dequantization touches each weight once."""
         weights = self.in_features * self.out_features
-        return Cost(
+        once = Cost(
             matmul_flops=FLOPS_PER_MAC * self.tokens * weights,
             vector_flops=self.tokens * self.out_features if self.bias else S.Zero,
             activation_read_bytes=precision.input_bytes(
@@ -71,6 +78,22 @@ class Linear(Operator):
             activation_write_bytes=precision.activation_bytes(self.tokens * self.out_features),
             dispatches=Integer(1),
         ) + precision.read_weights(self.matrices, self.tokens, self.unpacked_from)
+        return once if self.buffer is None else once + self._again(once.weight_bytes, precision)
+
+    def _again(self, weights: Expr, precision: Precision) -> Cost:
+        """What is read again: the operand that streams, once for each panel but the first."""
+        row = precision.input_bytes(self.in_features, self.role, self.part)
+        if self.stationary == "inputs":
+            panels = CeilDiv(self.tokens, Maximum(S.One, FloorDiv(self.buffer, row)))
+            return Cost(weight_bytes=(panels - 1) * weights)
+        column = weights / self.out_features
+        panels = CeilDiv(self.out_features, Maximum(S.One, FloorDiv(self.buffer, column)))
+        return Cost(activation_read_bytes=(panels - 1) * self.tokens * row)
+
+    def saved(self, precision: Precision) -> Expr:
+        """The inputs, once."""
+        once = self if self.buffer is None else replace(self, buffer=None)
+        return once.cost(precision).activation_read_bytes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,6 +8,7 @@ follows, and fusion and launches come last. A rewrite of one's own is any functi
 from typing import Any
 
 from lifesym.transforms.adapter import Bottleneck
+from lifesym.transforms.buffers import Buffers
 from lifesym.transforms.cache import CachePolicy
 from lifesym.transforms.copies import CacheCopies, ScorePasses
 from lifesym.transforms.fusion import FUSIONS, Fusion, fuse
@@ -17,7 +18,9 @@ from lifesym.transforms.sequence import SequenceParallel
 from lifesym.transforms.sharding import ExpertParallel
 from lifesym.transforms.tensor import TensorParallel
 
-KERNELS = (*(CacheCopies, ScorePasses, Apart, WholeTables, Spills, Tiles, WeightCopies, Launches),)
+KERNELS = (
+    *(CacheCopies, ScorePasses, Apart, WholeTables, Spills, Tiles, WeightCopies, Buffers, Launches),
+)
 """What engines do beside fusing; no option of a forecast makes one."""
 ORDER: tuple[type, ...] = (
     TensorParallel,
@@ -25,7 +28,7 @@ ORDER: tuple[type, ...] = (
     *(SequenceParallel, ExpertParallel),
     *(CacheCopies, ScorePasses, Apart, WholeTables, Tiles, WeightCopies),
     object,
-    *(Fusion, Spills, Launches),
+    *(Fusion, Spills, Buffers, Launches),
 )
 """In which rewrites are applied; `object` stands for one's own."""
 
@@ -47,6 +50,7 @@ __all__ = [
     "ORDER",
     "Apart",
     "Bottleneck",
+    "Buffers",
     "CacheCopies",
     "CachePolicy",
     "ExpertParallel",
