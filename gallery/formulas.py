@@ -14,8 +14,17 @@ from lifesym import symbols as sym
 from lifesym.analysis.agreement import counted
 from lifesym.formats import Precision, shared_exponent
 from lifesym.model import Model
-from lifesym.operators import AdapterMerge, Collective, Experts, Linear, Routing
+from lifesym.operators import (
+    AdapterMerge,
+    AttentionScores,
+    AttentionValues,
+    Collective,
+    Experts,
+    Linear,
+    Routing,
+)
 from lifesym.operators.collective import Algorithm, Pattern
+from lifesym.operators.fused import chain
 from lifesym.serving import speculate
 from lifesym.serving.flow import Flow
 from lifesym.training import TrainingStep
@@ -149,6 +158,21 @@ def bubble(pieces: Expr) -> Expr:
 def distinct() -> Expr:
     """Experts that at least one of so many tokens chooses."""
     return Routing().distinct(sym.experts, sym.active_experts, B)
+
+
+TILE = sym.tile
+TILES = sym.chunk
+"""How many tiles of queries there are: any number."""
+
+
+def fetched() -> Expr:
+    """Keys and values that one head in one kernel reads, once a tile of M/(4 d) queries."""
+    new = TILES * TILE
+    sizes = {"batch": 1, "heads": 1, "kv_heads": 1, "head_dim": d}
+    sizes |= {"new": new, "keys": new, "pairs": new**2}
+    parts = (AttentionScores(**sizes), AttentionValues(**sizes))
+    kernel = chain(parts, rereads=TILES)
+    return kernel.cost(Precision.of("int8", "int8", "int8")).kv_read_bytes
 
 
 FORMULAS: tuple[Published, ...] = (
@@ -391,5 +415,12 @@ FORMULAS: tuple[Published, ...] = (
         what="reduce-scatter, (n - 1)/n of the tensor",
         mine=moved("reduce_scatter"),
         theirs=(sym.devices - 1) / sym.devices,
+    ),
+    Published(
+        work="Dao et al., FlashAttention (2205.14135)",
+        where="Theorem 2",
+        what="accesses, of the order N^2 d^2/M: of keys and values 8 N^2 d^2/M in whole tiles",
+        mine=fetched(),
+        theirs=8 * (TILES * TILE) ** 2 * d**2 / (4 * d * TILE),
     ),
 )
