@@ -54,7 +54,7 @@ def lengths(model: str, tolerance: str) -> dict[str, int]:
 
 @cache
 def model(name: str) -> Model:
-    """A model of the database; OPT-2.7B is OPT-1.3B with 32 layers of 2,560 (its card on the Hub)."""
+    """A model of the database; OPT-2.7B is OPT-1.3B with 32 layers of 2,560 (the Hub)."""
     if name != "opt-2.7b":
         return ls.load_model(name)
     sizes = {"hidden_size": 2560, "word_embed_proj_dim": 2560, "ffn_dim": 10240}

@@ -38,7 +38,7 @@ INLINE_ECC = Rational(1, 16)
 """Of bandwidth and capacity, what error correction takes that is in the same memory as the data:
 cards of 24 and 48 GiB report 22.5 and 45 GiB with it (Exafunction, ECC and GPU memory, 2023; the
 HBM of other cards has chips or bits of its own for it)."""
-WITHOUT_MATRIX_ENGINES = ("cpu",)
+WITHOUT_MATRIX_ENGINES = ("cpu", "fpga")
 """Kinds that have no matrix engine (for 16-bit floats) unless the spec says so."""
 
 

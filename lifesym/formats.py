@@ -389,12 +389,13 @@ class Precision:
 
     @property
     def described(self) -> str:
-        """The three formats in words, and who chose them.
+        """The three formats in words, who chose them, and those that single products read.
 
         >>> Precision.of("int4-g128").described
         'int4-g128 weights, bf16 activations, bf16 KV'
         """
-        return self.words("weights", "activations", "kv")
+        own = (f"{fmt.name} into {role}" for role, fmt in self.activation_roles.items())
+        return ", ".join((self.words("weights", "activations", "kv"), *own))
 
     def words(self, *roles: str) -> str:
         """Some of the three formats in words, and who chose them."""

@@ -73,6 +73,7 @@ def arguments(o: Options) -> dict[str, Any]:
         "activations": p.activations,
         "kv": p.kv,
         "roles": p.roles,
+        "activation_roles": p.activation_roles,
         "unfused_dequant": p.unfused_dequant,
         "overlap": o.overlap,
         "mla": o.mla,

@@ -113,7 +113,10 @@ def seconds(kernel: Kernel, machine: Machine, options: Options) -> Seconds:
     cost, kind = kernel.cost(options.precision), options.precision.computed_as
     own = machine.own
     elementwise = machine.vector_peak(kind)
-    computing = cost["matmul_flops"] / machine.matrix_peak(kind)
+    others = cost["matmul_flops"] - sum(kernel.dense.values())
+    computing = others / machine.matrix_peak(kind)
+    for role, products in kernel.dense.items():
+        computing += products / machine.matrix_peak(options.precision.read_by(role).computed_as)
     computing += cost["vector_flops"] / elementwise
     computing += cost["dequant_ops"] / (machine.dequantization_rate or elementwise)
     computing /= own.get(f"{kernel.name}.compute", machine.compute_efficiency)

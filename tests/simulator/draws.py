@@ -153,6 +153,14 @@ def _roles(draw: Draw, shape: Shape) -> Changes:
     return {"precision": {"roles": {name: draw(st.sampled_from(WEIGHTS)) for name in names}}}
 
 
+def _activation_roles(draw: Draw, shape: Shape) -> Changes:
+    kernels = run(shape, Options(), [Group(1, 1, 0)]).kernels
+    dense = sorted({role for kernel in kernels for role in kernel.dense})
+    names = draw(st.lists(st.sampled_from(dense), min_size=1, max_size=4, unique=True))
+    kinds = st.sampled_from(["int8", "fp8", "fp16", "fp32"])
+    return {"precision": {"activation_roles": {name: draw(kinds) for name in names}}}
+
+
 def _unfused(draw: Draw, shape: Shape) -> Changes:
     stored = draw(st.sampled_from(["int8", "int4-g128", "q4_k_m"]))
     return {"precision": {"unfused_dequant": True, "weights": stored}}
@@ -205,6 +213,7 @@ KINDS: dict[str, Callable[[Draw, Shape], Changes]] = {
     "weights": _weights,
     "kv": _kv,
     "roles": _roles,
+    "activation roles": _activation_roles,
     "unfused dequant": _unfused,
     "overlap": _overlap,
     "levels": _levels,

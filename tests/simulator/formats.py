@@ -69,12 +69,17 @@ class Precision:
     activations: str = "bf16"
     kv: str = "bf16"
     roles: Mapping[str, str] = field(default_factory=dict)
+    activation_roles: Mapping[str, str] = field(default_factory=dict)
     unfused_dequant: bool = False
 
     @property
     def computed_as(self) -> str:
         """The data type whose peaks count."""
         return formats()[self.activations].computed_as
+
+    def read_by(self, role: str) -> Format:
+        """The format of what a dense product with such weights reads, and computes in."""
+        return formats()[self.activation_roles.get(role, self.activations)]
 
     def of(self, role: str) -> Format:
         """The format of a role's weights: its own, the mix's, or that of all weights."""
@@ -93,10 +98,12 @@ class Precision:
     def weight_operations(self, role: str, elements: Fraction) -> Fraction:
         """Dequantization: none of what is stored as it is computed with."""
         stored = self.of(role)
-        return Fraction(0) if stored.name == self.activations else elements * stored.operations
+        same = stored.name == self.read_by(role).name
+        return Fraction(0) if same else elements * stored.operations
 
-    def activation_bytes(self, elements: Fraction) -> Fraction:
-        return elements * formats()[self.activations].bits / 8
+    def activation_bytes(self, elements: Fraction, role: str = "") -> Fraction:
+        """Of activations, or of those that a dense product with weights of a role reads."""
+        return elements * self.read_by(role).bits / 8
 
     def cache_bytes(self, elements: Fraction) -> Fraction:
         return elements * formats()[self.kv].bits / 8

@@ -32,10 +32,11 @@ class Tensor:
 
 @dataclass(frozen=True)
 class Read:
-    """So many elements of a tensor."""
+    """So many elements of a tensor; by a dense product with weights of a role, if one is named."""
 
     tensor: Tensor
     elements: Number
+    role: str = ""
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,7 @@ class Kernel:
     name: str
     place: str
     matmul: Number = 0
+    dense: dict[str, Number] = field(default_factory=dict)
     vector: Number = 0
     weights: dict[str, Number] = field(default_factory=dict)
     reads: list[Read] = field(default_factory=list)
@@ -79,7 +81,8 @@ class Kernel:
         apart = list(quantized) if precision.unfused_dequant else []
         moved = sum(self.weights[role] for role in apart)
         fetched = [(Fraction(f.elements), f.times) for f in self.fetches]
-        read = sum(r.elements for r in self.reads) + self.aside + moved
+        inputs = (precision.activation_bytes(Fraction(r.elements), r.role) for r in self.reads)
+        read = sum(inputs, precision.activation_bytes(Fraction(self.aside + moved)))
         written = sum(t.elements for t in self.writes) + moved
         return {
             "matmul_flops": Fraction(self.matmul),
@@ -87,7 +90,7 @@ class Kernel:
             "dequant_ops": sum(quantized.values(), Fraction(0))
             + sum(precision.cache_operations(n) for n, _ in fetched),
             "weight_bytes": sum(self.weight_bytes(precision).values(), Fraction(0)),
-            "activation_read_bytes": precision.activation_bytes(Fraction(read)),
+            "activation_read_bytes": read,
             "activation_write_bytes": precision.activation_bytes(Fraction(written)),
             "kv_read_bytes": sum(
                 (times * precision.cache_bytes(n) for n, times in fetched), Fraction(0)
@@ -115,29 +118,36 @@ def added(costs: Iterable[Cost]) -> Cost:
 def joined(kernels: Sequence[Kernel], name: str, kept: Callable[[Tensor], bool]) -> Kernel:
     """One kernel of several: it reads what it has not made once, and writes what is kept.
 
-    Of a tensor that it makes it reads what exceeds the elements made. A part of the cache that two
-    of them fetch is fetched once, as far as the one that needs most of it.
+    What it reads is in the format of the first that reads it. Of a tensor that it makes it reads
+    what exceeds the elements made. A part of the cache that two of them fetch is fetched once, as
+    far as the one that needs most of it.
     """
     made = {tensor: tensor.elements for k in kernels for tensor in k.writes}
     reads: dict[Tensor, Number] = {}
+    readers: dict[Tensor, str] = {}
+    dense: dict[str, Number] = {}
     fetches: dict[Tensor, Fetch] = {}
     weights: dict[str, Number] = {}
     for k in kernels:
         for read in k.reads:
             reads[read.tensor] = max(reads.get(read.tensor, 0), read.elements)
+            readers.setdefault(read.tensor, read.role)
         for fetch in k.fetches:
             known = fetches.get(fetch.part, fetch)
             fetches[fetch.part] = max(known, fetch, key=lambda f: f.elements)
         for role, n in k.weights.items():
             weights[role] = weights.get(role, 0) + n
+        for role, n in k.dense.items():
+            dense[role] = dense.get(role, 0) + n
     outside = {t: max(n - made.get(t, 0), 0) for t, n in reads.items()}
     return Kernel(
         name=name,
         place=kernels[0].place,
         matmul=sum(k.matmul for k in kernels),
+        dense=dense,
         vector=sum(k.vector for k in kernels),
         weights=weights,
-        reads=[Read(t, n) for t, n in outside.items() if n],
+        reads=[Read(t, n, readers[t]) for t, n in outside.items() if n],
         aside=sum(k.aside for k in kernels),
         writes=[t for t in made if kept(t)],
         fetches=list(fetches.values()),

@@ -85,12 +85,13 @@ class Walk:
             weights["vector"] = outputs
         self.hold(weights)
         sums = (1 if bias else 0) + (0 if onto is None else 1)
-        reads = [Read(source, rows * inputs)]
+        reads = [Read(source, rows * inputs, role or name)]
         if onto is not None:
             reads.append(Read(onto, rows * outputs))
         self.emit(
             name,
             matmul=2 * rows * inputs * outputs,
+            dense={role or name: 2 * rows * inputs * outputs},
             vector=sums * rows * outputs,
             weights=weights,
             reads=reads,
