@@ -64,7 +64,7 @@ def test_a_product_fetches_what_its_loops_fetch(stationary: str) -> None:
 
 
 def test_no_panel_moves_less_than_the_bound() -> None:
-    """Hong and Kung: 2 m k n / sqrt(Z) elements, less what the buffer holds at first."""
+    """Hong and Kung: of the order m k n / sqrt(Z); twice that, less what the buffer holds."""
     precision = Precision(weights=BYTE, activations=BYTE, kv=BYTE)
     for size, buffer in product((16, 64, 200), (50, 400, 3000)):
         once = Linear(tokens=size, in_features=size, out_features=size)

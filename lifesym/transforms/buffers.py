@@ -10,8 +10,8 @@ inputs stream. Outputs are written once. With A bytes of inputs and W of weights
 
 These counts are those of the loops as they are written (a buffer that does not hold one row counts
 as if it did, which is then too little); that a machine runs these loops, and nothing cleverer, is
-the model. No order of the loops moves less than some $2 m k n / \sqrt{Z}$ elements, Z in elements
-(Hong and Kung, STOC 1981).
+the model. No order of the loops moves less than the order of $m k n / \sqrt{Z}$ elements, Z in
+elements (Hong and Kung, STOC 1981), which panels of whole rows reach where k is near $\sqrt{Z}$.
 
 Attention in one kernel keeps a tile of t queries, their outputs, and as many keys and values:
 $t = \lfloor Z / (\text{bytes of a row of each}) \rfloor$, and reads the keys and values
