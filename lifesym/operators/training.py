@@ -50,7 +50,7 @@ class Backward(Operator):
     of: Operator
     gradient: Format = field(default_factory=lambda: load_format("fp32"))
 
-    family: ClassVar[str] = "backward"
+    family: ClassVar[str] = "elementwise"
     counted: ClassVar[str] = "2 products for each of the forward; elementwise work twice"
     reference: ClassVar[str] = "Narayanan et al., arXiv 2104.04473, appendix"
     monotone: ClassVar[dict[str, Direction]] = {}
