@@ -399,6 +399,7 @@ PUBLISHED = {
     "falcon-7b": 6_921_720_704,
     "seed-oss-36b": 36_151_104_512,
     "smollm3-3b": 3_075_098_624,
+    "openpangu-embedded-7b": 8_030_887_936,
     "tiny-aya": 3_349_227_520,
     "codestral-mamba-7b": 7_285_403_648,
     "whisper-tiny": 37_760_640,

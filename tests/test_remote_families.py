@@ -1,7 +1,8 @@
 """Decoders that have only code in their checkpoints, against sums written out by hand.
 
-Sources: the ``modeling_*.py`` of Baichuan 2, ChatGLM 3, Qwen 1, InternLM 2 and MiniCPM, as their
-repositories on the Hub have them: the shapes of their weights are written down here one by one.
+Sources: the ``modeling_*.py`` of Baichuan 2, ChatGLM 3, Qwen 1, InternLM 2, openPangu Embedded and
+MiniCPM, as their repositories have them: the shapes of their weights are written down here one by
+one.
 """
 
 from collections.abc import Mapping
@@ -33,6 +34,8 @@ CONFIGS: dict[str, Json] = {
     "qwen": SIZES | {"intermediate_size": 40, "vocab_size": 70, "kv_channels": 6},
     "internlm2": SIZES
     | {"intermediate_size": 40, "vocab_size": 70, "num_key_value_heads": 2, "bias": True},
+    "PanguEmbedded": SIZES
+    | {"intermediate_size": 40, "vocab_size": 70, "num_key_value_heads": 2, "bias": True},
     "minicpm": SIZES | {"intermediate_size": 40, "vocab_size": 70, "num_key_value_heads": 2},
 }
 WEIGHTS: Mapping[str, list[tuple[int, int, int]]] = {
@@ -42,12 +45,21 @@ WEIGHTS: Mapping[str, list[tuple[int, int, int]]] = {
     "chatglm": [(64, 24, 64), (24, 32, 0), (80, 24, 0), (24, 40, 0)],
     "qwen": [(72, 24, 72), (24, 24, 0), (20, 24, 0), (20, 24, 0), (24, 20, 0)],
     "internlm2": [(48, 24, 48), (24, 24, 24), (40, 24, 0), (40, 24, 0), (24, 40, 0)],
+    "PanguEmbedded": [
+        *((24, 24, 24), (12, 24, 12), (12, 24, 12), (24, 24, 24)),
+        *((40, 24, 0), (40, 24, 0), (24, 40, 0)),
+    ],
     "minicpm": [
         *((24, 24, 0), (12, 24, 0), (12, 24, 0), (24, 24, 0)),
         *((40, 24, 0), (40, 24, 0), (24, 40, 0)),
     ],
 }
-HEADS = {"chatglm": (4, 2, 8), "internlm2": (4, 2, 6), "minicpm": (4, 2, 6)}
+HEADS = {
+    "chatglm": (4, 2, 8),
+    "internlm2": (4, 2, 6),
+    "PanguEmbedded": (4, 2, 6),
+    "minicpm": (4, 2, 6),
+}
 """Query heads, key-value heads, and their size, where they are not 4, 4 and 6."""
 
 

@@ -6,6 +6,7 @@ from lifesym.analysis.asymptotics import Asymptote, leading, threshold
 from lifesym.analysis.bounds import ShareBound, largest_share
 from lifesym.analysis.branches import branch_at
 from lifesym.analysis.equality import Verdict, same
+from lifesym.analysis.expectation import Expected, Moments, break_even, expected, mixture
 from lifesym.analysis.front import pareto
 from lifesym.analysis.inverse import Design, design
 from lifesym.analysis.maps import RegimeMap, regime_map
@@ -37,8 +38,10 @@ __all__ = [
     "Design",
     "Elasticities",
     "Elasticity",
+    "Expected",
     "Folded",
     "Meeting",
+    "Moments",
     "Regime",
     "RegimeMap",
     "ShareBound",
@@ -48,12 +51,14 @@ __all__ = [
     "Verdict",
     "approximate",
     "branch_at",
+    "break_even",
     "compare",
     "counted",
     "crossover",
     "delta_method",
     "design",
     "elasticities",
+    "expected",
     "gradient",
     "if_free",
     "largest_share",
@@ -61,6 +66,7 @@ __all__ = [
     "let",
     "local_elasticities",
     "meeting_points",
+    "mixture",
     "monte_carlo",
     "pareto",
     "part",

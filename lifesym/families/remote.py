@@ -150,6 +150,12 @@ def internlm2(c: LlamaConfig, name: str) -> Model:
     return decoder(c, name, [each] * c.num_hidden_layers)
 
 
+def pangu(c: LlamaConfig, name: str) -> Model:
+    """Pangu Embedded: Llama with biases on all four projections of its attention."""
+    each = layer(attention(bias=c.attention_bias), mlp(c.hidden_act))
+    return decoder(c, name, [each] * c.num_hidden_layers)
+
+
 def minicpm(c: MiniCpmConfig, name: str) -> Model:
     """MiniCPM 1, 2 and 4: Llama with constants; that of the last state is counted on the logits."""
     refuse(c.num_experts > 0, "key 'num_experts': experts are not modelled for MiniCPM")
@@ -187,6 +193,9 @@ FAMILIES = {
     "qwen": Family(Qwen1Config, qwen1, "qwen-7b", ignored=_QWEN),
     "internlm2": Family(LlamaConfig, internlm2, "internlm2-7b", {"bias": "attention_bias"}),
     "molmo": Family(MolmoConfig, molmo, "molmo-7b-d", ignored="use_position_ids"),
+    "PanguEmbedded": Family(
+        LlamaConfig, pangu, "openpangu-embedded-7b", {"bias": "attention_bias"}
+    ),
     "minicpm": Family(
         MiniCpmConfig,
         minicpm,
