@@ -7,6 +7,7 @@ execution, not of a formula.
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from itertools import product
 from typing import Any, Self
 
@@ -50,6 +51,7 @@ from lifesym.operators import (
     Scale,
     SideBySide,
     Softmax,
+    SomeExperts,
     SourceAppend,
     TiledLinear,
     TokenShift,
@@ -710,6 +712,10 @@ def test_experts(gated: bool, bias: bool) -> None:
     )
     check(operator, tally, dispatches=len(shapes) + 2)
     assert operator.parameters * len(chosen) == tally.unique("weight") * experts
+    one = SomeExperts(**vars(operator), held=1)  # a device an expert: they did all of it together
+    parts, whole = experts * one.cost(Precision.of()), operator.cost(Precision.of())
+    assert replace(parts, dispatches=whole.dispatches) == whole
+    assert one.parameters * experts == operator.parameters
 
 
 @pytest.mark.parametrize("summed", [False, True])

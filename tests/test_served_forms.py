@@ -15,6 +15,8 @@ from lifesym.cost import Cost
 from lifesym.errors import LifesymError, SymbolError
 from lifesym.serving import (
     Group,
+    Spoke,
+    around_hub,
     at_contexts,
     disaggregate,
     mixed_pass,
@@ -46,6 +48,7 @@ ENCODER = {
     "num_attention_heads": 4,
     "max_position_embeddings": 64,
 }
+MIXTURE = {**SMALL, "model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2}
 TARGET, DRAFT = ls.Model.from_hf(SMALL), ls.Model.from_hf(SMALL | {"num_hidden_layers": 1})
 
 
@@ -84,6 +87,11 @@ def drafted(hardware: ls.Hardware = SLOW, tokens: int = 3) -> Any:
     return speculate(forecast(hardware), forecast(hardware, DRAFT), tokens, Rational(1, 2))
 
 
+def hub() -> Timed:
+    spokes = [Spoke(hardware=SLOW, down=40, up=70), Spoke(hardware=FAST, down=9, up=9, experts=3)]
+    return around_hub(forecast(model=ls.Model.from_hf(MIXTURE), chunk=5), spokes)
+
+
 FORMS: dict[str, Callable[[], Timed]] = {
     "plain": forecast,
     "chunks on two devices": lambda: forecast(chunk=5, tensor_parallel=2, data_parallel=2),
@@ -114,6 +122,7 @@ FORMS: dict[str, Callable[[], Timed]] = {
     "prefix hits": lambda: prefix_hits(forecast(), 7, Rational(1, 3)),
     "prefix hits of a pipeline": lambda: prefix_hits(two_stages(), 7, Rational(1, 3)),
     "prefix hits of a speculation": lambda: prefix_hits(drafted(), 7, Rational(1, 3)),
+    "around a hub": hub,
     "encoder": lambda: forecast(model=ls.Model.from_hf(ENCODER), generate=0),
     "U-Net": lambda: unet(
         8, 8, channels=2, image_channels=1, classes=2, levels=2, norm=False

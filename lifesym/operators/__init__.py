@@ -15,7 +15,14 @@ from lifesym.operators.convolution import Conv1d, Conv2d, DepthwiseConv2d, Trans
 from lifesym.operators.copies import AdapterMerge, CacheCopy, WeightCopy
 from lifesym.operators.elementwise import Gate, Merge, Ranking, Residual, Scale
 from lifesym.operators.embedding import Embedding
-from lifesym.operators.experts import Experts, RoutedLinear, Routing, ShardedExperts, TopK
+from lifesym.operators.experts import (
+    Experts,
+    RoutedLinear,
+    Routing,
+    ShardedExperts,
+    SomeExperts,
+    TopK,
+)
 from lifesym.operators.fused import Fused, PerShape, SideBySide
 from lifesym.operators.image import BatchNorm, Concat, Pool2d, Upsample
 from lifesym.operators.linear import (
@@ -92,6 +99,7 @@ __all__ = [
     "ShardedExperts",
     "SideBySide",
     "Softmax",
+    "SomeExperts",
     "SourceAppend",
     "TiledLinear",
     "TokenShift",

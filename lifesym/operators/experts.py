@@ -4,7 +4,7 @@ FLOPs are those of exactly ``active`` experts a token. Weight traffic is that of
 experts that the tokens of a pass choose, each read once.
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from fractions import Fraction
 from typing import ClassVar, Literal, get_args
 
@@ -156,6 +156,11 @@ class Experts(Operator):
     }
 
     @property
+    def choices(self) -> Expr:
+        """Tokens that its experts compute, each as often as it chooses one of them."""
+        return self.tokens * self.active * exact(self.routing.imbalance, "imbalance")
+
+    @property
     def _matrices(self) -> int:
         return 3 if self.gated else 2
 
@@ -188,7 +193,7 @@ class Experts(Operator):
 
     def cost(self, precision: Precision) -> Cost:
         """Exactly k experts a token; the distinct ones' weights are read once."""
-        choices = self.tokens * self.active * exact(self.routing.imbalance, "imbalance")
+        choices = self.choices
         elementwise = ACTIVATION_OPS[self.activation] + (1 if self.gated else 0)
         biases = (self._matrices - 1) * self.intermediate + self.hidden if self.bias else S.Zero
         wide = (self._matrices - 1) * self.intermediate
@@ -296,3 +301,45 @@ class ShardedExperts(Experts):
         """The expected distinct experts here that the tokens of all the devices choose."""
         tokens = self.tokens * self.devices
         return self.routing.distinct(self.experts, self.active, tokens) / self.devices
+
+
+@dataclass(frozen=True, kw_only=True)
+class SomeExperts(Experts):
+    """Those of the experts that one device holds, for the tokens that choose them.
+
+    A share ``held / experts`` of the choices, of the distinct experts, and of everything else that
+    is done but the dispatches; the sum over a token's results is counted by the same share. So the
+    devices' costs add up to that of all the experts.
+
+    >>> from lifesym import symbols as sym
+    >>> op = SomeExperts(tokens=16, experts=8, active=2, hidden=sym.hidden,
+    ...                  intermediate=sym.intermediate, activation="silu", held=1)
+    >>> op.cost(Precision.of()).matmul_flops, op.parameters
+    (24*hidden*intermediate, 3*hidden*intermediate)
+    """
+
+    held: Size
+
+    reference: ClassVar[str] = "WDMoE, arXiv 2411.06681, abstract (experts on devices)"
+    monotone: ClassVar[dict[str, Direction]] = {**Experts.monotone, "experts": "-", "held": "+"}
+
+    @property
+    def choices(self) -> Expr:
+        """Of all tokens' choices those that are of its experts, on average."""
+        every: Expr = super().choices
+        return every * self.held / self.experts
+
+    @property
+    def matrices(self) -> tuple[Matrix, ...]:
+        """Its experts."""
+        return self._weights(self.held)
+
+    def distinct(self) -> Expr:
+        """The expected distinct experts among its own."""
+        return super().distinct() * self.held / self.experts
+
+    def cost(self, precision: Precision) -> Cost:
+        """A share of the cost of all the experts."""
+        whole = {each.name: getattr(self, each.name) for each in fields(Experts)}
+        cost = Experts(**whole).cost(precision)
+        return replace(self.held / self.experts * cost, dispatches=cost.dispatches)
