@@ -25,7 +25,8 @@ from lifesym.operators import (
 )
 from lifesym.operators.collective import Algorithm, Pattern
 from lifesym.operators.fused import chain
-from lifesym.serving import speculate
+from lifesym.roofline import Term
+from lifesym.serving import Spoke, around_hub, speculate
 from lifesym.serving.flow import Flow
 from lifesym.training import TrainingStep
 
@@ -175,6 +176,15 @@ def fetched() -> Expr:
     return kernel.cost(Precision.of("int8", "int8", "int8")).kv_read_bytes
 
 
+def around() -> tuple[Term, ...]:
+    """What a device around a hub does for a prompt with one of Mixtral's experts."""
+    device = ls.Hardware.symbolic()
+    f = ls.forecast(Model.symbolic("mixtral"), device, S, 1)
+    rate = sym.link_bandwidth
+    rest = Spoke(hardware=device, down=rate, up=rate, experts=sym.experts - 1)
+    return around_hub(f, [Spoke(hardware=device, down=rate, up=rate), rest]).by_device(S)[0]
+
+
 FORMULAS: tuple[Published, ...] = (
     Published(
         work="Kaplan et al., Scaling Laws (2001.08361)",
@@ -256,6 +266,23 @@ FORMULAS: tuple[Published, ...] = (
         what="expected tokens of a step, (1 - a^(g + 1))/(1 - a)",
         mine=speed_up(),
         theirs=(1 - sym.acceptance ** (sym.draft + 1)) / (1 - sym.acceptance),
+    ),
+    Published(
+        work="WDMoE (2411.06681)",
+        where="abstract, in words",
+        what="bytes of a layer to and from the device of one of E experts, 4 k s h/E",
+        mine=sum(term.cost.network_bytes for term in around()) / L,
+        theirs=4 * sym.active_experts * S * h / sym.experts,
+    ),
+    Published(
+        work="WDMoE (2411.06681)",
+        where="abstract, in words",
+        what="transmission plus inference of it, (k s/E) (4 h/R + 6 h f/C)",
+        mine=sum(term.network + term.cost.matmul_flops / sym.peak for term in around()) / L,
+        theirs=sym.active_experts
+        * S
+        / sym.experts
+        * (4 * h / sym.link_bandwidth + 6 * h * sym.expert_intermediate / sym.peak),
     ),
     Published(
         work="Thakur et al., Collective Communication (IJHPCA 19(1), 2005)",

@@ -6,6 +6,7 @@ writes it anew; a test keeps it up to date.
 """
 
 from collections.abc import Iterable
+from importlib import import_module
 from pathlib import Path
 from statistics import median
 
@@ -42,6 +43,11 @@ def number_rows(work: str) -> list[str]:
     places: dict[tuple[str, str], list[Number]] = {}
     for number in numbers(work):
         places.setdefault((number.work, number.where), []).append(number)
+    if not places:
+        name = import_module(work.replace("-", "_")).WORK
+        return [
+            f"| {name} | | 0 | no number of it could be read | [{work}](../gallery/{work}.ipynb) |"
+        ]
     return [
         f"| {name} | {where} | {len(rows)} | {verdict(rows)} | [{work}](../gallery/{work}.ipynb) |"
         for (name, where), rows in places.items()

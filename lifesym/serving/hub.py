@@ -214,23 +214,29 @@ class Hub(Generation):
         levels = f.levels if here.held is None else ()
         return replace(f, hardware=hardware, levels=levels, rewrites=(here, *f.rewrites))
 
+    @checked
+    def by_device(self, new: Size) -> tuple[tuple[Term, ...], ...]:
+        """What each device does in a pass of so many new tokens of every sequence, in all layers.
+
+        Receiving (``receive``), computing, and sending back (``send``).
+        """
+        tokens = size(new, "new")
+        pairs = zip(self._shares, self.spokes, strict=True)
+        return tuple(self._spoke(share, spoke, tokens) for share, spoke in pairs)
+
     def _waited(self, new: Expr) -> Expr:
         """Seconds that a pass of so many new tokens of every sequence waits for the devices."""
         rounds: dict[str, list[Expr]] = {}
-        for share, spoke in zip(self._shares, self.spokes, strict=True):
+        for terms in self.by_device(new):
             busy: dict[str, Expr] = {}
-            for term in self._spoke(share, spoke, new):
+            for term in terms:
                 busy[term.section] = busy.get(term.section, S.Zero) + term.time
             for section, time in busy.items():
                 rounds.setdefault(section, []).append(time)
         return Add(*(Maximum(*times) for times in rounds.values()))
 
     def _away(self, new: Expr) -> tuple[Term, ...]:
-        return tuple(
-            term
-            for share, spoke in zip(self._shares, self.spokes, strict=True)
-            for term in self._spoke(share, spoke, new)
-        )
+        return tuple(term for terms in self.by_device(new) for term in terms)
 
     def _spoke(self, share: Forecast, spoke: Spoke, new: Expr) -> tuple[Term, ...]:
         """What a device does in a pass, receiving and sending included."""
