@@ -22,7 +22,6 @@ from lifesym.operators import (
     KVAppend,
     Linear,
     Routing,
-    SourceAppend,
 )
 from lifesym.operators.experts import RoutingKind
 from lifesym.symbols import Size, resolve, size
@@ -365,9 +364,9 @@ class Model:
         appends = (
             (entry.count, entry.operator)
             for entry in self._one_token("none", mla)
-            if isinstance(entry.operator, KVAppend) and not isinstance(entry.operator, SourceAppend)
+            if isinstance(entry.operator, KVAppend)
         )
-        elements = Add(*(count * each.heads * each.elements for count, each in appends))
+        elements = Add(*(count * each.grown for count, each in appends))
         return bytes_of(elements, load_format(kv).bits_per_value)
 
 

@@ -24,6 +24,7 @@ _ANY = """
 """
 WRAPPERS: dict[str, str | None] = {
     "apertus1p5": "apertus1p5_text",
+    "dots3_note": "dots3_note_text",
     "emu3": "emu3_text_model",
     "ernie4_5_vl_moe": "ernie4_5_vl_moe_text",
     "gemma3": "gemma3_text",
@@ -32,6 +33,7 @@ WRAPPERS: dict[str, str | None] = {
     "glm4v": "glm4v_text",
     "glm4v_moe": "glm4v_moe_text",
     "llama4": "llama4_text",
+    "mistral_large4": "mistral_large4_text",
     "mllama": "mllama_text_model",
     "qwen2_vl": "qwen2_vl_text",
     "qwen2_5_vl": "qwen2_5_vl_text",

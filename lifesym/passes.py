@@ -53,8 +53,10 @@ class Passes:
 
     @property
     def stream_width(self) -> Expr:
-        """Elements of a token in the residual stream."""
-        return exact(self.model.values.get(sym.hidden, sym.hidden))
+        """Elements of a token in the residual stream, or in all of several."""
+        of, known = self.model.values, self.model.dimensions
+        streams = of.get(sym.streams, sym.streams) if sym.streams in known else 1
+        return exact(of.get(sym.hidden, sym.hidden)) * exact(streams)
 
     @property
     def cached_before(self) -> Expr:

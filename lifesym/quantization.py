@@ -61,6 +61,13 @@ _MODULES = {
     "index_q": "self_attn.indexer.wq_b",
     "index_k": "self_attn.indexer.wk",
     "index_weights": "self_attn.indexer.weights_proj",
+    "index_kv": "self_attn.compressor.indexer.kv_proj",
+    "index_gate": "self_attn.compressor.indexer.gate_proj",
+    "compress_kv": "self_attn.compressor.kv_proj",
+    "compress_gate": "self_attn.compressor.gate_proj",
+    "attn_o_a": "self_attn.o_a_proj",
+    "hyper_proj": "attn_hc.fn",
+    "streams_proj": "hc_head.hc_fn",
     "mlp_gate": "mlp.gate_proj",
     "mlp_up": "mlp.up_proj",
     "mlp_down": "mlp.down_proj",
@@ -94,7 +101,10 @@ _PREFIXES = (
     *("model.layers", "model.language_model.layers", "language_model.model.layers"),
     *("backbone.layers", "transformer.h"),
 )
-_LEFT = ("lm_head", "mlp.gate", "mlp.router", "indexer.weights_proj")
+_LEFT = (
+    *("lm_head", "mlp.gate", "mlp.router", "indexer.weights_proj", "attn_hc", "hc_head"),
+    *("compressor.kv_proj", "compressor.gate_proj", "indexer.kv_proj", "indexer.gate_proj"),
+)
 _EMBEDDINGS = ("model.embed_tokens", "language_model.model.embed_tokens")
 _NO_LAYER = 10**6
 """A layer that no list names by its number."""
@@ -167,7 +177,9 @@ def _quantized(
 ) -> Stored:
     scheme = _scheme(said, base, at)
     layers = _layers(config)
-    formats = dict(_formats(model, scheme, base, layers, config))
+    formats = dict(_formats(model, scheme, base, layers, config)) | _experts(
+        model, said, config, at
+    )
     counted = Counter(fmt for fmt in formats.values() if fmt != base)
     if not counted:
         raise SpecError(f"{at}: names no module of the model, so what is quantized is not known")
@@ -177,6 +189,24 @@ def _quantized(
     return Stored(
         weights=replace(usual, roles=roles), kv=scheme.kv, compute=scheme.compute, base=base
     )
+
+
+def _experts(
+    model: Model, said: Mapping[str, Any], config: Mapping[str, Any], at: str
+) -> dict[str, Format]:
+    """Experts in a format of their own, as DeepSeek V4 says it.
+
+    Its ``fp4`` is that of Microscaling (transformers 5.24, ``finegrained_fp8``; vLLM,
+    pull request 53709), or NVIDIA's where ``moe_quant_algo`` says so.
+    """
+    kind = said.get("expert_dtype", config.get("expert_dtype"))
+    if kind in (None, "fp8"):
+        return {}
+    algorithm = str(said.get("moe_quant_algo") or "mxfp4").lower()
+    if kind != "fp4" or algorithm not in ("mxfp4", "nvfp4"):
+        raise SpecError(f"{at}: experts in {kind!r} ({algorithm}) are not known")
+    parts = {m.part for m in model.whole.matrices() if m.role == "experts"}
+    return {f"experts_{part}": load_format(algorithm) for part in parts}
 
 
 def _layers(config: Mapping[str, Any]) -> int:

@@ -91,6 +91,7 @@ window = row("window", "W", "tokens", "sliding-window length")
 # mixture of experts
 experts = row("experts", "E", "experts", "routed experts of a layer")
 active_experts = row("active_experts", "k", "experts", "routed experts chosen a token")
+zero_experts = row("zero_experts", "Z", "experts", "experts that give back what they read")
 expert_intermediate = row(
     "expert_intermediate", r"d_{\mathrm{e}}", "elements", "intermediate size of one expert"
 )
@@ -128,7 +129,7 @@ full_kv_heads = row(
     "heads",
     "key and value heads in layers of full attention",
 )
-streams = row("streams", "A", "streams", "copies of the residual stream (AltUp)")
+streams = row("streams", "A", "streams", "copies of the residual stream (AltUp, hyper-connections)")
 augmented_rank = row(
     "augmented_rank", r"r_{\mathrm{L}}", "elements", "rank of the learned residual (LAuReL)"
 )
@@ -156,12 +157,21 @@ value_dim = row("value_dim", r"d_{\mathrm{v}}", "elements", "size of a value hea
 index_heads = row("index_heads", r"h_{\mathrm{I}}", "heads", "heads of the indexer")
 index_dim = row("index_dim", r"d_{\mathrm{I}}", "elements", "size of a head of the indexer")
 index_top = row("index_top", r"k_{\mathrm{I}}", "tokens", "keys that a query attends to, of all")
+gate_rank = row("gate_rank", r"r_{\mathrm{g}}", "elements", "rank of the gates of norms")
 index_block = row(
     "index_block", r"s_{\mathrm{I}}", "tokens", "keys of a block that is chosen whole"
 )
 index_blocks = row(
     "index_blocks", r"n_{\mathrm{I}}", "blocks", "blocks of keys that a query attends to"
 )
+compress_rate = row(
+    "compress_rate", r"m", "tokens", "tokens of a compressed key among which queries choose"
+)
+heavy_rate = row("heavy_rate", r"m'", "tokens", "tokens of a compressed key that all queries see")
+out_groups = row(
+    "out_groups", r"g_{\mathrm{o}}", "groups", "groups of heads whose outputs are projected apart"
+)
+out_rank = row("out_rank", r"r_{\mathrm{o}}", "elements", "size of a group's projected output")
 
 # recurrent layers
 inner_size = row("inner_size", r"d_{\mathrm{in}}", "elements", "channels of a recurrent mixer")

@@ -649,12 +649,18 @@ def test_adapter_merge() -> None:
     check(AdapterMerge(in_features=3, out_features=5, rank=2), tally, dispatches=2)
 
 
-@pytest.mark.parametrize("sigmoid", [False, True])
-def test_top_k(sigmoid: bool) -> None:
+@pytest.mark.parametrize("hashed", [False, True])
+@pytest.mark.parametrize("function", ["softmax", "sigmoid", "root"])
+def test_top_k(function: str, hashed: bool) -> None:
     tally = Tally()
     for row in tally.tensor("activation", 3, 4):
-        if sigmoid:
+        if function == "sigmoid":
             chances = [ACTIVATIONS["sigmoid"](n) for n in row]
+        elif function == "root":
+            roots = [n.exp() + 1 for n in row]  # of the logarithm of this
+            for function_of in (math.log, math.sqrt):
+                roots = [n._do(0, lambda a, _, f=function_of: f(a)) for n in roots]
+            chances = roots
         else:
             top = Num(tally, -math.inf)
             for score in row:
@@ -662,9 +668,10 @@ def test_top_k(sigmoid: bool) -> None:
             powers = [(score - top).exp() for score in row]
             total = _total(tally, powers)
             chances = [power / total for power in powers]
-        for chance in chances:
+        for chance in () if hashed else chances:
             chance.largest(0)
-    check(TopK(tokens=3, experts=4, sigmoid=sigmoid), tally)
+    options = {} if function == "softmax" else {function: True}
+    check(TopK(tokens=3, experts=4, hashed=hashed, **options), tally)
 
 
 @pytest.mark.parametrize("gated", [False, True])

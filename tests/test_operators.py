@@ -23,6 +23,7 @@ from lifesym.symbols import Size
 
 ORACLES = (
     *("test_brute_force", "test_recurrent_brute_force", "test_sparse_brute_force"),
+    "test_compressed_brute_force",
     "test_convolution",
     *("test_collectives", "test_engines", "test_rewrites", "test_training"),
 )

@@ -192,6 +192,7 @@ def test_no_tile_of_queries_that_choose_their_own_keys() -> None:
 
 SUMMED = {
     "deepseek-v3.2": {"embedding", "attn_o", "mlp_down", "moe_experts", "moe_shared", "lm_head"},
+    "deepseek-v4-flash": {"embedding", "attn_o", "moe_experts", "moe_shared", "lm_head"},
     "minimax-m1": {"embedding", "attn_o", "lightning:mixer", "lightning:out_proj", "lm_head"}
     | {"moe_experts"},
     "kimi-linear-48b-a3b": {"embedding", "attn_o", "kimi_delta:o_proj", "mlp_down", "lm_head"}

@@ -17,6 +17,7 @@ from lifesym.blocks import (
     AttentionPool,
     Block,
     BlockIndexer,
+    CompressedAttention,
     ConvolvedAttention,
     DecoderLayer,
     DraftLayer,
@@ -51,7 +52,7 @@ from lifesym.transforms import Bottleneck, Lora, TensorParallel
 
 SHAPES = ((2, 24, 0), (3, 1, 400))
 LATER = {
-    *(BlockIndexer, Indexer, KimiDelta, LightningAttention),
+    *(BlockIndexer, CompressedAttention, Indexer, KimiDelta, LightningAttention),
     *(ConvolvedAttention, GatedRecurrence, HeadMamba, MatrixLSTM),
 }
 """Blocks that names were never told of: see `test_sparse_brute_force` and `test_split_mixers`."""

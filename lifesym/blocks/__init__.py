@@ -9,6 +9,7 @@ from lifesym.blocks.altup import (
 )
 from lifesym.blocks.attention import Attention
 from lifesym.blocks.base import Block, Emitted, NormSpec
+from lifesym.blocks.compressed import CompressedAttention, CompressedIndexer, Compressor
 from lifesym.blocks.cross import Closing, CrossAttention, LearnedPositions, RelativePositions
 from lifesym.blocks.draft import (
     BorrowedAttention,
@@ -18,8 +19,9 @@ from lifesym.blocks.draft import (
     ParallelHead,
 )
 from lifesym.blocks.encoder import AudioEmbed, EncoderEmbed, EncoderHead
-from lifesym.blocks.ends import Embed, Head
+from lifesym.blocks.ends import Embed, Head, LearnedRotary
 from lifesym.blocks.experts import DenseAndExperts, MoE
+from lifesym.blocks.hyper import CollapsedStreams, HyperLayer
 from lifesym.blocks.indexer import BlockIndexer, Indexer
 from lifesym.blocks.latent import LatentAttention
 from lifesym.blocks.layer import DecoderLayer
@@ -60,6 +62,10 @@ __all__ = [
     "CloseStreams",
     "Closing",
     "ClusteredHead",
+    "CollapsedStreams",
+    "CompressedAttention",
+    "CompressedIndexer",
+    "Compressor",
     "ConvolvedAttention",
     "CrossAttention",
     "DecoderLayer",
@@ -76,12 +82,14 @@ __all__ = [
     "HandedRouter",
     "Head",
     "HeadMamba",
+    "HyperLayer",
     "Indexer",
     "JoinedStates",
     "KimiDelta",
     "LatentAttention",
     "LayerEmbeddings",
     "LearnedPositions",
+    "LearnedRotary",
     "LearnedState",
     "LightningAttention",
     "Link",

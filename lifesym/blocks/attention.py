@@ -60,6 +60,7 @@ class Attention(Block):
         indexer: what chooses the blocks of keys that each query attends to; None: all.
         gate: a projection of its own gives a gate for every ``element`` of the output, or one for
             each ``head``.
+        head_gate_bias: a learned number a head is added to its gates.
         gate_function: the gate's activation function.
         gate_bias: bias of the gate's projection.
         out_norm: the heads' outputs are normalized together before the output projection.
@@ -94,6 +95,7 @@ class Attention(Block):
     gated: bool = False
     indexer: BlockIndexer | None = None
     gate: Literal["none", "element", "head"] = "none"
+    head_gate_bias: bool = False
     gate_function: str = "sigmoid"
     gate_bias: bool = False
     out_norm: bool = False
@@ -236,6 +238,8 @@ class Attention(Block):
         yield "attn_g", Linear(**wide, out_features=gates)
         if self.gains:
             yield "attn_g_scale", self._scale(tokens, gates)
+        if self.head_gate_bias:  # an addition costs what a product does
+            yield "attn_gate_bias", Scale(elements=tokens * gates, gains=self.heads)
         function = self.gate_function
         yield "attn_gate", Activation(elements=tokens * gates, function=function, gated=each)
         if not each:  # one number multiplies the whole output of a head

@@ -8,7 +8,15 @@ from sympy import Expr, S, sympify
 
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, Maximum
-from lifesym.operators import Collective, Embedding, LMHead, Norm, Operator
+from lifesym.operators import (
+    Activation,
+    Collective,
+    Embedding,
+    Linear,
+    LMHead,
+    Norm,
+    Operator,
+)
 from lifesym.symbols import Size
 from lifesym.trace import ForwardPass
 
@@ -113,15 +121,33 @@ def offset(tokens: Expr, features: Size) -> Embedding:
 
 @dataclass(frozen=True, kw_only=True)
 class NormSpec:
-    """A normalization over the hidden size (or another, with ``features``)."""
+    """A normalization over the hidden size (or another, with ``features``).
+
+    ``gate``: its output is multiplied by sigmoids, by two projections from it through so many
+    elements with a SiLU between them (A.X K2).
+    """
 
     features: Size
     kind: Literal["rms", "layer"] = "rms"
     affine: bool = True
     bias: bool = True
+    gate: Size | None = None
 
     def over(self, rows: Expr) -> Norm:
         """The operator over so many vectors."""
         return Norm(
             rows=rows, features=self.features, kind=self.kind, affine=self.affine, bias=self.bias
         )
+
+    def gated(self, name: str, rows: Expr) -> Emitted:
+        """The operator, and its gate if it has one."""
+        yield name, self.over(rows)
+        if self.gate is None:
+            return
+        down = Linear(tokens=rows, in_features=self.features, out_features=self.gate)
+        yield f"{name}_down", down
+        yield f"{name}_act", Activation(elements=rows * self.gate, function="silu")
+        up = Linear(tokens=rows, in_features=self.gate, out_features=self.features)
+        yield f"{name}_up", up
+        whole = Activation(elements=rows * self.features, function="sigmoid", gated=True)
+        yield f"{name}_gate", whole

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
+from sympy import sympify
+
 from lifesym.blocks.base import Block, Emitted, NormSpec
 from lifesym.operators import (
     Activation,
@@ -134,3 +136,22 @@ class Head(Block):
             yield "logits_scale", Scale(elements=tokens * self.vocab, gains=gains)
         if self.softcap:
             yield "logits_softcap", Scale(elements=tokens * self.vocab, softcap=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class LearnedRotary(Block):
+    """Before the layers: the rotations' frequencies are multiplied by learned factors.
+
+    Attributes:
+        rope_dim: rotated elements of a head, two for each frequency.
+    """
+
+    rope_dim: Size
+
+    split: ClassVar[tuple[str, ...]] = ()
+    repeated: ClassVar[str] = "rotary_scale"
+
+    def operators(self, step: ForwardPass) -> Emitted:
+        """One product a frequency, whatever the tokens."""
+        pairs = self.rope_dim / sympify(2)
+        yield "rotary_scale", Scale(elements=pairs, gains=pairs)

@@ -23,6 +23,7 @@ from lifesym.operators import (
     Linear,
     Norm,
     Rotary,
+    Scale,
 )
 from lifesym.operators.attention import seen_in_window
 from lifesym.symbols import Size
@@ -53,35 +54,45 @@ class Indexer(Block):
 
     Attributes:
         hidden: size of the layer's input.
-        q_rank: size of the compressed queries.
+        q_rank: size of the compressed queries; None where queries come from the normalized input.
         heads: query heads.
         head_dim: size of a head.
         rope_dim: rotated elements of a head.
         top: keys chosen for each query.
+        rotated: queries and keys are rotated.
+        query_scaled: queries are multiplied by a learned function of their position.
     """
 
     hidden: Size
-    q_rank: Size
+    q_rank: Size | None
     heads: Size
     head_dim: Size
     rope_dim: Size
     top: Size
+    rotated: bool = True
+    query_scaled: bool = False
 
     split: ClassVar[tuple[str, ...]] = ()
     repeated: ClassVar[str] = (
-        "index_q index_k index_k_norm index_rope index_append index_weights index_qk index_top"
+        "index_q_norm index_q_scale index_q index_k index_k_norm index_rope index_append "
+        "index_weights index_qk index_top"
     )
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Queries, keys, weights of the heads, cache, scores, choice."""
-        tokens = step.tokens
-        yield "index_q", self._linear(tokens, self.q_rank, self.heads * self.head_dim)
+        tokens, width = step.tokens, self.heads * self.head_dim
+        if self.q_rank is None:
+            yield "index_q_norm", Norm(rows=tokens, features=self.hidden, kind="layer")
+        yield "index_q", self._linear(tokens, self.q_rank or self.hidden, width)
+        if self.query_scaled:
+            yield "index_q_scale", Scale(elements=tokens * width, gains=2 * self.heads)
         yield "index_k", self._linear(tokens, self.hidden, self.head_dim)
         yield "index_k_norm", Norm(rows=tokens, features=self.head_dim, kind="layer")
-        yield (
-            "index_rope",
-            Rotary(tokens=tokens, heads=self.heads, kv_heads=1, rotary_dim=self.rope_dim),
-        )
+        if self.rotated:
+            yield (
+                "index_rope",
+                Rotary(tokens=tokens, heads=self.heads, kv_heads=1, rotary_dim=self.rope_dim),
+            )
         yield "index_append", KVAppend(tokens=tokens, elements=self.head_dim)
         yield "index_weights", self._linear(tokens, self.hidden, self.heads)
         keys, pairs = _scored(step)

@@ -18,7 +18,7 @@ section 2.1.
 """
 
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 from sympy import Expr
 
@@ -58,7 +58,14 @@ class LatentAttention(Block):
         value_dim: size of a value head.
         bias: biases on the compressing and output projections.
         rotated: the shared key and its part of the queries are rotated.
-        gated: a sigmoid gate a head on its output, from a projection of the input.
+        gate: a sigmoid gate for each ``head`` or ``element`` of the output, from a projection of
+            the input; or one for each element from one with the queries, of the compressed ones
+            before and after their norm (``joint``).
+        sinks: one learned score a head that takes part in the softmax.
+        key_norm: the shared key is normalized.
+        query_scaled: queries are multiplied by a learned function of their position.
+        window: sliding window.
+        reuses: latents and shared keys are those of an earlier layer, and only read.
         top: keys that a query attends to, or all that it sees; None: always all.
         indexer: what chooses them; None where an earlier layer's choice is used.
     """
@@ -72,15 +79,22 @@ class LatentAttention(Block):
     q_rank: Size | None = None
     bias: bool = False
     rotated: bool = True
-    gated: bool = False
+    gate: Literal["none", "head", "element", "joint"] = "none"
+    sinks: bool = False
+    key_norm: bool = False
+    query_scaled: bool = False
+    window: Size | None = None
+    reuses: bool = False
     top: Size | None = None
     indexer: Indexer | None = None
 
     split: ClassVar[tuple[str, ...]] = ("heads",)
-    repeated: ClassVar[str] = "attn_q_a attn_q_a_norm attn_kv_a attn_kv_a_norm kv_append"
+    repeated: ClassVar[str] = (
+        "attn_q_a attn_q_a_norm attn_kv_a attn_kv_a_norm attn_key_norm kv_append"
+    )
 
     def operators(self, step: ForwardPass) -> Emitted:
-        """Query, latent, cache, core by convention, output projection."""
+        """Query, latent, cache, core by convention, gates, output projection."""
         tokens = step.tokens
         head = self.nope_dim + self.rope_dim
         if self.q_rank is None:
@@ -88,25 +102,40 @@ class LatentAttention(Block):
         else:
             yield "attn_q_a", self._linear(tokens, self.hidden, self.q_rank, bias=self.bias)
             yield "attn_q_a_norm", Norm(rows=tokens, features=self.q_rank)
-            yield "attn_q_b", self._linear(tokens, self.q_rank, self.heads * head)
-        latent = self.kv_rank + self.rope_dim
-        yield "attn_kv_a", self._linear(tokens, self.hidden, latent, bias=self.bias)
-        yield "attn_kv_a_norm", Norm(rows=tokens, features=self.kv_rank)
+            joint = self.gate == "joint"
+            inputs, outputs = (2 * self.q_rank, self.value_dim) if joint else (self.q_rank, 0)
+            yield "attn_q_b", self._linear(tokens, inputs, self.heads * (head + outputs))
+        if not self.reuses:
+            latent = self.kv_rank + self.rope_dim
+            yield "attn_kv_a", self._linear(tokens, self.hidden, latent, bias=self.bias)
+            yield "attn_kv_a_norm", Norm(rows=tokens, features=self.kv_rank)
+        if self.key_norm:
+            yield "attn_key_norm", Norm(rows=tokens, features=self.rope_dim)
         if self.rotated:
-            yield (
-                "attn_rope",
-                Rotary(tokens=tokens, heads=self.heads, kv_heads=1, rotary_dim=self.rope_dim),
-            )
+            turned = {"kv_heads": 0 if self.reuses else 1, "rotary_dim": self.rope_dim}
+            yield "attn_rope", Rotary(tokens=tokens, heads=self.heads, **turned)
+        if self.query_scaled:
+            scaled = tokens * self.heads * head
+            yield "attn_q_scale", Scale(elements=scaled, gains=2 * self.heads)
         if self.indexer is not None:
             yield from self.indexer.operators(step)
         core = self._absorbed if step.mla == "absorbed" else self._explicit
         yield from core(step)
-        if self.gated:
-            yield "attn_gate_proj", self._linear(tokens, self.hidden, self.heads)
-            yield "attn_gate_act", Activation(elements=tokens * self.heads, function="sigmoid")
-            yield "attn_gate", Scale(elements=tokens * self.heads * self.value_dim)
+        yield from self._gated(tokens)
         out = self._linear(tokens, self.heads * self.value_dim, self.hidden, bias=self.bias)
         yield from self.summed("attn_o", out, tokens * self.hidden)
+
+    def _gated(self, tokens: Expr) -> Emitted:
+        """The gates and their product with the output."""
+        width = self.heads * self.value_dim
+        if self.gate in ("head", "element"):
+            gates = self.heads if self.gate == "head" else width
+            yield "attn_gate_proj", self._linear(tokens, self.hidden, gates)
+        if self.gate == "head":
+            yield "attn_gate_act", Activation(elements=tokens * self.heads, function="sigmoid")
+            yield "attn_gate", Scale(elements=tokens * width)
+        elif self.gate != "none":
+            yield "attn_gate", Activation(elements=tokens * width, function="sigmoid", gated=True)
 
     def _explicit(self, step: ForwardPass) -> Emitted:
         """Keys and values of every head, expanded from the latents now or when they were new."""
@@ -114,7 +143,7 @@ class LatentAttention(Block):
         up = self.heads * (self.nope_dim + self.value_dim)
         again = step.mla == "expand"
         if again:
-            yield "kv_append", self._append(step)
+            yield from self._appended(step)
             yield (
                 "attn_kv_b",
                 LatentExpand(
@@ -126,7 +155,7 @@ class LatentAttention(Block):
             )
         else:
             yield "attn_kv_b", self._linear(step.tokens, self.kv_rank, up)
-            yield "kv_append", self._append(step)
+            yield from self._appended(step)
         shape: dict[str, Any] = {
             "batch": step.batch,
             "heads": self.heads,
@@ -140,19 +169,24 @@ class LatentAttention(Block):
         rotated = self.rope_dim if again else 0  # one rotated key for all heads, or one a head
         own = self.nope_dim + self.rope_dim - rotated
         yield "attn_qk", AttentionScores(**shape, head_dim=own, shared=rotated)
-        yield "attn_softmax", Softmax(elements=step.batch * self.heads * pairs)
+        yield "attn_softmax", self._softmax(step.batch * self.heads * pairs)
         yield "attn_av", AttentionValues(**shape, head_dim=self.value_dim)
 
-    def _append(self, step: ForwardPass) -> KVAppend:
-        if step.mla != "decompressed":
-            return KVAppend(tokens=step.tokens, elements=self.kv_rank + self.rope_dim)
-        width = self.nope_dim + self.rope_dim + self.value_dim
-        return KVAppend(tokens=step.tokens, heads=self.heads, elements=width)
+    def _appended(self, step: ForwardPass) -> Emitted:
+        """The latents and shared keys, or keys and values of every head, of the new tokens."""
+        if self.reuses and step.mla != "decompressed":  # the earlier layer's are not of these heads
+            return
+        reach = None if self.window is None or not step.windows else self.window - 1
+        kept: dict[str, Size] = {"elements": self.kv_rank + self.rope_dim}
+        if step.mla == "decompressed":
+            width = self.nope_dim + self.rope_dim + self.value_dim
+            kept = {"heads": self.heads, "elements": width}
+        yield "kv_append", KVAppend(tokens=step.tokens, reach=reach, **kept)
 
     def _absorbed(self, step: ForwardPass) -> Emitted:
         """Scores against the latents: one key of kv_rank + rope_dim elements for all heads."""
         keys, pairs = self._attended(step)
-        yield "kv_append", self._append(step)
+        yield from self._appended(step)
         per_head = {"tokens": step.tokens, "heads": self.heads}
         yield (
             "attn_kv_b",
@@ -168,17 +202,24 @@ class LatentAttention(Block):
             "past": self._cached_past(step),
         }
         yield "attn_qk", AttentionScores(**shape, head_dim=self.kv_rank + self.rope_dim)
-        yield "attn_softmax", Softmax(elements=step.batch * self.heads * pairs)
+        yield "attn_softmax", self._softmax(step.batch * self.heads * pairs)
         yield "attn_av", AttentionValues(**shape, head_dim=self.kv_rank, in_keys=True)
         yield (
             "attn_kv_b",
             HeadLinear(**per_head, in_features=self.kv_rank, out_features=self.value_dim),
         )
 
+    def _softmax(self, scores: Expr) -> Softmax:
+        return Softmax(elements=scores, sinks=self.heads if self.sinks else 0)
+
     def _plain(self) -> Attention:
         """Ordinary attention of the same heads, for its count of keys and pairs."""
         return Attention(
-            hidden=self.hidden, heads=self.heads, kv_heads=self.heads, head_dim=self.value_dim
+            hidden=self.hidden,
+            heads=self.heads,
+            kv_heads=self.heads,
+            head_dim=self.value_dim,
+            window=self.window,
         )
 
     def _attended(self, step: ForwardPass) -> tuple[Expr, Expr]:

@@ -31,6 +31,7 @@ class DecoderLayer(Block):
         merged: output and residual stream each get a learned offset and factor before their sum.
         output_scaled: the layer's output is multiplied by a constant.
         carried: what is added to each output is multiplied by learned constants, so many.
+        stream_scaled: the residual stream is, before each part is added to it.
     """
 
     hidden: Size
@@ -48,12 +49,15 @@ class DecoderLayer(Block):
     merged: bool = False
     output_scaled: bool = False
     carried: Size = 0
+    stream_scaled: bool = False
 
     split: ClassVar[tuple[str, ...]] = ()
     repeated: ClassVar[str] = (
         "attn_norm attn_post_norm attn_scale attn_carry attn_residual cross_norm cross_residual "
         "mlp_norm mlp_post_norm mlp_scale mlp_carry mlp_residual layer_scale "
-        "attn_change_residual mlp_change_residual"
+        "attn_change_residual mlp_change_residual stream_scale "
+        "attn_norm_down attn_norm_act attn_norm_up attn_norm_gate "
+        "mlp_norm_down mlp_norm_act mlp_norm_up mlp_norm_gate"
     )
 
     def operators(self, step: ForwardPass) -> Emitted:
@@ -61,7 +65,7 @@ class DecoderLayer(Block):
         tokens = step.tokens
         elements = tokens * self.hidden
         if self.mixer_norm:
-            yield "attn_norm", self.mixer_norm.over(tokens)
+            yield from self.mixer_norm.gated("attn_norm", tokens)
         if self.mixer:
             yield from self.mixer.operators(step)
             yield from self._added("attn", tokens, self.mixer_post_norm)
@@ -71,7 +75,7 @@ class DecoderLayer(Block):
             yield from self.cross.operators(step)
             yield "cross_residual", Residual(elements=elements)
         if self.mlp_norm:
-            yield "mlp_norm", self.mlp_norm.over(tokens)
+            yield from self.mlp_norm.gated("mlp_norm", tokens)
         if self.mlp:
             yield from self.mlp.operators(step)
             yield from self._added("mlp", tokens, self.mlp_post_norm)
@@ -89,6 +93,8 @@ class DecoderLayer(Block):
             yield f"{part}_scale", Scale(elements=elements, gains=self.gains)
         if self.carried != 0:
             yield f"{part}_carry", Scale(elements=elements, gains=self.carried)
+        if self.stream_scaled:
+            yield "stream_scale", Scale(elements=elements)
         if self.merged:
             yield f"{part}_residual", Merge(elements=elements, features=self.hidden)
         elif part == "mlp" or not self.parallel:

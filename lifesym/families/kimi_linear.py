@@ -206,7 +206,7 @@ def bailing(c: BailingConfig, name: str) -> Model:
         c,
         name,
         LinearConfig(),
-        {"gated": True},
+        {"gate": "head"},
         {"low_rank": False, "bounded": c.kda_safe_gate},
         linear_value_heads=c.num_attention_heads,
         linear_value_dim=c.head_dim,

@@ -66,6 +66,15 @@ class PeriodConfig(RoutedConfig, kw_only=True):
     mup_enabled: bool | None = False
 
 
+class BeamConfig(RoutedConfig, kw_only=True):
+    """``rope_parameters`` has null for kinds of layers without positions."""
+
+    head_dim: Count = 128
+    num_key_value_heads: Count = 8
+    sliding_window: Count | None = 512
+    final_logit_softcapping: float | None = 30.0
+
+
 class LagunaConfig(RoutedConfig, kw_only=True):
     """Heads by layer."""
 
@@ -285,6 +294,46 @@ def afmoe(c: PeriodConfig, name: str) -> Model:
     mixers = period_mixers(c, qk_norm="head", gate="element")
     ends = Ends(scaled=bool(c.mup_enabled))
     return _sigmoid(c, name, mixers, ends=ends, around=AROUND, router_bias=True)
+
+
+def beam(c: BeamConfig, name: str) -> Model:
+    """Beam: gated attention whose full layers rotate nothing but scale queries, by default.
+
+    Norms are around both parts, and the stream is scaled before each is added to it.
+    """
+    depth, rope = c.num_hidden_layers, c.rope_parameters
+    rope = rope or {"full_attention": None, "sliding_attention": {}}
+    still = {kind: rotated is None for kind, rotated in rope.items()}
+    types = c.layer_types or [
+        "sliding_attention" if (i + 1) % 6 and i + 1 < depth else "full_attention"
+        for i in range(depth)
+    ]
+    spans = listed(types, depth, {"full_attention": None, "sliding_attention": sym.window})
+    refuse(sym.window in spans and c.sliding_window is None, "missing key 'sliding_window'")
+    for kind in set(types):
+        refuse(kind not in still, f"key 'rope_parameters': has no {kind!r}")
+    mixers = [
+        attention(
+            bias=c.attention_bias,
+            qk_norm="head",
+            gate="element",
+            head_gate_bias=True,
+            window=span,
+            rotary_dim=0 if still[kind] else sym.head_dim,
+            query_scaled=still[kind],
+        )
+        for kind, span in zip(types, spans, strict=True)
+    ]
+    plain = c.mlp_layer_types is None
+    return routed(
+        c,
+        name,
+        mixers,
+        [i < 3 for i in range(depth)] if plain else dense_layers(c),
+        Ends(softcap=c.final_logit_softcapping is not None),
+        around=AROUND | {"scaled": True, "stream_scaled": True},
+        sigmoid=True,
+    )
 
 
 def _part(c: Any, span: Any, usual: float) -> int:
@@ -594,6 +643,7 @@ FAMILIES = {
     "laguna": _family(LagunaConfig, laguna, "laguna-xs.2", _LOCAL),
     "mellum": _family(RoutedConfig, mellum, "mellum2-12b-a2.5b", _LOCAL),
     "kolibri1": _family(PeriodConfig, exaone_moe, "kolibri-1", _LOCAL),
+    "beam": _family(BeamConfig, beam, "mellum2-12b-a2.5b", _LOCAL, more="final_logit_softcapping"),
     "flint": _family(FlintConfig, flint, "flint", _LOCAL),
     "hy_v3": _family(
         RoutedConfig,

@@ -10,6 +10,7 @@ from lifesym import symbols as sym
 from lifesym.blocks import (
     Attention,
     Block,
+    CompressedAttention,
     DenseAndExperts,
     HandedRouter,
     LatentAttention,
@@ -29,7 +30,8 @@ def sections_of(layers: Sequence[Block]) -> tuple[tuple[Section, ...], dict[Symb
     after what differs: the mixer (``full`` attention, ``sliding``, ``chunked``, ``recurrent``,
     ``convolutional``, ``rotary`` where full attention does without positions, ``shared_...``
     where it reads the cache of another layer, ``indexed`` where it chooses its keys, ``following``
-    where it has an earlier one's choice) and the feed-forward block (``dense``, ``expert``); layers
+    where it has an earlier one's choice, ``compressed`` where it sees all compressed keys) and the
+    feed-forward block (``dense``, ``expert``, or ``hashed`` where tokens decide on experts); layers
     that differ in sizes are numbered. See `_counts` for how many there are.
     """
     kinds = Counter(layers)
@@ -75,8 +77,12 @@ def _words(layers: Sequence[Any]) -> list[Words]:
                 word = "chunked" if chunked else "sliding"
             case LatentAttention(top=top, indexer=indexer) if top is not None:
                 word = "following" if indexer is None else "indexed"
-            case LatentAttention():
-                word = "full"
+            case LatentAttention(window=window):
+                word = "full" if window is None else "sliding"
+            case CompressedAttention(compressor=None):
+                word = "sliding"
+            case CompressedAttention(indexer=indexer):
+                word = "compressed" if indexer is None else "indexed"
             case ShortConv():
                 word = "convolutional"
             case _:
@@ -86,6 +92,8 @@ def _words(layers: Sequence[Any]) -> list[Words]:
     def feeding(block: Block | None) -> str:
         if block is None:
             return ""
+        if isinstance(block, MoE) and block.hashed:
+            return "hashed"
         return "expert" if isinstance(block, MoE | DenseAndExperts | HandedRouter) else "dense"
 
     return [(mixing(each.mixer), feeding(each.mlp)) for each in inner]

@@ -39,8 +39,15 @@ from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
 from lifesym.operators.recurrent import CausalConv, GatedUnit, SelectiveScan
 from lifesym.operators.rwkv import WKV, TokenShift
-from lifesym.operators.sparse import BlockScores, ChooseKeys, IndexScores, ValueScores
-from lifesym.operators.streams import MixStreams
+from lifesym.operators.sparse import (
+    BlockScores,
+    ChooseKeys,
+    CompressedAppend,
+    IndexScores,
+    PoolTokens,
+    ValueScores,
+)
+from lifesym.operators.streams import CollapseStreams, MixStreams, SpreadStreams, StreamWeights
 from lifesym.operators.training import Backward, CrossEntropy, Dropout, OptimizerStep
 
 __all__ = [
@@ -58,7 +65,9 @@ __all__ = [
     "CausalConv",
     "ChannelDeltaRule",
     "ChooseKeys",
+    "CollapseStreams",
     "Collective",
+    "CompressedAppend",
     "Concat",
     "Conv1d",
     "Conv2d",
@@ -89,6 +98,7 @@ __all__ = [
     "OptimizerStep",
     "PerShape",
     "Pool2d",
+    "PoolTokens",
     "Ranking",
     "Residual",
     "Rotary",
@@ -101,6 +111,8 @@ __all__ = [
     "Softmax",
     "SomeExperts",
     "SourceAppend",
+    "SpreadStreams",
+    "StreamWeights",
     "TiledLinear",
     "TokenShift",
     "TopK",

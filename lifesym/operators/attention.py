@@ -263,6 +263,11 @@ class KVAppend(Operator):
     reference: ClassVar[str] = "Pope et al., arXiv 2211.05102, section 2.1"
     monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "elements": "+", "heads": "+"}
 
+    @property
+    def grown(self) -> Expr:
+        """Elements that one more token adds, below every window."""
+        return self.heads * self.elements
+
     def held(self, tokens: Expr) -> Expr:
         """Cached elements of one sequence of so many tokens."""
         in_reach = tokens if self.reach is None else Minimum(tokens, self.reach)
@@ -297,6 +302,11 @@ class SourceAppend(KVAppend):
     source: Size
 
     monotone: ClassVar[dict[str, Direction]] = {**KVAppend.monotone, "source": "0"}
+
+    @property
+    def grown(self) -> Expr:
+        """Nothing: a source is as long as it is."""
+        return S.Zero
 
     def held(self, tokens: Expr) -> Expr:
         """Cached elements of one sequence, whatever it has generated."""

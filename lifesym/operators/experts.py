@@ -90,8 +90,9 @@ class Routing:
 class TopK(Operator):
     r"""Scores to probabilities and the choice of k: 5 (softmax) or 3 (sigmoid) a score, and 1.
 
-    The selection compares each score once, counted as one operation; a partial sort does more
-    on some hardware.
+    With ``root`` a score is the square root of a softplus (4). The selection compares each score
+    once, counted as one operation; a partial sort does more on some hardware. ``hashed``: a table
+    of the tokens has chosen, and nothing is compared.
 
     >>> from lifesym import symbols as sym
     >>> TopK(tokens=sym.batch, experts=sym.experts).cost(Precision.of()).vector_flops
@@ -101,16 +102,21 @@ class TopK(Operator):
     tokens: Size
     experts: Size
     sigmoid: bool = False
+    root: bool = False
+    hashed: bool = False
 
     family: ClassVar[str] = "router"
-    counted: ClassVar[str] = "5 (softmax) or 3 (sigmoid) a score, 1 comparison a score"
+    counted: ClassVar[str] = "5 (softmax), 3 (sigmoid) or 4 (root) a score, 1 comparison a score"
     reference: ClassVar[str] = "arXiv 2101.03961, Eq. 1; DeepSeek-V3, 2412.19437, Eq. 15"
     monotone: ClassVar[dict[str, Direction]] = {"tokens": "+", "experts": "+"}
 
     def cost(self, precision: Precision) -> Cost:
         """Reads the scores; the chosen weights are as many as experts a token and not counted."""
         scores = self.tokens * self.experts
-        per_score = (ACTIVATION_OPS["sigmoid"] if self.sigmoid else 5) + 1
+        function = ACTIVATION_OPS["sigmoid"] if self.sigmoid else 5
+        if self.root:
+            function = ACTIVATION_OPS["softplus"] + 1
+        per_score = function + (0 if self.hashed else 1)
         return Cost(
             vector_flops=per_score * scores,
             activation_read_bytes=precision.activation_bytes(scores),
@@ -154,6 +160,7 @@ class Experts(Operator):
         "hidden": "+",
         "intermediate": "+",
     }
+    averages: ClassVar[tuple[str, ...]] = ("active",)
 
     @property
     def choices(self) -> Expr:

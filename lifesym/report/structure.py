@@ -7,9 +7,11 @@ from typing import Any
 from lifesym.blocks import (
     MLP,
     Attention,
+    CompressedAttention,
     CrossAttention,
     DeltaNet,
     DenseAndExperts,
+    HyperLayer,
     KimiDelta,
     LatentAttention,
     LightningAttention,
@@ -86,6 +88,15 @@ def _described(node: Any) -> Iterator[tuple[str, str]]:
         yield "mixers", kind + (f", {node.top} chosen keys" if node.top is not None else "")
         own = "" if node.indexer is None else ", and the indexer's key"
         yield "cache", f"a latent and a shared key of every token{own}"
+    elif isinstance(node, CompressedAttention):
+        keys, made = "a window", node.compressor
+        if made is not None:
+            chosen = "all" if node.indexer is None else f"{node.indexer.top} chosen"
+            keys += f" and {chosen} keys of {made.rate} tokens"
+        yield "mixers", f"multi-query attention to {keys}"
+        yield "cache", f"one key that is a value, of {keys}"
+    elif isinstance(node, HyperLayer):
+        yield "residual", f"{node.streams} streams, mixed by hyper-connections"
     elif isinstance(node, CrossAttention):
         yield "mixers", "attention to the encoder's output"
         yield "cache", "keys and values of the encoder's output"

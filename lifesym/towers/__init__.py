@@ -25,6 +25,7 @@ VISION: dict[str, Build] = {
     "llama4": llama4,
     "llava": llava,
     "mistral3": mistral3,
+    "mistral_large4": mistral3,
     "qwen2_vl": qwen2_vl,
     "qwen2_5_vl": qwen2_5_vl,
     "qwen3_vl": qwen3_vl,

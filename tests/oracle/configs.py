@@ -4,6 +4,8 @@ from collections.abc import Callable
 from random import Random
 from typing import Any
 
+from drawn import drawn
+
 Config = dict[str, Any]
 
 
@@ -268,6 +270,11 @@ def deepseek_v32(rng: Random) -> Config:
     return _indexed(rng, "deepseek_v32")
 
 
+def deepseek_v4(rng: Random) -> Config:
+    """A window that all tokens fit into: the code has real windows, but scores all other keys."""
+    return drawn(rng, "deepseek_v4") | {"sliding_window": 40, "index_topk": rng.randint(1, 9)}
+
+
 def glm_moe_dsa(rng: Random) -> Config:
     """The same where layers may use an earlier one's choice: listed, by letters, or by a rule."""
     config = _indexed(rng, "glm_moe_dsa")
@@ -497,6 +504,7 @@ FAMILIES: tuple[Callable[[Random], Config], ...] = (
     deepseek_v2,
     deepseek_v3,
     deepseek_v32,
+    deepseek_v4,
     glm_moe_dsa,
     minimax_m3_vl_text,
     glm4_moe_lite,

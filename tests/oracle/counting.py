@@ -37,8 +37,15 @@ def _bare(config: type) -> Any:
     )
 
 
-MASKED = ("deepseek_v32", "glm_moe_dsa", "minimax_m3_vl_text")
+MASKED = ("deepseek_v32", "deepseek_v4", "glm_moe_dsa", "minimax_m3_vl_text")
 """Types whose code computes the scores of all keys and masks those that are not chosen."""
+
+
+STATES = (
+    *("conv_states", "recurrent_states"),
+    *("compressed_kv", "buffer_kv", "buffer_gate", "overlap_kv", "overlap_gate"),
+)
+"""What layers keep besides keys and values, each in a dict."""
 
 
 @dataclass(frozen=True)
@@ -130,13 +137,15 @@ class RealModel:
         kept = ("keys", "values", "indexer_keys", "idx_keys")
         tensors = [getattr(layer, name, None) for layer in layers for name in kept]
         for layer in layers:
-            for part in ("conv_states", "recurrent_states"):
+            for part in STATES:
                 tensors += getattr(layer, part, {}).values()
         for state in getattr(cache, "rnn_state", {}).values():
             tensors += state
         for module in self.model.modules():  # RecurrentGemma's keep their states themselves
             tensors += [getattr(module, name, None) for name in ("conv1d_state", RECURRENT)]
-        return sum(t.numel() * t.element_size() for t in tensors if t is not None)
+        found = [t for t in tensors if t is not None]
+        held = [t for i, t in enumerate(found) if not any(_alike(t, each) for each in found[:i])]
+        return sum(t.numel() * t.element_size() for t in held)
 
     def _filled(self, batch: int, tokens: int) -> Any:
         cache = _cache(self.text, batch)
@@ -174,6 +183,11 @@ def _cache(config: Any, batch: int) -> Any:
         return DynamicCache(config=config)
     module = import_module("transformers.models.xlstm.modeling_xlstm")
     return module.xLSTMCache(config, batch, dtype=torch.float32)
+
+
+def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
+    """Whether keys are values, too, which code may keep as a copy (DeepSeek V4, its windows)."""
+    return one.numel() > 0 and one.shape == other.shape and bool(torch.equal(one, other))
 
 
 def _arguments(model: torch.nn.Module) -> frozenset[str]:

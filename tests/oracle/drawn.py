@@ -264,4 +264,83 @@ def _later(rng: Random, config: Config) -> Config:
                 "linear_key_head_dim": rng.choice([4, 8]),
                 "linear_value_head_dim": rng.choice([6, 8]),
             }
-    return _rare(rng, config) if config["model_type"] in RARE else {}
+    return _rare(rng, config) if config["model_type"] in RARE else _chosen(rng, config)
+
+
+def _chosen(rng: Random, config: Config) -> Config:
+    """The same where keys are compressed or chosen, and of 2026's experts."""
+    layers = config.get("num_hidden_layers", 1)
+    match config["model_type"]:
+        case "deepseek_v4":
+            kinds = ["sliding", "compressed_sparse", "heavily_compressed"]
+            rates = {f"{kind}_attention": rng.randint(2, 6) for kind in kinds[1:]}
+            types = [f"{rng.choice(kinds)}_attention" for _ in range(layers)]
+            return {
+                "num_key_value_heads": 1,
+                "layer_types": types,
+                "compress_rates": rates,
+                "mlp_layer_types": [rng.choice(["hash_moe", "moe"]) for _ in range(layers)],
+                "partial_rotary_factor": 0.5,
+                "o_groups": rng.choice([config["num_attention_heads"], 1]),
+                "o_lora_rank": rng.choice([3, 6]),
+                "index_n_heads": rng.choice([1, 2, 4]),
+                "index_head_dim": rng.choice([8, 12]),
+                "index_topk": 20,  # more than there are: the code scores and reads all
+                "hc_mult": rng.randint(2, 4),
+                "hc_sinkhorn_iters": rng.randint(1, 3),
+                "n_shared_experts": 1,
+                "scoring_func": rng.choice(["sqrtsoftplus", "softmax", "sigmoid"]),
+            }
+        case "longcat_flash":
+            return {
+                "num_layers": rng.randint(1, 2),
+                "ffn_hidden_size": rng.randint(10, 60),
+                "expert_ffn_hidden_size": rng.randint(5, 40),
+                "zero_expert_num": 0,  # which experts are chosen is no average: see below
+                "head_dim": config["qk_rope_head_dim"],
+                "moe_topk": rng.randint(2, 3),
+            }
+        case "axk2" | "hy_v4" | "dots3_note_text" | "mistral_large4_text":
+            return {"index_topk": 40, "index_head_dim": 8, "index_n_heads": 2, **_kin(rng, config)}
+        case "beam":
+            types = [rng.choice(["full_attention", "sliding_attention"]) for _ in range(layers)]
+            types[-1] = "full_attention"
+            return {"layer_types": types, "num_experts": 4, "n_group": 1, "topk_group": 1}
+    return {}
+
+
+def _kin(rng: Random, config: Config) -> Config:
+    """What kin of DeepSeek V3.2 ask for besides."""
+    layers = config["num_hidden_layers"]
+    more = [rng.choice(["full", "shared"]) for _ in range(layers - 1)]
+    match config["model_type"]:
+        case "axk2":
+            return {"gated_norm_rank": rng.randint(2, 9)}
+        case "hy_v4":
+            return {"indexer_types": ["full", *more], "hc_mult": rng.randint(2, 4)}
+        case "mistral_large4_text":
+            still = [rng.randint(0, 1) for _ in range(layers)]
+            sources = [still.index(each) for each in still]
+            own = rng.choice([sources, list(range(layers))])
+            return {
+                "indexer_types": ["full", *more],
+                "no_rope_layers": still,
+                "kv_source_layers": own,
+                "rope_parameters": ROPE,
+            }
+    kinds = ["indexed_attention", "sliding_attention", "full_attention"]
+    sliding = {
+        "swa_num_attention_heads": 3,
+        "swa_num_key_value_heads": 3,
+        "swa_q_lora_rank": 5,
+        "swa_kv_lora_rank": 7,
+        "swa_head_dim": 8,
+        "swa_qk_nope_head_dim": 4,
+        "swa_v_head_dim": 6,
+    }
+    return sliding | {
+        "layer_types": [rng.choice(kinds) for _ in range(layers)],
+        "shared_experts_intermediate_size": rng.randint(5, 20),
+        "head_dim": config["qk_nope_head_dim"] + config["qk_rope_head_dim"],
+        "mlp_bias": False,
+    }

@@ -30,7 +30,7 @@ ELSEWHERE = {
     """,
     "test_assistants.py": "gemma4_assistant gemma4_unified_assistant",
     "multimodal types, whose text models are drawn": """
-        cohere_compass gemma3 glm4v glm4v_moe qwen2_5_vl qwen2_vl
+        cohere_compass dots3_note gemma3 glm4v glm4v_moe qwen2_5_vl qwen2_vl
     """,
 }
 """Types that are drawn in other tests."""
