@@ -29,7 +29,8 @@ from lifesym.operators import KVAppend, Operator
 from lifesym.operators.attention import SourceAppend
 from lifesym.operators.fused import Fused
 from lifesym.results import Part, Result
-from lifesym.serving import pipeline
+from lifesym.serving import pipeline, steady_state
+from lifesym.serving.batching import SteadyState, mean_over_steps
 from lifesym.symbols import Number, Size, exact, size
 from lifesym.trace import Trace
 from lifesym.transforms import CachePolicy, Lora
@@ -130,6 +131,8 @@ class Fit:
     def results(self) -> tuple[Result, ...]:
         """Everything below that has a meaning here, in order."""
         found = [self.room, self.sequence, self.sequences]
+        if self.forecast.generate != 0:
+            found.append(self.slots)
         if any(not each.is_zero for each in self._per_block):
             found.append(self.tokens)
             if self._block is not None:
@@ -180,6 +183,24 @@ class Fit:
         if expr is None:
             raise SymbolError(self._unbounded("a sequence"))
         return Result(name="sequences", unit="sequence", expr=expr)
+
+    @cached_property
+    def slots(self) -> Result:
+        r"""Slots of continuous batching whose caches fit together, of requests spread evenly.
+
+        Each of G steps of a request then has as many sequences, and a slot keeps what a sequence
+        has on average: without chunks or windows that of $T + S + (G - 1)/2$ tokens. More requests
+        fit than whole ones. Where lengths vary, some are preempted (see `SteadyState`).
+
+        Raises:
+            SpecError: a model that generates no tokens.
+            SymbolError: as `sequences`.
+        """
+        self.forecast.generates()
+        expr = _most(self._rooms, self._per_slot)
+        if expr is None:
+            raise SymbolError(self._unbounded("a sequence"))
+        return Result(name="slots", unit="sequence", expr=expr * self.forecast.replicas)
 
     @cached_property
     def tokens(self) -> Result:
@@ -281,16 +302,31 @@ class Fit:
     @cached_property
     def _per_sequence(self) -> tuple[Expr, ...]:
         """Bytes of a sequence, in whole blocks."""
+        return self._cached(self._paged)
+
+    @cached_property
+    def _per_slot(self) -> tuple[Expr, ...]:
+        """Bytes of a sequence on average over its steps, in whole blocks."""
+        alone = replace(self._paged, past=S.Zero, generate=S.Zero, chunk=None)
+
+        def of(memory: int) -> Callable[[Expr], Expr]:
+            return lambda tokens: self._cached(replace(alone, prompt=tokens))[memory]
+
+        return tuple(mean_over_steps(self.forecast, of(i)) for i in range(len(self._rooms)))
+
+    @cached_property
+    def _paged(self) -> Forecast:
+        """The forecast with a cache of whole blocks."""
         block = self._block
         if block is None:
-            return self._cached(self.forecast)
+            return self.forecast
 
         def paged(append: KVAppend) -> KVAppend:
             if isinstance(append, SourceAppend):
                 return replace(append, source=block * CeilDiv(append.source, exact(block)))
             return replace(append, page=block)
 
-        return self._cached(_appending(self.forecast, paged))
+        return _appending(self.forecast, paged)
 
     @cached_property
     def _per_block(self) -> tuple[Expr, ...]:
@@ -352,6 +388,21 @@ class Fit:
         if elsewhere:
             return f"the capacity of {', '.join(elsewhere)}, which holds {what}, is not known"
         return f"{self.forecast.model.name} keeps nothing of {what}: there is no largest number"
+
+
+def in_slots(forecast: Forecast, slots: Size | str, preempted: Number = 0) -> SteadyState:
+    """Continuous batching in so many slots; ``"fit"``: in as many as the memories have room for.
+
+    Raises:
+        LifesymError: what `Fit.slots` and `steady_state` raise.
+        SymbolError: not one slot fits.
+    """
+    if slots != "fit":
+        return steady_state(forecast, slots, preempted=preempted)
+    found = Fit(forecast=forecast).slots.expr
+    if found.is_zero:
+        raise SymbolError(f"slots: not one sequence of {forecast.model.name} fits")
+    return steady_state(forecast, found, staggered=True, preempted=preempted)
 
 
 def granted(hardware: Hardware, share: Number, capacity: Number | None = None) -> Result:

@@ -15,6 +15,21 @@ from lifesym.specs import read_fractions
 from lifesym.transforms import CachePolicy, Lora
 
 
+def keywords_of(o: Mapping[str, Any], model: Model, known: Sequence[Level]) -> dict[str, Any]:
+    """The keywords of `lifesym.forecast` that several options together mean.
+
+    Raises:
+        SpecError: options that do not go together, or a value that cannot be read.
+    """
+    return {
+        "cache": cache_of(o),
+        "levels": levels_of(o, known),
+        "lora": lora_of(o, model),
+        **{name: roles_of(o[name] or [], name) for name in ("roles", "activation_roles")},
+        "routing": routing_of(o),
+    }
+
+
 def roles_of(pairs: Sequence[str], option: str) -> dict[str, str]:
     """Formats of single kinds of weights, or of what their products read, from ROLE=FORMAT pairs.
 
@@ -86,7 +101,21 @@ def routing_of(o: Mapping[str, Any]) -> Routing:
     )
 
 
-def rewrite_of(path: str, value: Any) -> Any:
-    """The rewrite of a class's path and a field of it."""
-    module, name, field = path.rsplit(".", 2)
-    return getattr(import_module(module), name)(**{field: value})
+def rewrites_of(given: Mapping[str, Any]) -> list[Any]:
+    """The rewrites of classes' paths, each with a field at its end: fields of one make it."""
+    made: dict[str, dict[str, Any]] = {}
+    for path, value in given.items():
+        kind, _, field = path.rpartition(".")
+        made.setdefault(kind, {})[field] = value
+    return [
+        getattr(import_module(kind.rpartition(".")[0]), kind.rpartition(".")[2])(**fields)
+        for kind, fields in made.items()
+    ]
+
+
+def accepted_of(o: Mapping[str, Any]) -> dict[str, Any]:
+    """Drafted tokens, and how they are accepted."""
+    names = ("acceptance", "accepted_rate", "tokens_per_step", "position_rates")
+    accepted = {name: o[name] for name in names if o[name] is not None} or {"acceptance": 0.8}
+    usual = len(accepted["position_rates"]) if "position_rates" in accepted else 4
+    return {"tokens": usual if o["draft_tokens"] is None else o["draft_tokens"], **accepted}

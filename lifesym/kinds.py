@@ -58,6 +58,13 @@ def _rank_or_file(text: str) -> int | str:
     return SIZE_OR_0.parse(text) if text.lstrip("+-").isdigit() else text
 
 
+def _slots(text: str) -> int | str:
+    try:
+        return text if text == "fit" else SIZE.parse(text)
+    except ValueError as error:
+        raise ValueError(f"{error}, nor 'fit'") from None
+
+
 def _shares(text: str) -> list[Fraction] | str:
     try:
         return text if text == "balanced" else [Fraction(part.strip()) for part in text.split(",")]
@@ -87,6 +94,7 @@ def words(*known: str) -> Kind:
 
 SIZE, SIZE_OR_0 = _size(1), _size(0)
 RANK = Kind(_rank_or_file, "N|FILE")
+SLOTS = Kind(_slots, "N|fit")
 SHARES = Kind(_shares, "X,...", axis=False)
 PIXELS = Kind(_pixels, "HxW")
 SWITCH = Kind(_yes, switch=True, axis=False)

@@ -342,6 +342,7 @@ hit_rate = row(
     maximum=1,
 )
 slots = row("slots", r"n_{\mathrm{slot}}", "sequences", "sequences served at once, never empty")
+requests = row("requests", r"n_{\mathrm{req}}", "sequences", "requests that are served in all")
 decodes = row(
     "decodes",
     r"B_{\mathrm{dec}}",

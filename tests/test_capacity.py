@@ -211,7 +211,7 @@ def test_states_are_those_of_a_sequence() -> None:
         room = asked.fraction(found.room.expr)
         assert found.sequences.expr == counted(room, Fraction(0), Fraction(state))
         names = [result.name for result in found.results]
-        assert names[2:] == ["sequences", "spare memory", "missing memory"]
+        assert names[2:] == ["sequences", "slots", "spare memory", "missing memory"]
         with pytest.raises(SymbolError, match="keeps nothing of a token"):
             _ = found.tokens
 

@@ -8,6 +8,7 @@ from typing import Any
 from sympy import Expr, Symbol
 
 from lifesym import symbols as sym
+from lifesym.capacity import in_slots
 from lifesym.cli.rows import (
     DEVICE,
     IMAGES,
@@ -25,13 +26,14 @@ from lifesym.devices import load_hardware, typical
 from lifesym.efficiencies import read_own
 from lifesym.errors import SpecError
 from lifesym.forecasting import OF_IMAGES, forecast
-from lifesym.from_options import cache_of, levels_of, lora_of, rewrite_of, roles_of, routing_of
+from lifesym.from_options import accepted_of, keywords_of, rewrites_of
 from lifesym.hardware import Hardware
 from lifesym.huggingface import load_model
 from lifesym.inference import Forecast
 from lifesym.model import Model
 from lifesym.serving import (
     at_contexts,
+    backlog,
     balanced_shares,
     disaggregate,
     mixed_pass,
@@ -40,7 +42,6 @@ from lifesym.serving import (
     prefix_hits,
     read_groups,
     speculate,
-    steady_state,
 )
 from lifesym.symbols import exact
 from lifesym.timed import Timed
@@ -167,18 +168,10 @@ class Request:
         o |= dict.fromkeys(self.supposed, 1)
         device = hardware or self.hardware
         keywords = {name: o[name] for name in _KEYWORDS if o.get(name) is not None}
-        keywords |= {
-            "cache": cache_of(o),
-            "levels": levels_of(o, device.memories),
-            "lora": lora_of(o, model),
-            **{name: roles_of(o[name] or [], name) for name in ("roles", "activation_roles")},
-            "routing": routing_of(o),
-        }
+        keywords |= keywords_of(o, model, device.memories)
         sizes = [o["prompt"], self._generated(o), o["batch"], o["past"]]
-        plan = [
-            rewrite_of(row.rewrite, o[row.name]) for row in ROWS if row.rewrite and is_given(row, o)
-        ]
-        return forecast(model, device, *sizes, plan=plan, **keywords)
+        made = {row.rewrite: o[row.name] for row in ROWS if row.rewrite and is_given(row, o)}
+        return forecast(model, device, *sizes, plan=rewrites_of(made), **keywords)
 
     @cached_property
     def unserved(self) -> Forecast:
@@ -231,7 +224,9 @@ class Request:
         if o["pipeline"] is not None or o["stages_on"] is not None:
             made["pipeline"] = self._pipeline()
         if o["slots"] is not None:
-            made["continuous"] = steady_state(self.unserved, o["slots"])
+            made["continuous"] = state = in_slots(self.unserved, o["slots"], o["preempted"] or 0)
+            if o["requests"] is not None:
+                made = {"backlog": backlog(state, o["requests"])}
         if o["contexts"] is not None:
             made["contexts"] = at_contexts(self.unserved, o["contexts"])
         if o["mixed"] is not None:
@@ -265,20 +260,13 @@ class Request:
         o = self.options
         target = self.unserved
         target.generates()
-        names = ("acceptance", "accepted_rate", "tokens_per_step")
-        accepted: dict[str, Any] = {n: o[n] for n in names if o[n] is not None}
-        tokens = o["draft_tokens"]
-        if o["position_rates"] is not None:
-            accepted["position_rates"] = rates = o["position_rates"]
-            tokens = len(rates) if tokens is None else tokens
         own = o["draft"] == "self"
         shared = {
             row.name: o[row.name] for row in ROWS if row.name in _DRAFT or row.panel == DEVICE
         }
         usual = {row.name: row.default for row in ROWS if row.name not in shared}
         draft = None if own else self.but(**usual, **shared, model=o["draft"]).forecast()
-        chance = accepted or {"acceptance": 0.8}
-        return speculate(target, draft, 4 if tokens is None else tokens, **chance)
+        return speculate(target, draft, **accepted_of(o))
 
     def _pipeline(self) -> Timed:
         o = self.options

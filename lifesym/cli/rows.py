@@ -18,6 +18,7 @@ from lifesym.kinds import (
     SHARES,
     SIZE,
     SIZE_OR_0,
+    SLOTS,
     SWITCH,
     Kind,
     link,
@@ -137,7 +138,7 @@ _MODEL = "A name in the database, a config.json, a folder with one, or a GGUF fi
 MODEL = Row("model", text("MODEL"), _MODEL, argument=True, required=True)
 ON = Row("on", text("HW"), "A device in the database, or a TOML file.", required=True, panel=DEVICE)
 JSON = Row("json", SWITCH, "Print one JSON object.", common=True)
-_BOTTLENECK = "lifesym.transforms.Bottleneck.width"
+_NARROW = "lifesym.transforms.Bottleneck."
 _OWN = "Of its own: attention.compute=0.3,weights.memory=0.9,norm.dispatch=2e-6 ..."
 _LATENT = words("absorbed", "decompressed", "expand", "by_phase")
 _ROLES = ("weights", "experts", "kv", "activations")
@@ -189,7 +190,15 @@ ROWS: tuple[Row, ...] = (
                 Row("lora_merged", SWITCH, "Adapters are merged into the weights."),
                 Row("lora_inline", SWITCH, "They are merged so in every pass."),
             ),
-            Row("adapter", SIZE_OR_0, "Width of bottleneck adapters.", rewrite=_BOTTLENECK),
+            Row("adapter", SIZE_OR_0, "Width of bottleneck adapters.", rewrite=f"{_NARROW}width"),
+            *needing(
+                "adapter",
+                Row(
+                    "adapter_tasks", SIZE, "Tasks, each with its own.", rewrite=f"{_NARROW}adapters"
+                ),
+                Row("adapter_used", SIZE, "Tasks in a pass; else all.", rewrite=f"{_NARROW}used"),
+                Row("adapter_shared", SWITCH, "Shared as layers.", rewrite=f"{_NARROW}shared"),
+            ),
             *needing(
                 "fusion=flash fusion=full engine",
                 Row("tile", SIZE, "Queries a tile of a fused attention kernel.", symbol="tile"),
@@ -266,7 +275,12 @@ ROWS: tuple[Row, ...] = (
         SERVING,
         (),
         (
-            Row("slots", SIZE, "Continuous batching in so many slots.", symbol="slots"),
+            Row("slots", SLOTS, "Continuous batching in so many; or 'fit'.", symbol="slots"),
+            *needing(
+                "slots",
+                Row("requests", SIZE, "Served in all, until the last is done.", symbol="requests"),
+                Row("preempted", number(), "Times that a request is computed again."),
+            ),
             Row(
                 "contexts", several(SIZE_OR_0.parse, "N,..."), "One decode step at these contexts."
             ),

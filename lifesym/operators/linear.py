@@ -77,7 +77,7 @@ class Linear(Operator):
             ),
             activation_write_bytes=precision.activation_bytes(self.tokens * self.out_features),
             dispatches=Integer(1),
-        ) + precision.read_weights(self.matrices, self.tokens, self.unpacked_from)
+        ) + precision.read_weights(self.matrices_read, self.tokens, self.unpacked_from)
         return once if self.buffer is None else once + self._again(once.weight_bytes, precision)
 
     def _again(self, weights: Expr, precision: Precision) -> Cost:
@@ -139,7 +139,7 @@ class TiledLinear(Linear):
 
 @dataclass(frozen=True, kw_only=True)
 class AdapterLinear(Linear):
-    """A thin product of which a batch reads ``copies`` different matrices.
+    """A thin product with ``copies`` different matrices, of which a batch reads ``used``, or all.
 
     ``accumulate``: the result is added to an output that is already there, which is read once
     more, one addition an element.
@@ -154,14 +154,21 @@ class AdapterLinear(Linear):
 
     copies: Size = 1
     accumulate: bool = False
+    used: Size | None = None
 
     reference: ClassVar[str] = "Hu et al., arXiv 2106.09685, section 4.1; S-LoRA, 2311.03285"
-    monotone: ClassVar[dict[str, Direction]] = {**Linear.monotone, "copies": "+"}
+    monotone: ClassVar[dict[str, Direction]] = {**Linear.monotone, "copies": "+", "used": "+"}
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:
-        """Every copy's matrix: all are held, and each is read once."""
+        """Every copy's matrix: all are held."""
         return tuple(matrix.times(self.copies) for matrix in super().matrices)
+
+    @property
+    def matrices_read(self) -> tuple[Matrix, ...]:
+        """Those of the copies that are used, each once."""
+        used = self.copies if self.used is None else self.used
+        return tuple(matrix.times(used) for matrix in super().matrices)
 
     def cost(self, precision: Precision) -> Cost:
         """The product of every token with one of the matrices, and the sum."""

@@ -6,6 +6,7 @@ from lifesym.serving.acceptance import (
     tokens_at_positions,
     tokens_at_rate,
 )
+from lifesym.serving.backlog import backlog
 from lifesym.serving.batching import expected_ttft, prefix_hits, steady_state, with_prefix
 from lifesym.serving.busiest import Busiest, busiest
 from lifesym.serving.disaggregated import disaggregate
@@ -26,6 +27,7 @@ __all__ = [
     "around_hub",
     "at_contexts",
     "balanced_bandwidth",
+    "backlog",
     "balanced_shares",
     "busiest",
     "conditional",

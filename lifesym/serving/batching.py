@@ -4,11 +4,12 @@ In a steady state of continuous batching with n slots every request is S prompt 
 generated ones. Its prefill of c chunks (one, unless the forecast is chunked) takes c steps and
 gives the first token, the others take G - 1 decode steps: c + G - 1 in all. So on average a step
 computes chunks of prompts in n c/(c + G - 1) slots, decodes in the others, and gives
-n G/(c + G - 1) tokens.
+n G/(c + G - 1) tokens. A request that is preempted computes what it had cached again, in place of a
+decode step: so do vLLM (arXiv 2309.06180, section 4.5) and MoE-Lens (2504.09345, section 6).
 Source: Orca, OSDI 2022, section 3; prefix caching: SGLang, arXiv 2312.07104, section 3.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import ClassVar, Self, TypeVar
@@ -25,7 +26,8 @@ from lifesym.nodes import CeilDiv
 from lifesym.results import Part, Result, StepTime
 from lifesym.roofline import Term, total
 from lifesym.serving.mixed import Group, mixed_trace
-from lifesym.symbols import Number, Size, exact, size
+from lifesym.sums import sum_over
+from lifesym.symbols import Number, Size, exact, index, size
 from lifesym.timed import Generation, Timed
 from lifesym.trace import Logits
 
@@ -165,15 +167,21 @@ class SteadyState(Timed):
 
     TPOT is the mean step, TTFT the steps of a prompt and the latency all steps of a request; the
     tokens are those of all slots in that time, and so is the energy. The memory has room for a
-    whole request in every slot.
+    whole request in every slot, or for what slots hold on average.
 
     Attributes:
         forecast: that of a request; its batch is not used.
         slots: sequences that are served at once.
+        staggered: requests are spread evenly over their steps, and the memory holds what they have
+            then; or it has room for whole ones.
+        preempted: how often a request is preempted, on average. It then computes all that it had
+            cached in one pass, which gives its next token; at the mean length.
     """
 
     forecast: Forecast
     slots: Expr
+    staggered: bool = False
+    preempted: Expr = S.Zero
 
     opens: ClassVar[Mapping[str, str]] = {"slots": "slots"}
 
@@ -218,41 +226,48 @@ class SteadyState(Timed):
 
     @cached_property
     def memory(self) -> Result:
-        """Bytes of the weights and of a whole request in every slot."""
-        return self._filled.memory
+        """Bytes of the weights, and of what is kept in every slot."""
+        filled = self._filled
+        return filled.holding(self._kept) if self.staggered else filled.memory
 
     @property
     def elsewhere(self) -> tuple[Held, ...]:
         """What other memories hold of them."""
-        return self._filled.elsewhere
+        filled = self._filled
+        return filled.held_elsewhere(self._kept) if self.staggered else filled.elsewhere
 
     @cached_property
     def _filled(self) -> Forecast:
         return replace(self.forecast, batch=self.slots)
+
+    @property
+    def _kept(self) -> Expr:
+        """Bytes that all slots of a replica keep of requests spread over their steps."""
+        return mean_over_steps(self.forecast, self._filled.cached)
 
     @cached_property
     def requests(self) -> Result:
         """Requests a second."""
         return Result(name="requests", unit="1/s", expr=self.tps.expr / self.generate)
 
+    @property
+    def entering(self) -> Expr:
+        """Sequences of a replica in any one of their steps: as many enter in a step."""
+        return CeilDiv(self.slots, self.forecast.replicas) / self.steps
+
     def _mean_step(self) -> tuple[Term, ...]:
-        f, cut = self.forecast, self.forecast.chunks
-        each = CeilDiv(self.slots, f.replicas) / self.steps  # sequences in any one of their steps
+        f, cut, each = self.forecast, self.forecast.chunks, self.entering
         context = f.past + f.prompt + (f.generate - 2) / 2
-        shapes: list[tuple[Expr, Expr, Expr, Logits]]
-        shapes = [(each * (f.generate - 1), S.One, context, "last")]
+        again = self.preempted
+        shapes: list[Shape]
+        shapes = [(each * (f.generate - 1 - again), S.One, context, "last")]
+        if not again.is_zero:
+            shapes.append((each * again, context + 1 - f.cached_before, f.cached_before, "last"))
         if not cut.before.is_zero:
             middle = f.cached_before + cut.chunk * (cut.before - 1) / 2
             shapes.append((each * cut.before, cut.chunk, middle, "none"))
         shapes.append((each, cut.last, f.cached_before + cut.offset, "last"))
-        means: dict[Expr, Expr] = {}  # sizes are whole numbers; means come in afterwards
-        groups = []
-        for batch, new, past, logits in shapes:
-            sequences, cached = Dummy("sequences", positive=True), Dummy("cached", positive=True)
-            means |= {sequences: batch, cached: past}
-            groups.append(Group(batch=sequences, new=new, past=cached, logits=logits))
-        open_terms = f.timed(mixed_trace(f, groups))
-        return tuple(term.map(lambda expr: expr.xreplace(means)) for term in open_terms)
+        return mean_pass(f, shapes)
 
     @property
     def step(self) -> StepTime:
@@ -270,12 +285,62 @@ class SteadyState(Timed):
         return {"step": self.tpot.mean, "requests_per_second": self.requests}
 
 
+Shape = tuple[Expr, Expr, Expr, Logits]
+"""Sequences, new tokens of each, cached ones and logits: a group of which sizes are means."""
+
+
+def mean_pass(f: Forecast, shapes: list[Shape]) -> tuple[Term, ...]:
+    """The terms of a pass over groups of sequences whose batches, lengths and contexts are means.
+
+    Sizes are whole numbers; so symbols stand for the means, which come in afterwards.
+    """
+    means: dict[Expr, Expr] = {}
+    groups = []
+    for batch, new, past, logits in shapes:
+        sequences, cached = Dummy("sequences", positive=True), Dummy("cached", positive=True)
+        means |= {sequences: batch, cached: past}
+        tokens = new
+        if new.is_number and not new.is_Integer:
+            tokens = Dummy("tokens", positive=True)
+            means[tokens] = new
+        groups.append(Group(batch=sequences, new=tokens, past=cached, logits=logits))
+    open_terms = f.timed(mixed_trace(f, groups))
+    return tuple(term.map(lambda expr: expr.xreplace(means)) for term in open_terms)
+
+
+def mean_over_steps(f: Forecast, of: Callable[[Expr], Expr]) -> Expr:
+    """The mean over a request's steps of a function of the tokens that it has cached after each.
+
+    They are ``past + prompt`` after its prefill, one more after every decode step, and whole chunks
+    before.
+    """
+    cut = f.chunks
+    summed_up = sum_over(of(f.past + f.prompt + index), f.generate)
+    if not cut.before.is_zero:
+        summed_up += sum_over(of(f.cached_before + cut.chunk * (index + 1)), cut.before)
+    return summed_up / (cut.before + f.generate)
+
+
 @checked
-def steady_state(forecast: Forecast, slots: Size) -> SteadyState:
+def steady_state(
+    forecast: Forecast, slots: Size, *, staggered: bool = False, preempted: Number = 0
+) -> SteadyState:
     """Continuous batching of the forecast's requests; its batch is not used.
+
+    ``staggered`` and ``preempted`` are as `SteadyState` says; how many slots memories have room for
+    is `lifesym.capacity.Fit.slots`.
 
     Raises:
         SpecError: an encoder, which generates nothing.
+        SymbolError: more preemptions than decode steps.
     """
     forecast.generates()
-    return SteadyState(forecast=forecast, slots=size(slots, "slots"))
+    again = exact(preempted, "preempted")
+    if again.is_negative or (again - forecast.generate + 1).is_positive:
+        raise SymbolError(
+            f"preempted: a request has {forecast.generate - 1} decode steps in which it may be, "
+            f"not {preempted}"
+        )
+    return SteadyState(
+        forecast=forecast, slots=size(slots, "slots"), staggered=staggered, preempted=again
+    )
