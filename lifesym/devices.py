@@ -91,6 +91,7 @@ class _OtherMemory(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=Tru
     capacity: Figure | None = None
     byte_energy: Figure | None = None
     flop_energy: Figure | None = None
+    static_power: Figure | None = None
     weights: Figure | None = None
     experts: Figure | None = None
     kv: Figure | None = None

@@ -26,6 +26,7 @@ from lifesym.symbols import Size, exact
 from lifesym.trace import MLA, Causal
 from lifesym.transforms import (
     Apart,
+    Approximated,
     Buffers,
     CacheCopies,
     Launches,
@@ -63,6 +64,8 @@ class Engine:
         concatenated: the cache is copied to append to it.
         repeated: how keys and values are written out for the query heads.
         gates: whether the product with a gate is a kernel of the activation's or one apart.
+        activations: what is computed in place of activation functions: a ``table`` of lines, or a
+            polynomial of this degree (see `lifesym.transforms.Approximated`); None: themselves.
         tables: what an embedding reads: the rows it looks up, or all of its table.
         overlap: how kernels overlap memory and compute (see `lifesym.roofline`).
         chunk: tokens of a prefill chunk.
@@ -95,6 +98,7 @@ class Engine:
     concatenated: bool = False
     repeated: Repeated = "none"
     gates: Gates = "joined"
+    activations: Literal["table"] | int | None = None
     tables: Tables = "rows"
     overlap: Overlap = "operator"
     chunk: Size | None = None
@@ -124,6 +128,8 @@ class Engine:
         yield from (rewrite for rewrite in beside if rewrite != type(rewrite)())
         if self.gates == "apart":
             yield Apart()
+        if self.activations is not None:
+            yield Approximated(by=self.activations)
         if self.tables == "whole":
             yield WholeTables()
         if self.tokens is not None and self.outputs is not None and hardware.multiprocessors:
@@ -166,6 +172,7 @@ class _Cache(_Table):
 
 class _Kernels(_Table):
     gates: Gates | None = None
+    activations: Literal["table"] | int | None = None
     tables: Tables | None = None
 
 
@@ -240,6 +247,8 @@ def load_engine(name_or_path: str | Path) -> Engine:
     try:
         engine = Engine(**given, sources=sources)
         rules_of(engine.fusion, engine.tile)
+        if engine.activations is not None:
+            Approximated(by=engine.activations)
     except SymbolError as error:
         raise SpecError(f"{where}: {error}") from None
     return engine

@@ -54,6 +54,7 @@ class Level:
         capacity: bytes that it holds, if known; activations are not counted.
         byte_energy: joules a byte that the memory serves.
         flop_energy: joules an operation done beside it.
+        static_power: watts that it draws whatever it does: leakage, refresh.
         computes: what is done beside it, as far as it serves the weights or the cache: operators by
             name, and ``attn``, attention over the cache of one new token a sequence.
         peaks: operations a second of what computes there, by data type or for all of them.
@@ -73,6 +74,7 @@ class Level:
     capacity: Number | None = None
     byte_energy: Number = 0
     flop_energy: Number = 0
+    static_power: Number = 0
     computes: tuple[str, ...] = ()
     peaks: Number | Mapping[str, Number] | None = None
     source: str = field(default="", compare=False)
@@ -93,7 +95,7 @@ class Level:
         for name, value in rates.items():
             if value is not None and exact(value, name).is_positive is False:
                 raise SymbolError(f"{self.name}: {name} must be above 0, not {value}")
-        for name in ("latency", "byte_energy", "flop_energy"):
+        for name in ("latency", "byte_energy", "flop_energy", "static_power"):
             if exact(getattr(self, name), name).is_negative:
                 raise SymbolError(
                     f"{self.name}: {name} must be at least 0, not {getattr(self, name)}"

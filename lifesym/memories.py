@@ -17,6 +17,7 @@ from lifesym.units import (
     BUFFER,
     BYTE_ENERGY,
     FLOP_ENERGY,
+    LEAKAGE,
     LINK,
     PEAK,
     TIME,
@@ -31,6 +32,7 @@ FIGURES: Mapping[str, Quantity] = {
     "capacity": BUFFER,
     "byte_energy": BYTE_ENERGY,
     "flop_energy": FLOP_ENERGY,
+    "static_power": LEAKAGE,
 }
 """What the figures of a memory are."""
 _WORDS = ("name", "through", "source")

@@ -269,8 +269,9 @@ class Timed(ABC):
 
         Devices that share the batch are each as busy as the busiest of them; those of expert
         parallelism bring batches of their own, so that theirs is the energy of one batch. Links
-        have no energy of their own. Every device draws its static power over the whole latency, at
-        work or not; of a device known by its TDP alone that is all its energy.
+        have no energy of their own. Every device, and every other memory, draws its static power
+        over the whole latency, at work or not; of a device known by its TDP alone that is all its
+        energy.
 
         Raises:
             SpecError: the power of a device is not known.
@@ -279,7 +280,7 @@ class Timed(ABC):
             if place.hardware.static_power is None:
                 raise SpecError(f"{place.hardware.name} has no power figure: energy is not known")
         spent = added(joules(work, place) for place, work in self._works)
-        power = Add(*(place.devices * place.hardware.static_power for place in self.places))
+        power = Add(*(place.devices * _idle(place) for place in self.places))
         return _parted("energy", "J", {**spent, "static power": power * self.latency.expr})
 
     @cached_property
@@ -450,6 +451,12 @@ class Generation(Timed):
 
 def _terms_at(place: Place, rows: list[tuple[Place, tuple[Term, ...]]]) -> tuple[Term, ...]:
     return next((terms for where, terms in rows if where == place), ())
+
+
+def _idle(place: Place) -> Expr:
+    """Watts that a device and the memories beside it draw whatever they do."""
+    of_levels = (exact(level.static_power) for level in place.levels)
+    return Add(exact(place.hardware.static_power or 0), *of_levels)
 
 
 def _parted(name: str, unit: str, values: Work) -> Result:

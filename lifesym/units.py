@@ -185,6 +185,15 @@ POWER = Quantity(
     likely=("mW",),
     example="450 W",
 )
+LEAKAGE = replace(
+    POWER,
+    units={**POWER.units, "uW": Rational(1, 10**6)},
+    least=Rational(1, 10**9),
+    usual=(Rational(1, 10**6), Integer(10) ** 3),
+    likely=("mW", "uW"),
+    example="5 mW",
+)
+"""What a memory draws whatever it does: on the chip it may be little."""
 BYTE_ENERGY = Quantity(
     unit="J/byte",
     units=_JOULES_A_BYTE,

@@ -545,6 +545,9 @@ def test_adapters_of_a_batch(accumulate: bool) -> None:
     adapter = AdapterLinear(**thin, accumulate=accumulate)
     check(adapter, tally)
     assert adapter.parameters == tally.unique("weight")
+    held = AdapterLinear(**{**thin, "copies": 3}, used=2, accumulate=accumulate)
+    check(held, tally)
+    assert held.parameters == tally.unique("weight") * 3 // 2
 
 
 def test_a_copy_of_weights() -> None:

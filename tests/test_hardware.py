@@ -404,6 +404,7 @@ name = "sram"
 bandwidth = 1e13
 capacity = "16 MiB"
 holds = { adapter = 1 }
+static_power = "2 mW"
 source = "a data sheet"
 
 [[memories]]
@@ -428,7 +429,7 @@ def test_memories_that_a_device_comes_with(tmp_path: Path) -> None:
         computes=("attn",),
         peaks={"bf16": 2 * 10**12},
     )
-    assert sram.capacity == 16 * 2**20
+    assert (sram.capacity, sram.static_power) == (16 * 2**20, Rational(2, 1000))
     assert device.sources["memories.flash"] == "a data sheet"
     sparse = ls.load_model("mixtral-8x7b")
     f = ls.forecast(sparse, device, 10, 5, weights="fp16", activations="bf16", lora=8)
@@ -454,6 +455,7 @@ def test_memories_that_a_device_comes_with(tmp_path: Path) -> None:
         ("bf16 =", "bf61 =", "memory 'host': host: peaks: 'bf61' is no data type"),
         ('"20 pJ/byte"', '"20 pJ"', "key 'byte_energy': unit 'pJ' is not one of it"),
         ('"20 pJ/byte"', "-1", "key 'byte_energy': must be a number above 0, not -1"),
+        ('"2 mW"', '"2 mV"', "memory 'sram': key 'static_power': unit 'mV' is not one of it"),
         ('["attn"]', '"attn"', r"key 'memories\[0\].computes': Expected `array`"),
         ('source = "a data sheet"', "", "missing key 'memories"),
     ],

@@ -21,6 +21,7 @@ from lifesym.memories import parse_level
 from lifesym.serving import (
     Group,
     at_contexts,
+    backlog,
     disaggregate,
     mixed_pass,
     mixed_step,
@@ -568,6 +569,7 @@ def test_every_form_says_what_each_memory_holds() -> None:
     makes: dict[str, Callable[[ls.Forecast], Timed]] = {
         "plain": lambda each: each,
         "slots": lambda each: steady_state(each, 8),
+        "backlog": lambda each: backlog(steady_state(each, 8), 9),
         "stages": lambda each: pipeline(each, 2),
         "shares": lambda each: pipeline(each, 2, shares=[Rational(1, 4), Rational(3, 4)]),
         "module": lambda each: speculate(each, None, 2, 0.5),

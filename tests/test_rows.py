@@ -29,6 +29,7 @@ from lifesym.results import Result
 from lifesym.serving import (
     Group,
     at_contexts,
+    backlog,
     disaggregate,
     mixed_pass,
     piggyback,
@@ -87,6 +88,9 @@ VALUES = {
     "lora_merged": "--lora 4 --lora-merged",
     "lora_inline": "--lora 4 --lora-inline",
     "adapter": "4",
+    "adapter_tasks": "--adapter 4 --adapter-tasks 3",
+    "adapter_used": "--adapter 4 --adapter-tasks 3 --adapter-used 2",
+    "adapter_shared": "--adapter 4 --adapter-shared",
     "fusion": "full",
     "tile": "--fusion flash --tile 8",
     "prefix": "4",
@@ -121,6 +125,8 @@ VALUES = {
     "position_rates": "--draft self --position-rates 0.8,0.5",
     "tokens_per_step": "--draft self --tokens-per-step 2",
     "slots": "4",
+    "requests": "--slots 4 --requests 9",
+    "preempted": "--slots 4 --preempted 0.5",
     "contexts": "10,20",
     "mixed": "2x1@9,1x8@0:none",
     "piggyback": "2",
@@ -253,6 +259,7 @@ def forms() -> Iterator[tuple[str, Timed]]:
     yield "speculation", speculate(f, None, 2, 0.5)
     yield "pipeline", pipeline(f, 2, 2)
     yield "steady state", steady_state(f, 4)
+    yield "backlog", backlog(steady_state(f, 4), 9)
     yield "disaggregated", disaggregate(f, f)
     yield "piggybacked", piggyback(f, 2)
     yield "mixed", mixed_pass(f, [Group(batch=2, past=9), Group(new=8, logits="none")])

@@ -25,15 +25,42 @@ ACTIVATION_OPS = {
     "gaussian_topk": 6,  # sum; subtract, square, sum; subtract a cut-off, compare: sparse gates
 }
 """Operations an element of each activation function, the sign of an exponent being free."""
+TABLE, POLYNOMIAL = "table", "polynomial_"
+"""Names of approximations in place of a function; that of a polynomial ends in its degree."""
 LEARNED = {"xielu": 2}
 """Learned numbers of an activation function: the slopes of its branches, arXiv 2411.13010."""
+
+
+def operations(function: str) -> int:
+    r"""Operations an element of an activation function, or of what approximates it.
+
+    A table of lines takes a multiplication and an addition, a polynomial of degree n
+    $n(n + 1)/2 + n$: each power by itself, and n additions.
+    Source: LIFE, arXiv 2508.00904, table 1.
+
+    >>> operations("silu"), operations("table"), operations("polynomial_3")
+    (4, 2, 9)
+
+    Raises:
+        SymbolError: another name.
+    """
+    degree = function.removeprefix(POLYNOMIAL)
+    if degree != function and degree.isdecimal() and int(degree) > 0:
+        return int(degree) * (int(degree) + 1) // 2 + int(degree)
+    known = {**ACTIVATION_OPS, TABLE: 2}
+    require(
+        function in known,
+        f"Activation.function must be one of {', '.join(known)}, {POLYNOMIAL}1 ..., "
+        f"not {function!r}",
+    )
+    return known[function]
 
 
 @dataclass(frozen=True, kw_only=True)
 class Activation(Elementwise):
     r"""$f(x)$, or $f(x) \odot y$ when gated (SwiGLU, GeGLU).
 
-    vector_flops: `ACTIVATION_OPS` an element, one more for the gate's product; a gated one reads
+    vector_flops: `operations` an element, one more for the gate's product; a gated one reads
     two inputs.
 
     >>> from lifesym import symbols as sym
@@ -54,8 +81,7 @@ class Activation(Elementwise):
     def __post_init__(self) -> None:
         """Check the function as well as the size."""
         super().__post_init__()
-        known = ", ".join(ACTIVATION_OPS)
-        require(self.function in ACTIVATION_OPS, f"Activation.function must be one of {known}")
+        operations(self.function)
 
     @property
     def parameters(self) -> Expr:
@@ -67,7 +93,7 @@ class Activation(Elementwise):
         gate = 1 if self.gated else 0
         return self.priced(
             precision,
-            flops=(ACTIVATION_OPS[self.function] + gate) * self.elements,
+            flops=(operations(self.function) + gate) * self.elements,
             reads=(1 + gate) * self.elements,
             writes=self.elements,
         )

@@ -13,7 +13,7 @@ from sympy import Add, Expr, Integer, S
 from lifesym.cost import FLOPS_PER_MAC, Cost
 from lifesym.errors import one_of
 from lifesym.formats import Matrix, Precision, vectors
-from lifesym.operators.activation import ACTIVATION_OPS
+from lifesym.operators.activation import ACTIVATION_OPS, operations
 from lifesym.operators.base import Direction, Operator, require
 from lifesym.powers import LongPower
 from lifesym.symbols import Number, Size, exact
@@ -201,7 +201,7 @@ class Experts(Operator):
     def cost(self, precision: Precision) -> Cost:
         """Exactly k experts a token; the distinct ones' weights are read once."""
         choices = self.choices
-        elementwise = ACTIVATION_OPS[self.activation] + (1 if self.gated else 0)
+        elementwise = operations(self.activation) + (1 if self.gated else 0)
         biases = (self._matrices - 1) * self.intermediate + self.hidden if self.bias else S.Zero
         wide = (self._matrices - 1) * self.intermediate
         return Cost(

@@ -12,21 +12,30 @@ from lifesym.transforms.buffers import Buffers
 from lifesym.transforms.cache import CachePolicy
 from lifesym.transforms.copies import CacheCopies, ScorePasses
 from lifesym.transforms.fusion import FUSIONS, Fusion, fuse
-from lifesym.transforms.kernels import Apart, Launches, Spills, Tiles, WeightCopies, WholeTables
+from lifesym.transforms.kernels import (
+    Apart,
+    Approximated,
+    Launches,
+    Spills,
+    Tiles,
+    WeightCopies,
+    WholeTables,
+)
 from lifesym.transforms.lora import Lora
 from lifesym.transforms.sequence import SequenceParallel
 from lifesym.transforms.sharding import ExpertParallel
 from lifesym.transforms.tensor import TensorParallel
 
 KERNELS = (
-    *(CacheCopies, ScorePasses, Apart, WholeTables, Spills, Tiles, WeightCopies, Buffers, Launches),
+    *(CacheCopies, ScorePasses, Apart, Approximated, WholeTables, Spills, Tiles, WeightCopies),
+    *(Buffers, Launches),
 )
 """What engines do beside fusing; no option of a forecast makes one."""
 ORDER: tuple[type, ...] = (
     TensorParallel,
     *(CachePolicy, Lora, Bottleneck),
     *(SequenceParallel, ExpertParallel),
-    *(CacheCopies, ScorePasses, Apart, WholeTables, Tiles, WeightCopies),
+    *(CacheCopies, ScorePasses, Apart, Approximated, WholeTables, Tiles, WeightCopies),
     object,
     *(Fusion, Spills, Buffers, Launches),
 )
@@ -49,6 +58,7 @@ __all__ = [
     "KERNELS",
     "ORDER",
     "Apart",
+    "Approximated",
     "Bottleneck",
     "Buffers",
     "CacheCopies",

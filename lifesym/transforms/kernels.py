@@ -1,15 +1,24 @@
-"""How operators become kernels: gates, tables, tiles and waves, spilled scores, launches."""
+"""How operators become kernels: gates, activations, tables, tiles, spilled scores, launches."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
 from itertools import groupby
-from typing import Any
+from typing import Any, Literal
 
 from sympy import Add, Expr, S, sympify
 
 from lifesym.checks import checked_fields
 from lifesym.formats import Precision
-from lifesym.operators import Activation, AttentionScores, Embedding, Gate, Linear, WeightCopy
+from lifesym.operators import (
+    Activation,
+    AttentionScores,
+    Embedding,
+    Experts,
+    Gate,
+    Linear,
+    WeightCopy,
+)
+from lifesym.operators.activation import POLYNOMIAL, TABLE
 from lifesym.operators.fused import Fused
 from lifesym.operators.linear import TiledLinear
 from lifesym.symbols import Size, size
@@ -88,6 +97,47 @@ class Apart:
             gate = Gate(elements=operator.elements)
             rows.append(replace(entry, name=f"{entry.name}_gate", operator=gate, origin="gates"))
         return Trace(tuple(rows))
+
+
+KEPT = ("relu", "relu2", "gaussian_topk")
+"""Functions that are exact in a few operations, or of a whole row: nothing approximates them."""
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class Approximated:
+    """Activation functions by a table of lines, or by a polynomial, as units without exp have them.
+
+    Those of MLPs, experts and adapters; their operations are `operators.activation.operations`.
+
+    Attributes:
+        by: ``table``, or the degree of a polynomial.
+    """
+
+    by: Literal["table"] | int
+
+    def __post_init__(self) -> None:
+        """Check the degree."""
+        if self.by != TABLE:
+            size(self.by, "activations: degree of the polynomial")
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace with approximated functions.
+
+        Raises:
+            SymbolError: a trace that is fused already.
+        """
+        unfused(trace, "an approximation of activations")
+        name = TABLE if self.by == TABLE else f"{POLYNOMIAL}{self.by}"
+        return Trace(tuple(replace(e, operator=_approximated(e.operator, name)) for e in trace))
+
+
+def _approximated(operator: Any, name: str) -> Any:
+    if isinstance(operator, Activation) and operator.function not in KEPT:
+        return replace(operator, function=name)
+    if isinstance(operator, Experts) and operator.activation not in KEPT:
+        return replace(operator, activation=name)
+    return operator
 
 
 @checked_fields
