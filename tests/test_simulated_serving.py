@@ -112,12 +112,30 @@ def decodes_in_a_prefill(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
     )
 
 
-def steady_state(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
-    """Exact where costs are affine in contexts and batches: no rounding, window or eviction."""
+def affine(s: Simulation) -> bool:
+    """Whether costs are affine in contexts and batches: no rounding, window or eviction."""
     o, policy = s.options, s.options.policy
     limited = (policy.budget, policy.keep, policy.page) != (None, 1, 1)
     windows = any(layer.window for layer in s.shape.layers)
-    if limited or windows or o.causal == "exact" or o.tile or o.sequence:
+    return not (limited or windows or o.causal == "exact" or o.tile or o.sequence)
+
+
+def backlogs(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
+    """Exact where costs are affine in contexts and batches, and prompts are whole."""
+    if not affine(s) or len(s.pieces()) > 1:
+        return
+    rounds = s.load.generate + draw.draw(st.integers(0, 2))
+    slots, requests, time = serving.backlog(s, rounds)
+    found = served.backlog(served.steady_state(f, slots), requests)
+    equal(
+        {"latency": found.latency.expr, "rate": found.tps.expr},
+        {"latency": time, "rate": requests * s.load.generate / time},
+    )
+
+
+def steady_state(f: ls.Forecast, s: Simulation, draw: Draw) -> None:
+    """Exact where costs are affine in contexts and batches."""
+    if not affine(s):
         return
     slots, step = serving.steady_step(s, draw.draw(st.integers(1, 2)))
     found = served.steady_state(f, slots)
@@ -185,6 +203,7 @@ FORMS: dict[str, Callable[[ls.Forecast, Simulation, Draw], None]] = {
     "self-speculation": self_speculation,
     "decodes in a prefill": decodes_in_a_prefill,
     "steady state": steady_state,
+    "backlogs": backlogs,
     "pipelines": pipelines,
     "disaggregation": disaggregation,
     "prefixes": prefixes,

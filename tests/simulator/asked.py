@@ -112,6 +112,7 @@ def arguments(o: Options) -> dict[str, Any]:
             through=level.through,
             latency=rational(level.latency),
             byte_energy=rational(level.byte_energy),
+            static_power=rational(level.static_power),
         )
         for level in o.levels
     ]

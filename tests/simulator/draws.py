@@ -186,6 +186,7 @@ def _levels(draw: Draw, shape: Shape) -> Changes:
             through=draw(st.sampled_from(["", "one link"])),
             latency=Fraction(draw(st.sampled_from([0, 5]))),
             byte_energy=Fraction(draw(st.sampled_from([0, 3]))),
+            static_power=Fraction(draw(st.sampled_from([0, 2]))),
         )
 
     return {"levels": tuple(level(i) for i in range(draw(st.integers(1, 2))))}

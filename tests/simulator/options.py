@@ -55,6 +55,7 @@ class Level:
     through: str = ""
     latency: Fraction = Fraction(0)
     byte_energy: Fraction = Fraction(0)
+    static_power: Fraction = Fraction(0)
 
     def of_weights(self, role: str, levels: "tuple[Level, ...]") -> Fraction:
         """The share of a role's weights; a table that some level names is nobody's otherwise."""

@@ -43,6 +43,19 @@ def steady_step(s: Simulation, rounds: int) -> tuple[int, Fraction]:
     return rounds * steps * s.options.replicas, s.time(*groups)
 
 
+def backlog(s: Simulation, rounds: int) -> tuple[int, int, Fraction]:
+    """Slots, requests and the time of all passes where one enters a replica in each of some."""
+    steps = s.load.generate
+    times = []
+    for i in range(rounds + steps - 1):
+        newest, oldest = max(0, i - rounds + 1), min(steps - 1, i)  # ages in steps that are done
+        groups = s.pieces(1) if newest == 0 else []
+        groups += [Group(1, 1, s.start + j - 1) for j in range(max(1, newest), oldest + 1)]
+        times.append(s.time(*groups))
+    replicas = s.options.replicas
+    return steps * replicas, rounds * replicas, sum(times, Fraction(0))
+
+
 @dataclass(frozen=True)
 class Speculation:
     """A target that checks ``tokens`` drafted ones, each accepted at a chance."""

@@ -150,11 +150,12 @@ class Simulation:
 
     @property
     def energy(self) -> Fraction:
-        """Of all devices, each as busy as the busiest."""
+        """Of all devices, each as busy as the busiest, and of the memories beside each."""
+        power = sum((lv.static_power for lv in self.options.levels), self.machine.static_power)
         groups = [*self.pieces(), *(self.step_group(self.start + i) for i in self._indices)]
         spent = sum(
             (joules(self.forward(g).kernels, self.machine, self.options) for g in groups),
-            self.machine.static_power * self.latency,
+            power * self.latency,
         )
         return spent * self.options.tensor * self.options.replicas
 
