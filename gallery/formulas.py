@@ -7,12 +7,13 @@ from collections.abc import Callable
 from typing import Any
 
 from base import Published
-from sympy import Expr, Integer, Rational
+from sympy import Expr, Integer, Rational, cancel, factor
 
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis.agreement import counted
 from lifesym.formats import Precision, shared_exponent
+from lifesym.levels import Level
 from lifesym.model import Model
 from lifesym.operators import (
     AdapterMerge,
@@ -27,8 +28,13 @@ from lifesym.operators.collective import Algorithm, Pattern
 from lifesym.operators.fused import chain
 from lifesym.roofline import Term
 from lifesym.serving import Spoke, around_hub, speculate
+from lifesym.serving import speculate
+from lifesym.serving.batching import mean_over_steps
 from lifesym.serving.flow import Flow
+from lifesym.sums import sum_over
+from lifesym.symbols import index
 from lifesym.training import TrainingStep
+from lifesym.transforms import Bottleneck
 
 B, S, T = sym.batch, sym.prompt, sym.past
 h, n, d, kv = sym.hidden, sym.heads, sym.head_dim, sym.kv_heads
@@ -183,6 +189,62 @@ def around() -> tuple[Term, ...]:
     rate = sym.link_bandwidth
     rest = Spoke(hardware=device, down=rate, up=rate, experts=sym.experts - 1)
     return around_hub(f, [Spoke(hardware=device, down=rate, up=rate), rest]).by_device(S)[0]
+STREAMED = Model.symbolic("mixtral")
+LENS = "MoE-Lens (2504.09345)"
+ADAPTED = sum(
+    entry.operator.parameters
+    for entry in Bottleneck(width=sym.adapter_width)(Model.symbolic("albert").forward(1, 1, 0))
+    if entry.origin == "adapter"
+)
+"""Learned values of a layer's two adapters."""
+PME = {"prompt": (64, 2048), "generated": (16, 512)}
+"""Lengths over which its formulas are bounded."""
+WIDE = {"expert_intermediate": (1024, 32768)}
+"""Experts from narrow to wide, of a model that is otherwise Mixtral-8x7B."""
+AS_MIXTRAL = {h: 4096, n: 32, kv: 8, sym.experts: 8, sym.active_experts: 2}
+
+
+def beside(mine: Expr, theirs: Expr) -> Expr:
+    """Mine over theirs, as 1 and what is not 1: a form that is easily bounded."""
+    return 1 + factor(cancel(mine / theirs) - 1)
+
+
+def intensity(tokens: Expr = sym.new) -> Expr:
+    """Operations a byte of a layer's products, whose weights are all read, for n tokens."""
+    products = ("attn_q", "attn_k", "attn_v", "attn_o", "moe_experts")
+    entries = [e.operator for e in STREAMED.forward(1, tokens, 0) if e.name in products]
+    done = sum(each.cost(Precision.of()).matmul_flops for each in entries)
+    read = sum(2 * matrix.elements for each in entries for matrix in each.matrices)
+    return (done / read).xreplace({d: h / n})
+
+
+def slots_of(tokens: Callable[[Expr], Expr]) -> Expr:
+    """The mean over a request's steps of a function of the tokens that it keeps then."""
+    f = ls.forecast("mixtral-8x7b", ls.Hardware.symbolic(), S, sym.generated)
+    return mean_over_steps(f, tokens)
+
+
+def in_host_memory() -> tuple[Expr, Expr]:
+    """Bytes of a decode step that a host's memory serves, and those of the cache and the weights.
+
+    The cache stays where the host computes attention; all weights cross a link.
+    """
+    host = Level(
+        name="host",
+        bandwidth=150 * 10**9,
+        link=195 * 10**8,
+        weights=1,
+        experts=1,
+        kv=1,
+        computes=("attn",),
+        peaks=10**13,
+    )
+    model = ls.load_model("mixtral-8x7b")
+    given = {"levels": [host], "overlap": "pass", "fusion": "full"}
+    f = ls.forecast(model, ls.Hardware.symbolic(), S, 2, B, routing=Routing(kind="all"), **given)
+    (term,) = f.tpot.terms
+    served = term.work[1].bytes.xreplace({sym.peak: Integer(1)})
+    return served, B * T * model.kv_bytes_per_token("bf16") + model.weight_bytes("bf16")
 
 
 FORMULAS: tuple[Published, ...] = (
@@ -449,5 +511,104 @@ FORMULAS: tuple[Published, ...] = (
         what="accesses, of the order N^2 d^2/M: of keys and values 8 N^2 d^2/M in whole tiles",
         mine=fetched(),
         theirs=8 * (TILES * TILE) ** 2 * d**2 / (4 * d * TILE),
+    ),
+    Published(
+        work=LENS,
+        where="Eq. 1, first form",
+        what="operations a byte, n (6 Nk h hi + 4 h^2 + 4 h^2/s)/(6 Ne h hi + 4 h^2 + 4 h^2/s)",
+        mine=intensity(),
+        theirs=sym.new
+        * (6 * sym.active_experts * h * sym.expert_intermediate + 4 * h**2 + 4 * h**2 * kv / n)
+        / (6 * sym.experts * h * sym.expert_intermediate + 4 * h**2 + 4 * h**2 * kv / n),
+    ),
+    Published(
+        work=LENS,
+        where="Eq. 1, second form",
+        what="the same, n (6 m Nk + 2 + 2/s)/(6 m Ne + 2 + 2/s) with hi = m h",
+        mine=beside(
+            intensity(Integer(1)).xreplace(AS_MIXTRAL),
+            (12 * sym.expert_intermediate / 4096 + Rational(5, 2))
+            / (48 * sym.expert_intermediate / 4096 + Rational(5, 2)),
+        ),
+        theirs=Integer(1),
+        over=WIDE,
+        within=0.25,
+        reason="a slip: the first form divided by 2 h^2 has 3 m, not 6 m",
+    ),
+    Published(
+        work=LENS,
+        where="Eq. 1, as its first form gives it",
+        what="n (3 m Nk + 2 + 2/s)/(3 m Ne + 2 + 2/s)",
+        mine=intensity(),
+        theirs=sym.new
+        * (3 * sym.expert_intermediate / h * sym.active_experts + 2 + 2 * kv / n)
+        / (3 * sym.expert_intermediate / h * sym.experts + 2 + 2 * kv / n),
+    ),
+    Published(
+        work=LENS,
+        where="Eq. 1 and 2, approximation",
+        what="n Nk/Ne: attention's weights left out",
+        mine=beside(intensity(Integer(1)).xreplace(AS_MIXTRAL), Rational(2, 8)),
+        theirs=Integer(1),
+        over={"expert_intermediate": (8192, 32768)},
+        within=0.15,
+        reason="attention's products are done for every token: more operations a byte",
+    ),
+    Published(
+        work=LENS,
+        where="Eq. 3",
+        what="tokens computed over tokens kept, PME = 2 (p + g)/((2 p + g) g)",
+        mine=beside(
+            (S + sym.generated - 1) / sym.generated / slots_of(lambda tokens: tokens),
+            2 * (S + sym.generated) / ((2 * S + sym.generated) * sym.generated),
+        ),
+        theirs=Integer(1),
+        over=PME,
+        within=0.007,
+        reason="a request computes p + g - 1 tokens, its last one is no input, and keeps p + (g - "
+        "1)/2 on average",
+    ),
+    Published(
+        work=LENS,
+        where="Eq. 3, its sum",
+        what="sum of p + j for j from 0 to g, which is printed as (2 p + g) g/2",
+        mine=beside(
+            sum_over(S + index, sym.generated + 1), (2 * S + sym.generated) * sym.generated / 2
+        ),
+        theirs=Integer(1),
+        over=PME,
+        within=0.07,
+        reason="it has g + 1 terms: (2 p + g) (g + 1)/2; over g steps it is (2 p + g - 1) g/2",
+    ),
+    Published(
+        work=LENS,
+        where="Eq. 5",
+        what="bytes of the host's memory, B_KV + B_IO: those of the cache and of streaming",
+        mine=in_host_memory()[0],
+        theirs=in_host_memory()[1],
+        over={"batch": (256, 8192), "past": (64, 2048)},
+        within=0.016,
+        reason="new keys and values are written, queries and outputs cross, and of the embedding "
+        "only rows are read",
+    ),
+    Published(
+        work=LENS,
+        where="Eq. 7",
+        what="cache gained by prefill and decode in one pass, (p + g)/(p + g/2)",
+        mine=beside(
+            (S + sym.generated) / slots_of(lambda tokens: tokens),
+            (S + sym.generated) / (S + sym.generated / 2),
+        ),
+        theirs=Integer(1),
+        over=PME,
+        within=0.007,
+        reason="a request keeps p + (g - 1)/2 on average",
+    ),
+    Published(
+        work="Houlsby et al., Adapters (1902.00751)",
+        where="section 2.1",
+        what="parameters of an adapter, 2 m d + d + m",
+        mine=ADAPTED / 2,
+        theirs=2 * sym.adapter_width * h + h + sym.adapter_width,
     ),
 )
