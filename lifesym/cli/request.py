@@ -224,9 +224,8 @@ class Request:
         if o["pipeline"] is not None or o["stages_on"] is not None:
             made["pipeline"] = self._pipeline()
         if o["slots"] is not None:
-            made["continuous"] = state = in_slots(self.unserved, o["slots"], o["preempted"] or 0)
-            if o["requests"] is not None:
-                made = {"backlog": backlog(state, o["requests"])}
+            state, n = in_slots(self.unserved, o["slots"], o["preempted"] or 0), o["requests"]
+            made["backlog" if n else "continuous"] = backlog(state, n) if n else state
         if o["contexts"] is not None:
             made["contexts"] = at_contexts(self.unserved, o["contexts"])
         if o["mixed"] is not None:
@@ -258,15 +257,14 @@ class Request:
 
     def _speculation(self) -> Timed:
         o = self.options
-        target = self.unserved
-        target.generates()
+        self.unserved.generates()
         own = o["draft"] == "self"
         shared = {
             row.name: o[row.name] for row in ROWS if row.name in _DRAFT or row.panel == DEVICE
         }
         usual = {row.name: row.default for row in ROWS if row.name not in shared}
         draft = None if own else self.but(**usual, **shared, model=o["draft"]).forecast()
-        return speculate(target, draft, **accepted_of(o))
+        return speculate(self.unserved, draft, **accepted_of(o))
 
     def _pipeline(self) -> Timed:
         o = self.options
