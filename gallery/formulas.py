@@ -28,7 +28,6 @@ from lifesym.operators.collective import Algorithm, Pattern
 from lifesym.operators.fused import chain
 from lifesym.roofline import Term
 from lifesym.serving import Spoke, around_hub, speculate
-from lifesym.serving import speculate
 from lifesym.serving.batching import mean_over_steps
 from lifesym.serving.flow import Flow
 from lifesym.sums import sum_over
@@ -189,6 +188,8 @@ def around() -> tuple[Term, ...]:
     rate = sym.link_bandwidth
     rest = Spoke(hardware=device, down=rate, up=rate, experts=sym.experts - 1)
     return around_hub(f, [Spoke(hardware=device, down=rate, up=rate), rest]).by_device(S)[0]
+
+
 STREAMED = Model.symbolic("mixtral")
 LENS = "MoE-Lens (2504.09345)"
 ADAPTED = sum(
