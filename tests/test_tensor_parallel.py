@@ -69,7 +69,7 @@ def rows(split: Callable[[Trace], Trace], trace: Trace) -> list[Entry] | None:
 @pytest.mark.parametrize("name", names("models"))
 def test_blocks_are_shared_as_their_operators_names_say(name: str) -> None:
     """Every field of every row, whatever the pass and the convention of latents."""
-    model = ls.load_model(name)
+    model = ls.load_model(name).limited(10**4)
     if any(type(each) in LATER for section in model.sections for each in inside(section.block)):
         return
     for shape in SHAPES if model.generates else SHAPES[:1]:
@@ -103,7 +103,9 @@ def parts(block: Block) -> list[tuple[str, Operator, Operator]]:
 
 
 def halved(block: Block) -> bool:
-    """Whether all that devices share of a block, and in it, is even."""
+    """Whether it is known how devices share a block, and all that they share in it is even."""
+    if any(each.split is None for each in inside(block)):
+        return False
     sizes = (getattr(b, name) for b in inside(block) for name in (*(b.split or ()), *b.kept))
     return all(size is None or size % 2 == 0 for size in sizes)
 
@@ -161,6 +163,7 @@ def test_every_operator_of_a_layer_has_a_part() -> None:
     made = {"AdapterLinear", "AdapterMerge", "CacheCopy", "Collective", "Fused", "Gate"}
     made |= {"PerShape", "Ranking", "ShardedExperts", "SideBySide", "SomeExperts", "TiledLinear"}
     made |= {"WeightCopy", "Backward", "CrossEntropy", "Dropout", "OptimizerStep"}
+    made |= {"HeadConv", "Delay"}  # of ZAYA's attention, which refuses to be shared
     images = {"BatchNorm", "Concat", "Conv2d", "DepthwiseConv2d", "Pool2d", "TransposedConv2d"}
     known = set(operators.__all__) - {"Operator", "Routing", "Upsample"}
     assert {each.__name__ for each in met} | made | images == known

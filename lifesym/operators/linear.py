@@ -157,7 +157,7 @@ class AdapterLinear(Linear):
     used: Size | None = None
 
     reference: ClassVar[str] = "Hu et al., arXiv 2106.09685, section 4.1; S-LoRA, 2311.03285"
-    monotone: ClassVar[dict[str, Direction]] = {**Linear.monotone, "copies": "+", "used": "+"}
+    monotone: ClassVar[dict[str, Direction]] = {**Linear.monotone, "copies": "+"}
 
     @property
     def matrices(self) -> tuple[Matrix, ...]:
