@@ -91,7 +91,7 @@ window = row("window", "W", "tokens", "sliding-window length")
 # mixture of experts
 experts = row("experts", "E", "experts", "routed experts of a layer")
 active_experts = row("active_experts", "k", "experts", "routed experts chosen a token")
-zero_experts = row("zero_experts", "Z", "experts", "experts that give back what they read")
+zero_experts = row("zero_experts", r"E_{0}", "experts", "experts that give back what they read")
 expert_intermediate = row(
     "expert_intermediate", r"d_{\mathrm{e}}", "elements", "intermediate size of one expert"
 )

@@ -220,7 +220,6 @@ REFUSED = {
     "locateanything": ({"text_config": {"model_type": "qwen2"}}, "blocks of tokens"),
     "phi3small": ({"hidden_size": 4096}, "block-sparse"),
     "yuan": ({"hidden_size": 2048}, "convolutions"),
-    "deepseek_ref": ({"hidden_size": 4096}, "deepseek_v4"),
     "minicpmv": ({"version": 4.5}, "'version': 4.5 is not one of 2.6, 4"),
     "llava": (LLAMA, "unknown model_type 'llava'"),
 }

@@ -133,6 +133,9 @@ def _own(rng: Random, config: Config) -> Config:
     """What only one class asks for."""
     layers = config.get("num_hidden_layers", 1)
     match config["model_type"]:
+        case "kimi_linear":  # its cache asks a layer of attention how many tokens it has
+            words = [*config["layer_types"][1:], "full_attention"]
+            return {"tie_word_embeddings": False, "layer_types": words}
         case "internlm3":
             return {"attention_bias": config["mlp_bias"]}
         case "mimo_v2_flash":
