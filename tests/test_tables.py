@@ -21,7 +21,7 @@ from lifesym.codegen.grid import sample
 from lifesym.codegen.intervals import bounds
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Op, Program
-from lifesym.codegen.proof import Slopes, proof
+from lifesym.codegen.proof import EveryPoint, Slopes, proof
 from lifesym.codegen.ranges import Box
 from lifesym.codegen.table import _margin
 from lifesym.codegen.table_error import fixed_error, fixed_shift
@@ -352,3 +352,12 @@ def test_errors_are_shares_of_values_above_zero() -> None:
     grid = sample(bent.formula, (np.array([1e3, 1e9]),), (0.0,))
     x = np.linspace(1e3, 1e4, 10_001)
     assert np.abs(grid([x]) / x**2 - 1).max() <= bent.errors(grid).max() < np.inf
+
+
+def test_few_values_are_compared_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Those of a box, with one to spare for ends between whole values."""
+    monkeypatch.setattr("lifesym.codegen.proof.MOST_POINTS", 12)
+    expr, symbols = sym.past + 1, (sym.past,)
+    assert isinstance(proof(expr, symbols, {sym.past: (0, 10)}, (1,)), EveryPoint)
+    assert isinstance(proof(expr, symbols, {sym.past: (0, 11)}, (1,)), Slopes)
+    assert isinstance(proof(expr, symbols, {sym.past: (0, 20)}, (2,)), EveryPoint)
