@@ -30,6 +30,7 @@ def executed(path: Path) -> Any:
             timeout=300,
             kernel_name="python3",
             record_timing=False,
+            coalesce_streams=True,  # several prints of a cell are one text
             resources={"metadata": {"path": str(path.parent)}},
         )
         client.execute()
