@@ -43,10 +43,14 @@ def choose_precision(
         compute = None
     if compute is None and activations is None:
         compute = products
+    if kv is None:
+        cached = said or (computed if computed.native else hardware.default_format)
+    else:
+        cached = load_format(kv)
     return Precision(
         weights=chosen,
         activations=computed,
-        kv=load_format(kv or said or (computed if computed.native else hardware.default_format)),
+        kv=cached,
         compute=compute,
         origins={
             "weights": "option" if asked else origin if held is None else _loaded(held, chosen),
