@@ -27,6 +27,7 @@ from lifesym.operators import HeadLinear, Linear, LMHead, Routing
 from lifesym.operators.fused import leaves_of
 from lifesym.passes import Rewrite
 from lifesym.precisions import choose_precision
+from lifesym.roofline import Overlap
 from lifesym.symbols import Size, size
 from lifesym.tower import see, told
 from lifesym.trace import MLA
@@ -156,6 +157,7 @@ def forecast(
     rewrites = _planned(plan, given, engine, hardware)
     conventions = ("overlap", "mla", "causal")
     chosen: dict[str, Any] = {name: given.get(name, getattr(engine, name)) for name in conventions}
+    one_of(chosen["overlap"], get_args(Overlap), "overlap")
     one_of(chosen["mla"], (*get_args(MLA), "by_phase"), "mla")
     routing = given.get("routing", "uniform")
     chosen["routing"] = routing if isinstance(routing, Routing) else Routing(kind=routing)

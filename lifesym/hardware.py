@@ -205,6 +205,7 @@ class Hardware:
             found[sym.vector_peak] = self.vector_peak(computed[-1])
         return found
 
+    @checked
     def parallel(self, computed: Sequence[Format]) -> list[Format]:
         """Those of some formats that bit-serial units do not compute in."""
         return [fmt for fmt in computed if not (fmt.serial and self.serial_peak is not None)]

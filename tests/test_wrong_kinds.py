@@ -15,7 +15,8 @@ from sympy import Integer, Symbol
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis import design, local_elasticities, regime_map, regimes, tornado
-from lifesym.serving import Group, pipeline, speculate, steady_state
+from lifesym.formats import load_format
+from lifesym.serving import Group, Spoke, pipeline, speculate, steady_state
 from lifesym.specs import root
 from lifesym.transforms import Fusion
 
@@ -28,6 +29,7 @@ CONFIG = {
     "num_key_value_heads": 2,
     "vocab_size": 100,
 }
+EXPERTS = {"model_type": "mixtral", "num_local_experts": 4, "num_experts_per_tok": 2}
 MODULES = ("", ".serving", ".analysis", ".transforms", ".report", ".plots", ".codegen")
 NOT_ASKED = {"Verdict", "symbols", "FUSIONS"}
 """Names that are not there to be called."""
@@ -57,6 +59,9 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
     at = {"batch": 4, "past": 8}
     box = {sym.batch: (Integer(1), Integer(9)), sym.past: (Integer(1), Integer(9))}
     tpot = open_batch.tpot
+    latency = ls.forecast(model, v100, 8, sym.generated).latency
+    experts = ls.forecast(ls.Model.from_hf(CONFIG | EXPERTS), v100, 8, 4)
+    spoke = Spoke(hardware=v100, down=10**9, up=10**9, experts=4)
     measured = SimpleNamespace(seconds=1.0, software="one", context=8, prompt=8)
     return {
         "model": model,
@@ -172,6 +177,32 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "matrix": {"fp16": Integer(10) ** 14},
         "vector": {},
         "family": "llama",
+        "expected.quantity": latency,
+        "expected.over": {"generated": {4: Fraction(1, 2), 8: Fraction(1, 2)}},
+        "kinds": [(Fraction(1, 2), tpot.expr), (Fraction(1, 2), tpot.expr)],
+        "fast": Integer(1),
+        "slow": Integer(5),
+        "goal": Integer(4),
+        "by": 3,
+        "capacity": 10**6,
+        "mean": Integer(1),
+        "lower": Integer(1),
+        "upper": Integer(2),
+        "Hub.forecast": experts,
+        "around_hub.forecast": experts,
+        "Hub.spokes": (spoke,),
+        "spokes": [spoke],
+        "down": 10**9,
+        "up": 10**9,
+        "time": Integer(1),
+        "parts": (Integer(1), Integer(2)),
+        "state": steady_state(forecast, 4),
+        "requests": 8,
+        "loads": [Integer(1), Integer(2)],
+        "busiest.tokens": 4,
+        "experts": 4,
+        "active": 2,
+        "computed": [load_format("fp16")],
         "sections": model.sections,
         "Model.values": model.values,
     }

@@ -219,7 +219,7 @@ def _whole(shares: Sequence[Expr], what: str) -> None:
 
 
 def _one_unit(quantities: Sequence[Quantity]) -> None:
-    units = {each.unit: None for each in quantities if not isinstance(each, Expr)}
+    units = {each.unit: None for each in quantities if isinstance(each, Result)}
     if len(units) > 1:
         raise SymbolError(f"quantities of one unit are needed, not of {' and '.join(units)}")
 
