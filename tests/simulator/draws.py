@@ -27,6 +27,8 @@ WEIGHTS = (
     *("bf16", "fp16", "fp32", "int8", "int4-g128", "q4_k_m", "nf4", "gguf-q4_0", "awq"),
     *("q8_0", "fp8"),
 )
+SHORT = 128
+"""Hidden sizes from here on have mixes by the quantizer's rules (`lifesym.gguf_mixes.resolve`)."""
 TYPES = ("fp32", "fp16", "bf16", "int8", "fp8", "int4", "fp4")
 FULL = ("flash", "qkv", "gate_up", "activation", "norm")
 
@@ -137,9 +139,15 @@ def _imbalance(draw: Draw, shape: Shape) -> Changes:
     return {"imbalance": draw(more)} if _sparse(shape) else {}
 
 
+def _averaged(shape: Shape, names: tuple[str, ...]) -> list[str]:
+    """Formats as the simulator has them: mixes by their averages, as in models of short rows."""
+    return [name for name in names if name != "q4_k_m" or shape.hidden < SHORT]
+
+
 def _weights(draw: Draw, shape: Shape) -> Changes:
     computed = draw(st.sampled_from(["bf16", "bf16", "int8", "fp16", "fp8", "fp32"]))
-    return {"precision": {"weights": draw(st.sampled_from(WEIGHTS)), "activations": computed}}
+    stored = draw(st.sampled_from(_averaged(shape, WEIGHTS)))
+    return {"precision": {"weights": stored, "activations": computed}}
 
 
 def _kv(draw: Draw, shape: Shape) -> Changes:
@@ -162,7 +170,7 @@ def _activation_roles(draw: Draw, shape: Shape) -> Changes:
 
 
 def _unfused(draw: Draw, shape: Shape) -> Changes:
-    stored = draw(st.sampled_from(["int8", "int4-g128", "q4_k_m"]))
+    stored = draw(st.sampled_from(_averaged(shape, ("int8", "int4-g128", "q4_k_m"))))
     return {"precision": {"unfused_dequant": True, "weights": stored}}
 
 
