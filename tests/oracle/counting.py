@@ -144,7 +144,13 @@ class RealModel:
         for module in self.model.modules():  # RecurrentGemma's keep their states themselves
             tensors += [getattr(module, name, None) for name in ("conv1d_state", RECURRENT)]
         found = [t for t in tensors if t is not None]
-        held = [t for i, t in enumerate(found) if not any(_alike(t, each) for each in found[:i])]
+        # DeepSeek V4 keeps the keys of its windows a second time, as values
+        twice = self.config.model_type == "deepseek_v4"
+        held = [
+            t
+            for i, t in enumerate(found)
+            if not (twice and any(_alike(t, each) for each in found[:i]))
+        ]
         return sum(t.numel() * t.element_size() for t in held)
 
     def _filled(self, batch: int, tokens: int) -> Any:
