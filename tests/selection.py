@@ -11,7 +11,6 @@ SLOW = frozenset(
         "test_calibration.py::test_decode_of_unseen_devices_of_all_vendors",
         "test_calibration.py::test_decode_of_unseen_nvidia_devices",
         "test_calibration.py::test_prefill_of_unseen_nvidia_devices",
-        "test_capacity.py::test_symbols_bound_are_the_numbers",
         "test_cli_analysis.py::test_a_range_that_is_not_given_has_few_steps",
         "test_cli_analysis.py::test_crossovers_of_options_and_of_parts",
         "test_design.py::test_enclosures_enclose",

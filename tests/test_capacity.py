@@ -394,7 +394,7 @@ def test_devices_of_a_split_sequence_keep_their_part_of_the_stream() -> None:
 
 # Symbols, limits, designs
 
-POINT = {"prompt": 900, "generated": 100, "batch": 3}
+POINT = {"prompt": 900, "generated": 24, "batch": 3}
 
 
 @pytest.mark.parametrize(
