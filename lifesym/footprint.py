@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cached_property
 
-from sympy import Add, Expr, S, sympify
+from sympy import Add, Expr, S
 
 from lifesym.checks import checked
 from lifesym.formats import Matrix
@@ -14,7 +14,6 @@ from lifesym.passes import Passes
 from lifesym.results import Part, Result
 from lifesym.symbols import Number, exact
 from lifesym.trace import Entry, Trace
-from lifesym.transforms import SequenceParallel
 from lifesym.transforms.buffers import unbuffered
 
 
@@ -77,9 +76,7 @@ class Footprint(Passes):
         operators = (unbuffered(entry.operator) for each in passes for entry in each)
         costs = [operator.cost(self.precision) for operator in operators]
         live = [cost.activation_read_bytes + cost.activation_write_bytes for cost in costs]
-        for rewrite in self.rewrites:
-            if isinstance(rewrite, SequenceParallel):
-                tokens = CeilDiv(tokens, sympify(rewrite.devices))
+        tokens = CeilDiv(tokens, self.token_devices)
         return Maximum(*live) + self.precision.activation_bytes(tokens * self.stream_width)
 
     @cached_property

@@ -19,7 +19,7 @@ from lifesym.roofline import Overlap, Place, Term, time_terms
 from lifesym.symbols import Size, exact, size
 from lifesym.tower import Seen
 from lifesym.trace import MLA, Causal, Logits, Trace
-from lifesym.transforms import TensorParallel
+from lifesym.transforms import SequenceParallel, TensorParallel
 
 Rewrite = Callable[[Trace], Trace]
 
@@ -73,6 +73,12 @@ class Passes:
         """Devices that share the batch: those of tensor parallelism, in every replica."""
         split = (each for each in self.rewrites if isinstance(each, TensorParallel))
         return Mul(self.replicas, *(size(each.devices, "devices") for each in split))
+
+    @property
+    def token_devices(self) -> Expr:
+        """Devices of sequence parallelism, which share the tokens of the residual stream."""
+        split = (each.devices for each in self.rewrites if isinstance(each, SequenceParallel))
+        return size(next(split, 1), "devices")
 
     @property
     def place(self) -> Place:

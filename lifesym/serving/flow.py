@@ -13,7 +13,7 @@ from lifesym.inference import Forecast
 from lifesym.levels import Level
 from lifesym.nodes import Maximum, Minimum
 from lifesym.operators import LMHead
-from lifesym.roofline import Term, link_time
+from lifesym.roofline import Place, Term, link_time
 from lifesym.tower import is_tower
 from lifesym.traffic import Work
 
@@ -100,12 +100,17 @@ def place_of(section: str) -> str:
     return section if section in ("embed", "head") else "layers"
 
 
+def by_place(rows: Iterable[tuple[str, Expr]]) -> dict[str, Expr]:
+    """Values of sections, added up for the embedding, the head and all layers."""
+    found = dict.fromkeys(("embed", "head", "layers"), S.Zero)
+    for section, value in rows:
+        found[place_of(section)] += value
+    return found
+
+
 def placed(terms: Iterable[Term]) -> dict[str, Expr]:
     """Seconds of some terms for the embedding, the head and all layers."""
-    seconds = dict.fromkeys(("embed", "head", "layers"), S.Zero)
-    for term in terms:
-        seconds[place_of(term.section)] += term.time
-    return seconds
+    return by_place((term.section, term.time) for term in terms)
 
 
 def tied_copy(f: Forecast, level: Level | None = None) -> Expr:
@@ -122,16 +127,22 @@ def tied_copy(f: Forecast, level: Level | None = None) -> Expr:
 def send(f: Forecast, new: Expr) -> Term:
     """Sending the residual stream of a microbatch to the next stage."""
     moved = f.precision.activation_bytes(f.local_batch * new * f.stream_width)
+    cost = Cost(network_bytes=moved, messages=S.One)
+    return on_link(f.place, "send", "pipeline", cost, link_time(S.One, moved, f.hardware))
+
+
+def on_link(place: Place, name: str, section: str, cost: Cost, time: Expr) -> Term:
+    """A term of what a link alone takes time for."""
     return Term(
-        place=f.place,
-        name="send",
-        section="pipeline",
+        place=place,
+        name=name,
+        section=section,
         family="collective",
-        cost=Cost(network_bytes=moved, messages=S.One),
+        cost=cost,
         compute=S.Zero,
         memory=S.Zero,
         dispatch=S.Zero,
-        network=link_time(S.One, moved, f.hardware),
+        network=time,
         busy=S.Zero,
-        work=(Work(),) * (1 + len(f.levels)) if f.levels else (),
+        work=(Work(),) * (1 + len(place.levels)) if place.levels else (),
     )

@@ -36,10 +36,10 @@ from lifesym.nodes import Maximum
 from lifesym.operators import Experts, SomeExperts
 from lifesym.results import Result, StepTime
 from lifesym.roofline import Place, Term
+from lifesym.serving.flow import on_link
 from lifesym.symbols import Number, Size, exact, size
 from lifesym.timed import Generation
 from lifesym.trace import Trace
-from lifesym.traffic import Work
 from lifesym.transforms import ExpertParallel, SequenceParallel, TensorParallel
 
 _SPLIT = (TensorParallel, ExpertParallel, SequenceParallel)
@@ -250,24 +250,8 @@ class Hub(Generation):
             for name, rate in (("receive", spoke.down), ("send", spoke.up)):
                 time = entry.count * (exact(spoke.latency) + moved / exact(rate))
                 cost = Cost(network_bytes=entry.count * moved, messages=entry.count)
-                links.append(_link(share.place, name, entry.section, cost, time))
+                links.append(on_link(share.place, name, entry.section, cost, time))
         return (*share.timed(trace), *links)
-
-
-def _link(place: Place, name: str, section: str, cost: Cost, time: Expr) -> Term:
-    return Term(
-        place=place,
-        name=name,
-        section=section,
-        family="collective",
-        cost=cost,
-        compute=S.Zero,
-        memory=S.Zero,
-        dispatch=S.Zero,
-        network=time,
-        busy=S.Zero,
-        work=(Work(),) * (1 + len(place.levels)) if place.levels else (),
-    )
 
 
 @checked

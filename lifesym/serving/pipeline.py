@@ -44,7 +44,16 @@ from lifesym.levels import Level
 from lifesym.nodes import Maximum, Minimum
 from lifesym.results import Result, StepTime
 from lifesym.roofline import Place, Term, total
-from lifesym.serving.flow import Flow, on_stage, part_of, place_of, placed, send, tied_copy
+from lifesym.serving.flow import (
+    Flow,
+    by_place,
+    on_stage,
+    part_of,
+    place_of,
+    placed,
+    send,
+    tied_copy,
+)
 from lifesym.symbols import Number, Size, exact, index, size
 from lifesym.timed import Generation
 
@@ -187,9 +196,10 @@ class Pipeline(Generation):
 
     def _most_held(self, piece: Forecast, level: Level | None = None) -> Expr:
         """Bytes that the own memory of the fullest of equal stages holds, or another one of it."""
-        held = dict.fromkeys(("embed", "head", "layers"), S.Zero)
-        for label, trace in piece.one_token.group_by("section").items():
-            held[place_of(label)] += Add(*piece.held(trace, level).values())
+        held = by_place(
+            (label, Add(*piece.held(trace, level).values()))
+            for label, trace in piece.one_token.group_by("section").items()
+        )
         layers = (held["layers"] + self.microbatches * piece.cache_in(level)) / self.stages
         apart = Maximum(held["embed"], held["head"] + tied_copy(piece, level))
         ends = self._several * apart + (1 - self._several) * (held["embed"] + held["head"])

@@ -23,7 +23,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import ClassVar, Literal, TypedDict, Unpack, get_args
 
-from sympy import Add, Expr, S, sympify
+from sympy import Add, Expr, S
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
@@ -43,11 +43,11 @@ from lifesym.operators.collective import Algorithm
 from lifesym.operators.experts import RoutingKind
 from lifesym.results import Part, Result
 from lifesym.roofline import Overlap, Term, link_time, total
-from lifesym.serving.flow import Flow, place_of, placed
+from lifesym.serving.flow import Flow, by_place, placed
 from lifesym.symbols import Number, Size, exact, size
 from lifesym.trace import Causal, Entry, Trace
 from lifesym.training.saved import saved
-from lifesym.transforms import Fusion, SequenceParallel
+from lifesym.transforms import Fusion
 from lifesym.transforms.fusion import Rule
 from lifesym.transforms.training import Dropouts, Recompute, Uncached, backward, recomputed
 
@@ -185,13 +185,12 @@ class TrainingStep:
     @cached_property
     def stages_held(self) -> tuple[Held, Held]:
         """What a device of the first stage holds, and one of the last, by role."""
-        several = Minimum(self.stages - 1, 1)
         first, last = self.in_flight
         ends = (("embed", first, "head"), ("head", last, "embed"))
         capacity = self.forward.hardware.capacity
         held = []
         for end, flying, other in ends:
-            share = {end: S.One, "layers": 1 / self.stages, other: 1 - several}
+            share = {end: S.One, "layers": 1 / self.stages, other: 1 - self._several}
             there: dict[str, Expr] = {
                 name: Add(*(share[place] * value for place, value in values.items()))
                 for name, values in self._states.items()
@@ -200,7 +199,7 @@ class TrainingStep:
             kept = Add(*(share[place] * value for place, value in by_place.items()))
             there["activations"] = flying * kept + again
             if end == "head":
-                there["weights"] += several * self._tied
+                there["weights"] += self._several * self._tied
             held.append(
                 Held(
                     name=f"stage of the {'embedding' if end == 'embed' else 'head'}",
@@ -223,6 +222,11 @@ class TrainingStep:
         return Flow.equal(placed(terms), self.stages, self._sent, overlap=False)
 
     @property
+    def _several(self) -> Expr:
+        """0 for one stage, else 1."""
+        return Minimum(self.stages - 1, 1)
+
+    @property
     def _sent(self) -> Expr:
         """Seconds of sending a microbatch's stream on, and its gradients back.
 
@@ -242,9 +246,9 @@ class TrainingStep:
     @cached_property
     def _values(self) -> dict[str, Expr]:
         """Learned values of one device of the whole model, by place."""
-        return self._by_place(
+        return by_place(
             (
-                entry,
+                entry.section,
                 Add(*(matrix.times(entry.copies).elements for matrix in entry.operator.matrices)),
             )
             for entry in self.trace
@@ -254,8 +258,11 @@ class TrainingStep:
     def _weights(self) -> dict[str, Expr]:
         """Their bytes."""
         f = self.forward
-        return self._by_place(
-            (entry, Add(*(f.held_bytes(m.times(entry.copies)) for m in entry.operator.matrices)))
+        return by_place(
+            (
+                entry.section,
+                Add(*(f.held_bytes(m.times(entry.copies)) for m in entry.operator.matrices)),
+            )
             for entry in self.trace
         )
 
@@ -292,20 +299,13 @@ class TrainingStep:
     def _kept(self) -> tuple[dict[str, Expr], Expr]:
         """Bytes that the backward pass needs of a microbatch by place, and of one layer more."""
         f = self.forward
-        return saved(self.trace, f.precision, self.recompute, self._stream, self._split)
+        return saved(self.trace, f.precision, self.recompute, self._stream, f.token_devices)
 
     @property
     def _stream(self) -> Expr:
         """Bytes of the residual stream of a microbatch on one device."""
         f = self.forward
-        return f.precision.activation_bytes(f.batch * f.prompt * f.stream_width) / self._split
-
-    @property
-    def _split(self) -> Expr:
-        """Devices of sequence parallelism."""
-        rewrites = self.forward.rewrites
-        found = (each.devices for each in rewrites if isinstance(each, SequenceParallel))
-        return sympify(next(found, 1))
+        return f.precision.activation_bytes(f.batch * f.prompt * f.stream_width) / f.token_devices
 
     @property
     def in_flight(self) -> tuple[Expr, Expr]:
@@ -326,9 +326,8 @@ class TrainingStep:
     def _stage_values(self) -> Expr:
         """Learned values of a device of the stage that has most."""
         embed, head, layers = (self._values[place] for place in ("embed", "head", "layers"))
-        several = Minimum(self.stages - 1, 1)
         apart = Maximum(embed, head + self._tied_values)
-        return layers / self.stages + several * apart + (1 - several) * (embed + head)
+        return layers / self.stages + self._several * apart + (1 - self._several) * (embed + head)
 
     @cached_property
     def _exchanged(self) -> Expr:
@@ -382,13 +381,6 @@ class TrainingStep:
         f = self.forward
         peak = f.hardware.matrix_peak(f.precision.computed_in(()))
         return Result(name=name, unit="1", expr=done.expr / (self.time.expr * self.devices * peak))
-
-    def _by_place(self, rows: Iterable[tuple[Entry, Expr]]) -> dict[str, Expr]:
-        """Values of entries, added up for the embedding, the head and all layers."""
-        found = dict.fromkeys(("embed", "head", "layers"), S.Zero)
-        for entry, value in rows:
-            found[place_of(entry.section)] += value
-        return found
 
 
 @checked
