@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from lifesym.own_symbols import symbol
     from lifesym.printing import latex, legend
     from lifesym.results import Result
+    from lifesym.spelling import notation
     from lifesym.sweeps import sweep
     from lifesym.training import training_step
     from lifesym.workload import Formats, Workload
@@ -51,6 +52,7 @@ _HOME = {
     "load_engine": "engines",
     "load_hardware": "devices",
     "load_model": "huggingface",
+    "notation": "spelling",
     "sweep": "sweeps",
     "symbol": "own_symbols",
     "training_step": "training",
@@ -81,6 +83,7 @@ __all__ = [
     "load_engine",
     "load_hardware",
     "load_model",
+    "notation",
     "sweep",
     "symbol",
     "symbols",

@@ -1,9 +1,11 @@
 """What text from outside stands for: sizes, numbers, words, lists of them."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
+
+from lifesym.errors import SymbolError
 
 _LARGEST = 2**48
 _MOST = 10**6
@@ -92,11 +94,17 @@ def words(*known: str) -> Kind:
     return Kind(parse, words=known)
 
 
+def _percent(text: str) -> float:
+    share = real(text.removesuffix("%"))
+    return share / 100 if text.endswith("%") else share
+
+
 SIZE, SIZE_OR_0 = _size(1), _size(0)
 RANK = Kind(_rank_or_file, "N|FILE")
 SLOTS = Kind(_slots, "N|fit")
 SHARES = Kind(_shares, "X,...", axis=False)
 PIXELS = Kind(_pixels, "HxW")
+PERCENT = Kind(_percent, "X%")
 SWITCH = Kind(_yes, switch=True, axis=False)
 
 
@@ -145,3 +153,31 @@ def expanded(text: str) -> list[str]:
     if len(numbers) > _MOST:
         raise ValueError(f"more than {_MOST} values")
     return list(map(str, numbers))
+
+
+def pair(text: str) -> tuple[str, str]:
+    """The two sides of NAME=VALUE.
+
+    Raises:
+        SymbolError: what is not of this form.
+    """
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SymbolError(f"{text!r} is not NAME=VALUE")
+    return name, value
+
+
+def spans(given: Iterable[str] | None) -> dict[str, tuple[float, float]]:
+    """Ranges by name, of several NAME=LOW:HIGH.
+
+    Raises:
+        SymbolError: what is not of this form.
+    """
+    found = {}
+    for name, ends in map(pair, given or ()):
+        low, colon, high = ends.partition(":")
+        try:
+            found[name] = float(low), float(high if colon else "")
+        except ValueError:
+            raise SymbolError(f"a range is LOW:HIGH, not {ends!r}") from None
+    return found

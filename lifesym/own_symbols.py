@@ -13,12 +13,13 @@ from sympy import Integer, Symbol
 from lifesym.checks import checked, shown
 from lifesym.errors import SymbolError
 from lifesym.identifiers import identifier
-from lifesym.notation import BY_NAME, End, row
+from lifesym.symbol_table import BY_NAME, End, row
 from lifesym.symbols import TABLE, Kind, Number, constant, index, is_own
 
 _OURS = frozenset(BY_NAME) | {index.name}
 _TOKEN = re.compile(r"\\[A-Za-z]+|\\[_,;:! ]|[A-Za-z0-9]|[_^{}']|[ ,.:;+*/()<>=-]")
-_BASE = re.compile(r"[A-Za-z]|\\(?!left|right|begin|end)[A-Za-z]+")
+_NO_SYMBOLS = "left|right|begin|end|input|include|write|read|open|def|let|catcode|csname|special"
+_BASE = re.compile(rf"[A-Za-z]|\\(?!{_NO_SYMBOLS})[A-Za-z]+")
 """What may stand outside of braces, beside scripts and primes."""
 
 
@@ -122,12 +123,21 @@ def _check_latex(word: str, latex: str) -> None:
     holder = next((each for each in TABLE.values() if each.latex == latex), None)
     if holder is not None:
         raise SymbolError(f"{word}: the LaTeX {latex!r} is that of {holder.word!r}: give another")
-    parts = _TOKEN.findall(latex)
-    if "".join(parts) != latex or not _is_symbol(parts):
+    if not one_symbol(latex):
         raise SymbolError(
             f"{word}: the LaTeX {latex!r} is no single symbol: write a letter, or a command and "
             r"its braces, with at most one sub- and superscript, such as '\\rho_{\\mathrm{up}}'"
         )
+
+
+def one_symbol(latex: str) -> bool:
+    r"""Whether LaTeX prints one symbol: a letter or a command, its braces, a script of each kind.
+
+    >>> [one_symbol(text) for text in (r"\rho_{\mathrm{up}}", "d_{2}", "a b", r"\input", "x_1_2")]
+    [True, True, False, False, False]
+    """
+    parts = _TOKEN.findall(latex)
+    return "".join(parts) == latex and _is_symbol(parts)
 
 
 def _is_symbol(parts: list[str]) -> bool:

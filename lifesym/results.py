@@ -12,9 +12,11 @@ from lifesym.checks import checked, checked_fields
 from lifesym.chunks import at_context, scaled, summed
 from lifesym.errors import SpecError, SymbolError
 from lifesym.intervals import interval
+from lifesym.paper import Paper, paper
 from lifesym.powers import doubles
 from lifesym.printing import latex, legend
 from lifesym.roofline import Term, total
+from lifesym.summands import Row, polynomial_rows, summands, term_rows
 from lifesym.sums import sum_over
 from lifesym.symbols import Notation, Number, index
 
@@ -77,6 +79,40 @@ class Result:
     def _repr_latex_(self) -> str:
         return f"$\\displaystyle {self.latex()}$"
 
+    def rows(self) -> list[Row]:
+        """Its summands in paper order, and what each stands for; their sum is the expression."""
+        if self.terms:
+            return term_rows(self.terms)
+        if self.parts:
+            parts = (part for part in self.parts if part.value != 0)
+            return [Row(value, part.name) for part in parts for value in summands(part.value)]
+        return polynomial_rows(self.expr)
+
+    @checked
+    def paper(self) -> Paper:
+        r"""The time as a paper prints it, in symbols throughout (see `lifesym.paper`).
+
+        >>> import lifesym as ls
+        >>> f = ls.forecast("llama-3.1-8b", "h100-sxm-80gb", weights="int4")
+        >>> print(f.tpot.paper().groups[0])
+        (layers, (2*tau_q,o, 2*tau_k,v, tau_attn, 3*tau_mlp))
+
+        Raises:
+            SpecError: what is no sum of operators' times.
+        """
+        terms = self.in_symbols.terms
+        if not terms:
+            raise SpecError(f"{self.name} is no sum of operators' times: it has no paper form")
+        return paper(self.name, self.unit, terms)
+
+    @property
+    def in_symbols(self) -> "Result":
+        """The same with a symbol for every number of what it is of (see `Timed.in_symbols`)."""
+        if self.form is None:
+            return self
+        result: Result = getattr(self.form.in_symbols, self.metric)
+        return result.mean if isinstance(result, StepTime) and type(self) is Result else result
+
     def legend(self) -> tuple[Notation, ...]:
         """The rows of the notation table that the expression uses."""
         return legend(self.expr)
@@ -92,6 +128,20 @@ class Result:
         self.check_steps(values)
         bound = sym.bind(self.expr, values)
         return bound if bound.free_symbols else bound.doit()
+
+    @checked
+    def at(self, values: Mapping[str | Symbol, Number]) -> "Result":
+        """The same result at values of some symbols: its terms and parts are kept.
+
+        Raises:
+            SymbolError: as `bind`.
+        """
+        self.check_steps(values)
+        terms = tuple(term.map(lambda expr: sym.bind(expr, values)) for term in self.terms)
+        parts = tuple(replace(part, value=sym.bind(part.value, values)) for part in self.parts)
+        steps = sym.bind(self.over_steps, values)
+        made = Result(name=self.name, unit=self.unit, expr=self.bind(values), over_steps=steps)
+        return replace(made, terms=terms, parts=parts)
 
     @checked
     def least(self, symbol: Symbol) -> Expr:

@@ -2,7 +2,7 @@
 
 Each row has three spellings: the Python word (the module attribute), the ASCII C identifier
 (the SymPy name, also the key in C, CSV and JSON) and the LaTeX string. Beside them stand unit,
-meaning, kind and the valid range. `lifesym.notation` makes the rows, finds them and binds them.
+meaning, kind and the valid range. `lifesym.symbol_table` makes the rows, finds them and binds them.
 """
 
 import re
@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 from sympy import Symbol
 
-from lifesym.notation import (
+from lifesym.symbol_table import (
     BY_NAME,
     TABLE,
     Kind,

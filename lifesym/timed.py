@@ -29,7 +29,7 @@ from lifesym.hardware import Hardware
 from lifesym.held import Held, all_fit, least
 from lifesym.levels import OWN
 from lifesym.nodes import Maximum
-from lifesym.opened import changed, numbers, opened
+from lifesym.opened import changed, numbers, opened, usual
 from lifesym.results import Part, Result, StepTime
 from lifesym.roofline import Place, Term
 from lifesym.symbols import Number, Size, exact
@@ -183,6 +183,19 @@ class Timed(ABC):
         # what the properties would have found before
         vars(made).update(point=self.point, attained=self.attained)
         return made
+
+    @cached_property
+    def in_symbols(self) -> Self:
+        """The same with a symbol for every number of the workload, the device and the model.
+
+        Of formats only the weights' bits are, where they are not those that are computed in. What
+        has several values stays in numbers.
+        """
+        known = numbers(self)
+        of_model = [s for s in getattr(self.model, "values", ()) if s in known]
+        quantized = self.precision.weights != self.precision.activations
+        bits = [sym.weight_bits] if quantized and sym.weight_bits in known else []
+        return self.open(*usual(self), *of_model, *bits)
 
     def generates(self) -> None:
         """Refuse a question about the tokens of a model that gives none.

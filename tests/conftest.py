@@ -7,7 +7,7 @@ import pytest
 from command_line import CommandLine, run_apart, run_here
 from selection import mark_fast
 
-from lifesym.notation import BY_NAME
+from lifesym.symbol_table import BY_NAME
 from lifesym.symbols import TABLE  # and with it every row, before what any test adds
 
 

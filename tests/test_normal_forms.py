@@ -100,7 +100,7 @@ def test_names_fold_a_formula_and_unfold_it_exactly() -> None:
     assert "Q_mlp" in short.lines("TPOT")[0]
     assert short.lines()[1] == f"Q_mlp = {moved}"
     assert short.expr.free_symbols == F.tpot.expr.free_symbols
-    assert r"\mathrm{Q\_mlp}" in ls.latex(short.expr)
+    assert r"Q_{\mathrm{mlp}}" in ls.latex(short.expr)
     assert short._repr_latex_().startswith("$$")
 
 

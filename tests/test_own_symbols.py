@@ -55,10 +55,10 @@ from lifesym.errors import InfeasibleError, SymbolError
 from lifesym.formats import Format, Precision
 from lifesym.levels import Level
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
-from lifesym.notation import BY_NAME
 from lifesym.operators import Experts
 from lifesym.report import document, legend_table
 from lifesym.serving import pipeline, speculate
+from lifesym.symbol_table import BY_NAME
 
 NODE = shutil.which("node")
 SNR = {"latex": r"\rho", "meaning": "signal-to-noise ratio of the link", "kind": "rate"}

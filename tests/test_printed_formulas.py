@@ -14,7 +14,8 @@ from lifesym import symbols as sym
 from lifesym.families import FAMILIES
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.report import equation, function_table
-from lifesym.report.equations import Row, signed
+from lifesym.report.equations import signed
+from lifesym.summands import Row
 from lifesym.sums import Crossing, SumMax
 
 _STEPS = ("ttft", "tpot", "memory")

@@ -16,7 +16,6 @@ from lifesym import symbols as sym
 from lifesym.printing import latex, legend
 from lifesym.report import document, equation, legend_table, operator_table
 from lifesym.report.breaking import broken, width_of
-from lifesym.report.equations import rows
 from lifesym.symbols import TABLE
 
 Golden = Callable[[str, str], None]
@@ -69,14 +68,14 @@ def test_no_name_falls_through_to_sympy(name: str) -> None:
 def test_rows_add_up_to_the_expression(name: str) -> None:
     forecast = derived(name)
     for result in (forecast.ttft, forecast.tpot, forecast.memory, forecast.latency):
-        assert expand(Add(*(row.value for row in rows(result))) - result.expr) == 0
+        assert expand(Add(*(row.value for row in result.rows())) - result.expr) == 0
 
 
 def test_polynomials_are_collected_by_the_workload() -> None:
     model = ls.Model.symbolic("llama")
     flops = model.forward(sym.batch, sym.new, sym.past).cost().matmul_flops
     result = ls.Result(name="FLOPs", unit="FLOP", expr=flops)
-    listed = [str(row.value) for row in rows(result)]
+    listed = [str(row.value) for row in result.rows()]
     assert listed == [
         "4*batch*head_dim*heads*layers*new_tokens*past",
         "4*batch*head_dim*heads*layers*new_tokens**2",
@@ -153,7 +152,7 @@ def test_a_factor_after_a_long_fence_has_its_own_line() -> None:
     """A windowed model's latency: counts of steps that are as long as what they multiply."""
     model = ls.load_model("mistral-7b-v0.1")
     result = ls.forecast(model, ls.Hardware.symbolic(), batch=sym.batch).latency
-    for row in rows(result):
+    for row in result.rows():
         assert max(map(width_of, broken(latex(row.value), 250))) <= 250
 
 

@@ -5,13 +5,14 @@ from lifesym.analysis.approximation import Approximation, approximate
 from lifesym.analysis.asymptotics import Asymptote, leading, threshold
 from lifesym.analysis.bounds import ShareBound, largest_share
 from lifesym.analysis.branches import branch_at
+from lifesym.analysis.certificates import Certificate, certify
 from lifesym.analysis.equality import Verdict, same
 from lifesym.analysis.expectation import Expected, Moments, break_even, expected, mixture
 from lifesym.analysis.front import pareto
 from lifesym.analysis.inverse import Design, design
 from lifesym.analysis.maps import RegimeMap, regime_map
 from lifesym.analysis.meeting import Meeting, crossover, meeting_points, ridge_points
-from lifesym.analysis.naming import Folded, let, unfold
+from lifesym.analysis.naming import Folded, let
 from lifesym.analysis.normal import Step, Tidy, tidy
 from lifesym.analysis.questions import part
 from lifesym.analysis.regime import Regime, Stretch, regime_at, regimes
@@ -26,6 +27,7 @@ from lifesym.analysis.sensitivity import (
 )
 from lifesym.analysis.uncertainty import delta_method, monte_carlo, sobol
 from lifesym.analysis.whatif import if_free, shares, tornado
+from lifesym.named import unfold
 
 __all__ = [
     "CONVENTIONS",
@@ -33,6 +35,7 @@ __all__ = [
     "Approximation",
     "Asymptote",
     "Branch",
+    "Certificate",
     "Condition",
     "Convention",
     "Design",
@@ -52,6 +55,7 @@ __all__ = [
     "approximate",
     "branch_at",
     "break_even",
+    "certify",
     "compare",
     "counted",
     "crossover",

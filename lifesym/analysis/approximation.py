@@ -6,12 +6,14 @@ from dataclasses import dataclass, replace
 from sympy import Add, Dummy, Expr, S, Symbol
 
 from lifesym.analysis.bounds import Box, NotPositiveError, ShareBound, largest_share
+from lifesym.analysis.groups import Grouping, groups
 from lifesym.analysis.per_step import counted_from_zero, per_step
 from lifesym.analysis.questions import Quantity, Values, plain, point_of, symbol_of, title
 from lifesym.analysis.regime import Range, span
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum
+from lifesym.summands import Row
 
 _COARSE = 0.2
 _FEW, _BOXES = 10_000, 200_000  # to rank the terms, and to certify an error
@@ -24,19 +26,27 @@ class Approximation:
     It is never above the full one: the relative error is the dropped terms' share.
 
     Attributes:
+        name: what it is of.
+        unit: its SI unit.
         expr: the kept terms' sum, in all symbols.
+        rows: the kept terms in paper order, with the names of their groups.
         kept: the kept terms, the one with the largest share first.
         dropped: the dropped terms.
         error: bounds of the worst relative error, (full - short) / full, over the box.
         box: where the bound holds.
+        values: the values of the other symbols.
         shares: the certified largest share of each term, an upper bound.
     """
 
+    name: str
+    unit: str
     expr: Expr
+    rows: tuple[Row, ...]
     kept: tuple[Expr, ...]
     dropped: tuple[Expr, ...]
     error: ShareBound
     box: dict[Symbol, tuple[Expr, Expr]]
+    values: dict[Symbol, Expr]
     shares: dict[Expr, float]
 
 
@@ -49,12 +59,14 @@ def approximate(
     share: float | None = None,
     keep: int | None = None,
     error: float | None = None,
+    group: Grouping = "term",
     gap: float = 0.05,
 ) -> Approximation:
     """Drop terms, and certify what that costs at worst over a box.
 
     Each maximum that one of its arguments certainly wins over the whole box is replaced by it;
-    the others stay. The formula is then written as a sum of products, and terms are dropped.
+    the others stay. The formula is then written as a sum of products, and terms are dropped; or
+    as a sum of groups (see `lifesym.analysis.groups`), of which some are dropped whole.
 
     Args:
         quantity: a result or an expression; every term must be positive over the box.
@@ -63,6 +75,8 @@ def approximate(
         share: drop the terms whose share is below this everywhere.
         keep: or keep this many terms, those with the largest shares.
         error: or drop as many terms as this worst relative error allows.
+        group: what is dropped: single terms, or the terms of a ``role`` (weights, KV cache,
+            activations, launches ...), a ``regime`` (what binds) or a ``phase`` of a latency.
         gap: how far apart the error's two bounds may be.
 
     Raises:
@@ -89,7 +103,8 @@ def approximate(
     ranges = {symbol_of(quantity, name): ends for name, ends in box.items()}
     checked = {symbol: span(symbol, ends, quantity) for symbol, ends in ranges.items()}
     values = point_of(quantity, at or {}, free=checked)
-    terms = terms_over(plain(quantity), checked, values)
+    rows = _rows(quantity, group, checked, values)
+    terms = [row.value for row in rows]
     shifts = counted_from_zero(terms, checked)
     numeric = {term: per_step(term.xreplace(values).xreplace(shifts)) for term in terms}
     shifted = {
@@ -120,13 +135,26 @@ def approximate(
         raise SymbolError(f"{title(quantity)} would have no term left: lower the share")
     kept, dropped = tuple(ranked[:count]), tuple(ranked[count:])
     return Approximation(
+        name=title(quantity),
+        unit=getattr(quantity, "unit", ""),
         expr=Add(*kept),
+        rows=tuple(row for row in rows if row.value in kept),
         kept=kept,
         dropped=dropped,
         error=bounded(dropped, gap),
         box=checked,
+        values=values,
         shares=shares,
     )
+
+
+def _rows(
+    quantity: Quantity, group: Grouping, box: Box, values: Mapping[Symbol, Expr]
+) -> list[Row]:
+    """What may be dropped, with its name: single terms have none."""
+    if group == "term":
+        return [Row(term, "") for term in terms_over(plain(quantity), box, values)]
+    return groups(quantity, group, {**box, **{s: (value, value) for s, value in values.items()}})
 
 
 def terms_over(expr: Expr, box: Box, values: Mapping[Symbol, Expr]) -> list[Expr]:

@@ -2,55 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from sympy import Add, Expr, Function, Mul, Symbol
-from sympy.core.symbol import Str
+from sympy import Expr
 
 from lifesym import symbols as sym
 from lifesym.analysis.questions import Quantity, formula
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
+from lifesym.named import fold, named, unfold
 from lifesym.printing import latex
-
-
-class Named(Function):
-    """A part of a formula under a name: prints as the name, and counts as what it stands for.
-
-    Its free symbols, derivative and value are those of the part; ``unfold`` gives it back.
-    """
-
-    nargs = 2
-
-    @classmethod
-    def eval(cls, part: Expr, label: Expr) -> Expr | None:
-        """The part itself once it is a number."""
-        return part if part.is_number else None
-
-    @property
-    def free_symbols(self) -> set[Symbol]:
-        """Those of the part; the label is not a symbol of the formula."""
-        free: set[Symbol] = self.args[0].free_symbols
-        return free
-
-    def _eval_derivative(self, symbol: Symbol) -> Expr:
-        return self.args[0].diff(symbol)
-
-    def _eval_is_nonnegative(self) -> bool | None:
-        sign: bool | None = self.args[0].is_nonnegative
-        return sign
-
-    def doit(self, **hints: Any) -> Expr:
-        """The part."""
-        return self.args[0].doit(**hints)
-
-    def _sympystr(self, printer: Any) -> str:
-        return str(self.args[1])
-
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
-        name = str(self.args[1])
-        shown = name if len(name) == 1 else rf"\mathrm{{{name}}}".replace("_", r"\_")
-        return shown if exp is None else rf"{{{shown}}}^{{{exp}}}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,9 +35,7 @@ class Folded:
 
     def _repr_latex_(self) -> str:
         rows = [latex(self.expr)]
-        rows += [
-            rf"{latex(_named(key, part))} &= {latex(part)}" for key, part in self.names.items()
-        ]
+        rows += [rf"{latex(named(key, part))} &= {latex(part)}" for key, part in self.names.items()]
         body = " \\\\\n".join(row if "&" in row else f"&{row}" for row in rows)
         return f"$$\\begin{{aligned}}\n{body}\n\\end{{aligned}}$$"
 
@@ -107,37 +65,8 @@ def let(quantity: Quantity, names: Mapping[str, Expr]) -> Folded:
     for name, part in names.items():
         if not name.isidentifier() or name in {row.name for row in sym.TABLE.values()}:
             raise SymbolError(f"{name!r} cannot be a name: it must be new, and an identifier")
-        folded = _fold(expr, part, _named(name, part))
+        folded = fold(expr, part, named(name, part))
         if folded == expr:
             raise SymbolError(f"{name}: the formula does not contain {part}")
         expr = folded
     return Folded(expr=expr, names=dict(names))
-
-
-@checked
-def unfold(expr: Expr) -> Expr:
-    """A formula with every named part written out."""
-    while expr.atoms(Named):
-        expr = expr.replace(lambda node: isinstance(node, Named), lambda node: node.args[0])
-    return expr
-
-
-def _named(name: str, part: Expr) -> Expr:
-    return Named(part, Str(name))
-
-
-def _fold(expr: Expr, part: Expr, name: Expr) -> Expr:
-    if expr == part:
-        return name
-    if expr.is_Atom or isinstance(expr, Named):
-        return expr
-    if isinstance(expr, Add) and isinstance(part, Add) and set(part.args) <= set(expr.args):
-        rest = [_fold(arg, part, name) for arg in expr.args if arg not in part.args]
-        return Add(name, *rest)
-    if isinstance(expr, Mul) and isinstance(part, Mul):
-        for product, named in ((part, name), (1 / part, 1 / name)):  # 1/(a*b) is kept as 1/a * 1/b
-            factors = Mul.make_args(product)
-            if set(factors) <= set(expr.args):
-                rest = [_fold(arg, part, name) for arg in expr.args if arg not in factors]
-                return Mul(named, *rest)
-    return expr.func(*(_fold(arg, part, name) for arg in expr.args))

@@ -21,7 +21,7 @@ from lifesym.cli.rows import (
     check,
     needing,
 )
-from lifesym.kinds import SIZE, SWITCH, number, text, words
+from lifesym.kinds import PERCENT, SIZE, SWITCH, number, text, words
 
 _METRIC = "What is asked about: ttft, tpot, memory, or another of 'lifesym specs metrics'."
 METRIC = Row("metric", text("METRIC"), _METRIC, "tpot", common=True)
@@ -32,6 +32,8 @@ RANGE = (
     Row("from_", number(), "Where the range begins (SI unit).", common=True),
     Row("to", number(), "Where the range ends.", common=True),
 )
+_RANGE = Row("range_", text("NAME=A:B", many=True), "Values that a symbol may have.")
+_GROUPS = words("role", "regime", "phase", "term")
 _CHARTS = words("bars", "tornado", "map", "roofline")
 _DATA = "Measurements; 'published' for the shipped ones."
 DATA = Row("data", text("CSV"), _DATA, argument=True, required=True)
@@ -143,7 +145,17 @@ COMMANDS = {
                 Row("symbolic", SWITCH, "MODEL is a family: every dimension is a symbol."),
                 replace(ON, required=False, default="symbolic", help="A device, or 'symbolic'."),
                 Row("format", words("text", "latex", "markdown", "json"), "Of the text.", "text"),
-                Row("width", SIZE, "Points of it in LaTeX and Markdown: an article's is 345."),
+                Row("width", SIZE, "Points of a line: a column's are 240, an article's 345."),
+                Row(
+                    "form", words("terms", "paper", "full"), "An operator a row, or named.", "terms"
+                ),
+                Row("within", PERCENT, "Shorten: the largest error, proved over --range."),
+                Row("keep", SIZE, "Or: groups that are kept."),
+                *needing("within keep", _RANGE, Row("group", _GROUPS, "What is dropped.", "role")),
+                Row("digits", SIZE, "Numbers with so many digits and units."),
+                Row("notation", text("NAME|A=B,..."), "megatron, pope, kaplan; letters: d=h."),
+                *needing("format=latex", Row("label", text("NAME"), "Number the equation.")),
+                *needing("digits", Row("siunitx", SWITCH, "Units in LaTeX by that package.")),
             ),
             *_but(symbols=True),
         ),
@@ -213,7 +225,7 @@ COMMANDS = {
                 ),
                 OUTPUT,
                 Row("name", text("NAME"), "Of the function; METRIC, in C METRIC_MODEL, else."),
-                Row("range_", text("NAME=A:B", many=True), "Values an argument may have."),
+                _RANGE,
                 Row("unit", text("NAME=X", many=True), "A table's unit of an argument."),
                 *needing(
                     "to=table to=fixed to=numpy-table",

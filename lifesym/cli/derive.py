@@ -2,18 +2,21 @@
 
 import sys
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.cli.output import note, print_json, said_of
 from lifesym.cli.question import listed
 from lifesym.cli.request import RUNNING, Request, symbolic_sizes
+from lifesym.derivation import Printed, Shortening, derivation
 from lifesym.errors import SpecError, one_of
+from lifesym.kinds import spans
 from lifesym.metrics import METRICS, measure
-from lifesym.report import equation, function_table, legend_table
+from lifesym.printing import legend
+from lifesym.report import function_table, legend_table
 from lifesym.report.breaking import TEXT_WIDTH
 from lifesym.results import Result
+from lifesym.spelling import notation
 from lifesym.timed import Timed
 
 _LEAST_WIDTH = 100
@@ -22,12 +25,21 @@ _LEAST_WIDTH = 100
 def derive(options: Mapping[str, Any]) -> None:
     """The formula in text, LaTeX, Markdown or JSON; what must be said of it goes to the errors."""
     fmt, width = options["format"], options["width"]
-    if width is not None and fmt not in ("latex", "markdown"):
+    if width is not None and fmt in ("text", "json"):
         raise SpecError(f"--width does nothing to --format {fmt}")
     if width is not None and width < _LEAST_WIDTH:
         raise SpecError(f"--width is at least {_LEAST_WIDTH} points, not {width}")
     result, form = formula(options)
-    _print(result, form, options["metric"], fmt, width or TEXT_WIDTH)
+    with notation(options["notation"] or ""):
+        made = derivation(form, result, *_how(options))
+        rows = legend(*made.symbols)
+        if fmt == "json":
+            print_json({"metric": options["metric"]} | made.data(form, result))
+            return
+        shown: Any = fmt
+        parts = [*made.parts, legend_table(rows, shown, made.values)] if rows else made.parts
+        functions = function_table(result.expr) if fmt == "text" else ""
+    sys.stdout.write("\n\n".join([*parts, *([functions] if functions else [])]) + "\n")
     if fmt == "text" and not options["symbolic"]:
         for said in said_of(form):
             note(said)
@@ -44,25 +56,20 @@ def formula(options: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> tupl
     form = form.open(*further) if further else form
     result = measure(form, metric)
     values = {s: value for s, value in request.running().items() if s not in names}
-    return (replace(result, expr=result.bind(values)) if values else result), form
+    return (result.at(values) if values else result), form
 
 
-def _print(result: Result, form: Timed, metric: str, fmt: Any, width: int) -> None:
-    rows = result.legend()
-    if fmt == "json":
-        told = ("word", "latex", "unit", "meaning")
-        legend = [
-            {"symbol": row.name} | {name: getattr(row, name) for name in told} for row in rows
-        ]
-        data = {"metric": metric, "unit": result.unit, "expr": str(result.expr)}
-        said = {
-            "engine": form.engine.name,
-            "efficiencies": form.attained,
-            "notes": list(form.notes),
-        }
-        print_json(data | {"latex": result.latex(), "legend": legend} | said)
-        return
-    parts = [equation(result, fmt, width)]
-    parts += [legend_table(rows, fmt)] if rows else []
-    functions = function_table(result.expr) if fmt == "text" else ""
-    sys.stdout.write("\n\n".join([*parts, *([functions] if functions else [])]) + "\n")
+def _how(options: Mapping[str, Any]) -> tuple[Printed, Shortening | None]:
+    """How the formula is printed, and shortened."""
+    how = Printed(
+        form=options["form"],
+        fmt="text" if options["format"] == "json" else options["format"],
+        width=options["width"] or TEXT_WIDTH,
+        digits=options["digits"],
+        label=options["label"] or "",
+        siunitx=options["siunitx"],
+    )
+    within, keep, box = options["within"], options["keep"], spans(options["range_"])
+    if within is None and keep is None:
+        return how, None
+    return how, Shortening(box=box, within=within, keep=keep, group=options["group"])

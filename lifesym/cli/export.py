@@ -13,6 +13,7 @@ from lifesym.cli.rows import NAMED, is_given
 from lifesym.codegen import compile as compiled
 from lifesym.errors import SymbolError
 from lifesym.identifiers import function_name
+from lifesym.kinds import pair, spans
 from lifesym.results import Result
 from lifesym.symbols import resolve
 
@@ -36,10 +37,10 @@ def export(options: Mapping[str, Any]) -> None:
     result, form = formula(given, tuple(listed(options["args"])))
     if resolve("past") not in symbols and options["context"] is None and metric == "tpot":
         result = form.tpot.first
-    units = dict(map(_named, options["unit"] or []))
+    units = dict(map(pair, options["unit"] or []))
     if units and to not in _TABLES:
         raise SymbolError(f"units are of tables, not of {to}")
-    ranges = {key: _pair(value) for key, value in map(_named, options["range_"] or [])}
+    ranges = spans(options["range_"])
     lacking(metric, result.expr.free_symbols - {*symbols})
     doc = f"{metric} of {form.model.name} on {form.hardware.name}, in {result.unit}"
     said = ", ".join(f"{row.spelt[2:]} {given[row.name]}" for row in chosen)
@@ -70,18 +71,3 @@ def _text(
         return str(compiled(result, symbols, target="js", **common))
     target: Any = to
     return str(compiled(result, symbols, target=target, **common).source)
-
-
-def _named(text: str) -> tuple[str, str]:
-    name, equals, value = text.partition("=")
-    if not equals:
-        raise SymbolError(f"{text!r} is not NAME=VALUE")
-    return name, value
-
-
-def _pair(text: str) -> tuple[float, float]:
-    low, colon, high = text.partition(":")
-    try:
-        return float(low), float(high if colon else "")
-    except ValueError:
-        raise SymbolError(f"a range is LOW:HIGH, not {text!r}") from None

@@ -2,6 +2,18 @@
 
 from lifesym.report.document import document
 from lifesym.report.equations import equation
+from lifesym.report.paper_form import paper_form
+from lifesym.report.rounded import rounded
+from lifesym.report.short_form import short_form
 from lifesym.report.tables import function_table, legend_table, operator_table
 
-__all__ = ["document", "equation", "function_table", "legend_table", "operator_table"]
+__all__ = [
+    "document",
+    "equation",
+    "function_table",
+    "legend_table",
+    "operator_table",
+    "paper_form",
+    "rounded",
+    "short_form",
+]

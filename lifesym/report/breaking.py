@@ -23,6 +23,9 @@ _WIDTHS |= {"\\min": 20, "\\sum": 16, "\\ge": 13.4, "\\;": 2.8, "~": 3.4, "\\tex
 _FONTS = {"\\mathrm", "\\mathit", "\\overline", "\\text"}
 _SCRIPT = 0.72
 _FENCE = 7.5
+_PLAIN = 3.9
+_BESIDE = 0.4
+"""What opens a fence stands in a line with what is inside if it takes less of the room."""
 
 
 @dataclass(frozen=True)
@@ -145,18 +148,25 @@ def _opened(row: _Row, room: float) -> list[str]:
         before += f"\\frac{{1}}{{{piece.denominator.text}}}\\,{opening}"
     elif isinstance(piece, _Fence):
         body = piece.body
-        before += f"\\Bigl{piece.opening}"
-        closing = f"\\Bigr{piece.closing}"
+        tall = "frac" in piece.text
+        before += f"\\Bigl{piece.opening}" if tall else piece.opening
+        closing = f"\\Bigr{piece.closing}" if tall else piece.closing
     else:
         factors = row.split("\\,")
         return list(_filled(factors, room)) if len(factors) > 1 else [row.text.strip()]
-    inner = [f"\\quad {line}" for line in _lines(body, room - INDENT - _FENCE)]
-    inner[-1] += f" {closing}{scripts}".rstrip()
+    taken = width_of(before)
+    if taken < _BESIDE * room:
+        first, *inner = _lines(body, room - max(taken, INDENT) - _FENCE)
+        inner = [before.strip() + first, *(f"\\quad {line}" for line in inner)]
+        before = ""
+    else:
+        inner = [f"\\quad {line}" for line in _lines(body, room - INDENT - _FENCE)]
+    inner[-1] += f"{' ' if closing.startswith(chr(92)) else ''}{closing}{scripts}".rstrip()
     if not tail.pieces or width_of(inner[-1]) + tail.width <= room:
         inner[-1] += tail.text.rstrip()
-        return [before.strip(), *inner]
+        return [*filter(None, [before.strip()]), *inner]
     following, *more = _lines(tail, room)
-    return [before.strip(), *inner, _continued(following), *more]
+    return [*filter(None, [before.strip()]), *inner, _continued(following), *more]
 
 
 def _parsed(text: str) -> _Row:
@@ -195,6 +205,10 @@ def _row(words: list[str], at: int, end: str) -> tuple[_Row, int]:
             body, at = _group(words, at + (word != "{"))
             command = word if word != "{" else ""
             pieces.append(_Piece(f"{command}{{{body.text}}}", body.width))
+        elif word == "(":
+            body, at = _row(words, at + 1, ")")
+            width = body.width + 2 * _PLAIN
+            pieces.append(_Fence(f"({body.text})", width, "(", ")", body))
         else:
             pieces.append(_Piece(word, _width(word)))
             at += 1

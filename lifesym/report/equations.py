@@ -1,28 +1,19 @@
-"""Equations in paper order: one operator a row for times, one monomial a row for polynomials.
+"""Equations in paper order, a summand a row (see `lifesym.summands`)."""
 
-The order is the model's own (embedding, layer, head; highest power first), never SymPy's. Rows
-with the same expression are joined, and dispatch times, which every operator has, come last.
-"""
-
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from itertools import zip_longest
 from textwrap import wrap
-from typing import Literal
 
-from sympy import Add, Expr, Poly, Pow, S, Sum, Symbol, expand, factor
+from sympy import Add, Expr, Pow, S
 
-from lifesym import symbols as sym
 from lifesym.checks import checked
-from lifesym.nodes import Maximum
 from lifesym.printing import latex
-from lifesym.report.breaking import TEXT_WIDTH, broken, width_of
-from lifesym.report.tables import escape
+from lifesym.report.breaking import INDENT, TEXT_WIDTH, broken, width_of
+from lifesym.report.rounded import rounded
+from lifesym.report.tables import Format, escape
 from lifesym.results import Result
-from lifesym.roofline import Term
-from lifesym.sums import SumMax
-
-Format = Literal["text", "latex", "markdown"]
+from lifesym.spelling import spelling, spelt
+from lifesym.summands import BRANCHED, WORKLOAD, Row, summands
 
 _LABEL = 22
 """Letters of a line of an operator's name in the margin."""
@@ -30,115 +21,89 @@ _LETTER = 4.1
 """Points of a letter there."""
 _GAP = 24
 """Points between formula and margin, at least."""
-_WORKLOAD = (sym.batch, sym.prompt, sym.generated, sym.new, sym.past, sym.chunk)
-_BRANCHED = (Maximum, SumMax, Sum)
-_LHS = {
-    "TTFT": r"\mathrm{TTFT}",
-    "TPOT": r"\mathrm{TPOT}(T)",
-    "mean TPOT": r"\overline{\mathrm{TPOT}}",
-}
-
-
-@dataclass(frozen=True)
-class Row:
-    """A summand of an equation and what it stands for."""
-
-    value: Expr
-    label: str
+_NARROW = 345
+"""Points of a line below which names stand above their rows: a margin would eat the column."""
+_NAMES = {"mean TPOT": r"\overline{\mathrm{TPOT}}"}
+_HEAD = 3
+"""A left-hand side that takes more than this part of the width stands in a line of its own."""
 
 
 @checked
-def equation(result: Result, fmt: Format = "text", width: float = TEXT_WIDTH) -> str:
+def equation(
+    result: Result,
+    fmt: Format = "text",
+    width: float = TEXT_WIDTH,
+    *,
+    digits: int | None = None,
+    label: str = "",
+    siunitx: bool = False,
+) -> str:
     r"""The closed form of a result.
 
     ``text`` is for a terminal, ``latex`` an ``align`` environment (amsmath), ``markdown`` the
     same between double dollars (``aligned``). What is wider than ``width`` points is broken into
     lines (see `lifesym.report.breaking`).
 
+    Args:
+        result: what is printed, a row for each of its summands.
+        fmt: ``text``, ``latex`` or ``markdown``.
+        width: points of a line.
+        digits: significant digits of numbers, with their units; exact fractions unless given.
+        label: gives the equation a number in LaTeX, to refer to as ``\eqref{label}``.
+        siunitx: whether numbers with units are that package's in LaTeX.
+
     >>> import lifesym as ls
+    >>> from lifesym import symbols as sym
     >>> kv = ls.Result(name="KV", unit="byte", expr=4 * sym.batch * sym.past * sym.hidden)
     >>> print(equation(kv))
     KV [byte] =
         4*batch*hidden*past
     """
+    over = _over_sum(result)
+    unit = "s" if over and result.unit == "token/s" else result.unit
+
+    def show(expr: Expr) -> str:
+        if digits is not None:
+            return rounded(expr, unit, digits, fmt, siunitx=siunitx)
+        return str(expr) if fmt == "text" else latex(expr)
+
     if fmt == "text":
-        return _text(result)
+        return _text(result, over, show)
     font = r"\scriptsize " if fmt == "latex" else ""  # browsers print it as it stands
-    body = _aligned(result, width, font)
-    if fmt == "latex":
+    return display(_aligned(result, over, show, width, font), fmt, label)
+
+
+def display(lines: list[str], fmt: Format, label: str = "") -> str:
+    """Lines as a displayed equation, which has a number if it has a label."""
+    body = " \\\\\n  ".join(lines)
+    if fmt == "markdown":
+        return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
+    if not label:
         return f"\\begin{{align*}}\n{body}\n\\end{{align*}}"
-    return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
+    quiet = [rf"{line} \notag" for line in lines[:-1]]
+    body = " \\\\\n  ".join([*quiet, rf"{lines[-1]} \label{{{label}}}"])
+    return f"\\begin{{align}}\n{body}\n\\end{{align}}"
 
 
-def rows(result: Result) -> list[Row]:
-    """The summands of a result in paper order; their sum is the result's expression."""
-    if result.terms:
-        return _term_rows(result.terms)
-    if result.parts:
-        parts = (part for part in result.parts if part.value != 0)
-        return [Row(value, part.name) for part in parts for value in _summands(part.value)]
-    return _polynomial_rows(result.expr)
+def left_hand_side(name: str, unit: str, expr: Expr) -> str:
+    """LaTeX of a result's name; a time is a function of what is free of the workload."""
+    shown = _NAMES.get(name) or spelt(name)
+    free = [spelling(symbol) for symbol in WORKLOAD if symbol in expr.free_symbols]
+    return f"{shown}({', '.join(free)})" if unit == "s" and free else shown
 
 
-def left_hand_side(result: Result) -> str:
-    """LaTeX of a result's name."""
-    return _LHS.get(result.name, rf"\mathrm{{{result.name.replace(' ', '~')}}}")
+Over = tuple[Expr, list[Row]] | None
+"""Numerator and rows of the denominator of a rate."""
 
 
-def _term_rows(terms: Iterable[Term]) -> list[Row]:
-    """Operators in order, equal ones joined; then the link, then all dispatches."""
-    busy: dict[Expr, list[str]] = {}
-    serial: dict[str, Expr] = {"link": S.Zero, "dispatch": S.Zero}
-    for term in terms:
-        if term.busy != 0:
-            busy.setdefault(term.busy, []).append(term.name)
-        serial["link"] += term.network
-        serial["dispatch"] += term.dispatch
-    joined = [Row(len(names) * value, _names(names)) for value, names in busy.items()]
-    shown = ((name, factor(expand(value))) for name, value in serial.items())
-    return joined + [Row(value, name) for name, value in shown if value != 0]
-
-
-def _names(names: list[str]) -> str:
-    return ", ".join(dict.fromkeys(names))
-
-
-def _polynomial_rows(expr: Expr) -> list[Row]:
-    """Monomials of the workload, highest degree first, with factored coefficients."""
-    variables = [symbol for symbol in _WORKLOAD if symbol in expr.free_symbols]
-    if not variables or not expr.is_polynomial(*variables):
-        return [Row(term, "") for term in _summands(expr)]
-    polynomial = Poly(expand(expr), *variables)
-    monomials = sorted(polynomial.terms(), key=lambda item: (-sum(item[0]), item[0]))
-    return [
-        Row(factor(coefficient) * _product(variables, powers), "")
-        for powers, coefficient in monomials
-    ]
-
-
-def _summands(expr: Expr) -> list[Expr]:
-    """A sum with maxima, or a multiple of one, term by term; polynomials in one piece."""
-    outside, inside = expr.as_independent(*_BRANCHED, as_Add=False)
-    if not isinstance(inside, Add):
-        return [expr]
-    return [outside * term for term in inside.as_ordered_terms()]
-
-
-def _over_sum(result: Result) -> tuple[Expr, list[Row]] | None:
+def _over_sum(result: Result) -> Over:
     """Numerator and rows of the denominator of a rate, such as tokens over a sum of times."""
     if result.terms or result.parts:
         return None
-    outside, inside = result.expr.as_independent(*_BRANCHED, as_Add=False)
+    outside, inside = result.expr.as_independent(*BRANCHED, as_Add=False)
     if not (isinstance(inside, Pow) and inside.exp == -1 and isinstance(inside.base, Add)):
         return None
-    return outside, [Row(term, "") for term in _summands(inside.base)]
-
-
-def _product(variables: list[Symbol], powers: tuple[int, ...]) -> Expr:
-    product = S.One
-    for variable, power in zip(variables, powers, strict=True):
-        product *= variable**power
-    return product
+    return outside, [Row(term, "") for term in summands(inside.base)]
 
 
 def signed(
@@ -150,20 +115,19 @@ def signed(
         negative = row.value.as_coeff_Mul()[0].is_negative
         rest = -row.value if negative else row.value
         printed = show(rest)
-        if isinstance(rest, Add) and (negative or printed.startswith("-")):
+        if printed.startswith("-") or (isinstance(rest, Add) and negative):
             printed = enclosed % printed
         shown.append(("-" if negative else "+", printed))
     return shown
 
 
-def _text(result: Result) -> str:
-    over = _over_sum(result)
-    numerator, listed = over or (S.One, rows(result))
+def _text(result: Result, over: Over, show: Callable[[Expr], str]) -> str:
+    numerator, listed = over or (S.One, result.rows())
     lines = [f"{result.name} [{result.unit}] ="]
     if over:
         lines[0] += f" {numerator} / ("
     for i, ((sign, printed), row) in enumerate(
-        zip(signed(listed, str, "(%s)"), listed, strict=True)
+        zip(signed(listed, show, "(%s)"), listed, strict=True)
     ):
         lead = "    " if i == 0 and sign == "+" else f"  {sign} "
         note = f"    # {row.label}" if row.label else ""
@@ -173,24 +137,35 @@ def _text(result: Result) -> str:
     return "\n".join(lines) if listed else f"{lines[0]} 0"
 
 
-def _aligned(result: Result, width: float, font: str) -> str:
-    over = _over_sum(result)
-    numerator, listed = over or (S.One, rows(result))
-    labels = [wrap(row.label, _LABEL) for row in listed]
+def _aligned(
+    result: Result, over: Over, show: Callable[[Expr], str], width: float, font: str
+) -> list[str]:
+    numerator, listed = over or (S.One, result.rows())
+    beside = width >= _NARROW
+    labels = [wrap(row.label, _LABEL) if beside else [] for row in listed]
     margin = max((_LETTER * len(line) + _GAP for lines in labels for line in lines), default=0)
-    head = f"{left_hand_side(result)} ={{}} "
-    room = width - margin - width_of(head) - width_of(" + ")
-    lines = []
-    for i, (sign, printed) in enumerate(signed(listed, latex)):
+    head = f"{left_hand_side(result.name, result.unit, result.expr)} ={{}} "
+    lines = [] if beside and width_of(head) < width / _HEAD else [f"&{head}"]
+    shift = INDENT if lines else width_of(head)
+    room = width - margin - shift - width_of(" + ")
+    indent = r"\quad " if lines else ""
+    for i, (sign, printed) in enumerate(signed(listed, show)):
         lead = "" if i == 0 and sign == "+" else f"{{}}{sign} "
+        if listed[i].label and not beside:
+            lines.append(rf"&{indent}\text{{{font}{escape(listed[i].label, 'latex')}:}}")
         for j, (part, label) in enumerate(
             zip_longest(broken(printed, room), labels[i], fillvalue="")
         ):
-            lines.append(f"&{'' if j else lead}{part}{_text_label(label, font)}")
+            lines.append(f"&{indent}{'' if j else lead}{part}{_text_label(label, font)}")
     if over:
-        lines = [rf"&{latex(numerator)} \Big/ \Bigl(", *lines]
+        lines = [
+            *lines[: bool(indent)],
+            rf"&{indent}{latex(numerator)} \Big/ \Bigl(",
+            *lines[bool(indent) :],
+        ]
         lines[-1] += r" \Bigr)"
-    return head + " \\\\\n  ".join(lines or ["&0"])
+    lines = lines or ["&0"]
+    return lines if indent else [head + lines[0], *lines[1:]]
 
 
 def _text_label(label: str, font: str) -> str:

@@ -1,9 +1,9 @@
 """Tables: operators with their work and time, and the legend of symbols."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from sympy import Expr
+from sympy import Expr, Symbol
 
 from lifesym.checks import checked
 from lifesym.formats import Precision
@@ -12,6 +12,7 @@ from lifesym.printing import latex
 from lifesym.report.breaking import TEXT_WIDTH, broken
 from lifesym.report.units import quantity
 from lifesym.roofline import Term
+from lifesym.spelling import spelling
 from lifesym.sums import Crossing, SumMax
 from lifesym.symbols import Notation
 from lifesym.trace import Trace
@@ -55,8 +56,12 @@ def operator_table(
 
 
 @checked
-def legend_table(rows: Sequence[Notation], fmt: Format = "markdown") -> str:
-    r"""Symbol, meaning and unit of each row.
+def legend_table(
+    rows: Sequence[Notation],
+    fmt: Format = "markdown",
+    values: Mapping[Symbol, Expr] | None = None,
+) -> str:
+    r"""Symbol, meaning and unit of each row; and its number, where some are given.
 
     >>> from lifesym.printing import legend
     >>> from lifesym import symbols as sym
@@ -67,10 +72,27 @@ def legend_table(rows: Sequence[Notation], fmt: Format = "markdown") -> str:
     """
     body = []
     for row in rows:
-        spelt = row.name if fmt == "text" else f"${row.latex}$"
-        body.append([spelt, escape(row.meaning, fmt), escape(row.unit, fmt)])
-    return layout(["symbol", "meaning", "unit"], body, fmt)
+        spelt = row.name if fmt == "text" else f"${spelling(row.symbol)}$"
+        number = [] if not values else [_number(values.get(row.symbol), row.unit, fmt)]
+        body.append([spelt, escape(row.meaning, fmt), *number, escape(row.unit, fmt)])
+    header = ["symbol", "meaning", *(["value"] if values else []), "unit"]
+    return layout(header, body, fmt)
 
+
+def _number(value: Expr | None, unit: str, fmt: Format) -> str:
+    """A number in a column beside its unit: whole ones with all their digits, rates with few."""
+    if value is None or value.free_symbols:
+        return ""
+    if value.is_Integer and abs(value) < _LONG:
+        return str(value)
+    mantissa, exponent = f"{float(value):.4g}".replace("e+", "e").partition("e")[::2]
+    if not exponent:
+        return mantissa
+    times = rf"${mantissa} \cdot 10^{{{int(exponent)}}}$"
+    return f"{mantissa}e{int(exponent)}" if fmt == "text" else times
+
+
+_LONG = 10**7
 
 _FUNCTIONS = {
     SumMax: ("SumMax(n, a, b, c, d)", "sum of max(a + b*i, c + d*i) over i = 0 ... n - 1"),

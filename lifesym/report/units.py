@@ -2,7 +2,17 @@
 
 from sympy import Expr
 
-_PREFIXES = ((12, "T"), (9, "G"), (6, "M"), (3, "k"), (0, ""), (-3, "m"), (-6, "µ"), (-9, "n"))
+_PREFIXES = (
+    (12, "T"),
+    (9, "G"),
+    (6, "M"),
+    (3, "k"),
+    (0, ""),
+    (-3, "m"),
+    (-6, "µ"),
+    (-9, "n"),
+    (-12, "p"),
+)
 _SHORT = {"byte": "B", "byte/s": "B/s", "token/s": "token/s", "FLOP": "FLOP", "s": "s", "J": "J"}
 
 
@@ -12,15 +22,25 @@ def quantity(value: Expr | int | float, unit: str, digits: int = 4) -> str:
     >>> quantity(13476831232, "byte"), quantity(0.0154, "s"), quantity(0, "s")
     ('13.48 GB', '15.4 ms', '0 s')
     """
-    number = float(value)
-    short = _SHORT.get(unit, unit)
+    number, prefix = prefixed(float(value), unit, digits)
+    return f"{number} {prefix}{_SHORT.get(unit, unit)}".strip()
+
+
+def prefixed(number: float, unit: str, digits: int) -> tuple[str, str]:
+    """The digits of a number of some unit, and the SI prefix that goes with them.
+
+    >>> prefixed(0.00058999, "s", 3), prefixed(999.96, "s", 4), prefixed(0.25, "1", 3)
+    (('590', 'µ'), ('1', 'k'), ('0.25', ''))
+    """
     if number == 0:
-        return f"0 {short}".strip()
+        return "0", ""
+    number = float(f"{number:.{digits}g}")
     least = _PREFIXES[-1]
     exponent, prefix = next((p for p in _PREFIXES if abs(number) >= 10.0 ** p[0]), least)
     if unit in ("token/s", "1", "") and exponent <= 0:
         exponent, prefix = 0, ""
-    return f"{number / 10.0**exponent:.{digits}g} {prefix}{short}".strip()
+    shown = f"{number / 10.0**exponent:.{digits}g}"
+    return (shown if "e" not in shown else f"{float(shown):.0f}", prefix)
 
 
 _PHYSICAL = ("s", "byte", "byte/s", "FLOP/s", "FLOP", "J", "W", "token/s")
