@@ -5,10 +5,13 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
+from sympy import Tuple
+
 from lifesym import symbols as sym
 from lifesym.cli.output import note, print_json, said_of
 from lifesym.cli.question import listed
 from lifesym.cli.request import RUNNING, Request, symbolic_sizes
+from lifesym.decided import decided
 from lifesym.errors import SpecError, one_of
 from lifesym.metrics import METRICS, measure
 from lifesym.report import equation, function_table, legend_table
@@ -27,6 +30,9 @@ def derive(options: Mapping[str, Any]) -> None:
     if width is not None and width < _LEAST_WIDTH:
         raise SpecError(f"--width is at least {_LEAST_WIDTH} points, not {width}")
     result, form = formula(options)
+    expr, *busy = decided(Tuple(result.expr, *(term.busy for term in result.terms)))
+    terms = tuple(replace(term, busy=b) for term, b in zip(result.terms, busy, strict=True))
+    result = replace(result, expr=expr, terms=terms)
     _print(result, form, options["metric"], fmt, width or TEXT_WIDTH)
     if fmt == "text" and not options["symbolic"]:
         for said in said_of(form):
@@ -51,16 +57,10 @@ def _print(result: Result, form: Timed, metric: str, fmt: Any, width: int) -> No
     rows = result.legend()
     if fmt == "json":
         told = ("word", "latex", "unit", "meaning")
-        legend = [
-            {"symbol": row.name} | {name: getattr(row, name) for name in told} for row in rows
-        ]
-        data = {"metric": metric, "unit": result.unit, "expr": str(result.expr)}
-        said = {
-            "engine": form.engine.name,
-            "efficiencies": form.attained,
-            "notes": list(form.notes),
-        }
-        print_json(data | {"latex": result.latex(), "legend": legend} | said)
+        legend = [{"symbol": r.name} | {name: getattr(r, name) for name in told} for r in rows]
+        data: dict[str, Any] = {"metric": metric, "unit": result.unit, "expr": str(result.expr)}
+        data |= {"latex": result.latex(), "legend": legend, "engine": form.engine.name}
+        print_json(data | {"efficiencies": form.attained, "notes": list(form.notes)})
         return
     parts = [equation(result, fmt, width)]
     parts += [legend_table(rows, fmt)] if rows else []
