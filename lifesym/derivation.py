@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal, get_args
 
-from sympy import Add, Expr, Symbol
+from sympy import Add, Expr, Symbol, Tuple
 
 from lifesym.analysis import Approximation, ShareBound, approximate
 from lifesym.analysis.approximation import terms_over
 from lifesym.analysis.groups import Grouping, groups
 from lifesym.analysis.regime import Range
+from lifesym.decided import decided
 from lifesym.errors import SpecError, one_of
 from lifesym.nodes import Maximum, Minimum
 from lifesym.report import equation, paper_form, short_form
@@ -74,19 +75,22 @@ class Derivation:
     """What is printed of a formula.
 
     Attributes:
+        result: the formula, without what no maximum can be.
         parts: the formula, its short form, and that in numbers: what was asked for.
         symbols: the symbols in them.
         values: their numbers, where the formula stands for a model and a device that are known.
         short: the short form.
     """
 
+    result: Result
     parts: tuple[str, ...]
     symbols: frozenset[Symbol]
     values: Mapping[Symbol, Expr]
     short: Approximation | None = None
 
-    def data(self, form: Timed, result: Result) -> dict[str, Any]:
+    def data(self, form: Timed) -> dict[str, Any]:
         """The formula, its legend and its short form for JSON."""
+        result = self.result
         told = ("word", "latex", "unit", "meaning")
         rows = ({"symbol": r.name} | {n: getattr(r, n) for n in told} for r in result.legend())
         said = {"engine": form.engine.name, "efficiencies": form.attained}
@@ -110,6 +114,7 @@ def derivation(
         SpecError, SymbolError: what cannot be printed so, or shortened.
     """
     one_of(how.form, get_args(Form), "form")
+    result = _settled(result)
     opened = result.in_symbols if how.form == "paper" or short else result
     values = {} if opened is result else {s: v for s, v in form.point.items() if v.is_number}
     parts: list[str] = []
@@ -133,7 +138,20 @@ def derivation(
         numbers = _in_numbers(opened, found)
         more: Any = {"digits": how.digits, "label": label, "siunitx": how.siunitx}
         parts.append(short_form(numbers, how.fmt, how.width, **more))
-    return Derivation(parts=tuple(parts), symbols=frozenset(symbols), values=values, short=found)
+    return Derivation(
+        result=result,
+        parts=tuple(parts),
+        symbols=frozenset(symbols),
+        values=values,
+        short=found,
+    )
+
+
+def _settled(result: Result) -> Result:
+    """The result without the arguments of maxima that never count."""
+    expr, *busy = decided(Tuple(result.expr, *(term.busy for term in result.terms)))
+    terms = tuple(replace(term, busy=b) for term, b in zip(result.terms, busy, strict=True))
+    return replace(result, expr=expr, terms=terms)
 
 
 def _exact(result: Result, how: Printed) -> str:

@@ -6,6 +6,7 @@ These nodes evaluate on numbers alone, differentiate to the active branch, and p
 LaTeX, NumPy, C and Python. `relax` gives the smooth formula that an optimiser needs.
 """
 
+from collections.abc import Iterator, Mapping
 from functools import reduce
 from typing import Any, ClassVar
 
@@ -21,6 +22,26 @@ def _call(printer: Printer, name: str, *args: Expr) -> str:
     return f"{name}({', '.join(printer._print(arg) for arg in args)})"
 
 
+def _coefficients(expr: Expr) -> Iterator[tuple[Expr, Expr]]:
+    """What each term of a sum is a multiple of, and how often, as it stands."""
+    for term in Add.make_args(expr):
+        coefficient, rest = term.as_coeff_Mul()
+        yield rest, coefficient
+
+
+def _covers(above: Mapping[Expr, Expr], below: Mapping[Expr, Expr]) -> bool:
+    """Whether one sum is at least the other, since no nonnegative term of it is smaller."""
+    apart: list[Expr] = []
+    for rest in {**above, **below}:
+        gap = above.get(rest, S.Zero) - below.get(rest, S.Zero)
+        if gap < 0:
+            return False
+        if gap > 0:
+            apart.append(rest)
+    # signs last: SymPy takes long over them
+    return all(rest is S.One or rest.is_nonnegative for rest in apart)
+
+
 class _Extremum(Function):
     """What `Maximum` and `Minimum` share: flat, sorted, duplicate-free arguments."""
 
@@ -29,7 +50,10 @@ class _Extremum(Function):
 
     @classmethod
     def eval(cls, *args: Expr) -> Expr | None:
-        """Fold numbers, multiples of one nonnegative expression, sums that differ by a number."""
+        """Fold numbers, multiples of one nonnegative expression, sums that differ by a number.
+
+        An argument that another one is beyond term by term is left out.
+        """
         flat: list[Expr] = []
         for arg in args:
             flat.extend(arg.args if isinstance(arg, cls) else (arg,))
@@ -58,10 +82,25 @@ class _Extremum(Function):
             constant, rest = arg.as_coeff_Add()
             if rest not in ends or cls.sign * (constant - ends[rest]) > 0:
                 ends[rest] = constant
-        kept = sorted((c + rest for rest, c in ends.items()), key=default_sort_key)
+        kept = sorted(
+            cls._undominated([c + rest for rest, c in ends.items()]), key=default_sort_key
+        )
         if len(kept) == 1:
             return kept[0]
         return None if tuple(kept) == args else cls(*kept)
+
+    @classmethod
+    def _undominated(cls, args: list[Expr]) -> list[Expr]:
+        """The arguments without those that another one is beyond, coefficient by coefficient."""
+        terms = {arg: dict(_coefficients(arg)) for arg in args}
+        left = dict(terms)
+        for arg, mine in terms.items():
+            others = (other for one, other in left.items() if one is not arg)
+            if any(
+                _covers(*((other, mine) if cls.sign > 0 else (mine, other))) for other in others
+            ):
+                del left[arg]
+        return list(left)
 
     @classmethod
     def _numbers_folded(cls, args: list[Expr]) -> list[Expr]:

@@ -24,6 +24,7 @@ from lifesym.codegen import native
 from lifesym.codegen.layout import layout
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.ranges import FLOAT, ErrorBound, error_bound
+from lifesym.decided import decided
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 
@@ -593,12 +594,14 @@ def test_compiled_code_is_reused() -> None:
     assert native._compiled.cache_info().misses <= 1
 
 
-def test_a_header_without_ranges_has_the_same_formula_and_no_proof() -> None:
+def test_a_header_without_ranges_has_all_of_the_formula_and_no_proof() -> None:
+    """Within ranges, what no maximum can be is left out: as of what is decided beforehand."""
     expr, box = formula("dense TPOT")
+    open_ended, settled = (ls.compile(e, list(box), target="c") for e in (expr, decided(expr, box)))
     proved = ls.compile(expr, list(box), target="c", ranges=box)
-    open_ended = ls.compile(expr, list(box), target="c")
-    code = [text[text.index("#endif") :] for text in (proved, open_ended)]
+    code = [text[text.index("#endif") :] for text in (proved, settled, open_ended)]
     assert code[0] == code[1]
+    assert code[0].count(" ? ") < code[2].count(" ? ")
     assert "past: tokens already in the KV cache (tokens), at least 0\n" in open_ended
     assert "No bound of the arithmetic's error is proved without a range of" in open_ended
     half = ls.compile(expr, list(box), target="c", ranges={"past": box[sym.resolve("past")]})

@@ -57,7 +57,7 @@ def test_folding_rules() -> None:
     assert Maximum(0, a) == a
     assert Maximum(-1, a, b) == Maximum(a, b)
     assert Minimum(0, a) == 0
-    assert Maximum(0, -a).args == (0, -a)
+    assert (Maximum(0, -a), Minimum(0, -a)) == (0, -a)
     assert Maximum(x - 1, x + 2, b) == Maximum(x + 2, b)
     assert Minimum(a + b, a + b - 3) == a + b - 3
     assert Maximum(2 * x, 3 * x).args == (2 * x, 3 * x), "the sign of x is not known"
@@ -65,6 +65,36 @@ def test_folding_rules() -> None:
     assert Maximum(a, a) == Maximum(a) == a
     assert Maximum(a, Maximum(b, c)) == Maximum(Maximum(a, b), c) == Maximum(c, b, a)
     assert Maximum(a, Minimum(a, b)).has(Minimum)
+
+
+@given(data=st.data())
+def test_folding_term_by_term_never_changes_a_value(data: st.DataObject) -> None:
+    """Sums over the same terms, of numbers of either sign and zero, some of unknown sign."""
+    n = Symbol("n", nonnegative=True)
+    bases = (Integer(1), a, b, a * (b + 1), n, x)
+    numbers = st.lists(st.integers(-2, 2), min_size=len(bases), max_size=len(bases))
+    args = [
+        sympy.Add(*(k * base for k, base in zip(ks, bases, strict=True)))
+        for ks in data.draw(st.lists(numbers, min_size=2, max_size=4))
+    ]
+    for known in ({a: Rational(1, 9), b: Integer(7), n: Integer(0), x: Integer(-3)},
+                  {a: Integer(5), b: Rational(1, 8), n: Integer(2), x: Integer(4)}):  # fmt: skip
+        exact = [arg.xreplace(known) for arg in args]
+        assert Maximum(*args).xreplace(known) == max(exact)
+        assert Minimum(*args).xreplace(known) == min(exact)
+
+
+def test_an_argument_beyond_another_one_term_by_term_takes_its_place() -> None:
+    n = Symbol("n", nonnegative=True)
+    assert Maximum(a / 7 + Rational(1, 7), a / 3 + Rational(1, 3)) == a / 3 + Rational(1, 3)
+    assert Maximum(2 * b * (a + 1), 3 * b * (a + 1) + c) == 3 * b * (a + 1) + c
+    assert Minimum(2 * b * (a + 1), 3 * b * (a + 1) + c) == 2 * b * (a + 1)
+    assert Maximum(a, a + n) == a + n, "zero is no less"
+    assert Maximum(a - b, a) == a
+    assert Maximum(a - b, a - 2 * b) == a - b
+    assert Maximum(a, a + x).args == (a, a + x), "the sign of x is not known"
+    assert len(Maximum(a + 2 * b, 2 * a + b).args) == 2, "each is beyond the other in a term"
+    assert Maximum(a, a + b, c, a + b + n).args == Maximum(a + b + n, c).args
 
 
 @pytest.mark.parametrize("node", NODES, ids=str)

@@ -5,12 +5,13 @@ from dataclasses import dataclass, replace
 
 from sympy import Add, Dummy, Expr, S, Symbol
 
-from lifesym.analysis.bounds import Box, NotPositiveError, ShareBound, largest_share
+from lifesym.analysis.bounds import Box, ShareBound, largest_share
 from lifesym.analysis.groups import Grouping, groups
 from lifesym.analysis.per_step import counted_from_zero, per_step
 from lifesym.analysis.questions import Quantity, Values, plain, point_of, symbol_of, title
 from lifesym.analysis.regime import Range, span
 from lifesym.checks import checked
+from lifesym.decided import decided
 from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum
 from lifesym.summands import Row
@@ -158,37 +159,14 @@ def _rows(
 
 
 def terms_over(expr: Expr, box: Box, values: Mapping[Symbol, Expr]) -> list[Expr]:
-    """The terms of a formula after every maximum that one argument wins over the box.
-
-    Raises:
-        SymbolError: a node that has no interval bounds.
-    """
-    replaced = {}
-    for node in expr.atoms(Maximum):
-        numbers = {arg: arg.xreplace(dict(values)) for arg in node.args}
-        middle = {symbol: (low + high) / 2 for symbol, (low, high) in box.items()}
-        best = max(numbers, key=lambda arg: numbers[arg].xreplace(middle))
-        rivals = [number for arg, number in numbers.items() if arg is not best]
-        if all(_wins(numbers[best], rival, box) for rival in rivals):
-            replaced[node] = best
+    """The terms of a formula after every maximum that one argument wins over the box."""
+    ranges = {**box, **{symbol: (value, value) for symbol, value in values.items()}}
+    short = decided(expr, ranges, sums=False)  # a series, multiplied out, has negative terms
     grouped: dict[Expr, Expr] = {}
-    for term in Add.make_args(_spread(expr.xreplace(replaced))):
+    for term in Add.make_args(_spread(short)):
         coefficient, rest = term.as_coeff_Mul()
         grouped[rest] = grouped.get(rest, S.Zero) + coefficient
     return [coefficient * rest for rest, coefficient in grouped.items()]
-
-
-def _wins(first: Expr, second: Expr, box: Box) -> bool:
-    """Whether the first of two formulas is certainly positive and the larger one over the box."""
-    if second == 0:
-        return bool(first.is_nonnegative)
-    try:
-        bound = largest_share(
-            second, first, box, gap=0.0, stop_below=0.5, stop_above=0.5, budget=4096
-        )
-    except NotPositiveError:
-        return False
-    return bound.upper <= 0.5
 
 
 def _spread(expr: Expr) -> Expr:

@@ -26,10 +26,6 @@ Box: TypeAlias = Mapping[Symbol, tuple[Expr, Expr]]
 _ROUND = 8192  # boxes enclosed at once
 
 
-class NotPositiveError(SymbolError):
-    """A formula is negative somewhere in a box, or cannot be shown not to be."""
-
-
 @dataclass(frozen=True, kw_only=True)
 class ShareBound:
     """Bounds of the largest share.
@@ -115,7 +111,7 @@ def largest_share(
             upper = max(settled, float(waiting.bounds.max(initial=0.0)))
             break
     if not np.isfinite(upper):
-        raise NotPositiveError(f"{part} or the rest cannot be shown to be positive over the box")
+        raise SymbolError(f"{part} or the rest cannot be shown to be positive over the box")
     point = {symbol: float(value) for symbol, value in zip(variables, at, strict=True)}
     upper = min(max(upper, lower), 1.0)
     complete = not waiting.bounds.size or lower > stop_above
@@ -179,7 +175,7 @@ def _reached(
             spot = ", ".join(
                 f"{s.name} = {value:g}" for s, value in zip(variables, column, strict=True)
             )
-            raise NotPositiveError(f"{expr} is negative at {spot}: shares are of positive terms")
+            raise SymbolError(f"{expr} is negative at {spot}: shares are of positive terms")
     shares = np.nextafter(one.low / np.nextafter(one.low + other.high, np.inf), 0.0)
     best = int(np.argmax(shares))
     return float(shares[best]), points[:, best]

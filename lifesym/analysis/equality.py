@@ -19,6 +19,7 @@ from sympy import (
 
 from lifesym.analysis.products import vanishes
 from lifesym.checks import checked
+from lifesym.decided import decided
 from lifesym.nodes import Active, Maximum, Minimum
 from lifesym.powers import sign
 from lifesym.symbols import TABLE, ordered
@@ -32,7 +33,8 @@ def same(first: Expr, second: Expr, *, points: int = 12, seed: int = 0) -> Verdi
     """Compare two formulas.
 
     ``equal`` is proven: the difference, with maxima as the sums of their active arguments, is zero
-    as a sum of products, or with maxima of two as absolute values over a common denominator.
+    as a sum of products, or with maxima of two as absolute values over a common denominator; it
+    may be so without the arguments that never count in the symbols' ranges.
     ``different`` is proven: they differ, exactly, at a point. ``undecided`` means that they agree
     exactly at every one of the random points, which is evidence and not a proof.
 
@@ -57,9 +59,13 @@ def same(first: Expr, second: Expr, *, points: int = 12, seed: int = 0) -> Verdi
             return "different"
     if brackets:
         return "undecided"
+    settled = decided(first) - decided(second)
     marks: dict[Expr, Expr] = {}
-    numerator, _ = fraction(together(_without_maxima(difference, marks)))
-    return "equal" if numerator.expand() == 0 else "undecided"
+    for left in (difference, *([settled] if settled != first - second else [])):
+        numerator, _ = fraction(together(_without_maxima(left, marks)))
+        if numerator.expand() == 0:
+            return "equal"
+    return "undecided"
 
 
 def _without_maxima(expr: Expr, marks: dict[Expr, Expr]) -> Expr:

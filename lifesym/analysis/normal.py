@@ -2,8 +2,9 @@ r"""Normal forms for print, each with a history.
 
 Costs and memory become polynomials: collected by batch and tokens, highest degree first, with
 factored coefficients. Times keep the shape $F/(e_c P)$ and $Q/(e_m \mathit{BW})$: numerators are
-tidied, equal maxima are joined, and a common factor is taken out of a maximum. Every rewrite is
-recorded with what it was and what it became, and can be proven.
+tidied, arguments of maxima that never count are left out, equal maxima are joined, and a common
+factor is taken out of a maximum. Every rewrite is recorded with what it was and what it became, and
+can be proven.
 """
 
 from collections.abc import Callable
@@ -30,6 +31,7 @@ from lifesym import symbols as sym
 from lifesym.analysis.equality import Verdict, same
 from lifesym.analysis.questions import Quantity, formula
 from lifesym.checks import checked
+from lifesym.decided import decided
 from lifesym.nodes import Maximum, Minimum
 from lifesym.printing import latex
 
@@ -90,7 +92,8 @@ def tidy(quantity: Quantity) -> Tidy:
     if _is_polynomial(expr):
         return start.rewrite("collect by workload", collected)
     return (
-        start.rewrite("multiply out over sums", _multiplied_out)
+        start.rewrite("leave out what no maximum can be", decided)
+        .rewrite("multiply out over sums", _multiplied_out)
         .rewrite("collect numerators by workload", _tidy_quotients)
         .rewrite("take common factors out of maxima", _pulled_out)
         .rewrite("join equal terms", _joined)

@@ -34,7 +34,7 @@ def derive(options: Mapping[str, Any]) -> None:
         made = derivation(form, result, *_how(options))
         rows = legend(*made.symbols)
         if fmt == "json":
-            print_json({"metric": options["metric"]} | made.data(form, result))
+            print_json({"metric": options["metric"]} | made.data(form))
             return
         shown: Any = fmt
         parts = [*made.parts, legend_table(rows, shown, made.values)] if rows else made.parts

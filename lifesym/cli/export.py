@@ -67,7 +67,6 @@ def _text(
     if to in ("c", "float"):
         precision: Any = "double" if to == "c" else "float"
         return str(compiled(result, symbols, target="c", precision=precision, **common))
-    if to == "js":
-        return str(compiled(result, symbols, target="js", **common))
     target: Any = to
-    return str(compiled(result, symbols, target=target, **common).source)
+    made = compiled(result, symbols, target=target, **common)
+    return str(made if to == "js" else made.source)

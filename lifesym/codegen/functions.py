@@ -17,6 +17,7 @@ from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Program
 from lifesym.codegen.python import between
 from lifesym.codegen.text import JAVASCRIPT, write
+from lifesym.decided import decided
 from lifesym.errors import SymbolError, nearest
 from lifesym.identifiers import identifier
 from lifesym.symbols import TABLE
@@ -147,7 +148,8 @@ def compile(
             ``js`` (an ES module) text; ``table`` a `lifesym.codegen.table.Table`.
         name: of the function.
         ranges: the box of arguments: checked by the callables, needed by ``table`` and for the
-            proved error bound in the comment of ``c``.
+            proved error bound in the comment of ``c``. Maxima that are decided in it are left out:
+            a function holds within its ranges.
         precision: of the ``c`` target.
         gradient: ``numpy`` and ``native`` also give, formula by formula, the derivative in every
             argument, or in those listed: that of the branch that is active, 0 of a rounded
@@ -187,8 +189,10 @@ def compile(
     if target == "table":
         from lifesym.codegen.table import build  # noqa: PLC0415 (only where it is needed)
 
-        return build(exprs[0], symbols, box, name=name, doc=_origin(doc), **table)
+        return build(decided(exprs[0], box), symbols, box, name=name, doc=_origin(doc), **table)
     slopes = inputs.slopes(gradient, symbols)
+    if box:  # within its ranges a function needs no maximum that one argument always is
+        exprs = [decided(expr, box) for expr in exprs]
     program = lower(exprs, symbols)
     if slopes is not None:
         program = differentiated(program, slopes)

@@ -1,0 +1,129 @@
+"""What operators do and take, at numbers: seven columns that fit a column of a paper."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+from sympy import Expr, S, Symbol
+
+from lifesym.checks import checked
+from lifesym.errors import SymbolError, one_of
+from lifesym.printing import legend
+from lifesym.report.tables import Format, escape, layout
+from lifesym.report.units import prefixed
+from lifesym.results import Result
+from lifesym.roofline import Term
+from lifesym.symbols import Number
+
+Per = Literal["layer", "all"]
+_HEADER = ("operator", "runs", "FLOP", "byte", "FLOP/B", "time", "bound")
+_NAMES = 2
+"""Operators of one kind whose names are listed."""
+
+
+@dataclass(frozen=True)
+class _Line:
+    """Operators that do the same equally often."""
+
+    names: list[str]
+    count: float
+    flops: float
+    bytes: float
+    time: float
+    bound: str
+
+    @property
+    def numbers(self) -> tuple[float, ...]:
+        """Runs, operations, bytes and time."""
+        return self.count, self.flops, self.bytes, self.time
+
+
+@checked
+def work_table(
+    result: Result,
+    at: Mapping[str | Symbol, Number],
+    fmt: Format = "text",
+    *,
+    per: Per = "all",
+    digits: int = 3,
+) -> str:
+    r"""A row for each kind of operator: runs, operations, bytes, intensity, time, what binds.
+
+    Operators of one work and time share a row. In LaTeX it is a ``tabular`` of booktabs.
+
+    Args:
+        result: a time that is a sum of operators'.
+        at: numbers for the symbols in it.
+        fmt: text, LaTeX or Markdown.
+        per: what a row counts: one execution in a ``layer``, or ``all`` of them.
+        digits: significant digits.
+
+    Raises:
+        SymbolError: no operators, or a symbol without a number.
+
+    >>> import lifesym as ls
+    >>> f = ls.forecast("llama-2-7b", "v100", prompt=2048, generate=2)
+    >>> print("\n".join(work_table(f.ttft, {}).splitlines()[:3]))
+    operator                     runs    FLOP    byte    FLOP/B     time    bound
+    embedding                       1       0  33.6 M         0  37.3 µs   memory
+    attn_norm, mlp_norm            64  2.15 G  2.15 G         1  2.39 ms   memory
+    """
+    one_of(per, get_args(Per), "per")
+    if not result.terms:
+        raise SymbolError(f"{result.name} has no table of operators: it is no sum of their times")
+    fixed = result.at(at) if at else result
+    lines = _lines(fixed.terms)
+    body = [_cells(line, per, digits, fmt) for line in lines]
+    header = [escape(word, fmt) for word in _HEADER]
+    return layout(header, body, fmt, right=len(_HEADER) - 1)
+
+
+def _lines(terms: Sequence[Term]) -> list[_Line]:
+    """Terms of one work and time together, in order."""
+    found: dict[tuple[float, ...], _Line] = {}
+    for term in terms:
+        numbers = tuple(map(_number, (term.cost.flops, term.cost.bytes, term.time)))
+        runs = _number(term.cost.dispatches)
+        line = found.get((runs, *numbers))
+        if line is None:
+            found[(runs, *numbers)] = _Line([term.name], runs, *numbers, _bound(term))
+        else:
+            sums = zip(line.numbers, (runs, *numbers), strict=True)
+            added = [one + other for one, other in sums]
+            merged = _Line([*line.names, term.name], *added, line.bound)
+            found[(runs, *numbers)] = merged
+    return [line for line in found.values() if line.time or line.flops]
+
+
+def _number(value: Expr) -> float:
+    if value.free_symbols:
+        words = ", ".join(row.word for row in legend(value))
+        raise SymbolError(f"the table of operators needs numbers for {words}")
+    return float(value.doit(powers=False))
+
+
+def _bound(term: Term) -> str:
+    """What a term's time is most of."""
+    times = {
+        "compute": _number(term.compute),
+        "memory": _number(term.memory),
+    }
+    busy = max(times, key=lambda name: times[name])
+    others = {"launch": _number(term.dispatch), "link": _number(term.network)}
+    worst = max(others, key=lambda name: others[name])
+    return worst if others[worst] > times[busy] else busy
+
+
+def _cells(line: _Line, per: Per, digits: int, fmt: Format) -> list[str]:
+    runs = line.count if per == "layer" and line.count else S.One
+    each = float(runs)
+    names = ", ".join(line.names[:_NAMES]) + (" ..." if line.names[_NAMES:] else "")
+    intensity = f"{line.flops / line.bytes:.{digits}g}" if line.bytes else "-"
+    shown = [_short(value / each, digits) for value in (line.flops, line.bytes)]
+    time = " ".join(prefixed(line.time / each, "s", digits)) + "s"
+    cells = [names, f"{line.count:.6g}", *shown, intensity, time, line.bound]
+    return [escape(cell, fmt) for cell in cells]
+
+
+def _short(value: float, digits: int) -> str:
+    return " ".join(prefixed(value, "FLOP", digits)).strip()
