@@ -12,16 +12,18 @@ of the result back, exactly.
 """
 
 import re
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any
 
 from sympy import Add, Dummy, Expr, Function, Mul, Pow, S, expand, factor, fraction
 
 from lifesym import symbols as sym
-from lifesym.named import fold, named, unfold
+from lifesym.named import Named, fold, named, unfold
 from lifesym.nodes import CeilDiv, Maximum
 from lifesym.roofline import Term
+from lifesym.spelling import spelling, spelt
 from lifesym.symbols import TABLE, is_own
 
 
@@ -87,6 +89,28 @@ class Paper:
         """Whether an operator's time is the function tau of its work."""
         return any(each.has(Tau) for part in self.parts.values() for each in part)
 
+    def respelt(self, taken: Collection[str]) -> "Paper":
+        """The same, with a bar over names that are spelt as some symbols are."""
+        names = (*self.rates, *self.sizes, *self.parts)
+        new = {name: rf"\bar{{{spelt(name)}}}" for name in names if spelt(name) in taken}
+        if not new:
+            return self
+
+        def renamed(expr: Expr) -> Expr:
+            return expr.replace(
+                lambda node: isinstance(node, Named) and str(node.args[1]) in new,
+                lambda node: named(new[str(node.args[1])], node.args[0]),
+            )
+
+        def keys(named_: Mapping[str, Any]) -> dict[str, Any]:
+            return {new.get(name, name): value for name, value in named_.items()}
+
+        parts = {name: tuple(map(renamed, each)) for name, each in self.parts.items()}
+        groups = tuple((count, tuple(map(renamed, each))) for count, each in self.groups)
+        return replace(
+            self, groups=groups, rates=keys(self.rates), parts=keys(parts), sizes=keys(self.sizes)
+        )
+
     def unfold(self) -> Expr:
         """The formula of the result again, exactly."""
         return written(self.expr)
@@ -116,8 +140,8 @@ _COUNTED = "layers"
 _SIZES = {
     "d_q": sym.heads * sym.head_dim,
     "d_kv": sym.kv_heads * sym.head_dim,
-    "d_lk": sym.linear_key_heads * sym.linear_key_dim,
-    "d_lv": sym.linear_value_heads * sym.linear_value_dim,
+    "D_lk": sym.linear_key_heads * sym.linear_key_dim,
+    "D_lv": sym.linear_value_heads * sym.linear_value_dim,
     "w": sym.weight_bits / 8,
     "a": sym.activation_bits / 8,
     "c": sym.kv_bits / 8,
@@ -255,7 +279,7 @@ class _Writer:
             self.parts["tau_vec"] = work
             alone.append(named("tau_vec", Add(*work)))
         groups = [(count, tuple(times)) for count, times in by_count.items()]
-        return Paper(
+        form = Paper(
             name=name,
             unit=unit,
             groups=(*groups, (S.One, (*alone, *self._serial()))),
@@ -264,6 +288,7 @@ class _Writer:
             sizes=self.sizes,
             operators=self.operators,
         )
+        return form.respelt({spelling(s) for term in self.terms for s in term.time.free_symbols})
 
     def _serial(self) -> list[Expr]:
         """Links and dispatches, each in one row."""
@@ -298,19 +323,26 @@ class _Writer:
 
     def _amount(self, expr: Expr) -> Expr:
         """Work as a paper prints it: sizes by name, factored by batch and bits."""
-        if expr.is_number:
-            return expr
-        touched = {}
-        for power in sorted(expr.atoms(Pow), key=str):
-            if power.base == _MISSED and not power.exp.is_number:
-                touched[power] = sym.experts * (1 - power)
-        known = {**_SIZES, **{f"n_{'E' * (i + 1)}": n for i, n in enumerate(touched.values())}}
-        dummies = {name: Dummy(name, positive=True) for name in known}
-        shares = {n: 1 - dummies[f"n_{'E' * (i + 1)}"] / sym.experts for i, n in enumerate(touched)}
-        best = _shortest(expr.xreplace(shares), dummies)
-        used = [name for name, dummy in dummies.items() if best.has(dummy)]
-        self.sizes.update({name: known[name] for name in used})
-        return best.xreplace({dummies[name]: named(name, known[name]) for name in used})
+        shown, sizes = _amount(expr)
+        self.sizes.update(sizes)
+        return shown
+
+
+@lru_cache(maxsize=4096)  # models share operators, and factoring is slow
+def _amount(expr: Expr) -> tuple[Expr, dict[str, Expr]]:
+    """Some work as a paper prints it, and the sizes that it names."""
+    if expr.is_number:
+        return expr, {}
+    touched = {}
+    for power in sorted(expr.atoms(Pow), key=str):
+        if power.base == _MISSED and not power.exp.is_number:
+            touched[power] = sym.experts * (1 - power)
+    known = {**_SIZES, **{f"n_{'E' * (i + 1)}": n for i, n in enumerate(touched.values())}}
+    dummies = {name: Dummy(name, positive=True) for name in known}
+    shares = {n: 1 - dummies[f"n_{'E' * (i + 1)}"] / sym.experts for i, n in enumerate(touched)}
+    best = _shortest(expr.xreplace(shares), dummies)
+    used = {name: size for name, size in known.items() if best.has(dummies[name])}
+    return best.xreplace({dummies[name]: named(name, known[name]) for name in used}), used
 
 
 def _work(term: Term) -> _Work | None:
@@ -393,7 +425,7 @@ def rate_name(rate: Expr) -> str:
         elif name.startswith("peak_"):
             scripts.insert(0, name.removeprefix("peak_"))
         elif is_own(name):
-            scripts.append(name.partition(".")[0])
+            scripts.append(TABLE[symbol].word.partition(".")[0])
     return "_".join([base, *scripts])
 
 
@@ -404,7 +436,7 @@ def _shortest(expr: Expr, dummies: Mapping[str, Dummy]) -> Expr:
     """
     with_new = Dummy(positive=True)
     forms = []
-    for changed in ({}, {sym.past: with_new - 1}):
+    for changed in ({}, {sym.past: with_new - 1}) if expr.has(sym.past) else ({},):
         terms = Add.make_args(expand(expr.xreplace(changed)))
         plain = Add(*(_with_sizes(term, dummies) for term in terms))
         forms.append(_grouped(plain, [sym.batch, *(dummies[n] for n in ("w", "a", "c"))]))
@@ -453,6 +485,7 @@ def _label(names: Iterable[str], sections: tuple[str, ...], taken: set[str]) -> 
     ):  # the same operators in other layers, or other work of the same name
         place = sections[0].removesuffix("layers").replace("_", " ").strip()
         label = f"{label},{place}" if place else label
+    label = re.sub(r"[^A-Za-z0-9, ]+", " ", label)
     number = 1 + sum(each == label or each.startswith(f"{label} ") for each in taken)
     unique = label if number == 1 else f"{label} {number}"
     taken.add(unique)

@@ -25,11 +25,11 @@ _LETTERS = {
     "KV cache": ("m_kv", "byte", "cached bytes a token"),
     "activations": ("m_a", "byte", "bytes of activations"),
     "lookups": ("m_l", "byte", "bytes of rows that are looked up"),
-    "traffic": ("m", "byte", "bytes"),
-    "memory": ("m", "byte", "bytes"),
-    "products": ("f", "FLOP", "operations of products"),
-    "elementwise": ("v", "FLOP", "elementwise operations"),
-    "compute": ("f", "FLOP", "operations"),
+    "traffic": ("M", "byte", "bytes"),
+    "memory": ("M", "byte", "bytes"),
+    "products": ("F", "FLOP", "operations of products"),
+    "elementwise": ("F_v", "FLOP", "elementwise operations"),
+    "compute": ("F", "FLOP", "operations"),
 }
 
 
@@ -136,6 +136,8 @@ def _shown(short: Shortened) -> tuple[list[Row], list[_Name]]:
             value = launches(row.value) if row.label == "launches" else with_rates(row.value)
             shown.append(Row(value, row.label))
             continue
+        taken = {spelling(symbol) for each in short.rows for symbol in each.value.free_symbols}
+        letters = rf"\bar{{{spelt(letters)}}}" if spelt(letters) in taken else letters
         value, parts = coefficients(row.value, letters)
         names += [_Name(name, part, unit, said) for name, part in parts.items()]
         shown.append(Row(value, row.label))

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sympy import Expr, S, Symbol
+from sympy import Expr, Symbol
 
 from lifesym.checks import checked
 from lifesym.errors import SymbolError, one_of
@@ -23,19 +23,11 @@ _NAMES = 2
 
 @dataclass(frozen=True)
 class _Line:
-    """Operators that do the same equally often."""
+    """Operators that do the same equally often: runs, operations, bytes and seconds of all."""
 
-    names: list[str]
-    count: float
-    flops: float
-    bytes: float
-    time: float
+    names: tuple[str, ...]
+    numbers: tuple[float, float, float, float]
     bound: str
-
-    @property
-    def numbers(self) -> tuple[float, ...]:
-        """Runs, operations, bytes and time."""
-        return self.count, self.flops, self.bytes, self.time
 
 
 @checked
@@ -80,19 +72,18 @@ def work_table(
 
 def _lines(terms: Sequence[Term]) -> list[_Line]:
     """Terms of one work and time together, in order."""
-    found: dict[tuple[float, ...], _Line] = {}
+    found: dict[tuple[float, ...], list[Term]] = {}
     for term in terms:
-        numbers = tuple(map(_number, (term.cost.flops, term.cost.bytes, term.time)))
-        runs = _number(term.cost.dispatches)
-        line = found.get((runs, *numbers))
-        if line is None:
-            found[(runs, *numbers)] = _Line([term.name], runs, *numbers, _bound(term))
-        else:
-            sums = zip(line.numbers, (runs, *numbers), strict=True)
-            added = [one + other for one, other in sums]
-            merged = _Line([*line.names, term.name], *added, line.bound)
-            found[(runs, *numbers)] = merged
-    return [line for line in found.values() if line.time or line.flops]
+        cost = term.cost
+        numbers = tuple(map(_number, (cost.dispatches, cost.flops, cost.bytes, term.time)))
+        if any(numbers[1:]):
+            found.setdefault(numbers, []).append(term)
+    lines = []
+    for (runs, flops, moved, time), alike in found.items():
+        n = len(alike)
+        names = tuple(dict.fromkeys(term.name for term in alike))
+        lines.append(_Line(names, (n * runs, n * flops, n * moved, n * time), _bound(alike[0])))
+    return lines
 
 
 def _number(value: Expr) -> float:
@@ -115,13 +106,13 @@ def _bound(term: Term) -> str:
 
 
 def _cells(line: _Line, per: Per, digits: int, fmt: Format) -> list[str]:
-    runs = line.count if per == "layer" and line.count else S.One
-    each = float(runs)
+    runs, flops, moved, time = line.numbers
+    each = runs if per == "layer" and runs else 1.0
     names = ", ".join(line.names[:_NAMES]) + (" ..." if line.names[_NAMES:] else "")
-    intensity = f"{line.flops / line.bytes:.{digits}g}" if line.bytes else "-"
-    shown = [_short(value / each, digits) for value in (line.flops, line.bytes)]
-    time = " ".join(prefixed(line.time / each, "s", digits)) + "s"
-    cells = [names, f"{line.count:.6g}", *shown, intensity, time, line.bound]
+    intensity = f"{flops / moved:.{digits}g}" if moved else "-"
+    work = [_short(value / each, digits) for value in (flops, moved)]
+    shown = " ".join(prefixed(time / each, "s", digits)) + "s"
+    cells = [names, f"{runs:.6g}", *work, intensity, shown, line.bound]
     return [escape(cell, fmt) for cell in cells]
 
 
