@@ -6,6 +6,7 @@ A row's ``mine`` is derived by lifesym from operators; ``theirs`` is typed from 
 from collections.abc import Callable
 from typing import Any
 
+import life
 import llm_viewer
 import partitioning
 import speculation
@@ -18,7 +19,7 @@ from lifesym.analysis.agreement import counted
 from lifesym.formats import Precision, shared_exponent
 from lifesym.levels import Level
 from lifesym.model import Model
-from lifesym.nodes import CeilDiv
+from lifesym.nodes import CeilDiv, Maximum
 from lifesym.operators import (
     AdapterMerge,
     AttentionScores,
@@ -84,6 +85,14 @@ def layers_alone(count: Callable[..., Expr]) -> Expr:
 def cached(family: str, **given: Any) -> Expr:
     """Bytes a token in the cache, at two bytes a value."""
     return Model.symbolic(family).kv_bytes_per_token("bf16", **given)
+
+
+def in_a_pass(which: str, past: int | None = None) -> tuple[Expr, Expr]:
+    """A time of Llama-2-7B by lifesym, and LIFE's, in one set of symbols."""
+    of, mine, theirs = life.passed(past)
+    each = (made.get(which, Integer(0)) for made in (mine, theirs))
+    one, other = (life.in_lifesyms(expr, of) for expr in each)
+    return one, other
 
 
 MIXTRAL = Experts(
@@ -304,6 +313,31 @@ FORMULAS: tuple[Published, ...] = (
         theirs=2 * (12 * L * h**2 + h * V) + 4 * L * h * S,
     ),
     Published(
+        work="Chowdhery et al., PaLM (2204.02311)",
+        where="appendix B",
+        what="model FLOPs utilization, tokens a second times (6 N + 12 L H Q T) over the peak",
+        mine=trained(microbatches=m).mfu.expr.xreplace(PAPERS_OWN),
+        theirs=(
+            (m * B * s / trained(microbatches=m).time.expr)
+            * (6 * (12 * L * h**2 + h * V) + 12 * L * h * s)
+            / sym.peak
+        ).xreplace(PAPERS_OWN),
+    ),
+    Published(
+        work="DeepSeek-AI, DeepSeek-V2 (2405.04434)",
+        where="table 1",
+        what="cached values of multi-head attention, 2 n_h d_h L",
+        mine=cached("llama").xreplace({kv: n}) / 2,
+        theirs=2 * n * d * L,
+    ),
+    Published(
+        work="DeepSeek-AI, DeepSeek-V2 (2405.04434)",
+        where="table 1",
+        what="cached values of multi-query attention, 2 d_h L",
+        mine=cached("llama").xreplace({kv: Integer(1)}) / 2,
+        theirs=2 * d * L,
+    ),
+    Published(
         work="DeepSeek-AI, DeepSeek-V2 (2405.04434)",
         where="table 1",
         what="cached values of grouped queries, 2 n_g d_h L",
@@ -359,6 +393,41 @@ FORMULAS: tuple[Published, ...] = (
         .bytes
         / 2,
         theirs=B * h + h * f + f + B * f,
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="Eq. 1",
+        what="t_c: sum of operations over ec TOPS, by operator, and dispatches",
+        mine=in_a_pass("t_c")[0],
+        theirs=in_a_pass("t_c")[1],
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="Eq. 2",
+        what="t_m: sum of bytes over em BW, by operator, and dispatches",
+        mine=in_a_pass("t_m")[0],
+        theirs=in_a_pass("t_m")[1],
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="Eq. 3",
+        what='TTFT, the larger of both: `overlap="pass"`',
+        mine=in_a_pass("time")[0],
+        theirs=Maximum(in_a_pass("t_c")[1], in_a_pass("t_m")[1]),
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="Eq. 4 and 5",
+        what="TPOT of memory and dispatches alone: where computing takes no longer",
+        mine=in_a_pass("t_m", 2048)[0],
+        theirs=in_a_pass("TPOT", 2048)[1],
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="Eq. 6",
+        what="TPS, 1/TPOT: of the mean step",
+        mine=life.passed(2048)[0].tps.expr,
+        theirs=1 / life.passed(2048)[0].tpot.mean.expr,
     ),
     Published(
         work="Anda (2411.15982)",
