@@ -6,8 +6,12 @@ A row's ``mine`` is derived by lifesym from operators; ``theirs`` is typed from 
 from collections.abc import Callable
 from typing import Any
 
-from base import Published
-from sympy import Expr, Integer, Rational, cancel, factor
+import life
+import llm_viewer
+import partitioning
+import speculation
+from base import Published, beside
+from sympy import Expr, Integer, Rational, cancel
 
 import lifesym as ls
 from lifesym import symbols as sym
@@ -15,19 +19,18 @@ from lifesym.analysis.agreement import counted
 from lifesym.formats import Precision, shared_exponent
 from lifesym.levels import Level
 from lifesym.model import Model
+from lifesym.nodes import CeilDiv, Maximum
 from lifesym.operators import (
     AdapterMerge,
     AttentionScores,
     AttentionValues,
-    Collective,
     Experts,
     Linear,
     Routing,
 )
-from lifesym.operators.collective import Algorithm, Pattern
 from lifesym.operators.fused import chain
 from lifesym.roofline import Term
-from lifesym.serving import Spoke, around_hub, speculate
+from lifesym.serving import Spoke, around_hub
 from lifesym.serving.batching import mean_over_steps
 from lifesym.serving.flow import Flow
 from lifesym.sums import sum_over
@@ -84,18 +87,12 @@ def cached(family: str, **given: Any) -> Expr:
     return Model.symbolic(family).kv_bytes_per_token("bf16", **given)
 
 
-def speed_up() -> Expr:
-    """Of speculation with a draft that takes c of the target's time for each token."""
-    device = ls.Hardware.symbolic()
-    target = ls.forecast("llama-2-7b", device, S, 2)
-    made = speculate(target, None, sym.draft, sym.acceptance)
-    return made.expected
-
-
-def moved(pattern: Pattern, algorithm: Algorithm = "ring") -> Expr:
-    """Of a tensor, what each of n devices sends."""
-    made = Collective(pattern=pattern, elements=h, devices=sym.devices, algorithm=algorithm)
-    return made.traffic()[1]
+def in_a_pass(which: str, past: int | None = None) -> tuple[Expr, Expr]:
+    """A time of Llama-2-7B by lifesym, and LIFE's, in one set of symbols."""
+    of, mine, theirs = life.passed(past)
+    each = (made.get(which, Integer(0)) for made in (mine, theirs))
+    one, other = (life.in_lifesyms(expr, of) for expr in each)
+    return one, other
 
 
 MIXTRAL = Experts(
@@ -118,6 +115,8 @@ MEGATRON = "Korthikanti et al., Reducing Activation Recomputation (2205.05198)"
 s, t, p, m, v = sym.sequence, sym.devices, sym.stages, sym.microbatches, sym.model_chunks
 ON_A_DEVICE = 1 + sym.past
 """Heads on each of t devices, one or more: with fewer heads than devices it is another formula."""
+DIVIDED = {n: t * ON_A_DEVICE, h: t * sym.rank, s: t * sym.new}
+"""Sizes that devices divide."""
 
 
 def trained(**options: Any) -> TrainingStep:
@@ -128,18 +127,34 @@ def trained(**options: Any) -> TrainingStep:
 def kept(**options: Any) -> Expr:
     """Bytes that a layer keeps for its gradients, in 16 bits, whose sizes devices divide."""
     layer = trained(dropout=True, **options).held_by_place["layers"] / L
-    sizes = {n: t * ON_A_DEVICE, h: t * sym.rank} if "tensor_parallel" in options else {}
-    return layer.xreplace(PAPERS_OWN).xreplace(sizes).doit().expand()
+    sizes = DIVIDED if "tensor_parallel" in options else {}
+    made = layer.xreplace(PAPERS_OWN).xreplace(sizes).doit()
+    return made.replace(CeilDiv, shared).expand()
+
+
+def shared(whole: Expr, devices: Expr) -> Expr:
+    """The part of each device, where it is whole whatever the sizes are."""
+    part = cancel(whole / devices)
+    return part if part.is_polynomial() else CeilDiv(whole, devices)
 
 
 def of_a_part(formula: Expr) -> Expr:
     """A formula with sizes that devices divide."""
-    return formula.xreplace({n: t * ON_A_DEVICE, h: t * sym.rank}).expand()
+    return formula.xreplace(DIVIDED).expand()
 
 
 def operations(**options: Any) -> Expr:
     """Of all devices in a step of one replica."""
     return trained(microbatches=m, **options).flops.expr.xreplace(PAPERS_OWN)
+
+
+def added() -> Expr:
+    """What selective recomputation adds, as a share of the model's operations."""
+    return operations(recompute="selective") / operations() - 1
+
+
+GPT_3 = {h: 12288, L: 96, V: 51200}
+"""Sizes of the paper's model of 175 billion parameters."""
 
 
 def states(sharded: str, replicas: Expr) -> Expr:
@@ -203,11 +218,6 @@ PME = {"prompt": (64, 2048), "generated": (16, 512)}
 WIDE = {"expert_intermediate": (1024, 32768)}
 """Experts from narrow to wide, of a model that is otherwise Mixtral-8x7B."""
 AS_MIXTRAL = {h: 4096, n: 32, kv: 8, sym.experts: 8, sym.active_experts: 2}
-
-
-def beside(mine: Expr, theirs: Expr) -> Expr:
-    """Mine over theirs, as 1 and what is not 1: a form that is easily bounded."""
-    return 1 + factor(cancel(mine / theirs) - 1)
 
 
 def intensity(tokens: Expr = sym.new) -> Expr:
@@ -303,6 +313,31 @@ FORMULAS: tuple[Published, ...] = (
         theirs=2 * (12 * L * h**2 + h * V) + 4 * L * h * S,
     ),
     Published(
+        work="Chowdhery et al., PaLM (2204.02311)",
+        where="appendix B",
+        what="model FLOPs utilization, tokens a second times (6 N + 12 L H Q T) over the peak",
+        mine=trained(microbatches=m).mfu.expr.xreplace(PAPERS_OWN),
+        theirs=(
+            (m * B * s / trained(microbatches=m).time.expr)
+            * (6 * (12 * L * h**2 + h * V) + 12 * L * h * s)
+            / sym.peak
+        ).xreplace(PAPERS_OWN),
+    ),
+    Published(
+        work="DeepSeek-AI, DeepSeek-V2 (2405.04434)",
+        where="table 1",
+        what="cached values of multi-head attention, 2 n_h d_h L",
+        mine=cached("llama").xreplace({kv: n}) / 2,
+        theirs=2 * n * d * L,
+    ),
+    Published(
+        work="DeepSeek-AI, DeepSeek-V2 (2405.04434)",
+        where="table 1",
+        what="cached values of multi-query attention, 2 d_h L",
+        mine=cached("llama").xreplace({kv: Integer(1)}) / 2,
+        theirs=2 * d * L,
+    ),
+    Published(
         work="DeepSeek-AI, DeepSeek-V2 (2405.04434)",
         where="table 1",
         what="cached values of grouped queries, 2 n_g d_h L",
@@ -324,13 +359,6 @@ FORMULAS: tuple[Published, ...] = (
         theirs=1 / n,
     ),
     Published(
-        work="Leviathan et al., Speculative Decoding (2211.17192)",
-        where="Eq. 1",
-        what="expected tokens of a step, (1 - a^(g + 1))/(1 - a)",
-        mine=speed_up(),
-        theirs=(1 - sym.acceptance ** (sym.draft + 1)) / (1 - sym.acceptance),
-    ),
-    Published(
         work="WDMoE (2411.06681)",
         where="abstract, in words",
         what="bytes of a layer to and from the device of one of E experts, 4 k s h/E",
@@ -346,20 +374,6 @@ FORMULAS: tuple[Published, ...] = (
         * S
         / sym.experts
         * (4 * h / sym.link_bandwidth + 6 * h * sym.expert_intermediate / sym.peak),
-    ),
-    Published(
-        work="Thakur et al., Collective Communication (IJHPCA 19(1), 2005)",
-        where="section 4",
-        what="ring all-reduce, 2 (n - 1)/n of the tensor",
-        mine=moved("all_reduce"),
-        theirs=2 * (sym.devices - 1) / sym.devices,
-    ),
-    Published(
-        work="Thakur et al., Collective Communication (IJHPCA 19(1), 2005)",
-        where="section 4",
-        what="all-gather, (n - 1)/n of the tensor",
-        mine=moved("all_gather"),
-        theirs=(sym.devices - 1) / sym.devices,
     ),
     Published(
         work="LIFE (2508.00904)",
@@ -379,6 +393,41 @@ FORMULAS: tuple[Published, ...] = (
         .bytes
         / 2,
         theirs=B * h + h * f + f + B * f,
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="Eq. 1",
+        what="t_c: sum of operations over ec TOPS, by operator, and dispatches",
+        mine=in_a_pass("t_c")[0],
+        theirs=in_a_pass("t_c")[1],
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="Eq. 2",
+        what="t_m: sum of bytes over em BW, by operator, and dispatches",
+        mine=in_a_pass("t_m")[0],
+        theirs=in_a_pass("t_m")[1],
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="Eq. 3",
+        what='TTFT, the larger of both: `overlap="pass"`',
+        mine=in_a_pass("time")[0],
+        theirs=Maximum(in_a_pass("t_c")[1], in_a_pass("t_m")[1]),
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="Eq. 4 and 5",
+        what="TPOT of memory and dispatches alone: where computing takes no longer",
+        mine=in_a_pass("t_m", 2048)[0],
+        theirs=in_a_pass("TPOT", 2048)[1],
+    ),
+    Published(
+        work="LIFE (2508.00904)",
+        where="Eq. 6",
+        what="TPS, 1/TPOT: of the mean step",
+        mine=life.passed(2048)[0].tps.expr,
+        theirs=1 / life.passed(2048)[0].tpot.mean.expr,
     ),
     Published(
         work="Anda (2411.15982)",
@@ -452,6 +501,64 @@ FORMULAS: tuple[Published, ...] = (
     ),
     Published(
         work=MEGATRON,
+        where="Eq. 4",
+        what="with tensor and sequence parallelism, (s b h/t) (34 + 5 a s/h)",
+        mine=kept(tensor_parallel=t, sequence_parallel=True),
+        theirs=of_a_part(s * B * h / t * (34 + 5 * n * s / h)),
+    ),
+    Published(
+        work=MEGATRON,
+        where="table 2",
+        what="with tensor parallelism and selective recomputation, s b h (10 + 24/t)",
+        mine=kept(tensor_parallel=t, recompute="selective"),
+        theirs=of_a_part(s * B * h * (10 + 24 / t)),
+    ),
+    Published(
+        work=MEGATRON,
+        where="Eq. 6",
+        what="a layer with both parallelisms and selective recomputation, 34 s b h/t",
+        mine=kept(tensor_parallel=t, sequence_parallel=True, recompute="selective"),
+        theirs=of_a_part(34 * s * B * h / t),
+    ),
+    Published(
+        work=MEGATRON,
+        where="Eq. 7",
+        what="operations of the model in a step, 72 B L s h^2 (1 + s/(6 h) + v/(12 h L))",
+        mine=operations() / m,
+        theirs=72 * B * L * s * h**2 * (1 + s / (6 * h) + V / (12 * h * L)),
+    ),
+    Published(
+        work=MEGATRON,
+        where="appendix A, in words",
+        what="selective recomputation adds 2 B s^2 h of scores and 2 B s^2 h of values a layer",
+        mine=(operations(recompute="selective") - operations()) / m,
+        theirs=4 * B * s**2 * h * L,
+    ),
+    Published(
+        work=MEGATRON,
+        where="Eq. 8",
+        what="operations of the hardware, 72 B L s h^2 (1 + s/(3 h) + v/(12 h L))",
+        mine=beside(
+            (operations(recompute="selective") / m).xreplace(GPT_3),
+            (72 * B * L * s * h**2 * (1 + s / (3 * h) + V / (12 * h * L))).xreplace(GPT_3),
+        ),
+        theirs=Integer(1),
+        over={"sequence": (1024, 4096)},
+        within=0.035,
+        reason="a slip: the words before it give 2 s/(9 h), not s/(3 h)",
+    ),
+    Published(
+        work=MEGATRON,
+        where="Eq. 9",
+        what="operations that it adds, s/(6 h) of the model's: 2.7 % of GPT-3's",
+        mine=beside((added() / (s / (6 * h))).xreplace(GPT_3), Integer(1)),
+        theirs=Integer(1),
+        over={"sequence": (1024, 4096)},
+        within=0.71,
+        reason="a slip, by Eq. 8: it is s/(18 h) before what is left out, 0.9 % of GPT-3's",
+    ),
+    Published(
+        work=MEGATRON,
         where="section 5",
         what="with selective recomputation, 34 s b h",
         mine=kept(recompute="selective"),
@@ -498,13 +605,6 @@ FORMULAS: tuple[Published, ...] = (
         what="experts that m tokens choose, E (1 - (1 - k/E)^m)",
         mine=distinct(),
         theirs=sym.experts * (1 - (1 - sym.active_experts / sym.experts) ** B),
-    ),
-    Published(
-        work="Thakur et al., Collective Communication (IJHPCA 19(1), 2005)",
-        where="section 4",
-        what="reduce-scatter, (n - 1)/n of the tensor",
-        mine=moved("reduce_scatter"),
-        theirs=(sym.devices - 1) / sym.devices,
     ),
     Published(
         work="Dao et al., FlashAttention (2205.14135)",
@@ -612,4 +712,7 @@ FORMULAS: tuple[Published, ...] = (
         mine=ADAPTED / 2,
         theirs=2 * sym.adapter_width * h + h + sym.adapter_width,
     ),
+    *speculation.FORMULAS,
+    *partitioning.FORMULAS,
+    *llm_viewer.FORMULAS,
 )

@@ -6,12 +6,14 @@ LIFE: arXiv 2508.00904v1. ``python gallery/life.py`` writes the tables of docs/l
 import csv
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 from base import GALLERY, SAID, Number
 from sympy import Add, Expr, Max, Symbol
 
 import lifesym as ls
+from lifesym import symbols as sym
 from lifesym.cost import Cost
 from lifesym.specs import root
 from lifesym.trace import Logits, Trace
@@ -274,15 +276,62 @@ def equations(families: Iterable[str]) -> dict[str, Expr]:
     }
 
 
+LETTERS = {"compute_efficiency": "ec", "memory_efficiency": "em", "dispatch_time": "t"}
+
+
 def in_lifes_symbols(expr: Expr, families: Iterable[str]) -> Expr:
     """An expression of lifesym's with LIFE's symbols: one rate for every operation."""
-    letters = {"compute_efficiency": "ec", "memory_efficiency": "em", "dispatch_time": "t"}
     known = {
         f"{word}_{family}": its(letter, family)
-        for word, letter in letters.items()
+        for word, letter in LETTERS.items()
         for family in families
     } | {"peak": TOPS, "vector_peak": TOPS, "bandwidth": BW}
     return expr.xreplace({s: known.get(s.name, s) for s in expr.free_symbols})
+
+
+def in_lifesyms(expr: Expr, of: ls.Forecast) -> Expr:
+    """An expression of LIFE's with the symbols of a forecast."""
+    (term,) = of.ttft.terms
+    known = {
+        s.name: s for part in (term.compute, term.memory, term.dispatch) for s in part.free_symbols
+    }
+    names = {TOPS: "peak", BW: "bandwidth"}
+    families = {
+        name.removeprefix("dispatch_time_") for name in known if name.startswith("dispatch")
+    }
+    names |= {its(letter, f): f"{word}_{f}" for word, letter in LETTERS.items() for f in families}
+    return expr.xreplace({theirs: known[name] for theirs, name in names.items() if name in known})
+
+
+@lru_cache
+def passed(past: int | None = None) -> tuple[ls.Forecast, dict[str, Expr], dict[str, Expr]]:
+    """A forecast of a prefill or a step, what lifesym says of it in LIFE's symbols, and LIFE.
+
+    Efficiencies and dispatch times are any, by family of operators.
+    """
+    model = ls.load_model("llama-2-7b")
+    new, before = (sym.prompt, 0) if past is None else (1, past)
+    trace = model.forward(1, new, before)
+    families = sorted({entry.operator.family for entry in trace})
+    keys = [f"{f}.{number}" for f in families for number in ("compute", "memory", "dispatch")]
+    device = ls.Hardware.symbolic(*keys)
+    given = {"weights": "bf16", "activations": "bf16", "overlap": "pass", "engine": "eager"}
+    f = ls.forecast(model, device, sym.prompt if past is None else past, 2, **given)
+    counted = {}
+    for family in families:
+        cost = trace.filter(lambda e, family=family: e.operator.family == family).cost("bf16")
+        values = {"O": cost.flops, "M": cost.bytes, "n": cost.dispatches}
+        counted |= {its(letter, family): value for letter, value in values.items()}
+    result = f.ttft if past is None else f.tpot.first
+    (term,) = result.terms
+    mine = {"t_c": term.compute + term.dispatch, "t_m": term.memory + term.dispatch}
+    mine["time"] = result.expr
+    theirs = equations(families)
+    return (
+        f,
+        {name: in_lifes_symbols(expr, families) for name, expr in mine.items()},
+        {name: expr.xreplace(counted) for name, expr in theirs.items()},
+    )
 
 
 TABLES = tuple(dict.fromkeys(int(row.table) for row in rows()))

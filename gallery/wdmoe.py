@@ -4,7 +4,8 @@ Read: the abstracts, and two reviews of 2405.03131 (themoonlight.io). They say h
 gate and the layers before it at the base station, an expert network on each mobile device, links of
 unlike rates down and up, a latency of transmission plus inference, bandwidth and the choice of
 experts optimized together, and a testbed of NVIDIA Jetson kits. No equation, constant or result
-could be read, so no number of it stands here. The radio below is an illustration.
+could be read, so no number of it stands here; nor could the threshold of the ratio of weight to
+latency by which, a summary says, experts are left out. The radio below is an illustration.
 """
 
 from functools import cache

@@ -24,6 +24,7 @@ from lifesym.levels import chosen as placed
 from lifesym.model import Model
 from lifesym.nodes import Maximum
 from lifesym.operators import HeadLinear, Linear, LMHead, Routing
+from lifesym.operators.collective import HALVED
 from lifesym.operators.fused import leaves_of
 from lifesym.passes import Rewrite
 from lifesym.precisions import choose_precision
@@ -283,8 +284,9 @@ def _planned(
     Raises:
         SymbolError: one that is given twice, or that does nothing without another.
     """
-    if given.get("sequence_parallel") and given.get("all_reduce", "ring") != "ring":
-        raise SymbolError("sequence parallelism has ring collectives: leave out all_reduce")
+    if given.get("sequence_parallel") and given.get("all_reduce", "ring") not in HALVED:
+        halved = " or ".join(HALVED)
+        raise SymbolError(f"sequence parallelism halves an all-reduce: all_reduce must be {halved}")
     rewrites = list(plan)
     planned = [type(rewrite) for rewrite in rewrites]
     usual = {**_PLAIN, "fusion": engine.fusion}

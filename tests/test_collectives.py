@@ -88,6 +88,18 @@ def halving_doubling(data: Blocks, net: Network) -> None:
         distance *= 2
 
 
+def recursive_doubling(data: Blocks, net: Network) -> None:
+    """Whole tensors are exchanged at doubled distances; every device adds up all the time."""
+    n = len(data)
+    distance = 1
+    while distance < n:
+        moving = [(d, list(data[d])) for d in range(n)]
+        for d, values in moving:
+            data[d ^ distance] = [a + b for a, b in zip(data[d ^ distance], values, strict=True)]
+            net.send(d, n)
+        distance *= 2
+
+
 def tree(data: Blocks, net: Network) -> None:
     """A binomial reduction to device 0, then the broadcast back: the root takes part in all."""
     n = len(data)
@@ -108,6 +120,7 @@ POWERS = [1, 2, 4, 8, 16]
 CASES: list[tuple[str, Callable[[Blocks, Network], None], list[int]]] = [
     ("ring", ring, list(range(1, 17))),
     ("halving_doubling", halving_doubling, POWERS),
+    ("recursive_doubling", recursive_doubling, POWERS),
 ]
 
 
@@ -215,6 +228,81 @@ def test_halving_and_doubling_of_any_number_of_devices(n: int) -> None:
 
 
 @pytest.mark.parametrize("n", range(1, 17))
+def test_doubling_of_any_number_of_devices(n: int) -> None:
+    """The devices beyond a power of two add what they have to one each, and are sent the sum."""
+    data, net = start(n), Clock(n)
+    expected = [sum(column) for column in zip(*data, strict=True)]
+    power = 2 ** (n.bit_length() - 1)
+    for d in range(power, n):
+        data[d - power] = [a + b for a, b in zip(data[d - power], data[d], strict=True)]
+        net.send(d, n)
+    net.close()
+    inner, among = data[:power], Clock(power)
+    recursive_doubling(inner, among)
+    among.close()
+    net.rounds += among.rounds
+    net.longest += among.longest * Fraction(n, power)
+    data[:power] = inner
+    for d in range(power, n):
+        data[d] = list(data[d - power])
+        net.send(d - power, n)
+    net.close()
+    assert all(row == expected for row in data)
+    messages, share = Collective(
+        pattern="all_reduce", elements=1, devices=n, algorithm="recursive_doubling"
+    ).traffic()
+    assert messages == net.rounds
+    assert Fraction(int(share.p), int(share.q)) == net.longest / n
+
+
+def doubled_all_gather(n: int) -> tuple[list[set[int]], Network]:
+    """Bruck: each round a device sends what it has, at most what is missing, to one further off."""
+    held, net = [[d] for d in range(n)], Network(n)
+    distance = 1
+    while distance < n:
+        count = min(distance, n - distance)
+        moving = [list(held[d][:count]) for d in range(n)]
+        for d in range(n):
+            held[(d - distance) % n] += moving[d]
+            net.send(d, count)
+        distance *= 2
+    return [set(blocks) for blocks in held], net
+
+
+def halved_reduce_scatter(data: Blocks) -> Network:
+    """The same backwards: partial sums go the way back that blocks came, last round first."""
+    n, net = len(data), Network(len(data))
+    sums = [[data[d][(d + i) % n] for i in range(n)] for d in range(n)]
+    distances = [2**i for i in range((n - 1).bit_length())]
+    for distance in reversed(distances):
+        count = min(distance, n - distance)
+        moving = [list(sums[d][distance : distance + count]) for d in range(n)]
+        for d in range(n):
+            for i, value in enumerate(moving[d]):
+                sums[(d + distance) % n][i] += value
+            net.send(d, count)
+    for d in range(n):
+        data[d][d] = sums[d][0]
+    return net
+
+
+@pytest.mark.parametrize("n", range(1, 34))
+def test_doubled_gathers_and_halved_scatters_of_any_number_of_devices(n: int) -> None:
+    held, gathered = doubled_all_gather(n)
+    assert all(blocks == set(range(n)) for blocks in held)
+    data = start(n)
+    expected = [sum(column) for column in zip(*data, strict=True)]
+    scattered = halved_reduce_scatter(data)
+    assert [data[d][d] for d in range(n)] == expected
+    for pattern, net in (("all_gather", gathered), ("reduce_scatter", scattered)):
+        messages, share = Collective(
+            pattern=pattern, elements=1, devices=n, algorithm="halving_doubling"
+        ).traffic()
+        assert {*net.messages} == {messages}
+        assert {Fraction(sent, n) for sent in net.sent} == {Fraction(int(share.p), int(share.q))}
+
+
+@pytest.mark.parametrize("n", range(1, 17))
 def test_halves_of_a_ring_and_exchanges(n: int) -> None:
     for pattern, run in (("reduce_scatter", ring_reduce_scatter), ("all_gather", ring_all_gather)):
         net = Network(n)
@@ -239,7 +327,10 @@ def test_textbook_costs(n: int, rounds: int) -> None:
     expected = {
         ("all_reduce", "ring"): (2 * (n - 1), 2 * m * share),
         ("all_reduce", "halving_doubling"): (2 * rounds, 2 * m * share),
+        ("all_reduce", "recursive_doubling"): (rounds, m * rounds),
         ("all_reduce", "tree"): (2 * rounds, 2 * m * rounds),
+        ("all_gather", "halving_doubling"): (rounds, m * share),
+        ("reduce_scatter", "halving_doubling"): (rounds, m * share),
         ("all_gather", "ring"): (n - 1, m * share),
         ("reduce_scatter", "ring"): (n - 1, m * share),
         ("all_to_all", "ring"): (n - 1, m * share),
@@ -252,7 +343,7 @@ def test_textbook_costs(n: int, rounds: int) -> None:
         assert cost.network_bytes.xreplace(at) == moved
 
 
-@pytest.mark.parametrize("algorithm", ["ring", "tree", "halving_doubling"])
+@pytest.mark.parametrize("algorithm", ["ring", "tree", "halving_doubling", "recursive_doubling"])
 def test_a_number_of_devices_that_is_a_symbol_is_any_number(algorithm: str) -> None:
     """Rounds of a tree are whole numbers, whether the devices are counted or a symbol."""
     cost = {"pattern": "all_reduce", "elements": 1, "algorithm": algorithm}

@@ -231,7 +231,7 @@ def test_results_bind_by_name() -> None:
         ({"fusion": "fulll"}, "fusion must be one of none, flash, full, layer.*mean 'full'"),
         ({"fusion": ["flash", "qvk"]}, "fusion rule must be one of .*did you mean 'qkv'"),
         ({"fusion": "flash", "tile": 0}, "tile must be an integer of at least 1"),
-        ({"all_reduce": "star"}, "all_reduce must be one of ring, halving_doubling, tree"),
+        ({"all_reduce": "star"}, "all_reduce must be one of ring, halving_doubling, recursive"),
         ({"lora": -1}, "LoRA rank must be an integer of at least 0"),
         ({"adapter": -1}, "adapter width must be an integer of at least 0"),
     ],

@@ -170,10 +170,25 @@ def test_formats_of_single_kinds_of_weights_and_unfused_dequantization() -> None
 def test_the_algorithm_of_an_all_reduce() -> None:
     messages = {
         kind: sum(t.cost.messages for t in f.tpot.first.terms if t.name == "mlp_down_all_reduce")
-        for kind in ("ring", "tree", "halving_doubling")
+        for kind in ("ring", "tree", "halving_doubling", "recursive_doubling")
         for f in [forecast(tensor_parallel=4, all_reduce=kind)]
     }
+    assert messages.pop("recursive_doubling") == 22 * 2
     assert messages == {"ring": 22 * 6, "tree": 22 * 4, "halving_doubling": 22 * 4}
+
+
+def test_the_halves_of_an_all_reduce_are_of_its_algorithm() -> None:
+    """Log2 n messages each, for n - 1 of a ring, and the same bytes."""
+    sent = {}
+    for kind in ("ring", "halving_doubling"):
+        f = forecast(tensor_parallel=4, sequence_parallel=True, all_reduce=kind)
+        halves = ("mlp_down_reduce_scatter", "mlp_down_all_gather")
+        terms = [t.cost for t in f.tpot.first.terms if t.name in halves]
+        sent[kind] = {t.messages for t in terms}, {t.network_bytes for t in terms}
+    assert [messages for messages, _ in sent.values()] == [{22 * 3}, {22 * 2}]
+    assert len({frozenset(moved) for _, moved in sent.values()}) == 1
+    with pytest.raises(SymbolError, match="all_reduce must be ring or halving_doubling"):
+        forecast(tensor_parallel=4, sequence_parallel=True, all_reduce="tree")
 
 
 @pytest.mark.parametrize("fusion", ["flash", "full", "layer"])
@@ -320,7 +335,7 @@ def test_adapters_and_devices_follow_a_shared_low_rank_cache(name: str) -> None:
         (
             "tinyllama-1.1b",
             {"tensor_parallel": 2, "sequence_parallel": True, "all_reduce": "tree"},
-            "sequence parallelism has ring collectives",
+            "sequence parallelism halves an all-reduce",
         ),
         ("mamba-130m", {"cache": CachePolicy(budget=8)}, "keeps no keys and values"),
         ("rwkv-4-430m", {"cache": CachePolicy(page=16)}, "keeps no keys and values"),

@@ -141,6 +141,7 @@ JSON = Row("json", SWITCH, "Print one JSON object.", common=True)
 _NARROW = "lifesym.transforms.Bottleneck."
 _OWN = "Of its own: attention.compute=0.3,weights.memory=0.9,norm.dispatch=2e-6 ..."
 _LATENT = words("absorbed", "decompressed", "expand", "by_phase")
+_REDUCE = words("ring", "halving_doubling", "recursive_doubling", "tree")
 _ROLES = ("weights", "experts", "kv", "activations")
 
 ROWS: tuple[Row, ...] = (
@@ -193,9 +194,7 @@ ROWS: tuple[Row, ...] = (
             Row("adapter", SIZE_OR_0, "Width of bottleneck adapters.", rewrite=f"{_NARROW}width"),
             *needing(
                 "adapter",
-                Row(
-                    "adapter_tasks", SIZE, "Tasks, each with its own.", rewrite=f"{_NARROW}adapters"
-                ),
+                Row("adapter_tasks", SIZE, "Tasks with their own.", rewrite=f"{_NARROW}adapters"),
                 Row("adapter_used", SIZE, "Tasks in a pass; else all.", rewrite=f"{_NARROW}used"),
                 Row("adapter_shared", SWITCH, "Shared as layers.", rewrite=f"{_NARROW}shared"),
             ),
@@ -224,7 +223,7 @@ ROWS: tuple[Row, ...] = (
         (
             *needing(
                 "tensor_parallel",
-                Row("all_reduce", words("ring", "halving_doubling", "tree"), "Of all-reduces."),
+                Row("all_reduce", _REDUCE, "Of all-reduces, and of their halves."),
                 Row("sequence_parallel", SWITCH, "They also split norms and residuals."),
             ),
             Row("expert_parallel", SIZE, "Devices that split the experts.", 1),

@@ -2,8 +2,8 @@
 
 Between the split projections each device norms and adds its own share of the tokens, and runs
 bottleneck adapters on it. An all-reduce becomes a reduce-scatter after the block and an all-gather
-before the next one: the same bytes, n times less elementwise work on the device that has most of
-it.
+before the next one, the halves of its algorithm: the same bytes, n times less elementwise work on
+the device that has most of it.
 Source: Korthikanti et al., arXiv 2205.05198, section 4.2.2.
 """
 
@@ -68,7 +68,7 @@ class SequenceParallel:
         outside = entry.name.endswith(_SPLIT) and entry.name not in _WHOLE
         if isinstance(operator, Collective) and operator.pattern == "all_reduce":
             for pattern in ("reduce_scatter", "all_gather"):
-                half = replace(operator, pattern=pattern, algorithm="ring")
+                half = replace(operator, pattern=pattern)
                 name = entry.name.replace("all_reduce", pattern)
                 yield replace(mark, name=name, operator=half)
         elif "_adapter_" in entry.name and isinstance(operator, Linear):

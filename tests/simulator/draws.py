@@ -52,7 +52,7 @@ def _sequence(draw: Draw, shape: Shape) -> Changes:
 
 
 def _all_reduce(draw: Draw, shape: Shape) -> Changes:
-    kind = draw(st.sampled_from(["ring", "tree", "halving_doubling"]))
+    kind = draw(st.sampled_from(["ring", "tree", "halving_doubling", "recursive_doubling"]))
     return _tensor(draw, shape) | {"all_reduce": kind}
 
 
@@ -243,8 +243,8 @@ def options_of(draw: Draw, shape: Shape) -> Options:
         found = KINDS[kind](draw, shape)
         precision |= found.pop("precision", {})
         changes |= found
-    if changes.get("sequence"):
-        changes.pop("all_reduce", None)  # split sequences have rings
+    if changes.get("sequence") and changes.get("all_reduce") in ("tree", "recursive_doubling"):
+        changes.pop("all_reduce")  # they have no halves
     if "flash" not in changes.get("rules", ()):
         changes.pop("tile", None)
     options = Options(**changes, precision=Precision(**precision))

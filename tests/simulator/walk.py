@@ -172,7 +172,8 @@ class Walk:
             return
         if self.options.sequence:
             for half in ("reduce_scatter", "all_gather"):
-                self.exchange(f"{name}_{half}", Fraction(elements * (n - 1), n), n - 1)
+                rounds = doublings(n) if self.options.all_reduce == "halving_doubling" else n - 1
+                self.exchange(f"{name}_{half}", Fraction(elements * (n - 1), n), rounds)
             return
         messages, times = ALL_REDUCE[self.options.all_reduce](n)
         self.exchange(f"{name}_all_reduce", times * elements, messages)
@@ -209,22 +210,36 @@ def ring(n: int) -> tuple[int, Fraction]:
     return 2 * (n - 1), Fraction(2 * (n - 1), n)
 
 
+def doublings(n: int) -> int:
+    """Rounds in which what one device has reaches all, or is summed up from all."""
+    rounds = 0
+    while 2**rounds < n:
+        rounds += 1
+    return rounds
+
+
 def tree(n: int) -> tuple[int, Fraction]:
     """Up and down: every level's devices in pairs until one is left."""
-    levels = 0
-    while 2**levels < n:
-        levels += 1
-    return 2 * levels, Fraction(2 * levels)
+    return 2 * doublings(n), Fraction(2 * doublings(n))
 
 
 def halving_doubling(n: int) -> tuple[int, Fraction]:
     """Among a power of two; the others exchange halves with, and are sent results by, one each."""
-    rounds = 0
-    while 2 ** (rounds + 1) <= n:
-        rounds += 1
-    power = 2**rounds
+    power = 2 ** (n.bit_length() - 1)
     others = 0 if power == n else 1
-    return 2 * rounds + 3 * others, Fraction(2 * (power - 1), power) + 2 * others
+    return 2 * doublings(power) + 3 * others, Fraction(2 * (power - 1), power) + 2 * others
 
 
-ALL_REDUCE = {"ring": ring, "tree": tree, "halving_doubling": halving_doubling}
+def recursive_doubling(n: int) -> tuple[int, Fraction]:
+    """Whole tensors among a power of two; the others hand theirs to one each, and get the sum."""
+    power = 2 ** (n.bit_length() - 1)
+    rounds = doublings(power) + (0 if power == n else 2)
+    return rounds, Fraction(rounds)
+
+
+ALL_REDUCE = {
+    "ring": ring,
+    "tree": tree,
+    "halving_doubling": halving_doubling,
+    "recursive_doubling": recursive_doubling,
+}
