@@ -9,6 +9,7 @@ from lifesym.checks import checked
 from lifesym.formats import Precision
 from lifesym.nodes import Active, CeilDiv, FloorDiv
 from lifesym.printing import latex
+from lifesym.remainders import LastChunk
 from lifesym.report.breaking import TEXT_WIDTH, broken
 from lifesym.report.units import quantity
 from lifesym.roofline import Term
@@ -76,6 +77,10 @@ _FUNCTIONS = {
     SumMax: ("SumMax(n, a, b, c, d)", "sum of max(a + b*i, c + d*i) over i = 0 ... n - 1"),
     CeilDiv: ("CeilDiv(a, b)", "a/b rounded up"),
     FloorDiv: ("FloorDiv(a, b)", "a/b rounded down"),
+    LastChunk: (
+        "LastChunk(a, b)",
+        "a - b*(CeilDiv(a, b) - 1), from 1 to b",
+    ),
     Crossing: ("Crossing(p, q, n)", "how many of p + q*i, i = 0 ... n - 1, are negative"),
     Active: ("Active(a, b, ...)", "1 where a is the largest, else 0"),
 }
