@@ -64,5 +64,5 @@ def _print(result: Result, form: Timed, metric: str, fmt: Any, width: int) -> No
         return
     parts = [equation(result, fmt, width)]
     parts += [legend_table(rows, fmt)] if rows else []
-    functions = function_table(result.expr) if fmt == "text" else ""
+    functions = function_table(result.expr, fmt)
     sys.stdout.write("\n\n".join([*parts, *([functions] if functions else [])]) + "\n")
