@@ -1,10 +1,10 @@
 r"""Chunked prefill: the prompt in pieces of C tokens, in closed form.
 
 $n = \lceil S/C \rceil$ chunks attend to $0, C, 2C, \dots$ earlier tokens. All but the last are
-whole; the last has $S - C (n - 1)$ tokens, which is C where C divides S, and it alone computes
-logits: it is a pass of its own, the head included, whatever the overlap rule. Every quantity affine
-in the earlier tokens sums to Faulhaber's polynomials and every roofline maximum to a `SumMax`: the
-formula's size does not depend on S/C.
+whole; the last has $R_{S,C} = S - C (n - 1)$ tokens (`lifesym.remainders`), which is C where C
+divides S, and it alone computes logits: it is a pass of its own, the head included, whatever the
+overlap rule. Every quantity affine in the earlier tokens sums to Faulhaber's polynomials and every
+roofline maximum to a `SumMax`: the formula's size does not depend on S/C.
 """
 
 from dataclasses import dataclass
@@ -13,6 +13,7 @@ from sympy import Expr, S, Sum
 
 from lifesym import symbols as sym
 from lifesym.nodes import CeilDiv
+from lifesym.remainders import ChunksBefore, LastChunk
 from lifesym.roofline import Term
 from lifesym.sums import sum_over
 from lifesym.symbols import index, inner
@@ -33,22 +34,22 @@ class Chunks:
     @property
     def count(self) -> Expr:
         """The number of chunks."""
-        return self.before + 1
+        return S.One if self.chunk == self.prompt else CeilDiv(self.prompt, self.chunk)
 
     @property
     def before(self) -> Expr:
         """The number of chunks before the last: all of them whole."""
-        return S.Zero if self.chunk == self.prompt else CeilDiv(self.prompt, self.chunk) - 1
+        return ChunksBefore(self.prompt, self.chunk)
 
     @property
     def offset(self) -> Expr:
         """The prompt's tokens before the last chunk."""
-        return self.chunk * self.before
+        return self.prompt - self.last
 
     @property
     def last(self) -> Expr:
         """The tokens of the last chunk: a whole one, or what remains."""
-        return self.prompt - self.offset
+        return LastChunk(self.prompt, self.chunk)
 
 
 def scaled(term: Term, factor: Expr) -> Term:

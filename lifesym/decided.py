@@ -8,6 +8,7 @@ from typing import Any
 from sympy import Dummy, Expr, Sum, Symbol
 
 from lifesym.nodes import Maximum, Minimum
+from lifesym.remainders import without_differences
 from lifesym.spans import Box, End, Span, end, interval, never_negative
 from lifesym.sums import SumMax, series
 from lifesym.symbols import TABLE
@@ -110,7 +111,7 @@ class _Decider:
         """Whether a difference is proved not to be negative; most are refuted at the points."""
         if gap.has(Sum) or any(_negative(gap, point) for point in self.points):
             return False
-        terms, waiting = gap.expand(), [self.box]
+        terms, waiting = without_differences(gap).expand(), [self.box]
         for _ in range(_BOXES):
             box = waiting.pop()
             if not never_negative(terms, box):

@@ -425,7 +425,7 @@ def rate_name(rate: Expr) -> str:
         elif name.startswith("peak_"):
             scripts.insert(0, name.removeprefix("peak_"))
         elif is_own(name):
-            scripts.append(TABLE[symbol].word.partition(".")[0])
+            scripts.append(name.rpartition("efficiency_")[2])
     return "_".join([base, *scripts])
 
 

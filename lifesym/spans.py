@@ -20,6 +20,7 @@ from sympy import Add, Expr, Mul, Pow, S, Symbol, log
 
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.powers import LongPower
+from lifesym.remainders import ChunksBefore, LastChunk
 
 End: TypeAlias = Fraction | float
 """An exact number, or an infinite one."""
@@ -171,6 +172,11 @@ def _interval(expr: Expr, box: Box) -> Span | None:
         return _power(*known)
     if isinstance(expr, CeilDiv | FloorDiv):
         return _quotient(*known, up=isinstance(expr, CeilDiv))
+    if isinstance(expr, ChunksBefore):
+        return interval(expr.closed_form(), box)
+    if isinstance(expr, LastChunk):
+        (least, most), (_, piece) = known
+        return Fraction(0), min(most, piece) if least > 0 else piece  # of none it is a piece
     if isinstance(expr, log) and known[0][0] > 0:
         ends = [_log(each) for each in known[0]]
         return end(ends[0] - abs(ends[0]) * 1e-14), end(ends[1] + abs(ends[1]) * 1e-14)

@@ -8,6 +8,7 @@ from operator import add, mul
 from sympy import Add, Expr, Mul, Pow, Symbol, postorder_traversal
 
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.remainders import ChunksBefore, LastChunk
 from lifesym.sums import Crossing, SumMax
 
 Number = int | Fraction
@@ -41,6 +42,8 @@ RULES: dict[type, Callable[..., Number]] = {
     Minimum: min,
     CeilDiv: lambda a, b: -(-a // b),
     FloorDiv: lambda a, b: a // b,
+    ChunksBefore: lambda a, b: -(-a // b) - 1,
+    LastChunk: lambda a, b: a - b * (-(-a // b) - 1),
     Crossing: _crossing,
 }
 

@@ -198,7 +198,9 @@ def test_logarithms_turn_relative_errors_into_absolute_ones() -> None:
 @pytest.mark.parametrize("kind", ["ceil", "floor"])
 def test_rounded_quotients_of_whole_numbers_are_exact(kind: str) -> None:
     made = RULES[kind]((Range(7.0, 1024.0), Range(2.0, 4.0)), TOY)
-    assert made == Range(1.0, 512.0, 0.0, 0.0, 1.0)
+    assert made == Range(2.0 if kind == "ceil" else 1.0, 512.0, 0.0, 0.0, made.low)
+    exact = RULES[kind]((Range(6.0, 8.0), Range(2.0, 3.0)), TOY)
+    assert (exact.low, exact.high) == (2.0, 4.0)
     for top, bottom in ((1025.0, 4.0), (7.0, 1025.0)):
         off = RULES[kind]((Range(7.0, top), Range(2.0, bottom)), TOY)
         assert off.error == pytest.approx(1 + top / 2 * 1.01 * TOY.roundoff)

@@ -17,6 +17,7 @@ from sympy import Expr, Integer, Rational, Symbol, lambdify, symbols
 
 from lifesym import symbols as sym
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum, relax
+from lifesym.remainders import ChunksBefore, LastChunk, spelt_out, without_differences
 
 a, b, c = symbols("a b c", positive=True)
 x = Symbol("x", real=True)
@@ -28,6 +29,9 @@ NODES = (
     CeilDiv(a, b),
     FloorDiv(a + 1, b),
     Maximum(Minimum(a, b), CeilDiv(a, 7)),
+    LastChunk(a, b),
+    LastChunk(a, 7),
+    ChunksBefore(a, 7) * (ChunksBefore(a, 7) - 1),
 )
 
 
@@ -252,3 +256,57 @@ def test_multiples_of_what_may_be_negative_stay_apart() -> None:
             at = {a: Integer(value + 10), b: Integer(10)}
             assert Maximum(*args).xreplace(at) == max(arg.xreplace(at) for arg in args)
             assert Minimum(*args).xreplace(at) == min(arg.xreplace(at) for arg in args)
+
+
+def test_the_last_chunk_is_what_a_loop_leaves() -> None:
+    """For every prompt and chunk up to 24; also as its difference, printed for NumPy and in C."""
+    call = lambdify([a, b], [LastChunk(a, b), ChunksBefore(a, b)], "numpy")
+    for prompt in range(1, 25):
+        for chunk in range(1, 25):
+            left, before = prompt, 0
+            while left > chunk:
+                left, before = left - chunk, before + 1
+            at = {a: Integer(prompt), b: Integer(chunk)}
+            assert (LastChunk(a, b).xreplace(at), ChunksBefore(a, b).xreplace(at)) == (left, before)
+            assert spelt_out(LastChunk(a, b) + ChunksBefore(a, b)).xreplace(at) == left + before
+            assert tuple(map(int, call(prompt, chunk))) == (left, before)
+            assert 1 <= left <= chunk
+
+
+def test_a_last_chunk_knows_its_sign_and_stays_in_print() -> None:
+    last, before = LastChunk(a, b), ChunksBefore(a, b)
+    assert last.is_positive
+    assert before.is_nonnegative
+    assert Maximum(0, 3 * last) == 3 * last
+    assert (LastChunk(a, a), LastChunk(a, 1), ChunksBefore(a, a), ChunksBefore(a, 1)) == (
+        *(a, 1),
+        *(0, CeilDiv(a, 1) - 1),
+    )
+    assert str(2 * before * last) == "2*(CeilDiv(a, b) - 1)*LastChunk(a, b)"
+    assert sympy.latex(last**2 * before**2) == (
+        r"\left(\left\lceil \frac{a}{b} \right\rceil - 1\right)^{2} R_{a,b}^{2}"
+    )
+    assert (last.diff(a), last.diff(b), relax(last)) == (0, 1, b)
+    assert relax(a - last) == a - b
+
+
+@given(data=st.data())
+def test_differences_are_written_without_them_at_the_same_value(data: st.DataObject) -> None:
+    last = LastChunk(a, b)
+    parts = (a, last, a * last, last**2, c * a, c * last, a - last, b, Integer(1), CeilDiv(a, b))
+    numbers = st.lists(st.integers(-3, 3), min_size=len(parts), max_size=len(parts))
+    expr = sympy.Add(*(k * part for k, part in zip(data.draw(numbers), parts, strict=True)))
+    made = without_differences(expr)
+    for prompt, chunk in ((1, 5), (5, 5), (6, 5), (29, 4), (28, 4)):
+        at = {a: Integer(prompt), b: Integer(chunk), c: Rational(2, 3)}
+        assert made.xreplace(at) == expr.xreplace(at)
+
+
+def test_what_is_before_the_last_chunk_is_no_difference() -> None:
+    last = LastChunk(a, b)
+    assert without_differences(a - last) == b * ChunksBefore(a, b)
+    assert without_differences(a * last - last**2) == b * ChunksBefore(a, b) * last
+    assert without_differences(8192 - LastChunk(8192, b)) == b * ChunksBefore(8192, b)
+    assert without_differences(a - c + c - last + 1) == b * ChunksBefore(a, b) + 1
+    top = LastChunk(a - 7, b)
+    assert without_differences(a - top) == b * ChunksBefore(a - 7, b) + 7

@@ -13,6 +13,7 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.families import FAMILIES
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.remainders import LastChunk
 from lifesym.report import equation, function_table
 from lifesym.report.equations import signed
 from lifesym.summands import Row
@@ -23,7 +24,10 @@ _GENERATIONS = ("mean", "latency", "tps", "energy")
 _FUNCTIONS: dict[str, Any] = {
     "max": Maximum,
     "min": Minimum,
-    **{kind.__name__: kind for kind in (Active, CeilDiv, FloorDiv, Crossing, SumMax, Sum)},
+    **{
+        kind.__name__: kind
+        for kind in (Active, CeilDiv, FloorDiv, LastChunk, Crossing, SumMax, Sum)
+    },
 }
 DECODERS = [name for name in sorted(FAMILIES) if "decoder" in ls.Model.symbolic(name).kind]
 
@@ -69,6 +73,18 @@ def test_text_of_a_symbolic_model_is_its_formula(family: str) -> None:
     forecast = ls.forecast(ls.Model.symbolic(family), ls.Hardware.symbolic(), batch=sym.batch)
     for result in results(forecast, _STEPS):
         check(result, seeds=2)
+
+
+@pytest.mark.parametrize("name", ["llama-3.1-8b", "qwen3-30b-a3b", "deepseek-v3", "gemma-3-4b"])
+@pytest.mark.parametrize("chunk", [sym.chunk, 5])
+def test_text_of_a_chunked_prefill_is_its_formula(name: str, chunk: Any) -> None:
+    """The last chunk has a name, which the legend of functions explains."""
+    result = ls.forecast(name, ls.Hardware.symbolic(), batch=sym.batch, chunk=chunk).ttft
+    check(result, seeds=3)
+    text = str(result.expr)
+    assert "LastChunk(prompt, " in text
+    assert "a - b*(CeilDiv(a, b) - 1), from 1 to b" in function_table(result.expr)
+    assert "a/b rounded up" in function_table(result.expr)
 
 
 @pytest.mark.parametrize("family", GENERATING)

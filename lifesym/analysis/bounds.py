@@ -19,7 +19,8 @@ from lifesym.analysis.boxes import Array, Boxes, halves, steepest
 from lifesym.analysis.enclosure import enclose
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
-from lifesym.symbols import Number, constant
+from lifesym.remainders import ChunksBefore, LastChunk
+from lifesym.symbols import TABLE, Number, constant
 
 Box: TypeAlias = Mapping[Symbol, tuple[Expr, Expr]]
 
@@ -72,6 +73,8 @@ def largest_share(
         stop_above: stop as soon as the lower bound is above this.
         budget: the most boxes to enclose; the gap is then wider than asked for, and says so.
 
+    In formulas of a prompt in chunks, sizes are whole numbers.
+
     Raises:
         SymbolError: a budget below 1, an empty box, a node that has no enclosure, or a part or a
             rest that is negative somewhere, or cannot be shown not to be within the budget.
@@ -84,8 +87,12 @@ def largest_share(
         raise SymbolError("the box is empty: give the range of a symbol")
     exactly = {s: (constant(low, s.name), constant(high, s.name)) for s, (low, high) in box.items()}
     variables = tuple(box)
+    # the last chunk of a prompt is no number of tokens but where the prompt is
+    stepped = part.has(ChunksBefore, LastChunk) or rest.has(ChunksBefore, LastChunk)
+    whole = np.array([stepped and s in TABLE and TABLE[s].whole for s in variables])
     low = np.array([[_down(exactly[symbol][0])] for symbol in variables]).reshape(len(variables), 1)
     high = np.array([[_up(exactly[symbol][1])] for symbol in variables]).reshape(len(variables), 1)
+    low[whole], high[whole] = np.ceil(low[whole]), np.floor(high[whole])
     lower, at, used = 0.0, low[:, 0], 0
     settled = 0.0  # the largest upper bound of a box that needs no more work
     waiting = Boxes(low, high, np.ones(1))
@@ -93,7 +100,7 @@ def largest_share(
         low, high, waiting = waiting.take(min(_ROUND, budget - used))
         used += low.shape[1]
         bounds, least, most = _shares(part, rest, variables, low, high)
-        reached, where = _reached(part, rest, variables, low, high, least, most)
+        reached, where = _reached(part, rest, variables, low, high, least, most, whole)
         if reached > lower:
             lower, at = reached, where
         goal = max(lower / (1 - gap), stop_below)
@@ -103,8 +110,9 @@ def largest_share(
         low, high = _collapse(low[:, keep], high[:, keep], least, most)
         axes = steepest(low, high, least, most)
         unsure = ~(np.isfinite(least) & np.isfinite(most)).all(axis=0)
-        axes[unsure] = _tried(part, rest, variables, low[:, unsure], high[:, unsure], axes[unsure])
-        waiting = waiting.with_halves(low, high, bounds[keep], axes)
+        cut = low[:, unsure], high[:, unsure], axes[unsure]
+        axes[unsure] = _tried(part, rest, variables, *cut, whole)
+        waiting = waiting.with_halves(low, high, bounds[keep], axes, whole)
         done, waiting = waiting.above(goal)
         settled = max(settled, done)
         if not waiting.bounds.size or lower > stop_above or used >= budget:
@@ -157,6 +165,7 @@ def _reached(
     high: Array,
     least: Array,
     most: Array,
+    whole: Array,
 ) -> tuple[float, Array]:
     """The best share at a point of each box: the corner that the elasticities point to.
 
@@ -164,6 +173,7 @@ def _reached(
         SymbolError: the part or the rest is negative at one of the points.
     """
     middle = (low + high) / 2
+    middle[whole] = np.floor(middle[whole])
     corner = np.where(least >= 0, high, np.where(most <= 0, low, middle))
     with np.errstate(invalid="ignore"):  # unbounded both ways: either end
         ends = np.where(least + most >= 0, high, low)
@@ -182,7 +192,13 @@ def _reached(
 
 
 def _tried(
-    part: Expr, rest: Expr, variables: tuple[Symbol, ...], low: Array, high: Array, axes: Array
+    part: Expr,
+    rest: Expr,
+    variables: tuple[Symbol, ...],
+    low: Array,
+    high: Array,
+    axes: Array,
+    whole: Array,
 ) -> Array:
     """For each box the axis whose two halves have the lowest bounds; the given one of equals.
 
@@ -191,7 +207,7 @@ def _tried(
     best, chosen = np.full(axes.shape, np.inf), axes
     for axis in range(len(variables)) if axes.size else ():
         first, second = (
-            _shares(part, rest, variables, *half)[0] for half in halves(low, high, axis)
+            _shares(part, rest, variables, *half)[0] for half in halves(low, high, axis, whole)
         )
         both = np.where(axes == axis, 1 - 1e-9, 1.0) * (first + second)
         both = np.where(low[axis] < high[axis], both, np.inf)

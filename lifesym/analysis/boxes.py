@@ -25,9 +25,11 @@ class Boxes:
         rest = Boxes(self.low[:, later], self.high[:, later], self.bounds[later])
         return self.low[:, first], self.high[:, first], rest
 
-    def with_halves(self, low: Array, high: Array, bounds: Array, axes: Array) -> "Boxes":
+    def with_halves(
+        self, low: Array, high: Array, bounds: Array, axes: Array, whole: Array
+    ) -> "Boxes":
         """With more boxes, each cut in two along its axis; one that is a point stays one."""
-        (low, lower_high), (upper_low, high) = halves(low, high, axes)
+        (low, lower_high), (upper_low, high) = halves(low, high, axes, whole)
         cut = (low < high).any(axis=0)
         return Boxes(
             np.concatenate([self.low, low, upper_low[:, cut]], axis=1),
@@ -53,12 +55,17 @@ def steepest(low: Array, high: Array, least: Array, most: Array) -> Array:
 
 
 def halves(
-    low: Array, high: Array, axes: Array | int
+    low: Array, high: Array, axes: Array | int, whole: Array
 ) -> tuple[tuple[Array, Array], tuple[Array, Array]]:
-    """Each box in two along its axis: the lower corners and upper corners of both."""
+    """Each box in two along its axis: the lower corners and upper corners of both.
+
+    Of an axis of whole numbers the two have none in common.
+    """
     column = np.arange(low.shape[1])
     a, b = low[axes, column], high[axes, column]
     cut = np.where((a > 0) & (b > 4 * a), np.sqrt(a) * np.sqrt(b), (a + b) / 2)
+    steps = whole[axes]
     lower_high, upper_low = high.copy(), low.copy()
-    lower_high[axes, column] = upper_low[axes, column] = np.clip(cut, a, b)
+    lower_high[axes, column] = np.clip(np.where(steps, np.floor(cut), cut), a, b)
+    upper_low[axes, column] = np.clip(np.where(steps, np.floor(cut) + 1, cut), a, b)
     return (low, lower_high), (upper_low, high)

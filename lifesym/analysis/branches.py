@@ -17,10 +17,11 @@ from lifesym.analysis.signs import compare, number_at, sign_at
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.remainders import ChunksBefore, LastChunk
 from lifesym.sums import Crossing, Inside, SumMax, series
 
 KINKED = (Maximum, Minimum, SumMax, Crossing, Sum)
-STEPPED = (CeilDiv, FloorDiv)
+STEPPED = (CeilDiv, FloorDiv, ChunksBefore, LastChunk)
 _LONGEST_SUM = 4096
 
 Direction: TypeAlias = tuple[Symbol, Literal[-1, 1]]
@@ -75,6 +76,8 @@ class _Resolver:
             return self._sum_of_maxima(expr)
         if isinstance(expr, Sum):
             return self._written_out(expr)
+        if isinstance(expr, ChunksBefore | LastChunk):
+            return self.resolve(expr.closed_form())
         if isinstance(expr, Maximum | Minimum):
             return self._extremum(expr, 1 if isinstance(expr, Maximum) else -1)
         if isinstance(expr, Mul) and self._vanishes(expr):

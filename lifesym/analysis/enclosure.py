@@ -10,6 +10,9 @@ Source: R. E. Moore, R. B. Kearfott, M. J. Cloud, "Introduction to Interval Anal
 sections 6.2 and 6.4 (mean value form, monotonicity); the use of logarithmic coordinates is ours.
 """
 
+from collections.abc import Iterator
+from functools import reduce
+
 import numpy as np
 from sympy import Add, Expr, Mul, Pow, Rational, Symbol, log
 
@@ -17,9 +20,12 @@ from lifesym.analysis.intervals import (
     ULPS,
     Array,
     Enclosure,
+    chunks_before,
     extremum,
+    last_chunk,
     logarithm,
     outwards,
+    pairs,
     power,
     product,
     rounded,
@@ -30,6 +36,7 @@ from lifesym.analysis.intervals import (
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.powers import written
+from lifesym.remainders import ChunksBefore, LastChunk, without_differences
 from lifesym.sums import SumMax
 
 
@@ -45,7 +52,7 @@ def enclose(expr: Expr, variables: tuple[Symbol, ...], low: Array, high: Array) 
     Raises:
         SymbolError: another symbol, or a node that has no enclosure (a sum).
     """
-    return _Walk(variables, low, high).enclose(expr)
+    return _Walk(variables, low, high).enclose(without_differences(expr))
 
 
 class _Walk:
@@ -69,10 +76,7 @@ class _Walk:
                 return self.enclose(positive)
             return total([self.enclose(arg) for arg in expr.args])
         if isinstance(expr, Mul):
-            found = self.enclose(expr.args[0])
-            for arg in expr.args[1:]:
-                found = product(found, self.enclose(arg))
-            return found
+            return reduce(product, self._factors(expr))
         if isinstance(expr, Pow) and expr.exp.is_Rational:
             return power(self.enclose(expr.base), expr.exp)
         if isinstance(expr, Pow) and expr.base.is_positive and expr.base.is_number:
@@ -83,13 +87,29 @@ class _Walk:
             return extremum([self.enclose(arg) for arg in expr.args], isinstance(expr, Maximum))
         if isinstance(expr, SumMax):
             return sum_of_maxima(*(self.enclose(arg) for arg in expr.args))
-        if isinstance(expr, CeilDiv | FloorDiv):
-            top, bottom = (self.enclose(arg) for arg in expr.args)
-            quotient = product(top, power(bottom, Rational(-1)))
-            return rounded(quotient, isinstance(expr, CeilDiv))
+        if isinstance(expr, CeilDiv | FloorDiv | ChunksBefore | LastChunk):
+            return self._stepped(expr)
         raise SymbolError(
             f"no interval bounds are known for {expr.func.__name__}: bind its symbols"
         )
+
+    def _factors(self, expr: Expr) -> Iterator[Enclosure]:
+        """A product's factors; of n (n - 1), which is not negative where n is whole, together."""
+        left = [*expr.args]
+        for count in expr.args:
+            if count.is_integer and count.is_nonnegative and count - 1 in left:
+                left = [arg for arg in left if arg not in (count, count - 1)]
+                yield pairs(self.enclose(count))
+        yield from map(self.enclose, left)
+
+    def _stepped(self, expr: Expr) -> Enclosure:
+        top, bottom = (self.enclose(arg) for arg in expr.args)
+        if isinstance(expr, ChunksBefore):
+            return chunks_before(top, bottom)
+        if isinstance(expr, LastChunk):
+            return last_chunk(top, bottom, self.enclose(ChunksBefore(*expr.args)))
+        quotient = product(top, power(bottom, Rational(-1)))
+        return rounded(quotient, isinstance(expr, CeilDiv))
 
     def _constant(self, expr: Expr) -> Enclosure:
         number = float(written(expr))

@@ -22,6 +22,7 @@ from lifesym.checks import checked
 from lifesym.decided import decided
 from lifesym.nodes import Active, Maximum, Minimum
 from lifesym.powers import sign
+from lifesym.remainders import spelt_out
 from lifesym.symbols import TABLE, ordered
 
 Verdict = Literal["equal", "different", "undecided"]
@@ -44,6 +45,7 @@ def same(first: Expr, second: Expr, *, points: int = 12, seed: int = 0) -> Verdi
     >>> same(sym.batch, sym.past)
     'different'
     """
+    first, second = spelt_out(first), spelt_out(second)
     if vanishes(first - second):
         return "equal"
     brackets = (first - second).has(Active)

@@ -10,6 +10,7 @@ from sympy import Add, Dummy, Expr, Mul, Pow, S, Symbol, log
 
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.remainders import spelt_out
 from lifesym.sums import SumMax
 
 Growth = tuple[Expr, Expr]
@@ -26,6 +27,7 @@ def growth(expr: Expr, symbol: Symbol) -> Growth:
     Raises:
         SymbolError: leading terms that cancel, or a node whose growth is not known.
     """
+    expr = spelt_out(expr)
     steps = {
         one: Dummy(nonnegative=True) + 1
         for node in expr.atoms(Add)

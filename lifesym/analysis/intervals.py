@@ -1,6 +1,6 @@
 r"""Interval arithmetic for values and elasticities, rounded outwards, over many boxes at once."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -170,6 +170,50 @@ def rounded(quotient: Enclosure, up: bool) -> Enclosure:
     least = np.where(level | (quotient.least >= 0), 0.0, -np.inf)
     most = np.where(level | (quotient.most <= 0), 0.0, np.inf)
     return Enclosure(low, high, least, most)
+
+
+def pairs(count: Enclosure) -> Enclosure:
+    """Of n (n - 1), for a whole n that steps."""
+    least, most = (np.maximum(end, 1.0) for end in (count.low, count.high))
+    return replace(
+        count,
+        low=outwards(least * (least - 1), -1).clip(0.0),
+        high=outwards(most * (most - 1), 1),
+        least=np.where(count.least < 0, -np.inf, 0.0),
+        most=np.where(count.most > 0, np.inf, 0.0),
+    )
+
+
+def chunks_before(top: Enclosure, bottom: Enclosure) -> Enclosure:
+    """Of a quotient rounded up, less one; that of two whole numbers is rounded exactly."""
+    quotient = product(top, power(bottom, Rational(-1)))
+    ends = []
+    for over, under, side in ((top.low, bottom.high, -1), (top.high, bottom.low, 1)):
+        plain = over / under
+        exact = (over == np.rint(over)) & (under == np.rint(under)) & (over < 2**53)
+        ends.append(np.ceil(np.where(exact, plain, outwards(plain, side))) - 1)
+    level = ends[0] == ends[1]
+    least = np.where(level | (quotient.least >= 0), 0.0, -np.inf)
+    most = np.where(level | (quotient.most <= 0), 0.0, np.inf)
+    return Enclosure(np.maximum(ends[0], 0.0), np.maximum(ends[1], 0.0), least, most)
+
+
+def last_chunk(top: Enclosure, bottom: Enclosure, before: Enclosure) -> Enclosure:
+    """Of what is over the pieces before the last: exact where these are one number, else a piece.
+
+    Where they are, the remainder rises with what is cut, by as much; elsewhere it falls back
+    wherever a piece is full.
+    """
+    taken = product(before, bottom)
+    rest = total([top, Enclosure(-taken.high, -taken.low, taken.least, taken.most)])
+    level = before.low == before.high
+    most = np.minimum(top.high, bottom.high)
+    return Enclosure(
+        low=np.where(level, np.maximum(rest.low, 0.0), 0.0),
+        high=np.where(level, np.minimum(rest.high, most), most),
+        least=np.where(level, rest.least, -np.inf),
+        most=np.where(level, rest.most, np.inf),
+    )
 
 
 def sum_of_maxima(

@@ -17,6 +17,7 @@ from lifesym.analysis.roots import Root, between, distinct, roots, turning
 from lifesym.analysis.signs import number_at, sign_at
 from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum, Minimum
+from lifesym.remainders import spelt_out
 from lifesym.sums import Crossing, Inside, SumMax
 from lifesym.symbols import TABLE
 
@@ -70,6 +71,7 @@ def pieces(expr: Expr, symbol: Symbol, low: Expr, high: Expr) -> tuple[Piece, ..
     Raises:
         SymbolError: a sum without a closed form, or more steps than can be cut at.
     """
+    expr = spelt_out(expr)
     if quotients([expr], symbol):
         split: list[Piece] = []
         for flat in flats([expr], symbol, low, high):
@@ -152,7 +154,7 @@ def flats(exprs: Iterable[Expr], symbol: Symbol, low: Expr, high: Expr) -> Itera
 
 def quotients(exprs: Iterable[Expr], symbol: Symbol) -> list[Expr]:
     """The rounded quotients of smooth formulas in one symbol."""
-    nodes = dict.fromkeys(node for expr in exprs for node in expr.atoms(*STEPPED))
+    nodes = dict.fromkeys(node for expr in exprs for node in spelt_out(expr).atoms(*STEPPED))
     return [
         node
         for node in nodes

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from sympy import Add, Dummy, Expr, Mul, Pow, S, Symbol
 
 from lifesym.nodes import Maximum, Minimum
+from lifesym.remainders import ChunksBefore
 from lifesym.sums import SumMax
 
 
@@ -34,7 +35,7 @@ def per_step(expr: Expr) -> Expr:
 
 def _masked(expr: Expr, names: dict[Expr, Expr]) -> Expr:
     """Maxima and minima, and what is beyond a minimum, as one symbol each."""
-    if isinstance(expr, Maximum | Minimum | SumMax) or _beyond(expr) is not None:
+    if isinstance(expr, Maximum | Minimum | SumMax) or _beyond(expr) is not None or _others(expr):
         return names.setdefault(expr, Dummy(positive=True))
     if expr.is_Atom:
         return expr
@@ -42,6 +43,12 @@ def _masked(expr: Expr, names: dict[Expr, Expr]) -> Expr:
     if content != 1 and _beyond(primitive) is not None:
         return content * _masked(primitive, names)
     return expr.func(*(_masked(arg, names) for arg in expr.args))
+
+
+def _others(expr: Expr) -> bool:
+    """Whether it is n - 1, of a number n of chunks that is no symbol."""
+    number, count = expr.as_coeff_Add()
+    return number == -1 and isinstance(count, ChunksBefore)
 
 
 def _beyond(expr: Expr) -> tuple[Expr, Minimum] | None:

@@ -38,7 +38,7 @@ def derive(options: Mapping[str, Any]) -> None:
             return
         shown: Any = fmt
         parts = [*made.parts, legend_table(rows, shown, made.values)] if rows else made.parts
-        functions = function_table(result.expr) if fmt == "text" else ""
+        functions = function_table(made.result.expr, shown)
     sys.stdout.write("\n\n".join([*parts, *([functions] if functions else [])]) + "\n")
     if fmt == "text" and not options["symbolic"]:
         for said in said_of(form):

@@ -17,6 +17,7 @@ from lifesym.codegen.remainders import remainders
 from lifesym.errors import SymbolError
 from lifesym.nodes import Active, CeilDiv, CeilLog2, FloorDiv, Maximum, Minimum
 from lifesym.powers import written
+from lifesym.remainders import ChunksBefore, LastChunk, without_differences
 from lifesym.sums import Crossing, SumMax
 from lifesym.symbols import TABLE
 
@@ -49,10 +50,10 @@ class _Builder(Registers):
 
     def whole(self, exprs: Sequence[Expr]) -> tuple[int, ...]:
         """The registers of formulas, whose remainders are known by their bounds."""
-        named, found = remainders(Tuple(*map(written, exprs)))
+        named, found = remainders(Tuple(*(without_differences(written(expr)) for expr in exprs)))
         for name, rest in found.items():
             parts = (self.lower(part) for part in (rest.top, rest.taken, rest.bottom))
-            self.seen[name] = self.put(Op("rest", tuple(parts), rest.least))
+            self.seen[name] = self.put(Op("rest", tuple(parts), 0))
         return tuple(map(self.lower, named))
 
     def lower(self, expr: Expr) -> int:
@@ -86,6 +87,12 @@ class _Builder(Registers):
     def _node(self, expr: Expr) -> int:
         if isinstance(expr, Derivative):
             raise SymbolError("a sum without a closed form has no derivative in its bounds")
+        if isinstance(expr, ChunksBefore):
+            return self.lower(expr.closed_form())
+        if isinstance(expr, LastChunk):
+            top, bottom = expr.args
+            taken = bottom * ChunksBefore(top, bottom)
+            return self.put(Op("rest", tuple(map(self.lower, (top, taken, bottom))), 1))
         parts = [self.lower(arg) for arg in expr.args]
         if isinstance(expr, Maximum | Minimum):
             kind = "max" if isinstance(expr, Maximum) else "min"

@@ -16,7 +16,7 @@ from itertools import product
 from typing import Any, Protocol
 
 import numpy as np
-from sympy import Dummy, Expr, Symbol
+from sympy import Add, Dummy, Expr, Symbol
 
 from lifesym.codegen import blocked
 from lifesym.codegen.grid import PARTS, Grid, bends, by_cell, corners, interpolated, slope
@@ -26,6 +26,7 @@ from lifesym.codegen.program import Program
 from lifesym.codegen.ranges import Box
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv
+from lifesym.remainders import LastChunk, spelt_out
 
 Array = Any
 MOST_POINTS = 2**21
@@ -152,12 +153,21 @@ def _whole(low: float, high: float, step: float) -> Array:
 
 
 def _slopes(expr: Expr, symbols: tuple[Symbol, ...]) -> list[Expr]:
-    """Derivatives with rounded quotients held: they are flat wherever they have a slope."""
-    nodes = expr.atoms(CeilDiv, FloorDiv)
+    """Derivatives with rounded quotients held: they are flat wherever they have a slope.
+
+    The last chunk is what is over such a quotient, and has the slopes of that.
+    """
+    nodes = spelt_out(expr).atoms(CeilDiv, FloorDiv)
     held = {n: Dummy(integer=True, nonnegative=n.is_nonnegative or None) for n in nodes}
-    back = {dummy: node for node, dummy in held.items()}
-    smooth = expr.xreplace(held)
-    return [smooth.diff(symbol).xreplace(back) for symbol in symbols]
+    over = {n: Dummy(positive=True) for n in expr.atoms(LastChunk)}
+    back = {dummy: node for node, dummy in (*held.items(), *over.items())}
+    smooth = expr.xreplace({**held, **over})
+    inner = {dummy: node.closed_form().xreplace(held) for node, dummy in over.items()}
+    slopes = []
+    for symbol in symbols:
+        parts = (smooth.diff(dummy) * rest.diff(symbol) for dummy, rest in inner.items())
+        slopes.append(Add(smooth.diff(symbol), *parts).xreplace(back))
+    return slopes
 
 
 def _jumps(rounded: list[Interval], lows: list[Array], highs: list[Array]) -> Array:

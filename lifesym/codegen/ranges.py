@@ -168,8 +168,9 @@ def _range(op: Op, found: list[Range], given: Sequence[Range], kind: Arithmetic)
         made = RULES[op.kind](parts, kind)
     if op.kind == "pick" and not op.value:
         made = _switched(made, parts)
-    low, high = made.low - abs(made.low) * _OUT, made.high + abs(made.high) * _OUT
-    made = Range(low, high, made.error, made.relative, made.least)
+    if not _has_whole_ends(made):
+        low, high = made.low - abs(made.low) * _OUT, made.high + abs(made.high) * _OUT
+        made = Range(low, high, made.error, made.relative, made.least)
     if made.size > kind.largest:
         raise SymbolError(f"a value of {made.size:.3g} leaves the range of {kind.name}")
     if op.kind in ("add", "mul", "div", "pow", "log") and not _is_whole(op, parts, made, kind):
@@ -238,6 +239,12 @@ def _switched(made: Range, parts: list[Range]) -> Range:
         return made
     apart = max(a.high, b.high) - min(a.low, b.low)
     return replace(made, error=made.error + apart, relative=math.inf)
+
+
+def _has_whole_ends(made: Range) -> bool:
+    """Whether a range of exact numbers ends at whole ones, which doubles compute exactly."""
+    whole = made.low == math.floor(made.low) and made.high == math.floor(made.high)
+    return made.error == 0 and whole and made.size <= DOUBLE.whole
 
 
 def _is_whole(op: Op, parts: list[Range], out: Range, kind: Arithmetic) -> bool:

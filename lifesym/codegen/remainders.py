@@ -1,16 +1,17 @@
-r"""Remainders by name: what a rounded quotient leaves over is known to lie between two bounds.
+r"""Remainders by name: what a quotient rounded down leaves over is known to be less than a divisor.
 
-The last chunk of a prompt is $S - C (n - 1)$ tokens with $n = \\lceil S/C \\rceil$. Its two parts
-grow without end while it stays within 1 and C: interval arithmetic, which takes them for
-independent, loses every bound. So the remainder gets a name of its own wherever it stands in a sum,
-also multiplied out.
+Of $T - 128 \lfloor T/128 \rfloor$ the two parts grow without end while it stays within 0 and 127:
+interval arithmetic, which takes them for independent, loses every bound. So the remainder gets a
+name of its own wherever it stands in a sum, also multiplied out. The last chunk of a prompt has one
+already (`lifesym.remainders`).
 """
 
 from dataclasses import dataclass
 
 from sympy import Add, Dummy, Expr, Function, Mul, Pow, Symbol
 
-from lifesym.nodes import CeilDiv, FloorDiv
+from lifesym.nodes import FloorDiv
+from lifesym.remainders import differences
 
 
 @dataclass(frozen=True)
@@ -21,30 +22,27 @@ class Remainder:
         top: what is divided.
         taken: the multiple of the divisor that is taken away.
         bottom: the divisor.
-        least: 1 after a quotient rounded up, 0 after one rounded down; the most is one divisor
-            more than that, less 1.
     """
 
     top: Expr
     taken: Expr
     bottom: Expr
-    least: int
 
 
 def remainders(expr: Expr) -> tuple[Expr, dict[Symbol, Remainder]]:
     """The expression with its remainders as symbols, and what they stand for.
 
-    >>> from lifesym.symbols import batch, chunk, prompt
-    >>> named, found = remainders(3 * prompt - 192 * CeilDiv(prompt, 64) + 200)
-    >>> [(named - 3 * name, each.taken, each.least) for name, each in found.items()]
-    [(8, 64*CeilDiv(prompt, 64) - 64, 1)]
+    >>> from lifesym.symbols import prompt
+    >>> named, found = remainders(3 * prompt - 192 * FloorDiv(prompt, 64) + 200)
+    >>> [(named - 3 * name, each.taken) for name, each in found.items()]
+    [(200, 64*FloorDiv(prompt, 64))]
     """
     found: dict[Symbol, Remainder] = {}
     inside: dict[Expr, frozenset[Expr]] = {}
-    quotients = [e for e in _functions(expr, inside) if isinstance(e, CeilDiv | FloorDiv)]
+    quotients = [e for e in _functions(expr, inside) if isinstance(e, FloorDiv)]
     for quotient in sorted(quotients, key=str):
         number, symbol = quotient.args[0].as_coeff_Add()
-        if not (symbol.is_Symbol or symbol == 0) or quotient.args[1].has(symbol):
+        if not symbol.is_Symbol or quotient.args[1].has(symbol):
             continue
         named = _Namer(quotient, symbol, number, inside)
         after = named.walk(expr)
@@ -68,17 +66,11 @@ class _Namer:
     def __init__(
         self, quotient: Expr, symbol: Symbol, number: Expr, inside: dict[Expr, frozenset[Expr]]
     ) -> None:
-        up = isinstance(quotient, CeilDiv)
         self.quotient, self.symbol = quotient, symbol
         self.name, self.count = Dummy("rest", positive=True), Dummy("count", positive=True)
         top, bottom = quotient.args
-        count = self.count - 1 if up else self.count
-        if top.is_number:  # its multiple of the divisor is then the number less the remainder
-            self.rule = {self.count: (top - self.name) / bottom + self.count - count}
-        else:
-            self.rule = {symbol: self.name - number + (bottom * count).expand()}
-        taken = bottom * (quotient - 1 if up else quotient)
-        self.remainder = Remainder(top, taken, bottom, 1 if up else 0)
+        self.rule = {symbol: self.name - number + (bottom * self.count).expand()}
+        self.remainder = Remainder(top, bottom * quotient, bottom)
         self.inside = inside
         self.seen: dict[Expr, Expr] = {}
 
@@ -97,23 +89,15 @@ class _Namer:
         if not any(map(_takes_away, simple)):
             return expr
         masked = [arg.xreplace({self.quotient: self.count}) for arg in simple]
-        if not any(arg.has(self.count) and self._plain(arg) for arg in masked):
+        known = (self.symbol, self.count)
+        if not any(arg.has(self.count) and arg.is_polynomial(*known) for arg in masked):
             return expr
         others = [arg for arg in expr.args if arg not in simple]
         before = Add(*masked).expand()
         after = before.xreplace(self.rule).expand()
-        if _differences(after) >= _differences(before):
+        if differences(after) >= differences(before):
             return expr
         return Add(*others, after).xreplace({self.count: self.quotient})
-
-    def _plain(self, expr: Expr) -> bool:
-        """Whether a term can have the remainder in it; with a number on top, its divisor too."""
-        if not expr.has(*self.rule, self.count):
-            return False
-        if self.symbol.is_Symbol:
-            return bool(expr.is_polynomial(self.symbol, self.count))
-        bottom = self.quotient.args[1]
-        return bool(expr.xreplace(self.rule).expand().is_polynomial(bottom))
 
 
 def _takes_away(expr: Expr) -> bool:
@@ -123,8 +107,3 @@ def _takes_away(expr: Expr) -> bool:
     if isinstance(expr, Pow):
         return _takes_away(expr.base)
     return not (expr.is_Symbol or expr.is_nonnegative)
-
-
-def _differences(expr: Expr) -> int:
-    """How many terms are taken away."""
-    return sum(bool(arg.could_extract_minus_sign()) for arg in Add.make_args(expr))

@@ -142,6 +142,16 @@ def _either(a: Range, b: Range, low: float, high: float) -> Range:
     return Range(low, high, error, relative if error else 0.0, min(a.least, b.least))
 
 
+def _ceil(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    """As rounded, and of exact whole operands above zero at least the lower end rounded up."""
+    made = _round(parts, kind)
+    if made.error == 0 and made.low >= 0:  # a quotient within a unit of a whole number is that
+        least = min(_quotients(*parts))
+        low = float(math.ceil(least * (1 - 4 * 2.0**-53)))
+        return replace(made, low=low, least=max(made.least, low))
+    return made
+
+
 def _round(parts: Sequence[Range], kind: Arithmetic) -> Range:
     """Exact for exact whole operands: a quotient that is no integer is 1/b away from one.
 
@@ -228,7 +238,7 @@ RULES: dict[str, Rule] = {
     "div": _div,
     "max": _max,
     "min": _min,
-    "ceil": _round,
+    "ceil": _ceil,
     "floor": _round,
     "cross": _cross,
     "pick": _pick,

@@ -13,6 +13,7 @@ from lifesym import symbols as sym
 from lifesym.formats import Format, Precision, symbolic_format
 from lifesym.nodes import CeilDiv
 from lifesym.printing import latex
+from lifesym.remainders import LastChunk
 from lifesym.report.passes import COLUMNS, EXPECTED, PASSES, layer, measures, one_pass
 from lifesym.serving import expected_tokens
 from lifesym.trace import Trace
@@ -95,7 +96,7 @@ def _tidy(expr: Expr) -> Expr:
 
 def _grouped(expr: Expr) -> Expr:
     """Factored in full; with what is split, or runs as often as tokens are expected, as factors."""
-    nodes = {node: Dummy(positive=True) for node in expr.atoms(CeilDiv)}
+    nodes = {node: Dummy(positive=True) for node in expr.atoms(CeilDiv, LastChunk)}
     plain = expr.xreplace(nodes)
     factors = {}
     for unit in (1 / sym.devices, EXPECTED):

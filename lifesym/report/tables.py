@@ -3,12 +3,13 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Literal
 
-from sympy import Expr, Symbol
+from sympy import Expr, Symbol, Tuple
 
 from lifesym.checks import checked
 from lifesym.formats import Precision
 from lifesym.nodes import Active, CeilDiv, FloorDiv
 from lifesym.printing import latex
+from lifesym.remainders import LastChunk, spelt_out
 from lifesym.report.breaking import TEXT_WIDTH, broken
 from lifesym.report.units import quantity
 from lifesym.roofline import Term
@@ -98,24 +99,38 @@ _FUNCTIONS = {
     SumMax: ("SumMax(n, a, b, c, d)", "sum of max(a + b*i, c + d*i) over i = 0 ... n - 1"),
     CeilDiv: ("CeilDiv(a, b)", "a/b rounded up"),
     FloorDiv: ("FloorDiv(a, b)", "a/b rounded down"),
+    LastChunk: (
+        "LastChunk(a, b)",
+        "a - b*(CeilDiv(a, b) - 1), from 1 to b",
+    ),
     Crossing: ("Crossing(p, q, n)", "how many of p + q*i, i = 0 ... n - 1, are negative"),
     Active: ("Active(a, b, ...)", "1 where a is the largest, else 0"),
 }
 
 
-@checked
-def function_table(expr: Expr) -> str:
-    """What lifesym's own functions in an expression mean, as its plain text spells them.
+_REMAINDER = r"$a - b (\lceil a/b \rceil - 1)$, from 1 to $b$"
 
-    LaTeX needs no such table: there they are printed in the usual notation.
+
+@checked
+def function_table(expr: Expr, fmt: Format = "text") -> str:
+    r"""What lifesym's own functions in an expression mean, as its plain text spells them.
+
+    LaTeX and Markdown need it for the last chunk alone: the others are printed in the usual
+    notation.
 
     >>> from lifesym import symbols as sym
     >>> print(function_table(CeilDiv(sym.prompt, sym.chunk)))
     function       meaning
     CeilDiv(a, b)  a/b rounded up
+    >>> print(function_table(LastChunk(sym.prompt, sym.chunk), "markdown").splitlines()[2])
+    | $R_{a,b}$ | $a - b (\lceil a/b \rceil - 1)$, from 1 to $b$ |
     """
-    body = [list(row) for function, row in _FUNCTIONS.items() if expr.has(function)]
-    return layout(["function", "meaning"], body, "text") if body else ""
+    if fmt == "text":
+        used = Tuple(expr, spelt_out(expr))  # pieces before the last are spelt by their quotient
+        body = [list(row) for function, row in _FUNCTIONS.items() if used.has(function)]
+    else:
+        body = [["$R_{a,b}$", _REMAINDER]] if expr.has(LastChunk) else []
+    return layout(["function", "meaning"], body, fmt) if body else ""
 
 
 def layout(
