@@ -1,0 +1,174 @@
+"""Rooflines: operators under what one device, or each of several, attains."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lifesym.analysis.questions import Derived, Values, point_of
+from lifesym.analysis.regime import operators
+from lifesym.checks import checked, checked_fields
+from lifesym.errors import SymbolError
+from lifesym.plots.captions import figure_caption
+from lifesym.plots.meaning import GROUPS, group_of, in_order
+from lifesym.plots.style import LINES, figure, key, scale
+from lifesym.powers import replaced
+from lifesym.results import Result
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FILLS = ("full", "none", "left", "bottom", "right")
+"""How points of each device are filled."""
+
+
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class Roof:
+    """What stands under a roofline, and where that is.
+
+    Attributes:
+        quantity: a time with its operators.
+        at: the values of every symbol of the operators' costs and times.
+        peak: the device's attainable FLOP/s.
+        bandwidth: its attainable byte/s.
+    """
+
+    quantity: Derived
+    at: Values
+    peak: float
+    bandwidth: float
+
+    def __post_init__(self) -> None:
+        """Refuse rates that are none.
+
+        Raises:
+            SymbolError: a rate that is not above 0.
+        """
+        for word in ("peak", "bandwidth"):
+            rate = getattr(self, word)
+            if not 0 < rate < float("inf"):
+                raise SymbolError(f"{word} must be above 0 and finite, not {rate}")
+
+    @property
+    def ridge(self) -> float:
+        """FLOP for a byte where both limits are equal."""
+        return float(self.peak) / float(self.bandwidth)
+
+    def points(self) -> list[tuple[str, float, float]]:
+        """Group, intensity and attained rate of each operator that works, moves and takes time."""
+        found = []
+        for _, term in operators(self.quantity):
+            work, moved, time = (
+                float(replaced(e, point_of(e, self.at)).doit(powers=False))
+                for e in (term.cost.flops, term.cost.bytes, term.time)
+            )
+            if work and moved and time:
+                found.append((group_of(term), work / moved, work / time))
+        return found
+
+
+@checked
+def roofline(quantity: Derived, at: Values, *, peak: float, bandwidth: float) -> "Figure":
+    """Operators under the roofline of a device: attained FLOP/s over arithmetic intensity.
+
+    Args:
+        quantity: a time with its operators.
+        at: the values of every symbol of the operators' costs and times.
+        peak: the device's attainable FLOP/s.
+        bandwidth: its attainable byte/s.
+
+    Raises:
+        SymbolError: a rate that is not above 0, or a value missing.
+    """
+    return rooflines({"roofline": Roof(quantity=quantity, at=at, peak=peak, bandwidth=bandwidth)})
+
+
+@checked
+def rooflines(roofs: Mapping[str, Roof]) -> "Figure":
+    """The rooflines of several devices in one, each with its operators.
+
+    Colour and shape of a point are those of its group of operators, in every figure; its filling
+    and the line are the device's.
+
+    Args:
+        roofs: at most five, by the name of the device.
+
+    Raises:
+        SymbolError: none, too many, or a value missing.
+    """
+    import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
+    from matplotlib.lines import Line2D  # noqa: PLC0415 (slow to import)
+
+    if not 1 <= len(roofs) <= len(_FILLS):
+        raise SymbolError(f"a figure has 1 to {len(_FILLS)} rooflines, not {len(roofs)}")
+    points = {name: roof.points() for name, roof in roofs.items()}
+    ridges = [roof.ridge for roof in roofs.values()]
+    intensities = [x for each in points.values() for _, x, _ in each] + ridges
+    span = np.geomspace(min(intensities) / 3, max(intensities) * 3, 200)
+    factor, unit = scale(max(float(roof.peak) for roof in roofs.values()), "FLOP/s")
+    groups = in_order(group for each in points.values() for group, _, _ in each)
+    several = len(roofs) > 1
+    with figure(6.4, 3.4, title=_title(roofs)) as (made, axes):
+        handles = []
+        for (name, roof), line, fill in zip(roofs.items(), LINES, _FILLS, strict=False):
+            attained = np.minimum(span * float(roof.bandwidth), float(roof.peak)) / factor
+            axes.loglog(span, attained, color="black", linestyle=line, linewidth=1.2)
+            ridge = f"{name}, ridge at {roof.ridge:.3g} FLOP/B"
+            own: Any = {"marker": "o", "markersize": 5} if several else {}
+            handles.append(
+                Line2D(
+                    [],
+                    [],
+                    color="black",
+                    linestyle=line,
+                    fillstyle=fill,
+                    markerfacecoloralt="white",
+                    label=ridge,
+                    **own,
+                )
+            )
+            for group, x, y in points[name]:
+                look = GROUPS[group]
+                axes.plot(
+                    x,
+                    y / factor,
+                    look.marker,
+                    linestyle="none",
+                    color=look.colour,
+                    fillstyle=fill,
+                    markerfacecoloralt="white",
+                    markeredgecolor="black" if fill != "none" else look.colour,
+                    markeredgewidth=0.5 if fill != "none" else 1.2,
+                    markersize=5.5,
+                )
+        for group in groups:
+            look = GROUPS[group]
+            handles.append(
+                Line2D(
+                    [],
+                    [],
+                    linestyle="none",
+                    marker=look.marker,
+                    color=look.colour,
+                    markeredgecolor="black",
+                    markeredgewidth=0.5,
+                    markersize=5.5,
+                    label=group,
+                )
+            )
+        axes.set_xlabel("arithmetic intensity [FLOP/B]")
+        axes.set_ylabel(f"attained rate [{unit}]")
+        key(made, handles)
+    return made
+
+
+def _title(roofs: Mapping[str, Roof]) -> str:
+    """Of one quantity its caption; of several what their forms have in common."""
+    results = [roof.quantity for roof in roofs.values() if isinstance(roof.quantity, Result)]
+    forms = [result.form for result in results if result.form is not None]
+    if len(forms) < len(roofs):
+        return ""
+    if len(forms) == 1:
+        return figure_caption(results[0], next(iter(roofs.values())).at)
+    at = next(iter(roofs.values())).at
+    return f"{results[0].name} of {figure_caption(forms, at)}"
