@@ -25,14 +25,15 @@ def accuracy(found: Mapping[str, tuple[Sequence[Any], Any]]) -> "Figure":
     Raises:
         SymbolError: no phase.
     """
+    from matplotlib.lines import Line2D  # noqa: PLC0415 (slow to import)
+
     if not found:
         raise SymbolError("found has no phase to draw")
     software = [one.software for observations, _ in found.values() for one in observations]
     common = sorted(set(software), key=lambda kind: (-software.count(kind), kind))
     # on a column the phases stand below each other
     shape = (2 * len(found), 1) if narrow() else (2, len(found))
-    height = 4.0 * shape[0] if narrow() else 6.0
-    handles: dict[str, Any] = {}
+    height = 2.9 * shape[0] if narrow() else 6.0
     with grid_of_axes(
         *shape, width=3.6 * shape[1] + 0.6, height=height, title="forecast against measured"
     ) as (made, axes):
@@ -42,20 +43,15 @@ def accuracy(found: Mapping[str, tuple[Sequence[Any], Any]]) -> "Figure":
         ):
             measured = [o.seconds for o in observations]
             for i, kind in enumerate(common):
-                label = kind if i < NAMED else "others"
                 style = {
                     "marker": MARKERS[min(i, NAMED)],
                     "color": COLOURS[min(i, NAMED)],
                     "s": 9,
                     "alpha": 0.6,
                     "linewidths": 0,
-                    "label": label,
                 }
                 here = [j for j, one in enumerate(observations) if one.software == kind]
-                points = upper.scatter(
-                    [measured[j] for j in here], [seconds[j] for j in here], **style
-                )
-                handles.setdefault(label, points)
+                upper.scatter([measured[j] for j in here], [seconds[j] for j in here], **style)
                 tokens = [max(1, observations[j].context or observations[j].prompt) for j in here]
                 errors = [100 * (seconds[j] / measured[j] - 1) for j in here]
                 lower.scatter(tokens, errors, **style)
@@ -68,5 +64,13 @@ def accuracy(found: Mapping[str, tuple[Sequence[Any], Any]]) -> "Figure":
             lower.axhline(0, color="black", linewidth=0.8)
             lower.set(xscale="log", ylim=(-100, 150), xlabel="context or prompt [tokens]")
             lower.set_ylabel("error [%]")
-        key(made, [*handles.values()])
+        labels = [*common[:NAMED], "others"] if len(common) > NAMED else common
+        look = zip(labels, MARKERS, COLOURS, strict=False)
+        key(
+            made,
+            [
+                Line2D([], [], linestyle="none", marker=m, color=c, markersize=4.5, label=label)
+                for label, m, c in look
+            ],
+        )
     return made

@@ -51,7 +51,7 @@ def elasticity_bars(rows: Sequence[Elasticity], name: str = "T", most: int = 12)
                 fontsize=SMALL,
             )
         axes.axvline(0, color="black", linewidth=0.8)
-        axes.margins(x=0.2)
+        axes.margins(x=0.3 if narrow() else 0.14)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(f"elasticity of {name} (% for +1 %)")
     return made
@@ -136,7 +136,7 @@ def elasticity_map(table: Mapping[str, Mapping[Symbol, Expr]], name: str = "T") 
                     ha="center",
                     va="center",
                     fontsize=SMALL,
-                    color="black" if number > 0.1 * largest else "white",
+                    color="black" if number > -0.1 * largest else "white",
                 )
         axes.set_xlabel(f"elasticity of {name}")
     return made

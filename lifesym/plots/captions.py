@@ -20,7 +20,7 @@ _WORKLOAD = (sym.batch, sym.prompt, sym.generated, sym.past)
 
 @checked
 def figure_caption(
-    of: Timed | Result | Sequence[Timed],
+    of: Timed | Result | Sequence[Timed | Result],
     at: Values | None = None,
     over: Iterable[str | Symbol] = (),
 ) -> str:
@@ -37,13 +37,15 @@ def figure_caption(
         at: values of the workload beside the form's own, or in their place.
         over: symbols that vary in the figure, which have no value.
     """
-    name = f"{of.name} of " if isinstance(of, Result) else ""
-    forms = _forms(of)
-    if not forms:
-        return name.removesuffix(" of ")
+    asked = [of] if isinstance(of, Timed | Result) else list(of)
+    name = _same(each.name for each in asked if isinstance(each, Result))
+    pairs = [(form, each) for each in asked if (form := _form(each)) is not None]
+    if not pairs:
+        return name
+    forms = [form for form, _ in pairs]
     given = {resolve(word): value for word, value in (at or {}).items()}
     varies = {resolve(symbol) for symbol in over}
-    points = [_workload(form, of, given, varies) for form in forms]
+    points = [_workload(form, each, given, varies) for form, each in pairs]
     common = [
         f"{said(symbol)} {_number(value)}"
         for symbol, value in points[0].items()
@@ -54,7 +56,7 @@ def figure_caption(
     models = ", ".join(dict.fromkeys(form.model.name for form in forms))
     devices = ", ".join(dict.fromkeys(_devices(form) for form in forms))
     workload = ": " + ", ".join(common) if common else ""
-    return f"{name}{models} on {devices}{brackets}{workload}"
+    return f"{f'{name} of ' if name else ''}{models} on {devices}{brackets}{workload}"
 
 
 def caption_of(quantity: Any, at: Mapping[Symbol, Any], *over: Symbol) -> str:
@@ -62,10 +64,10 @@ def caption_of(quantity: Any, at: Mapping[Symbol, Any], *over: Symbol) -> str:
     return figure_caption(quantity, at, over) if isinstance(quantity, Result) else ""
 
 
-def _forms(of: Timed | Result | Sequence[Timed]) -> list[Timed]:
-    if isinstance(of, Result):
-        return [of.form] if isinstance(of.form, Timed) else []
-    return [of] if isinstance(of, Timed) else list(of)
+def _form(of: Timed | Result) -> Timed | None:
+    """A form, or that behind a result; None where it does not know it."""
+    form = of.form if isinstance(of, Result) else of
+    return form if isinstance(form, Timed) else None
 
 
 def _workload(

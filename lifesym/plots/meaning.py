@@ -17,12 +17,12 @@ class Look:
 
 
 RESOURCES: Mapping[str, Look] = {
-    "memory": Look(COLOURS[4], "\\\\\\"),
+    "memory": Look("#9AD3F5", "\\\\\\"),
     "compute": Look(COLOURS[1], "///"),
-    "dispatch": Look(COLOURS[2], "..."),
-    "network": Look(COLOURS[3], "---"),
+    "dispatch": Look("#007A5A", "..."),
+    "network": Look("#B85C93", "---"),
 }
-"""What an operator is bound by."""
+"""What an operator is bound by: four shades of grey, too, since regions may share their hatches."""
 GROUPS: Mapping[str, Look] = {
     "projections": Look(COLOURS[0], "", "s"),
     "feed-forward": Look(COLOURS[4], "///", "o"),

@@ -1,9 +1,10 @@
 """What a memory holds, by role."""
 
 from collections.abc import Sequence
+from math import inf
 from typing import TYPE_CHECKING, Any
 
-from sympy import Expr, S, Symbol
+from sympy import Add, Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.analysis.questions import Values, floats, listed
@@ -12,7 +13,8 @@ from lifesym.codegen.functions import on_grid
 from lifesym.errors import LifesymError, SymbolError
 from lifesym.metrics import measure
 from lifesym.plots.captions import figure_caption
-from lifesym.plots.style import COLOURS, axis_scale, figure, key, log_if_wide, scale
+from lifesym.plots.room import ended, mark
+from lifesym.plots.style import COLOURS, axis_scale, figure, key, scale
 from lifesym.powers import replaced
 from lifesym.symbols import TABLE, exact, resolve
 from lifesym.timed import Timed
@@ -38,7 +40,7 @@ def memory_by_role(
 ) -> "Figure":
     """Bytes of weights, cache and (of a plain forecast) activations, stacked over a symbol.
 
-    The capacity is a line; where it is passed, it does not fit.
+    The capacity is a line, and the axis ends a little above where it is passed.
 
     Args:
         form: what is served, with the symbol free or a number.
@@ -61,11 +63,12 @@ def memory_by_role(
         raise SymbolError(f"memory does not depend on {TABLE[symbol].word} (it has {listed(free)})")
     if free - {symbol}:
         raise SymbolError(f"memory also depends on {listed(free - {symbol})}: give numbers")
-    grid = floats(symbol, values)
-    sizes = on_grid([*parts.values()], [symbol])(grid)
-    sizes = [np.broadcast_to(size, grid.shape) for size in sizes]
     room = opened.stores[0].capacity
     limit = None if room is None or room.free_symbols else float(room)
+    left = None if room is None or limit is None else room - Add(*parts.values())
+    grid = ended({"": left}, symbol, floats(symbol, values), ratio=inf)
+    sizes = on_grid([*parts.values()], [symbol])(grid)
+    sizes = [np.broadcast_to(size, grid.shape) for size in sizes]
     factor, unit = scale(max(float(sum(sizes).max()), limit or 0.0), "byte")
     across, label = axis_scale(symbol, grid)
     with figure(6.4, 3.4, title=figure_caption(form, at, [symbol])) as (made, axes):
@@ -83,7 +86,7 @@ def memory_by_role(
             axes.axhline(
                 limit / factor, color="black", linestyle="--", linewidth=1.2, label="capacity"
             )
-        log_if_wide(axes, "x", grid)
+        mark(axes, {"": left}, symbol, grid, across)
         axes.set_xlim(grid[0] / across, grid[-1] / across)
         axes.set_ylim(bottom=0)
         axes.set_xlabel(label)

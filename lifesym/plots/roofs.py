@@ -10,13 +10,15 @@ from lifesym.checks import checked, checked_fields
 from lifesym.errors import SymbolError
 from lifesym.plots.captions import figure_caption
 from lifesym.plots.meaning import GROUPS, group_of, in_order
-from lifesym.plots.style import LINES, figure, key, scale
+from lifesym.plots.style import LINES, SMALL, figure, key, scale
 from lifesym.powers import replaced
 from lifesym.results import Result
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+_LARGEST = 8.0
+"""Points across of the marker of the first group; later ones are smaller, and seen upon it."""
 _FILLS = ("full", "none", "left", "bottom", "right")
 """How points of each device are filled."""
 
@@ -113,21 +115,12 @@ def rooflines(roofs: Mapping[str, Roof]) -> "Figure":
         for (name, roof), line, fill in zip(roofs.items(), LINES, _FILLS, strict=False):
             attained = np.minimum(span * float(roof.bandwidth), float(roof.peak)) / factor
             axes.loglog(span, attained, color="black", linestyle=line, linewidth=1.2)
-            ridge = f"{name}, ridge at {roof.ridge:.3g} FLOP/B"
-            own: Any = {"marker": "o", "markersize": 5} if several else {}
-            handles.append(
-                Line2D(
-                    [],
-                    [],
-                    color="black",
-                    linestyle=line,
-                    fillstyle=fill,
-                    markerfacecoloralt="white",
-                    label=ridge,
-                    **own,
-                )
-            )
-            for group, x, y in points[name]:
+            if several:
+                handle = Line2D([], [], color="black", linestyle=line, marker="o", markersize=5)
+                handle.set(fillstyle=fill, markerfacecoloralt="white")
+                handle.set_label(f"{name}, ridge at {roof.ridge:.3g} FLOP/B")
+                handles.append(handle)
+            for group, x, y in sorted(points[name], key=lambda point: groups.index(point[0])):
                 look = GROUPS[group]
                 axes.plot(
                     x,
@@ -139,23 +132,26 @@ def rooflines(roofs: Mapping[str, Roof]) -> "Figure":
                     markerfacecoloralt="white",
                     markeredgecolor="black" if fill != "none" else look.colour,
                     markeredgewidth=0.5 if fill != "none" else 1.2,
-                    markersize=5.5,
+                    markersize=_LARGEST - 0.6 * groups.index(group),
                 )
+        if not several:
+            left = ridges[0] ** 2 > span[0] * span[-1]
+            axes.axvline(ridges[0], color="#777777", linestyle=":", linewidth=1)
+            axes.text(
+                ridges[0],
+                0.02,
+                f" ridge {ridges[0]:.3g} FLOP/B ",
+                transform=axes.get_xaxis_transform(),
+                ha="right" if left else "left",
+                va="bottom",
+                fontsize=SMALL,
+            )
+        edge: Any = {"markeredgecolor": "black", "markeredgewidth": 0.5, "markersize": 5.5}
         for group in groups:
             look = GROUPS[group]
-            handles.append(
-                Line2D(
-                    [],
-                    [],
-                    linestyle="none",
-                    marker=look.marker,
-                    color=look.colour,
-                    markeredgecolor="black",
-                    markeredgewidth=0.5,
-                    markersize=5.5,
-                    label=group,
-                )
-            )
+            handle = Line2D([], [], linestyle="none", marker=look.marker, color=look.colour, **edge)
+            handle.set_label(group)
+            handles.append(handle)
         axes.set_xlabel("arithmetic intensity [FLOP/B]")
         axes.set_ylabel(f"attained rate [{unit}]")
         key(made, handles)
@@ -163,12 +159,8 @@ def rooflines(roofs: Mapping[str, Roof]) -> "Figure":
 
 
 def _title(roofs: Mapping[str, Roof]) -> str:
-    """Of one quantity its caption; of several what their forms have in common."""
+    """What the quantities have in common; nothing where one knows no form."""
     results = [roof.quantity for roof in roofs.values() if isinstance(roof.quantity, Result)]
-    forms = [result.form for result in results if result.form is not None]
-    if len(forms) < len(roofs):
-        return ""
-    if len(forms) == 1:
-        return figure_caption(results[0], next(iter(roofs.values())).at)
     at = next(iter(roofs.values())).at
-    return f"{results[0].name} of {figure_caption(forms, at)}"
+    known = len(results) == len(roofs) and all(result.form is not None for result in results)
+    return figure_caption(results, at) if known else ""

@@ -58,10 +58,11 @@ def mark(
     return any(found.values())
 
 
-def ended(rooms: Mapping[str, Expr | None], symbol: Symbol, grid: Any) -> Any:
+def ended(rooms: Mapping[str, Expr | None], symbol: Symbol, grid: Any, ratio: float = WIDE) -> Any:
     """The values of an axis up to a little above where memory ends for all that is drawn.
 
-    All of them where some room is not known, nothing ends, or nothing fits to begin with.
+    All of them where some room is not known, nothing ends, or nothing fits to begin with. The axis
+    is logarithmic where its ends are further apart than ``ratio``.
     """
     import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
 
@@ -72,7 +73,7 @@ def ended(rooms: Mapping[str, Expr | None], symbol: Symbol, grid: Any) -> Any:
     if not all(part and part[-1][1] == grid[-1] and part[-1][0] > first for part in parts):
         return grid
     full = max(part[-1][0] for part in parts)
-    wide = first > 0 and grid[-1] / first > WIDE
+    wide = first > 0 and grid[-1] / first > ratio
     end = full * (full / first) ** _BEYOND if wide else full + _BEYOND * (full - first)
     if end >= grid[-1]:
         return grid

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 _MARKERS = "os^Dv"
 _NAMED = 9
 """Options of a front that have a name of their own; further ones have only a point."""
-_MARKED = 5
+_MARKED = 3
 """Batches that are marked on a curve, about."""
 
 
@@ -150,15 +150,16 @@ def throughput_latency(
                 axes.annotate(
                     f"{here[j]:.0f}",
                     (x[j] / factor, y[j]),
-                    xytext=(4, -10),
+                    xytext=(-5, 3) if i % 2 else (5, -9),
+                    ha="right" if i % 2 else "left",
                     textcoords="offset points",
                     fontsize=SMALL,
                 )
         axes.set(xscale="log", yscale="log")
-        axes.margins(0.08)
+        axes.margins(0.1)
         axes.set_xlabel(f"mean TPOT [{unit}], with batches marked")
         price = "cost of a million tokens [price]"
-        axes.set_ylabel("tokens/s of a device" if hourly_price is None else price)
+        axes.set_ylabel("tokens/s per device" if hourly_price is None else price)
         key(made, axes.get_legend_handles_labels()[0])
     return made
 
