@@ -11,7 +11,7 @@ from lifesym.analysis.maps import RegimeMap
 from lifesym.checks import checked
 from lifesym.plots.meaning import RESOURCES
 from lifesym.plots.room import fits, fitting, mark_map
-from lifesym.plots.style import SMALL, axis_scale, figure, key, log_if_wide
+from lifesym.plots.style import SMALL, axis_scale, figure, is_wide, key, logarithmic
 
 if TYPE_CHECKING:
     import numpy as np
@@ -43,6 +43,7 @@ def regime_chart(chart: RegimeMap, most: int = 6, room: Expr | None = None) -> "
     """
     import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
 
+    wide = is_wide(chart.x), is_wide(chart.y)
     chart = _ended(chart, room)
     free = fits(room, chart.over, chart.x, chart.y)
     seen = [int(i) for i in np.unique(chart.ids[free] if free.any() else chart.ids)]
@@ -55,7 +56,7 @@ def regime_chart(chart: RegimeMap, most: int = 6, room: Expr | None = None) -> "
         if others := len(cells) - len(looks):
             looks.append((_REST, "", ""))
             names.append(f"{others} smaller kinds")
-        return _drawn(chart, room, ids, looks, names)
+        return _drawn(chart, room, wide, ids, looks, names)
     named = [i for i in seen if i < most]
     ids = np.array([_at(named, i) for i in range(len(chart.regimes))])[chart.ids]
     words = summaries([chart.regimes[i] for i in named])
@@ -64,7 +65,7 @@ def regime_chart(chart: RegimeMap, most: int = 6, room: Expr | None = None) -> "
     if small := len(seen) - len(named):
         names.append(f"{small} smaller regime{'s' if small > 1 else ''}")
         looks.append((_REST, "", ""))
-    return _drawn(chart, room, ids, looks, names, len(named))
+    return _drawn(chart, room, wide, ids, looks, names, len(named))
 
 
 @checked
@@ -94,6 +95,7 @@ def _at(known: Sequence[Any], one: Any) -> int:
 def _drawn(
     chart: RegimeMap,
     room: Expr | None,
+    wide: tuple[bool, bool],
     ids: "np.ndarray[Any, Any]",
     looks: Sequence[tuple[str, str, str]],
     names: Sequence[str],
@@ -124,12 +126,13 @@ def _drawn(
             elif inside.all():
                 axes.contourf(x, y, inside, levels=[0.5, 1.5], colors="none", hatches=[hatch])
         axes.grid(visible=False)
-        for which, symbol, grid, own in zip(
-            "xy", chart.over, (x, y), (chart.x, chart.y), strict=True
+        for which, symbol, grid, own, log in zip(
+            "xy", chart.over, (x, y), (chart.x, chart.y), wide, strict=True
         ):
-            log_if_wide(axes, which, grid)
             getattr(axes, f"set_{which}label")(axis_scale(symbol, own)[1])
             getattr(axes, f"set_{which}lim")(grid[0], grid[-1])
+            if log:
+                logarithmic(axes, which)
         covered = mark_map(axes, room, chart.over, chart.x, chart.y, _scales(chart))
         for i, (column, row) in _places(ids, numbered, fits(room, chart.over, chart.x, chart.y)):
             axes.text(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from lifesym import symbols as sym
 from lifesym.analysis.questions import Derived, Values, point_of
 from lifesym.analysis.regime import operators
 from lifesym.checks import checked, checked_fields
@@ -13,6 +14,7 @@ from lifesym.plots.meaning import GROUPS, group_of, in_order
 from lifesym.plots.style import LINES, SMALL, figure, key, scale
 from lifesym.powers import replaced
 from lifesym.results import Result
+from lifesym.symbols import exact, resolve
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -50,6 +52,24 @@ class Roof:
             rate = getattr(self, word)
             if not 0 < rate < float("inf"):
                 raise SymbolError(f"{word} must be above 0 and finite, not {rate}")
+
+    @classmethod
+    def of(cls, quantity: Derived, at: Values) -> "Roof":
+        """The roofline of the device whose rates and efficiencies a point has.
+
+        Raises:
+            SymbolError: it has none, as where there are several devices.
+        """
+        point = {resolve(name): value for name, value in at.items()}
+        for symbol in (sym.peak, sym.compute_efficiency, sym.bandwidth, sym.memory_efficiency):
+            if symbol not in point:
+                raise SymbolError(f"a roofline is of one device: {symbol} has several values here")
+        return cls(
+            quantity=quantity,
+            at=at,
+            peak=float(exact(point[sym.peak]) * exact(point[sym.compute_efficiency])),
+            bandwidth=float(exact(point[sym.bandwidth]) * exact(point[sym.memory_efficiency])),
+        )
 
     @property
     def ridge(self) -> float:

@@ -27,12 +27,12 @@ from lifesym.plots.room import ended, mark
 from lifesym.plots.style import (
     COLOURS,
     LINES,
-    WIDE,
     axis_scale,
     figure,
     figure_number,
+    is_wide,
     key,
-    log_if_wide,
+    logarithmic,
     said,
     scale,
 )
@@ -51,7 +51,7 @@ def stacked_time(
     values: "Sequence[float] | np.ndarray[Any, Any]",
     at: Values | None = None,
     *,
-    shares: bool = False,
+    shares: bool | None = None,
     boundaries: Sequence[Stretch] = (),
     room: Expr | None = None,
 ) -> "Figure":
@@ -64,7 +64,8 @@ def stacked_time(
         over: the symbol of the horizontal axis.
         values: its values.
         at: the values of the others.
-        shares: each group's part of the time, in place of seconds: also where it is small.
+        shares: each group's part of the time, in place of seconds; unless given where the axis is
+            logarithmic, on which small sums would be seen nowhere.
         boundaries: regimes, of which the boundaries are drawn as dotted lines.
         room: bytes of memory that are left, in the symbol alone: below 0 the axis is hatched.
     """
@@ -76,7 +77,10 @@ def stacked_time(
     for _, term in operators(quantity):
         group = group_of(term)
         merged[group] = merged.get(group, S.Zero) + replaced(term.time, fixed)
-    grid = ended({"": room}, symbol, floats(symbol, values))
+    grid = floats(symbol, values)
+    wide = is_wide(grid)
+    shares = wide if shares is None else shares
+    grid = ended({"": room}, symbol, grid)
     times = dict(zip(merged, on_grid([*merged.values()], [symbol])(grid), strict=True))
     times = {name: times[name] for name in in_order(times) if times[name].any()}
     whole = sum(times.values(), np.zeros_like(grid))
@@ -106,8 +110,9 @@ def stacked_time(
                 label=None if i else "regime changes",
             )
         mark(axes, {"": room}, symbol, grid, across)
-        log_if_wide(axes, "x", grid)
         axes.set_xlim(grid[0] / across, grid[-1] / across)
+        if wide:
+            logarithmic(axes, "x")
         axes.set_ylim(bottom=0, top=100 if shares else None)
         axes.set_xlabel(label)
         axes.set_ylabel(f"{'part of ' if shares else ''}{quantity.name} [{unit}]")
@@ -206,7 +211,7 @@ def two_curves(
     low, high = (float(end) for end in span(symbol, ends, quantity))
     if meetings:
         high = min(high, 3 * float(meetings[-1].value))
-    wide = low > 0 and high / low > WIDE
+    wide = is_wide((low, high))
     grid = ended(rooms or {}, symbol, (np.geomspace if wide else np.linspace)(low, high, 400))
     call = on_grid([*curves.values()], [resolve(symbol)])
     values = dict(zip(curves, call(grid), strict=True))
@@ -226,7 +231,8 @@ def two_curves(
             if x <= grid[-1]:
                 text = f"equal at {_sized(x, symbol, across, grid)}"
                 axes.plot(x / across, y, "o", color="black", linestyle="none", label=text)
-        log_if_wide(axes, "x", grid)
+        if wide:
+            logarithmic(axes, "x")
         axes.set_xlabel(label)
         axes.set_ylabel(f"{quantity.name} [{unit}]")
         key(made, axes.get_legend_handles_labels()[0])

@@ -50,6 +50,9 @@ _SETTINGS = {
 }
 _TRUE = dict.fromkeys(("font.size", "axes.titlesize", "axes.labelsize", "figure.titlesize"), SMALL)
 WIDE = 50
+"""The ratio of the ends of an axis from which it is logarithmic."""
+_SHORT_LOG = 300
+"""The ratio of the ends below which a logarithmic axis has too few powers of ten."""
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 _SHORT = {"byte": "B", "byte/s": "B/s"}
 _LINE = 1.3
@@ -257,8 +260,27 @@ def figure_number(value: float) -> str:
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
 
 
-def log_if_wide(axes: "Axes", which: str, values: Any) -> None:
-    """A logarithmic axis where positive values span more than a factor of 50 (`WIDE`)."""
+def is_wide(values: Any) -> bool:
+    """Whether positive values span more than a factor of 50 (`WIDE`)."""
     low, high = float(min(values)), float(max(values))
-    if low > 0 and high / low > WIDE:
-        getattr(axes, f"set_{which}scale")("log")
+    return low > 0 and high / low > WIDE
+
+
+def log_if_wide(axes: "Axes", which: str, values: Any) -> None:
+    """A logarithmic axis where values are far apart."""
+    if is_wide(values):
+        logarithmic(axes, which)
+
+
+def logarithmic(axes: "Axes", which: str) -> None:
+    """A logarithmic axis of powers of ten, or of 1, 2 and 5 where it is short, as plain numbers."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter  # noqa: PLC0415 (slow)
+
+    getattr(axes, f"set_{which}scale")("log")
+    axis = getattr(axes, f"{which}axis")
+    axis.set_minor_formatter(NullFormatter())
+    low, high = getattr(axes, f"get_{which}lim")()
+    if high / low < _SHORT_LOG:
+        subs = (1.0, 2.0, 5.0) if high / low < _SHORT_LOG / 10 else (1.0, 3.0)
+        axis.set_major_locator(LogLocator(subs=subs))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))

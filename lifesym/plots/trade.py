@@ -14,7 +14,7 @@ from lifesym.errors import SymbolError
 from lifesym.held import least
 from lifesym.plots.captions import figure_caption
 from lifesym.plots.room import stretches
-from lifesym.plots.style import COLOURS, LINES, SMALL, figure, key, scale
+from lifesym.plots.style import COLOURS, LINES, SMALL, figure, key, logarithmic, scale
 from lifesym.symbols import Number, exact
 from lifesym.timed import Timed
 
@@ -155,8 +155,9 @@ def throughput_latency(
                     textcoords="offset points",
                     fontsize=SMALL,
                 )
-        axes.set(xscale="log", yscale="log")
         axes.margins(0.1)
+        logarithmic(axes, "x")
+        logarithmic(axes, "y")
         axes.set_xlabel(f"mean TPOT [{unit}], with batches marked")
         price = "cost of a million tokens [price]"
         axes.set_ylabel("tokens/s per device" if hourly_price is None else price)
