@@ -30,7 +30,7 @@ def figure_caption(
 
     >>> import lifesym as ls
     >>> figure_caption(ls.forecast("llama-2-7b", "v100", 512, 128, batch=16).tpot, over=["past"])
-    'TPOT of Llama-2-7b on NVIDIA V100 SXM2 16GB (fp16; at peaks): batch 16'
+    'TPOT of llama-2-7b on NVIDIA V100 SXM2 16GB (fp16; at peaks): batch 16'
 
     Args:
         of: a form, a result that knows its form (a time), or several forms.

@@ -120,11 +120,10 @@ def _drawn(
         )
         for i, (_, hatch, _) in enumerate(looks):  # each by itself: ids have no order
             inside = np.asarray(ids == i, float)
+            if inside.any():
+                axes.contourf(x, y, inside, levels=[0.5, 1.5], colors="none", hatches=[hatch])
             if 0 < inside.mean() < 1:
-                axes.contourf(x, y, inside, levels=[0.5, 1.5], colors="none", hatches=[hatch])
                 axes.contour(x, y, inside, levels=[0.5], colors="black", linewidths=0.6)
-            elif inside.all():
-                axes.contourf(x, y, inside, levels=[0.5, 1.5], colors="none", hatches=[hatch])
         axes.grid(visible=False)
         for which, symbol, grid, own, log in zip(
             "xy", chart.over, (x, y), (chart.x, chart.y), wide, strict=True
