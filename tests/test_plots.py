@@ -520,8 +520,8 @@ def test_curves_of_a_sweep_end_with_memory() -> None:
     assert not one.legends
     for metric, over, said in (
         ("tps", "batch", "metric"),
-        ("tpot_mean", "past", "over"),
-        ("tpot_mean", "weights", "no numbers"),
+        ("tpot_mean", "past", "no axis of numbers"),
+        ("tpot_mean", "weights", r"no axis of numbers of tpot_mean \(it has batch\)"),
     ):
         with pytest.raises(ls.SymbolError, match=said):
             plots.sweep_curves(found, metric, over)

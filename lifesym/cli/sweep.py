@@ -83,8 +83,7 @@ def sweep(options: Mapping[str, Any]) -> None:
             made, {**varied, **sizes}, metrics, chunks=options["chunks"], progress=progress
         )
         data = data.rename({first: word for word, first in _FIRST.items() if first in data})
-        first, longest = next(iter(data.data_vars)), max(sizes, key=lambda name: len(sizes[name]))
-        draw(options, lambda plots: plots.sweep_curves(data, first, longest))
+        draw(options, lambda plots: plots.sweep_curves(data, next(iter(data.data_vars))))
         try:
             write(data, output)
         except OSError as problem:

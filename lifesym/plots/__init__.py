@@ -9,13 +9,13 @@ and hatches, markers and lines repeat what a colour says.
 from lifesym.plots.accuracy import accuracy
 from lifesym.plots.answers import elasticity_bars, elasticity_map, tornado_bars
 from lifesym.plots.captions import figure_caption
+from lifesym.plots.dataset import sweep_curves
 from lifesym.plots.memory import memory_by_role
 from lifesym.plots.regions import regime_chart, summaries
 from lifesym.plots.roofs import Roof, roofline, rooflines
 from lifesym.plots.shapes import against_target, stacked_time, two_curves
 from lifesym.plots.spread import sobol_bars, spread_band
 from lifesym.plots.style import save, style
-from lifesym.plots.sweeps import sweep_curves
 from lifesym.plots.trade import pareto_front, throughput_latency
 
 __all__ = [

@@ -17,7 +17,7 @@ _MARKERS = "os^DvPX*"
 
 
 @checked
-def sweep_curves(dataset: Any, metric: str, over: str) -> "Figure":
+def sweep_curves(dataset: Any, metric: str, over: str | None = None) -> "Figure":
     """A metric of a sweep over one of its axes, with a curve for each value of the others.
 
     A curve ends where the memory is too small (``fits`` of the dataset).
@@ -25,7 +25,7 @@ def sweep_curves(dataset: Any, metric: str, over: str) -> "Figure":
     Args:
         dataset: what `lifesym.sweep` gave, or an xarray Dataset with the same attributes.
         metric: which of its variables.
-        over: the axis, one of numbers.
+        over: the axis, one of numbers; unless given the longest of them.
 
     Raises:
         SymbolError: no dataset, a variable or an axis that it has not, an axis of words, nothing
@@ -37,11 +37,14 @@ def sweep_curves(dataset: Any, metric: str, over: str) -> "Figure":
         raise SymbolError(f"expected a dataset of a sweep, not {shown(dataset)}")
     one_of(metric, [*map(str, dataset.data_vars)], "metric")
     data = dataset[metric]
-    one_of(over, [*map(str, data.dims)], "over")
+    numbers = [str(name) for name in data.dims if data[name].dtype.kind in "iuf"]
+    if over is None:
+        over = max(numbers, key=lambda name: data.sizes[name], default="")
+    if over not in numbers:
+        known = ", ".join(numbers) or "none"
+        raise SymbolError(f"over: {over!r} is no axis of numbers of {metric} (it has {known})")
     sorted_ = data.sortby(over)
     grid = sorted_[over].values
-    if grid.dtype.kind not in "iuf":
-        raise SymbolError(f"axis {over!r} has no numbers to draw over")
     if "fits" in dataset.data_vars:
         sorted_ = sorted_.where(dataset["fits"] != 0)
     others = [name for name in data.dims if name != over]
