@@ -77,7 +77,7 @@ def style(width: float | None = COLUMN, title: str | None = None) -> AbstractCon
 
     >>> from lifesym import plots
     >>> with plots.style():  # a column; 345 is an article's width, 480 that of two columns
-    ...     made = plots.elasticity_map({"a100": {TABLE["batch"].symbol: 1}}, "TPOT")
+    ...     made = plots.pareto_front({"one": (1, 2), "two": (2, 1)})
     >>> round(72.27 * made.get_figwidth())
     240
 
@@ -188,7 +188,7 @@ def wrapped(text: str, points: float, size: float, hang: str = "") -> list[str]:
     """Lines of a text, broken between words where it is wider; lines after a break begin with hang.
 
     >>> wrapped("a roofline of many operators", 80, 8)
-    ['a roofline of', 'many operators']
+    ['a roofline of many', 'operators']
     """
     found: list[str] = []
     for line in text.split("\n"):
