@@ -40,6 +40,9 @@ def crossover(options: Mapping[str, Any]) -> None:
         if len(parts) != 2:
             text = options["parts"]
             raise SymbolError(f"--parts takes two beginnings of operators' names, not {text!r}")
+        for n in parts:
+            taken = (term.name for term in question.quantity.terms if term.name.startswith(n))
+            note(f"{n}: {', '.join(dict.fromkeys(taken))}")
         point, room = question.point, question.room(resolve(options["over"]))
         sides = [(n, part(question.quantity, n), point, room) for n in parts]
         _compare(question, sides, [question.result])

@@ -55,6 +55,8 @@ _SHORT_LOG = 300
 """The ratio of the ends below which a logarithmic axis has too few powers of ten."""
 _SCALES = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"), (1.0, ""), (1e-3, "m"), (1e-6, "µ"))
 _SHORT = {"byte": "B", "byte/s": "B/s"}
+_BESIDE = 45
+"""Points beside an axis that belong to the other one's numbers and label."""
 _LINE = 1.3
 """The height of a line of text, in its size."""
 
@@ -147,6 +149,11 @@ def grid_of_axes(
             made.suptitle("\n".join(lines), fontsize=size)
             _grow(made, len(lines) * _LINE * size)
         yield made, made.subplots(rows, columns, squeeze=False)
+        for axes in made.axes:  # labels that are longer than their axis would be cut
+            for which, inches in (("x", across / columns), ("y", height / rows)):
+                label = getattr(axes, f"{which}axis").label
+                room = 72 * inches - _BESIDE
+                label.set_text("\n".join(wrapped(label.get_text(), room, label.get_fontsize())))
 
 
 def key(made: "Figure", handles: Sequence[Any], labels: Sequence[str] | None = None) -> None:
