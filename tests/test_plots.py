@@ -240,7 +240,7 @@ def test_a_style_ends_and_refuses_widths() -> None:
         inside = KINDS["front"]()
     assert 72.27 * inside.get_figwidth() == pytest.approx(345)
     assert KINDS["front"]().get_figwidth() == 6
-    with pytest.raises(ls.SpecError, match="180 to 2000 points across, not 20"):
+    with pytest.raises(ls.SpecError, match="200 to 2000 points across, not 20"):
         plots.style(20)
 
 

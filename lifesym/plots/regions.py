@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 _REST = "#eeeeee"
 _LARGEST_REST = 0.1
+_SLIVER = 0.005
+"""The part of a map below which a region has no name."""
 _LOOKS = 7
 """Kinds of regions that are named."""
 _MATTERS = 0.1
@@ -46,10 +48,13 @@ def regime_chart(chart: RegimeMap, most: int = 6, room: Expr | None = None) -> "
     wide = is_wide(chart.x), is_wide(chart.y)
     chart = _ended(chart, room)
     free = fits(room, chart.over, chart.x, chart.y)
-    seen = [int(i) for i in np.unique(chart.ids[free] if free.any() else chart.ids)]
-    if float((chart.ids[free] >= most).mean() if free.any() else 0) > _LARGEST_REST:
+    areas = Counter((chart.ids[free] if free.any() else chart.ids).ravel().tolist())
+    seen = sorted(areas, key=lambda i: (-areas[i], i))
+    if sum(areas[i] for i in seen[most:]) > _LARGEST_REST * areas.total():
         kinds = [_look(each) for each in chart.shares]
-        cells = Counter(kinds[i] for i in chart.ids[free].tolist())
+        cells: Counter[tuple[str, str, str]] = Counter()
+        for i, area in areas.items():
+            cells[kinds[i]] += area
         looks = [look for look, _ in cells.most_common(_LOOKS)]
         ids = np.array([_at(looks, kind) for kind in kinds])[chart.ids]
         names = [words for _, _, words in looks]
@@ -57,7 +62,9 @@ def regime_chart(chart: RegimeMap, most: int = 6, room: Expr | None = None) -> "
             looks.append((_REST, "", ""))
             names.append(f"{others} smaller kinds")
         return _drawn(chart, room, wide, ids, looks, names)
-    named = [i for i in seen if i < most]
+    named = seen[:most]
+    while len(named) > 1 and areas[named[-1]] < _SLIVER * areas.total():
+        named.pop()
     ids = np.array([_at(named, i) for i in range(len(chart.regimes))])[chart.ids]
     words = summaries([chart.regimes[i] for i in named])
     names = [f"{i + 1}  {text}".replace("\n", "; ") for i, text in enumerate(words)]
@@ -72,12 +79,15 @@ def regime_chart(chart: RegimeMap, most: int = 6, room: Expr | None = None) -> "
 def summaries(regimes: Sequence[Mapping[str, str]], most: int = 2) -> list[str]:
     """What tells regimes apart: a line for each resource, with the operators that it binds.
 
+    Those come first that it binds in the fewest regimes.
+
     Args:
         regimes: the operators' bounds of each.
         most: how many operators of a line are named.
     """
     same = _unchanged(regimes)
-    return [_summary(bounds, same, most) for bounds in regimes]
+    alike = Counter(pair for bounds in regimes for pair in bounds.items())
+    return [_summary(bounds, same, alike, most) for bounds in regimes]
 
 
 def _ended(chart: RegimeMap, room: Expr | None) -> RegimeMap:
@@ -205,11 +215,14 @@ def _unchanged(regimes: Sequence[Mapping[str, str]]) -> set[str]:
     return {name for name in first if all(bounds[name] == first[name] for bounds in regimes)}
 
 
-def _summary(bounds: Mapping[str, str], same: set[str], most: int) -> str:
+def _summary(
+    bounds: Mapping[str, str], same: set[str], alike: Counter[tuple[str, str]], most: int
+) -> str:
     """``compute: a, b +3`` for each resource, without the operators in which regimes agree."""
     parts = []
     for resource in RESOURCES:
         names = [name for name, bound in bounds.items() if bound == resource and name not in same]
+        names.sort(key=lambda name: alike[name, bounds[name]])
         if names:
             more = f" +{len(names) - most}" if len(names) > most else ""
             parts.append(f"{resource}: {', '.join(names[:most])}{more}")

@@ -27,7 +27,7 @@ SMALL = 8
 """Points of the smallest text, and of all text of a figure that is as wide as it is printed."""
 _POINTS = 72.27
 """TeX's points in an inch."""
-_NARROWEST = 180
+_NARROWEST = 200
 _WIDEST = 2000
 _SETTINGS = {
     "font.size": 9,
@@ -84,7 +84,7 @@ def style(width: float | None = COLUMN, title: str | None = None) -> AbstractCon
     240
 
     Args:
-        width: TeX's points across, from 180 to 2,000; None for the sizes of a page.
+        width: TeX's points across, from 200 to 2,000; None for the sizes of a page.
         title: of the figures, such as `lifesym.plots.figure_caption`; None for what the form behind
             the quantity says, where there is one, and an empty one for none.
 
@@ -135,6 +135,7 @@ def grid_of_axes(
     import matplotlib as mpl  # noqa: PLC0415 (slow to import)
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415
     from matplotlib.figure import Figure  # noqa: PLC0415
+    from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
 
     chosen = _CHOSEN.get()
     across = width if chosen.width is None else chosen.width / _POINTS
@@ -149,7 +150,10 @@ def grid_of_axes(
             made.suptitle("\n".join(lines), fontsize=size)
             _grow(made, len(lines) * _LINE * size)
         yield made, made.subplots(rows, columns, squeeze=False)
-        for axes in made.axes:  # labels that are longer than their axis would be cut
+        for axes in made.axes:
+            if isinstance(axes.xaxis.get_major_locator(), MaxNLocator):
+                axes.locator_params(axis="x", nbins=max(3, round(across / columns)) + 1)
+            # labels that are longer than their axis would be cut
             for which, inches in (("x", across / columns), ("y", height / rows)):
                 label = getattr(axes, f"{which}axis").label
                 room = 72 * inches - _BESIDE
