@@ -19,11 +19,8 @@ def sensitivity(options: Mapping[str, Any]) -> None:
     """Elasticities at a point, ranked; the operators that take most of it."""
     question = asked(options)
     all_ = [question, *(asked({**options, "on": name}) for name in listed(options["devices"]))]
-    titled = (
-        ()
-        if options["chart"] in ("throughput", "memory")
-        else ([one.result for one in all_], question.point)
-    )
+    own = options["chart"] in ("throughput", "memory")  # of forms, which say it themselves
+    titled = () if own else ([one.result for one in all_], question.point)
     draw(options, lambda plots: _CHARTS[options["chart"]](plots, *all_), *titled)
     quantity, point = question.quantity, question.point
     value = quantity.expr.xreplace(point).doit()

@@ -190,7 +190,8 @@ def _places(
 
     rows, columns = ids.shape
     up, across = np.meshgrid(np.arange(rows) / rows, np.arange(columns) / columns, indexing="ij")
-    apart = np.ones(ids.shape)
+    # from the ends of the axes first; a little, so that a region at them still has a place
+    apart = np.minimum.reduce([up, 1 - up, across, 1 - across]) + 1e-3
     for i in range(count):
         left = inside = (ids == i) & free
         depth = np.zeros(ids.shape)
