@@ -116,6 +116,7 @@ def test_design(run: CommandLine, tmp_path: Path) -> None:
     [
         (["sensitivity", "llama-2-7b", "--on", "v10"], "did you mean"),
         (["sensitivity", "llama-2-7b", "--on", "v100", "--plot", "a.gif"], ".png, .pdf or .svg"),
+        (["regimes", "llama-2-7b", "--on", "v100", "--over", "batch", "--width", "9"], "--plot"),
         (["sensitivity", "llama-2-7b", "--on", "v100", "--lift", "hiden"], "did you mean 'hidden'"),
         (
             ["crossover", "llama-2-7b", "--on", "v100", "--over", "source"],
@@ -165,14 +166,34 @@ def test_bad_questions_end_with_one_line(
     assert message in result.stderr
 
 
-@pytest.mark.parametrize("chart", ["bars", "tornado", "map", "roofline"])
+def wide(picture: Path) -> float:
+    """How many points wide a PNG of 200 dots an inch is."""
+    head = picture.read_bytes()[:24]
+    assert head[:4] == b"\x89PNG"
+    return 72.27 * int.from_bytes(head[16:20], "big") / 200
+
+
+@pytest.mark.parametrize("chart", ["bars", "tornado", "map", "roofline", "throughput", "memory"])
 def test_charts_of_sensitivity(run: CommandLine, tmp_path: Path, chart: str) -> None:
     picture = tmp_path / f"{chart}.png"
     run(
         "sensitivity", "llama-2-7b", "--on", "v100", "--plot", str(picture), "--chart", chart,
-        "--devices", "a100-40gb" if chart == "map" else "",
+        "--devices", "a100-40gb" if chart in ("map", "roofline", "throughput") else "",
+        "--width", "240",
     )  # fmt: skip
-    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert wide(picture) == pytest.approx(240, abs=1)
+
+
+def test_a_sweep_is_drawn_over_its_longest_axis(run: CommandLine, tmp_path: Path) -> None:
+    picture = tmp_path / "a.png"
+    command = ("sweep", "llama-2-7b", "--on", "v100", "--batch", "1,2,3", "--prompt", "8,9,10")
+    run(*command, "-o", str(tmp_path / "a.csv"), "--plot", str(picture))
+    assert wide(picture) == pytest.approx(6.2 * 72.27, abs=1)
+    many = [*command, "--generate", "2,3,4,5", "-o", str(tmp_path / "b.csv")]
+    refused = run(*many, "--plot", str(picture))
+    assert (refused.returncode, len(refused.stderr.splitlines())) == (2, 1)
+    assert "9 curves are too many" in refused.stderr
+    assert not (tmp_path / "b.csv").exists()
 
 
 def test_shares_are_printed(run: CommandLine) -> None:

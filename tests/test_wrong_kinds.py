@@ -14,8 +14,17 @@ from sympy import Integer, Symbol
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.analysis import design, local_elasticities, regime_map, regimes, tornado
+from lifesym.analysis import (
+    delta_method,
+    design,
+    local_elasticities,
+    regime_map,
+    regimes,
+    tornado,
+)
+from lifesym.analysis.uncertainty import GlobalIndices
 from lifesym.formats import load_format
+from lifesym.plots import Roof
 from lifesym.serving import Group, Spoke, pipeline, speculate, steady_state
 from lifesym.specs import root
 from lifesym.transforms import Fusion
@@ -159,6 +168,24 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "compile.table": {},
         "regimes": [{"a": "memory"}],
         "found": {"decode": ([measured], [1.0])},
+        "figure_caption.of": forecast,
+        "memory_by_role.values": [1, 2, 3],
+        "forms": {"one": forecast},
+        "batches": [1, 2],
+        "roofs": {"one": Roof(quantity=tpot, at=at, peak=1e14, bandwidth=1e12)},
+        "indices": GlobalIndices(
+            first={sym.batch: 0.5},
+            total={sym.batch: 0.6},
+            first_interval={sym.batch: 0.1},
+            total_interval={sym.batch: 0.1},
+        ),
+        "spread_band.values": [1, 2],
+        "answers": [delta_method(tpot, at, {"batch": 1}) for _ in range(2)],
+        "dataset": ls.sweep(open_batch, {"batch": [1, 2]}, ["ttft"]),
+        "metric": "ttft",
+        "sweep_curves.over": "batch",
+        "pareto_front.names": ("one", "two"),
+        "units": ("s", "s"),
         "peak": 1e14,
         "bandwidth": 9e11,
         "Hardware.bandwidth": Integer(10) ** 12,

@@ -29,6 +29,8 @@ class RegimeMap:
         y: the rows' values.
         ids: the number of each cell's regime; shape (rows, columns).
         regimes: the operators' bounds of each regime, most cells first.
+        shares: of each regime the part of the time in operators that each resource binds, the mean
+            over its cells.
     """
 
     over: tuple[Symbol, Symbol]
@@ -36,6 +38,7 @@ class RegimeMap:
     y: "np.ndarray[Any, Any]"
     ids: "np.ndarray[Any, Any]"
     regimes: tuple[Bounds, ...] = field(repr=False)
+    shares: tuple[Mapping[str, float], ...] = field(repr=False)
 
 
 @checked
@@ -72,11 +75,15 @@ def regime_map(
         span(symbol, (float(grid[0]), float(grid[-1])), quantity)
     values = point_of(quantity, at or {}, free=pair)
     named = list(operators(quantity))
-    flat = [replaced(getattr(term, name), values) for _, term in named for name in RESOURCES]
+    asked = (*RESOURCES, "time")
+    flat = [replaced(getattr(term, name), values) for _, term in named for name in asked]
     call = on_grid(flat, pair)
     columns, rows = np.meshgrid(across, up)
-    times = np.stack(call(columns, rows))
-    codes = times.reshape(len(named), len(RESOURCES), *columns.shape).argmax(axis=1)
+    times = np.stack([np.broadcast_to(each, columns.shape) for each in call(columns, rows)])
+    times = times.reshape(len(named), len(asked), *columns.shape)
+    codes = times[:, :-1].argmax(axis=1)
+    parts = times[:, -1] / times[:, -1].sum(axis=0)
+    bound = np.stack([(parts * (codes == i)).sum(axis=0) for i in range(len(RESOURCES))])
     kinds, ids, counts = np.unique(
         codes.reshape(len(named), -1), axis=1, return_inverse=True, return_counts=True
     )
@@ -87,10 +94,16 @@ def regime_map(
         {name: RESOURCES[code] for (name, _), code in zip(named, kinds[:, i], strict=True)}
         for i in order
     )
+    cells = rank[ids].reshape(columns.shape)
+    shares = tuple(
+        dict(zip(RESOURCES, map(float, bound[:, cells == i].mean(axis=1)), strict=True))
+        for i in range(len(order))
+    )
     return RegimeMap(
         over=(pair[0], pair[1]),
         x=across,
         y=up,
-        ids=rank[ids].reshape(columns.shape),
+        ids=cells,
         regimes=bounds,
+        shares=shares,
     )

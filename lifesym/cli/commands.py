@@ -27,6 +27,7 @@ _METRIC = "What is asked about: ttft, tpot, memory, or another of 'lifesym specs
 METRIC = Row("metric", text("METRIC"), _METRIC, "tpot", common=True)
 OVER = Row("over", text("SYMBOL"), "The symbol that varies.", required=True)
 PLOT = Row("plot", text("FILE"), "Draw it: .png, .pdf or .svg.", common=True)
+WIDTH = needing("plot", Row("width", SIZE, "Its points across, with text of 8: 240 is a column."))
 LIFT = Row("lift", text("NAME,..."), "Other numbers that are symbols: hidden, chunk, rank ...", "")
 RANGE = (
     Row("from_", number(), "Where the range begins (SI unit).", common=True),
@@ -34,7 +35,7 @@ RANGE = (
 )
 _RANGE = Row("range_", text("NAME=A:B", many=True), "Values that a symbol may have.")
 _GROUPS = words("role", "regime", "phase", "term")
-_CHARTS = words("bars", "tornado", "map", "roofline")
+_CHARTS = words("bars", "tornado", "map", "roofline", "throughput", "memory")
 _DATA = "Measurements; 'published' for the shipped ones."
 DATA = Row("data", text("CSV"), _DATA, argument=True, required=True)
 OUTPUT = Row("output", text("FILE"), "File; standard output unless given.", short="-o")
@@ -58,7 +59,7 @@ def _own(*rows: Row) -> tuple[Row, ...]:
 
 def _asks(*own: Row, after: Iterable[Row] = ()) -> tuple[Row, ...]:
     """The rows of a command that asks a formula, around its own."""
-    return (MODEL, ON, *_own(*own), *_own(METRIC, LIFT), *ROWS, *_own(PLOT, *after), JSON)
+    return (MODEL, ON, *_own(*own), *_own(METRIC, LIFT), *ROWS, *_own(PLOT, *WIDTH, *after), JSON)
 
 
 def _but(*without: str, bare: str = "", symbols: bool = False) -> tuple[Row, ...]:
@@ -165,14 +166,18 @@ COMMANDS = {
 
         An elasticity of -0.9 in bandwidth means: 1 % more bandwidth, 0.9 % less time; at a tie
         both sides are told. "If free" is what is left when the symbol costs nothing at all. --plot
-        draws the elasticities, or with --chart a tornado, a map by device, or the roofline.""",
+        draws the elasticities, or with --chart a tornado, a map by device, the roofline, tokens a
+        second against TPOT, or what the memory holds, both over the batch.""",
         _asks(
             after=(
                 *needing("plot", Row("chart", _CHARTS, "What is drawn.", "bars")),
                 *needing(
                     "chart=tornado", Row("swing", number(), "Part that symbols move by.", 0.1)
                 ),
-                *needing("chart=map", Row("devices", text("HW,..."), "More devices of it.", "")),
+                *needing(
+                    "chart=map chart=roofline chart=throughput",
+                    Row("devices", text("HW,..."), "More devices of it.", ""),
+                ),
             )
         ),
     ),
@@ -251,6 +256,7 @@ COMMANDS = {
                 replace(METRIC, name="metrics", kind=text("NAME,..."), default="ttft,tpot_mean"),
                 Row("chunks", SIZE, "Points a side of a Dask chunk."),
                 *needing("chunks", Row("scheduler", text("ADDRESS"), "Of a Dask scheduler.")),
+                *(PLOT, *WIDTH),
             ),
             *_axes(),
         ),
@@ -287,6 +293,7 @@ COMMANDS = {
                 Row("fit", text("CSV"), "To what, or shipped; else to DATA less each device."),
                 Row("leave_out", words("device", "model"), "What a fit leaves out.", "device"),
                 replace(PLOT, help="Draw forecast against measured: .png, .pdf or .svg."),
+                *WIDTH,
             ),
             JSON,
         ),

@@ -9,11 +9,12 @@ from lifesym.analysis import part
 from lifesym.analysis.usual import alone, meetings
 from lifesym.answers import changes
 from lifesym.answers import meetings as meeting_rows
-from lifesym.cli.output import note, print_json, save_plot, table
+from lifesym.cli.output import draw, note, print_json, table
 from lifesym.cli.question import Question, asked, listed
 from lifesym.cli.regimes import stretches
 from lifesym.cli.request import changes_of
 from lifesym.errors import SymbolError
+from lifesym.results import Result
 from lifesym.symbols import resolve
 
 Side: TypeAlias = tuple[str, Expr, dict[Symbol, Expr], Expr | None]
@@ -34,13 +35,17 @@ def crossover(options: Mapping[str, Any]) -> None:
             (one.described(changed), one.quantity.expr, one.point, one.room(symbol))
             for one in (question, other)
         ]
-        _compare(question, sides)
+        _compare(question, sides, [question.result, other.result])
     elif parts:
         if len(parts) != 2:
             text = options["parts"]
             raise SymbolError(f"--parts takes two beginnings of operators' names, not {text!r}")
+        for n in parts:
+            taken = (term.name for term in question.quantity.terms if term.name.startswith(n))
+            note(f"{n}: {', '.join(dict.fromkeys(taken))}")
         point, room = question.point, question.room(resolve(options["over"]))
-        _compare(question, [(n, part(question.quantity, n), point, room) for n in parts])
+        sides = [(n, part(question.quantity, n), point, room) for n in parts]
+        _compare(question, sides, [question.result])
     else:
         _changes(question)
 
@@ -69,18 +74,20 @@ def _changes(question: Question) -> None:
     table(f"{question.title}: where the bottleneck changes", header, body)
 
 
-def _compare(question: Question, sides: Sequence[Side]) -> None:
+def _compare(question: Question, sides: Sequence[Side], results: Sequence[Result]) -> None:
     options = question.request.options
     symbol = resolve(options["over"])
     ends = question.ends(symbol, [alone(*side[1:3], symbol) for side in sides])
     found = meetings(sides[0][1:3], sides[1][1:3], symbol, ends)
-    if options["plot"] is not None:
-        from lifesym.plots import two_curves  # noqa: PLC0415 (Matplotlib)
-
-        curves = {label: alone(expr, point, symbol) for label, expr, point, _ in sides}
-        rooms = {label: room for label, _, _, room in sides}
-        chart = two_curves(curves, symbol, ends, found, question.quantity, rooms=rooms)
-        save_plot(chart, options["plot"])
+    curves = {label: alone(expr, point, symbol) for label, expr, point, _ in sides}
+    rooms = {label: room for label, _, _, room in sides}
+    draw(
+        options,
+        lambda plots: plots.two_curves(curves, symbol, ends, found, question.quantity, rooms=rooms),
+        results,
+        dict(sides[0][2].items() & sides[1][2].items()),  # what is the same on both
+        [symbol],
+    )
     rows = meeting_rows(found)
     first, second = (side[0] for side in sides)
     if options["json"]:

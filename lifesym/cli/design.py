@@ -10,7 +10,7 @@ from lifesym.analysis import design as solve
 from lifesym.analysis.questions import symbol_of
 from lifesym.analysis.usual import possible
 from lifesym.answers import design as design_data
-from lifesym.cli.output import print_json, save_plot, table, unfit
+from lifesym.cli.output import print_json, table, unfit
 from lifesym.cli.question import asked
 from lifesym.cli.rows import ROWS
 from lifesym.errors import LifesymError
@@ -43,12 +43,8 @@ def design(options: Mapping[str, Any]) -> None:
     found = solve(quantity, symbol, others, between=ends, accepts=accepts, **target)
     there = question.held(**{symbol.name: found.answer})
     unit, own = quantity.unit, TABLE[symbol].unit
-    if options["plot"] is not None:
-        from lifesym.plots import against_target  # noqa: PLC0415 (Matplotlib)
-
-        room = question.room(symbol)
-        chart = against_target(quantity, found, others, unit, quantity.name, room=room)
-        save_plot(chart, options["plot"])
+    drawn, room = (quantity, found, others, unit, quantity.name), question.room(symbol)
+    question.draw(lambda plots: plots.against_target(*drawn, room=room), symbol)
     if options["json"]:
         data = design_data(found) | {"fits_there": all_fit(there)}
         print_json(question.head(symbol) | data)

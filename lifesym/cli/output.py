@@ -2,7 +2,7 @@
 
 import json
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -93,8 +93,10 @@ def write(text: str, path: str | None) -> None:
     note(f"wrote {path}")
 
 
-def save_plot(figure: Any, path: str) -> None:
-    """A figure to a file."""
-    from lifesym.plots import save  # noqa: PLC0415 (Matplotlib)
+def draw(options: Mapping[str, Any], make: Callable[[Any], Any], *of: Any) -> None:
+    """The figure that --plot asks for, made with `lifesym.plots`; captioned by what it is of."""
+    if options["plot"] is not None:
+        from lifesym import plots  # noqa: PLC0415 (Matplotlib)
 
-    note(f"wrote {save(figure, path)}")
+        with plots.style(options["width"], plots.figure_caption(*of) if of else None):
+            note(f"wrote {plots.save(make(plots), options['plot'])}")

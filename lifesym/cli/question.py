@@ -1,7 +1,7 @@
 """What the commands that ask a formula share: the formula with its symbols, and the point."""
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,7 +11,7 @@ from lifesym import symbols as sym
 from lifesym.analysis.regime import Range
 from lifesym.analysis.usual import possible, usual_line, usual_range
 from lifesym.answers import held_by
-from lifesym.cli.output import line, note, said_of, unfit
+from lifesym.cli.output import draw, line, note, said_of, unfit
 from lifesym.cli.request import RUNNING, Request
 from lifesym.cli.rows import NAMED, ROWS
 from lifesym.errors import SpecError, one_of
@@ -87,6 +87,15 @@ class Question:
     def title(self) -> str:
         """What is asked of what, on what."""
         return f"{self.metric} of {self.form.model.name} on {self.form.hardware.name}"
+
+    @property
+    def result(self) -> Result:
+        """The formula, which knows its form."""
+        return replace(self.quantity, form=self.form)
+
+    def draw(self, make: Callable[[Any], Any], *over: Symbol) -> None:
+        """The figure that --plot asks for, over symbols."""
+        draw(self.request.options, make, self.result, self.point, over)
 
     def used(self, *free: Symbol) -> dict[Symbol, Expr]:
         """The point without the symbols that vary, in the table's order."""

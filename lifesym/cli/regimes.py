@@ -11,13 +11,14 @@ from lifesym import answers
 from lifesym.analysis import Stretch, regime_map
 from lifesym.analysis import regimes as along
 from lifesym.analysis.questions import symbol_of
-from lifesym.cli.output import print_json, save_plot, table
+from lifesym.cli.output import print_json, table
 from lifesym.cli.question import Question, asked, listed
 from lifesym.errors import SymbolError
+from lifesym.plots import summaries
+from lifesym.plots.style import WIDE
 
 _CELLS = 200
 _STEPS = 16  # of a rounded quotient, unless a range is given: each takes some rows of the table
-WIDE = 50  # the ratio of ends from which an axis is logarithmic, as in lifesym.plots.style
 _BOUNDS = ("compute", "memory", "dispatch")
 
 
@@ -40,13 +41,9 @@ def stretches(question: Question, over: str) -> tuple[Symbol, tuple[Stretch, ...
     expr = question.quantity.expr.xreplace(others)
     ends = question.ends(symbol, [expr], _STEPS)
     found = along(question.quantity, symbol, ends, others)
-    if question.request.options["plot"] is not None:
-        from lifesym.plots import stacked_time  # noqa: PLC0415 (Matplotlib)
-
-        grid = _grid(float(found[0].low), float(found[-1].high), 400)
-        room = question.room(symbol)
-        chart = stacked_time(question.quantity, symbol, grid, others, boundaries=found, room=room)
-        save_plot(chart, question.request.options["plot"])
+    grid, room = _grid(float(found[0].low), float(found[-1].high), 400), question.room(symbol)
+    drawn = question.quantity, symbol, grid, others
+    question.draw(lambda p: p.stacked_time(*drawn, boundaries=found, room=room), symbol)
     return symbol, found
 
 
@@ -74,10 +71,7 @@ def _map(question: Question, names: Sequence[str]) -> None:
     grids = [_grid(float(a), float(b)) for a, b in ends]
     others = {other: value for other, value in question.point.items() if other not in pair}
     chart = regime_map(question.quantity, pair, grids[0], grids[1], others)
-    if question.request.options["plot"] is not None:
-        from lifesym.plots import regime_chart  # noqa: PLC0415 (Matplotlib)
-
-        save_plot(regime_chart(chart, room=question.room(*pair)), question.request.options["plot"])
+    question.draw(lambda plots: plots.regime_chart(chart, room=question.room(*pair)), *pair)
     cells = np.bincount(chart.ids.ravel(), minlength=len(chart.regimes)) / chart.ids.size
     if question.request.options["json"]:
         rows = [
@@ -87,8 +81,6 @@ def _map(question: Question, names: Sequence[str]) -> None:
         head = question.head(*pair) | {"over": [symbol.name for symbol in pair]}
         print_json(head | {"regimes": rows})
         return
-    from lifesym.plots import summaries  # noqa: PLC0415 (Matplotlib)
-
     body = []
     named = summaries(chart.regimes, most=3)
     for area, bounds, text in zip(cells, chart.regimes, named, strict=True):

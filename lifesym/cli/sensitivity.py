@@ -1,26 +1,27 @@
 """``lifesym sensitivity``: what a forecast depends on most."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.analysis import if_free, local_elasticities, regime_at, shares, tornado
 from lifesym.answers import elasticities
-from lifesym.cli.output import note, print_json, save_plot, table
+from lifesym.cli.output import draw, note, print_json, table
 from lifesym.cli.question import Question, asked, listed
-from lifesym.errors import SymbolError
 from lifesym.report.units import shown
 from lifesym.symbols import TABLE, ordered
 
 _OPERATORS = 8
+_DOUBLED = 14  # batches of a figure: 1, 2, 4 ... 8192, as far as they fit
 
 
 def sensitivity(options: Mapping[str, Any]) -> None:
     """Elasticities at a point, ranked; the operators that take most of it."""
     question = asked(options)
-    if options["plot"] is not None:
-        others = [asked({**options, "on": name}) for name in listed(options["devices"])]
-        save_plot(_CHARTS[options["chart"]]([question, *others]), options["plot"])
+    all_ = [question, *(asked({**options, "on": name}) for name in listed(options["devices"]))]
+    own = options["chart"] in ("throughput", "memory")  # of forms, which say it themselves
+    titled = () if own else ([one.result for one in all_], question.point)
+    draw(options, lambda plots: _CHARTS[options["chart"]](plots, *all_), *titled)
     quantity, point = question.quantity, question.point
     value = quantity.expr.xreplace(point).doit()
     ranked = local_elasticities(quantity, point)
@@ -59,48 +60,31 @@ def sensitivity(options: Mapping[str, Any]) -> None:
         note(f"no elasticity, in the range of a sum without a closed form: {words}")
 
 
-def _bars(questions: Sequence[Question]) -> Any:
-    from lifesym.plots import elasticity_bars  # noqa: PLC0415 (Matplotlib)
-
-    one = questions[0]
-    return elasticity_bars(local_elasticities(one.quantity, one.point), one.quantity.name)
-
-
-def _tornado(questions: Sequence[Question]) -> Any:
-    from lifesym.plots import tornado_bars  # noqa: PLC0415 (Matplotlib)
-
-    one = questions[0]
-    bars = tornado(one.quantity, one.used(), one.request.options["swing"])
-    return tornado_bars(bars, one.quantity.name, one.quantity.unit)
+def _map(plots: Any, *questions: Question) -> Any:
+    named = [
+        (one.form.hardware.name, local_elasticities(one.quantity, one.point)) for one in questions
+    ]
+    rows = {name: {row.symbol: row.right for row in rows} for name, rows in named}
+    return plots.elasticity_map(rows, questions[0].quantity.name)
 
 
-def _map(questions: Sequence[Question]) -> Any:
-    from lifesym.plots import elasticity_map  # noqa: PLC0415 (Matplotlib)
-
-    rows = {
-        one.form.hardware.name: {
-            row.symbol: row.right for row in local_elasticities(one.quantity, one.point)
-        }
-        for one in questions
-    }
-    return elasticity_map(rows, questions[0].quantity.name)
-
-
-def _roofline(questions: Sequence[Question]) -> Any:
-    from lifesym.plots import roofline  # noqa: PLC0415 (Matplotlib)
-
-    one = questions[0]
-    for symbol in (sym.peak, sym.compute_efficiency, sym.bandwidth, sym.memory_efficiency):
-        if symbol not in one.point:
-            raise SymbolError(f"a roofline is of one device: {symbol} has several values here")
-    peak = one.point[sym.peak] * one.point[sym.compute_efficiency]
-    bandwidth = one.point[sym.bandwidth] * one.point[sym.memory_efficiency]
-    return roofline(one.quantity, one.point, peak=float(peak), bandwidth=float(bandwidth))
-
-
-_CHARTS: Mapping[str, Callable[[Sequence[Question]], Any]] = {
-    "bars": _bars,
-    "tornado": _tornado,
+_CHARTS: Mapping[str, Callable[..., Any]] = {
+    "bars": lambda plots, one, *_: plots.elasticity_bars(
+        local_elasticities(one.quantity, one.point), one.quantity.name
+    ),
+    "tornado": lambda plots, one, *_: plots.tornado_bars(
+        tornado(one.quantity, one.used(), one.request.options["swing"]),
+        one.quantity.name,
+        one.quantity.unit,
+    ),
     "map": _map,
-    "roofline": _roofline,
+    "roofline": lambda plots, *all_: plots.rooflines(
+        {one.form.hardware.name: plots.Roof.of(one.quantity, one.point) for one in all_}
+    ),
+    "throughput": lambda plots, *all_: plots.throughput_latency(
+        {one.form.hardware.name: one.closed for one in all_}, [2**i for i in range(_DOUBLED)]
+    ),
+    "memory": lambda plots, one, *_: plots.memory_by_role(
+        one.closed, sym.batch, range(1, 2 ** (_DOUBLED - 1))
+    ),
 }

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.progress import Progress
 
 from lifesym import symbols as sym
-from lifesym.cli.output import note, said_of
+from lifesym.cli.output import draw, note, said_of
 from lifesym.cli.question import lacking, listed
 from lifesym.cli.request import NETWORK, RUNNING, USUAL_GENERATION, Request
 from lifesym.cli.rows import NAMED, ROWS, Row, read
@@ -83,6 +83,7 @@ def sweep(options: Mapping[str, Any]) -> None:
             made, {**varied, **sizes}, metrics, chunks=options["chunks"], progress=progress
         )
         data = data.rename({first: word for word, first in _FIRST.items() if first in data})
+        draw(options, lambda plots: plots.sweep_curves(data, next(iter(data.data_vars))))
         try:
             write(data, output)
         except OSError as problem:

@@ -9,7 +9,7 @@ from lifesym.calibration.formula import Rows
 from lifesym.calibration.pooled import Calibration, relevant
 from lifesym.calibration.shipped import shipped
 from lifesym.calibration.validation import PHASES, flagged, validated
-from lifesym.cli.output import note, print_json, save_plot, table
+from lifesym.cli.output import draw, note, print_json, table
 from lifesym.errors import SpecError
 from lifesym.extras import needed
 from lifesym.specs import names, root
@@ -35,10 +35,7 @@ def validate(options: Mapping[str, Any]) -> None:
         fitted, _ = usable(relevant(load(measurements(fit))[0], rows.observations))
     found, curves = validated(rows, fitted, leave_out, note)
     found["not_compared"] = left_aside
-    if options["plot"] is not None:
-        from lifesym.plots import accuracy  # noqa: PLC0415 (Matplotlib)
-
-        save_plot(accuracy(curves), options["plot"])
+    draw(options, lambda plots: plots.accuracy(curves))
     if options["json"]:
         print_json(found)
         return

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
-from lifesym.plots.style import COLOURS, grid_of_axes
+from lifesym.plots.style import COLOURS, grid_of_axes, key, narrow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -25,14 +25,23 @@ def accuracy(found: Mapping[str, tuple[Sequence[Any], Any]]) -> "Figure":
     Raises:
         SymbolError: no phase.
     """
+    from matplotlib.lines import Line2D  # noqa: PLC0415 (slow to import)
+
     if not found:
         raise SymbolError("found has no phase to draw")
-    with grid_of_axes(2, len(found), width=3.6 * len(found) + 0.6, height=6.0) as (made, axes):
-        for column, (phase, (observations, seconds)) in enumerate(found.items()):
-            upper, lower = axes[0][column], axes[1][column]
+    software = [one.software for observations, _ in found.values() for one in observations]
+    common = sorted(set(software), key=lambda kind: (-software.count(kind), kind))
+    # on a column the phases stand below each other
+    shape = (2 * len(found), 1) if narrow() else (2, len(found))
+    height = 2.9 * shape[0] if narrow() else 6.0
+    with grid_of_axes(
+        *shape, width=3.6 * shape[1] + 0.6, height=height, title="forecast against measured"
+    ) as (made, axes):
+        pairs = axes.reshape(len(found), 2) if narrow() else axes.T
+        for (upper, lower), (phase, (observations, seconds)) in zip(
+            pairs, found.items(), strict=True
+        ):
             measured = [o.seconds for o in observations]
-            kinds = [o.software for o in observations]
-            common = sorted(set(kinds), key=lambda kind: -kinds.count(kind))
             for i, kind in enumerate(common):
                 style = {
                     "marker": MARKERS[min(i, NAMED)],
@@ -40,9 +49,8 @@ def accuracy(found: Mapping[str, tuple[Sequence[Any], Any]]) -> "Figure":
                     "s": 9,
                     "alpha": 0.6,
                     "linewidths": 0,
-                    "label": kind if i < NAMED else ("others" if i == NAMED else None),
                 }
-                here = [j for j, other in enumerate(kinds) if other == kind]
+                here = [j for j, one in enumerate(observations) if one.software == kind]
                 upper.scatter([measured[j] for j in here], [seconds[j] for j in here], **style)
                 tokens = [max(1, observations[j].context or observations[j].prompt) for j in here]
                 errors = [100 * (seconds[j] / measured[j] - 1) for j in here]
@@ -53,8 +61,16 @@ def accuracy(found: Mapping[str, tuple[Sequence[Any], Any]]) -> "Figure":
                 upper.plot(ends, [factor * end for end in ends], color="#888888", linewidth=0.6)
             upper.set(xscale="log", yscale="log", xlim=ends, ylim=ends, title=phase)
             upper.set(xlabel="measured [s]", ylabel="forecast [s]")
-            upper.legend(loc="upper left", frameon=False, markerscale=1.6)
             lower.axhline(0, color="black", linewidth=0.8)
             lower.set(xscale="log", ylim=(-100, 150), xlabel="context or prompt [tokens]")
-            lower.set_ylabel("error of the forecast [%]")
+            lower.set_ylabel("error [%]")
+        labels = [*common[:NAMED], "others"] if len(common) > NAMED else common
+        look = zip(labels, MARKERS, COLOURS, strict=False)
+        key(
+            made,
+            [
+                Line2D([], [], linestyle="none", marker=m, color=c, markersize=4.5, label=label)
+                for label, m, c in look
+            ],
+        )
     return made

@@ -9,12 +9,17 @@ from lifesym.analysis.sensitivity import Elasticity
 from lifesym.analysis.whatif import Bar
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
-from lifesym.plots.style import COLOURS, figure, scale
+from lifesym.plots.style import COLOURS, SMALL, figure, key, narrow, said, scale, wrapped
 from lifesym.report.units import quantity
 from lifesym.symbols import TABLE
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+
+_MOST = 5
+"""Columns that a narrow heat map has room for."""
+_CELL = 60
+"""Points across of the name of one of them."""
 
 
 @checked
@@ -27,8 +32,8 @@ def elasticity_bars(rows: Sequence[Elasticity], name: str = "T", most: int = 12)
         most: how many bars.
     """
     shown = [row for row in rows if row.largest != 0][:most][::-1]
-    with figure(6.0, 1.1 + 0.26 * max(len(shown), 1)) as (made, axes):
-        words = [row.word.replace("_", " ") for row in shown]
+    with figure(6.0, 0.3, fixed=0.5 + 0.22 * max(len(shown), 1)) as (made, axes):
+        words = [said(row.symbol) for row in shown]
         colours = [COLOURS[0] if row.right > 0 else COLOURS[1] for row in shown]
         axes.barh(words, [float(row.right) for row in shown], color=colours, height=0.7)
         for i, row in enumerate(shown):
@@ -43,12 +48,12 @@ def elasticity_bars(rows: Sequence[Elasticity], name: str = "T", most: int = 12)
                 textcoords="offset points",
                 va="center",
                 ha="left" if side > 0 else "right",
-                fontsize=7.5,
+                fontsize=SMALL,
             )
         axes.axvline(0, color="black", linewidth=0.8)
-        axes.margins(x=0.14)
+        axes.margins(x=0.3 if narrow() else 0.14)
         axes.grid(visible=False, axis="y")
-        axes.set_xlabel(f"elasticity of {name}: % change for +1 % of the symbol")
+        axes.set_xlabel(f"elasticity of {name} (% for +1 %)")
     return made
 
 
@@ -65,8 +70,11 @@ def tornado_bars(bars: Sequence[Bar], name: str, unit: str, most: int = 12) -> "
     shown = [bar for bar in bars if bar.swing != 0][:most][::-1]
     numbers = [float(end) for bar in shown for end in (bar.at_low, bar.at_high)]
     factor, label = scale(max(numbers, default=1.0), unit)
-    with figure(6.4, 1.3 + 0.28 * max(len(shown), 1)) as (made, axes):
-        words = [TABLE[bar.symbol].word.replace("_", " ") for bar in shown]
+    with figure(6.4, 0.3, fixed=0.5 + 0.34 * max(len(shown), 1)) as (made, axes):
+        words = [
+            f"{said(bar.symbol)}\n{_end(bar.low, bar.symbol)} … {_end(bar.high, bar.symbol)}"
+            for bar in shown
+        ]
         middle = float(shown[0].at_point) / factor if shown else 0.0
         for side, colour, hatch, text in (
             ("low", COLOURS[1], "//", "symbol at the low end"),
@@ -76,23 +84,19 @@ def tornado_bars(bars: Sequence[Bar], name: str, unit: str, most: int = 12) -> "
             axes.barh(
                 words, reached, left=middle, color=colour, hatch=hatch, height=0.7, label=text
             )
-        for i, bar in enumerate(shown):
-            ends = " … ".join(_end(end, bar.symbol) for end in (bar.low, bar.high))
-            axes.text(1.01, i, ends, transform=axes.get_yaxis_transform(), va="center", fontsize=7)
         axes.axvline(middle, color="black", linewidth=0.8)
         axes.grid(visible=False, axis="y")
         axes.set_xlabel(f"{name} [{label}]")
-        made.legend(
-            *axes.get_legend_handles_labels(), loc="outside upper left", ncols=2, frameon=False
-        )
+        key(made, axes.get_legend_handles_labels()[0])
     return made
 
 
 @checked
 def elasticity_map(table: Mapping[str, Mapping[Symbol, Expr]], name: str = "T") -> "Figure":
-    """A heat map: a row for each case, a column for each symbol, the elasticity in each cell.
+    """A heat map of elasticities: symbols across and cases down, or the other way if it is wide.
 
-    A cell is empty where the formula does not have the symbol.
+    A cell is empty where the formula does not have the symbol. Shades go from -1 (dark) to +1
+    (light) or the largest there is, so that the sign is seen in grey, too.
 
     Args:
         table: for each case (a device, a format), the elasticity in each symbol.
@@ -101,34 +105,40 @@ def elasticity_map(table: Mapping[str, Mapping[Symbol, Expr]], name: str = "T") 
     Raises:
         SymbolError: no elasticity.
     """
-    rows = list(table)
-    columns = list(dict.fromkeys(symbol for row in table.values() for symbol in row))
-    if not columns:
+    import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
+
+    cases = list(table)
+    symbols = list(dict.fromkeys(symbol for row in table.values() for symbol in row))
+    if not symbols:
         raise SymbolError("table has no elasticity to draw")
-    numbers = [[float(table[row].get(symbol, 0)) for symbol in columns] for row in rows]
-    missing = [[symbol not in table[row] for symbol in columns] for row in rows]
-    largest = max((abs(n) for line in numbers for n in line), default=1.0) or 1.0
-    with figure(1.9 + 0.82 * len(columns), 1.3 + 0.33 * len(rows)) as (made, axes):
-        picture = axes.imshow(numbers, cmap="RdBu_r", vmin=-largest, vmax=largest, aspect="auto")
-        axes.set_xticks(
-            range(len(columns)), [TABLE[symbol].word.replace("_", "\n") for symbol in columns]
-        )
-        axes.set_yticks(range(len(rows)), rows)
+    numbers = np.array(
+        [[float(table[case].get(symbol, np.nan)) for symbol in symbols] for case in cases]
+    )
+    largest = float(np.nanmax(abs(numbers))) or 1.0
+    across, down = [said(symbol).replace(" ", "\n") for symbol in symbols], cases
+    if len(symbols) > (_MOST if narrow() else 2 * _MOST):
+        down, numbers = [said(symbol) for symbol in symbols], numbers.T
+        across = ["\n".join(wrapped(case, _CELL, SMALL)) for case in cases]
+    height = 0.5 + 0.24 * len(down) + 0.15 * max(text.count("\n") for text in across)
+    width = 1.9 + 0.82 * len(across)
+    with figure(max(width, 3.4), 0.2, fixed=height) as (made, axes):
+        axes.imshow(numbers, cmap="cividis", vmin=-largest, vmax=largest, aspect="auto")
+        axes.set_xticks(range(len(across)), across)
+        axes.set_yticks(range(len(down)), down)
         axes.grid(visible=False)
         axes.tick_params(length=0)
-        for i, line in enumerate(numbers):
-            for j, number in enumerate(line):
-                dark = abs(number) > 0.6 * largest
+        for (i, j), number in np.ndenumerate(numbers):
+            if not np.isnan(number):
                 axes.text(
                     j,
                     i,
-                    "" if missing[i][j] else f"{number:+.2f}",
+                    f"{number:+.2f}",
                     ha="center",
                     va="center",
-                    fontsize=8,
-                    color="white" if dark else "black",
+                    fontsize=SMALL,
+                    color="black" if number > -0.1 * largest else "white",
                 )
-        made.colorbar(picture, ax=axes, label=f"elasticity of {name}")
+        axes.set_xlabel(f"elasticity of {name}")
     return made
 
 

@@ -1,6 +1,6 @@
 """Where memory is too small: hatched parts of axes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -9,7 +9,7 @@ from sympy import Expr, Symbol
 from lifesym.analysis.questions import listed
 from lifesym.codegen.functions import on_grid
 from lifesym.errors import SymbolError
-from lifesym.plots.style import COLOURS
+from lifesym.plots.style import COLOURS, WIDE
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,7 +19,11 @@ LABEL = "does not fit"
 _EDGE = "#444444"
 _VEIL = (1.0, 1.0, 1.0, 0.55)
 """Over what is drawn there, so that it is seen to be another part."""
+_COVER = (1.0, 1.0, 1.0, 0.85)
+"""Over parts of a map, which have hatches of their own."""
 _HATCHES = ("////", "\\\\\\\\")
+_BEYOND = 0.12
+"""The part of an axis that is shown beyond the end of memory."""
 
 
 def mark(
@@ -54,9 +58,26 @@ def mark(
     return any(found.values())
 
 
-def legend(axes: "Axes", hatched: bool) -> None:
-    """A legend within the axes, over a ground of its own where they are hatched."""
-    axes.legend(frameon=hatched, framealpha=0.9, edgecolor="none")
+def ended(rooms: Mapping[str, Expr | None], symbol: Symbol, grid: Any, ratio: float = WIDE) -> Any:
+    """The values of an axis up to a little above where memory ends for all that is drawn.
+
+    All of them where some room is not known, nothing ends, or nothing fits to begin with. The axis
+    is logarithmic where its ends are further apart than ``ratio``.
+    """
+    import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
+
+    if not rooms or any(room is None for room in rooms.values()):
+        return grid
+    parts = [stretches(room, symbol, grid) for room in rooms.values() if room is not None]
+    first = float(grid[0])
+    if not all(part and part[-1][1] == grid[-1] and part[-1][0] > first for part in parts):
+        return grid
+    full = max(part[-1][0] for part in parts)
+    wide = first > 0 and grid[-1] / first > ratio
+    end = full * (full / first) ** _BEYOND if wide else full + _BEYOND * (full - first)
+    if end >= grid[-1]:
+        return grid
+    return np.append(grid[grid < end], end)
 
 
 def stretches(room: Expr, symbol: Symbol, grid: Any) -> list[tuple[float, float]]:
@@ -77,6 +98,37 @@ def stretches(room: Expr, symbol: Symbol, grid: Any) -> list[tuple[float, float]
     return list(zip(ends[::2], ends[1::2], strict=True))
 
 
+def fits(
+    room: Expr | None, symbols: tuple[Symbol, Symbol], x: Any, y: Any
+) -> "np.ndarray[Any, Any]":
+    """Which cells of a grid have room; all of them where that is not known."""
+    import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
+
+    if room is None:
+        return np.ones((len(y), len(x)), bool)
+    return np.asarray(_left(room, symbols, x, y) >= 0)
+
+
+def fitting(room: Expr | None, symbols: tuple[Symbol, Symbol], x: Any, y: Any) -> tuple[int, int]:
+    """How many columns and rows of a grid are shown: a little beyond the last that have room."""
+    rows = fits(room, symbols, x, y).tolist()
+    return _shown([any(column) for column in zip(*rows, strict=True)]), _shown([*map(any, rows)])
+
+
+def _shown(there: Sequence[bool]) -> int:
+    if not any(there):
+        return len(there)
+    last = max(i for i, one in enumerate(there) if one) + 1
+    return min(len(there), max(2, last + round(_BEYOND * last)))
+
+
+def _left(room: Expr, symbols: tuple[Symbol, Symbol], x: Any, y: Any) -> "np.ndarray[Any, Any]":
+    import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
+
+    columns, rows = np.meshgrid(x, y)
+    return np.asarray(np.broadcast_to(_function(room, symbols)(columns, rows), columns.shape))
+
+
 def mark_map(
     axes: "Axes",
     room: Expr | None,
@@ -86,26 +138,19 @@ def mark_map(
     scales: tuple[float, float],
 ) -> Any:
     """Hatch the cells of a grid where a room is below zero: a handle for a legend, or None."""
-    import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
     from matplotlib.patches import Patch  # noqa: PLC0415 (slow to import)
 
     if room is None:
         return None
-    columns, rows = np.meshgrid(x, y)
-    left = np.broadcast_to(_function(room, symbols)(columns, rows), columns.shape)
+    left = _left(room, symbols, x, y)
     lowest = float(left.min())
     if lowest >= 0:
         return None
+    across, up = x / scales[0], y / scales[1]
     axes.contourf(
-        x / scales[0],
-        y / scales[1],
-        left,
-        levels=[2 * lowest, 0],
-        colors=[_VEIL],
-        hatches=[_HATCHES[0]],
+        across, up, left, levels=[2 * lowest, 0], colors=[_COVER], hatches=[_HATCHES[0]], zorder=3
     )
-    axes.set_xlim(x[0] / scales[0], x[-1] / scales[0])
-    axes.set_ylim(y[0] / scales[1], y[-1] / scales[1])
+    axes.contour(across, up, left, levels=[0], colors="black", linewidths=1.2, zorder=3.1)
     return Patch(facecolor="white", edgecolor=_EDGE, hatch=_HATCHES[0], linewidth=0, label=LABEL)
 
 

@@ -1,4 +1,4 @@
-"""Curves over symbols: roofline, stacked time, a target, two formulas that meet."""
+"""Curves over symbols: stacked time, a target, formulas that meet."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -21,14 +21,19 @@ from lifesym.analysis.regime import Stretch, operators, span
 from lifesym.checks import checked, shown
 from lifesym.codegen.functions import on_grid
 from lifesym.errors import SymbolError
-from lifesym.plots.room import legend, mark
+from lifesym.plots.captions import caption_of
+from lifesym.plots.meaning import GROUPS, group_of, in_order
+from lifesym.plots.room import ended, mark
 from lifesym.plots.style import (
     COLOURS,
-    HATCHES,
-    WIDE,
+    LINES,
     axis_scale,
     figure,
-    log_if_wide,
+    figure_number,
+    is_wide,
+    key,
+    logarithmic,
+    said,
     scale,
 )
 from lifesym.powers import replaced
@@ -38,80 +43,6 @@ if TYPE_CHECKING:
     import numpy as np
     from matplotlib.figure import Figure
 
-_MARKERS = "osD^vP*Xd<>hp"
-_COLUMNS = 3
-_TOGETHER = 1.12  # points of a roofline closer than this, in ratio, share a marker
-
-
-@checked
-def roofline(quantity: Derived, at: Values, *, peak: float, bandwidth: float) -> "Figure":
-    """Operators under the roofline of a device: attained FLOP/s over arithmetic intensity.
-
-    Args:
-        quantity: a time with its operators.
-        at: the values of every symbol of the operators' costs and times.
-        peak: the device's attainable FLOP/s.
-        bandwidth: its attainable byte/s.
-
-    Raises:
-        SymbolError: a rate that is not above 0, or a value missing.
-    """
-    import numpy as np  # noqa: PLC0415 (only where a figure is drawn)
-
-    for word, rate in (("peak", peak), ("bandwidth", bandwidth)):
-        if not 0 < rate < float("inf"):
-            raise SymbolError(f"{word} must be above 0 and finite, not {rate}")
-    points: dict[tuple[float, float], list[str]] = {}
-    for name, term in operators(quantity):
-        work, moved, time = (
-            float(replaced(e, point_of(e, at)).doit(powers=False))
-            for e in (term.cost.flops, term.cost.bytes, term.time)
-        )
-        if work and moved and time:
-            here = (work / moved, work / time)
-            near = next((p for p in points if max(map(_apart, p, here)) < _TOGETHER), here)
-            points.setdefault(near, []).append(name)
-    intensities = [x for x, _ in points] or [1.0]
-    ridge = peak / bandwidth
-    span = np.geomspace(min(*intensities, ridge) / 3, max(*intensities, ridge) * 3, 200)
-    factor, unit = scale(peak, "FLOP/s")
-    lines = -(-len(points) // _COLUMNS)
-    with figure(6.4, 3.6 + 0.16 * lines) as (made, axes):
-        axes.loglog(
-            span, np.minimum(span * bandwidth, peak) / factor, color="black", label="roofline"
-        )
-        axes.axvline(ridge, color="#777777", linestyle=":", linewidth=1)
-        axes.text(
-            ridge,
-            0.02,
-            f" ridge {ridge:.3g} FLOP/B ",
-            transform=axes.get_xaxis_transform(),
-            ha="right" if ridge**2 > span[0] * span[-1] else "left",
-            va="bottom",
-            fontsize=7.5,
-        )
-        for i, ((x, y), names) in enumerate(points.items()):
-            axes.plot(
-                x,
-                y / factor,
-                _MARKERS[i % len(_MARKERS)],
-                linestyle="none",
-                color=COLOURS[i % len(COLOURS)],
-                markeredgecolor="black",
-                markeredgewidth=0.4,
-                label=short(names),
-            )
-        axes.set_xlabel("arithmetic intensity [FLOP/B]")
-        axes.set_ylabel(f"attained rate [{unit}]")
-        made.legend(
-            *axes.get_legend_handles_labels(),
-            loc="outside lower center",
-            ncols=_COLUMNS,
-            frameon=False,
-            fontsize=7,
-        )
-    return made
-
 
 @checked
 def stacked_time(
@@ -120,18 +51,21 @@ def stacked_time(
     values: "Sequence[float] | np.ndarray[Any, Any]",
     at: Values | None = None,
     *,
-    most: int = 7,
+    shares: bool | None = None,
     boundaries: Sequence[Stretch] = (),
     room: Expr | None = None,
 ) -> "Figure":
-    """The time by operator over a symbol, the largest operators apart and the others together.
+    """The time by group of operators over a symbol; the colours are those of every such figure.
+
+    The axis ends a little above where memory ends.
 
     Args:
         quantity: a time with its operators.
         over: the symbol of the horizontal axis.
         values: its values.
         at: the values of the others.
-        most: how many operators get a colour of their own.
+        shares: each group's part of the time, in place of seconds; unless given where the axis is
+            logarithmic, on which small sums would be seen nowhere.
         boundaries: regimes, of which the boundaries are drawn as dotted lines.
         room: bytes of memory that are left, in the symbol alone: below 0 the axis is hatched.
     """
@@ -140,45 +74,49 @@ def stacked_time(
     symbol = symbol_of(quantity, over)
     fixed = point_of(quantity, at or {}, free=[symbol])
     merged: dict[str, Expr] = {}
-    for name, term in operators(quantity):
-        key = name.split(".")[-1].split("#")[0]
-        merged[key] = merged.get(key, S.Zero) + replaced(term.time, fixed)
+    for _, term in operators(quantity):
+        group = group_of(term)
+        merged[group] = merged.get(group, S.Zero) + replaced(term.time, fixed)
     grid = floats(symbol, values)
+    wide = is_wide(grid)
+    shares = wide if shares is None else shares
+    grid = ended({"": room}, symbol, grid)
     times = dict(zip(merged, on_grid([*merged.values()], [symbol])(grid), strict=True))
-    ranked = sorted(times, key=lambda name: -float(times[name].max()))
-    others = sum((times[name] for name in ranked[most:]), np.zeros_like(grid))
-    layers = [(name, times[name]) for name in ranked[:most]]
-    if ranked[most:]:
-        layers.append((f"{len(ranked) - most} others", others))
-    factor, unit = scale(float(sum(times.values(), np.zeros_like(grid)).max()), "s")
+    times = {name: times[name] for name in in_order(times) if times[name].any()}
+    whole = sum(times.values(), np.zeros_like(grid))
+    factor: Any = whole / 100
+    unit = "%"
+    if not shares:
+        factor, unit = scale(float(whole.max()), "s")
     across, label = axis_scale(symbol, grid)
-    with figure(6.6, 3.6) as (made, axes):
+    with figure(6.4, 3.4, title=caption_of(quantity, fixed, symbol)) as (made, axes):
         stacked = axes.stackplot(
             grid / across,
-            [time / factor for _, time in layers],
-            labels=[name for name, _ in layers],
-            colors=COLOURS,
-            edgecolor="white",
-            linewidth=0.4,
+            [time / factor for time in times.values()],
+            labels=[*times],
+            colors=[GROUPS[name].colour for name in times],
+            edgecolor="black",
+            linewidth=0.3,
         )
-        for i, layer in enumerate(stacked):
-            layer.set_hatch(HATCHES[i % len(HATCHES)])
-        for i, stretch in enumerate(boundaries[1:]):
+        for name, layer in zip(times, stacked, strict=True):
+            layer.set_hatch(GROUPS[name].hatch)
+        changes = [float(s.low) for s in boundaries[1:] if float(s.low) <= grid[-1]]
+        for i, low in enumerate(changes):
             axes.axvline(
-                float(stretch.low) / across,
+                low / across,
                 color="black",
                 linestyle=":",
                 linewidth=0.8,
                 label=None if i else "regime changes",
             )
         mark(axes, {"": room}, symbol, grid, across)
-        log_if_wide(axes, "x", grid)
         axes.set_xlim(grid[0] / across, grid[-1] / across)
-        axes.set_ylim(bottom=0)
+        if wide:
+            logarithmic(axes, "x")
+        axes.set_ylim(bottom=0, top=100 if shares else None)
         axes.set_xlabel(label)
-        axes.set_ylabel(f"{quantity.name} [{unit}]")
-        handles, labels = axes.get_legend_handles_labels()
-        made.legend(handles[::-1], labels[::-1], loc="outside right upper", frameon=False)
+        axes.set_ylabel(f"{'part of ' if shares else ''}{quantity.name} [{unit}]")
+        key(made, axes.get_legend_handles_labels()[0])
     return made
 
 
@@ -211,12 +149,14 @@ def against_target(
     most = TABLE[symbol].maximum
     low = max(middle / 4, least) or 0.0
     high = max(middle * 4, low + 1) if most is None else min(middle * 4, float(most))
-    grid = np.linspace(low, high, 300)
+    grid = ended({"": room}, symbol, np.linspace(low, high, 300))
+    if grid[-1] < middle:  # the answer is shown even where it does not fit
+        grid = np.linspace(low, 1.1 * middle, 300)
     (curve,) = on_grid([replaced(formula(quantity), fixed)], [symbol])(grid)
     factor, label = scale(float(max(curve.max(), float(answer.target))), unit)
-    across, across_unit = scale(high, TABLE[symbol].unit)
-    with figure() as (made, axes):
-        hatched = mark(axes, {"": room}, symbol, grid, across)
+    across, label_across = axis_scale(symbol, grid)
+    with figure(title=caption_of(quantity, fixed, symbol)) as (made, axes):
+        mark(axes, {"": room}, symbol, grid, across)
         axes.plot(grid / across, curve / factor, color=COLOURS[0], label=name)
         axes.axhline(
             float(answer.target) / factor, color=COLOURS[5], linestyle="--", label="target"
@@ -226,11 +166,12 @@ def against_target(
             float(answer.achieved) / factor,
             "o",
             color="black",
-            label=f"{answer.want} {TABLE[symbol].word}: {middle / across:.4g} {across_unit}",
+            linestyle="none",
+            label=f"{answer.want} {said(symbol)}: {_sized(middle, symbol, across, grid)}",
         )
-        axes.set_xlabel(f"{TABLE[symbol].meaning} [{across_unit}]")
+        axes.set_xlabel(label_across)
         axes.set_ylabel(f"{name} [{label}]")
-        legend(axes, hatched)
+        key(made, axes.get_legend_handles_labels()[0])
     return made
 
 
@@ -270,34 +211,35 @@ def two_curves(
     low, high = (float(end) for end in span(symbol, ends, quantity))
     if meetings:
         high = min(high, 3 * float(meetings[-1].value))
-    wide = low > 0 and high / low > WIDE
-    grid = (np.geomspace if wide else np.linspace)(low, high, 400)
+    wide = is_wide((low, high))
+    grid = ended(rooms or {}, symbol, (np.geomspace if wide else np.linspace)(low, high, 400))
     call = on_grid([*curves.values()], [resolve(symbol)])
     values = dict(zip(curves, call(grid), strict=True))
     factor, unit = scale(max(float(curve.max()) for curve in values.values()), quantity.unit)
-    across, across_unit = scale(high, TABLE[symbol].unit)
+    across, label = axis_scale(symbol, grid)
     with figure() as (made, axes):
-        hatched = mark(axes, rooms or {}, symbol, grid, across)
+        mark(axes, rooms or {}, symbol, grid, across)
         for i, (name, curve) in enumerate(values.items()):
-            style = ("-", "--", ":")[i % 3]
-            axes.plot(grid / across, curve / factor, style, color=COLOURS[i], label=name)
+            look: dict[str, Any] = {
+                "linestyle": LINES[i % len(LINES)],
+                "color": COLOURS[i % len(COLOURS)],
+            }
+            axes.plot(grid / across, curve / factor, label=name, **look)
         for meeting in meetings:
             x = float(meeting.value)
             y = float(call(x)[0]) / factor
-            axes.plot(x / across, y, "o", color="black", label=f"{x / across:.4g} {across_unit}")
-        log_if_wide(axes, "x", grid)
-        axes.set_xlabel(f"{TABLE[symbol].meaning} [{across_unit}]")
+            if x <= grid[-1]:
+                text = f"equal at {_sized(x, symbol, across, grid)}"
+                axes.plot(x / across, y, "o", color="black", linestyle="none", label=text)
+        if wide:
+            logarithmic(axes, "x")
+        axes.set_xlabel(label)
         axes.set_ylabel(f"{quantity.name} [{unit}]")
-        legend(axes, hatched)
+        key(made, axes.get_legend_handles_labels()[0])
     return made
 
 
-def _apart(one: float, other: float) -> float:
-    """The ratio of the larger to the smaller."""
-    return max(one / other, other / one)
-
-
-def short(names: Sequence[str], most: int = 2) -> str:
-    """The first names of a group, and how many more there are."""
-    more = f" +{len(names) - most}" if len(names) > most else ""
-    return ", ".join(names[:most]) + more
+def _sized(value: float, symbol: Symbol, across: float, grid: Any) -> str:
+    """A value of an axis with the axis's unit."""
+    unit = scale(float(max(grid)), TABLE[symbol].unit)[1]
+    return f"{figure_number(value / across)} {'' if unit == '1' else unit}".strip()
