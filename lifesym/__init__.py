@@ -12,6 +12,7 @@ from lifesym.version import __version__ as __version__
 if TYPE_CHECKING:
     from lifesym import symbols as symbols
     from lifesym.analysis.sensitivity import elasticities
+    from lifesym.article import document, write_article
     from lifesym.capacity import fit
     from lifesym.codegen import compile
     from lifesym.convnet import unet
@@ -44,6 +45,7 @@ _HOME = {
     "SpecError": "errors",
     "SymbolError": "errors",
     "compile": "codegen",
+    "document": "article",
     "elasticities": "analysis.sensitivity",
     "fit": "capacity",
     "forecast": "forecasting",
@@ -59,6 +61,7 @@ _HOME = {
     "symbols": "symbols",
     "typical": "devices",
     "unet": "convnet",
+    "write_article": "article",
     "Workload": "workload",
 }
 
@@ -75,6 +78,7 @@ __all__ = [
     "SymbolError",
     "Workload",
     "compile",
+    "document",
     "elasticities",
     "fit",
     "forecast",
@@ -90,6 +94,7 @@ __all__ = [
     "training_step",
     "typical",
     "unet",
+    "write_article",
 ]
 
 

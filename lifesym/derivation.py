@@ -12,13 +12,14 @@ from lifesym.analysis.groups import Grouping, groups
 from lifesym.analysis.regime import Range
 from lifesym.decided import decided
 from lifesym.errors import SpecError, one_of
+from lifesym.kinds import spans
 from lifesym.nodes import Maximum, Minimum
 from lifesym.report import equation, paper_form, short_form
 from lifesym.report.breaking import TEXT_WIDTH
 from lifesym.report.short_form import box_of
 from lifesym.report.tables import Format, escape
 from lifesym.results import Result
-from lifesym.summands import Row
+from lifesym.summands import WORKLOAD, Row
 from lifesym.sums import SumMax
 from lifesym.timed import Timed
 
@@ -70,6 +71,22 @@ class Shortening:
         return approximate(result, self.box, values, group=self.group, gap=0.01, **rule)
 
 
+def asked(options: Mapping[str, Any]) -> tuple[Printed, Shortening | None]:
+    """How options say that a formula is printed, and shortened."""
+    how = Printed(
+        form=options["form"],
+        fmt="text" if options["format"] == "json" else options["format"],
+        width=options["width"] or TEXT_WIDTH,
+        digits=options["digits"],
+        label=options["label"] or "",
+        siunitx=options["siunitx"],
+    )
+    within, keep, box = options["within"], options["keep"], spans(options["range_"])
+    if within is None and keep is None:
+        return how, None
+    return how, Shortening(box=box, within=within, keep=keep, group=options["group"])
+
+
 @dataclass(frozen=True, kw_only=True)
 class Derivation:
     """What is printed of a formula.
@@ -101,7 +118,7 @@ class Derivation:
             at = {symbol.name: value for symbol, value in bound.at.items()}
             kept = [{"group": row.label, "expr": str(row.value)} for row in self.short.rows]
             error = {"at_most": bound.upper, "reached": bound.lower, "at": at}
-            data["short"] = {"terms": kept, "error": error}
+            data["short"] = {"kept": kept, "error": error}
         return data
 
 
@@ -116,12 +133,15 @@ def derivation(
     one_of(how.form, get_args(Form), "form")
     result = _settled(result)
     opened = result.in_symbols if how.form == "paper" or short else result
-    values = {} if opened is result else {s: v for s, v in form.point.items() if v.is_number}
+    values: dict[Symbol, Expr] = {}
+    if opened is not result:
+        known = form.point.items()
+        values = {s: v for s, v in known if v.is_number and s not in WORKLOAD}
     parts: list[str] = []
-    known: tuple[str, ...] = ()
+    named: tuple[str, ...] = ()
     if how.form == "paper":
         paper = result.paper()
-        known = (*paper.rates, *paper.sizes)
+        named = (*paper.rates, *paper.sizes)
         parts.append(paper_form(paper, how.fmt, how.width, how.label))
     elif short is None:
         parts.append(_exact(result, how))
@@ -131,7 +151,7 @@ def derivation(
         found = short.of(form, opened)
         lead = [_regime(form, opened, found, how.fmt)] if how.form == "paper" else []
         label = f"{how.label}-short" if how.label else ""
-        parts += [*lead, short_form(found, how.fmt, how.width, label=label, known=known)]
+        parts += [*lead, short_form(found, how.fmt, how.width, label=label, known=named)]
         symbols = symbols if how.form == "paper" else found.expr.free_symbols
     if found is not None and how.digits is not None:
         label = f"{how.label}-numbers" if how.label else ""

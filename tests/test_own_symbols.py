@@ -56,7 +56,7 @@ from lifesym.formats import Format, Precision
 from lifesym.levels import Level
 from lifesym.nodes import Active, CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.operators import Experts
-from lifesym.report import document, legend_table
+from lifesym.report import legend_table
 from lifesym.serving import pipeline, speculate
 from lifesym.symbol_table import BY_NAME
 

@@ -154,5 +154,5 @@ def test_only_functions_in_use_are_explained() -> None:
 
 def test_a_title_is_text(tmp_path: Path) -> None:
     forecast = ls.forecast(ls.load_model("llama-2-7b"), ls.Hardware.symbolic())
-    source = ls.report.document(forecast, "llama_2 & 7b % #{}")
+    source = ls.document(forecast, "llama_2 & 7b % #{}")
     assert r"\section*{llama\_2 \& 7b \% \#\{\}}" in source

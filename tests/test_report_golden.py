@@ -14,7 +14,7 @@ from sympy import Add, expand
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.printing import latex, legend
-from lifesym.report import document, equation, legend_table, operator_table
+from lifesym.report import equation, legend_table, operator_table
 from lifesym.report.breaking import broken, width_of
 from lifesym.symbols import TABLE
 

@@ -34,6 +34,7 @@ RANGE = (
     Row("to", number(), "Where the range ends.", common=True),
 )
 _RANGE = Row("range_", text("NAME=A:B", many=True), "Values that a symbol may have.")
+NOTATION = Row("notation", text("NAME|A=B,..."), "megatron, pope, kaplan; letters: d=h.")
 _GROUPS = words("role", "regime", "phase", "term")
 _CHARTS = words("bars", "tornado", "map", "roofline", "throughput", "memory")
 _DATA = "Measurements; 'published' for the shipped ones."
@@ -154,11 +155,28 @@ COMMANDS = {
                 Row("keep", SIZE, "Or: groups that are kept."),
                 *needing("within keep", _RANGE, Row("group", _GROUPS, "What is dropped.", "role")),
                 Row("digits", SIZE, "Numbers with so many digits and units."),
-                Row("notation", text("NAME|A=B,..."), "megatron, pope, kaplan; letters: d=h."),
+                NOTATION,
                 *needing("format=latex", Row("label", text("NAME"), "Number the equation.")),
                 *needing("digits", Row("siunitx", SWITCH, "Units in LaTeX by that package.")),
             ),
             *_but(symbols=True),
+        ),
+    ),
+    "article": Command(
+        """Write a LaTeX article of TTFT and TPOT, to paste from.
+
+        Formulas, short forms with certified errors, symbols, a table of operators, a figure and
+        BibTeX of the sources.""",
+        (
+            MODEL,
+            ON,
+            *_own(
+                replace(OUTPUT, help="A folder.", required=True),
+                Row("columns", words("one", "two"), "Columns of a page.", "two"),
+                NOTATION,
+                Row("keep", SIZE, "Groups of terms in a short form.", 3),
+            ),
+            *_but(),
         ),
     ),
     "sensitivity": Command(

@@ -5,13 +5,14 @@ from dataclasses import replace
 from typing import Any
 
 from lifesym import symbols as sym
-from lifesym.cli.output import line, print_json, table
+from lifesym.cli.output import print_json
 from lifesym.cli.request import NETWORK, Request
 from lifesym.convnet import UNet
 from lifesym.errors import SpecError
 from lifesym.hardware import EAGER
 from lifesym.report.counts import counts
 from lifesym.report.summary import whole
+from lifesym.report.terminal import line, table
 from lifesym.report.units import quantity
 
 

@@ -8,13 +8,11 @@ from lifesym import symbols as sym
 from lifesym.cli.output import note, print_json, said_of
 from lifesym.cli.question import listed
 from lifesym.cli.request import RUNNING, Request, symbolic_sizes
-from lifesym.derivation import Printed, Shortening, derivation
+from lifesym.derivation import asked, derivation
 from lifesym.errors import SpecError, one_of
-from lifesym.kinds import spans
 from lifesym.metrics import METRICS, measure
 from lifesym.printing import legend
 from lifesym.report import function_table, legend_table
-from lifesym.report.breaking import TEXT_WIDTH
 from lifesym.results import Result
 from lifesym.spelling import notation
 from lifesym.timed import Timed
@@ -31,7 +29,7 @@ def derive(options: Mapping[str, Any]) -> None:
         raise SpecError(f"--width is at least {_LEAST_WIDTH} points, not {width}")
     result, form = formula(options)
     with notation(options["notation"] or ""):
-        made = derivation(form, result, *_how(options))
+        made = derivation(form, result, *asked(options))
         rows = legend(*made.symbols)
         if fmt == "json":
             print_json({"metric": options["metric"]} | made.data(form))
@@ -57,19 +55,3 @@ def formula(options: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> tupl
     result = measure(form, metric)
     values = {s: value for s, value in request.running().items() if s not in names}
     return (result.at(values) if values else result), form
-
-
-def _how(options: Mapping[str, Any]) -> tuple[Printed, Shortening | None]:
-    """How the formula is printed, and shortened."""
-    how = Printed(
-        form=options["form"],
-        fmt="text" if options["format"] == "json" else options["format"],
-        width=options["width"] or TEXT_WIDTH,
-        digits=options["digits"],
-        label=options["label"] or "",
-        siunitx=options["siunitx"],
-    )
-    within, keep, box = options["within"], options["keep"], spans(options["range_"])
-    if within is None and keep is None:
-        return how, None
-    return how, Shortening(box=box, within=within, keep=keep, group=options["group"])

@@ -4,12 +4,13 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifesym.capacity import Fit
-from lifesym.cli.output import line, note, print_json, table
+from lifesym.cli.output import note, print_json
 from lifesym.cli.request import Request
 from lifesym.convnet import ConvForecast
 from lifesym.errors import SpecError
 from lifesym.image_capacity import ImageFit
 from lifesym.report.summary import whole
+from lifesym.report.terminal import line, table
 from lifesym.report.units import quantity
 
 _ONE = {Fit: "sequence", ImageFit: "image"}

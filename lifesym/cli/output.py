@@ -48,35 +48,6 @@ def warn_if_too_large(form: Timed, where: str = "") -> None:
         note(f"warning: {where}{in_gb(float(short))} do not fit in the {size} of {name}")
 
 
-def _rich() -> Any:
-    """Rich, whose import takes longer than JSON is worth."""
-    import rich.console  # noqa: PLC0415
-    import rich.table  # noqa: PLC0415
-
-    return rich
-
-
-def line(text: str) -> None:
-    """A line of text, broken where the terminal ends."""
-    rich = _rich()
-    rich.console.Console().print(rich.text.Text(text))
-
-
-def table(title: str, header: Sequence[str], body: Sequence[Sequence[str]], right: int = 0) -> None:
-    """A Rich table; the last ``right`` columns are aligned to the right."""
-    rich = _rich()
-    grid, text = rich.table.Table(header_style="bold"), rich.text.Text
-    for i, name in enumerate(header):
-        numeric = i >= len(header) - right
-        side: Any = "right" if numeric else "left"
-        grid.add_column(name, justify=side, no_wrap=numeric, overflow="fold")
-    for row in body:
-        grid.add_row(*map(text, row))
-    console = rich.console.Console()
-    console.print(text(title, style="bold"))
-    console.print(grid)
-
-
 def write(text: str, path: str | None) -> None:
     """Text to a file, or to standard output where none is named.
 

@@ -11,13 +11,14 @@ from lifesym import symbols as sym
 from lifesym.analysis.regime import Range
 from lifesym.analysis.usual import possible, usual_line, usual_range
 from lifesym.answers import held_by
-from lifesym.cli.output import draw, line, note, said_of, unfit
+from lifesym.cli.output import draw, note, said_of, unfit
 from lifesym.cli.request import RUNNING, Request
 from lifesym.cli.rows import NAMED, ROWS
 from lifesym.errors import SpecError, one_of
 from lifesym.held import Held, all_fit, least
 from lifesym.metrics import METRICS, measure
 from lifesym.opened import usual
+from lifesym.report.terminal import line
 from lifesym.report.units import plain
 from lifesym.results import Result
 from lifesym.symbols import TABLE, exact, ordered, resolve

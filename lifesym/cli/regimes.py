@@ -11,11 +11,12 @@ from lifesym import answers
 from lifesym.analysis import Stretch, regime_map
 from lifesym.analysis import regimes as along
 from lifesym.analysis.questions import symbol_of
-from lifesym.cli.output import print_json, table
+from lifesym.cli.output import print_json
 from lifesym.cli.question import Question, asked, listed
 from lifesym.errors import SymbolError
 from lifesym.plots import summaries
 from lifesym.plots.style import WIDE
+from lifesym.report.terminal import table
 
 _CELLS = 200
 _STEPS = 16  # of a rounded quotient, unless a range is given: each takes some rows of the table

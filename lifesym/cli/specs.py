@@ -3,8 +3,9 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lifesym.cli.output import print_json, table
+from lifesym.cli.output import print_json
 from lifesym.report.database import entry, everything, shown_entry, shown_everything
+from lifesym.report.terminal import table
 
 
 def specs(options: Mapping[str, Any]) -> None:

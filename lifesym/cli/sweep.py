@@ -1,14 +1,10 @@
 """``lifesym sweep``: a labelled dataset."""
 
 import os
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from inspect import Parameter, Signature
 from pathlib import Path
 from typing import Any
-
-from rich.console import Console
-from rich.progress import Progress
 
 from lifesym import symbols as sym
 from lifesym.cli.output import draw, note, said_of
@@ -18,6 +14,7 @@ from lifesym.cli.rows import NAMED, ROWS, Row, read
 from lifesym.errors import SpecError
 from lifesym.kinds import expanded
 from lifesym.metrics import measure
+from lifesym.report.terminal import shown_progress
 from lifesym.sweeps import sweep as computed
 from lifesym.sweeps import workers, write
 from lifesym.timed import Timed
@@ -78,7 +75,7 @@ def sweep(options: Mapping[str, Any]) -> None:
     # options, even where a symbol has the same name
     names = [Parameter(name, Parameter.KEYWORD_ONLY) for name in varied]
     made.__signature__ = Signature(names)  # type: ignore[attr-defined]
-    with workers(options["scheduler"]), _progress() as progress:
+    with workers(options["scheduler"]), shown_progress() as progress:
         data = computed(
             made, {**varied, **sizes}, metrics, chunks=options["chunks"], progress=progress
         )
@@ -123,13 +120,3 @@ def _values(row: Row, text: str) -> list[Any]:
     except ValueError as error:
         raise SpecError(f"{row.spelt}: {error}") from None
     return [read(row, part.strip()) for part in parts]
-
-
-@contextmanager
-def _progress() -> Iterator[Any]:
-    """A bar on standard error while formulas are derived."""
-    console = Console(stderr=True)
-    # where there is no terminal, stopping a bar would still print an empty line
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as bar:
-        task = bar.add_task("formulas", total=None)
-        yield lambda done, total: bar.update(task, completed=done, total=total)

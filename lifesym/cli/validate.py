@@ -9,9 +9,10 @@ from lifesym.calibration.formula import Rows
 from lifesym.calibration.pooled import Calibration, relevant
 from lifesym.calibration.shipped import shipped
 from lifesym.calibration.validation import PHASES, flagged, validated
-from lifesym.cli.output import draw, note, print_json, table
+from lifesym.cli.output import draw, note, print_json
 from lifesym.errors import SpecError
 from lifesym.extras import needed
+from lifesym.report.terminal import table
 from lifesym.specs import names, root
 
 SHIPPED = "shipped"

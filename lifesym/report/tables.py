@@ -61,8 +61,11 @@ def legend_table(
     rows: Sequence[Notation],
     fmt: Format = "markdown",
     values: Mapping[Symbol, Expr] | None = None,
+    width: float | None = None,
 ) -> str:
     r"""Symbol, meaning and unit of each row; and its number, where some are given.
+
+    In LaTeX meanings are broken into lines where the table would be wider than ``width`` points.
 
     >>> from lifesym.printing import legend
     >>> from lifesym import symbols as sym
@@ -77,7 +80,11 @@ def legend_table(
         number = [] if not values else [_number(values.get(row.symbol), row.unit, fmt)]
         body.append([spelt, escape(row.meaning, fmt), *number, escape(row.unit, fmt)])
     header = ["symbol", "meaning", *(["value"] if values else []), "unit"]
-    return layout(header, body, fmt)
+    made = layout(header, body, fmt)
+    if fmt == "latex" and width is not None and width < _WIDE_LEGEND:
+        columns = f"@{{}}lp{{{width - _BESIDE_MEANINGS:g}pt}}" + "l" * (len(header) - 2) + "@{}"
+        return made.replace(f"{{{'l' * len(header)}}}", f"{{{columns}}}", 1)
+    return made
 
 
 def _number(value: Expr | None, unit: str, fmt: Format) -> str:
@@ -94,6 +101,9 @@ def _number(value: Expr | None, unit: str, fmt: Format) -> str:
 
 
 _LONG = 10**7
+_WIDE_LEGEND = 400
+_BESIDE_MEANINGS = 150
+"""Points of a legend's other columns."""
 
 _FUNCTIONS = {
     SumMax: ("SumMax(n, a, b, c, d)", "sum of max(a + b*i, c + d*i) over i = 0 ... n - 1"),

@@ -18,7 +18,9 @@ from lifesym.symbols import Number
 Per = Literal["layer", "all"]
 _HEADER = ("operator", "runs", "FLOP", "byte", "FLOP/B", "time", "bound")
 _NAMES = 2
-"""Operators of one kind whose names are listed."""
+"""Operators of one kind whose names are listed; in a column one."""
+_COLUMN = 300
+_WORDS = {"compute": "comp.", "memory": "mem.", "launch": "launch", "link": "link"}
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ def work_table(
     *,
     per: Per = "all",
     digits: int = 3,
+    width: float | None = None,
 ) -> str:
     r"""A row for each kind of operator: runs, operations, bytes, intensity, time, what binds.
 
@@ -49,6 +52,7 @@ def work_table(
         fmt: text, LaTeX or Markdown.
         per: what a row counts: one execution in a ``layer``, or ``all`` of them.
         digits: significant digits.
+        width: points across; in less than 300 of them names and words are short.
 
     Raises:
         SymbolError: no operators, or a symbol without a number.
@@ -65,7 +69,8 @@ def work_table(
         raise SymbolError(f"{result.name} has no table of operators: it is no sum of their times")
     fixed = result.at(at) if at else result
     lines = _lines(fixed.terms)
-    body = [_cells(line, per, digits, fmt) for line in lines]
+    narrow = width is not None and width < _COLUMN
+    body = [_cells(line, per, digits, fmt, narrow) for line in lines]
     header = [escape(word, fmt) for word in _HEADER]
     return layout(header, body, fmt, right=len(_HEADER) - 1)
 
@@ -105,14 +110,17 @@ def _bound(term: Term) -> str:
     return worst if others[worst] > times[busy] else busy
 
 
-def _cells(line: _Line, per: Per, digits: int, fmt: Format) -> list[str]:
+def _cells(line: _Line, per: Per, digits: int, fmt: Format, narrow: bool) -> list[str]:
     runs, flops, moved, time = line.numbers
     each = runs if per == "layer" and runs else 1.0
-    names = ", ".join(line.names[:_NAMES]) + (" ..." if line.names[_NAMES:] else "")
+    listed = 1 if narrow else _NAMES
+    more = len(line.names) - listed
+    names = ", ".join(line.names[:listed]) + (f" +{more}" if more > 0 else "")
     intensity = f"{flops / moved:.{digits}g}" if moved else "-"
     work = [_short(value / each, digits) for value in (flops, moved)]
     shown = " ".join(prefixed(time / each, "s", digits)) + "s"
-    cells = [names, f"{runs:.6g}", *work, intensity, shown, line.bound]
+    bound = _WORDS[line.bound] if narrow else line.bound
+    cells = [names, f"{runs:.6g}", *work, intensity, shown, bound]
     return [escape(cell, fmt) for cell in cells]
 
 
