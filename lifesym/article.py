@@ -28,7 +28,7 @@ from lifesym.timed import Timed
 
 Columns = Literal["one", "two"]
 _WIDTHS = {"one": 480, "two": 240}
-_PACKAGES = r"""\usepackage[a4paper,textwidth=498pt,textheight=700pt,columnsep=18pt]{geometry}
+_PACKAGES = r"""\usepackage[a4paper,textwidth=498pt,textheight=730pt,columnsep=18pt]{geometry}
 \usepackage{amsmath,graphicx}
 \IfFileExists{booktabs.sty}{\usepackage{booktabs}}%
   {\let\toprule\hline\let\midrule\hline\let\bottomrule\hline}
@@ -72,17 +72,20 @@ def document(
         rf"\section*{{{escape(title, 'latex')}}}",
         _about(form),
     ]
+    formulas: list[list[str]] = []
     symbols: set[Symbol] = set()
     values: Mapping[Symbol, Expr] = {}
     for result, label, ranges in _results(form):
         known = {**ranges, **(box or {})}
         mine = {s: r for s, r in known.items() if s in _words(result)}
         found, used, values = _formula(form, result, label, width, keep, mine)
-        parts += [rf"\subsection*{{{escape(result.name, 'latex')}}}", *found]
+        formulas.append([rf"\subsection*{{{escape(result.name, 'latex')}}}", *found])
         symbols |= used
     tables = [_symbols(legend(*symbols), values)] if symbols else []
     tables += [_work(form)]
-    parts += _floats([table for table in tables if table], _figure(form, figure), columns)
+    floats = _floats([table for table in tables if table], _figure(form, figure), columns)
+    first, *others = formulas
+    parts += [*first, *floats, *(part for formula in others for part in formula)]
     keys = ",".join(entry.key for entry in cited(_sources(form)))
     parts.append(
         rf"\nocite{{{keys}}}"
@@ -205,10 +208,8 @@ def _floats(tables: Sequence[str], figure: str, columns: Columns) -> list[str]:
     if columns == "two":
         made = [f"\\begin{{table}}[tb]\n{small}{table}\n\\end{{table}}" for table in tables]
         return [*made, f"\\begin{{figure}}[tb]\n{figure}\n\\end{{figure}}"] if figure else made
-    first, *others = tables or [""]
-    if figure:
-        others.append(f"\\makeatletter\\def\\@captype{{figure}}\\makeatother\n{figure}")
-    sides = [first, "\n\n\\bigskip\n".join(others)]
+    shown = f"\\makeatletter\\def\\@captype{{figure}}\\makeatother\n{figure}" if figure else ""
+    sides = ["\n\n\\bigskip\n".join(tables), shown]
     page = f"\\begin{{minipage}}[t]{{{_WIDTHS['two']}pt}}\n{small}"
     inside = "\\hfill\n".join(f"{page}{side}\n\\end{{minipage}}" for side in sides if side)
     return [f"\\begin{{table}}[!tb]\n{inside}\n\\end{{table}}"] if inside else []
