@@ -118,7 +118,7 @@ def _short(value: Any) -> Any:
     if isinstance(value, dict):
         return {
             key: {phase: _summed(rows) for phase, rows in inner.items()}
-            if key == "terms"
+            if key == "terms" and isinstance(inner, dict)
             else _short(inner)
             for key, inner in value.items()
         }

@@ -463,3 +463,24 @@ def test_designs_of_prefills_of_experts_end_at_once() -> None:
     found = design(ttft, "prompt", at_most=1)
     assert found.next_misses is not None
     assert found.achieved <= 1 < found.next_misses
+
+
+@pytest.mark.parametrize(
+    ("name", "keep", "most"), [("llama-3.1-8b", 6, 0.04), ("qwen3-30b-a3b", 5, 0.04)]
+)
+def test_a_chunked_prefill_is_approximated_with_a_tight_error(
+    name: str, keep: int, most: float
+) -> None:
+    """The bound holds at every prompt of the range, and is reached at one."""
+    ttft = ls.forecast(name, ls.typical("h100"), chunk=512).ttft
+    short = approximate(ttft, {"prompt": (1, 2048)}, keep=keep)
+    assert short.error.complete
+    assert short.error.gap <= 0.05
+    assert short.error.upper <= most
+    call = ls.compile([ttft.expr, short.expr], ["prompt"])
+    full, brief = call(np.arange(1, 2049))
+    errors = 1 - brief / full
+    assert errors.min() >= -1e-12
+    assert short.error.lower <= errors.max() * (1 + 1e-9) <= short.error.upper * (1 + 2e-9)
+    at = short.error.at[sym.prompt]
+    assert errors[int(at) - 1] == pytest.approx(short.error.lower, rel=1e-9)

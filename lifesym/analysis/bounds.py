@@ -25,6 +25,7 @@ from lifesym.symbols import TABLE, Number, constant
 Box: TypeAlias = Mapping[Symbol, tuple[Expr, Expr]]
 
 _ROUND = 8192  # boxes enclosed at once
+_AHEAD = 7  # halvings before the first round, of a formula with steps
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -95,7 +96,11 @@ def largest_share(
     low[whole], high[whole] = np.ceil(low[whole]), np.floor(high[whole])
     lower, at, used = 0.0, low[:, 0], 0
     settled = 0.0  # the largest upper bound of a box that needs no more work
-    waiting = Boxes(low, high, np.ones(1))
+    waiting, none = Boxes(low, high, np.ones(1)), Boxes(low[:, :0], high[:, :0], np.ones(0))
+    for _ in range(_AHEAD if stepped else 0):  # a round of many boxes takes as long as one of few
+        even = np.ones(waiting.low.shape)
+        axes = steepest(waiting.low, waiting.high, even, even)
+        waiting = none.with_halves(waiting.low, waiting.high, waiting.bounds, axes, whole)
     while True:
         low, high, waiting = waiting.take(min(_ROUND, budget - used))
         used += low.shape[1]
