@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from sympy import Expr, S, Sum
 
 from lifesym import symbols as sym
+from lifesym.errors import SpecError
 from lifesym.nodes import CeilDiv
 from lifesym.remainders import ChunksBefore, LastChunk
 from lifesym.roofline import Term
@@ -26,20 +27,35 @@ class Chunks:
     Attributes:
         prompt: tokens of the prompt.
         chunk: tokens of a chunk.
+        whole: whether the chunk divides the prompt, as is then assumed of symbols.
     """
 
     prompt: Expr
     chunk: Expr
+    whole: bool = False
 
     @property
     def count(self) -> Expr:
         """The number of chunks."""
+        if self.whole:
+            return self.prompt / self.chunk
         return S.One if self.chunk == self.prompt else CeilDiv(self.prompt, self.chunk)
+
+    def check(self) -> None:
+        """Refuse a prompt of numbers that is not cut into whole chunks, where it must be.
+
+        Raises:
+            SpecError: the prompt and the chunk.
+        """
+        if self.count.is_number and not self.count.is_Integer:
+            raise SpecError(
+                f"whole_chunks: a chunk of {self.chunk} tokens does not divide {self.prompt}"
+            )
 
     @property
     def before(self) -> Expr:
         """The number of chunks before the last: all of them whole."""
-        return ChunksBefore(self.prompt, self.chunk)
+        return self.count - 1 if self.whole else ChunksBefore(self.prompt, self.chunk)
 
     @property
     def offset(self) -> Expr:
@@ -49,7 +65,7 @@ class Chunks:
     @property
     def last(self) -> Expr:
         """The tokens of the last chunk: a whole one, or what remains."""
-        return LastChunk(self.prompt, self.chunk)
+        return self.chunk if self.whole else LastChunk(self.prompt, self.chunk)
 
 
 def scaled(term: Term, factor: Expr) -> Term:

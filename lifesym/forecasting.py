@@ -126,6 +126,8 @@ def forecast(
               ``absorbed`` in decode steps.
             - causal: which scores are counted.
             - routing: how tokens choose experts, or the name of a rule.
+            - whole_chunks: the chunk divides the prompt, which halves the formula; refused of
+              numbers of which it does not.
             - chunk: tokens of a prefill chunk; the engine's, or the whole prompt at once, unless
               given.
             - levels: other memories and what they serve (see `lifesym.levels`); those of the
@@ -226,6 +228,7 @@ def forecast(
         **checked_sizes,
         **chosen,
         chunk=None if chunk is None else size(chunk, "chunk"),
+        whole_chunks=given.get("whole_chunks", False),
         rewrites=rewrites,
         seen=seen,
         tower_rewrites=tuple(rewrite for rewrite in rewrites if isinstance(rewrite, Fusion)),
@@ -233,6 +236,7 @@ def forecast(
         replicas=size(given.get("data_parallel", 1), "data_parallel"),
         engine=engine,
     )
+    _check_chunks(made)
     _check_roles(made)
     if asked_levels:  # what a device comes with serves as much as a model has
         check_names(asked_levels, made.one_token, made.model.name)
@@ -310,6 +314,17 @@ def _encodes(rewrite: Rewrite) -> bool:
     """Whether a rewrite is modelled for models with an encoder beside the decoder."""
     plain = [_REWRITES[name](value, {}) for name, value in _PLAIN.items()]
     return isinstance(rewrite, (Lora, Fusion, TensorParallel, *KERNELS)) or rewrite in plain
+
+
+def _check_chunks(made: Forecast) -> None:
+    """Refuse whole chunks without a chunk, and of numbers of which one does not divide the other.
+
+    Raises:
+        SpecError: what is not so.
+    """
+    if made.whole_chunks and made.chunk is None:
+        raise SpecError("whole_chunks needs a chunk")
+    made.chunks.check()
 
 
 def _check_roles(made: Forecast) -> None:

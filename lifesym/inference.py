@@ -62,7 +62,8 @@ class Forecast(Footprint, Generation):
         """
         terms = (*self._towers(), *self._prefill())
         expr = total(terms)
-        return Result(name="TTFT", unit="s", expr=expr, terms=terms, form=self, metric="ttft")
+        made = Result(name="TTFT", unit="s", expr=expr, terms=terms, form=self, metric="ttft")
+        return replace(made, whole=(self.chunks.count,)) if self.whole_chunks else made
 
     @cached_property
     def tpot(self) -> StepTime:
@@ -132,9 +133,8 @@ class Forecast(Footprint, Generation):
     @property
     def chunks(self) -> Chunks:
         """How the prefill is cut; without chunks it has one."""
-        return Chunks(
-            prompt=self.computed, chunk=self.computed if self.chunk is None else self.chunk
-        )
+        chunk = self.computed if self.chunk is None else self.chunk
+        return Chunks(prompt=self.computed, chunk=chunk, whole=self.whole_chunks)
 
     @checked
     def prefixed(self, prefix: Size) -> Self:
@@ -147,14 +147,31 @@ class Forecast(Footprint, Generation):
         rest = self.prompt - cached
         if rest.is_number and rest < 1:
             raise SymbolError(f"a prefix of {cached} tokens leaves none of {self.prompt}")
-        return replace(self, prefix=cached)
+        made = replace(self, prefix=cached)
+        made.chunks.check()
+        return made
 
     def _prefill(self) -> tuple[Term, ...]:
         """The chunks before the last summed in closed form, and the last with its logits."""
         last, before = self.last_chunk, self.chunks.before
         if before.is_zero:
             return last
+        if self.whole_chunks:
+            return self._alike(last)
         return (*(summed(term, before) for term in self.whole_chunk), *last)
+
+    def _alike(self, last: tuple[Term, ...]) -> tuple[Term, ...]:
+        """Chunks that are all whole: what the last one does as the others is summed with them."""
+        count = self.chunks.count
+        terms, alone = [], list(last)
+        for term in self.whole_chunk:
+            same = term.map(lambda expr: expr.xreplace({index: count - 1}))
+            times = count - 1
+            if same in alone:
+                alone.remove(same)
+                times = count
+            terms.append(summed(term, times))
+        return (*terms, *alone)
 
     @property
     def whole_chunk(self) -> tuple[Term, ...]:

@@ -26,11 +26,19 @@ from lifesym.roofline import Term
 from lifesym.spelling import spelling, spelt
 from lifesym.symbols import TABLE, is_own
 
+_USUAL = {
+    "pi": sym.compute_efficiency * sym.peak,
+    "pi_v": sym.compute_efficiency * sym.vector_peak,
+    "beta": sym.memory_efficiency * sym.bandwidth,
+}
+"""The rates of the definition of tau, in the order of its arguments."""
+
 
 class Tau(Function):  # type: ignore[misc]  # SymPy is untyped
     r"""The roofline of an operator, $\tau(F, V, M)$: its operations, elementwise ones and bytes.
 
-    The rates at which they are done are further arguments, which are not printed.
+    The rates at which they are done are further arguments. Those of the definition are not printed;
+    others stand above the function, each in the place of the one of its kind.
     """
 
     nargs = 6
@@ -48,11 +56,19 @@ class Tau(Function):  # type: ignore[misc]  # SymPy is untyped
     def _printed(self, printer: Any) -> list[str]:
         return [printer._print(arg) for arg in self.args[:3]]
 
+    @property
+    def others(self) -> list[Expr]:
+        """Its rates that are not those of the definition."""
+        pairs = zip(self.args[3:], _USUAL.values(), strict=True)
+        return [rate for rate, usual in pairs if unfold(rate) != usual]
+
     def _sympystr(self, printer: Any) -> str:
-        return f"tau({', '.join(self._printed(printer))})"
+        rates = f"[{', '.join(map(str, self.others))}]" if self.others else ""
+        return f"tau{rates}({', '.join(self._printed(printer))})"
 
     def _latex(self, printer: Any, exp: str | None = None) -> str:
-        body = rf"\tau({', '.join(self._printed(printer))})"
+        rates = f"^{{{', '.join(map(printer._print, self.others))}}}" if self.others else ""
+        body = rf"\tau{rates}({', '.join(self._printed(printer))})"
         return body if exp is None else rf"{body}^{{{exp}}}"
 
 
@@ -85,9 +101,10 @@ class Paper:
         return Add(*(count * Add(*summands) for count, summands in self.groups))
 
     @property
-    def rooflines(self) -> bool:
-        """Whether an operator's time is the function tau of its work."""
-        return any(each.has(Tau) for part in self.parts.values() for each in part)
+    def rooflines(self) -> set[Tau]:
+        """The times that are the function tau of some work."""
+        nodes = (each.atoms(Tau) for part in self.parts.values() for each in part)
+        return set().union(*nodes)
 
     def respelt(self, taken: Collection[str]) -> "Paper":
         """The same, with a bar over names that are spelt as some symbols are."""
@@ -126,12 +143,7 @@ def roofline() -> tuple[tuple[str, ...], Expr]:
     """The arguments of tau, and what it is of them."""
     names = ("F", "V", "M")
     work = [named(name, Dummy(name, positive=True)) for name in names]
-    usual = (
-        ("pi", sym.compute_efficiency * sym.peak),
-        ("pi_v", sym.compute_efficiency * sym.vector_peak),
-        ("beta", sym.memory_efficiency * sym.bandwidth),
-    )
-    return names, Tau(*work, *(named(name, rate) for name, rate in usual)).written
+    return names, Tau(*work, *(named(name, rate) for name, rate in _USUAL.items())).written
 
 
 _CUT = {sym.prompt, sym.chunk, sym.prefix}
@@ -340,7 +352,12 @@ def _amount(expr: Expr) -> tuple[Expr, dict[str, Expr]]:
     known = {**_SIZES, **{f"n_{'E' * (i + 1)}": n for i, n in enumerate(touched.values())}}
     dummies = {name: Dummy(name, positive=True) for name in known}
     shares = {n: 1 - dummies[f"n_{'E' * (i + 1)}"] / sym.experts for i, n in enumerate(touched)}
-    best = _shortest(expr.xreplace(shares), dummies)
+    plain = expr.xreplace(shares)
+    if (scaled := _scales(plain)) is not None:
+        known["w_s"] = (sym.weight_bits + scaled) / 8
+        dummies["w_s"] = Dummy("w_s", positive=True)
+        plain = plain.xreplace({sym.weight_bits: 8 * dummies["w_s"] - scaled})
+    best = _shortest(plain, dummies)
     used = {name: size for name, size in known.items() if best.has(dummies[name])}
     return best.xreplace({dummies[name]: named(name, known[name]) for name in used}), used
 
@@ -358,9 +375,8 @@ def _work(term: Term) -> _Work | None:
     vector = [rate for rate in done if rate.has(sym.vector_peak)]
     if len(matrix) > 1 or len(vector) > 1:
         return None
-    beta = next(iter(moved), sym.memory_efficiency * sym.bandwidth)
-    pi = next(iter(matrix), sym.compute_efficiency * sym.peak)
-    pi_v = next(iter(vector), sym.compute_efficiency * sym.vector_peak)
+    found = zip((matrix, vector, moved), _USUAL.values(), strict=True)
+    pi, pi_v, beta = (next(iter(rates), usual) for rates, usual in found)
     amounts = (done.get(pi, S.Zero), done.get(pi_v, S.Zero), moved.get(beta, S.Zero))
     return _Work(count, *amounts, (pi, pi_v, beta))
 
@@ -429,6 +445,20 @@ def rate_name(rate: Expr) -> str:
     return "_".join([base, *scripts])
 
 
+def _scales(work: Expr) -> Expr | None:
+    """The bits that scales add to every weight in some work; None where they do not to all."""
+    if not work.has(sym.weight_bits):
+        return None
+    polynomial = expand(work)
+    stored = polynomial.coeff(sym.weight_bits, 1).as_coefficients_dict()
+    beside = polynomial.coeff(sym.weight_bits, 0).as_coefficients_dict()
+    if any(weights.has(sym.batch) for weights in stored):
+        return None
+    shares = {beside[weights] / each for weights, each in stored.items()}
+    share = shares.pop()
+    return share if not shares and share > 0 else None
+
+
 def _shortest(expr: Expr, dummies: Mapping[str, Dummy]) -> Expr:
     """The shortest form of some work in names of sizes.
 
@@ -439,7 +469,8 @@ def _shortest(expr: Expr, dummies: Mapping[str, Dummy]) -> Expr:
     for changed in ({}, {sym.past: with_new - 1}) if expr.has(sym.past) else ({},):
         terms = Add.make_args(expand(expr.xreplace(changed)))
         plain = Add(*(_with_sizes(term, dummies) for term in terms))
-        forms.append(_grouped(plain, [sym.batch, *(dummies[n] for n in ("w", "a", "c"))]))
+        of_bytes = (dummies[name] for name in ("w", "w_s", "a", "c") if name in dummies)
+        forms.append(_grouped(plain, [sym.batch, *of_bytes]))
         forms.append(factor(plain))
     best: Expr = min(forms, key=lambda form: form.count_ops())
     return best.xreplace({with_new: sym.past + 1})

@@ -44,6 +44,7 @@ class Passes:
     routing: Routing
     prefix: Expr = S.Zero
     chunk: Expr | None = None
+    whole_chunks: bool = False
     rewrites: tuple[Rewrite, ...] = ()
     levels: tuple[Level, ...] = ()
     replicas: Expr = S.One

@@ -41,6 +41,7 @@ class Result:
         terms: for times that are sums, the operators' parts in order; else empty.
         parts: for other sums, their named parts; else empty.
         over_steps: decode steps of which it is a mean, or the last: it holds where there is one.
+        whole: what must be a whole number for it to hold, such as the chunks of a prompt.
         form: the forecast that it is the time of, by whose metric `interval` asks for it.
         metric: that metric.
     """
@@ -51,6 +52,7 @@ class Result:
     terms: tuple[Term, ...] = ()
     parts: tuple[Part, ...] = ()
     over_steps: Expr = S.One
+    whole: tuple[Expr, ...] = ()
     form: Any = field(default=None, repr=False, compare=False)
     metric: str = ""
 
@@ -155,13 +157,22 @@ class Result:
 
     @checked
     def check_steps(self, values: Mapping[str | Symbol, Number]) -> None:
-        """Refuse values at which there is no decode step, in a formula of such steps.
+        """Refuse values at which there is no decode step, or no whole number of chunks.
 
         Raises:
             SymbolError: the formula, and what to ask instead.
         """
+        by_symbol = {sym.resolve(name): value for name, value in values.items()}
+        for count in self.whole:
+            known = {symbol: by_symbol[symbol] for symbol in count.free_symbols & by_symbol.keys()}
+            number = sym.bind(count, known)
+            if number.is_number and not number.is_Integer:
+                raise SymbolError(
+                    f"the formula of {self.name} is that of prompts in whole chunks: {count} must "
+                    f"be a whole number, not {number}"
+                )
         free = self.over_steps.free_symbols
-        known = {symbol: v for name, v in values.items() if (symbol := sym.resolve(name)) in free}
+        known = {symbol: value for symbol, value in by_symbol.items() if symbol in free}
         steps = sym.bind(self.over_steps, known)
         if steps.is_number and steps < 1:
             raise SymbolError(

@@ -95,6 +95,7 @@ class Keywords(TypedDict, total=False):
     causal: Causal
     routing: Routing | RoutingKind
     chunk: Size | None
+    whole_chunks: bool
     levels: Iterable[Level]
     data_parallel: Size
     cache: CachePolicy | None

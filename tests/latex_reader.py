@@ -11,8 +11,9 @@ from sympy import Add, Expr, Integer, Rational, Sum, log
 
 from lifesym.nodes import CeilDiv, CeilLog2, FloorDiv, Maximum, Minimum
 from lifesym.paper import Tau
+from lifesym.remainders import LastChunk
 from lifesym.spelling import spelling, spelt
-from lifesym.symbols import TABLE, index
+from lifesym.symbols import TABLE, bandwidth, index, vector_peak
 
 _SPACE = re.compile(r"(\\,|\\quad|\\;|~|\s|\{\}|\\Bigl|\\Bigr|\\left|\\right|&|\\\\|\\notag)+")
 _NUMBER = re.compile(r"\d+")
@@ -129,6 +130,12 @@ class Reader:
             return self.rounded(CeilDiv, "\\rceil")
         if self.take("\\lfloor"):
             return self.rounded(FloorDiv, "\\rfloor")
+        if self.take("R_{"):
+            pieces = [self.sum()]
+            self.need(",")
+            pieces.append(self.sum())
+            self.need("}")
+            return LastChunk(*pieces)
         if self.take("\\log"):
             return log(self.atom())
         if self.take("\\sum_{i=0}^"):
@@ -136,7 +143,14 @@ class Reader:
             return Sum(self.product(), (index, 0, last))
         if self.text.startswith("\\tau", self.at) and self.text[self.at + 4 : self.at + 5] != "_":
             self.at += 4
-            return Tau(*self.arguments(), *self.rates).written
+            rates = [*self.rates]
+            if self.take("^{"):
+                while not self.take("}"):
+                    rate = self.plain()
+                    place = 2 if rate.has(bandwidth) else 1 if rate.has(vector_peak) else 0
+                    rates[place] = rate
+                    self.take(",")
+            return Tau(*self.arguments(), *rates).written
         return None
 
     def plain(self) -> Expr:

@@ -158,3 +158,51 @@ def test_size_does_not_depend_on_the_number_of_chunks_or_steps() -> None:
         f = ls.forecast(model, hardware, prompt=prompt, generate=prompt, chunk=256)
         sizes.add((nodes(f.ttft.expr), nodes(f.tpot.mean.expr)))
     assert len(sizes) == 1
+
+
+WHOLE = {
+    "dense": ("tinyllama-1.1b", {}),
+    "windows": ("gemma-3-1b", {"batch": 3}),
+    "experts": ("qwen3-30b-a3b", {"batch": 2, "fusion": "full"}),
+    "latents": ("deepseek-v2-lite", {"overlap": "pass"}),
+    "recurrent": ("mamba-130m", {}),
+    "devices": ("tinyllama-1.1b", {"tensor_parallel": 2, "weights": "int8"}),
+    "prefix": ("tinyllama-1.1b", {"prefix": 128}),
+}
+
+
+@pytest.mark.parametrize("kind", WHOLE)
+def test_whole_chunks_are_the_same_where_the_chunk_divides(kind: str) -> None:
+    """Every result, exactly, for numbers and for symbols that are bound to them."""
+    name, options = WHOLE[kind]
+    numbers = {"prompt": 512, "generate": 3}
+    plain, whole = (
+        ls.forecast(name, "a100-sxm-80gb", chunk=128, whole_chunks=assumed, **numbers, **options)
+        for assumed in (False, True)
+    )
+    for metric in ("ttft", "latency", "traffic", "flops", "energy", "memory"):
+        one, other = (getattr(each, metric).expr.doit() for each in (plain, whole))
+        assert one == other, metric
+    opened = ls.forecast(name, "a100-sxm-80gb", chunk=128, whole_chunks=True, generate=3, **options)
+    assert opened.ttft.bind({"prompt": 512}) == plain.ttft.expr.doit()
+
+
+def test_whole_chunks_halve_the_formula() -> None:
+    plain, whole = (
+        ls.forecast("llama-2-7b", "v100", chunk=512, whole_chunks=assumed)
+        for assumed in (False, True)
+    )
+    assert len(whole.ttft.terms) <= len(plain.ttft.terms) / 2 + 2
+    assert whole.ttft.expr.count_ops() <= plain.ttft.expr.count_ops() / 2
+
+
+def test_what_is_not_in_whole_chunks_is_refused() -> None:
+    whole = ls.forecast("llama-2-7b", "v100", chunk=512, whole_chunks=True)
+    with pytest.raises(ls.SymbolError, match="prompt/512 must be a whole number, not 125/64"):
+        whole.ttft.bind({"prompt": 1000})
+    with pytest.raises(ls.SpecError, match="a chunk of 512 tokens does not divide 1000"):
+        ls.forecast("llama-2-7b", "v100", prompt=1000, chunk=512, whole_chunks=True)
+    with pytest.raises(ls.SpecError, match="does not divide 924"):
+        ls.forecast("llama-2-7b", "v100", prompt=1024, chunk=512, prefix=100, whole_chunks=True)
+    with pytest.raises(ls.SpecError, match="needs a chunk"):
+        ls.forecast("llama-2-7b", "v100", prompt=1000, whole_chunks=True)

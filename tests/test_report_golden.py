@@ -116,7 +116,7 @@ def too_wide(source: str, folder: Path) -> list[float]:
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 @pytest.mark.parametrize("name", ["llama-2-7b", "mistral-7b-v0.1"])
 def test_the_document_compiles_without_overfull_lines(name: str, tmp_path: Path) -> None:
-    assert too_wide(document(derived(name), name), tmp_path) == []
+    assert too_wide(ls.document(derived(name), name), tmp_path) == []
 
 
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
@@ -126,7 +126,7 @@ def test_everything_of_a_symbolic_family_fits_the_page(family: str, tmp_path: Pa
     forecast = ls.forecast(ls.Model.symbolic(family), ls.Hardware.symbolic(), batch=sym.batch)
     more = [equation(r, "latex") for r in (forecast.tpot.mean, forecast.memory, forecast.latency)]
     more.append(operator_table(forecast.tpot.terms, "latex"))
-    source = document(forecast, family).replace(
+    source = ls.document(forecast, family).replace(
         r"\end{document}", "\n".join(more) + r"\end{document}"
     )
     assert too_wide(source, tmp_path) == []

@@ -184,6 +184,7 @@ ROWS: tuple[Row, ...] = (
             Row("fusion", words("none", "flash", "full", "layer"), "What is fused."),
         ),
         (
+            *needing("chunk", Row("whole_chunks", SWITCH, "The chunk divides the prompt.")),
             *needing(
                 "lora",
                 Row("lora_targets", text("NAME,...", axis=False), "Operators: attn_q,attn_v ..."),

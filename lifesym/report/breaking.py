@@ -24,7 +24,7 @@ _FONTS = {"\\mathrm", "\\mathit", "\\overline", "\\text"}
 _SCRIPT = 0.72
 _FENCE = 7.5
 _PLAIN = 3.9
-_BESIDE = 0.4
+_BESIDE = 0.5
 """What opens a fence stands in a line with what is inside if it takes less of the room."""
 
 

@@ -67,7 +67,9 @@ def _rates(form: Paper) -> str:
         return f"{said}."
     arguments, value = roofline()
     head = f"\\tau({', '.join(arguments)})"
-    return f"{said} and ${head} = {plain(latex(value, fold_short_frac=True))}$. Then"
+    others = any(tau.others for tau in form.rooflines)
+    more = r" (a rate above $\tau$ takes the place of the one of its kind)" if others else ""
+    return f"{said} and ${head} = {plain(latex(value, fold_short_frac=True))}${more}. Then"
 
 
 def definition(name: str, value: Expr) -> str:
