@@ -21,6 +21,7 @@ from lifesym.report.tables import Format, escape
 from lifesym.results import Result
 from lifesym.summands import WORKLOAD, Row
 from lifesym.sums import SumMax
+from lifesym.symbols import resolve
 from lifesym.timed import Timed
 
 Form = Literal["terms", "paper", "full"]
@@ -135,8 +136,9 @@ def derivation(
     opened = result.in_symbols if how.form == "paper" or short else result
     values: dict[Symbol, Expr] = {}
     if opened is not result:
-        known = form.point.items()
-        values = {s: v for s, v in known if v.is_number and s not in WORKLOAD}
+        varied = WORKLOAD if short is None or how.form == "paper" else map(resolve, short.box)
+        open_ = frozenset(varied)
+        values = {s: v for s, v in form.point.items() if v.is_number and s not in open_}
     parts: list[str] = []
     named: tuple[str, ...] = ()
     if how.form == "paper":
