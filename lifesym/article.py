@@ -29,7 +29,7 @@ from lifesym.timed import Timed
 Columns = Literal["one", "two"]
 _WIDTHS = {"one": 480, "two": 240}
 _PACKAGES = r"""\usepackage[a4paper,textwidth=498pt,textheight=730pt,columnsep=18pt]{geometry}
-\usepackage{amsmath,graphicx}
+\usepackage{amsmath,graphicx,longtable}
 \IfFileExists{booktabs.sty}{\usepackage{booktabs}}%
   {\let\toprule\hline\let\midrule\hline\let\bottomrule\hline}
 \allowdisplaybreaks

@@ -184,7 +184,7 @@ def coefficients(expr: Expr, letter: str) -> tuple[Expr, dict[str, Expr]]:
 
     >>> from lifesym.symbols import batch, hidden, past, bandwidth, memory_efficiency
     >>> print(*coefficients(hidden * batch * (past + 2) / (bandwidth * memory_efficiency), "m_kv"))
-    batch*m_kv*(past + 2)/beta {'m_kv': hidden}
+    batch*(past + 2)*m_kv/beta {'m_kv': hidden}
     """
     done = by_rate(expr)
     if done is None:
@@ -303,10 +303,14 @@ class _Writer:
         return form.respelt({spelling(s) for term in self.terms for s in term.time.free_symbols})
 
     def _serial(self) -> list[Expr]:
-        """Links and dispatches, each in one row."""
-        link = Add(*(term.network for term in self.terms))
+        """Links, a row for each rate, and dispatches in one row."""
+        link = expand(Add(*(term.network for term in self.terms)))
+        moved: dict[Expr, Expr] = {}  # messages and bytes apart, as the terms of a link are
+        for each in Add.make_args(link):
+            below = fraction(each)[1]
+            moved[below] = moved.get(below, S.Zero) + each
         launched = launches(Add(*(term.dispatch for term in self.terms)))
-        return [value for value in (factor(expand(link)), launched) if value != 0]
+        return [value for value in (*map(factor, moved.values()), launched) if value != 0]
 
     def _time(self, term: Term) -> tuple[Expr, Expr, bool]:
         """How often an operator runs, its time in one execution, and whether it has products."""

@@ -191,11 +191,13 @@ class Timed(ABC):
         Of formats only the weights' bits are, where they are not those that are computed in. What
         has several values stays in numbers.
         """
-        known = numbers(self)
+        known = {symbol: value for symbol, value in numbers(self).items() if value.is_number}
+        plain = [symbol for symbol in usual(self) if symbol in known]
         of_model = [s for s in getattr(self.model, "values", ()) if s in known]
         quantized = self.precision.weights != self.precision.activations
         bits = [sym.weight_bits] if quantized and sym.weight_bits in known else []
-        return self.open(*usual(self), *of_model, *bits)
+        names = (*plain, *of_model, *bits)
+        return self.open(*names) if names else self
 
     def generates(self) -> None:
         """Refuse a question about the tokens of a model that gives none.

@@ -363,7 +363,7 @@ def test_legend_latex_and_tables() -> None:
     ):
         assert line in legend_table(ttft.legend(), fmt)
     page = ls.document(experts_over_a_link(capacity()), "A radio link")
-    assert r"$\rho$ & signal-to-noise ratio of the link & 1 \\" in page
+    assert r"$\rho$ & signal-to-noise ratio of the link &  & 1 \\" in page
     assert page.count(r"\log{\left(\rho + 1 \right)}") == 2  # TTFT and TPOT
     bar = ls.symbol("bar", meaning="either | or", latex=r"\bar{b}")
     assert r"either \| or" in legend_table(ls.legend(bar), "markdown")

@@ -27,6 +27,7 @@ from lifesym.analysis.questions import (
 from lifesym.analysis.regions import Branch
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
+from lifesym.remainders import spelt_out
 from lifesym.symbols import TABLE, ordered
 
 Symbols = Iterable[str | Symbol]
@@ -113,7 +114,7 @@ def gradient(quantity: Quantity, of: Symbols | None = None) -> dict[Symbol, Expr
     Raises:
         SymbolError: a symbol that the formula does not have.
     """
-    expr = formula(quantity)
+    expr = spelt_out(formula(quantity))  # a last chunk grows with its prompt until the next step
     steps = {node: Dummy(integer=True, nonnegative=True) for node in expr.atoms(*STEPPED)}
     still = {mark: node for node, mark in steps.items()}
     held = expr.xreplace(steps)
