@@ -157,7 +157,7 @@ def derivation(
         symbols = symbols if how.form == "paper" else found.expr.free_symbols
     if found is not None and how.digits is not None:
         label = f"{how.label}-numbers" if how.label else ""
-        numbers = _in_numbers(opened, found)
+        numbers = in_numbers(opened, found)
         more: Any = {"digits": how.digits, "label": label, "siunitx": how.siunitx}
         parts.append(short_form(numbers, how.fmt, how.width, **more))
     return Derivation(
@@ -185,7 +185,7 @@ def _exact(result: Result, how: Printed) -> str:
     )
 
 
-def _in_numbers(opened: Result, found: Approximation) -> Approximation:
+def in_numbers(opened: Result, found: Approximation) -> Approximation:
     """All the terms where the ranges decide every maximum, and so without an error; else those."""
     terms = terms_over(opened.expr.xreplace(found.values), found.box, {})
     if any(term.has(Maximum, Minimum, SumMax) for term in terms):

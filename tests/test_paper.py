@@ -13,14 +13,18 @@ from sympy.parsing.sympy_parser import parse_expr
 
 import lifesym as ls
 from lifesym import symbols as sym
+from lifesym.analysis import Approximation
+from lifesym.derivation import Shortening, in_numbers
 from lifesym.errors import SpecError
+from lifesym.families import FAMILIES
 from lifesym.paper import Paper, coefficients, written
-from lifesym.report import paper_form
+from lifesym.report import paper_form, short_form
 from lifesym.spelling import spelling, spelt
 from tests.latex_reader import Reader
 from tests.test_printed_formulas import _FUNCTIONS, DECODERS, point
 
 WIDTHS = (240, 345, 480)
+BOX = {sym.batch: (1, 64), sym.past: (0, 2048)}
 DENSE = (
     *("llama", "mistral", "qwen3", "gemma2", "gemma3", "phi3", "gpt2", "falcon", "olmo2"),
     *("granite", "starcoder2", "cohere", "opt"),
@@ -60,37 +64,38 @@ def equations(text: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize("family", DECODERS)
-def test_paper_form_unfolds_to_the_formula(family: str) -> None:
+def test_paper_form_is_the_formula(family: str) -> None:
+    """Unfolded, and read back from its text and from its LaTeX in lines of a column."""
     for result in forms(family):
         form = result.paper()
-        for seed in range(2):
-            values = point(result.expr, seed)
-            unfolded = form.unfold().xreplace(values).doit()
-            assert unfolded == result.expr.xreplace(values).doit(), result.name
+        names = names_of(form)
+        values = point(result.expr, 1)
+        stated = result.expr.xreplace(values).doit()
+        assert form.unfold().xreplace(values).doit() == stated, result.name
+        assert from_text(form, names, result).xreplace(values).doit() == stated, result.name
+        sides = equations(paper_form(form, "latex", 240, "eq:one"))
+        whole, *rest = sides.values()
+        assert Reader(whole, names, _rates()).read().xreplace(values).doit() == stated
+        for text, part in zip(rest, form.parts, strict=True):
+            read = Reader(text, names, _rates()).read()
+            assert read.xreplace(values).doit() == names[part].xreplace(values).doit(), part
+
+
+def from_text(form: Paper, names: dict[str, Expr], result: ls.Result) -> Expr:
+    """The equation of the plain text."""
+    main, _, where = paper_form(form).partition("\nwhere\n")
+    assert len(where.splitlines()) >= len(form.parts) + len(form.rates)
+    for name in sorted(names, key=len, reverse=True):
+        main = main.replace(name, f"N_{[*names].index(name)}")
+    known = {symbol.name: symbol for symbol in result.expr.free_symbols}
+    known |= {f"N_{i}": value for i, value in enumerate(names.values())}
+    return parse_expr(" ".join(main.splitlines()[1:]), local_dict={**known, **_FUNCTIONS})
 
 
 @pytest.mark.parametrize("family", [*DENSE[:1], *EXPERTS[1:2], *LATENT[1:2], *RECURRENT[2:]])
 def test_paper_form_is_equal_by_algebra(family: str) -> None:
     for result in forms(family):
         assert expand(result.paper().unfold() - result.expr) == 0
-
-
-@pytest.mark.parametrize("family", DECODERS)
-def test_latex_of_the_paper_form_is_read_back(family: str) -> None:
-    """Of every line that a column of 240 points has, and of the names' definitions."""
-    for result in forms(family):
-        form = result.paper()
-        names = names_of(form)
-        sides = equations(paper_form(form, "latex", 240, "eq:one"))
-        heads = [next(iter(sides)), *sides]
-        assert heads[0].startswith(r"\mathrm{")
-        values = point(result.expr, 1)
-        whole = Reader(sides[heads[0]], names, _rates()).read()
-        assert whole.xreplace(values).doit() == result.expr.xreplace(values).doit()
-        rest = [value for name, value in sides.items() if name != heads[0]]
-        for text, part in zip(rest, form.parts, strict=True):
-            read = Reader(text, names, _rates()).read()
-            assert read.xreplace(values).doit() == names[part].xreplace(values).doit(), part
 
 
 def _rates() -> tuple[Expr, Expr, Expr]:
@@ -101,32 +106,31 @@ def _rates() -> tuple[Expr, Expr, Expr]:
     )
 
 
-@pytest.mark.parametrize("family", DECODERS)
-def test_text_of_the_paper_form_is_read_back(family: str) -> None:
-    for result in forms(family):
-        form = result.paper()
-        names = names_of(form)
-        text = paper_form(form)
-        main, _, where = text.partition("\nwhere\n")
-        for name in sorted(names, key=len, reverse=True):
-            main = main.replace(name, f"N_{[*names].index(name)}")
-        known = {symbol.name: symbol for symbol in result.expr.free_symbols}
-        known |= {f"N_{i}": value for i, value in enumerate(names.values())}
-        body = " ".join(main.splitlines()[1:])
-        read = parse_expr(body, local_dict={**known, **_FUNCTIONS})
-        values = point(result.expr, 3)
-        assert read.xreplace(values).doit() == result.expr.xreplace(values).doit()
-        assert len(where.splitlines()) >= len(form.parts) + len(form.rates)
+def pages(name: str) -> tuple[ls.Result, list[Approximation]]:
+    """A model's decode step on an H100 with launches of 3 microseconds, and its short forms."""
+    device = ls.load_hardware("h100-sxm-80gb").with_(dispatch_time=Rational(3, 10**6))
+    forecast = ls.forecast(name, device, prompt=512, generate=128)
+    opened = forecast.tpot.in_symbols
+    box = {s: ends for s, ends in BOX.items() if s in opened.expr.free_symbols}
+    short = Shortening(box=box, keep=3).of(forecast, opened)
+    return forecast.tpot, [short, in_numbers(opened, short)]
 
 
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
-@pytest.mark.parametrize("width", WIDTHS)
-def test_no_line_is_wider_than_a_column(width: int, tmp_path: Path) -> None:
-    pages = []
-    for family in (*DENSE, *EXPERTS, *LATENT, *RECURRENT):
-        for result in forms(family):
-            pages.append(rf"\noindent {paper_form(result.paper(), 'latex', width, 'eq:a')}")
-    assert compiled(pages, width, tmp_path) == []
+def test_no_line_is_wider_than_a_column(tmp_path: Path) -> None:
+    """The page of `derive --form paper --keep 3 --digits 3`, in three widths, for 25 families."""
+    families = (*DENSE, *EXPERTS, *LATENT, *RECURRENT)
+    made = [pages(FAMILIES[family].example) for family in families]
+    for width in WIDTHS:
+        texts = []
+        for result, (short, numbers) in made:
+            parts = [
+                paper_form(result.paper(), "latex", width, "eq:a"),
+                short_form(short, "latex", width, label="eq:b"),
+                short_form(numbers, "latex", width, digits=3, label="eq:c"),
+            ]
+            texts.append("\\noindent\n" + "\n\n".join(parts))
+        assert compiled(texts, width, tmp_path) == [], width
 
 
 def compiled(pages: list[str], width: int, folder: Path) -> list[str]:

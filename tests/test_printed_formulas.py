@@ -18,6 +18,7 @@ from lifesym.report import equation, function_table
 from lifesym.report.equations import signed
 from lifesym.summands import Row
 from lifesym.sums import Crossing, SumMax
+from tests.latex_reader import Reader
 
 _STEPS = ("ttft", "tpot", "memory")
 _GENERATIONS = ("mean", "latency", "tps", "energy")
@@ -61,11 +62,14 @@ def read(result: ls.Result) -> Expr:
 
 
 def check(result: ls.Result, seeds: int) -> None:
-    printed = read(result)
+    """The text of each row, and the LaTeX of the whole, are the expression."""
+    printed, latex = read(result), Reader(result.latex(), {}).read()
     for seed in range(seeds):
         values = point(result.expr, seed)
         stated = result.expr.xreplace(values).doit()
         assert printed.xreplace(values).doit() == stated, result.name
+        if not seed:
+            assert latex.xreplace(values).doit() == stated, result.name
 
 
 @pytest.mark.parametrize("family", DECODERS)
