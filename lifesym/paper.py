@@ -14,62 +14,19 @@ of the result back, exactly.
 import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from typing import Any
 
-from sympy import Add, Dummy, Expr, Function, Mul, Pow, S, expand, factor, fraction
+from sympy import Add, Expr, Mul, S, expand, factor, fraction
 
 from lifesym import symbols as sym
-from lifesym.named import Named, fold, named, unfold
+from lifesym.amounts import amount
+from lifesym.named import Named, named
+from lifesym.named_rates import by_rate, launches, rate_name, rates_in, with_rates
 from lifesym.nodes import CeilDiv, Maximum
 from lifesym.roofline import Term
 from lifesym.spelling import spelling, spelt
-from lifesym.symbols import TABLE, is_own
-
-_USUAL = {
-    "pi": sym.compute_efficiency * sym.peak,
-    "pi_v": sym.compute_efficiency * sym.vector_peak,
-    "beta": sym.memory_efficiency * sym.bandwidth,
-}
-"""The rates of the definition of tau, in the order of its arguments."""
-
-
-class Tau(Function):  # type: ignore[misc]  # SymPy is untyped
-    r"""The roofline of an operator, $\tau(F, V, M)$: its operations, elementwise ones and bytes.
-
-    The rates at which they are done are further arguments. Those of the definition are not printed;
-    others stand above the function, each in the place of the one of its kind.
-    """
-
-    nargs = 6
-
-    @property
-    def written(self) -> Expr:
-        """The maximum of compute and memory time."""
-        matrix, vector, moved, *rates = self.args
-        return Maximum(matrix / rates[0] + vector / rates[1], moved / rates[2])
-
-    def doit(self, **hints: Any) -> Expr:
-        """The same, of arguments written out."""
-        return self.written.doit(**hints)
-
-    def _printed(self, printer: Any) -> list[str]:
-        return [printer._print(arg) for arg in self.args[:3]]
-
-    @property
-    def others(self) -> list[Expr]:
-        """Its rates that are not those of the definition."""
-        pairs = zip(self.args[3:], _USUAL.values(), strict=True)
-        return [rate for rate, usual in pairs if unfold(rate) != usual]
-
-    def _sympystr(self, printer: Any) -> str:
-        rates = f"[{', '.join(map(str, self.others))}]" if self.others else ""
-        return f"tau{rates}({', '.join(self._printed(printer))})"
-
-    def _latex(self, printer: Any, exp: str | None = None) -> str:
-        rates = f"^{{{', '.join(map(printer._print, self.others))}}}" if self.others else ""
-        body = rf"\tau{rates}({', '.join(self._printed(printer))})"
-        return body if exp is None else rf"{body}^{{{exp}}}"
+from lifesym.symbols import TABLE
+from lifesym.tau import USUAL, Tau, written
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,108 +90,9 @@ class Paper:
         return written(self.expr)
 
 
-def written(expr: Expr) -> Expr:
-    """A formula with every name and every roofline written out."""
-    plain = unfold(expr)
-    return plain.xreplace({node: node.written for node in plain.atoms(Tau)})
-
-
-def roofline() -> tuple[tuple[str, ...], Expr]:
-    """The arguments of tau, and what it is of them."""
-    names = ("F", "V", "M")
-    work = [named(name, Dummy(name, positive=True)) for name in names]
-    return names, Tau(*work, *(named(name, rate) for name, rate in _USUAL.items())).written
-
-
 _CUT = {sym.prompt, sym.chunk, sym.prefix}
 _COUNTED = "layers"
 """The unit of what counts an operator's executions."""
-_SIZES = {
-    "d_q": sym.heads * sym.head_dim,
-    "d_kv": sym.kv_heads * sym.head_dim,
-    "D_lk": sym.linear_key_heads * sym.linear_key_dim,
-    "D_lv": sym.linear_value_heads * sym.linear_value_dim,
-    "w": sym.weight_bits / 8,
-    "a": sym.activation_bits / 8,
-    "c": sym.kv_bits / 8,
-}
-"""Sizes that return in many operators, by the name that a paper form gives them."""
-_MISSED = 1 - sym.active_experts / sym.experts
-"""The chance that an expert is not among those of a token; to the power of tokens, of all."""
-
-
-def launches(dispatch: Expr) -> Expr:
-    """A dispatch time as the time of one launch and their number."""
-    count = expand(dispatch / sym.dispatch_time)
-    return dispatch if count.has(sym.dispatch_time) else Mul(sym.dispatch_time, count)
-
-
-def with_rates(expr: Expr) -> Expr:
-    """A time with its attained rates by name."""
-    for rate in dict.fromkeys(_rates_in(expr)):
-        expr = fold(expr, 1 / rate, 1 / named(rate_name(rate), rate))
-    return expr
-
-
-def coefficients(expr: Expr, letter: str) -> tuple[Expr, dict[str, Expr]]:
-    """A sum of works over rates in one name for each monomial of the workload, and the names.
-
-    Experts that no token chose are counted as a share of all: what is read of the others is then a
-    sum of what is always read and of what any expert reads.
-
-    >>> from lifesym.symbols import batch, hidden, past, bandwidth, memory_efficiency
-    >>> print(*coefficients(hidden * batch * (past + 2) / (bandwidth * memory_efficiency), "m_kv"))
-    batch*(past + 2)*m_kv/beta {'m_kv': hidden}
-    """
-    done = by_rate(expr)
-    if done is None:
-        return expr, {}
-    names: dict[str, Expr] = {}
-    shown = []
-    for rate, amount in done.items():
-        written_, named_ = _by_monomial(amount, letter, len(names))
-        names |= named_
-        shown.append(written_ / named(rate_name(rate), rate))
-    return Add(*shown), names
-
-
-def _by_monomial(amount: Expr, letter: str, count: int) -> tuple[Expr, dict[str, Expr]]:
-    """Work by its factors of the workload, each with a named coefficient."""
-    touched = {power: Dummy(positive=True) for power in amount.atoms(Pow) if power.base == _MISSED}
-    amount = amount.xreplace({power: 1 - share for power, share in touched.items()})
-    back = {share: 1 - power for power, share in touched.items()}
-    terms: dict[Expr, Expr] = {}
-    pieces = [factor(amount)]
-    if not all(s in _RUNNING or s in back for s in _divided(pieces[0])[0].free_symbols):
-        pieces = [*Add.make_args(expand(amount))]
-    for piece in pieces:
-        varying, fixed = _divided(piece)
-        terms[varying] = terms.get(varying, S.Zero) + fixed
-    names: dict[str, Expr] = {}
-    shown = []
-    for varying, each in terms.items():
-        fixed = factor(each)
-        if fixed.is_number:
-            shown.append(fixed * varying)
-            continue
-        number = count + len(names) + 1
-        name = letter if number == 1 else f"{letter}_{number}"
-        names[name] = fixed
-        shown.append(named(name, fixed) * varying)
-    return Add(*shown).xreplace(back), names
-
-
-_RUNNING = {sym.batch, sym.new, sym.prompt, sym.past, sym.generated, sym.chunk, sym.prefix}
-
-
-def _divided(product: Expr) -> tuple[Expr, Expr]:
-    """A product's factors of the workload, and the others."""
-    varying: list[Expr] = []
-    fixed: list[Expr] = []
-    for arg in Mul.make_args(product):
-        runs = any(s in _RUNNING or isinstance(s, Dummy) for s in arg.free_symbols)
-        (varying if runs else fixed).append(arg)
-    return Mul(*varying), Mul(*fixed)
 
 
 def paper(name: str, unit: str, terms: Iterable[Term]) -> Paper:
@@ -334,36 +192,14 @@ class _Writer:
 
     def _named_rates(self, expr: Expr) -> Expr:
         """A time that is no roofline's, with its rates by name."""
-        self.rates |= {rate_name(rate): rate for rate in _rates_in(expr)}
+        self.rates |= {rate_name(rate): rate for rate in rates_in(expr)}
         return with_rates(expr)
 
     def _amount(self, expr: Expr) -> Expr:
         """Work as a paper prints it: sizes by name, factored by batch and bits."""
-        shown, sizes = _amount(expr)
+        shown, sizes = amount(expr)
         self.sizes.update(sizes)
         return shown
-
-
-@lru_cache(maxsize=4096)  # models share operators, and factoring is slow
-def _amount(expr: Expr) -> tuple[Expr, dict[str, Expr]]:
-    """Some work as a paper prints it, and the sizes that it names."""
-    if expr.is_number:
-        return expr, {}
-    touched = {}
-    for power in sorted(expr.atoms(Pow), key=str):
-        if power.base == _MISSED and not power.exp.is_number:
-            touched[power] = sym.experts * (1 - power)
-    known = {**_SIZES, **{f"n_{'E' * (i + 1)}": n for i, n in enumerate(touched.values())}}
-    dummies = {name: Dummy(name, positive=True) for name in known}
-    shares = {n: 1 - dummies[f"n_{'E' * (i + 1)}"] / sym.experts for i, n in enumerate(touched)}
-    plain = expr.xreplace(shares)
-    if (scaled := _scales(plain)) is not None:
-        known["w_s"] = (sym.weight_bits + scaled) / 8
-        dummies["w_s"] = Dummy("w_s", positive=True)
-        plain = plain.xreplace({sym.weight_bits: 8 * dummies["w_s"] - scaled})
-    best = _shortest(plain, dummies)
-    used = {name: size for name, size in known.items() if best.has(dummies[name])}
-    return best.xreplace({dummies[name]: named(name, known[name]) for name in used}), used
 
 
 def _work(term: Term) -> _Work | None:
@@ -379,7 +215,7 @@ def _work(term: Term) -> _Work | None:
     vector = [rate for rate in done if rate.has(sym.vector_peak)]
     if len(matrix) > 1 or len(vector) > 1:
         return None
-    found = zip((matrix, vector, moved), _USUAL.values(), strict=True)
+    found = zip((matrix, vector, moved), USUAL.values(), strict=True)
     pi, pi_v, beta = (next(iter(rates), usual) for rates, usual in found)
     amounts = (done.get(pi, S.Zero), done.get(pi_v, S.Zero), moved.get(beta, S.Zero))
     return _Work(count, *amounts, (pi, pi_v, beta))
@@ -394,109 +230,6 @@ def _counted(expr: Expr) -> tuple[Expr, Expr]:
         layers = free and all(TABLE[s].unit == _COUNTED for s in free if s in TABLE)
         (counts if layers or (arg.has(CeilDiv) and free <= _CUT) else rest).append(arg)
     return Mul(*counts), Mul(*rest)
-
-
-def _is_rate(symbol: Expr) -> bool:
-    return symbol in TABLE and (
-        TABLE[symbol].kind == "rate"
-        or symbol in (sym.compute_efficiency, sym.memory_efficiency)
-        or is_own(symbol.name)
-    )
-
-
-def _rates_in(expr: Expr) -> Iterable[Expr]:
-    """The products of rates that a formula divides by."""
-    for node in (expr, *expr.atoms(Mul, Pow)):
-        _, below = fraction(node)
-        rates = [arg for arg in Mul.make_args(below) if _is_rate(arg)]
-        if len(rates) > 1:
-            yield Mul(*rates)
-
-
-def by_rate(expr: Expr) -> dict[Expr, Expr] | None:
-    """What is done at each rate, of a sum of works over rates; None where it is not one."""
-    found = _done(expr)
-    return _done(expand(expr)) if found is None else found
-
-
-def _done(expr: Expr) -> dict[Expr, Expr] | None:
-    found: dict[Expr, Expr] = {}
-    for term in Add.make_args(expr):
-        if term == 0:
-            continue
-        above, below = fraction(term)
-        rates = [arg for arg in Mul.make_args(below) if _is_rate(arg)]
-        others = [arg for arg in Mul.make_args(below) if not _is_rate(arg)]
-        if not rates or any(not arg.is_number for arg in others):
-            return None
-        rate = Mul(*rates)
-        found[rate] = found.get(rate, S.Zero) + above / Mul(*others)
-    return found
-
-
-def rate_name(rate: Expr) -> str:
-    """beta, pi or pi_v, with the data type or the part of the work that has a rate of its own."""
-    scripts: list[str] = []
-    base = "beta" if rate.has(sym.bandwidth) else "pi"
-    for symbol in Mul.make_args(rate):
-        name = symbol.name
-        if symbol == sym.vector_peak:
-            scripts.insert(0, "v")
-        elif name.startswith("peak_"):
-            scripts.insert(0, name.removeprefix("peak_"))
-        elif is_own(name):
-            scripts.append(name.rpartition("efficiency_")[2])
-    return "_".join([base, *scripts])
-
-
-def _scales(work: Expr) -> Expr | None:
-    """The bits that scales add to every weight in some work; None where they do not to all."""
-    if not work.has(sym.weight_bits):
-        return None
-    polynomial = expand(work)
-    stored = polynomial.coeff(sym.weight_bits, 1).as_coefficients_dict()
-    beside = polynomial.coeff(sym.weight_bits, 0).as_coefficients_dict()
-    if any(weights.has(sym.batch) for weights in stored):
-        return None
-    shares = {beside[weights] / each for weights, each in stored.items()}
-    share = shares.pop()
-    return share if not shares and share > 0 else None
-
-
-def _shortest(expr: Expr, dummies: Mapping[str, Dummy]) -> Expr:
-    """The shortest form of some work in names of sizes.
-
-    Decode steps are shortest in the context with the new token, T + 1.
-    """
-    with_new = Dummy(positive=True)
-    forms = []
-    for changed in ({}, {sym.past: with_new - 1}) if expr.has(sym.past) else ({},):
-        terms = Add.make_args(expand(expr.xreplace(changed)))
-        plain = Add(*(_with_sizes(term, dummies) for term in terms))
-        of_bytes = (dummies[name] for name in ("w", "w_s", "a", "c") if name in dummies)
-        forms.append(_grouped(plain, [sym.batch, *of_bytes]))
-        forms.append(factor(plain))
-    best: Expr = min(forms, key=lambda form: form.count_ops())
-    return best.xreplace({with_new: sym.past + 1})
-
-
-def _with_sizes(term: Expr, dummies: Mapping[str, Dummy]) -> Expr:
-    """A monomial with sizes by name where all their factors are in it."""
-    for name, size in _SIZES.items():
-        factors = {*Mul.make_args(size.as_coeff_Mul()[1])}
-        if factors <= {*Mul.make_args(term)}:
-            term = term / size * dummies[name]
-    return term
-
-
-def _grouped(expr: Expr, by: Iterable[Expr]) -> Expr:
-    """Monomials gathered by their powers of some symbols, what multiplies each factored."""
-    by = {*by}
-    groups: dict[Expr, Expr] = {}
-    for monomial in Add.make_args(expr):
-        key = Mul(*(arg for arg in Mul.make_args(monomial) if arg.as_base_exp()[0] in by))
-        groups[key] = groups.get(key, S.Zero) + monomial / key
-    return Add(*(Mul(key, factor(rest)) for key, rest in groups.items()))
 
 
 _ENDS = ("_fused", "_core", "_proj")

@@ -10,10 +10,10 @@ from collections.abc import Mapping
 from sympy import Add, Expr, Integer, Rational, Sum, log
 
 from lifesym.nodes import CeilDiv, CeilLog2, FloorDiv, Maximum, Minimum
-from lifesym.paper import Tau
 from lifesym.remainders import LastChunk
 from lifesym.spelling import spelling, spelt
 from lifesym.symbols import TABLE, bandwidth, index, vector_peak
+from lifesym.tau import Tau
 
 _SPACE = re.compile(r"(\\,|\\quad|\\;|~|\s|\{\}|\\Bigl|\\Bigr|\\left|\\right|&|\\\\|\\notag)+")
 _NUMBER = re.compile(r"\d+")

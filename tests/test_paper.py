@@ -13,13 +13,15 @@ from sympy.parsing.sympy_parser import parse_expr
 
 import lifesym as ls
 from lifesym import symbols as sym
+from lifesym.amounts import coefficients
 from lifesym.analysis import Approximation
 from lifesym.derivation import Shortening, in_numbers
 from lifesym.errors import SpecError
 from lifesym.families import FAMILIES
-from lifesym.paper import Paper, coefficients, written
+from lifesym.paper import Paper
 from lifesym.report import paper_form, short_form
 from lifesym.spelling import spelling, spelt
+from lifesym.tau import written
 from tests.latex_reader import Reader
 from tests.test_printed_formulas import _FUNCTIONS, DECODERS, point
 

@@ -18,8 +18,8 @@ from lifesym import symbols as sym
 from lifesym.analysis.questions import Quantity, terms_of, title
 from lifesym.decided import decided
 from lifesym.errors import SymbolError
+from lifesym.named_rates import by_rate
 from lifesym.nodes import Maximum
-from lifesym.paper import by_rate
 from lifesym.powers import replaced
 from lifesym.roofline import Term
 from lifesym.summands import Row

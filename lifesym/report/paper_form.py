@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping
 from sympy import Expr, S
 
 from lifesym.checks import checked
-from lifesym.paper import Paper, roofline
+from lifesym.paper import Paper
 from lifesym.printing import latex
 from lifesym.report.breaking import INDENT, TEXT_WIDTH, broken, width_of
 from lifesym.report.equations import display, left_hand_side, signed
 from lifesym.report.tables import Format
 from lifesym.spelling import spelt
 from lifesym.summands import Row
+from lifesym.tau import roofline
 
 _SHORT = 0.45
 """Two definitions share a line if each takes less than this part of the width."""

@@ -7,9 +7,10 @@ from typing import Protocol
 
 from sympy import Add, Expr, Symbol
 
+from lifesym.amounts import coefficients
 from lifesym.checks import checked
 from lifesym.named import Named
-from lifesym.paper import coefficients, launches, with_rates
+from lifesym.named_rates import launches, with_rates
 from lifesym.printing import latex
 from lifesym.report.breaking import TEXT_WIDTH
 from lifesym.report.equations import display
