@@ -23,6 +23,7 @@ from lifesym.amounts import amount
 from lifesym.named import Named, named
 from lifesym.named_rates import by_rate, launches, rate_name, rates_in, with_rates
 from lifesym.nodes import CeilDiv, Maximum
+from lifesym.remainders import ChunksBefore
 from lifesym.roofline import Term
 from lifesym.spelling import spelling, spelt
 from lifesym.symbols import TABLE
@@ -228,7 +229,9 @@ def _counted(expr: Expr) -> tuple[Expr, Expr]:
     for arg in Mul.make_args(expr):
         free = arg.free_symbols
         layers = free and all(TABLE[s].unit == _COUNTED for s in free if s in TABLE)
-        (counts if layers or (arg.has(CeilDiv) and free <= _CUT) else rest).append(arg)
+        (counts if layers or (arg.has(CeilDiv, ChunksBefore) and free <= _CUT) else rest).append(
+            arg
+        )
     return Mul(*counts), Mul(*rest)
 
 
