@@ -149,7 +149,7 @@ class _Writer:
             work = tuple(Mul(factor(count), time) for time, count in vector.items())
             self.parts["tau_vec"] = work
             alone.append(named("tau_vec", Add(*work)))
-        groups = [(count, tuple(times)) for count, times in by_count.items()]
+        groups = [(self._chunks(count), tuple(times)) for count, times in by_count.items()]
         form = Paper(
             name=name,
             unit=unit,
@@ -169,7 +169,18 @@ class _Writer:
             below = fraction(each)[1]
             moved[below] = moved.get(below, S.Zero) + each
         launched = launches(Add(*(term.dispatch for term in self.terms)))
-        return [value for value in (*map(factor, moved.values()), launched) if value != 0]
+        rows = (*map(factor, moved.values()), launched)
+        return [self._chunks(value) for value in rows if value != 0]
+
+    def _chunks(self, expr: Expr) -> Expr:
+        """With the number of a prompt's chunks by name."""
+        for node in sorted(expr.atoms(ChunksBefore, CeilDiv), key=str):
+            if node.free_symbols <= _CUT:
+                count = CeilDiv(*node.args)
+                self.sizes["n_C"] = count
+                before = isinstance(node, ChunksBefore)
+                expr = expr.xreplace({node: named("n_C", count) - int(before)})
+        return expr
 
     def _time(self, term: Term) -> tuple[Expr, Expr, bool]:
         """How often an operator runs, its time in one execution, and whether it has products."""

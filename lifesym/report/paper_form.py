@@ -92,7 +92,7 @@ def _equation(form: Paper, width: float) -> list[str]:
         if count is S.One or len(summands) == 1:
             brackets += [plain(latex(count * each)) for each in summands]
         else:
-            factor = f"({latex(count)})" if count.is_Add else latex(count)
+            factor = f"({latex(count)})" if count.is_Add else plain(latex(count))
             brackets.append(f"{factor} ({joined(plain(latex(each)) for each in summands)})")
     return lines_of(head, joined(brackets), width)
 
