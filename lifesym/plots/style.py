@@ -11,6 +11,7 @@ from sympy import Symbol
 
 from lifesym.checks import checked
 from lifesym.errors import SpecError
+from lifesym.spelling import spelling
 from lifesym.symbols import TABLE
 
 if TYPE_CHECKING:
@@ -252,7 +253,7 @@ def axis_scale(symbol: Symbol, values: Any) -> tuple[float, str]:
     """What to divide a symbol's values by, and the label of their axis: word, letter, unit."""
     row = TABLE[symbol]
     factor, unit = scale(float(max(values)), row.unit)
-    name = f"{said(symbol)} ${row.latex}$"
+    name = f"{said(symbol)} ${spelling(symbol)}$"
     return factor, name if row.unit == "1" else f"{name} [{unit}]"
 
 
