@@ -17,6 +17,8 @@ from lifesym.analysis.questions import Quantity, Values, formula, plain, point_o
 from lifesym.analysis.regime import Range, span
 from lifesym.checks import checked
 from lifesym.decided import decided
+from lifesym.errors import SymbolError
+from lifesym.symbols import TABLE
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,8 +66,9 @@ def certify(
         gap: how far the bounds may be from what is reached.
 
     Raises:
-        SymbolError: an unknown symbol or a value missing, an empty range, a formula that is
-            negative somewhere or has a node without interval bounds.
+        SymbolError: an unknown symbol or a value missing, an empty range, a gap that is none, a
+            formula that is negative somewhere or has a node without interval bounds, or one that
+            is too small next to the other for an error to have a bound.
 
     >>> from lifesym import symbols as sym
     >>> found = certify(100 * sym.hidden, 100 * sym.hidden + sym.past, {"past": (0, 20)},
@@ -73,6 +76,8 @@ def certify(
     >>> round(found.below, 4), found.above, {s.name: v for s, v in found.at.items()}
     (0.1667, 0.0, {'past': 20.0})
     """
+    if not 1e-6 <= gap <= 0.999:
+        raise SymbolError(f"gap must be at least 1e-06 and at most 0.999, not {gap}")
     both = formula(mine) + formula(of)
     ranges = {symbol_of(both, name): ends for name, ends in over.items()}
     box = {symbol: span(symbol, ends, of) for symbol, ends in ranges.items()}
@@ -94,6 +99,9 @@ def certify(
 
 def _odds(share: ShareBound, less: float) -> ShareBound:
     """s/(1 - s) of a share, less a number."""
+    if share.upper >= 1:
+        where = ", ".join(f"{TABLE[symbol].word} = {value:g}" for symbol, value in share.at.items())
+        raise SymbolError(f"what is certified may be any times as large as the other at {where}")
     lower, upper = (max(0.0, s / (1 - s) - less) for s in (share.lower, share.upper))
     return replace(share, lower=lower, upper=upper)
 

@@ -5,7 +5,7 @@ memory time, of bytes by role (weights, KV cache, activations), or its compute t
 elementwise operations. One that is bound by one thing in one part of the box and by the other in
 another is $\max(a, b) = a + \max(0, b - a)$, with a the larger one in the middle of the box: what
 the other bound adds there is a group of its own, ``switching``. The groups add up to the formula
-exactly.
+exactly. Rates are told by their symbols: a time in numbers is grouped in symbols, and bound again.
 """
 
 from collections.abc import Callable, Mapping
@@ -18,9 +18,10 @@ from lifesym import symbols as sym
 from lifesym.analysis.questions import Quantity, terms_of, title
 from lifesym.decided import decided
 from lifesym.errors import SymbolError
-from lifesym.named_rates import by_rate
+from lifesym.named_rates import by_rate, rate_name
 from lifesym.nodes import Maximum
 from lifesym.powers import replaced
+from lifesym.results import Result
 from lifesym.roofline import Term
 from lifesym.summands import Row
 from lifesym.sums import SumMax, series
@@ -33,6 +34,8 @@ _ROLES = {
     "KV cache": ("kv_read_bytes", "kv_write_bytes"),
     "activations": ("activation_read_bytes", "activation_write_bytes"),
 }
+_OWN = {"weights": "weights", "cache": "KV cache", "activations": "activations"}
+"""Groups by the roles that a device may have rates of their own for."""
 
 
 def groups(quantity: Quantity, by: Grouping, ranges: Mapping[Symbol, tuple[Any, Any]]) -> list[Row]:
@@ -44,14 +47,27 @@ def groups(quantity: Quantity, by: Grouping, ranges: Mapping[Symbol, tuple[Any, 
     if by == "phase":
         return _phases(quantity)
     found: dict[str, list[Expr]] = {}
-    middle = {symbol: _middle(*map(exact, ends)) for symbol, ends in ranges.items()}
-    for term in terms_of(quantity):
-        for label, value in _pieces(term, lambda expr: decided(expr, ranges), middle):
+    opened, values = _opened(quantity)
+    box = {**ranges, **{symbol: (value, value) for symbol, value in values.items()}}
+    middle = {symbol: _middle(*map(exact, ends)) for symbol, ends in box.items()}
+    point = {symbol: exact(low) for symbol, (low, high) in box.items() if low == high}
+    for term in terms_of(opened):
+        for label, value in _pieces(term, lambda expr: decided(expr.xreplace(point), box), middle):
             key = _regime(label) if by == "regime" else label
-            found.setdefault(key, []).append(value)
+            found.setdefault(key, []).append(value.xreplace(values))
     order = [*_ROLES, *(name for name in found if name not in _ROLES)]
     summed = {name: Add(*found[name]) for name in order if name in found}
     return [Row(value, name) for name, value in summed.items() if value != 0]
+
+
+def _opened(quantity: Quantity) -> tuple[Quantity, dict[Symbol, Expr]]:
+    """A time in symbols, and the numbers of those that it had as numbers."""
+    if not isinstance(quantity, Result) or quantity.form is None:
+        return quantity, {}
+    opened = quantity.in_symbols
+    new = opened.expr.free_symbols - quantity.expr.free_symbols
+    known = quantity.form.point.items()
+    return opened, {symbol: value for symbol, value in known if symbol in new}
 
 
 def _middle(low: Expr, high: Expr) -> Expr:
@@ -76,8 +92,8 @@ def _regime(label: str) -> str:
 
 def _pieces(term: Term, decide: Decide, middle: Mapping[Symbol, Expr]) -> list[tuple[str, Expr]]:
     """One operator's time by group."""
-    busy = decide(term.busy)
     rest = [("launches", term.dispatch), ("links", term.network)]
+    busy = decide(term.busy)
     if busy == 0:
         return rest
     if expand(busy - decide(term.memory)) == 0:
@@ -90,7 +106,7 @@ def _pieces(term: Term, decide: Decide, middle: Mapping[Symbol, Expr]) -> list[t
         larger, other = other, larger
     added = _added(term.busy, larger, other)
     if added is None:
-        return [("compute or memory", busy), *rest]
+        return [("compute or memory", term.busy), *rest]
     split = _by_role(term) if larger is term.memory else _by_unit(term.compute)
     return [*split, ("switching", added), *rest]
 
@@ -115,9 +131,12 @@ def _by_role(term: Term) -> list[tuple[str, Expr]]:
     moved = by_rate(term.memory)
     roles = {name: Add(*(getattr(term.cost, f) for f in fs)) for name, fs in _ROLES.items()}
     roles = {name: bytes_ for name, bytes_ in roles.items() if bytes_ != 0}
+    own = {rate: _OWN.get(rate_name(rate).partition("_")[2], "") for rate in moved or {}}
+    usual = {name: bytes_ for name, bytes_ in roles.items() if name not in own.values()}
     pieces: list[tuple[str, Expr]] = []
     for rate, amount in (moved or {}).items():
-        names = _adding_up(roles, amount)
+        mine = {own[rate]: roles[own[rate]]} if own[rate] in roles else usual
+        names = _adding_up(mine, amount)
         if names is None:
             return [("traffic", term.memory)]
         for name in names:
