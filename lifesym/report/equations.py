@@ -1,6 +1,6 @@
 """Equations in paper order, a summand a row (see `lifesym.summands`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from textwrap import wrap
 
@@ -9,7 +9,7 @@ from sympy import Add, Expr, Pow, S
 from lifesym.checks import checked
 from lifesym.printing import latex
 from lifesym.report.breaking import INDENT, TEXT_WIDTH, broken, width_of
-from lifesym.report.rounded import rounded
+from lifesym.report.rounded import rounded, spread
 from lifesym.report.tables import Format, escape
 from lifesym.results import Result
 from lifesym.spelling import spelling, spelt
@@ -59,18 +59,21 @@ def equation(
     KV [byte] =
         4*batch*hidden*past
     """
-    over = _over_sum(result)
-    unit = "s" if over and result.unit == "token/s" else result.unit
+    rate = _over_sum(result)
+    unit = "s" if rate and result.unit == "token/s" else result.unit
 
-    def show(expr: Expr) -> str:
+    def show(expr: Expr, unit: str = unit) -> str:
         if digits is not None:
             return rounded(expr, unit, digits, fmt, siunitx=siunitx)
         return str(expr) if fmt == "text" else latex(expr)
 
+    numerator, listed = rate or (S.One, result.rows())
+    above = show(numerator, "1") if rate else ""
+    listed = listed if digits is None else [*_spread_out(listed)]
     if fmt == "text":
-        return _text(result, over, show)
+        return _text(result, above, listed, show)
     font = r"\scriptsize " if fmt == "latex" else ""  # browsers print it as it stands
-    return display(_aligned(result, over, show, width, font), fmt, label)
+    return display(_aligned(result, above, listed, show, width, font), fmt, label)
 
 
 def display(lines: list[str], fmt: Format, label: str = "") -> str:
@@ -92,11 +95,15 @@ def left_hand_side(name: str, unit: str, expr: Expr) -> str:
     return f"{shown}({', '.join(free)})" if unit == "s" and free else shown
 
 
-Over = tuple[Expr, list[Row]] | None
-"""Numerator and rows of the denominator of a rate."""
+def _spread_out(listed: Iterable[Row]) -> Iterator[Row]:
+    """Rows as rounding prints them: a product of a sum behind a minus sign is several."""
+    for row in listed:
+        parts = spread(row.value).as_ordered_terms()
+        negative = row.value.as_coeff_Mul()[0].is_negative
+        yield from (Row(part, row.label) for part in (parts if negative else [row.value]))
 
 
-def _over_sum(result: Result) -> Over:
+def _over_sum(result: Result) -> tuple[Expr, list[Row]] | None:
     """Numerator and rows of the denominator of a rate, such as tokens over a sum of times."""
     if result.terms or result.parts:
         return None
@@ -121,26 +128,29 @@ def signed(
     return shown
 
 
-def _text(result: Result, over: Over, show: Callable[[Expr], str]) -> str:
-    numerator, listed = over or (S.One, result.rows())
+def _text(result: Result, above: str, listed: list[Row], show: Callable[[Expr], str]) -> str:
     lines = [f"{result.name} [{result.unit}] ="]
-    if over:
-        lines[0] += f" {numerator} / ("
+    if above:
+        lines[0] += f" {above} / ("
     for i, ((sign, printed), row) in enumerate(
         zip(signed(listed, show, "(%s)"), listed, strict=True)
     ):
         lead = "    " if i == 0 and sign == "+" else f"  {sign} "
         note = f"    # {row.label}" if row.label else ""
         lines.append(f"{lead}{printed}{note}")
-    if over:
+    if above:
         lines.append("    )")
     return "\n".join(lines) if listed else f"{lines[0]} 0"
 
 
 def _aligned(
-    result: Result, over: Over, show: Callable[[Expr], str], width: float, font: str
+    result: Result,
+    above: str,
+    listed: list[Row],
+    show: Callable[[Expr], str],
+    width: float,
+    font: str,
 ) -> list[str]:
-    numerator, listed = over or (S.One, result.rows())
     beside = width >= _NARROW
     labels = [wrap(row.label, _LABEL) if beside else [] for row in listed]
     margin = max((_LETTER * len(line) + _GAP for lines in labels for line in lines), default=0)
@@ -157,10 +167,10 @@ def _aligned(
             zip_longest(broken(printed, room), labels[i], fillvalue="")
         ):
             lines.append(f"&{indent}{'' if j else lead}{part}{_text_label(label, font)}")
-    if over:
+    if above:
         lines = [
             *lines[: bool(indent)],
-            rf"&{indent}{latex(numerator)} \Big/ \Bigl(",
+            rf"&{indent}{above} \Big/ \Bigl(",
             *lines[bool(indent) :],
         ]
         lines[-1] += r" \Bigr)"

@@ -17,7 +17,7 @@ from lifesym.nodes import Maximum, Minimum
 from lifesym.powers import written
 from lifesym.printing import latex
 from lifesym.report.tables import Format
-from lifesym.report.units import prefixed
+from lifesym.report.units import PHYSICAL, check_digits, fixed, prefixed
 from lifesym.spelling import spelling
 from lifesym.summands import WORKLOAD
 from lifesym.sums import SumMax
@@ -35,6 +35,8 @@ _PREFIX = {
     **{"T": r"\tera", "G": r"\giga", "M": r"\mega", "k": r"\kilo"},
     **{"": "", "m": r"\milli", "µ": r"\micro", "n": r"\nano", "p": r"\pico"},
 }
+_PLAIN = (-4, 6)
+"""Powers of ten between which a number without a unit is written out."""
 _PURE = ("size", "ratio")
 """Kinds of symbols without a unit of time, of bytes or of energy."""
 
@@ -47,14 +49,16 @@ def rounded(
 
     Args:
         expr: a formula whose symbols are those of the workload; each summand is of the unit.
-        unit: the SI unit of its value.
-        digits: significant digits of every number.
+        unit: the SI unit of its value; numbers of another unit, such as tokens, stand alone.
+        digits: significant digits of every number, 1 to 15.
         fmt: text, or LaTeX (also in Markdown).
         siunitx: whether LaTeX has the package's ``\qty``.
 
     Raises:
-        SpecError: a symbol that is not of the workload, so that its numbers have other units.
+        SpecError: a symbol that is not of the workload, so that its numbers have other units; or
+            so many digits that no number has them.
     """
+    check_digits(digits)
     others = [symbol for symbol in ordered(expr.free_symbols) if TABLE[symbol].kind not in _PURE]
     if others:
         words = ", ".join(TABLE[symbol].word for symbol in others)
@@ -75,7 +79,7 @@ class _Rounder:
         return "·" if self.text else r"\,"
 
     def sum(self, expr: Expr) -> str:
-        terms = sorted((_whole(term) for term in Add.make_args(_spread(expr))), key=_degree)
+        terms = sorted((_whole(term) for term in Add.make_args(spread(expr))), key=_degree)
         first = next((i for i, t in enumerate(terms) if not t.could_extract_minus_sign()), 0)
         terms = [terms[first], *terms[:first], *terms[first + 1 :]]
         text = ""
@@ -91,8 +95,11 @@ class _Rounder:
         node = next((f for f in Mul.make_args(rest) if isinstance(f, Maximum | Minimum)), None)
         if node is not None and coefficient.is_positive and not node.is_number:
             return self.extremum(node, coefficient, rest / node)
-        number = self.number(coefficient)
-        return number if rest is S.One else f"{number}{self.dot}{self.factors(rest)}"
+        if rest is S.One:
+            return self.number(coefficient)
+        if coefficient is S.One and self.unit not in PHYSICAL:
+            return self.factors(rest)
+        return f"{self.number(coefficient)}{self.dot}{self.factors(rest)}"
 
     def extremum(self, node: Expr, coefficient: Expr, others: Expr) -> str:
         """A maximum with its numbers inside: a whole number of times stays before it."""
@@ -104,16 +111,25 @@ class _Rounder:
         return shown if before is S.One else f"{self.factors(before)}{self.dot}{shown}"
 
     def number(self, value: Expr) -> str:
+        if self.unit not in PHYSICAL:
+            return self.bare(float(value))
         shown, prefix = prefixed(float(value), self.unit, self.digits)
-        unit = _UNITS.get(self.unit, self.unit) if self.unit != "1" else ""
+        unit = _UNITS.get(self.unit, self.unit)
         if self.text:
-            return f"{shown} {prefix}{unit}".strip()
+            return f"{shown} {prefix}{unit}"
         if self.siunitx and self.unit in _QTY:
             return rf"\qty{{{shown}}}{{{_PREFIX[prefix]}{_QTY[self.unit]}}}"
         micro = r"\mu" if prefix == "µ" else ""
-        letters = unit if micro else f"{prefix}{unit}"
-        upright = rf"\mathrm{{{letters}}}" if letters else ""
-        return rf"{shown}\,{micro}{upright}" if unit else shown + prefix
+        return rf"{shown}\,{micro}\mathrm{{{unit if micro else prefix + unit}}}"
+
+    def bare(self, value: float) -> str:
+        """A number without a unit: a prefix alone would be read as a symbol."""
+        mantissa, _, exponent = f"{value:.{self.digits - 1}e}".partition("e")
+        power = int(exponent)
+        if value == 0 or _PLAIN[0] < power < _PLAIN[1]:
+            return fixed(f"{value:.{self.digits}g}")
+        mantissa = f"{float(mantissa):.{self.digits}g}"
+        return f"{mantissa}e{power}" if self.text else rf"{mantissa} \cdot 10^{{{power}}}"
 
     def factors(self, expr: Expr) -> str:
         """What a number is multiplied by, with its own numbers in digits."""
@@ -141,7 +157,7 @@ def _whole(term: Expr) -> Expr:
     return term
 
 
-def _spread(expr: Expr) -> Expr:
+def spread(expr: Expr) -> Expr:
     """A polynomial multiplied out; a formula with maxima as it is."""
     return expr if expr.has(Maximum, Minimum, SumMax) else expr.expand()
 

@@ -1,6 +1,10 @@
 """Numbers for people: SI prefixes, four significant digits, the unit beside them."""
 
+from decimal import Decimal
+
 from sympy import Expr
+
+from lifesym.errors import SpecError
 
 _PREFIXES = (
     (12, "T"),
@@ -13,6 +17,8 @@ _PREFIXES = (
     (-9, "n"),
     (-12, "p"),
 )
+_DIGITS = 15
+"""Digits that a float has for certain."""
 _SHORT = {"byte": "B", "byte/s": "B/s", "token/s": "token/s", "FLOP": "FLOP", "s": "s", "J": "J"}
 
 
@@ -29,9 +35,13 @@ def quantity(value: Expr | int | float, unit: str, digits: int = 4) -> str:
 def prefixed(number: float, unit: str, digits: int) -> tuple[str, str]:
     """The digits of a number of some unit, and the SI prefix that goes with them.
 
+    Raises:
+        SpecError: no digits, or more than numbers have.
+
     >>> prefixed(0.00058999, "s", 3), prefixed(999.96, "s", 4), prefixed(0.25, "1", 3)
     (('590', 'µ'), ('1', 'k'), ('0.25', ''))
     """
+    check_digits(digits)
     if number == 0:
         return "0", ""
     number = float(f"{number:.{digits}g}")
@@ -39,11 +49,29 @@ def prefixed(number: float, unit: str, digits: int) -> tuple[str, str]:
     exponent, prefix = next((p for p in _PREFIXES if abs(number) >= 10.0 ** p[0]), least)
     if unit in ("token/s", "1", "") and exponent <= 0:
         exponent, prefix = 0, ""
-    shown = f"{number / 10.0**exponent:.{digits}g}"
-    return (shown if "e" not in shown else f"{float(shown):.0f}", prefix)
+    return fixed(f"{number / 10.0**exponent:.{digits}g}"), prefix
 
 
-_PHYSICAL = ("s", "byte", "byte/s", "FLOP/s", "FLOP", "J", "W", "token/s")
+def check_digits(digits: int) -> None:
+    """Refuse a number of significant digits that no number has.
+
+    Raises:
+        SpecError: which there may be.
+    """
+    if not 1 <= digits <= _DIGITS:
+        raise SpecError(f"digits must be at least 1 and at most {_DIGITS}, not {digits}")
+
+
+def fixed(shown: str) -> str:
+    """A number without an exponent.
+
+    >>> fixed("1.23e+04"), fixed("1e-12"), fixed("0.25")
+    ('12300', '0.000000000001', '0.25')
+    """
+    return f"{Decimal(shown):f}"
+
+
+PHYSICAL = ("s", "byte", "byte/s", "FLOP/s", "FLOP", "J", "W", "token/s")
 
 
 def plain(value: Expr) -> int | float | None:
@@ -58,7 +86,7 @@ def shown(value: Expr, unit: str) -> str:
     """A number with its unit, for a table: sizes as plain numbers."""
     if not value.is_finite:
         return "∞"
-    return quantity(value, unit) if unit in _PHYSICAL else f"{float(value):.6g}"
+    return quantity(value, unit) if unit in PHYSICAL else f"{float(value):.6g}"
 
 
 def apart(one: Expr, other: Expr, unit: str) -> tuple[str, str]:

@@ -51,11 +51,12 @@ def work_table(
         at: numbers for the symbols in it.
         fmt: text, LaTeX or Markdown.
         per: what a row counts: one execution in a ``layer``, or ``all`` of them.
-        digits: significant digits.
+        digits: significant digits, 1 to 15.
         width: points across; in less than 300 of them names and words are short.
 
     Raises:
         SymbolError: no operators, or a symbol without a number.
+        SpecError: no digits, or more than numbers have.
 
     >>> import lifesym as ls
     >>> f = ls.forecast("llama-2-7b", "v100", prompt=2048, generate=2)
@@ -116,8 +117,8 @@ def _cells(line: _Line, per: Per, digits: int, fmt: Format, narrow: bool) -> lis
     listed = 1 if narrow else _NAMES
     more = len(line.names) - listed
     names = ", ".join(line.names[:listed]) + (f" +{more}" if more > 0 else "")
-    intensity = f"{flops / moved:.{digits}g}" if moved else "-"
     work = [_short(value / each, digits) for value in (flops, moved)]
+    intensity = f"{flops / moved:.{digits}g}" if moved else "-"
     shown = " ".join(prefixed(time / each, "s", digits)) + "s"
     bound = _WORDS[line.bound] if narrow else line.bound
     cells = [names, f"{runs:.6g}", *work, intensity, shown, bound]
