@@ -72,7 +72,7 @@ _LETTERS = {chr(0x03B1 + i): name for i, name in enumerate(_GREEK[:14])} | {
     "ψ": "psi",
     "ω": "omega",
 }
-_PLAIN = re.compile(r"[A-Za-z0-9_ ,-]+")
+_PLAIN = re.compile(r"[A-Za-z0-9][A-Za-z0-9_ ,-]*")
 
 _chosen: ContextVar[Mapping[Symbol, str] | None] = ContextVar("notation", default=None)
 
@@ -80,6 +80,15 @@ _chosen: ContextVar[Mapping[Symbol, str] | None] = ContextVar("notation", defaul
 def spelling(symbol: Symbol) -> str:
     """The LaTeX of a symbol of the table, in the notation in use."""
     return (_chosen.get() or {}).get(symbol) or TABLE[symbol].latex
+
+
+def letter(symbol: Symbol) -> str:
+    """A symbol's letter in the notation in use, in plain text."""
+    return _in_text(spelling(symbol))
+
+
+def _in_text(latex: str) -> str:
+    return re.sub(r"\\math[a-z]+\{|[{}\\]", "", latex)
 
 
 def spelt(name: str) -> str:
@@ -91,7 +100,7 @@ def spelt(name: str) -> str:
     Raises:
         SymbolError: what is neither a name nor LaTeX of a symbol.
     """
-    if "\\" in name:
+    if "\\" in name or "{" in name:
         if not one_symbol(name):
             raise SymbolError(f"{shown(name)} is no LaTeX of a symbol")
         return name
@@ -153,6 +162,8 @@ def _letters(style: str, names: Mapping[str | Symbol, str]) -> dict[Symbol, str]
     pairs: dict[Symbol, str] = {}
     for part in filter(None, (piece.strip() for piece in style.split(","))):
         word, given, letter = part.partition("=")
+        if given and not word.strip():
+            raise SymbolError(f"no symbol before = in {part}: pairs are such as d=h,prompt=s")
         if given:
             pairs[_named(word.strip())] = spelt(letter.strip())
         elif word in STYLES:
@@ -170,8 +181,15 @@ def _letters(style: str, names: Mapping[str | Symbol, str]) -> dict[Symbol, str]
             raise SymbolError(
                 f"{TABLE[other].word} and {TABLE[symbol].word} would both be spelt {letter}"
             )
-    displaced = (s for s, row in TABLE.items() if s not in pairs and row.latex in holders)
-    return pairs | {s: rf"n_{{\mathrm{{{TABLE[s].word.replace('_', '~')}}}}}" for s in displaced}
+    taken = {*holders, *(row.latex for row in TABLE.values())}
+    for symbol, row in TABLE.items():
+        if symbol not in pairs and row.latex in holders:
+            word = row.word.replace("_", "~")
+            letters = (rf"n_{{\mathrm{{{word}}}}}", rf"\mathrm{{{word}}}")
+            pairs[symbol] = next((each for each in letters if each not in taken), "")
+            if not pairs[symbol]:
+                raise SymbolError(f"no letter is left for {row.word}: give it one")
+    return pairs
 
 
 def _named(word: str | Symbol) -> Symbol:
@@ -179,6 +197,6 @@ def _named(word: str | Symbol) -> Symbol:
     if isinstance(word, str) and word not in BY_NAME:
         plain = word.replace(" ", "")
         for symbol, row in TABLE.items():
-            if plain == re.sub(r"\\[a-z]+|[{}]", "", row.latex) or plain == row.latex:
+            if plain in (_in_text(row.latex), row.latex):
                 return symbol
     return resolve(word)

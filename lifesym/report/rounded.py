@@ -6,7 +6,6 @@ r"""Formulas with numbers as people write them: so many digits, SI prefixes, the
 '14.7 ms + 592 ns·B·T'
 """
 
-import re
 from itertools import chain
 
 from sympy import Add, Expr, Float, Mul, Rational, S, Symbol
@@ -18,7 +17,7 @@ from lifesym.powers import written
 from lifesym.printing import latex
 from lifesym.report.tables import Format
 from lifesym.report.units import PHYSICAL, check_digits, fixed, prefixed
-from lifesym.spelling import spelling
+from lifesym.spelling import letter
 from lifesym.summands import WORKLOAD
 from lifesym.sums import SumMax
 from lifesym.symbols import TABLE, ordered
@@ -141,11 +140,6 @@ class _Rounder:
         letters = {symbol: Symbol(letter(symbol)) for symbol in plain.free_symbols}
         printed = str(plain.xreplace(letters)).replace("**", "^").replace("*", "·")
         return f"({printed})" if plain.is_Add else printed
-
-
-def letter(symbol: Symbol) -> str:
-    """A symbol's letter in the notation in use, in plain text."""
-    return re.sub(r"\\[a-z]+\{|[{}]|\\(?=[a-z])", "", spelling(symbol)) or TABLE[symbol].word
 
 
 def _whole(term: Expr) -> Expr:

@@ -15,10 +15,10 @@ from lifesym.printing import latex
 from lifesym.report.breaking import TEXT_WIDTH
 from lifesym.report.equations import display
 from lifesym.report.paper_form import definition, joined, lines_of, plain
-from lifesym.report.rounded import letter, rounded
+from lifesym.report.rounded import rounded
 from lifesym.report.tables import Format
 from lifesym.report.units import quantity
-from lifesym.spelling import spelling, spelt
+from lifesym.spelling import letter, spelling, spelt
 from lifesym.summands import Row
 
 _LETTERS = {
