@@ -249,7 +249,7 @@ def _sources(form: Timed) -> Iterable[str]:
     found = [_OURS]
     trace = getattr(form.main, "trace", None)
     if trace is not None:
-        for entry in trace(new=1, past=1):
+        for entry in trace(new=1, past=0 if form.generate == 0 else 1):
             found += _references(entry.operator)
     return found
 
