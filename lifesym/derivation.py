@@ -62,11 +62,13 @@ class Shortening:
         """The short form of a result, in symbols, at the form's numbers.
 
         Raises:
-            SpecError: no box, or neither an error nor a number of groups.
+            SpecError: no box, or not one of an error and a number of groups.
             SymbolError: as `lifesym.analysis.approximate`.
         """
         if not self.box:
             raise SpecError("a short form holds over ranges: give --range batch=1:64 ...")
+        if (self.within is None) == (self.keep is None):
+            raise SpecError("a short form is of one of --within and --keep")
         rule: dict[str, Any] = {"error": self.within} if self.keep is None else {"keep": self.keep}
         values = {symbol: value for symbol, value in form.point.items() if value.is_number}
         return approximate(result, self.box, values, group=self.group, gap=0.01, **rule)

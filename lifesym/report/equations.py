@@ -1,5 +1,6 @@
 """Equations in paper order, a summand a row (see `lifesym.summands`)."""
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import zip_longest
 from textwrap import wrap
@@ -7,6 +8,7 @@ from textwrap import wrap
 from sympy import Add, Expr, Pow, S
 
 from lifesym.checks import checked
+from lifesym.errors import SpecError
 from lifesym.printing import latex
 from lifesym.report.breaking import INDENT, TEXT_WIDTH, broken, width_of
 from lifesym.report.rounded import rounded, spread
@@ -15,6 +17,7 @@ from lifesym.results import Result
 from lifesym.spelling import spelling, spelt
 from lifesym.summands import BRANCHED, WORKLOAD, Row, summands
 
+_LABELS = re.compile(r"[A-Za-z0-9:._/-]*")
 _LABEL = 22
 """Letters of a line of an operator's name in the margin."""
 _LETTER = 4.1
@@ -52,6 +55,9 @@ def equation(
         label: gives the equation a number in LaTeX, to refer to as ``\eqref{label}``.
         siunitx: whether numbers with units are that package's in LaTeX.
 
+    Raises:
+        SpecError: a label that LaTeX would not read, or digits that no number has.
+
     >>> import lifesym as ls
     >>> from lifesym import symbols as sym
     >>> kv = ls.Result(name="KV", unit="byte", expr=4 * sym.batch * sym.past * sym.hidden)
@@ -77,7 +83,13 @@ def equation(
 
 
 def display(lines: list[str], fmt: Format, label: str = "") -> str:
-    """Lines as a displayed equation, which has a number if it has a label."""
+    """Lines as a displayed equation, which has a number if it has a label.
+
+    Raises:
+        SpecError: a label that LaTeX would not read.
+    """
+    if not _LABELS.fullmatch(label):
+        raise SpecError(f"a label is of letters, digits and : - _ . /, not {label!r}")
     body = " \\\\\n  ".join(lines)
     if fmt == "markdown":
         return f"$$\n\\begin{{aligned}}\n{body}\n\\end{{aligned}}\n$$"
