@@ -1,19 +1,29 @@
 """Short forms: groups add up exactly, errors are what they are, tables are sums of operators."""
 
+import json
 import math
 import random
+import re
+import shutil
+import subprocess
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from command_line import CommandLine
 from sympy import Add, Expr, Integer, Rational, Symbol, expand, lambdify
 
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis import approximate, certify
 from lifesym.analysis.groups import groups
+from lifesym.article import write_article
 from lifesym.nodes import Maximum, Minimum
+from lifesym.report import work_table
+from lifesym.serving import pipeline, speculate
+from tests.test_paper import compiled
 
 x, y = sym.batch, sym.past
 Ranges = dict[Symbol, tuple[Expr, Expr]]
@@ -354,3 +364,248 @@ def test_what_cannot_be_certified_is_refused(
 def test_gaps_that_are_none_are_refused(gap: float) -> None:
     with pytest.raises(ls.SymbolError, match=f"gap must be at least 1e-06 .* not {gap}"):
         certify(x, 2 * x, {"batch": (1, 9)}, gap=gap)
+
+
+def rows_of(text: str) -> list[list[str]]:
+    """The cells of a Markdown table."""
+    return [[cell.strip() for cell in line[1:-1].split("|")] for line in text.splitlines()[2:]]
+
+
+def number(text: str, unit: str = "") -> float:
+    """A cell's number, without its unit and prefix."""
+    shown, _, prefix = text.removesuffix(unit).partition(" ")
+    powers = {"T": 12, "G": 9, "M": 6, "k": 3, "": 0, "m": -3, "µ": -6, "n": -9, "p": -12}
+    return float(shown) * 10.0 ** powers[prefix.strip()]
+
+
+@pytest.mark.parametrize("name", ["llama-3.1-8b", "mixtral-8x7b", "jamba-v0.1", "gemma-2-2b"])
+def test_the_table_of_operators_adds_up(name: str) -> None:
+    """Every row against the operators that it is of, and all rows against the step."""
+    step = ls.forecast(name, H100, prompt=1000, generate=10, batch=4).tpot.first
+    lines = rows_of(work_table(step, {}, "markdown", digits=9))
+    costs = [term.cost for term in step.terms]
+    sums = {
+        1: Add(*(cost.dispatches for cost in costs)),
+        2: Add(*(cost.flops for cost in costs)),
+        3: Add(*(cost.bytes for cost in costs)),
+    }
+    for column, total in sums.items():
+        assert sum(number(line[column]) for line in lines) == pytest.approx(float(total.doit()))
+    assert sum(number(line[5], "s") for line in lines) == pytest.approx(float(step))
+    by_name: dict[str, list[Any]] = {}
+    for term in step.terms:
+        by_name.setdefault(term.name, []).append(term)
+    alone = [line for line in lines if line[0] in by_name and len(by_name[line[0]]) == 1]
+    assert alone
+    for line in alone:
+        (term,) = by_name[line[0]]
+        assert number(line[2]) == pytest.approx(float(term.cost.flops.doit()))
+        assert number(line[3]) == pytest.approx(float(term.cost.bytes.doit()))
+        assert number(line[5], "s") == pytest.approx(float(term.time.doit()))
+        times = {"compute": term.compute, "memory": term.memory, "launch": term.dispatch}
+        busy = {where: float(value.doit()) for where, value in times.items()}
+        assert busy[line[6]] == max(busy.values())
+
+
+@pytest.mark.parametrize("digits", [3, 9])
+def test_a_row_of_a_layer_times_its_runs_is_all_of_it(digits: int) -> None:
+    step = ls.forecast("llama-3.1-8b", H100, prompt=1000, generate=10, batch=4).tpot.first
+    whole = rows_of(work_table(step, {}, "markdown", digits=digits))
+    each = rows_of(work_table(step, {}, "markdown", per="layer", digits=digits))
+    assert [row[:2] for row in whole] == [row[:2] for row in each]
+    for all_, one in zip(whole, each, strict=True):
+        for column, unit in ((2, ""), (3, ""), (5, "s")):
+            product = number(one[column], unit) * int(one[1])
+            assert product == pytest.approx(
+                number(all_[column], unit), rel=1.01 * 10 ** (1 - digits)
+            )
+        assert one[4] == all_[4]
+        assert one[6] == all_[6]
+
+
+def test_the_table_has_seven_columns_in_every_format() -> None:
+    step = ls.forecast("llama-3.1-8b", H100, batch=4).tpot
+    header = ["operator", "runs", "FLOP", "byte", "FLOP/B", "time", "bound"]
+    text = work_table(step, {"past": 1000}).splitlines()
+    assert text[0].split() == header
+    tex = work_table(step, {"past": 1000}, "latex", width=240).splitlines()
+    assert {line.count("&") for line in tex if line.endswith(r"\\")} == {6}
+    assert tex[2] == " & ".join(header) + r" \\"
+    assert all(len(row) == 7 for row in rows_of(work_table(step, {"past": 9}, "markdown")))
+
+
+@pytest.mark.parametrize(
+    ("ask", "message"),
+    [
+        (lambda f: work_table(f.memory, {}), "memory has no table of operators"),
+        (lambda f: work_table(f.tpot, {}), "the table of operators needs numbers for past"),
+        (lambda f: work_table(f.tpot, {"past": 9}, per="all_"), "per must be one of layer, all"),
+    ],
+)
+def test_tables_that_cannot_be_are_refused(ask: Any, message: str) -> None:
+    form = ls.forecast("llama-3.1-8b", H100, prompt=1000, generate=10)
+    with pytest.raises(ls.LifesymError, match=message):
+        ask(form)
+
+
+@pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
+def test_tables_fit_a_column(tmp_path: Path) -> None:
+    pages = []
+    for name in ("llama-3.1-8b", "mixtral-8x7b", "deepseek-v2-lite", "gemma-2-2b"):
+        step = ls.forecast(name, H100, prompt=1000, generate=10, batch=4).tpot.first
+        table = work_table(step, {}, "latex", width=240)
+        small = r"{\noindent\scriptsize\setlength{\tabcolsep}{2.5pt}"
+        rules = r"\let\toprule\hline\let\midrule\hline\let\bottomrule\hline "
+        pages.append(f"{rules}{small}{table}}}")
+    assert compiled(pages, 240, tmp_path) == []
+
+
+FORMS: dict[str, Callable[[], Any]] = {
+    "symbolic device": lambda: ls.forecast("llama-2-7b", ls.Hardware.symbolic()),
+    "encoder": lambda: ls.forecast("bert-base", "v100", batch=sym.batch),
+    "nothing in numbers": lambda: ls.forecast(ls.Model.symbolic("llama"), ls.Hardware.symbolic()),
+    "images": lambda: ls.forecast(ls.unet(), "v100"),
+    "encoder and decoder": lambda: ls.forecast("t5-small", "v100"),
+    "pipeline": lambda: pipeline(
+        ls.forecast("llama-2-7b", "v100", prompt=100, generate=20, batch=4), 4, microbatches=2
+    ),
+    "speculation": lambda: speculate(
+        ls.forecast("llama-2-7b", "v100", prompt=100, generate=20),
+        ls.forecast("tinyllama-1.1b", "v100", prompt=100, generate=20),
+        tokens=3,
+    ),
+}
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_articles_of_everything_that_is_served(case: str, tmp_path: Path) -> None:
+    """What is cited has an entry, and what is included is there; it compiles."""
+    path = write_article(FORMS[case](), tmp_path, f"Times & {case}_100%")
+    source, entries = path.read_text(encoding="utf-8"), tmp_path / "references.bib"
+    assert path == tmp_path / "article.tex"
+    assert rf"\section*{{Times \& {case}\_100\%}}" in source
+    cited = re.findall(r"\\nocite\{(.*?)\}", source)
+    keys = {key for found in cited for key in found.split(",")}
+    known = set(re.findall(r"@\w+\{(\w+),", entries.read_text(encoding="utf-8")))
+    assert keys <= known
+    assert "patwari2025forecasting" in keys
+    assert ("figure.pdf" in source) == (tmp_path / "figure.pdf").exists()
+    assert not re.search(r"\$\$|None|nan|zoo", source)
+    if shutil.which("pdflatex"):
+        command = ["pdflatex", "-interaction=nonstopmode", "article.tex"]
+        said = subprocess.run(command, cwd=tmp_path, capture_output=True, check=False)
+        lines = said.stdout.decode("latin-1").splitlines()
+        assert [line for line in lines if line.startswith(("Overfull \\hbox", "!"))] == []
+
+
+def test_an_article_of_numbers_has_its_figure(tmp_path: Path) -> None:
+    form = ls.forecast("qwen2.5-0.5b", "v100", prompt=100, generate=50)
+    path = write_article(form, tmp_path / "new" / "folder", columns="one")
+    files = ["article.tex", "figure.pdf", "references.bib"]
+    assert sorted(each.name for each in path.parent.iterdir()) == files
+    assert r"\includegraphics{figure.pdf}" in path.read_text(encoding="utf-8")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(ls.SpecError, match="file"):
+        write_article(form, tmp_path / "file")
+
+
+DERIVE = (
+    *("derive", "llama-3.1-8b", "--on", "h100-sxm-80gb", "--weights", "int4"),
+    *("--dispatch-time", "3e-6", "--metric", "tpot"),
+)
+BOX = ("--range", "batch=1:64", "--range", "past=0:8192")
+
+
+@pytest.mark.parametrize(
+    ("options", "shown"),
+    [
+        (["--keep", "3", *BOX], ["M_w/beta    # weights", "at most 8.4 %", "M_w = 3.75 GB"]),
+        (["--within", "10%", *BOX], ["# launches", "at most 8.4 %"]),
+        (["--keep", "1", "--group", "regime", *BOX], ["# memory", "with an error of at most"]),
+        (["--keep", "3", "--digits", "3", *BOX], ["TPOT = 2.57 ms + 3.73 µs·B + 39.1 ns·B·T"]),
+        (["--form", "paper"], ["tau(F, V, M)", "beta"]),
+        (["--form", "full", "--digits", "3"], ["TPOT [s] =\n", "ns·B·T"]),
+        (["--notation", "past=c", "--digits", "3"], ["ns·B·c"]),
+        (
+            ["--format", "latex", "--label", "eq:a", "--digits", "3", "--siunitx"],
+            [r"\label{eq:a}", r"\qty{"],
+        ),
+        (
+            ["--format", "latex", "--form", "paper", "--label", "eq:b", "--keep", "2", *BOX],
+            [r"\label{eq:b}", r"\label{eq:b-short}"],
+        ),
+        (["--form", "paper", "--format", "markdown"], ["\\begin{aligned}"]),
+    ],
+)
+def test_derive_as_authors_ask(run: CommandLine, options: list[str], shown: list[str]) -> None:
+    result = run(*DERIVE, *options)
+    assert result.returncode == 0, result.stderr
+    for text in shown:
+        assert text in result.stdout
+
+
+def test_the_short_form_as_json(run: CommandLine) -> None:
+    data = json.loads(run(*DERIVE, "--keep", "3", *BOX, "--format", "json").stdout)
+    kept = [row["group"] for row in data["short"]["kept"]]
+    assert kept == ["weights", "KV cache", "launches"]
+    error = data["short"]["error"]
+    assert 0.08 < error["reached"] <= error["at_most"] < 0.09
+    assert error["at"] == {"batch": 64.0, "past": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--keep", "3"], "a short form holds over ranges: give --range batch=1:64"),
+        (["--keep", "3", "--within", "5%", *BOX], "one of --within and --keep"),
+        (["--keep", "3", "--range", "batch=1:64"], "also depends on past: give numbers"),
+        (["--keep", "0", *BOX], "'0' is not a whole number of at least 1"),
+        (["--within", "120%", *BOX], "error must be at least 0 and at most 1"),
+        ([*BOX], "--range needs --within or --keep"),
+        (["--group", "regime"], "--group needs --within or --keep"),
+        (["--keep", "1", "--group", "rule", *BOX], "'rule' is not one of"),
+        (["--keep", "1", "--group", "phase", *BOX], "TPOT has no phases: latency has"),
+        (["--keep", "1", "--range", "batch=9:1", "--range", "past=0:9"], "nothing lies between"),
+        (["--keep", "1", "--range", "bach=1:9"], "did you mean 'batch'"),
+        (["--keep", "1", "--range", "batch=1:9:2"], "a range is LOW:HIGH"),
+        (["--digits", "0"], "whole number of at least 1"),
+        (["--digits", "20"], "at least 1 and at most 15, not 20"),
+        (["--siunitx"], "--siunitx needs --digits"),
+        (["--label", "eq:a"], "--label needs --format latex"),
+        (["--label", "a%b", "--format", "latex"], "a label is of letters, digits"),
+        (["--label", "a b", "--format", "latex", "--form", "paper"], "a label is of letters"),
+        (["--form", "papr"], "'papr' is not one of"),
+        (["--notation", "megatrn"], "did you mean 'megatron'"),
+        (["--notation", "d=h,prompt=h"], "hidden and prompt would both be spelt h"),
+        (["--form", "paper", "--metric", "memory"], "memory is no sum of operators' times"),
+    ],
+)
+def test_derive_refuses_in_one_line(run: CommandLine, options: list[str], message: str) -> None:
+    base = DERIVE[:-2] if "--metric" in options else DERIVE
+    result = run(*base, *options)
+    assert result.returncode != 0
+    assert result.stdout == ""
+    assert message in result.stderr
+    assert len(result.stderr.splitlines()) == 1
+
+
+def test_the_article_command(run: CommandLine, tmp_path: Path) -> None:
+    target = tmp_path / "out"
+    command = ("article", "qwen2.5-0.5b", "--on", "v100", "--prompt", "64", "--generate", "8")
+    result = run(*command, "--output", target, "--columns", "one", "--notation", "past=c")
+    assert result.returncode == 0, result.stderr
+    assert "article.tex" in result.stderr
+    assert {each.name for each in target.iterdir()} == {
+        "article.tex",
+        "figure.pdf",
+        "references.bib",
+    }
+    for options, message in (
+        (["--columns", "three"], "'three' is not one of"),
+        (["--notation", "poep"], "did you mean 'pope'"),
+        (["--keep", "0"], "at least 1"),
+    ):
+        refused = run(*command, "--output", target, *options)
+        assert refused.returncode != 0
+        assert message in refused.stderr
+        assert len(refused.stderr.splitlines()) == 1
