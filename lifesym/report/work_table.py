@@ -73,7 +73,8 @@ def work_table(
     narrow = width is not None and width < _COLUMN
     body = [_cells(line, per, digits, fmt, narrow) for line in lines]
     header = [escape(word, fmt) for word in _HEADER]
-    return layout(header, body, fmt, right=len(_HEADER) - 1)
+    made = layout(header, body, fmt, right=len(_HEADER) - 1)
+    return made.replace("{lrrrrrr}", "{@{}lrrrrrr@{}}", 1) if narrow else made
 
 
 def _lines(terms: Sequence[Term]) -> list[_Line]:
