@@ -453,7 +453,7 @@ def test_tables_fit_a_column(tmp_path: Path) -> None:
     pages = []
     results = [
         ls.forecast(name, H100, prompt=1000, generate=10, batch=4).tpot.first
-        for name in ("llama-3.1-8b", "mixtral-8x7b", "deepseek-v2-lite", "gemma-2-2b")
+        for name in ("llama-3.1-8b", "mixtral-8x7b", "deepseek-v2-lite", "qwen3-next-80b-a3b")
     ]
     results.append(ls.forecast("bert-base", H100, prompt=128, batch=8).ttft)
     for result in results:
