@@ -204,7 +204,7 @@ def _work(form: Timed) -> str:
 
 def _floats(tables: Sequence[str], figure: str, columns: Columns) -> list[str]:
     """Tables and figure, all of a column's width: a float each, or side by side in one."""
-    small = "\\centering\\scriptsize\\setlength{\\tabcolsep}{2.5pt}\n"
+    small = "\\centering\\scriptsize\\setlength{\\tabcolsep}{2pt}\n"
     if columns == "two":
         made = [f"\\begin{{table}}[tb]\n{small}{table}\n\\end{{table}}" for table in tables]
         return [*made, f"\\begin{{figure}}[tb]\n{figure}\n\\end{{figure}}"] if figure else made

@@ -451,10 +451,14 @@ def test_tables_that_cannot_be_are_refused(ask: Any, message: str) -> None:
 @pytest.mark.skipif(not shutil.which("pdflatex"), reason="pdflatex is not installed")
 def test_tables_fit_a_column(tmp_path: Path) -> None:
     pages = []
-    for name in ("llama-3.1-8b", "mixtral-8x7b", "deepseek-v2-lite", "gemma-2-2b"):
-        step = ls.forecast(name, H100, prompt=1000, generate=10, batch=4).tpot.first
-        table = work_table(step, {}, "latex", width=240)
-        small = r"{\noindent\scriptsize\setlength{\tabcolsep}{2.5pt}"
+    results = [
+        ls.forecast(name, H100, prompt=1000, generate=10, batch=4).tpot.first
+        for name in ("llama-3.1-8b", "mixtral-8x7b", "deepseek-v2-lite", "qwen3-next-80b-a3b")
+    ]
+    results.append(ls.forecast("bert-base", H100, prompt=128, batch=8).ttft)
+    for result in results:
+        table = work_table(result, {}, "latex", width=240)
+        small = r"{\noindent\scriptsize\setlength{\tabcolsep}{2pt}"
         rules = r"\let\toprule\hline\let\midrule\hline\let\bottomrule\hline "
         pages.append(f"{rules}{small}{table}}}")
     assert compiled(pages, 240, tmp_path) == []

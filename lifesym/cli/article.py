@@ -16,4 +16,4 @@ def article(options: Mapping[str, Any]) -> None:
         path = write_article(
             form, options["output"], columns=options["columns"], keep=options["keep"]
         )
-    note(f"wrote {path}, figure.pdf and references.bib")
+    note(f"wrote {path} and, beside it, what it includes")

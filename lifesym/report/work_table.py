@@ -20,6 +20,8 @@ _HEADER = ("operator", "runs", "FLOP", "byte", "FLOP/B", "time", "bound")
 _NAMES = 2
 """Operators of one kind whose names are listed; in a column one."""
 _COLUMN = 300
+_LETTERS, _NAME_WIDTH = 17, 60
+"""Letters of the longest name that stands in one line of a column; points of one that is broken."""
 _WORDS = {"compute": "comp.", "memory": "mem.", "launch": "launch", "link": "link"}
 
 
@@ -73,7 +75,14 @@ def work_table(
     narrow = width is not None and width < _COLUMN
     body = [_cells(line, per, digits, fmt, narrow) for line in lines]
     header = [escape(word, fmt) for word in _HEADER]
-    return layout(header, body, fmt, right=len(_HEADER) - 1)
+    if not narrow or fmt != "latex":
+        return layout(header, body, fmt, right=len(_HEADER) - 1)
+    column = "l"
+    if any(len(cells[0]) > _LETTERS for cells in body):
+        column = f"p{{{_NAME_WIDTH}pt}}"
+        body = [[cells[0].replace(r"\_", r"\_\allowbreak{}"), *cells[1:]] for cells in body]
+    made = layout(header, body, fmt, right=len(_HEADER) - 1)
+    return made.replace("{lrrrrrr}", f"{{@{{}}{column}rrrrrr@{{}}}}", 1)
 
 
 def _lines(terms: Sequence[Term]) -> list[_Line]:
