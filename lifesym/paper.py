@@ -247,6 +247,8 @@ def _counted(expr: Expr) -> tuple[Expr, Expr]:
 
 
 _ENDS = ("_fused", "_core", "_proj")
+_LONG = 10
+"""Letters of names below tau that are too many; of twice as many only the first is left."""
 _KNOWN = {"lm_head": "head", "attn_core": "attn"}
 
 
@@ -258,10 +260,12 @@ def _label(names: Iterable[str], sections: tuple[str, ...], taken: set[str]) -> 
         known = _KNOWN.get(name, name)
         short.append(next((known.removesuffix(e) for e in _ENDS if known.endswith(e)), known))
     begins = {name.partition("_")[0] for name in short if "_" in name}
-    plain = [name.partition("_")[2] or name for name in short]
+    plain = dict.fromkeys(name.partition("_")[2] or name for name in short)
     label = ",".join(re.sub(r"[^A-Za-z0-9]+", " ", part).strip() for part in plain)
-    if len(label) > 10 and len(begins) == 1:
+    if len(label) > _LONG and len(begins) == 1:
         label = begins.pop()
+    elif len(label) > 2 * _LONG:
+        label = f"{label.partition(',')[0]} etc"
     if (
         label in taken and len(sections) == 1
     ):  # the same operators in other layers, or other work of the same name
