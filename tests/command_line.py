@@ -41,5 +41,5 @@ def run_here(*args: object) -> subprocess.CompletedProcess[str]:
 
 def run_apart(*args: object) -> subprocess.CompletedProcess[str]:
     """The command in a process of its own, which has imported and cached nothing."""
-    command = [sys.executable, "-m", "lifesym.cli", *map(str, args)]
+    command = [sys.executable, "-m", "lifesym", *map(str, args)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)

@@ -499,7 +499,7 @@ def test_help_imports_nothing_heavy() -> None:
 
 
 def test_a_closed_pipe_is_not_an_error() -> None:
-    command = f"{sys.executable} -m lifesym.cli specs | head -1"
+    command = f"{sys.executable} -m lifesym specs | head -1"
     result = subprocess.run(["bash", "-c", command], capture_output=True, text=True)
     assert "Traceback" not in result.stderr
 

@@ -38,7 +38,14 @@ def test_every_option_is_in_the_table() -> None:
 def test_no_option_or_metric_is_unknown() -> None:
     """A word of a command line in the documentation that no command has."""
     known = {row.spelt for command in COMMANDS.values() for row in command.rows}
-    known |= {"--help", "--help-all", "--update-golden", "--hypothesis-seed"}
+    known |= {
+        "--help",
+        "--help-all",
+        "--install-completion",
+        "--show-completion",
+        "--update-golden",
+        "--hypothesis-seed",
+    }
     pages = [*DOCS.glob("*.md"), DOCS.parent / "README.md"]
     for page in pages:
         text = page.read_text(encoding="utf-8")

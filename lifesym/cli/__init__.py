@@ -39,8 +39,6 @@ def application(known: Any) -> typer.Typer:
     made = typer.Typer(
         name="lifesym",
         help=_WHAT,
-        no_args_is_help=True,
-        add_completion=False,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
@@ -60,7 +58,7 @@ def main() -> None:
         command.rich_markup_mode = "rich"  # option panels, where the import is worth its time
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
-        status = group.main(standalone_mode=False) or 0
+        status = group.main(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
         sys.stderr.write("".join(NOTES))
         sys.exit(status)
     except LifesymError as error:

@@ -1,4 +1,4 @@
-"""``python -m lifesym.cli``."""
+"""``python -m lifesym``."""
 
 from lifesym.cli import main
 
