@@ -17,7 +17,7 @@ from lifesym.gguf_header import MAGIC
 from lifesym.gguf_model import read_gguf, with_tensors
 from lifesym.model import Model
 from lifesym.quantization import QUANTIZED
-from lifesym.specs import find, names, read_json, root
+from lifesym.specs import find, meant, names, read_json, root
 
 CONFIG, ADAPTER = "config.json", "adapter_config.json"
 _HUB = re.compile(r"(?:https?://)?(?:www\.)?(?:huggingface\.co|hf\.co)/([^/\s]+/[^/\s?#]+)")
@@ -156,6 +156,12 @@ def hub_names() -> Mapping[str, str]:
     return found
 
 
+@cache
+def repositories() -> Mapping[str, str]:
+    """The same by Hub ids without their owners."""
+    return {hub.partition("/")[2]: name for hub, name in hub_names().items()}
+
+
 def _located(name: str | Path) -> Path:
     """The path that a name, a Hub id or a path means."""
     text = str(name).strip()
@@ -164,8 +170,12 @@ def _located(name: str | Path) -> Path:
     url = _HUB.match(text)
     hub = url[1] if url is not None else text
     if url is None and (not _ID.fullmatch(text) or Path(text).suffix[1:].isalpha()):
-        return _found(name)
+        known = meant("models", text, "model", repositories())
+        return _found(name) if known is None else root() / "models" / f"{known}.json"
+    owner, _, bare = hub.partition("/")
     known = hub_names().get(hub.lower())
+    if known is None and owner.lower() in {each.partition("/")[0] for each in hub_names()}:
+        known = meant("models", bare, "model", repositories())
     if known is not None:
         return root() / "models" / f"{known}.json"
     hint = _same_sizes(hub.rpartition("/")[2].lower())

@@ -12,12 +12,13 @@ from sympy import Expr, Rational, S
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
+from lifesym.containers import repositories
 from lifesym.efficiencies import from_tables
 from lifesym.errors import SpecError, nearest
 from lifesym.hardware import IDEAL, Fit, Hardware
 from lifesym.levels import Level
 from lifesym.memories import memory_of
-from lifesym.specs import convert, find, names, read_toml, root
+from lifesym.specs import convert, find, meant, names, read_toml, root
 from lifesym.symbols import exact
 from lifesym.units import (
     BANDWIDTH,
@@ -175,6 +176,8 @@ class _HardwareSpec(msgspec.Struct, forbid_unknown_fields=True):
 def load_hardware(name_or_path: str | Path) -> Hardware:
     """The device of a name or alias in ``specs/hardware``, or of the path of a TOML file.
 
+    Names are found as people write them (see `lifesym.specs.meant`).
+
     A file may extend a device of the database (``extends = "rtx-4090"``): its tables then replace
     that device's, as those of a calibration do.
 
@@ -272,11 +275,22 @@ def database_name(name: str) -> str:
     Raises:
         SpecError: not in the database.
     """
-    found = aliases().get(name, name)
-    if found not in names("hardware"):
+    found = meant("hardware", name, "hardware", aliases())
+    if found is None:
         known = [*names("hardware"), *aliases()]
         raise SpecError(f"unknown hardware {name!r}{nearest(name, known)}")
     return found
+
+
+def known_as(name: str) -> str:
+    """The name of a model, device or engine of the database as it is spelt there, if it is one's.
+
+    Raises:
+        SpecError: the beginning of several names.
+    """
+    kinds = {"models": repositories(), "hardware": aliases(), "engines": {}}
+    found = (meant(kind, name, "entry", others) for kind, others in kinds.items())
+    return next(filter(None, found), name)
 
 
 @cache

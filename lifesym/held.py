@@ -1,6 +1,6 @@
 """What one memory holds, and whether it fits."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from sympy import Expr, Symbol
@@ -67,3 +67,9 @@ def too_large(held: Iterable[Held]) -> Held | None:
     """The memory that lacks most, of those whose contents are numbers; None if none lacks any."""
     short = [each for each in held if each.fits is False and not each.expr.free_symbols]
     return max(short, key=lambda each: float(each) - float(each.capacity or 0), default=None)
+
+
+def unfit(held: Sequence[Held]) -> list[str]:
+    """That something does not fit, in a line; none where it does or where that is not known."""
+    bytes_ = "" if (short := too_large(held)) is None else f": {short.said}"
+    return [f"does not fit{bytes_}"] if all_fit(held) is False else []

@@ -155,6 +155,11 @@ def expanded(text: str) -> list[str]:
     return list(map(str, numbers))
 
 
+def listed(text: str | None) -> list[str]:
+    """The names in a list with commas."""
+    return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
 def pair(text: str) -> tuple[str, str]:
     """The two sides of NAME=VALUE.
 

@@ -42,11 +42,13 @@ def names(kind: str) -> tuple[str, ...]:
     return tuple(sorted(path.stem for path in (root() / kind).iterdir() if path.suffix != ".md"))
 
 
-def find(kind: str, name: str | Path, suffix: str, what: str, others: Iterable[str] = ()) -> Path:
-    """The file that a name in the database or a path means; ``others`` are names to suggest too.
+def find(
+    kind: str, name: str | Path, suffix: str, what: str, others: Mapping[str, str] | None = None
+) -> Path:
+    """The file that a name in the database or a path means; ``others`` are other names of entries.
 
     Raises:
-        SpecError: neither a name in the database nor an existing file.
+        SpecError: neither a name in the database nor an existing file, or a name of several.
     """
     if not isinstance(name, str | Path) or not str(name).strip():
         raise SpecError(f"a {what} is a name or the path of a file, not {shown(name)}")
@@ -57,10 +59,68 @@ def find(kind: str, name: str | Path, suffix: str, what: str, others: Iterable[s
         raise SpecError(f"{name}: is a folder, not a {what} file")
     if path.is_file():
         return path
+    if (known := meant(kind, str(name), what, others or {})) is not None:
+        return root() / kind / f"{known}{suffix}"
     if path.suffix[1:].isalpha() or path.name != str(name):
         raise SpecError(f"{name}: no such file")
-    hint = nearest(str(name).lower(), [*others, *names(kind)])
+    hint = nearest(str(name).lower(), [*(others or {}), *names(kind)])
     raise SpecError(f"unknown {what} {str(name)!r}{hint}")
+
+
+def meant(kind: str, text: str, what: str, others: Mapping[str, str]) -> str | None:
+    """The name in the database that a name as people write it means; None where it is none.
+
+    Case and what stands between words and numbers do not count, nor do makers' names before it; a
+    memory size, a form factor or a count of cores may be left out where one entry is left.
+
+    >>> meant("hardware", "NVIDIA GeForce RTX4090", "hardware", {})
+    'rtx-4090'
+    >>> meant("hardware", "H100_PCIe", "hardware", {})
+    'h100-pcie-80gb'
+
+    Raises:
+        SpecError: it is the beginning of several entries' names.
+    """
+    known = {name: name for name in names(kind)} | dict(others)
+    if text in known:
+        return known[text]
+    if not _SPELT.fullmatch(text):
+        return None
+    asked, same, several = _words(text), set[str](), set[str]()
+    while asked and not same:
+        rests = {name: _words(name)[len(asked) :] for name in known if _begins(name, asked)}
+        several = several or {known[name] for name in rests}
+        same = {known[name] for name, rest in rests.items() if not rest} or {
+            known[name] for name, rest in rests.items() if _LEFT_OUT.fullmatch("-".join(rest))
+        }
+        asked = asked[1:] if asked[0] in _MAKERS else ()
+    if len(same) == 1:
+        return same.pop()
+    several = same or several
+    if len(several) < 2:
+        return None
+    rest = f" and {len(several) - _LISTED} more" if len(several) > _LISTED else ""
+    listed = ", ".join(sorted(several)[:_LISTED]) + rest
+    raise SpecError(f"{what} {text!r} may be any of {listed}: say which")
+
+
+_SPELT = re.compile(r"[A-Za-z][A-Za-z0-9 _.()-]{0,99}|\d[A-Za-z0-9 _.()-]{0,99}")
+_MAKERS = {
+    *("nvidia", "amd", "intel", "apple", "google", "huawei", "mediatek", "qualcomm", "sambanova"),
+    *("geforce", "instinct", "quadro", "radeon", "tesla"),
+}
+_LEFT_OUT = re.compile(r"((sxm(-\d)?|pcie)-?)?(\d+-gb)?|\d+-core-gpu")
+_LISTED = 8
+
+
+def _begins(name: str, asked: tuple[str, ...]) -> bool:
+    return _words(name)[: len(asked)] == asked
+
+
+@cache
+def _words(name: str) -> tuple[str, ...]:
+    """Its runs of letters and its numbers: ``RTX4090`` and ``rtx-4090`` have the same."""
+    return tuple(re.findall(r"[a-z]+|\d+(?:\.\d+)*", name.lower()))
 
 
 def read_text(path: Path) -> str:

@@ -50,6 +50,20 @@ class Notation:
         return self.kind in ("size", "bits")
 
 
+def shown_table() -> dict[str, dict[str, str | None]]:
+    """Every row as text, by its word: spellings, unit, meaning, and the ends of its values."""
+    shown = {}
+    for each in TABLE.values():
+        shown[each.word] = {
+            "latex": each.latex,
+            "unit": each.unit,
+            "meaning": each.meaning,
+            "least": "above 0" if each.minimum is None else str(each.minimum),
+            "most": None if each.maximum is None else str(each.maximum),
+        }
+    return shown
+
+
 _DIGITS = 400
 """More digits than a float has, before the point or after it: a billion would take hours."""
 

@@ -477,3 +477,13 @@ def _idle(place: Place) -> Expr:
 def _parted(name: str, unit: str, values: Work) -> Result:
     parts = tuple(Part(name=part, value=value) for part, value in values.items())
     return Result(name=name, unit=unit, expr=Add(*values.values()), parts=parts)
+
+
+def said_of(form: Timed) -> list[str]:
+    """What an answer must say: formats and who chose them, efficiencies, what is not known."""
+    return [form.described, described(form), *form.notes]
+
+
+def described(form: Timed) -> str:
+    """The engine and the efficiencies that times are with."""
+    return f"engine {form.engine.name}, {form.attained}"

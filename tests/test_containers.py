@@ -87,7 +87,7 @@ def test_a_config_object_is_what_it_writes() -> None:
 @pytest.mark.parametrize(
     ("given", "hint"),
     [
-        ("Llama-3.1-8B", "unknown model 'Llama-3.1-8B'; did you mean 'llama-3.1-8b'?"),
+        ("Llama-31-8B", "unknown model 'Llama-31-8B'; did you mean 'llama-3.1-8b'?"),
         ("Qwen2.5-7B-Instruct", "did you mean 'qwen2.5-7b'?"),
         (
             "Qwen/Qwen2.5-7B-Instruct-GGUF",

@@ -1,10 +1,19 @@
 """Command lines as people type them: names, numbers, nothing at all, an option twice."""
 
+import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from command_line import CommandLine
+
+import lifesym as ls
+from lifesym import symbols as sym
+from lifesym.cli.rows import ROWS
+from lifesym.containers import repositories
+from lifesym.devices import aliases
+from lifesym.specs import meant, names, root
 
 
 def test_nothing_at_all_shows_the_help(run: CommandLine) -> None:
@@ -35,3 +44,123 @@ def test_a_shell_completes(
     monkeypatch.setenv("COMP_WORDS", words)
     monkeypatch.setenv("COMP_CWORD", str(words.count(" ")))
     assert run().stdout.split() == found
+
+
+NAMES = [
+    ("H100", "h100-sxm-80gb"),
+    ("h100 pcie", "h100-pcie-80gb"),
+    ("RTX 4090", "rtx-4090"),
+    ("RTX4090", "rtx-4090"),
+    ("NVIDIA GeForce RTX_4090", "rtx-4090"),
+    ("Tesla V100", "v100-sxm2-16gb"),
+    ("AMD Instinct MI300X", "mi300x"),
+    ("Intel Arc A770", "arc-a770"),
+    ("Apple M4 (10-core GPU)", "m4-10-core-gpu"),
+    ("Llama-2-7B", "llama-2-7b"),
+    ("Llama 3.1 8B", "llama-3.1-8b"),
+    ("Llama-2-7b-hf", "llama-2-7b"),
+    ("Qwen/Qwen3-8B", "qwen3-8b"),
+    ("meta-llama/Llama-3.1-8B", "llama-3.1-8b"),
+    ("meta-llama/llama_3.1_8b", "llama-3.1-8b"),
+    ("gemma2-2b", "gemma-2-2b"),
+    ("GPT-2", "gpt2"),
+]
+
+
+@pytest.mark.parametrize(("typed", "name"), NAMES)
+def test_names_as_people_type_them(typed: str, name: str) -> None:
+    if name in names("hardware"):
+        assert ls.load_hardware(typed) == ls.load_hardware(name)
+    else:
+        assert ls.load_model(typed).name == name
+
+
+def test_every_printed_spelling_of_a_name_is_that_name() -> None:
+    """No two entries are spelt alike: upper case, spaces and underscores change nothing."""
+    for kind, others in (("hardware", aliases()), ("models", repositories())):
+        for name in [*names(kind), *others]:
+            meaning = others.get(name, name)
+            for typed in (name.upper(), name.replace("-", " "), name.replace("-", "_").title()):
+                assert meant(kind, typed, kind, others) == meaning, typed
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("A100 SXM", "hardware 'A100 SXM' may be any of a100-sxm-40gb, a100-sxm-80gb: say which"),
+        ("rtx", "may be any of rtx-3060-12gb, rtx-3070, "),
+        ("RTX 4070", "unknown hardware 'RTX 4070'"),  # not the Ti
+        ("RTX 3060 24GB", "unknown hardware"),
+        ("NVIDIA", "unknown hardware 'NVIDIA'"),
+        ("h100.toml", "h100.toml: no such file"),
+    ],
+)
+def test_devices_that_are_not_one(typed: str, said: str) -> None:
+    with pytest.raises(ls.SpecError) as caught:
+        ls.load_hardware(typed)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("mistral 7b", "model 'mistral 7b' may be any of mistral-7b-v0.1, mistral-7b-v0.3"),
+        ("Qwen3", " more: say which"),
+        ("Llama-27B", "unknown model 'Llama-27B'; did you mean 'llama-2-7b'?"),
+        ("checkpoints/llama-2-7b", "checkpoints/llama-2-7b: no such file"),
+        ("meta-llama/Llama-3.1-8B-Instruct", "give its config.json; did you mean 'llama-3.1-8b'?"),
+    ],
+)
+def test_models_that_are_not_one(typed: str, said: str) -> None:
+    with pytest.raises(ls.SpecError) as caught:
+        ls.load_model(typed)
+    assert said in str(caught.value)
+
+
+def test_no_file_is_shadowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    spec = (root() / "hardware" / "v100-sxm2-16gb.toml").read_text(encoding="utf-8")
+    Path("RTX 4090").write_text(spec, encoding="utf-8")
+    assert ls.load_hardware("RTX 4090").name == ls.load_hardware("v100").name
+    config = (root() / "models" / "gpt2.json").read_text(encoding="utf-8")
+    Path("Llama-2-7B").write_text(config, encoding="utf-8")
+    assert ls.load_model("Llama-2-7B").parameters == ls.load_model("gpt2").parameters
+    Path("Qwen").mkdir()
+    Path("Qwen/Qwen3-8B").write_text(config, encoding="utf-8")
+    assert ls.load_model("Qwen/Qwen3-8B").parameters == ls.load_model("gpt2").parameters
+
+
+SIZES = ("--prompt", "64", "--generate", "8")
+
+
+def test_commands_find_them(run: CommandLine) -> None:
+    typed = run("forecast", "Qwen/Qwen3-8B", "--on", "RTX 4090", *SIZES, "--json")
+    exact = run("forecast", "qwen3-8b", "--on", "rtx-4090", *SIZES, "--json")
+    assert typed.returncode == 0
+    assert json.loads(typed.stdout) == json.loads(exact.stdout)
+    question = ("tpot", "--on", "Tesla V100", "--engine", "vLLM")
+    assert run("derive", "GPT-2", "--metric", *question).returncode == 0
+    calibrated = run("calibrate", "published", "--on", "RTX 4090", "--json")
+    assert calibrated.returncode == 0
+
+
+def test_lists_of_the_database(run: CommandLine) -> None:
+    symbols = json.loads(run("specs", "symbols", "--json").stdout)["symbols"]
+    assert set(symbols) == {row.word for row in sym.TABLE.values()}
+    assert symbols["bandwidth"]["unit"] == "byte/s"
+    options = json.loads(run("specs", "options", "--json").stdout)["options"]
+    assert set(options) == {row.spelt for row in ROWS}
+    assert options["--whole-chunks"]["needs"] == "--chunk"
+    for name, word in (("symbols", "bandwidth"), ("options", "--prompt"), ("metrics", "ttft")):
+        listed = run("specs", name)
+        assert listed.returncode == 0
+        assert word in listed.stdout
+        assert max(map(len, listed.stdout.splitlines())) <= 80
+
+
+def test_entries_under_other_spellings(run: CommandLine) -> None:
+    for typed, name in (("H100", "h100"), ("Qwen3-8B", "qwen3-8b"), ("vLLM", "vllm")):
+        found = json.loads(run("specs", typed, "--json").stdout)
+        assert found | {"name": name} == json.loads(run("specs", name, "--json").stdout)
+    assert json.loads(run("specs", "llama", "--json").stdout)["kind"] == "family"
+    assert "'zzzz' is not in the database" in run("specs", "zzzz").stderr

@@ -15,9 +15,11 @@ import numpy as np
 
 from lifesym.calibration.parameters import NAMES, SPREAD
 from lifesym.calibration.pooled import WIDTHS, Calibration, Pooled
-from lifesym.specs import root
+from lifesym.specs import names, root
 
 DIGITS = 9
+SHIPPED = "shipped"
+"""The name of the calibration that comes with lifesym, where measurements are asked for."""
 
 
 def path() -> Path:
@@ -71,3 +73,8 @@ def _read(one: Mapping[str, Any]) -> Pooled:
     curvature[range(size, whole), range(size, whole)] = width
     places = {effect: i for i, effect in enumerate(effects)}
     return Pooled(places, np.array(one["values"]), curvature, one["rows"])
+
+
+def measurements(name: str) -> Path:
+    """The file of measurements that a name of the database (published, fresh) or a path means."""
+    return root() / "measurements" / f"{name}.csv" if name in names("measurements") else Path(name)

@@ -5,8 +5,8 @@ from typing import Any
 
 from lifesym.calibration import load
 from lifesym.calibration.overlay import overlay, own_fit, shown
+from lifesym.calibration.shipped import SHIPPED, measurements
 from lifesym.cli.output import note, print_json, write
-from lifesym.cli.validate import SHIPPED, measurements
 from lifesym.devices import database_name
 from lifesym.extras import needed
 from lifesym.report.terminal import table

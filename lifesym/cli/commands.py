@@ -341,7 +341,15 @@ COMMANDS = {
     ),
     "specs": Command(
         """List models, devices, formats, families; or show one.""",
-        (Row("name", text("[NAME]"), "An entry of any kind, or 'metrics'.", argument=True), JSON),
+        (
+            Row(
+                "name",
+                text("[NAME]"),
+                "An entry, 'metrics', 'symbols' or 'options'.",
+                argument=True,
+            ),
+            JSON,
+        ),
     ),
 }
 

@@ -10,10 +10,11 @@ from lifesym.analysis.usual import alone, meetings
 from lifesym.answers import changes
 from lifesym.answers import meetings as meeting_rows
 from lifesym.cli.output import draw, note, print_json
-from lifesym.cli.question import Question, asked, listed
+from lifesym.cli.question import Question, asked
 from lifesym.cli.regimes import stretches
 from lifesym.cli.request import changes_of
 from lifesym.errors import SymbolError
+from lifesym.kinds import listed
 from lifesym.report.terminal import table
 from lifesym.results import Result
 from lifesym.symbols import resolve

@@ -5,17 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 from lifesym import symbols as sym
-from lifesym.cli.output import note, print_json, said_of
-from lifesym.cli.question import listed
+from lifesym.cli.output import note, print_json
 from lifesym.cli.request import RUNNING, Request, symbolic_sizes
 from lifesym.derivation import asked, derivation
 from lifesym.errors import SpecError, one_of
+from lifesym.kinds import listed
 from lifesym.metrics import METRICS, measure
 from lifesym.printing import legend
 from lifesym.report import function_table, legend_table
 from lifesym.results import Result
 from lifesym.spelling import notation
-from lifesym.timed import Timed
+from lifesym.timed import Timed, said_of
 
 _LEAST_WIDTH = 100
 

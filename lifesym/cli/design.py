@@ -10,11 +10,11 @@ from lifesym.analysis import design as solve
 from lifesym.analysis.questions import symbol_of
 from lifesym.analysis.usual import possible
 from lifesym.answers import design as design_data
-from lifesym.cli.output import print_json, unfit
+from lifesym.cli.output import print_json
 from lifesym.cli.question import asked
 from lifesym.cli.rows import ROWS
 from lifesym.errors import LifesymError
-from lifesym.held import all_fit
+from lifesym.held import all_fit, unfit
 from lifesym.metrics import measure
 from lifesym.report.terminal import table
 from lifesym.report.units import apart, shown

@@ -1,25 +1,23 @@
 """``lifesym export``: a stand-alone function."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
-
-from sympy import Symbol
 
 from lifesym.cli import commands
 from lifesym.cli.derive import formula
-from lifesym.cli.output import described, note, said_of, unfit, write
-from lifesym.cli.question import lacking, listed
+from lifesym.cli.output import note, write
+from lifesym.cli.question import lacking
 from lifesym.cli.rows import NAMED, is_given
-from lifesym.codegen import compile as compiled
+from lifesym.codegen.functions import TABLES, source
 from lifesym.errors import SymbolError
+from lifesym.held import unfit
 from lifesym.identifiers import function_name
-from lifesym.kinds import pair, spans
-from lifesym.results import Result
+from lifesym.kinds import listed, pair, spans
 from lifesym.symbols import resolve
+from lifesym.timed import described, said_of
 
 _IN_C = ("c", "float", "table", "fixed")
 """Where functions of several files share one space of names."""
-_TABLES = {"table": "float", "fixed": "fixed", "numpy-table": "numpy"}
 
 
 def export(options: Mapping[str, Any]) -> None:
@@ -38,7 +36,7 @@ def export(options: Mapping[str, Any]) -> None:
     if resolve("past") not in symbols and options["context"] is None and metric == "tpot":
         result = form.tpot.first
     units = dict(map(pair, options["unit"] or []))
-    if units and to not in _TABLES:
+    if units and to not in TABLES:
         raise SymbolError(f"units are of tables, not of {to}")
     ranges = spans(options["range_"])
     lacking(metric, result.expr.free_symbols - {*symbols})
@@ -48,25 +46,7 @@ def export(options: Mapping[str, Any]) -> None:
     doc += "".join(f" It {text}." for text in unfit(form.stores))
     default = function_name(metric, form.model.name) if to in _IN_C else metric
     common = {"name": options["name"] or default, "ranges": ranges, "doc": doc}
-    write(_text(result, symbols, to, units, options["error"], common), options["output"])
+    more = {"units": units, "error": options["error"]} if to in TABLES else {}
+    write(source(result, symbols, to, **common, **more), options["output"])
     for said in said_of(form):
         note(said)
-
-
-def _text(
-    result: Result,
-    symbols: Sequence[Symbol],
-    to: str,
-    units: Mapping[str, str],
-    error: float,
-    common: Mapping[str, Any],
-) -> str:
-    if to in _TABLES:
-        table = compiled(result, symbols, target="table", units=units, error=error, **common)
-        return str(table.source(_TABLES[to]))
-    if to in ("c", "float"):
-        precision: Any = "double" if to == "c" else "float"
-        return str(compiled(result, symbols, target="c", precision=precision, **common))
-    target: Any = to
-    made = compiled(result, symbols, target=target, **common)
-    return str(made if to == "js" else made.source)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lifesym.cli.output import described, print_json, said_of, warn_if_too_large
+from lifesym.cli.output import print_json, warn_if_too_large
 from lifesym.cli.request import Request, changes_of
 from lifesym.convnet import UNet
 from lifesym.errors import SpecError
@@ -11,7 +11,7 @@ from lifesym.report.shown import forecast_rows, term_rows
 from lifesym.report.summary import section, summary
 from lifesym.report.terminal import line, table
 from lifesym.report.units import quantity
-from lifesym.timed import Timed
+from lifesym.timed import Timed, described, said_of
 
 _COMPARED = (
     ("ttft_s", "TTFT", "s"),

@@ -2,13 +2,13 @@
 
 import json
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from lifesym.cli import NOTES
 from lifesym.errors import SpecError
-from lifesym.held import Held, all_fit, too_large
+from lifesym.held import too_large
 from lifesym.levels import OWN
 from lifesym.timed import Timed
 from lifesym.units import in_gb, shown_bytes
@@ -22,22 +22,6 @@ def print_json(data: Mapping[str, Any]) -> None:
 def note(message: str) -> None:
     """A line on standard error, once the command has answered."""
     NOTES.append(f"lifesym: {message}\n")
-
-
-def said_of(form: Timed) -> list[str]:
-    """What an answer must say: formats and who chose them, efficiencies, what is not known."""
-    return [form.described, described(form), *form.notes]
-
-
-def described(form: Timed) -> str:
-    """The engine and the efficiencies that times are with."""
-    return f"engine {form.engine.name}, {form.attained}"
-
-
-def unfit(held: Sequence[Held]) -> list[str]:
-    """That something does not fit, in a line; none where it does or where that is not known."""
-    bytes_ = "" if (short := too_large(held)) is None else f": {short.said}"
-    return [f"does not fit{bytes_}"] if all_fit(held) is False else []
 
 
 def warn_if_too_large(form: Timed, where: str = "") -> None:

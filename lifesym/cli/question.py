@@ -11,18 +11,19 @@ from lifesym import symbols as sym
 from lifesym.analysis.regime import Range
 from lifesym.analysis.usual import possible, usual_line, usual_range
 from lifesym.answers import held_by
-from lifesym.cli.output import draw, note, said_of, unfit
+from lifesym.cli.output import draw, note
 from lifesym.cli.request import RUNNING, Request
 from lifesym.cli.rows import NAMED, ROWS
 from lifesym.errors import SpecError, one_of
-from lifesym.held import Held, all_fit, least
+from lifesym.held import Held, all_fit, least, unfit
+from lifesym.kinds import listed
 from lifesym.metrics import METRICS, measure
 from lifesym.opened import usual
 from lifesym.report.terminal import line
 from lifesym.report.units import plain
 from lifesym.results import Result
 from lifesym.symbols import TABLE, exact, ordered, resolve
-from lifesym.timed import Timed
+from lifesym.timed import Timed, said_of
 
 
 @dataclass(frozen=True)
@@ -131,11 +132,6 @@ class Question:
         if ends != wide:
             note(f"{word} goes from {ends[0]} to {ends[1]} here, as it takes many steps beyond")
         return ends[0], ends[1] if most is None else min(ends[1], most)
-
-
-def listed(text: str | None) -> list[str]:
-    """The names in a list with commas."""
-    return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
 def asked(options: Mapping[str, Any], over: str = "") -> Question:

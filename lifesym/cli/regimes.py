@@ -12,8 +12,9 @@ from lifesym.analysis import Stretch, regime_map
 from lifesym.analysis import regimes as along
 from lifesym.analysis.questions import symbol_of
 from lifesym.cli.output import print_json
-from lifesym.cli.question import Question, asked, listed
+from lifesym.cli.question import Question, asked
 from lifesym.errors import SymbolError
+from lifesym.kinds import listed
 from lifesym.plots import summaries
 from lifesym.plots.style import WIDE
 from lifesym.report.terminal import table

@@ -368,6 +368,19 @@ _OF_BOTH = (DEVICE, IMAGES, "batch", "weights", "activations", "overlap")
 """Panels and rows that networks of images take."""
 
 
+def shown_rows() -> dict[str, dict[str, str | None]]:
+    """Every option that shapes a formula as text, by its spelling."""
+    return {
+        row.spelt: {
+            "value": "|".join(row.kind.words) or row.kind.metavar,
+            "default": None if row.kind.switch or row.default is None else str(row.default),
+            "needs": " or ".join(f"--{need}".replace("_", "-") for need in row.needs) or None,
+            "meaning": row.help,
+        }
+        for row in ROWS
+    }
+
+
 def parsed(where: str, pairs: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """Values of options from NAME=VALUE pairs, such as those of a compared set.
 

@@ -7,7 +7,8 @@ from lifesym import symbols as sym
 from lifesym.analysis import if_free, local_elasticities, regime_at, shares, tornado
 from lifesym.answers import elasticities
 from lifesym.cli.output import draw, note, print_json
-from lifesym.cli.question import Question, asked, listed
+from lifesym.cli.question import Question, asked
+from lifesym.kinds import listed
 from lifesym.report.terminal import table
 from lifesym.report.units import shown
 from lifesym.symbols import TABLE, ordered

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import Any
 
 from lifesym import symbols as sym
-from lifesym.cli.output import draw, note, said_of
-from lifesym.cli.question import lacking, listed
+from lifesym.cli.output import draw, note
+from lifesym.cli.question import lacking
 from lifesym.cli.request import NETWORK, RUNNING, USUAL_GENERATION, Request
 from lifesym.cli.rows import NAMED, ROWS, Row, read
 from lifesym.errors import SpecError
-from lifesym.kinds import expanded
+from lifesym.kinds import expanded, listed
 from lifesym.metrics import measure
 from lifesym.report.terminal import shown_progress
 from lifesym.sweeps import sweep as computed
 from lifesym.sweeps import workers, write
-from lifesym.timed import Timed
+from lifesym.timed import Timed, said_of
 
 _CONTINUOUS = ("prompt", "generate", "batch", "chunk", "context", "new", "price")
 """Axes along which one formula is evaluated; along others a formula is derived for each value."""

@@ -1,22 +1,17 @@
 """``lifesym validate``: forecasts against measurements."""
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from lifesym.calibration import load, usable
 from lifesym.calibration.formula import Rows
 from lifesym.calibration.pooled import Calibration, relevant
-from lifesym.calibration.shipped import shipped
+from lifesym.calibration.shipped import SHIPPED, measurements, shipped
 from lifesym.calibration.validation import PHASES, flagged, validated
 from lifesym.cli.output import draw, note, print_json
 from lifesym.errors import SpecError
 from lifesym.extras import needed
 from lifesym.report.terminal import table
-from lifesym.specs import names, root
-
-SHIPPED = "shipped"
-"""The name of the calibration that comes with lifesym, where measurements are asked for."""
 
 
 def validate(options: Mapping[str, Any]) -> None:
@@ -42,11 +37,6 @@ def validate(options: Mapping[str, Any]) -> None:
         return
     _print(found)
     note(f"{len(left_aside)} phases of rows were not compared; --json lists them with reasons")
-
-
-def measurements(name: str) -> Path:
-    """The file of measurements that a name of the database (published, fresh) or a path means."""
-    return root() / "measurements" / f"{name}.csv" if name in names("measurements") else Path(name)
 
 
 def _print(found: dict[str, Any]) -> None:

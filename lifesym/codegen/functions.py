@@ -275,3 +275,21 @@ def _js(
 
 
 _TEXTS: dict[str, Callable[..., Any]] = {"python": _python, "c": _c, "js": _js}
+TABLES = {"table": "float", "fixed": "fixed", "numpy-table": "numpy"}
+"""Targets of `source` that are tables, each with the numbers that they hold."""
+
+
+def source(result: Any, symbols: Sequence[Symbol], to: str, **options: Any) -> str:
+    """The text of a function: in C for doubles (``c``) or single (``float``), a table, Python, JS.
+
+    Raises:
+        SymbolError: what `compile` raises.
+    """
+    if to in TABLES:
+        return str(compile(result, symbols, target="table", **options).source(TABLES[to]))
+    if to in ("c", "float"):
+        precision: Any = "double" if to == "c" else "float"
+        return str(compile(result, symbols, target="c", precision=precision, **options))
+    target: Any = to
+    made = compile(result, symbols, target=target, **options)
+    return str(made if to == "js" else made.source)
