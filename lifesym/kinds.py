@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-from lifesym.errors import SymbolError
+from lifesym.errors import SpecError, SymbolError
 
 _LARGEST = 2**48
 _MOST = 10**6
@@ -158,6 +158,34 @@ def expanded(text: str) -> list[str]:
 def listed(text: str | None) -> list[str]:
     """The names in a list with commas."""
     return [name.strip() for name in (text or "").split(",") if name.strip()]
+
+
+def once(words: Iterable[str], single: Iterable[str], compares: bool) -> list[str]:
+    """Words of a command line in which no option of a single value is given twice.
+
+    A second ``--on`` is ``--compare on=`` where the command compares.
+
+    Raises:
+        SpecError: the option, and how several of its values are asked for.
+    """
+    made: list[str] = []
+    rest, left = iter(words), {*single}
+    known = {*left}
+    for word in rest:
+        name, equals, value = word.partition("=")
+        if name not in known or name in left:
+            left.discard(name)
+            made.append(word)
+            continue
+        value = value if equals else next(rest, "")
+        if name != "--on":
+            raise SpecError(f"{name} is given twice: --compare and 'lifesym sweep' take several")
+        if not compares:
+            raise SpecError(
+                f"--on is given twice: compare by lifesym forecast --compare on={value}"
+            )
+        made += ["--compare", f"on={value}"]
+    return made
 
 
 def pair(text: str) -> tuple[str, str]:

@@ -193,7 +193,7 @@ def test_folders_that_are_no_model(tmp_path: Path) -> None:
         ("RedHatAI/Qwen3-14B-FP8-dynamic", "qwen3-14b"),
         # another size, version or kind: no name of the database has their arithmetic
         *((name, "") for name in ("foo/bar", "microsoft/phi-4", "google/gemma-3-12b-it")),
-        ("meta-llama/Llama-3.2-11B-Vision", "llama-3.2-11b-vision"),
+        ("meta-llama/Llama-3.2-11B-Vision-GGUF", "llama-3.2-11b-vision"),
         *((name, "") for name in ("meta-llama/Llama-3.2-3B-Vision", "deepseek-ai/DeepSeek-V3.3")),
     ],
 )

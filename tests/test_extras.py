@@ -17,6 +17,7 @@ from lifesym.calibration import Rows, fit, summary
 from lifesym.extras import EXTRAS, needed, optional
 
 ROOT = Path(__file__).parent.parent
+ORDER = ("sweep", "gsa", "validate")
 SWEEP = ("sweep", "llama-2-7b", "--on", "v100", "--prompt", "8,9", "--generate", "2")
 COMMANDS = [
     ("scipy", ("validate", "published")),
@@ -25,6 +26,7 @@ COMMANDS = [
     ("dask", (*SWEEP, "-o", "x.nc", "--chunks", "1")),
     ("distributed", (*SWEEP, "-o", "x.nc", "--chunks", "1", "--scheduler", "tcp://127.0.0.1:1")),
     ("h5netcdf", (*SWEEP, "-o", "x.nc")),
+    ("xarray", (*SWEEP, "-o", "x.csv")),
 ]
 
 
@@ -82,6 +84,8 @@ def test_every_package_is_in_the_extra_that_is_named() -> None:
         # dask[distributed] brings distributed
         assert package in needs or f"dask[{package}]" in "".join(extras[extra])
         assert importlib.util.find_spec(package)
+    assert extras["all"] == [f"lifesym[{','.join(ORDER)}]"]
+    assert {*ORDER} == {*EXTRAS.values()}
 
 
 def test_optional_packages_are_imported_at_one_place() -> None:

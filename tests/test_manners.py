@@ -62,6 +62,7 @@ NAMES = [
     ("Qwen/Qwen3-8B", "qwen3-8b"),
     ("meta-llama/Llama-3.1-8B", "llama-3.1-8b"),
     ("meta-llama/llama_3.1_8b", "llama-3.1-8b"),
+    ("meta-llama/Llama-3.2-11B-Vision", "llama-3.2-11b-vision"),
     ("gemma2-2b", "gemma-2-2b"),
     ("GPT-2", "gpt2"),
 ]
@@ -164,3 +165,24 @@ def test_entries_under_other_spellings(run: CommandLine) -> None:
         assert found | {"name": name} == json.loads(run("specs", name, "--json").stdout)
     assert json.loads(run("specs", "llama", "--json").stdout)["kind"] == "family"
     assert "'zzzz' is not in the database" in run("specs", "zzzz").stderr
+
+
+def test_a_second_device_is_compared(run: CommandLine) -> None:
+    asked = ("forecast", "llama-2-7b", "--on", "V100")
+    for second in (["--on", "RTX 4090"], ["--on=RTX 4090"]):
+        both = run(*asked, *second, *SIZES, "--json")
+        assert both.returncode == 0
+        apart = run(*asked, "--compare", "on=RTX 4090", *SIZES, "--json")
+        assert json.loads(both.stdout) == json.loads(apart.stdout)
+
+
+def test_an_option_twice_is_refused(run: CommandLine) -> None:
+    twice = run("forecast", "llama-2-7b", "--on", "v100", *SIZES, "--batch", "4", "--batch=8")
+    assert twice.returncode == 2
+    assert "--batch is given twice" in twice.stderr
+    swept = run("count", "llama-2-7b", "--new", "8", "--new", "9")
+    assert "--new is given twice" in swept.stderr
+    fitted = run("fit", "llama-2-7b", "--on", "v100", "--on", "a100")
+    assert "lifesym forecast --compare on=a100" in fitted.stderr
+    many = run("count", "mixtral-8x7b", "--roles", "experts=int4", "--roles", "attn=int8", "--json")
+    assert "given twice" not in many.stderr

@@ -58,7 +58,7 @@ def main() -> None:
         command.rich_markup_mode = "rich"  # option panels, where the import is worth its time
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
-        status = group.main(sys.argv[1:] or ["--help"], standalone_mode=False) or 0
+        status = group.main(commands.read(sys.argv[1:]), standalone_mode=False) or 0
         sys.stderr.write("".join(NOTES))
         sys.exit(status)
     except LifesymError as error:
