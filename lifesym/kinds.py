@@ -1,7 +1,9 @@
 """What text from outside stands for: sizes, numbers, words, lists of them."""
 
-from collections.abc import Callable, Iterable
+import re
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from decimal import Decimal
 from fractions import Fraction
 from typing import Any
 
@@ -10,6 +12,8 @@ from lifesym.errors import SpecError, SymbolError
 _LARGEST = 2**48
 _MOST = 10**6
 """Values of a list."""
+_LONGEST = 40
+"""Digits and letters of a whole number."""
 
 
 @dataclass(frozen=True)
@@ -24,15 +28,45 @@ class Kind:
     axis: bool = True
 
 
-def _size(least: int) -> Kind:
+PREFIXES = {"": 0, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
+BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}
+_SMALL = {"m": -3, "u": -6, "µ": -6, "μ": -6, "n": -9, "p": -12, "f": -15}
+_TOKENS = {"k": 2**10, "K": 2**10, "M": 2**20}
+"""As models' contexts are named: 4k is 4096."""
+_UNITS = {
+    "B": (("B",), "24GB or 24GiB"),
+    "B/S": (("B/s",), "3TB/s"),
+    "S": (("s",), "20ms"),
+    "W": (("W",), "700W"),
+    "J": (("J",), "1.3pJ"),
+    "FLOP/S": (("FLOP/s", "FLOPS", "OP/s", "OPS"), "312TFLOP/s"),
+}
+"""By metavar: the unit that numbers are in, its spellings, and an example."""
+_FIGURE = re.compile(r"([+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,3})?)\s*([A-Za-zµμ/%]*)")
+
+
+def _whole(text: str, letters: Mapping[str, int]) -> int | None:
+    """A whole number of digits, of a decimal such as ``1.5e3``, or with a letter after it."""
+    found = _FIGURE.fullmatch(text) if len(text) <= _LONGEST and text[:1].isdecimal() else None
+    if found is None or found[2] not in {"": 1, **letters}:
+        return None
+    number = Decimal(found[1]) * {"": 1, **letters}[found[2]]
+    return (
+        int(number)
+        if number.adjusted() < len(str(_LARGEST)) and number == number.to_integral()
+        else None
+    )
+
+
+def _size(least: int, letters: Mapping[str, int] | None = None) -> Kind:
     def parse(text: str) -> int:
         digits = text.strip()
-        whole = digits.isdecimal() and digits.isascii() and len(digits) <= len(str(_LARGEST))
-        if not whole or int(digits) < least:
+        number = _whole(digits, letters or {})
+        if number is None or number < least:
             raise ValueError(f"{digits[:40]!r} is not a whole number of at least {least}")
-        if int(digits) > _LARGEST:
+        if number > _LARGEST:
             raise ValueError(f"{digits} is above {_LARGEST}")
-        return int(digits)
+        return number
 
     return Kind(parse, "N")
 
@@ -100,6 +134,7 @@ def _percent(text: str) -> float:
 
 
 SIZE, SIZE_OR_0 = _size(1), _size(0)
+TOKENS, TOKENS_OR_0 = _size(1, _TOKENS), _size(0, _TOKENS)
 RANK = Kind(_rank_or_file, "N|FILE")
 SLOTS = Kind(_slots, "N|fit")
 SHARES = Kind(_shares, "X,...", axis=False)
@@ -108,9 +143,50 @@ PERCENT = Kind(_percent, "X%")
 SWITCH = Kind(_yes, switch=True, axis=False)
 
 
+def figure(text: str, unit: str) -> float:
+    """A number in the SI unit of a metavar, or with that unit and a prefix: ``24GiB``, ``20ms``.
+
+    Raises:
+        ValueError: no number, or one in another unit.
+    """
+    spellings, example = _UNITS.get(unit, ((), ""))
+    found = _FIGURE.fullmatch(text.strip())
+    if found is None or not found[2]:
+        return real(text)
+    for end in spellings:
+        prefix = found[2].removesuffix(end)
+        if prefix == found[2]:
+            continue
+        if prefix in {**PREFIXES, **_SMALL} and not (end in ("B", "B/s") and prefix in _SMALL):
+            return float(Decimal(found[1]).scaleb((PREFIXES | _SMALL)[prefix]))
+        if prefix in BINARY and end in ("B", "B/s"):
+            return float(Decimal(found[1]) * 2 ** BINARY[prefix])
+    if not spellings:
+        raise ValueError(f"{text!r} is not a number")
+    raise ValueError(f"{text!r} is not in {spellings[0]}: write a number, or such as {example}")
+
+
+_METAVARS = {"byte": "B", "byte/s": "B/S", "s": "S", "FLOP/s": "FLOP/S", "W": "W", "J": "J"}
+
+
+def in_unit(given: str | None, unit: str, where: str) -> float | None:
+    """The number that text is in a unit of the notation table; of tokens, ``4k`` is 4096.
+
+    Raises:
+        SpecError: no number, or one in another unit.
+    """
+    if given is None:
+        return None
+    tokens = _whole(given.strip(), _TOKENS) if unit == "tokens" else None
+    try:
+        return figure(given, _METAVARS.get(unit, "X")) if tokens is None else tokens
+    except ValueError as error:
+        raise SpecError(f"{where}: {error}") from None
+
+
 def number(metavar: str = "X") -> Kind:
-    """A number in the SI unit that the help text names."""
-    return Kind(real, metavar)
+    """A number in the SI unit that the help text names, or with its unit."""
+    return Kind(lambda text: figure(text, metavar), metavar)
 
 
 def several(parse: Callable[[str], Any], metavar: str) -> Kind:
@@ -127,7 +203,7 @@ def link(text: str) -> tuple[float, float]:
     rate, colon, latency = text.partition(":")
     if not colon:
         raise ValueError(f"{text!r} is not BANDWIDTH:LATENCY")
-    return real(rate), real(latency)
+    return figure(rate, "B/S"), figure(latency, "S")
 
 
 def text(metavar: str, *, many: bool = False, axis: bool = True) -> Kind:
@@ -144,7 +220,7 @@ def expanded(text: str) -> list[str]:
     if ":" not in text:
         return [part.strip() for part in text.split(",")]
     try:
-        low, high, count = (int(part) for part in text.split(":"))
+        low, high, count = map(TOKENS_OR_0.parse, text.split(":"))
     except ValueError:
         raise ValueError(f"{text!r} is not A:B:N or A,B,...") from None
     count = min(count, abs(high - low) + 1, _MOST + 1)  # no more of them differ

@@ -12,21 +12,20 @@ from decimal import Decimal
 from sympy import Expr, Integer, Rational
 
 from lifesym.errors import SpecError, SymbolError
+from lifesym.kinds import BINARY, PREFIXES
 from lifesym.symbols import exact
 
-_PREFIXES = {"": 0, "k": 3, "K": 3, "M": 6, "G": 9, "T": 12, "P": 15, "E": 18}
-_BINARY = {"Ki": 10, "Mi": 20, "Gi": 30, "Ti": 40}
 _FIGURE = re.compile(r"([+-]?\d[\d,]*\.?\d*(?:[eE][+-]?\d+)?)\s*(.*)")
 
 
 def _decimal(*ends: str) -> dict[str, Expr]:
     """Every spelling of a unit with its SI prefixes."""
-    return {p + end: Integer(10) ** power for end in ends for p, power in _PREFIXES.items()}
+    return {p + end: Integer(10) ** power for end in ends for p, power in PREFIXES.items()}
 
 
 def _binary(*ends: str) -> dict[str, Expr]:
     """Every spelling of a unit with the prefixes of powers of 1024."""
-    return {p + end: Integer(2) ** power for end in ends for p, power in _BINARY.items()}
+    return {p + end: Integer(2) ** power for end in ends for p, power in BINARY.items()}
 
 
 def prefixed(unit: str) -> Expr | None:
@@ -41,11 +40,11 @@ def prefixed(unit: str) -> Expr | None:
     if found is None:
         return None
     small = {"m": 3, "u": 6, "µ": 6, "n": 9}
-    if found[1] in _BINARY:
-        return Integer(2) ** _BINARY[found[1]]
+    if found[1] in BINARY:
+        return Integer(2) ** BINARY[found[1]]
     if found[1] in small:
         return Rational(1, 10 ** small[found[1]])
-    return Integer(10) ** _PREFIXES[found[1]]
+    return Integer(10) ** PREFIXES[found[1]]
 
 
 _SECONDS = {

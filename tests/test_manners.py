@@ -186,3 +186,57 @@ def test_an_option_twice_is_refused(run: CommandLine) -> None:
     assert "lifesym forecast --compare on=a100" in fitted.stderr
     many = run("count", "mixtral-8x7b", "--roles", "experts=int4", "--roles", "attn=int8", "--json")
     assert "given twice" not in many.stderr
+
+
+NUMBERS = [
+    ("--prompt 4k", "--prompt 4096"),
+    ("--prompt 1.5e3", "--prompt 1500"),
+    ("--prompt 64 --dispatch-time 5us", "--prompt 64 --dispatch-time 5e-6"),
+    ("--prompt 64 --power 0.7kW", "--prompt 64 --power 700"),
+    (
+        "--prompt 64 --offload-weights 0.5 --offload-bandwidth 64GB/s --offload-capacity 24GiB",
+        "--prompt 64 --offload-weights 0.5 --offload-bandwidth 64e9 --offload-capacity 25769803776",
+    ),
+    ("--prompt 64 --links 3GB/s:5us", "--prompt 64 --links 3e9:5e-6"),
+]
+
+
+@pytest.mark.parametrize(("typed", "plain"), NUMBERS)
+def test_numbers_as_people_type_them(run: CommandLine, typed: str, plain: str) -> None:
+    asked = ("forecast", "llama-2-7b", "--on", "v100", "--generate", "8", "--json")
+    first, second = run(*asked, *typed.split()), run(*asked, *plain.split())
+    assert first.returncode == 0, first.stderr
+    assert json.loads(first.stdout) == json.loads(second.stdout)
+
+
+@pytest.mark.parametrize(
+    ("typed", "said"),
+    [
+        ("--prompt 4kB", "'4kB' is not a whole number of at least 1"),
+        ("--prompt 1.5", "'1.5' is not a whole number of at least 1"),
+        ("--prompt 1e999", "'1e999' is not a whole number"),
+        ("--batch 1k", "'1k' is not a whole number"),  # 1000 or 1024: nothing says which
+        ("--dispatch-time 5GB", "'5GB' is not in s: write a number, or such as 20ms"),
+        ("--link-bandwidth 400Gb/s", "'400Gb/s' is not in B/s: write a number, or such as 3TB/s"),
+        ("--link-bandwidth 4GB", "'4GB' is not in B/s"),
+        ("--compute-efficiency 5ms", "'5ms' is not a number"),
+    ],
+)
+def test_numbers_in_other_units(run: CommandLine, typed: str, said: str) -> None:
+    result = run("forecast", "llama-2-7b", "--on", "v100", "--generate", "8", *typed.split())
+    assert (result.returncode, result.stdout) == (2, "")
+    assert said in result.stderr
+
+
+def test_targets_and_ranges_in_units(run: CommandLine) -> None:
+    asked = ("design", "llama-2-7b", "--on", "a100", "--over", "bandwidth", "--json")
+    typed = run(*asked, "--at-most", "20ms", "--from", "0.1TB/s", "--to", "3TB/s")
+    plain = run(*asked, "--at-most", "0.02", "--from", "1e11", "--to", "3e12")
+    assert typed.returncode == 0, typed.stderr
+    assert json.loads(typed.stdout) == json.loads(plain.stdout)
+    wrong = run(*asked, "--at-most", "20GB").stderr
+    assert "--at-most: '20GB' is not in s: write a number, or such as 20ms" in wrong
+    regimes = ("regimes", "llama-2-7b", "--on", "a100", "--metric", "ttft", "--over", "prompt")
+    typed = run(*regimes, "--from", "1", "--to", "4k", "--json")
+    assert typed.stdout == run(*regimes, "--from", "1", "--to", "4096", "--json").stdout
+    assert typed.returncode == 0

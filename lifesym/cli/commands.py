@@ -21,7 +21,7 @@ from lifesym.cli.rows import (
     check,
     needing,
 )
-from lifesym.kinds import PERCENT, SIZE, SWITCH, number, once, text, words
+from lifesym.kinds import PERCENT, SIZE, SWITCH, TOKENS, number, once, text, words
 
 _METRIC = "What is asked about: ttft, tpot, memory, or another of 'lifesym specs metrics'."
 METRIC = Row("metric", text("METRIC"), _METRIC, "tpot", common=True)
@@ -30,8 +30,8 @@ PLOT = Row("plot", text("FILE"), "Draw it: .png, .pdf or .svg.", common=True)
 WIDTH = needing("plot", Row("width", SIZE, "Its points across, with text of 8: 240 is a column."))
 LIFT = Row("lift", text("NAME,..."), "Other numbers that are symbols: hidden, chunk, rank ...", "")
 RANGE = (
-    Row("from_", number(), "Where the range begins (SI unit).", common=True),
-    Row("to", number(), "Where the range ends.", common=True),
+    Row("from_", text("X"), "Where the range begins (SI unit).", common=True),
+    Row("to", text("X"), "Where the range ends.", common=True),
 )
 _RANGE = Row("range_", text("NAME=A:B", many=True), "Values that a symbol may have.")
 NOTATION = Row("notation", text("NAME|A=B,..."), "megatron, pope, kaplan; letters: d=h.")
@@ -106,7 +106,7 @@ COMMANDS = {
         (
             MODEL,
             *_own(
-                Row("source", SIZE, "Positions of the encoder, where a model has one."),
+                Row("source", TOKENS, "Positions of the encoder, where a model has one."),
                 Row("logits", words("last", "all", "none"), "Positions of the LM head.", "last"),
                 *(replace(row, default=1) for row in ROWS if row.name == "new"),
                 *(row for row in ROWS if row.name in ("batch", "past")),
@@ -226,8 +226,8 @@ COMMANDS = {
         _asks(
             OVER,
             *RANGE,
-            Row("at_most", number(), "Target: at most this, in the SI unit."),
-            Row("at_least", number(), "Target: at least this."),
+            Row("at_most", text("X"), "Target: at most this, such as 20ms."),
+            Row("at_least", text("X"), "Target: at least this."),
         ),
     ),
     "export": Command(
@@ -289,10 +289,10 @@ COMMANDS = {
             ON,
             *_own(
                 Row("memory_share", number(), "Share of the memory that may be used.", 1),
-                Row("block", SIZE, "Tokens of a block of the cache."),
+                Row("block", TOKENS, "Tokens of a block of the cache."),
                 Row("reserve", number("B"), "Bytes of graphs, buffers, other programs.", 0),
                 Row("communication", number("B"), "Bytes of buffers between devices.", 0),
-                Row("batched", SIZE, "Most tokens of a prefill pass; else the prompts'."),
+                Row("batched", TOKENS, "Most tokens of a prefill pass; else the prompts'."),
                 Row("cache_memory", number("B"), "Bytes for caches, in place of what is left."),
             ),
             *_but("context", "new", *(name for name in _TIMED if name != "pipeline")),

@@ -15,6 +15,7 @@ from lifesym.cli.question import asked
 from lifesym.cli.rows import ROWS
 from lifesym.errors import LifesymError
 from lifesym.held import all_fit, unfit
+from lifesym.kinds import in_unit
 from lifesym.metrics import measure
 from lifesym.report.terminal import table
 from lifesym.report.units import apart, shown
@@ -29,8 +30,12 @@ def design(options: Mapping[str, Any]) -> None:
     quantity = question.quantity
     symbol = symbol_of(quantity, options["over"])
     others = {other: value for other, value in question.point.items() if other != symbol}
-    given = possible(question.form, question.point, symbol, options["from_"], options["to"])
-    target = {"at_most": options["at_most"], "at_least": options["at_least"]}
+    o, unit = question.request.options, quantity.unit
+    given = possible(question.form, question.point, symbol, o["from_"], o["to"])
+    target: dict[str, Any] = {
+        name: in_unit(o[name], unit, f"--{name.replace('_', '-')}")
+        for name in ("at_most", "at_least")
+    }
     ends: Any = question.ends(symbol) if any(end is not None for end in given) else None
     row = next((row for row in ROWS if row.symbol == TABLE[symbol].word), None)
 
@@ -43,7 +48,7 @@ def design(options: Mapping[str, Any]) -> None:
 
     found = solve(quantity, symbol, others, between=ends, accepts=accepts, **target)
     there = question.held(**{symbol.name: found.answer})
-    unit, own = quantity.unit, TABLE[symbol].unit
+    own = TABLE[symbol].unit
     drawn, room = (quantity, found, others, unit, quantity.name), question.room(symbol)
     question.draw(lambda plots: plots.against_target(*drawn, room=room), symbol)
     if options["json"]:

@@ -16,7 +16,7 @@ from lifesym.cli.request import RUNNING, Request
 from lifesym.cli.rows import NAMED, ROWS
 from lifesym.errors import SpecError, one_of
 from lifesym.held import Held, all_fit, least, unfit
-from lifesym.kinds import listed
+from lifesym.kinds import in_unit, listed
 from lifesym.metrics import METRICS, measure
 from lifesym.opened import usual
 from lifesym.report.terminal import line
@@ -143,7 +143,10 @@ def asked(options: Mapping[str, Any], over: str = "") -> Question:
     varies = tuple(resolve(name) for name in listed(over))
     names = (*(resolve(name) for name in listed(options["lift"])), *varies)
     one_of(metric, METRICS, "--metric")
-    request = Request(options, about=names, generates=METRICS[metric].generation)
+    ends = [name for name in ("from_", "to") if varies and name in options]
+    unit = TABLE[varies[0]].unit if varies else ""
+    read = {name: in_unit(options[name], unit, f"--{name.rstrip('_')}") for name in ends}
+    request = Request({**options, **read}, about=names, generates=METRICS[metric].generation)
     form = request.form()
     point = {sym.new: exact(1), sym.past: exact(0), **form.point, **request.running()}
     further = [name for name in names if name not in RUNNING.values()]

@@ -20,6 +20,8 @@ from lifesym.kinds import (
     SIZE_OR_0,
     SLOTS,
     SWITCH,
+    TOKENS,
+    TOKENS_OR_0,
     Kind,
     link,
     number,
@@ -148,14 +150,18 @@ ROWS: tuple[Row, ...] = (
     *_panel(
         WORKLOAD,
         (
-            Row("prompt", SIZE, "Prompt tokens of each sequence.", 512, symbol="prompt"),
-            Row("generate", SIZE_OR_0, "Tokens that each sequence generates.", symbol="generated"),
+            Row("prompt", TOKENS, "Prompt tokens of each sequence.", 512, symbol="prompt"),
+            Row(
+                "generate", TOKENS_OR_0, "Tokens that each sequence generates.", symbol="generated"
+            ),
             Row("batch", SIZE, "Sequences computed together.", 1, symbol="batch"),
-            Row("context", SIZE_OR_0, "Context of a decode step; else the first's.", symbol="past"),
+            Row(
+                "context", TOKENS_OR_0, "Context of a decode step; else the first's.", symbol="past"
+            ),
         ),
         (
-            Row("past", SIZE_OR_0, "Tokens cached before the prompt.", 0),
-            Row("new", SIZE, "New tokens of a pass, for what it counts.", symbol="new"),
+            Row("past", TOKENS_OR_0, "Tokens cached before the prompt.", 0),
+            Row("new", TOKENS, "New tokens of a pass, for what it counts.", symbol="new"),
             Row("images", SIZE_OR_0, "Images in each prompt, whose tokens are added to it.", 0),
             *needing("images", Row("image_size", PIXELS, "Their rows and columns.")),
             Row("audio", SIZE_OR_0, "Pieces of audio in each prompt, likewise added.", 0),
@@ -177,7 +183,7 @@ ROWS: tuple[Row, ...] = (
     *_panel(
         OPTIMIZATIONS,
         (
-            Row("chunk", SIZE, "Tokens of a prefill chunk.", symbol="chunk"),
+            Row("chunk", TOKENS, "Tokens of a prefill chunk.", symbol="chunk"),
             Row(
                 "lora", RANK, "Rank of LoRA adapters, or their adapter_config.json.", symbol="rank"
             ),
@@ -209,13 +215,13 @@ ROWS: tuple[Row, ...] = (
         CACHE,
         (),
         (
-            Row("prefix", SIZE_OR_0, "First tokens of the prompt that are cached."),
-            Row("kv_budget", SIZE, "Most cached tokens kept of a sequence.", symbol="budget"),
+            Row("prefix", TOKENS_OR_0, "First tokens of the prompt that are cached."),
+            Row("kv_budget", TOKENS, "Most cached tokens kept of a sequence.", symbol="budget"),
             Row("kv_keep", number(), "Share of the cached tokens that is kept.", symbol="keep"),
             Row("kv_scored", SWITCH, "Kept tokens are chosen by their scores."),
             Row("kv_rank", SIZE, "Elements kept of each key and value head.", symbol="cache_rank"),
             Row("kv_share", SIZE, "Layers that share one cache.", symbol="cache_layers"),
-            Row("kv_page", SIZE, "Tokens of a cache page.", symbol="page"),
+            Row("kv_page", TOKENS, "Tokens of a cache page.", symbol="page"),
         ),
     ),
     *_panel(
@@ -251,7 +257,7 @@ ROWS: tuple[Row, ...] = (
             ),
             *needing(
                 " ".join(f"offload_{role}" for role in _ROLES),
-                Row("offload_bandwidth", number("B"), "Of that memory, bytes a second."),
+                Row("offload_bandwidth", number("B/S"), "Of that memory, bytes a second."),
                 Row("offload_capacity", number("B"), "Bytes that it holds."),
             ),
         ),
@@ -282,18 +288,21 @@ ROWS: tuple[Row, ...] = (
                 Row("preempted", number(), "Times that a request is computed again."),
             ),
             Row(
-                "contexts", several(SIZE_OR_0.parse, "N,..."), "One decode step at these contexts."
+                "contexts",
+                several(TOKENS_OR_0.parse, "N,..."),
+                "One decode step at these contexts.",
             ),
             Row("mixed", text("BxN@T,...", axis=False), "One pass: B sequences of N after T."),
             Row("piggyback", SIZE_OR_0, "Sequences that decode in every chunk's pass."),
             *needing(
-                "piggyback", Row("piggyback_context", SIZE_OR_0, "Their context; else the prompt.")
+                "piggyback",
+                Row("piggyback_context", TOKENS_OR_0, "Their context; else the prompt."),
             ),
             *needing("prefix", Row("hit_rate", number(), "Share of requests with a cached one.")),
             Row("decode_on", text("HW"), "A device that decodes what this one prefills."),
             *needing(
                 "decode_on",
-                Row("transfer_bandwidth", number("B"), "Of the link to it, bytes a second."),
+                Row("transfer_bandwidth", number("B/S"), "Of the link to it, bytes a second."),
                 Row("transfer_latency", number("S"), "Seconds before the cache arrives."),
             ),
             Row(
@@ -316,10 +325,12 @@ ROWS: tuple[Row, ...] = (
             Row("efficiency", text("PART.NUMBER=X,...", axis=False), _OWN),
             Row("layer_time", number("S"), "Seconds to dispatch a layer, beside its operators'."),
             Row("sampling_time", number("S"), "Seconds to sample a token and hand it out."),
-            Row("dequantization_rate", number("X"), "Peak of unpacking stored values, FLOP/s."),
+            Row(
+                "dequantization_rate", number("FLOP/S"), "Peak of unpacking stored values, FLOP/s."
+            ),
             Row("serial_peak", number("X"), "Peak of bit-serial units, FLOP/s times bits."),
             Row("collective_latency", number("S"), "Seconds of a collective beside its messages'."),
-            Row("link_bandwidth", number("B"), "Bytes a second to another device."),
+            Row("link_bandwidth", number("B/S"), "Bytes a second to another device."),
             Row("link_latency", number("S"), "Seconds of a message to another device."),
             Row("links", several(link, "B:S,..."), "Several links: the slowest counts."),
             Row("power", number("W"), "Power drawn while it runs, in watts."),
