@@ -236,26 +236,23 @@ def listed(text: str | None) -> list[str]:
     return [name.strip() for name in (text or "").split(",") if name.strip()]
 
 
-def once(words: Iterable[str], single: Iterable[str], compares: bool) -> list[str]:
-    """Words of a command line in which no option of a single value is given twice.
+def one_device(words: Iterable[str], compares: bool) -> list[str]:
+    """Words of a command line in which ``--on`` is given once.
 
-    A second ``--on`` is ``--compare on=`` where the command compares.
+    A second one is ``--compare on=`` where the command compares. Of other options the last one
+    counts, so that a line may be typed again with more after it.
 
     Raises:
-        SpecError: the option, and how several of its values are asked for.
+        SpecError: a second device where nothing is compared.
     """
-    made: list[str] = []
-    rest, left = iter(words), {*single}
-    known = {*left}
+    made, rest, given = list[str](), iter(words), False
     for word in rest:
         name, equals, value = word.partition("=")
-        if name not in known or name in left:
-            left.discard(name)
+        if name != "--on" or not given:
+            given = given or name == "--on"
             made.append(word)
             continue
         value = value if equals else next(rest, "")
-        if name != "--on":
-            raise SpecError(f"{name} is given twice: --compare and 'lifesym sweep' take several")
         if not compares:
             raise SpecError(
                 f"--on is given twice: compare by lifesym forecast --compare on={value}"

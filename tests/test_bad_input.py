@@ -167,7 +167,7 @@ FORECAST = ["forecast", "llama-2-7b", "--prompt", "8", "--generate", "2", "--on"
         (["count", "llama-2-7b", "--batch", "0"], ["--batch"]),
         (["count", "llama-2-7b", "--batch", "-1"], ["--batch"]),
         (["count", "llama-2-7b", "--new", "nan"], ["--new"]),
-        (["count", "llama-2-7b", "--new", "1e3"], ["--new"]),
+        (["count", "llama-2-7b", "--new", "1e-3"], ["--new"]),
         (["count", "llama-2-7b", "--new", "9" * 400], ["--new"]),
         (["count", "llama-2-7b", "--logits", "some"], ["--logits"]),
         (["count", "llama-2-7b", "--frobnicate"], ["--frobnicate"]),

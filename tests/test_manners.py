@@ -176,16 +176,15 @@ def test_a_second_device_is_compared(run: CommandLine) -> None:
         assert json.loads(both.stdout) == json.loads(apart.stdout)
 
 
-def test_an_option_twice_is_refused(run: CommandLine) -> None:
-    twice = run("forecast", "llama-2-7b", "--on", "v100", *SIZES, "--batch", "4", "--batch=8")
-    assert twice.returncode == 2
-    assert "--batch is given twice" in twice.stderr
-    swept = run("count", "llama-2-7b", "--new", "8", "--new", "9")
-    assert "--new is given twice" in swept.stderr
+def test_a_second_device_of_another_command_is_refused(run: CommandLine) -> None:
     fitted = run("fit", "llama-2-7b", "--on", "v100", "--on", "a100")
-    assert "lifesym forecast --compare on=a100" in fitted.stderr
-    many = run("count", "mixtral-8x7b", "--roles", "experts=int4", "--roles", "attn=int8", "--json")
-    assert "given twice" not in many.stderr
+    assert (fitted.returncode, fitted.stdout) == (2, "")
+    assert "--on is given twice: compare by lifesym forecast --compare on=a100" in fitted.stderr
+
+
+def test_of_other_options_the_last_one_counts(run: CommandLine) -> None:
+    twice = run("count", "llama-2-7b", "--new", "8", "--new", "9", "--json")
+    assert twice.stdout == run("count", "llama-2-7b", "--new", "9", "--json").stdout
 
 
 NUMBERS = [

@@ -21,7 +21,7 @@ from lifesym.cli.rows import (
     check,
     needing,
 )
-from lifesym.kinds import PERCENT, SIZE, SWITCH, TOKENS, number, once, text, words
+from lifesym.kinds import PERCENT, SIZE, SWITCH, TOKENS, number, one_device, text, words
 
 _METRIC = "What is asked about: ttft, tpot, memory, or another of 'lifesym specs metrics'."
 METRIC = Row("metric", text("METRIC"), _METRIC, "tpot", common=True)
@@ -355,11 +355,8 @@ COMMANDS = {
 
 
 def read(words: list[str]) -> list[str]:
-    """The words of a command line, in which an option is given once; nothing asks for help."""
-    rows = COMMANDS[words[0]].rows if words and words[0] in COMMANDS else ()
-    valued = (row for row in rows if not (row.kind.many or row.kind.switch or row.argument))
-    single = (word for row in valued for word in (row.spelt, row.short) if word)
-    return once(words, single, any(row.name == "compare" for row in rows)) or ["--help"]
+    """The words of a command line, with one device in them; nothing asks for help."""
+    return one_device(words, words[:1] == ["forecast"]) or ["--help"]
 
 
 def function(name: str) -> Callable[..., None]:
