@@ -93,7 +93,10 @@ _TIMED = (
     *(DEVICE, SPECULATION, SERVING),
 )
 """Options of times and of what is served, which a count and a fit do not depend on."""
-_PROMPTED = ("prompt", "generate", "context", "prefix", "chunk", "images", "image_size", "audio")
+_PROMPTED = (
+    *("prompt", "generate", "context", "prefix", "chunk", "whole_chunks"),
+    *("images", "image_size", "audio"),
+)
 """Options of a prompt and what follows it, which a single pass does not know."""
 
 COMMANDS = {
