@@ -1,6 +1,5 @@
 """Derived quantities: an expression, its unit, and what it is the sum of."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -18,7 +17,7 @@ from lifesym.printing import latex, legend
 from lifesym.roofline import Term, total
 from lifesym.summands import Row, polynomial_rows, summands, term_rows
 from lifesym.sums import sum_over
-from lifesym.symbols import Notation, Number, index
+from lifesym.symbols import By, Notation, Number, index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +119,7 @@ class Result:
         return legend(self.expr)
 
     @checked
-    def bind(self, values: Mapping[str | Symbol, Number]) -> Expr:
+    def bind(self, values: By[Number]) -> Expr:
         """The expression with symbols replaced, names and ranges checked.
 
         Raises:
@@ -132,7 +131,7 @@ class Result:
         return bound if bound.free_symbols else bound.doit()
 
     @checked
-    def at(self, values: Mapping[str | Symbol, Number]) -> "Result":
+    def at(self, values: By[Number]) -> "Result":
         """The same result at values of some symbols: its terms and parts are kept.
 
         Raises:
@@ -156,7 +155,7 @@ class Result:
         return low + 1 if self.over_steps.xreplace({symbol: low}).is_zero else low
 
     @checked
-    def check_steps(self, values: Mapping[str | Symbol, Number]) -> None:
+    def check_steps(self, values: By[Number]) -> None:
         """Refuse values at which there is no decode step, or no whole number of chunks.
 
         Raises:

@@ -15,6 +15,7 @@ from lifesym.decided import decided
 from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum
 from lifesym.summands import Row
+from lifesym.symbols import By
 
 _COARSE = 0.2
 _FEW, _BOXES = 10_000, 200_000  # to rank the terms, and to certify an error
@@ -54,7 +55,7 @@ class Approximation:
 @checked
 def approximate(
     quantity: Quantity,
-    box: Mapping[str | Symbol, Range],
+    box: By[Range],
     at: Values | None = None,
     *,
     share: float | None = None,

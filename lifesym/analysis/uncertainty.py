@@ -12,7 +12,7 @@ from lifesym.analysis.sensitivity import local_elasticities
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.extras import needed
-from lifesym.symbols import TABLE, Number, constant
+from lifesym.symbols import TABLE, By, Number, constant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -64,9 +64,7 @@ class GlobalIndices:
 
 
 @checked
-def delta_method(
-    quantity: Quantity, at: Values, deviations: Mapping[str | Symbol, Number]
-) -> Spread:
+def delta_method(quantity: Quantity, at: Values, deviations: By[Number]) -> Spread:
     r"""$\sigma_T^2 = \sum_x (\partial T / \partial x)^2 \sigma_x^2$, from the exact gradient.
 
     Args:
@@ -100,7 +98,7 @@ def delta_method(
 def monte_carlo(
     quantity: Quantity,
     at: Values,
-    deviations: Mapping[str | Symbol, Number],
+    deviations: By[Number],
     *,
     samples: int = 10_000,
     seed: int = 0,
@@ -155,7 +153,7 @@ def monte_carlo(
 @checked
 def sobol(
     quantity: Quantity,
-    ranges: Mapping[str | Symbol, Range],
+    ranges: By[Range],
     at: Values | None = None,
     *,
     samples: int = 1024,
@@ -210,7 +208,7 @@ def _check_seed(seed: int) -> None:
         raise SymbolError(f"seed must be at least 0, not {seed}")
 
 
-def _checked(quantity: Quantity, deviations: Mapping[str | Symbol, Number]) -> dict[Symbol, Expr]:
+def _checked(quantity: Quantity, deviations: By[Number]) -> dict[Symbol, Expr]:
     """The deviations as exact numbers, at least one and none negative."""
     if not deviations:
         raise SymbolError("deviations is empty: name a symbol that is uncertain")
