@@ -10,6 +10,7 @@ from lifesym.analysis.questions import Quantity, Values, formula, listed, point_
 from lifesym.analysis.regime import Range, span
 from lifesym.analysis.sensitivity import local_elasticities
 from lifesym.checks import checked
+from lifesym.display import Tabular
 from lifesym.errors import SymbolError
 from lifesym.extras import needed
 from lifesym.symbols import TABLE, By, Number, constant
@@ -21,18 +22,22 @@ Distribution = Literal["uniform", "lognormal"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
+class Spread(Tabular):
     """First-order propagation of independent errors.
 
     Attributes:
         value: the quantity at the point, exact.
         variance: its variance to first order, exact.
         parts: each symbol's part of the variance; they add up to 1 (or are all 0).
+        name: what the quantity is.
+        unit: its SI unit; empty of a bare expression.
     """
 
     value: Expr
     variance: Expr
     parts: dict[Symbol, Expr]
+    name: str = ""
+    unit: str = ""
 
     @property
     def deviation(self) -> Expr:
@@ -91,6 +96,8 @@ def delta_method(quantity: Quantity, at: Values, deviations: By[Number]) -> Spre
         value=value,
         variance=variance,
         parts={symbol: part / whole for symbol, part in parts.items()},
+        name=title(quantity),
+        unit=getattr(quantity, "unit", ""),
     )
 
 
