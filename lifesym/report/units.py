@@ -2,10 +2,17 @@
 
 from sympy import Expr
 
-from lifesym.quantities import PHYSICAL, quantity
+from lifesym.quantities import PHYSICAL, check_digits, fixed, prefixed, quantity
 
 __all__ = [
-    *("PHYSICAL", "apart", "check_digits", "fixed", "plain", "prefixed", "quantity", "shown"),
+    "PHYSICAL",
+    "apart",
+    "check_digits",
+    "fixed",
+    "plain",
+    "prefixed",
+    "quantity",
+    "shown",
 ]
 
 
