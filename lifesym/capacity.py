@@ -20,6 +20,7 @@ from functools import cached_property
 from sympy import Add, Expr, S, expand
 
 from lifesym.checks import checked, checked_fields
+from lifesym.display import Tabular
 from lifesym.errors import SpecError, SymbolError
 from lifesym.hardware import Hardware
 from lifesym.inference import Forecast
@@ -92,7 +93,7 @@ def fit(
 
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
-class Fit:
+class Fit(Tabular):
     """What fits on one device; `fit` says what the fields are.
 
     A replica of data parallelism has as much again. Other memories bound it as well, where their

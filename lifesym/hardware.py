@@ -8,6 +8,7 @@ from sympy import Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.checks import checked, checked_fields
+from lifesym.display import Tabular
 from lifesym.efficiencies import check_key
 from lifesym.errors import SpecError, SymbolError, one_of
 from lifesym.formats import Format, load_format
@@ -51,7 +52,7 @@ class Fit:
 
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
-class Hardware:
+class Hardware(Tabular):
     """A device; every rate in SI units (FLOP/s, byte/s, s, J, W).
 
     Attributes:

@@ -8,6 +8,7 @@ from sympy import Add, S
 from lifesym.capacity import check_share, granted
 from lifesym.checks import checked_fields
 from lifesym.convnet import ConvForecast
+from lifesym.display import Tabular
 from lifesym.errors import SymbolError
 from lifesym.nodes import FloorDiv, Maximum
 from lifesym.results import Part, Result
@@ -16,7 +17,7 @@ from lifesym.symbols import Number, exact
 
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
-class ImageFit:
+class ImageFit(Tabular):
     """How many images a network sees together in a device's memory: activations grow with them.
 
     >>> from lifesym import unet

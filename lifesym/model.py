@@ -12,6 +12,7 @@ from lifesym import symbols as sym
 from lifesym.blocks import Block, Emitted
 from lifesym.checks import checked, checked_fields
 from lifesym.cost import bytes_of
+from lifesym.display import Tabular
 from lifesym.errors import SymbolError, nearest, one_of
 from lifesym.formats import Format, Matrix, Precision, Stored, load_format
 from lifesym.gguf_mixes import resolve as resolve_mix
@@ -52,7 +53,7 @@ class Section:
 
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
-class Model:
+class Model(Tabular):
     """A stack of sections whose sizes are symbols, with the values they have in one config.
 
     The structure is symbolic always; ``values`` binds it. So a formula is derived once, and

@@ -29,7 +29,9 @@ class _Printer(LatexPrinter):  # type: ignore[misc]  # SymPy is untyped
         printed = self._product(above)
         if below is not S.One and self._settings["fold_short_frac"] and not above.is_Add:
             divisor = self._product(below)
-            return rf"{sign}{printed}/" + (rf"({divisor})" if below.is_Mul else divisor)
+            return rf"{sign}{printed}/" + (
+                rf"({divisor})" if below.is_Mul or below.is_Add else divisor
+            )
         if below is not S.One:
             return rf"{sign}\frac{{{printed}}}{{{self._product(below)}}}"
         return (
@@ -82,6 +84,8 @@ def latex(expr: Expr, **settings: Any) -> str:
     '2\\,B\\,d^{2}'
     >>> latex(sym.layers - sym.full_layers)
     'L - L_{\\mathrm{full}}'
+    >>> latex(sym.past / (sym.generated - 1), fold_short_frac=True)
+    'T/(G - 1)'
 
     Raises:
         SymbolError: a symbol that is not the table's.

@@ -1,24 +1,26 @@
 """Derived quantities: an expression, its unit, and what it is the sum of."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from typing import Any, ClassVar, Literal, TypeAlias
 
 from sympy import Expr, Rational, S, Sum, Symbol, lambdify
 
 from lifesym import symbols as sym
 from lifesym.checks import checked, checked_fields
 from lifesym.chunks import at_context, scaled, summed
+from lifesym.display import Equational
 from lifesym.errors import SpecError, SymbolError
 from lifesym.intervals import interval
+from lifesym.nodes import Minimum
 from lifesym.paper import Paper, paper
 from lifesym.powers import doubles
 from lifesym.printing import latex, legend
+from lifesym.quantities import amount, product, ratio
 from lifesym.roofline import Term, total
 from lifesym.summands import Row, polynomial_rows, summands, term_rows
 from lifesym.sums import sum_over
-from lifesym.symbols import Notation, Number, index
+from lifesym.symbols import By, Notation, Number, exact, index
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +33,7 @@ class Part:
 
 @checked_fields
 @dataclass(frozen=True, kw_only=True)
-class Result:
+class Result(Equational):
     """A derived quantity: the expression, and the terms it is the sum of.
 
     Attributes:
@@ -55,6 +57,8 @@ class Result:
     whole: tuple[Expr, ...] = ()
     form: Any = field(default=None, repr=False, compare=False)
     metric: str = ""
+    _op_priority: ClassVar[float] = 20.0
+    """Above SymPy's own, so that a symbol times a result is a result."""
 
     @checked
     def interval(self, level: float = 0.9) -> tuple[float, float]:
@@ -71,15 +75,73 @@ class Result:
             raise SpecError(f"{self.name} has no interval: ask for ttft, tpot or latency")
         return interval(self.form, self.metric, level)
 
+    @property
+    def single(self) -> "Result":
+        """What it is where one number is asked for: itself; of a decode step the mean."""
+        return self
+
     def __float__(self) -> float:
-        return _number(self.expr, self.name)
+        return _number(self.single.expr, self.single.name)
+
+    def __str__(self) -> str:
+        """Its number with the unit, or what its formula depends on."""
+        one = self.single
+        if not one.expr.free_symbols:
+            return amount(float(one), one.unit)
+        words = ", ".join(row.word for row in legend(one.expr))
+        return f"{one.name} [{one.unit}], a formula in {words}"
+
+    def __format__(self, spec: str) -> str:
+        """As its number in the SI unit is formatted; without a format as ``str`` is."""
+        return format(float(self), spec) if spec else str(self)
+
+    # In arithmetic, too, a decode step is the mean one. Terms stay in sums of results that all have
+    # some, and in multiples that are not negative; parts in all sums and multiples.
+
+    def __add__(self, other: "Operand") -> "Result":
+        """The sum with a result of the same unit.
+
+        >>> import lifesym as ls
+        >>> f = ls.forecast("llama-2-7b", "v100", prompt=512, generate=128)
+        >>> print(f.ttft + 127 * f.tpot, "=", f.latency)
+        1.967 s = 1.967 s
+        >>> f"{f.ttft / f.tpot:.3g}", (f.memory / f.tpot).unit
+        ('3.85', 'byte/s')
+
+        Raises:
+            SymbolError: another unit; a number is one of the unit 1.
+        """
+        return _summed(self, other, "+")
+
+    def __radd__(self, other: "Operand") -> "Result":
+        # the sum of a list begins with 0
+        return self if isinstance(other, int) and other == 0 else _summed(other, self, "+")
+
+    def __sub__(self, other: "Operand") -> "Result":
+        return _summed(self, other, "-")
+
+    def __rsub__(self, other: "Operand") -> "Result":
+        return _summed(other, self, "-")
+
+    def __neg__(self) -> "Result":
+        one = self.single
+        return replace(_multiple(one, S.NegativeOne), name=f"-{_enclosed(one.name)}")
+
+    def __mul__(self, other: "Operand") -> "Result":
+        return _multiplied(self, other, "*")
+
+    def __rmul__(self, other: "Operand") -> "Result":
+        return _multiplied(other, self, "*")
+
+    def __truediv__(self, other: "Operand") -> "Result":
+        return _multiplied(self, other, "/")
+
+    def __rtruediv__(self, other: "Operand") -> "Result":
+        return _multiplied(other, self, "/")
 
     def latex(self) -> str:
         """The expression in LaTeX, in the table's notation."""
         return latex(self.expr)
-
-    def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {self.latex()}$"
 
     def rows(self) -> list[Row]:
         """Its summands in paper order, and what each stands for; their sum is the expression."""
@@ -120,7 +182,7 @@ class Result:
         return legend(self.expr)
 
     @checked
-    def bind(self, values: Mapping[str | Symbol, Number]) -> Expr:
+    def bind(self, values: By[Number]) -> Expr:
         """The expression with symbols replaced, names and ranges checked.
 
         Raises:
@@ -132,7 +194,7 @@ class Result:
         return bound if bound.free_symbols else bound.doit()
 
     @checked
-    def at(self, values: Mapping[str | Symbol, Number]) -> "Result":
+    def at(self, values: By[Number]) -> "Result":
         """The same result at values of some symbols: its terms and parts are kept.
 
         Raises:
@@ -156,7 +218,7 @@ class Result:
         return low + 1 if self.over_steps.xreplace({symbol: low}).is_zero else low
 
     @checked
-    def check_steps(self, values: Mapping[str | Symbol, Number]) -> None:
+    def check_steps(self, values: By[Number]) -> None:
         """Refuse values at which there is no decode step, or no whole number of chunks.
 
         Raises:
@@ -248,8 +310,72 @@ class StepTime(Result):
         """An expression in the context, so many steps after the first one."""
         return expr if self.start is None else at_context(expr, self.start + steps)
 
-    def __float__(self) -> float:
-        return float(self.mean)
+    @property
+    def single(self) -> Result:
+        """The mean step."""
+        return self.mean
+
+
+Operand: TypeAlias = Result | Number
+"""What a result is added to or multiplied with."""
+
+
+def _operand(value: Operand) -> Result:
+    """A result for arithmetic: a number is one of the unit 1."""
+    if isinstance(value, Result):
+        return value.single
+    expr = exact(value, "what is added to a result or multiplied with it")
+    return Result(name=str(value), unit="1", expr=expr)
+
+
+def _summed(first: Operand, second: Operand, sign: Literal["+", "-"]) -> Result:
+    one, other = _operand(first), _operand(second)
+    if one.unit != other.unit:
+        raise SymbolError(
+            f"{one.name} {sign} {other.name}: both must have the same unit, "
+            f"not {one.unit} and {other.unit}"
+        )
+    right = other if sign == "+" else _multiple(other, S.NegativeOne)
+    name = other.name if sign == "+" else _enclosed(other.name)
+    made = _both(one, other, f"{one.name} {sign} {name}", one.unit, one.expr + right.expr)
+    terms = one.terms + right.terms if one.terms and right.terms else ()
+    parts = one.parts + right.parts if one.parts and right.parts else ()
+    return replace(made, terms=terms, parts=parts)
+
+
+def _multiplied(first: Operand, second: Operand, sign: Literal["*", "/"]) -> Result:
+    one, other = _operand(first), _operand(second)
+    name = f"{_enclosed(one.name)} {sign} {_enclosed(other.name)}"
+    if sign == "/" and other.expr == 0:
+        raise SymbolError(f"{name}: the divisor is 0")
+    unit = (product if sign == "*" else ratio)(one.unit, other.unit)
+    factor = other.expr if sign == "*" else 1 / other.expr
+    made = _both(one, other, name, unit, one.expr * factor)
+    if not isinstance(second, Result):
+        return replace(_multiple(one, factor), name=name, expr=made.expr)
+    if not isinstance(first, Result) and sign == "*":
+        return replace(_multiple(other, one.expr), name=name, expr=made.expr)
+    return made
+
+
+def _multiple(one: Result, factor: Expr) -> Result:
+    """A result times a number or an expression without a unit."""
+    terms = tuple(scaled(term, factor) for term in one.terms) if factor.is_nonnegative else ()
+    parts = tuple(replace(part, value=factor * part.value) for part in one.parts)
+    made = _both(one, one, one.name, one.unit, factor * one.expr)
+    return replace(made, terms=terms, parts=parts)
+
+
+def _both(one: Result, other: Result, name: str, unit: str, expr: Expr) -> Result:
+    """A result that holds where two others do."""
+    steps = Minimum(*{one.over_steps, other.over_steps} - {S.One} or {S.One})
+    whole = tuple(dict.fromkeys(one.whole + other.whole))
+    return Result(name=name, unit=unit, expr=expr, over_steps=steps, whole=whole)
+
+
+def _enclosed(name: str) -> str:
+    """A name in parentheses where it is that of a sum or a product."""
+    return f"({name})" if any(f" {sign} " in name for sign in "+-*/") else name
 
 
 def _number(expr: Expr, what: str) -> float:

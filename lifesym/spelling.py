@@ -20,7 +20,7 @@ from sympy import Symbol
 from lifesym.checks import shown
 from lifesym.errors import SymbolError, nearest
 from lifesym.own_symbols import one_symbol
-from lifesym.symbol_table import BY_NAME
+from lifesym.symbol_table import BY_NAME, By
 from lifesym.symbols import TABLE, resolve
 
 STYLES: dict[str, dict[str, str]] = {
@@ -128,7 +128,7 @@ def _script(text: str) -> str:
 
 
 @contextmanager
-def notation(style: str = "", names: Mapping[str | Symbol, str] | None = None) -> Iterator[None]:
+def notation(style: str = "", names: By[str] | None = None) -> Iterator[None]:
     r"""Letters for everything that is printed inside it.
 
     Args:
@@ -157,7 +157,7 @@ def notation(style: str = "", names: Mapping[str | Symbol, str] | None = None) -
         _chosen.reset(token)
 
 
-def _letters(style: str, names: Mapping[str | Symbol, str]) -> dict[Symbol, str]:
+def _letters(style: str, names: By[str]) -> dict[Symbol, str]:
     """The LaTeX of every symbol that is not spelt as in the table."""
     pairs: dict[Symbol, str] = {}
     for part in filter(None, (piece.strip() for piece in style.split(","))):

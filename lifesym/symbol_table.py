@@ -11,7 +11,7 @@ from decimal import Decimal, DecimalTuple
 from fractions import Fraction
 from math import isfinite
 from operator import index as as_index
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, TypeVar
 
 from sympy import Dummy, Expr, Float, Integer, Rational, S, Symbol
 
@@ -21,6 +21,9 @@ from lifesym.powers import replaced
 
 Kind = Literal["size", "bits", "rate", "time", "ratio", "energy"]
 Number: TypeAlias = int | float | Fraction | Decimal | Expr
+V = TypeVar("V")
+By: TypeAlias = Mapping[str, V] | Mapping[Symbol, V] | Mapping[str | Symbol, V]
+"""What is said by symbol: by its word, by itself, or both (a mapping's keys are of one type)."""
 Size: TypeAlias = int | Expr
 End: TypeAlias = int | Rational
 """An end of the range of a symbol's values."""
@@ -261,7 +264,7 @@ def _outside(notation: Notation, number: Any) -> bool:
     return bool(below or (high is not None and number > high))
 
 
-def bind(expr: Expr, values: Mapping[str | Symbol, Number]) -> Expr:
+def bind(expr: Expr, values: By[Number]) -> Expr:
     """Replace symbols by numbers or expressions, checking names and ranges.
 
     Powers of thousands of digits stay closed (see `lifesym.powers`).

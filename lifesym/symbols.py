@@ -13,6 +13,7 @@ from sympy import Symbol
 from lifesym.symbol_table import (
     BY_NAME,
     TABLE,
+    By,
     Kind,
     Notation,
     Number,
@@ -32,6 +33,7 @@ from lifesym.symbol_table import (
 
 __all__ = [
     "TABLE",
+    "By",
     "Kind",
     "Notation",
     "Number",

@@ -22,6 +22,7 @@ from sympy import Add, Expr, S, Symbol
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
+from lifesym.display import Tabular
 from lifesym.engines import Engine
 from lifesym.errors import SpecError
 from lifesym.formats import Precision
@@ -54,7 +55,7 @@ class Named(Protocol):
         """Why it generates no tokens, for errors."""
 
 
-class Timed(ABC):
+class Timed(Tabular, ABC):
     """A way of serving, with everything that is asked of it.
 
     Attributes:

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 from sympy import Add, Expr
 
 from lifesym.cost import FIELDS, Cost
+from lifesym.display import Tabular
 from lifesym.formats import Format, Matrix, Precision
 from lifesym.operators import KVAppend, Operator, Routing
 from lifesym.operators.base import by_role
@@ -105,7 +106,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class Trace:
+class Trace(Tabular):
     """An immutable sequence of entries; rewrites take one and give another.
 
     Attributes:

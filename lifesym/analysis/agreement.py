@@ -15,7 +15,7 @@ from fractions import Fraction
 from itertools import combinations
 from typing import Any, Literal, TypeAlias
 
-from sympy import Add, Expr, Rational, S, Symbol
+from sympy import Add, Expr, Rational, S
 
 from lifesym.analysis.bounds import ShareBound, largest_share
 from lifesym.analysis.equality import same
@@ -26,7 +26,7 @@ from lifesym.errors import SymbolError
 from lifesym.model import Model
 from lifesym.operators import AttentionScores, AttentionValues, Softmax
 from lifesym.results import Result
-from lifesym.symbols import Number, constant, resolve
+from lifesym.symbols import By, Number, constant, resolve
 from lifesym.trace import Causal, Entry, Logits
 from lifesym.units import prefixed
 
@@ -105,7 +105,7 @@ class Agreement:
 def compare(
     mine: Formula | Callable[..., Formula],
     theirs: Formula,
-    over: Mapping[str | Symbol, tuple[Number, Number]] | None = None,
+    over: By[tuple[Number, Number]] | None = None,
     conventions: Mapping[str, Convention] = CONVENTIONS,
 ) -> Agreement:
     """Set a formula beside another one.
@@ -176,9 +176,7 @@ def _equal(mine: Expr, theirs: Expr, digit: Fraction | None) -> Verdict | None:
     return None if verdict == "different" else verdict
 
 
-def _share(
-    mine: Expr, theirs: Expr, over: Mapping[str | Symbol, tuple[Number, Number]]
-) -> ShareBound:
+def _share(mine: Expr, theirs: Expr, over: By[tuple[Number, Number]]) -> ShareBound:
     """The largest part of theirs that the difference is; of one with both signs, at most that."""
     ranges = {resolve(name): ends for name, ends in over.items()}
     box = {symbol: span(symbol, ends) for symbol, ends in ranges.items()}

@@ -12,16 +12,18 @@ from lifesym.analysis.questions import Quantity, Values, plain, point_of, symbol
 from lifesym.analysis.regime import Range, span
 from lifesym.checks import checked
 from lifesym.decided import decided
+from lifesym.display import Tabular
 from lifesym.errors import SymbolError
 from lifesym.nodes import Maximum
 from lifesym.summands import Row
+from lifesym.symbols import By
 
 _COARSE = 0.2
 _FEW, _BOXES = 10_000, 200_000  # to rank the terms, and to certify an error
 
 
 @dataclass(frozen=True, kw_only=True)
-class Approximation:
+class Approximation(Tabular):
     """A formula with fewer terms.
 
     It is never above the full one: the relative error is the dropped terms' share.
@@ -54,7 +56,7 @@ class Approximation:
 @checked
 def approximate(
     quantity: Quantity,
-    box: Mapping[str | Symbol, Range],
+    box: By[Range],
     at: Values | None = None,
     *,
     share: float | None = None,

@@ -6,7 +6,6 @@ difference has one sign it is itself a share of g, and its bound is as sharp as 
 term.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from sympy import Add, Expr, Symbol
@@ -18,7 +17,7 @@ from lifesym.analysis.regime import Range, span
 from lifesym.checks import checked
 from lifesym.decided import decided
 from lifesym.errors import SymbolError
-from lifesym.symbols import TABLE
+from lifesym.symbols import TABLE, By
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,7 +50,7 @@ class Certificate:
 def certify(
     mine: Quantity,
     of: Quantity,
-    over: Mapping[str | Symbol, Range],
+    over: By[Range],
     at: Values | None = None,
     *,
     gap: float = 0.001,

@@ -25,7 +25,7 @@ from lifesym.analysis.regions import Condition
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.results import Part, Result
-from lifesym.symbols import TABLE, Number, bind, constant, exact, inside, resolve
+from lifesym.symbols import TABLE, By, Number, bind, constant, exact, inside, resolve
 
 Ends: TypeAlias = tuple[Number, Number]
 
@@ -79,9 +79,7 @@ class Expected(Result):
 
 
 @checked
-def expected(
-    quantity: Quantity, over: Mapping[str | Symbol, Lengths], at: Values | None = None
-) -> Expected:
+def expected(quantity: Quantity, over: By[Lengths], at: Values | None = None) -> Expected:
     r"""The mean of a quantity over lengths that differ between requests.
 
     $E[T] = \sum_g p_g T(g)$ for a distribution or a sample, $\sum_k c_k E[G^k]$ for moments.

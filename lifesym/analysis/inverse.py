@@ -14,7 +14,7 @@ from sympy import Expr, Integer, Pow, S, Symbol, ceiling, floor, oo
 
 from lifesym.analysis.line import rounded, written_out
 from lifesym.analysis.meeting import solved, zeros
-from lifesym.analysis.questions import Quantity, Values, formula, plain, point_of, symbol_of
+from lifesym.analysis.questions import Quantity, Values, formula, plain, point_of, symbol_of, title
 from lifesym.analysis.reasons import value_at, why_not
 from lifesym.analysis.regime import Range, span
 from lifesym.analysis.roots import between as gap
@@ -22,6 +22,7 @@ from lifesym.analysis.signs import sign_at
 from lifesym.analysis.stepped import judged
 from lifesym.analysis.whole import scan
 from lifesym.checks import checked
+from lifesym.display import Tabular
 from lifesym.errors import InfeasibleError, SymbolError
 from lifesym.powers import sign as sign_of
 from lifesym.powers import written
@@ -43,7 +44,7 @@ class Interval:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Design:
+class Design(Tabular):
     """The answer to an inverse question.
 
     Attributes:
@@ -58,6 +59,8 @@ class Design:
         next_misses: the quantity one whole step further, which misses the target; None for a
             symbol that is not a size, or at the end of the range.
         feasible: every stretch of the range that meets the target.
+        name: what the quantity is.
+        unit: its SI unit; empty of a bare expression.
     """
 
     symbol: Symbol
@@ -69,6 +72,8 @@ class Design:
     achieved: Expr
     next_misses: Expr | None
     feasible: tuple[Interval, ...]
+    name: str = ""
+    unit: str = ""
 
 
 @checked
@@ -165,6 +170,8 @@ def design(
         achieved=achieved,
         next_misses=None if further is None else value_at(expr, symbol, further),
         feasible=feasible,
+        name=title(quantity),
+        unit=getattr(quantity, "unit", ""),
     )
 
 

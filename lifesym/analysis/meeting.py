@@ -16,12 +16,13 @@ from lifesym.analysis.signs import is_zero, sign_at
 from lifesym.analysis.through import through
 from lifesym.analysis.whole import scan
 from lifesym.checks import checked
+from lifesym.display import Tabular
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, resolve
 
 
 @dataclass(frozen=True, kw_only=True)
-class Meeting:
+class Meeting(Tabular):
     """A value of a symbol at which the smaller of two formulas changes.
 
     Attributes:

@@ -1,6 +1,6 @@
 """What every question shares: the formula it is asked of, and the point it is asked at."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Protocol, TypeAlias, runtime_checkable
 
@@ -12,7 +12,7 @@ from lifesym.errors import SymbolError
 from lifesym.powers import written
 from lifesym.results import Result
 from lifesym.roofline import Term
-from lifesym.symbols import Number, ordered, resolve
+from lifesym.symbols import By, Number, ordered, resolve
 
 if TYPE_CHECKING:
     import numpy as np
@@ -40,7 +40,7 @@ class Derived(Protocol):
 
 
 Quantity: TypeAlias = Derived | Expr
-Values: TypeAlias = Mapping[str | Symbol, Number]
+Values: TypeAlias = By[Number]
 
 
 def formula(quantity: Quantity) -> Expr:

@@ -28,6 +28,7 @@ from lifesym.analysis.roots import between as middle
 from lifesym.analysis.roots import distinct, roots
 from lifesym.analysis.signs import number_at
 from lifesym.checks import checked
+from lifesym.display import Tabular
 from lifesym.errors import SymbolError
 from lifesym.powers import written
 from lifesym.results import Result
@@ -39,7 +40,7 @@ Range = tuple[Number, Number]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Regime(Branch):
+class Regime(Branch, Tabular):
     """A max-free formula, the region it is valid in, and what each operator is bound by.
 
     Attributes:

@@ -10,9 +10,10 @@ from lifesym.analysis.questions import Quantity, Values, formula, listed, point_
 from lifesym.analysis.regime import Range, span
 from lifesym.analysis.sensitivity import local_elasticities
 from lifesym.checks import checked
+from lifesym.display import Tabular
 from lifesym.errors import SymbolError
 from lifesym.extras import needed
-from lifesym.symbols import TABLE, Number, constant
+from lifesym.symbols import TABLE, By, Number, constant
 
 if TYPE_CHECKING:
     import numpy as np
@@ -21,18 +22,22 @@ Distribution = Literal["uniform", "lognormal"]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Spread:
+class Spread(Tabular):
     """First-order propagation of independent errors.
 
     Attributes:
         value: the quantity at the point, exact.
         variance: its variance to first order, exact.
         parts: each symbol's part of the variance; they add up to 1 (or are all 0).
+        name: what the quantity is.
+        unit: its SI unit; empty of a bare expression.
     """
 
     value: Expr
     variance: Expr
     parts: dict[Symbol, Expr]
+    name: str = ""
+    unit: str = ""
 
     @property
     def deviation(self) -> Expr:
@@ -64,9 +69,7 @@ class GlobalIndices:
 
 
 @checked
-def delta_method(
-    quantity: Quantity, at: Values, deviations: Mapping[str | Symbol, Number]
-) -> Spread:
+def delta_method(quantity: Quantity, at: Values, deviations: By[Number]) -> Spread:
     r"""$\sigma_T^2 = \sum_x (\partial T / \partial x)^2 \sigma_x^2$, from the exact gradient.
 
     Args:
@@ -93,6 +96,8 @@ def delta_method(
         value=value,
         variance=variance,
         parts={symbol: part / whole for symbol, part in parts.items()},
+        name=title(quantity),
+        unit=getattr(quantity, "unit", ""),
     )
 
 
@@ -100,7 +105,7 @@ def delta_method(
 def monte_carlo(
     quantity: Quantity,
     at: Values,
-    deviations: Mapping[str | Symbol, Number],
+    deviations: By[Number],
     *,
     samples: int = 10_000,
     seed: int = 0,
@@ -155,7 +160,7 @@ def monte_carlo(
 @checked
 def sobol(
     quantity: Quantity,
-    ranges: Mapping[str | Symbol, Range],
+    ranges: By[Range],
     at: Values | None = None,
     *,
     samples: int = 1024,
@@ -210,7 +215,7 @@ def _check_seed(seed: int) -> None:
         raise SymbolError(f"seed must be at least 0, not {seed}")
 
 
-def _checked(quantity: Quantity, deviations: Mapping[str | Symbol, Number]) -> dict[Symbol, Expr]:
+def _checked(quantity: Quantity, deviations: By[Number]) -> dict[Symbol, Expr]:
     """The deviations as exact numbers, at least one and none negative."""
     if not deviations:
         raise SymbolError("deviations is empty: name a symbol that is uncertain")

@@ -11,7 +11,7 @@ from lifesym.analysis.reasons import limit
 from lifesym.analysis.regime import operators
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
-from lifesym.symbols import TABLE, Number, constant, ordered
+from lifesym.symbols import TABLE, By, Number, constant, ordered
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +67,7 @@ def shares(quantity: Derived, at: Values) -> dict[str, Expr]:
 def tornado(
     quantity: Quantity,
     at: Values,
-    ranges: Mapping[str | Symbol, tuple[Number, Number]] | Number = 0.1,
+    ranges: By[tuple[Number, Number]] | Number = 0.1,
 ) -> tuple[Bar, ...]:
     """The quantity at both ends of each symbol's range, the others at the point; widest first.
 

@@ -10,9 +10,9 @@ from sympy import Expr, S, Symbol
 from lifesym.checks import shown
 from lifesym.errors import SymbolError, nearest
 from lifesym.results import Result
-from lifesym.symbols import TABLE, exact, inside, resolve
+from lifesym.symbols import TABLE, By, exact, inside, resolve
 
-Ranges = Mapping[str | Symbol, tuple[float, float]]
+Ranges = By[tuple[float, float]]
 TABLE_OPTIONS = ("error", "units")
 
 
@@ -93,7 +93,7 @@ def least(quantities: Iterable[Any], found: Mapping[Symbol, tuple[float, float]]
     return {**found, **lowest}
 
 
-def units(given: Mapping[str | Symbol, float] | None, symbols: Sequence[Symbol]) -> list[float]:
+def units(given: By[float] | None, symbols: Sequence[Symbol]) -> list[float]:
     """What one of each argument's units is worth; 1 unless given.
 
     Raises:

@@ -6,7 +6,6 @@ of one argument they are also put on its kinks, so that the table is exact there
 each cell is as long as the proof allows, so there are as few as there can be.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -20,7 +19,7 @@ from lifesym.codegen.proof import Proof, proof
 from lifesym.codegen.ranges import Box
 from lifesym.codegen.table_error import float_error
 from lifesym.errors import SymbolError
-from lifesym.symbols import TABLE
+from lifesym.symbols import TABLE, By
 
 Array = Any
 
@@ -89,7 +88,7 @@ def build(
     name: str,
     doc: tuple[str, ...] = (),
     error: float = 0.01,
-    units: Mapping[str | Symbol, float] | None = None,
+    units: By[float] | None = None,
 ) -> Table:
     """A table of a formula of one to three arguments over a box.
 

@@ -70,15 +70,7 @@ def entry(name: str) -> dict[str, Any]:
         return {"kind": "model", **read_json(root() / "models" / f"{name}.json")}
     if name in names("hardware") or name in aliases():
         device = load_hardware(name)
-        return {
-            "kind": device.kind,
-            "device": device.name,
-            "peaks": _peaks(device),
-            "bandwidth": int(device.bandwidth),
-            **_figures(device),
-            "matrix engine": _engine(device),
-            "sources": dict(device.sources),
-        }
+        return {**figures(device), "sources": dict(device.sources)}
     if name in names("engines"):
         engine = load_engine(name)
         return {
@@ -114,6 +106,19 @@ def entry(name: str) -> dict[str, Any]:
     raise SpecError(f"{name!r} is not in the database{nearest(name, known)}")
 
 
+def figures(device: Hardware) -> dict[str, Any]:
+    """A device's numbers, in SI units; what is not known is null, and a formula is text."""
+    known = {name: getattr(device, name) for name in _FIGURES}
+    return {
+        "kind": device.kind,
+        "device": device.name,
+        "peaks": _peaks(device),
+        "bandwidth": _plain_number(device.bandwidth),
+        **{name: None if x is None else _plain_number(x) for name, x in known.items()},
+        "matrix engine": _engine(device),
+    }
+
+
 def _compared(kind: str) -> str:
     """What a type was last counted against."""
     known = classes()
@@ -123,9 +128,9 @@ def _compared(kind: str) -> str:
     return "the code in its checkpoints, or a class of the same arithmetic"
 
 
-def _peaks(device: Hardware) -> dict[str, int]:
-    vector = {f"vector {kind}": int(rate) for kind, rate in device.vector.items()}
-    return {kind: int(rate) for kind, rate in device.matrix.items()} | vector
+def _peaks(device: Hardware) -> dict[str, float | str]:
+    vector = {f"vector {kind}": _plain_number(rate) for kind, rate in device.vector.items()}
+    return {kind: _plain_number(rate) for kind, rate in device.matrix.items()} | vector
 
 
 def _engine(device: Hardware) -> str:
@@ -134,14 +139,10 @@ def _engine(device: Hardware) -> str:
     return "peaks above" if device.matrix else "none"
 
 
-def _figures(device: Hardware) -> dict[str, float | None]:
-    """A device's other numbers, in SI units; what is not known is null."""
-    known = {name: getattr(device, name) for name in _FIGURES}
-    return {name: None if x is None else _plain_number(x) for name, x in known.items()}
-
-
-def _plain_number(value: Expr) -> float:
-    """A whole number where it is one, as JSON has it."""
+def _plain_number(value: Expr) -> float | str:
+    """A whole number where it is one, as JSON has it; a formula as text."""
+    if value.free_symbols:
+        return str(value)
     return int(value) if float(value).is_integer() else float(value)
 
 
@@ -163,6 +164,7 @@ def _plain(value: Any, _: str = "") -> str:
 
 
 _UNITS = {
+    "peak": "FLOP/s",
     "bandwidth": "byte/s",
     "link_bandwidth": "byte/s",
     "link_latency": "s",
@@ -173,13 +175,13 @@ _UNITS = {
 
 def _with_unit(value: Any, key: str) -> str:
     """A figure of a device as a data sheet writes it."""
-    if key == "peaks":
-        return _plain({kind: f"{quantity(rate, 'FLOP')}/s" for kind, rate in value.items()})
-    if key == "capacity" and value is not None:
+    if isinstance(value, dict) and key == "peaks":
+        return _plain({kind: _with_unit(rate, "peak") for kind, rate in value.items()})
+    if value is None or isinstance(value, str):
+        return _plain(value)
+    if key == "capacity":
         return shown_bytes(value)
-    if key in _UNITS and value is not None:
-        return quantity(value, _UNITS[key])
-    return _plain(value)
+    return quantity(value, _UNITS[key]) if key in _UNITS else _plain(value)
 
 
 def shown_everything(found: Mapping[str, Any]) -> list[tuple[str, list[str], list[list[str]], int]]:

@@ -27,6 +27,9 @@ _GAP = 24
 _NARROW = 345
 """Points of a line below which names stand above their rows: a margin would eat the column."""
 _NAMES = {"mean TPOT": r"\overline{\mathrm{TPOT}}"}
+_SIGN = re.compile(r"( [-+*/] |^-|[()])")
+"""What stands between names in that of a sum or product of results."""
+_NUMBER = re.compile(r"^\d|[.*/+]")
 _HEAD = 3
 """A left-hand side that takes more than this part of the width stands in a line of its own."""
 
@@ -102,7 +105,8 @@ def display(lines: list[str], fmt: Format, label: str = "") -> str:
 
 def left_hand_side(name: str, unit: str, expr: Expr) -> str:
     """LaTeX of a result's name; a time is a function of what is free of the workload."""
-    shown = _NAMES.get(name) or spelt(name)
+    first, *more = filter(None, _SIGN.split(name))
+    shown = _named(first) if not more else "".join(map(_operand, (first, *more)))
     free = [spelling(symbol) for symbol in WORKLOAD if symbol in expr.free_symbols]
     return f"{shown}({', '.join(free)})" if unit == "s" and free else shown
 
@@ -113,6 +117,17 @@ def _spread_out(listed: Iterable[Row]) -> Iterator[Row]:
         parts = spread(row.value).as_ordered_terms()
         negative = row.value.as_coeff_Mul()[0].is_negative
         yield from (Row(part, row.label) for part in (parts if negative else [row.value]))
+
+
+def _named(name: str) -> str:
+    return _NAMES.get(name) or spelt(name)
+
+
+def _operand(text: str) -> str:
+    """LaTeX of a sign, of a result's name, or of a number, in the name of a sum or product."""
+    if _SIGN.fullmatch(text):
+        return text.replace("*", r"\cdot")
+    return rf"\text{{{escape(text, 'latex')}}}" if _NUMBER.search(text) else _named(text)
 
 
 def _over_sum(result: Result) -> tuple[Expr, list[Row]] | None:

@@ -16,7 +16,7 @@ FORMS = {
     "disaggregated": "decode on another device",
 }
 """What sections of served forms are called."""
-_FITS = {True: "fits", False: "does not fit", None: "capacity not known"}
+FITS = {True: "fits", False: "does not fit", None: "capacity not known"}
 _YES = {True: "yes", False: "no", None: "not known"}
 
 
@@ -37,11 +37,11 @@ def forecast_rows(data: Mapping[str, Any]) -> list[list[str]]:
         ]
     what = "weights" if data["kv"] is None else "weights, and the cache of all tokens"
     rows += [
-        ["memory", quantity(data["memory_bytes"], "byte"), f"{what}; {_FITS[data['fits']]}"],
+        ["memory", quantity(data["memory_bytes"], "byte"), f"{what}; {FITS[data['fits']]}"],
         ["energy", energy, "at the stated power over the latency" if data["energy_j"] else ""],
     ]
     rows += [
-        [name, quantity(held["bytes"], "byte"), f"in another memory; {_FITS[held['fits']]}"]
+        [name, quantity(held["bytes"], "byte"), f"in another memory; {FITS[held['fits']]}"]
         for name, held in [*data["memories"].items()][1:]
     ]
     if "cost_per_million_tokens" in data:
@@ -49,7 +49,7 @@ def forecast_rows(data: Mapping[str, Any]) -> list[list[str]]:
     for key, title in FORMS.items():
         section = dict(data.get(key, {}))
         for name, held in section.pop("memories", {}).items():
-            rows.append([name, quantity(held["bytes"], "byte"), f"{title}; {_FITS[held['fits']]}"])
+            rows.append([name, quantity(held["bytes"], "byte"), f"{title}; {FITS[held['fits']]}"])
         for name, value in section.items():
             word, _, suffix = name.rpartition("_")
             unit = {"s": "s", "bytes": "byte", "j": "J"}.get(suffix)

@@ -1,10 +1,10 @@
 """What operators do and take, at numbers: seven columns that fit a column of a paper."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-from sympy import Expr, Symbol
+from sympy import Expr
 
 from lifesym.checks import checked
 from lifesym.errors import SymbolError, one_of
@@ -13,7 +13,7 @@ from lifesym.report.tables import Format, escape, layout
 from lifesym.report.units import prefixed
 from lifesym.results import Result
 from lifesym.roofline import Term
-from lifesym.symbols import Number
+from lifesym.symbols import By, Number
 
 Per = Literal["layer", "all"]
 _HEADER = ("operator", "runs", "FLOP", "byte", "FLOP/B", "time", "bound")
@@ -37,7 +37,7 @@ class _Line:
 @checked
 def work_table(
     result: Result,
-    at: Mapping[str | Symbol, Number],
+    at: By[Number],
     fmt: Format = "text",
     *,
     per: Per = "all",
