@@ -12,6 +12,7 @@ import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.levels import Level
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.remainders import ChunksBefore, LastChunk
 from lifesym.serving import speculate
 from lifesym.sums import Crossing, SumMax
 from lifesym.transforms import CachePolicy
@@ -205,7 +206,7 @@ def _value(expr: Expr, values: dict[Symbol, Ratio], seen: dict[Expr, Ratio]) -> 
         return values[expr]
     if expr.is_Rational:
         return int(expr.p), int(expr.q)
-    if isinstance(expr, SumMax):
+    if isinstance(expr, SumMax | LastChunk | ChunksBefore):
         return _walk(expr.closed_form(), values, seen)
     parts = [_walk(arg, values, seen) for arg in expr.args]
     rule = _RULES[expr.func]

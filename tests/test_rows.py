@@ -82,6 +82,7 @@ VALUES = {
     "roles": "lm_head=fp16",
     "activation_roles": "attn_o=shared-m5-e5-g64",
     "chunk": "8",
+    "whole_chunks": "--chunk 8 --whole-chunks",
     "lora": "4",
     "lora_targets": "--lora 4 --lora-targets attn_q+attn_v",
     "lora_adapters": "--lora 4 --lora-adapters 2",

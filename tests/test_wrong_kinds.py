@@ -15,6 +15,7 @@ from sympy import Integer, Symbol
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis import (
+    approximate,
     delta_method,
     design,
     local_elasticities,
@@ -105,6 +106,11 @@ def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
         "box": box,
         "over": "batch",
         "regime_map.over": ("batch", "past"),
+        "certify.over": {"batch": (1, 9), "past": (1, 9)},
+        "certify.of": tpot,
+        "paper_form.form": tpot.paper(),
+        "short": approximate(tpot, box, {}, keep=2),
+        "folder": tmp_path_factory.mktemp("article"),
         "x": [1, 2],
         "y": [1, 2],
         "between": (1, 9),

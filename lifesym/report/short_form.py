@@ -3,7 +3,7 @@ r"""A certified short form as text, LaTeX and Markdown: few terms, and what they
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 from math import ceil, floor, log10
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from sympy import Add, Expr, Symbol
 
@@ -50,6 +50,7 @@ class Bound(Protocol):
         """Where the lower one is reached."""
 
 
+@runtime_checkable
 class Shortened(Protocol):
     """A formula of which terms were dropped."""
 
