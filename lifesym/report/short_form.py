@@ -9,6 +9,7 @@ from sympy import Add, Expr, Symbol
 
 from lifesym.amounts import coefficients
 from lifesym.checks import checked
+from lifesym.errors import SymbolError
 from lifesym.named import Named
 from lifesym.named_rates import launches, with_rates
 from lifesym.printing import latex
@@ -105,6 +106,8 @@ def short_form(
     With ``digits`` its numbers stand in the formula, with units. Names that are ``known`` are not
     explained again.
     """
+    if not isinstance(short, Shortened):
+        raise SymbolError(f"a short form is what approximate gives, not {type(short).__name__}")
     if digits is not None:
         return _in_numbers(short, fmt, width, digits, label, siunitx)
     shown, names = _shown(short)
