@@ -418,7 +418,7 @@ def test_the_command_line_sees_images(run: CommandLine) -> None:
     assert seen["memory_bytes"] > text["memory_bytes"]
     table = run(*ASKED, "--images", 1, "--image-size", "896x896").stdout
     assert "vision_attn_o" in table
-    for size in ("0", "3x", "12x0", "axb", "1e3", "10x10x10"):
+    for size in ("0", "3x", "12x0", "axb", "1e-3", "10x10x10"):
         refused = run(*ASKED, "--images", 1, "--image-size", size)
         assert refused.returncode == 2
         assert refused.stderr.count("\n") == 1
