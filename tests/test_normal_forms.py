@@ -8,6 +8,7 @@ from sympy import Add, Expr, Integer, Rational, Symbol, fraction, lambdify, oo
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis import leading, let, same, threshold, tidy
+from lifesym.named import unfold
 from lifesym.nodes import CeilDiv, Maximum, Minimum
 
 F = ls.forecast(ls.Model.symbolic("llama"), ls.Hardware.symbolic(), batch=sym.batch)
@@ -96,6 +97,8 @@ def test_names_fold_a_formula_and_unfold_it_exactly() -> None:
     rate = 1 / (sym.bandwidth * sym.memory_efficiency)
     short = let(F.tpot, {"Q_mlp": moved, "t_byte": rate})
     assert short.unfold() == F.tpot.expr
+    assert [row.label for row in short.rows] == [row.label for row in F.tpot.rows()]
+    assert unfold(Add(*(row.value for row in short.rows))) == Add(*(r.value for r in F.tpot.rows()))
     assert len(str(short.expr)) < 0.9 * len(str(F.tpot.expr))
     assert "Q_mlp" in short.lines("TPOT")[0]
     assert short.lines()[1] == f"Q_mlp = {moved}"

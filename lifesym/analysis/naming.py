@@ -11,6 +11,8 @@ from lifesym.checks import checked
 from lifesym.errors import SymbolError
 from lifesym.named import fold, named, unfold
 from lifesym.printing import latex
+from lifesym.results import Part, Result
+from lifesym.summands import Row
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -20,10 +22,12 @@ class Folded:
     Attributes:
         expr: the short formula.
         names: what each name stands for, in the order they were given.
+        rows: the summands of a result in its order, with their labels, in the names.
     """
 
     expr: Expr
     names: dict[str, Expr]
+    rows: tuple[Row, ...] = ()
 
     def unfold(self) -> Expr:
         """The whole formula again, exactly."""
@@ -32,6 +36,11 @@ class Folded:
     def lines(self, name: str = "T") -> list[str]:
         """The short formula and each definition, a line each."""
         return [f"{name} = {self.expr}", *(f"{key} = {part}" for key, part in self.names.items())]
+
+    def result(self, name: str, unit: str) -> Result:
+        """The short formula as a result, whose equation has the rows and labels of the long one."""
+        parts = tuple(Part(name=row.label, value=row.value) for row in self.rows)
+        return Result(name=name, unit=unit, expr=self.expr, parts=parts)
 
     def _repr_latex_(self) -> str:
         rows = [latex(self.expr)]
@@ -62,6 +71,7 @@ def let(quantity: Quantity, names: Mapping[str, Expr]) -> Folded:
     batch*(hidden + vocab) + 1
     """
     expr = formula(quantity)
+    rows = quantity.rows() if isinstance(quantity, Result) else []
     for name, part in names.items():
         if not name.isidentifier() or name in {row.name for row in sym.TABLE.values()}:
             raise SymbolError(f"{name!r} cannot be a name: it must be new, and an identifier")
@@ -69,4 +79,5 @@ def let(quantity: Quantity, names: Mapping[str, Expr]) -> Folded:
         if folded == expr:
             raise SymbolError(f"{name}: the formula does not contain {part}")
         expr = folded
-    return Folded(expr=expr, names=dict(names))
+        rows = [Row(fold(row.value, part, named(name, part)), row.label) for row in rows]
+    return Folded(expr=expr, names=dict(names), rows=tuple(rows))
