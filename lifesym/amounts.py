@@ -12,6 +12,7 @@ from sympy import Add, Dummy, Expr, Mul, Pow, S, expand, factor
 from lifesym import symbols as sym
 from lifesym.named import named
 from lifesym.named_rates import by_rate, rate_name
+from lifesym.printing import WORKLOAD
 
 _SIZES = {
     "d_q": sym.heads * sym.head_dim,
@@ -114,22 +115,22 @@ def coefficients(expr: Expr, letter: str) -> tuple[Expr, dict[str, Expr]]:
         return expr, {}
     names: dict[str, Expr] = {}
     shown = []
-    for rate, amount in done.items():
-        written_, named_ = _by_monomial(amount, letter, len(names))
-        names |= named_
-        shown.append(written_ / named(rate_name(rate), rate))
+    for rate, work in done.items():
+        short, parts = _by_monomial(work, letter, len(names))
+        names |= parts
+        shown.append(short / named(rate_name(rate), rate))
     return Add(*shown), names
 
 
-def _by_monomial(amount: Expr, letter: str, count: int) -> tuple[Expr, dict[str, Expr]]:
+def _by_monomial(work: Expr, letter: str, count: int) -> tuple[Expr, dict[str, Expr]]:
     """Work by its factors of the workload, each with a named coefficient."""
-    touched = {power: Dummy(positive=True) for power in amount.atoms(Pow) if power.base == _MISSED}
-    amount = amount.xreplace({power: 1 - share for power, share in touched.items()})
+    touched = {power: Dummy(positive=True) for power in work.atoms(Pow) if power.base == _MISSED}
+    work = work.xreplace({power: 1 - share for power, share in touched.items()})
     back = {share: 1 - power for power, share in touched.items()}
     terms: dict[Expr, Expr] = {}
-    pieces = [factor(amount)]
-    if not all(s in _RUNNING or s in back for s in _divided(pieces[0])[0].free_symbols):
-        pieces = [*Add.make_args(expand(amount))]
+    pieces = [factor(work)]
+    if not all(s in WORKLOAD or s in back for s in _divided(pieces[0])[0].free_symbols):
+        pieces = [*Add.make_args(expand(work))]
     for piece in pieces:
         varying, fixed = _divided(piece)
         terms[varying] = terms.get(varying, S.Zero) + fixed
@@ -147,14 +148,11 @@ def _by_monomial(amount: Expr, letter: str, count: int) -> tuple[Expr, dict[str,
     return Add(*shown).xreplace(back), names
 
 
-_RUNNING = {sym.batch, sym.new, sym.prompt, sym.past, sym.generated, sym.chunk, sym.prefix}
-
-
 def _divided(product: Expr) -> tuple[Expr, Expr]:
     """A product's factors of the workload, and the others."""
     varying: list[Expr] = []
     fixed: list[Expr] = []
     for arg in Mul.make_args(product):
-        runs = any(s in _RUNNING or isinstance(s, Dummy) for s in arg.free_symbols)
+        runs = any(s in WORKLOAD or isinstance(s, Dummy) for s in arg.free_symbols)
         (varying if runs else fixed).append(arg)
     return Mul(*varying), Mul(*fixed)

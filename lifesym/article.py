@@ -35,7 +35,8 @@ _PACKAGES = r"""\usepackage[a4paper,textwidth=498pt,textheight=730pt,columnsep=1
 \allowdisplaybreaks
 \sloppy
 """
-_BIBLIOGRAPHY = r"{\footnotesize\bibliography{references}}"
+_BIBLIOGRAPHY = r"""\bibliographystyle{plain}
+{\footnotesize\bibliography{references}}"""
 _BATCHES, _CONTEXTS, _PROMPTS = (1, 64), (0, 8192), (128, 8192)
 _OURS = "lifesym, after LIFE, arXiv 2508.00904"
 
@@ -76,8 +77,9 @@ def document(
     symbols: set[Symbol] = set()
     values: Mapping[Symbol, Expr] = {}
     for result, label, ranges in _results(form):
-        known = {**ranges, **(box or {})}
-        mine = {s: r for s, r in known.items() if s in _words(result)}
+        known = ranges | {sym.resolve(name): ends for name, ends in (box or {}).items()}
+        free = result.in_symbols.expr.free_symbols
+        mine = {symbol: ends for symbol, ends in known.items() if symbol in free}
         found, used, values = _formula(form, result, label, width, keep, mine)
         formulas.append([rf"\subsection*{{{escape(result.name, 'latex')}}}", *found])
         symbols |= used
@@ -87,10 +89,7 @@ def document(
     first, *others = formulas
     parts += [*first, *floats, *(part for formula in others for part in formula)]
     keys = ",".join(entry.key for entry in cited(_sources(form)))
-    parts.append(
-        rf"\nocite{{{keys}}}"
-        + "\n\\bibliographystyle{plain}\n{\\footnotesize\\bibliography{references}}"
-    )
+    parts.append(rf"\nocite{{{keys}}}" + "\n" + _BIBLIOGRAPHY)
     return "\n\n".join([*parts, "\\end{document}\n"])
 
 
@@ -123,9 +122,9 @@ def write_article(
     return target / "article.tex"
 
 
-def _results(form: Timed) -> list[tuple[Result, str, dict[str | Symbol, Range]]]:
+def _results(form: Timed) -> list[tuple[Result, str, dict[Symbol, Range]]]:
     """What the article is about: TTFT, and TPOT of what generates, with labels and ranges."""
-    rows: list[tuple[Result, str, dict[str | Symbol, Range]]]
+    rows: list[tuple[Result, str, dict[Symbol, Range]]]
     rows = [(form.ttft, "eq:ttft", {sym.batch: _BATCHES, sym.prompt: _PROMPTS})]
     if form.generate != 0:
         rows.append((form.tpot, "eq:tpot", {sym.batch: _BATCHES, sym.past: _CONTEXTS}))
@@ -138,25 +137,21 @@ def _results(form: Timed) -> list[tuple[Result, str, dict[str | Symbol, Range]]]
     return rows
 
 
-def _words(result: Result) -> set[str | Symbol]:
-    free = result.in_symbols.expr.free_symbols
-    return {*free, *(sym.TABLE[symbol].word for symbol in free)}
-
-
 def _formula(
     form: Timed,
     result: Result,
     label: str,
     width: float,
     keep: int,
-    box: Mapping[str | Symbol, Range],
+    box: Mapping[Symbol, Range],
 ) -> tuple[list[str], frozenset[Symbol], Mapping[Symbol, Expr]]:
     """A formula in the paper form and its short form; as it is where it has neither."""
-    if not result.in_symbols.terms:
+    opened = result.in_symbols
+    if not opened.terms:
         plain = equation(result, "latex", width, label=label)
         return [plain], frozenset(result.expr.free_symbols), {}
     known = {symbol for symbol, value in form.point.items() if value.is_number}
-    lacking = result.in_symbols.expr.free_symbols - known - {*map(sym.resolve, box)}
+    lacking = opened.expr.free_symbols - known - box.keys()
     short = None if lacking or not box else Shortening(box=box, keep=keep)
     how = Printed(form="paper", fmt="latex", width=width, digits=3, label=label)
     try:

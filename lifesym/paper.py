@@ -103,7 +103,7 @@ def paper(name: str, unit: str, terms: Iterable[Term]) -> Paper:
 
 @dataclass(frozen=True)
 class _Work:
-    """An operator's work in one execution; None of what is not the work of a roofline."""
+    """An operator's work in one execution, how often it runs, and its rates."""
 
     count: Expr
     matrix: Expr
@@ -196,11 +196,9 @@ class _Writer:
 
     def _rate(self, rate: Expr) -> Expr:
         """A rate by its name: that of the symbol it is of, with the part of work that has it."""
-        known = next((name for name, each in self.rates.items() if each == rate), None)
-        if known is None:
-            known = rate_name(rate)
-            self.rates[known] = rate
-        return named(known, rate)
+        name = rate_name(rate)
+        self.rates[name] = rate
+        return named(name, rate)
 
     def _named_rates(self, expr: Expr) -> Expr:
         """A time that is no roofline's, with its rates by name."""
@@ -239,10 +237,9 @@ def _counted(expr: Expr) -> tuple[Expr, Expr]:
     rest: list[Expr] = []
     for arg in Mul.make_args(expr):
         free = arg.free_symbols
-        layers = free and all(TABLE[s].unit == _COUNTED for s in free if s in TABLE)
-        (counts if layers or (arg.has(CeilDiv, ChunksBefore) and free <= _CUT) else rest).append(
-            arg
-        )
+        layers = free and all(s in TABLE and TABLE[s].unit == _COUNTED for s in free)
+        chunks = arg.has(CeilDiv, ChunksBefore) and free <= _CUT
+        (counts if layers or chunks else rest).append(arg)
     return Mul(*counts), Mul(*rest)
 
 
@@ -266,9 +263,8 @@ def _label(names: Iterable[str], sections: tuple[str, ...], taken: set[str]) -> 
         label = begins.pop()
     elif len(label) > 2 * _LONG:
         label = f"{label.partition(',')[0]} etc"
-    if (
-        label in taken and len(sections) == 1
-    ):  # the same operators in other layers, or other work of the same name
+    # the same operators in other layers, or other work of the same name
+    if label in taken and len(sections) == 1:
         place = sections[0].removesuffix("layers").replace("_", " ").strip()
         label = f"{label},{place}" if place else label
     label = re.sub(r"[^A-Za-z0-9, ]+", " ", label)

@@ -1,6 +1,6 @@
 """LaTeX of any expression in the notation of the table, and the legend that goes with it."""
 
-from collections.abc import Iterable
+from functools import cached_property
 from typing import Any
 
 import sympy
@@ -11,6 +11,11 @@ from lifesym import symbols as sym
 from lifesym.checks import checked
 from lifesym.spelling import spelling
 from lifesym.symbols import TABLE, Notation, known, ordered
+
+WORKLOAD = frozenset(
+    {sym.batch, sym.new, sym.past, sym.prompt, sym.generated, sym.chunk, sym.prefix}
+)
+"""The symbols of a workload, which stand first in a product."""
 
 
 class _Printer(LatexPrinter):  # type: ignore[misc]  # SymPy is untyped
@@ -43,7 +48,7 @@ class _Printer(LatexPrinter):  # type: ignore[misc]  # SymPy is untyped
         if not expr.is_Mul:
             return str(self._print(expr))
         text = ""
-        factors = sorted(expr.as_ordered_factors(), key=_rank)
+        factors = sorted(expr.as_ordered_factors(), key=self._rank)
         for i, factor in enumerate(factors):
             printed = self._print(factor)
             if self._needs_mul_brackets(factor, first=i == 0, last=i == len(factors) - 1):
@@ -52,27 +57,21 @@ class _Printer(LatexPrinter):  # type: ignore[misc]  # SymPy is untyped
             text += (r" \cdot " if both else r"\," if text else "") + printed
         return text
 
+    def _rank(self, factor: Expr) -> tuple[int, int]:
+        """Where a factor stands in a product."""
+        base = factor.as_base_exp()[0]
+        if factor.is_Number:
+            return 0, 0
+        if base in self._places:
+            group = 1 if base in WORKLOAD else 2 if TABLE[base].unit == "layers" else 3
+            return group, self._places[base]
+        if getattr(base, "is_name", False):
+            return (2 if len(str(base)) == 1 else 4), 0
+        return 4 if base.is_Atom else 5, 0
 
-_WORKLOAD = frozenset(
-    {sym.batch, sym.new, sym.past, sym.prompt, sym.generated, sym.chunk, sym.prefix}
-)
-
-
-def _rank(factor: Expr) -> tuple[int, int]:
-    """Where a factor stands in a product."""
-    base = factor.as_base_exp()[0]
-    if factor.is_Number:
-        return 0, 0
-    if base in TABLE:
-        unit = TABLE[base].unit
-        return (1 if base in _WORKLOAD else 2 if unit == "layers" else 3), _row(base)
-    if getattr(base, "is_name", False):
-        return (2 if len(str(base)) == 1 else 4), 0
-    return 4 if base.is_Atom else 5, 0
-
-
-def _row(symbol: sympy.Symbol) -> int:
-    return next(i for i, each in enumerate(TABLE) if each == symbol)
+    @cached_property
+    def _places(self) -> dict[Expr, int]:
+        return {symbol: i for i, symbol in enumerate(TABLE)}
 
 
 @checked
@@ -103,18 +102,3 @@ def legend(*exprs: Expr) -> tuple[Notation, ...]:
     for expr in exprs:
         used |= expr.free_symbols
     return tuple(TABLE[symbol] for symbol in ordered(used))
-
-
-def align(lhs: str, terms: Iterable[Expr]) -> str:
-    r"""A multi-line equation, one term a row, in the order given.
-
-    >>> from lifesym import symbols as sym
-    >>> print(align("T", [sym.batch, sym.past]))
-    \begin{align}
-    T ={}& B \\
-     &{}+ T
-    \end{align}
-    """
-    rows = [latex(term) for term in terms] or ["0"]
-    body = " \\\\\n &{}+ ".join(rows)
-    return f"\\begin{{align}}\n{lhs} ={{}}& {body}\n\\end{{align}}"

@@ -14,9 +14,6 @@ from lifesym.spelling import spelt
 from lifesym.summands import Row
 from lifesym.tau import roofline
 
-_SHORT = 0.45
-"""Two definitions share a line if each takes less than this part of the width."""
-
 
 @checked
 def paper_form(

@@ -112,9 +112,8 @@ def short_form(
         return _in_numbers(short, fmt, width, digits, label, siunitx)
     shown, names = _shown(short)
     rates = _rates(shown, {*known, *(name.name for name in names)})
-    sign = "=" if short.error.upper == 0 else "≈"
     if fmt == "text":
-        lines = [f"{short.name} [{short.unit}] {sign}"]
+        lines = [f"{short.name} [{short.unit}] {_sign(short, fmt)}"]
         for i, row in enumerate(shown):
             note = f"    # {row.label}" if row.label else ""
             lines.append(f"  {'+' if i else ' '} {row.value}{note}")
@@ -124,8 +123,8 @@ def short_form(
         ]
         return "\n".join(lines)
     body = joined(plain(latex(row.value, fold_short_frac=True)) for row in shown)
-    equal = r"\approx" if sign == "≈" else "="
-    parts = [display(lines_of(f"{spelt(short.name)} {equal}{{}} ", body, width), fmt, label)]
+    head = f"{spelt(short.name)} {_sign(short, fmt)}{{}} "
+    parts = [display(lines_of(head, body, width), fmt, label)]
     said = [f"${definition(name, rate)}$" for name, rate in rates.items()]
     said += [f"${spelt(n.name)}$ = {_tex(_value(n, short.values))} ({n.said})" for n in names]
     parts.append(f"with {error_of(short, fmt)}" + (": " + ", ".join(said) if said else "") + ".")
@@ -170,12 +169,18 @@ def _in_numbers(
     """The formula in the symbols of the box alone."""
     whole = Add(*(row.value for row in short.rows)).xreplace(short.values)
     shown = rounded(whole, short.unit, digits, fmt, siunitx=siunitx)
-    exact = short.error.upper == 0
     if fmt == "text":
-        return f"{short.name} {'=' if exact else '≈'} {shown}    # {error_of(short)}"
-    head = f"{spelt(short.name)} {'=' if exact else chr(92) + 'approx'}{{}} "
+        return f"{short.name} {_sign(short, fmt)} {shown}    # {error_of(short)}"
+    head = f"{spelt(short.name)} {_sign(short, fmt)}{{}} "
     parts = [display(lines_of(head, shown, width), fmt, label), f"with {error_of(short, fmt)}."]
     return "\n".join(parts)
+
+
+def _sign(short: Shortened, fmt: Format) -> str:
+    """Whether the formula is the long one, or near it."""
+    if short.error.upper == 0:
+        return "="
+    return "≈" if fmt == "text" else r"\approx"
 
 
 def error_of(short: Shortened, fmt: Format = "text") -> str:
