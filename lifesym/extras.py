@@ -12,6 +12,8 @@ EXTRAS = {
     "h5netcdf": "sweep",
     "scipy": "validate",
     "xarray": "sweep",
+    "bokeh": "explore",
+    "latex2mathml": "explore",
 }
 """The extra of ``pyproject.toml`` that brings each package."""
 

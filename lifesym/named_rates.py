@@ -9,7 +9,8 @@ from lifesym.named import fold, named
 from lifesym.symbols import TABLE, is_own
 
 
-def _is_rate(symbol: Expr) -> bool:
+def is_rate(symbol: Expr) -> bool:
+    """Whether a factor is a rate, or the part of one that is attained."""
     return symbol in TABLE and (
         TABLE[symbol].kind == "rate"
         or symbol in (sym.compute_efficiency, sym.memory_efficiency)
@@ -21,7 +22,7 @@ def rates_in(expr: Expr) -> Iterable[Expr]:
     """The products of rates that a formula divides by."""
     for node in (expr, *expr.atoms(Mul, Pow)):
         _, below = fraction(node)
-        rates = [arg for arg in Mul.make_args(below) if _is_rate(arg)]
+        rates = [arg for arg in Mul.make_args(below) if is_rate(arg)]
         if len(rates) > 1:
             yield Mul(*rates)
 
@@ -38,8 +39,8 @@ def _done(expr: Expr) -> dict[Expr, Expr] | None:
         if term == 0:
             continue
         above, below = fraction(term)
-        rates = [arg for arg in Mul.make_args(below) if _is_rate(arg)]
-        others = [arg for arg in Mul.make_args(below) if not _is_rate(arg)]
+        rates = [arg for arg in Mul.make_args(below) if is_rate(arg)]
+        others = [arg for arg in Mul.make_args(below) if not is_rate(arg)]
         if not rates or any(not arg.is_number for arg in others):
             return None
         rate = Mul(*rates)

@@ -21,7 +21,7 @@ from sympy import Add, Expr, Mul, S, expand, factor, fraction
 from lifesym import symbols as sym
 from lifesym.amounts import amount
 from lifesym.named import Named, named
-from lifesym.named_rates import by_rate, launches, rate_name, rates_in, with_rates
+from lifesym.named_rates import by_rate, is_rate, launches, rate_name, rates_in, with_rates
 from lifesym.nodes import CeilDiv, Maximum
 from lifesym.remainders import ChunksBefore
 from lifesym.roofline import Term
@@ -166,8 +166,9 @@ class _Writer:
         link = expand(Add(*(term.network for term in self.terms)))
         moved: dict[Expr, Expr] = {}  # messages and bytes apart, as the terms of a link are
         for each in Add.make_args(link):
-            below = fraction(each)[1]
-            moved[below] = moved.get(below, S.Zero) + each
+            factors = Mul.make_args(fraction(each)[1])
+            rate = Mul(*filter(is_rate, factors))
+            moved[rate] = moved.get(rate, S.Zero) + each
         launched = launches(Add(*(term.dispatch for term in self.terms)))
         rows = (*map(factor, moved.values()), launched)
         return [self._chunks(value) for value in rows if value != 0]

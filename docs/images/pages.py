@@ -1,8 +1,9 @@
 """Makes the pictures of pages in this folder: `python docs/images/pages.py`.
 
-They are looked at when they change. Needs pdflatex and pdftoppm.
+They are looked at when they change. Needs pdflatex and pdftoppm, Chromium and the extra `browser`.
 """
 
+import shutil
 import subprocess
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -57,6 +58,32 @@ def rendered(source: str, target: Path) -> None:
     picture.crop(box).quantize(16).save(target, optimize=True)
 
 
+def explored(target: Path) -> None:
+    """The page of sliders as it opens."""
+    from playwright.sync_api import sync_playwright  # noqa: PLC0415 (an extra)
+
+    from lifesym.explore import page  # noqa: PLC0415
+
+    def make(model: str, device: str, **changes: object) -> ls.Forecast:
+        return ls.forecast(model, device, prompt=2048, generate=128, batch=8, past=0, **changes)
+
+    with TemporaryDirectory() as folder, sync_playwright() as started:
+        path = Path(folder) / "page.html"
+        command = "lifesym explore qwen3-8b --on h100,rtx-4090 --prompt 2k --batch 8 -o page.html"
+        made = page(["qwen3-8b"], ["h100", "rtx-4090"], make=make, command=command)
+        path.write_text(made, encoding="utf-8")
+        browser = started.chromium.launch(
+            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
+        )
+        shown = browser.new_page(viewport={"width": 1400, "height": 1080})
+        shown.goto(path.as_uri())
+        shown.wait_for_selector("html[data-ready]")
+        shown.wait_for_timeout(500)
+        shown.screenshot(path=target)
+    Image.open(target).convert("RGB").quantize(64).save(target, optimize=True)
+
+
 if __name__ == "__main__":
+    explored(HERE / "explore.png")
     for name, (model, weights) in MODELS.items():
         rendered(page(model, weights), HERE / f"{name}.png")

@@ -88,10 +88,14 @@ def _axes() -> Iterable[Row]:
             yield row
 
 
-_TIMED = (
-    *("pipeline", "stages_on", "shares", "microbatches", "overlap_sends", "by_chunk", "overlap"),
-    *(DEVICE, SPECULATION, SERVING),
+_FORMATS = {"weights": "int4-g128", "kv": "int8"}
+_CHOICE = "To choose from, beside what is used without it."
+_SERVED = (
+    *("pipeline", "stages_on", "shares", "microbatches", "overlap_sends", "by_chunk"),
+    *(SPECULATION, *(row.name for row in ROWS if row.panel == SERVING and row.name != "price")),
 )
+"""Options of what is served beside a plain forecast."""
+_TIMED = ("overlap", DEVICE, SERVING, *_SERVED)
 """Options of times and of what is served, which a count and a fit do not depend on."""
 _PROMPTED = (
     *("prompt", "generate", "context", "prefix", "chunk", "whole_chunks"),
@@ -259,6 +263,23 @@ COMMANDS = {
                 ),
             ),
             *_but(symbols=True),
+        ),
+    ),
+    "explore": Command(
+        """Write a page to play with: sliders, charts and the formula, in one file.
+
+        It works offline. Its menus have the models, the devices, formats beside the stored ones,
+        chunked prefill, and devices in parallel; all other options are as given.""",
+        (
+            replace(MODEL, name="models", kind=text("MODEL...", many=True)),
+            replace(ON, kind=text("HW,..."), help="Devices to choose from."),
+            replace(OUTPUT, help="An .html file.", required=True),
+            *(
+                replace(row, kind=text("FMT,..."), default=_FORMATS[row.name], help=_CHOICE)
+                if row.name in _FORMATS
+                else row
+                for row in _but("new", "whole_chunks", *_SERVED)
+            ),
         ),
     ),
     "sweep": Command(

@@ -1,7 +1,7 @@
 """`compile`: a formula as a fast function, or as source text."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isinf
 from typing import Any, Literal, get_args
@@ -142,7 +142,8 @@ def compile(
     """A formula as a callable, or as source text.
 
     Args:
-        expr: an expression, a result of a forecast, or (``numpy``, ``native``) several of them.
+        expr: an expression, a result of a forecast, or (``numpy``, ``native``, ``js``) several of
+            them, whose values are a list.
         args: the arguments in order: symbols or their names.
         target: ``numpy``, ``native`` and ``python`` give callables; ``c`` (a C99 header) and
             ``js`` (an ES module) text; ``table`` a `lifesym.codegen.table.Table`.
@@ -208,6 +209,8 @@ def compile(
             doc=tuple(lines),
         )
     ends = box if target == "c" else checked
+    if target == "js":
+        return _js(program, name, names, lines, ends, single=not several)
     return _TEXTS[target](program, name, names, lines, ends, precision)
 
 
@@ -255,7 +258,7 @@ def _c(
 
 
 def _js(
-    program: Program, name: str, names: list[str], doc: list[str], box: Any, precision: str
+    program: Program, name: str, names: list[str], doc: list[str], box: Any, *, single: bool
 ) -> str:
     text = write(program, names, JAVASCRIPT)
     lines = [
@@ -268,13 +271,17 @@ def _js(
             for each, low, high in _bounds(names, program, box)
         ),
         *(f"  {line}" for line in text.statements),
-        f"  return {text.results[0]};",
+        f"  return {text.results[0] if single else _list(text.results)};",
         "}",
     ]
     return "\n".join(lines) + "\n"
 
 
-_TEXTS: dict[str, Callable[..., Any]] = {"python": _python, "c": _c, "js": _js}
+def _list(results: Iterable[str]) -> str:
+    return f"[{', '.join(results)}]"
+
+
+_TEXTS: dict[str, Callable[..., Any]] = {"python": _python, "c": _c}
 TABLES = {"table": "float", "fixed": "fixed", "numpy-table": "numpy"}
 """Targets of `source` that are tables, each with the numbers that they hold."""
 

@@ -1,0 +1,248 @@
+"""A page to play with: formulas as sliders, charts and MathML, in one file that works offline.
+
+The page computes with the JavaScript functions that lifesym exports, and nothing else.
+"""
+
+import json
+from base64 import b64encode
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from itertools import product
+from string import Template
+from typing import Any
+from zlib import compress
+
+from lifesym.checks import checked
+from lifesym.errors import LifesymError, SpecError
+from lifesym.explore import figures
+from lifesym.explore.functions import OF_OPERATOR, WHOLE, Functions, variant
+from lifesym.forecasting import forecast
+from lifesym.inference import Forecast
+from lifesym.plots.meaning import GROUPS
+from lifesym.symbols import TABLE, resolve
+from lifesym.version import __version__
+
+Make = Callable[..., Forecast]
+"""Gives the forecast of a model and a device with formats, a chunk, and devices in parallel."""
+COUNTS = (2, 4, 8, 16)
+"""Devices in parallel that the page offers, where the model can be split so."""
+_CHUNK = 512
+_LENGTH = 131072
+_UNITS = {
+    "latency": "s",
+    "tpot_mean": "s",
+    "tps": "token/s",
+    "memory": "byte",
+    "sequences": "sequence",
+    "energy": "J",
+    "tokens_per_joule": "token/J",
+    "cost": "price/Mtoken",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Slider:
+    """A number that is moved.
+
+    Attributes:
+        word: of its symbol.
+        place: among which controls it stands.
+        ends: of the slider; around the device's own number where there are none.
+        log: whether equal steps are equal ratios.
+        length: whether the model's positions end it.
+        label: what it is called, unless it is the word.
+    """
+
+    word: str
+    place: str = "device"
+    ends: tuple[float, float] | None = None
+    log: bool = True
+    length: bool = False
+    label: str = ""
+
+    def data(self) -> dict[str, Any]:
+        """What the page must know of it."""
+        row = TABLE[resolve(self.word)]
+        low, high = self.ends or (0, 1)
+        return {
+            "name": row.symbol.name,
+            "label": self.label or row.word.replace("_", " "),
+            "meaning": row.meaning,
+            "unit": row.unit,
+            "whole": row.whole,
+            "least": float(row.minimum or 0),
+            "most": None if row.maximum is None else float(row.maximum),
+            "place": self.place,
+            "low": low,
+            "high": high,
+            "around": self.ends is None,
+            "log": self.log,
+            "length": self.length,
+        }
+
+
+SLIDERS = (
+    Slider(word="prompt", place="workload", ends=(1, _LENGTH), length=True),
+    Slider(
+        word="past", place="workload", ends=(0, _LENGTH), log=False, length=True, label="context"
+    ),
+    Slider(word="generated", place="workload", ends=(2, 8192), length=True),
+    Slider(word="batch", place="workload", ends=(1, 1024)),
+    Slider(word="chunk", place="workload", ends=(16, _LENGTH)),
+    Slider(word="peak"),
+    Slider(word="vector_peak"),
+    Slider(word="bandwidth"),
+    Slider(word="compute_efficiency", ends=(0.01, 1), log=False),
+    Slider(word="memory_efficiency", ends=(0.01, 1), log=False),
+    Slider(word="dispatch_time", ends=(0, 5e-5), log=False),
+    Slider(word="link_bandwidth"),
+    Slider(word="link_latency", ends=(0, 5e-5), log=False),
+    Slider(word="static_power"),
+    Slider(word="hourly_price", ends=(0, 100), log=False),
+)
+
+
+@checked
+def page(
+    models: Sequence[str],
+    devices: Sequence[str],
+    *,
+    weights: Sequence[str] = (),
+    kv: Sequence[str] = (),
+    make: Make = forecast,
+    start: dict[str, float] | None = None,
+    command: str = "",
+    progress: Callable[[int, int], Any] | None = None,
+) -> str:
+    """The page of some models and devices, as HTML.
+
+    It has menus of models, devices, formats of weights and cache, and devices in parallel, and
+    sliders of every number of the workload and the device. It shows TTFT, TPOT, tokens a second,
+    memory and what fits, energy and cost, the time by operator, the roofline, a map of what binds,
+    and the formula with its numbers.
+
+    Args:
+        models: names, or paths of configs.
+        devices: names, or paths of TOML files.
+        weights: formats of the weights to choose from, beside those that the model has by itself.
+        kv: formats of the cache, beside the usual one.
+        make: gives a forecast of a model and a device with ``weights``, ``kv``, ``chunk`` and
+            ``tensor_parallel``: `lifesym.forecast`, or one with further options.
+        start: numbers by name that the page begins with: of sliders, of a ``chunk`` of the prefill,
+            and of ``devices`` in parallel.
+        command: what makes the page again, for its last line.
+        progress: called with the formulas that are done, and all of them.
+
+    Raises:
+        SpecError, SymbolError: why a model runs on none of the devices, or a device runs none of
+            the models; what else is refused is said on the page.
+        LifesymError: an extra is missing (``pip install 'lifesym[explore]'``).
+    """
+    if not models or not devices:
+        raise SpecError("a page has at least one model and one device")
+    choices = {
+        "models": list(models),
+        "devices": list(devices),
+        "weights": ["as stored", *weights],
+        "kv": ["usual", *kv],
+    }
+    _check(make, models, devices)
+    functions, begin = Functions(), dict(start or {})
+    variants: dict[str, dict[str, Any]] = {}
+    counts: dict[str, list[int]] = {}
+    asked = list(product(*(range(len(each)) for each in choices.values())))
+    for done, places in enumerate(asked):
+        if progress is not None:
+            progress(done, len(asked))
+        model, device, *formats = places
+        names = models[model], devices[device]
+        stored = [None, *weights][formats[0]], [None, *kv][formats[1]]
+        given = {n: f for n, f in zip(("weights", "kv"), stored, strict=True) if f is not None}
+        for chunked, split in product((0, 1), (0, 1)):
+            if split and _pair(places) not in counts:
+                counts[_pair(places)] = [1, *_splits(make, names)]
+            if split and len(counts[_pair(places)]) == 1:
+                continue
+            more = given | ({"chunk": _CHUNK} if chunked else {})
+            more |= {"tensor_parallel": counts[_pair(places)][1]} if split else {}
+            key = ",".join(map(str, (*places, chunked, split)))
+            variants[key] = _variant(make, names, more, functions)
+    data = {
+        **choices,
+        "counts": counts,
+        "variants": variants,
+        "functions": functions.entries,
+        "sliders": [slider.data() for slider in SLIDERS],
+        "colours": figures.colours(),
+        "of_operator": OF_OPERATOR,
+        "units": {name: _UNITS[name] for name in WHOLE},
+        "start": {
+            **dict.fromkeys(("model", "device", "weights", "kv"), 0),
+            "devices": int(begin.pop("devices", 1)),
+            "chunked": "chunk" in begin,
+            "values": begin,
+        },
+    }
+    return _written(data, functions, f"{' and '.join(models)}: how fast, and why", command)
+
+
+def _check(make: Make, models: Sequence[str], devices: Sequence[str]) -> None:
+    """Refuse a model that runs on no device, and a device that runs no model."""
+    problems: dict[tuple[str, str], LifesymError] = {}
+    for names in product(models, devices):
+        try:
+            make(*names)
+        except LifesymError as problem:
+            problems[names] = problem
+    for one in (*models, *devices):
+        found = [problems.get(names) for names in product(models, devices) if one in names]
+        if found[0] is not None and None not in found:
+            raise found[0]
+
+
+def _pair(places: Sequence[int]) -> str:
+    """The key of a model and a device."""
+    return f"{places[0]},{places[1]}"
+
+
+def _splits(make: Make, names: tuple[str, str]) -> Iterator[int]:
+    """Numbers of devices that a model can be split over."""
+    for count in COUNTS:
+        try:
+            form = make(*names, tensor_parallel=count)
+            if form.ttft and form.tpot:
+                yield count
+        except LifesymError:
+            continue
+
+
+def _variant(
+    make: Make, names: tuple[str, str], more: dict[str, Any], functions: Functions
+) -> dict[str, Any]:
+    """A choice of the menus; or why there is none."""
+    try:
+        return variant(make(*names, **more), functions)
+    except LifesymError as problem:
+        return {"refused": str(problem)}
+
+
+def _written(data: dict[str, Any], functions: Functions, title: str, command: str) -> str:
+    """The file."""
+    own = files("lifesym.explore")
+    bokeh, places, charts = figures.charts(GROUPS)
+    parts = {
+        "title": escape(title),
+        "version": __version__,
+        "command": escape(command or "lifesym.explore.page(...)"),
+        "css": own.joinpath("page.css").read_text(encoding="utf-8"),
+        "page": own.joinpath("page.js").read_text(encoding="utf-8"),
+        "bokeh": bokeh,
+        "charts": charts,
+        "functions": "".join(functions.texts),
+        "names": ", ".join(f"f{i}" for i in range(len(functions.texts))),
+        "data": b64encode(compress(json.dumps(data, separators=(",", ":")).encode())).decode(),
+        **places,
+    }
+    return Template(own.joinpath("page.html").read_text(encoding="utf-8")).substitute(parts)
