@@ -19,6 +19,7 @@ from lifesym.cost import Cost
 from lifesym.errors import SymbolError, one_of
 from lifesym.inference import Forecast
 from lifesym.results import Result
+from lifesym.serving import server_step
 from lifesym.timed import Timed
 
 Plain = Forecast | ConvForecast
@@ -70,6 +71,15 @@ def _fit(form: Timed, name: str) -> Fit:
     return Fit(forecast=plain)
 
 
+def _server_step(form: Timed) -> Result:
+    """A pass of a server under the options of a forecast."""
+    plain = _plain(form, "step")
+    if not isinstance(plain, Forecast):
+        raise SymbolError(f"{plain.model.name} generates no tokens: it has no step")
+    plain.generates()
+    return server_step(plain).beginning
+
+
 def _weight_bytes(f: Plain) -> Expr:
     if isinstance(f, ConvForecast):
         return f.memory.expr
@@ -88,6 +98,10 @@ METRICS: Mapping[str, Metric] = {
     "tpot_first": Metric("time of the first decode step", lambda f: f.tpot.first),
     "tpot_last": Metric("time of the last decode step", lambda f: f.tpot.last, True),
     "tpot_mean": Metric("its mean over the generation", lambda f: f.tpot.mean, True),
+    "step": Metric(
+        "time of a server's pass: 'prefilled' prompt tokens beside 'decodes' sequences",
+        _server_step,
+    ),
     "tps": Metric("generated tokens a second", lambda f: f.tps, True),
     "latency": Metric("end-to-end time of a request", lambda f: f.latency, True),
     "memory": Metric("bytes of weights and cache", lambda f: f.memory, True),

@@ -362,6 +362,20 @@ context = row(
 contexts = row(
     "contexts", r"T_{\Sigma}", "tokens", "cached tokens of all sequences together", minimum=0
 )
+prefilled = row(
+    "prefilled",
+    r"N_{\mathrm{pre}}",
+    "tokens",
+    "prompt tokens that a server's pass computes, of one sequence",
+    minimum=0,
+)
+prefilled_past = row(
+    "prefilled_past",
+    r"T_{\mathrm{pre}}",
+    "tokens",
+    "tokens of that sequence that are cached before the pass",
+    minimum=0,
+)
 offloaded = row(
     "offloaded",
     r"\sigma_{\mathrm{off}}",

@@ -15,6 +15,7 @@ from lifesym.serving.mixed import Group, read_groups
 from lifesym.serving.one_pass import at_contexts, mixed_pass, mixed_step, step_at_contexts
 from lifesym.serving.piggyback import piggyback
 from lifesym.serving.pipeline import pipeline
+from lifesym.serving.server_step import server_step
 from lifesym.serving.shares import SharedBandwidth, balanced_bandwidth, balanced_shares, shared_time
 from lifesym.serving.speculative import speculate
 
@@ -40,6 +41,7 @@ __all__ = [
     "pipeline",
     "prefix_hits",
     "read_groups",
+    "server_step",
     "shared_time",
     "speculate",
     "steady_state",
