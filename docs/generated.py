@@ -129,9 +129,14 @@ def _code(text: object) -> str:
     return f"`{text}`" if str(text) else ""
 
 
-def _target(name: str, word: str) -> str:
+def anchor(kind: str, word: str) -> str:
+    """What the word is linked to by: ``symbol-weight-bits``."""
+    return f"{kind}-{re.sub(r'[^a-z0-9]+', '-', word.lower()).strip('-')}"
+
+
+def _target(kind: str, word: str) -> str:
     """A word that can be linked to."""
-    return f"[`{word}`]{{#{name}-{word.lstrip('-')}}}"
+    return f"[`{word}`]{{#{anchor(kind, word)}}}"
 
 
 def _first(text: str | None) -> str:
@@ -177,15 +182,15 @@ def _entry(module: str, name: str, value: Any) -> str:
     """What Sphinx writes of a name: its docstring, or where that stands."""
     full = f"{module}.{name}"
     if isinstance(value, ModuleType):
-        return f".. py:data:: {full}\n\n   {_first(getdoc(value))} See :doc:`../symbols`.\n"
+        return f".. py:data:: {name}\n\n   {_first(getdoc(value))} See :doc:`../symbols`.\n"
     kind = "class" if isclass(value) else "function" if callable(value) else "data"
     if homes().get(full, full) != full:
-        return f".. py:{kind}:: {full}\n\n   The same as `{homes()[full]}`.\n"
+        return f".. py:{kind}:: {name}\n\n   The same as `{homes()[full]}`.\n"
     if kind == "class":
         return f".. autoclass:: {full}\n   :members:\n"
     if kind == "function":
         return f".. autofunction:: {full}\n"
-    return f".. py:data:: {full}\n\n   {_rst_text(_below(module, name))}"
+    return f".. py:data:: {name}\n\n   {_rst_text(_below(module, name))}"
 
 
 def _below(module: str, name: str) -> str:
@@ -273,10 +278,9 @@ def operator_page() -> str:
         "of a weight, an activation and a cached value. Optional fields have their defaults.\n",
         ".. py:module:: lifesym.operators\n",
     ]
-    with _own_symbols():
-        for family, kinds in sorted(families.items()):
-            parts.append(_title(family.replace("_", " ").capitalize(), "-"))
-            parts += map(_operator, kinds)
+    for family, kinds in sorted(families.items()):
+        parts.append(_title(family.replace("_", " ").capitalize(), "-"))
+        parts += map(_operator, kinds)
     others = [
         name
         for name in operators.__all__
@@ -323,11 +327,12 @@ def formulas(kind: type[Operator]) -> dict[str, str] | None:
     known = fields(kind)
     if any(field.name in _OF_OTHERS for field in known):
         return None
-    sizes = {field.name: _size(field.name) for field in known if field.type == Size}
-    chosen = {f.name: _CHOSEN[f.name] for f in known if f.name in _CHOSEN}
-    bits = Precision.of(*(symbolic_format(role) for role in ("weight", "activation", "kv")))
-    cost = kind(**sizes, **chosen).cost(bits)
-    return {field: ls.latex(value) for field, value in cost.items() if value != 0}
+    with _own_symbols():
+        sizes = {field.name: _size(field.name) for field in known if field.type == Size}
+        chosen = {f.name: _CHOSEN[f.name] for f in known if f.name in _CHOSEN}
+        bits = Precision.of(*(symbolic_format(role) for role in ("weight", "activation", "kv")))
+        cost = kind(**sizes, **chosen).cost(bits)
+        return {field: ls.latex(value) for field, value in cost.items() if value != 0}
 
 
 def _size(word: str) -> Any:
@@ -463,7 +468,9 @@ def engine_page() -> str:
             if field.name not in ("name", "meaning", "sources")
             and getattr(engine, field.name) != getattr(plain, field.name)
         ]
-        parts.append(f"(engine-{name})=\n## {name}\n\n{_said(engine.meaning).capitalize()}.\n")
+        parts.append(
+            f"({anchor('engine', name)})=\n## {name}\n\n{_said(engine.meaning).capitalize()}.\n"
+        )
         if rows:
             parts.append(_table(["convention", ""], rows))
         sources = [[_code(table), _said(source)] for table, source in engine.sources.items()]
