@@ -44,6 +44,7 @@ include_patterns = [
     "notebooks/*.ipynb",
     "README.md",
     "CHANGELOG.md",
+    "CONTRIBUTING.md",
 ]
 exclude_patterns = ["build", ".*", "tests", "specs", "lifesym", "batch", "none"]
 
@@ -55,6 +56,7 @@ suppress_warnings = [
     "mystnb.mime_priority",  # an output has one of the forms that HTML can show
 ]
 
+smartquotes = False  # pages are full of options with two hyphens
 default_role = "name"
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

@@ -14,7 +14,7 @@ from contextlib import contextmanager, redirect_stdout, suppress
 from dataclasses import fields
 from functools import cache
 from importlib import import_module
-from inspect import cleandoc, getdoc, getsource, isclass, isfunction
+from inspect import cleandoc, getdoc, getsource, isclass
 from itertools import pairwise
 from pathlib import Path
 from types import ModuleType
@@ -52,6 +52,7 @@ AREAS = {
 }
 """Packages whose ``__all__`` is what users import."""
 BENEATH = {
+    "lifesym.calibration.accuracy": "How well forecasts hold",
     "lifesym.capacity": "What a memory holds",
     "lifesym.convnet": "Networks of images",
     "lifesym.cost": "Costs of operators",
@@ -89,10 +90,13 @@ def public(module: str) -> list[str]:
     return [
         name
         for name, value in vars(home).items()
-        if not name.startswith("_")
-        and (isclass(value) or isfunction(value))
-        and value.__module__ == module
+        if not name.startswith("_") and _is_ours(value) and value.__module__ == module
     ]
+
+
+def _is_ours(value: Any) -> bool:
+    """Whether a value is a class or a function of the package; one that is cached is a function."""
+    return callable(value) and str(getattr(value, "__module__", "")).startswith("lifesym")
 
 
 @cache
@@ -102,7 +106,7 @@ def homes() -> dict[str, str]:
     for module in (*AREAS, "lifesym.operators", *BENEATH):
         for name in public(module):
             value = getattr(import_module(module), name)
-            if not hasattr(value, "__qualname__"):
+            if not _is_ours(value):
                 continue
             defined = f"{value.__module__}.{value.__qualname__}"
             home = found.setdefault(defined, f"{module}.{name}")
@@ -183,14 +187,16 @@ def _entry(module: str, name: str, value: Any) -> str:
     full = f"{module}.{name}"
     if isinstance(value, ModuleType):
         return f".. py:data:: {name}\n\n   {_first(getdoc(value))} See :doc:`../symbols`.\n"
-    kind = "class" if isclass(value) else "function" if callable(value) else "data"
+    kind = "class" if isclass(value) else "function" if _is_ours(value) else "data"
     if homes().get(full, full) != full:
         return f".. py:{kind}:: {name}\n\n   The same as `{homes()[full]}`.\n"
     if kind == "class":
         return f".. autoclass:: {full}\n   :members:\n"
     if kind == "function":
         return f".. autofunction:: {full}\n"
-    return f".. py:data:: {name}\n\n   {_rst_text(_below(module, name))}"
+    words = ", ".join(f"``{word}``" for word in get_args(value))
+    text = f"One of {words}." if words else _rst_text(_below(module, name))
+    return f".. py:data:: {name}\n\n   {text}\n"
 
 
 def _below(module: str, name: str) -> str:
@@ -354,7 +360,9 @@ def options() -> str:
     parts = [
         "# Options\n",
         "Each means the same in every command that takes it; [optimizations](../optimizations.md) "
-        "says what they change. `lifesym specs options` prints this list.\n",
+        'says what they change. `lifesym specs options` prints this list. "All" are the '
+        "commands that ask about a model; the others have options of their own, which "
+        "their [help](commands.md) lists.\n",
     ]
     for panel in dict.fromkeys(row.panel for row in ROWS):
         rows = [_option(row, shown[row.spelt]) for row in ROWS if row.panel == panel]
@@ -364,21 +372,25 @@ def options() -> str:
 
 
 def _option(row: Row, shown: Mapping[str, str | None]) -> list[str]:
-    needs = f" Needs {_said(shown['needs'] or '')}." if shown["needs"] else ""
-    with_it = [name for name, command in COMMANDS.items() if _takes(command.rows, row)]
-    without = [name for name, command in COMMANDS.items() if _takes(command.rows, ROWS[0])]
-    missing = [name for name in without if name not in with_it]
+    needs = " or ".join(map(_code, (shown["needs"] or "").split(" or ")))
     return [
         _target("option", row.spelt),
         _code(shown["value"] or ""),
         _code(shown["default"] or ""),
-        _said(row.help) + needs,
-        "all" if not missing and len(with_it) == len(without) else ", ".join(with_it),
+        _said(row.help) + (f" Needs {needs}." if needs else ""),
+        _taking(row),
     ]
 
 
-def _takes(rows: Iterable[Row], row: Row) -> bool:
-    return row.name in {each.name for each in rows}
+def _taking(row: Row) -> str:
+    """The commands that take an option, of those that take any of them."""
+    options = {each.name for each in ROWS}
+    taken = {name: {each.name for each in command.rows} for name, command in COMMANDS.items()}
+    asking = [name for name, rows in taken.items() if len(rows & options) > 1]
+    missing = [name for name in asking if row.name not in taken[name]]
+    if len(missing) > len(asking) / 2:
+        return ", ".join(name for name in asking if name not in missing)
+    return f"all but {', '.join(missing)}" if missing else "all"
 
 
 def commands() -> str:
@@ -667,8 +679,8 @@ def with_contents(landing: str) -> str:
 def _toctree(part: str) -> str:
     """The pages that a part of the landing page lists, as Sphinx has them."""
     heading = part.partition("\n")[0].removeprefix("## ")
-    pages = re.findall(r"^- \[[^]]*\]\(([^)#]+?)\.(?:md|rst|ipynb)\)", part, re.MULTILINE)
+    pages = re.findall(r"^- \[([^]]*)\]\(([^)#]+?)\.(?:md|rst|ipynb)\)", part, re.MULTILINE)
     if not part.startswith("## ") or not pages:
         return ""
-    listed = "\n".join(pages)
+    listed = "\n".join(f"{title} <{page}>" for title, page in pages)
     return f"\n```{{toctree}}\n:hidden:\n:caption: {heading}\n\n{listed}\n```\n\n"

@@ -1,11 +1,15 @@
 """Generated parts of the documentation are what the code generates; its examples are right."""
 
 import doctest
+import json
 import re
 import shlex
 from fractions import Fraction
+from importlib import import_module
+from inspect import getdoc, ismodule
 from pathlib import Path
 
+import generated
 import pytest
 from command_line import CommandLine
 from sympy import Expr, Rational, expand
@@ -116,6 +120,41 @@ def test_every_block_has_a_language_that_is_tested() -> None:
         found = re.findall(r"^```(\w*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
         assert set(found[::2]) <= {"python", "bash", "console", "text", "toml"}, page.name
         assert set(found[1::2]) <= {""}, f"{page.name}: a block that does not end"
+
+
+def source_of(page: Path) -> str:
+    """The text of a page, or the cells of a notebook."""
+    text = page.read_text(encoding="utf-8")
+    if page.suffix == ".md":
+        return text
+    return "\n\n".join("".join(cell["source"]) for cell in json.loads(text)["cells"])
+
+
+IMPORTS = re.compile(r"from (lifesym[\w.]*) import (\([^)]*\)|[\w, ]+)")
+
+
+def test_what_pages_import_is_in_the_reference() -> None:
+    """And every package that says what it offers, but for the parts that models are made of."""
+    listed = {*generated.AREAS, *generated.BENEATH, "lifesym.operators"}
+    for package in (Path(ls.__file__).parent).glob("*/__init__.py"):
+        module = f"lifesym.{package.parent.name}"
+        if hasattr(import_module(module), "__all__"):
+            assert module in listed | {"lifesym.blocks"}
+    root = DOCS.parent
+    pages = [*root.glob("docs/**/*.md"), root / "README.md", *root.glob("notebooks/*.ipynb")]
+    for page in pages:
+        for module, words in IMPORTS.findall(source_of(page)):
+            for name in re.findall(r"\w+", words.partition(" as ")[0]):
+                value = getattr(import_module(module), name)
+                home = f"{getattr(value, '__module__', module)}.{name}"
+                known = name in generated.public(module) if module in listed else False
+                assert known or home in generated.homes() or ismodule(value), (page, module, name)
+
+
+def test_every_name_of_the_reference_says_what_it_is() -> None:
+    for full, home in generated.homes().items():
+        module, _, name = home.rpartition(".")
+        assert getdoc(getattr(import_module(module), name)), full
 
 
 def test_every_optimization_changes_something() -> None:

@@ -1,13 +1,13 @@
 """The built documentation, `build/site`: nothing is missing, no link dead, nothing fetched."""
 
 import re
-import sys
 from collections.abc import Iterator
 from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+import generated
 import pytest
 
 import lifesym as ls
@@ -21,9 +21,6 @@ from lifesym.symbols import TABLE
 
 ROOT = Path(__file__).parent.parent
 SITE = ROOT / "build" / "site"
-sys.path.append(str(ROOT / "docs"))
-import generated  # noqa: E402 (it lies with the documentation)
-
 pytestmark = [
     pytest.mark.site,
     pytest.mark.skipif(
