@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from docutils import nodes
+from pygments.lexers.shell import BashSessionLexer
 from sphinx.application import Sphinx
 from sphinx.roles import XRefRole
 from sphinx.util.fileutil import copy_asset
@@ -56,7 +57,7 @@ suppress_warnings = [
     "mystnb.mime_priority",  # an output has one of the forms that HTML can show
 ]
 
-smartquotes = False  # pages are full of options with two hyphens
+smartquotes_action = "D"  # dashes alone
 default_role = "name"
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"
@@ -100,8 +101,18 @@ def _mathjax(app: Sphinx, error: Exception | None) -> None:
         (app.outdir / "_static" / file.name).rename(app.outdir / "_static" / mathjax_path)
 
 
-def _landing(_: Sphinx, docname: str, source: list[str]) -> None:
-    """The table of contents: the lists of pages under the headings of `docs/index.md`."""
+class _Console(BashSessionLexer):
+    """The shell, where words in brackets at the beginning of an answer are no prompt."""
+
+    _venv = re.compile("(?!)")
+
+
+def _page(_: Sphinx, docname: str, source: list[str]) -> None:
+    """Blocks without the empty line before their end that doctests need; and the contents.
+
+    The lists of pages under the headings of `docs/index.md` are the tables of contents.
+    """
+    source[0] = re.sub(r"\n\n```$", "\n```", source[0], flags=re.MULTILINE)
     if docname == root_doc:
         source[0] = generated.with_contents(source[0])
 
@@ -122,10 +133,26 @@ def _as_role(found: re.Match[str]) -> str:
     return found[1] or f":math:`{' '.join(found[2].split())}`"
 
 
-def _signature(*args: Any) -> tuple[str, str] | None:
-    """A signature that can be read as Python where a default is made anew each time."""
-    signature, result = args[-2:]
-    return (signature.replace("<factory>", "..."), result) if signature else None
+_NUMBER = "int | float | ~fractions.Fraction | ~decimal.Decimal | ~sympy.core.expr.Expr"
+_MAPPING = r"~collections\.abc\.Mapping"
+_SYMBOL = r"~sympy\.core\.symbol\.Symbol"
+_BY = re.compile(
+    rf"{_MAPPING}\[str, (.+?)\] \| {_MAPPING}\[{_SYMBOL}, \1\] \| "
+    rf"{_MAPPING}\[str \| {_SYMBOL}, \1\]"
+)
+
+
+def _readable(types: str | None) -> str | None:
+    """Types by their names, and defaults that are made anew as an ellipsis."""
+    if types is None:
+        return None
+    text = types.replace("<factory>", "...").replace(_NUMBER, "Number")
+    return _BY.sub(r"By[\1]", text.replace("int | ~sympy.core.expr.Expr", "Size"))
+
+
+def _signature(*args: Any) -> tuple[str | None, str | None]:
+    """A signature, and what it returns, that can be read."""
+    return _readable(args[-2]), _readable(args[-1])
 
 
 def _missing(app: Sphinx, env: Any, node: nodes.Element, content: nodes.Element) -> Any:
@@ -145,7 +172,8 @@ def setup(app: Sphinx) -> dict[str, bool]:
     generated.write(HERE / "reference")
     app.add_role_to_domain("py", "name", XRefRole())
     app.connect("build-finished", _mathjax)
-    app.connect("source-read", _landing)
+    app.connect("source-read", _page)
+    app.add_lexer("console", _Console)
     app.connect("autodoc-process-docstring", _docstring)
     app.connect("autodoc-process-signature", _signature)
     app.connect("missing-reference", _missing)

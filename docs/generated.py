@@ -79,6 +79,11 @@ BENEATH = {
     "lifesym.trace": "Traces of passes",
 }
 """Modules of which users meet all that they define and do not hide."""
+_TYPES = """\
+Every name that users import, by module. In signatures `Size` is an integer or an expression,
+`Number` any exact or decimal number or an expression, and `By[X]` has an X for each of some
+symbols, which are named by their words or are the symbols themselves.
+"""
 _CONTENTS = "<!-- reference: generated -->"
 
 
@@ -159,7 +164,7 @@ def _said(text: str) -> str:
 
 def api_index() -> str:
     """All public names in a list, by module, each with its first sentence."""
-    parts = ["# Python names\n", "Every name that users import, by module.\n"]
+    parts = ["# Python names\n", _TYPES]
     for area, modules in (("Packages", AREAS), ("Modules beneath them", BENEATH)):
         parts.append(f"## {area}\n")
         rows = [
@@ -546,7 +551,7 @@ def toml() -> str:
     return "\n".join(
         [
             "# Keys of TOML files\n",
-            "Unknown keys are refused. An example is the first file of the database that has "
+            "Unknown keys are refused; one is needed where the table that it is in is given. An example is the first file of the database that has "
             "the key. A figure is a number in SI units, or text with the unit of a data sheet.\n",
             "## Devices\n",
             "What they mean is told in [devices](../devices.md); `extends` in place of the "
