@@ -155,8 +155,9 @@ def _first(text: str | None) -> str:
 
 
 def _said(text: str) -> str:
-    """Plain text of ours in a Markdown table: no emphasis, tags or links by accident."""
-    return re.sub(r"([*_<>\[\]])", r"\\\1", text)
+    """Plain text of ours in Markdown: no emphasis, tags, links or dashes by accident."""
+    escaped = re.sub(r"([*_<>\[\]])", r"\\\1", text)
+    return re.sub(r"(?<![\w`-])--[a-z][a-z-]*", r"`\g<0>`", escaped)
 
 
 # Names.
@@ -551,7 +552,8 @@ def toml() -> str:
     return "\n".join(
         [
             "# Keys of TOML files\n",
-            "Unknown keys are refused; one is needed where the table that it is in is given. An example is the first file of the database that has "
+            "Unknown keys are refused; one is needed where the table that it is in is given. "
+            "An example is the first file of the database that has "
             "the key. A figure is a number in SI units, or text with the unit of a data sheet.\n",
             "## Devices\n",
             "What they mean is told in [devices](../devices.md); `extends` in place of the "
