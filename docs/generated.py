@@ -57,6 +57,7 @@ BENEATH = {
     "lifesym.convnet": "Networks of images",
     "lifesym.cost": "Costs of operators",
     "lifesym.engines": "Engines",
+    "lifesym.explore": "Pages to play with",
     "lifesym.formats": "Number formats",
     "lifesym.hardware": "Devices",
     "lifesym.intervals": "Intervals of fitted devices",

@@ -1,9 +1,11 @@
 """Generated parts of the documentation are what the code generates; its examples are right."""
 
 import doctest
+import io
 import json
 import re
 import shlex
+from contextlib import redirect_stdout
 from fractions import Fraction
 from importlib import import_module
 from inspect import getdoc, ismodule
@@ -24,7 +26,11 @@ from lifesym.report.effects import COLUMNS, REWRITES, effects, effects_table
 DOCS = Path(__file__).parent.parent / "docs"
 PAGE = DOCS / "optimizations.md"
 PAGES = sorted(DOCS.glob("*.md"))
+PROGRAM = re.compile(
+    r"^```python\n((?!>>> ).*?)^```\n(\n```text\n(.*?)^```)?", re.DOTALL | re.MULTILINE
+)
 ELSEWHERE = {
+    "lifesym explore": "test_explore.py makes pages and moves their sliders",
     "lifesym validate": "minutes; test_measurements.py::test_validate",
     "lifesym calibrate": "test_measurements.py::test_calibrate_writes_an_overlay",
     "forecast Qwen2.5-0.5B-Instruct-Q4_K_M.gguf --on rtx-4090 --prompt 512 --generate 128": (
@@ -81,10 +87,13 @@ def test_examples_print_what_is_shown(page: Path) -> None:
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_programs_run(page: Path) -> None:
-    """Blocks of Python without prompts, of which no output is shown."""
-    for source in blocks(page, "python"):
-        if ">>> " not in source:
+    """Blocks of Python without prompts, which print what the block of text after them shows."""
+    text = page.read_text(encoding="utf-8")
+    for source, _, shown in PROGRAM.findall(text):
+        printed = io.StringIO()
+        with redirect_stdout(printed):
             exec(compile(source, page.name, "exec"), {})  # noqa: S102 (our own text)
+        assert printed.getvalue() == shown or not shown
 
 
 COMMAND_LINES = [
@@ -103,7 +112,7 @@ COMMAND_LINES = [
 def test_commands_run(
     page: Path, line: str, run: CommandLine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
-    program, *words = shlex.split(line.removeprefix("$ "), comments=True)
+    program, *words = shlex.split(line.rpartition("&& ")[2].removeprefix("$ "), comments=True)
     assert program == "lifesym", page.name
     if f"lifesym {words[0]}" in ELSEWHERE or " ".join(words) in ELSEWHERE:
         return
