@@ -1,5 +1,6 @@
 """Shared options and fixtures."""
 
+import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
 
@@ -9,6 +10,8 @@ from selection import mark_fast
 
 from lifesym.symbol_table import BY_NAME
 from lifesym.symbols import TABLE  # and with it every row, before what any test adds
+
+sys.path.append(str(Path(__file__).parent.parent / "docs"))  # `generated`, the reference's pages
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

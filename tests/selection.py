@@ -4,8 +4,8 @@ from collections.abc import Iterable
 
 import pytest
 
-APART = ("oracle", "fuzz")
-"""Marks of what needs real models, or searches for long."""
+APART = ("oracle", "fuzz", "site")
+"""Marks of what needs real models or the built documentation, or searches for long."""
 SLOW = frozenset(
     {
         "test_calibration.py::test_decode_of_unseen_devices_of_all_vendors",
@@ -15,6 +15,7 @@ SLOW = frozenset(
         "test_cli_analysis.py::test_crossovers_of_options_and_of_parts",
         "test_design.py::test_enclosures_enclose",
         "test_design.py::test_the_best_value_that_is_named_is_the_best",
+        "test_docs.py::test_commands_run",
         "test_embedded.py::test_clean_under_sanitizers",
         "test_embedded.py::test_sizes_are_small",
         "test_explore.py::test_a_link_brings_everything_back",
@@ -33,6 +34,7 @@ SLOW = frozenset(
         "test_measurements.py::test_defaults_by_class_are_the_fits",
         "test_measurements.py::test_this_machine_becomes_a_spec",
         "test_measurements.py::test_validate",
+        "test_newcomer.py::test_a_page_prints_what_it_shows",
         "test_nodes.py::test_folding_never_changes_a_value",
         "test_paper.py::test_no_line_is_wider_than_a_column",
         "test_plots.py::test_axes_end_a_little_above_where_memory_ends",
