@@ -26,10 +26,12 @@ def header(
     doc: list[str],
     box: Box,
     single: bool,
+    fields: Sequence[str] = (),
 ) -> str:
     """A header with one static inline function; ``NAME_CHECKED`` makes it check its ranges.
 
-    With a range of every argument its comment has a proved bound of the arithmetic's error.
+    With a range of every argument its comment has a proved bound of the arithmetic's error, one for
+    each of several results, which are the ``fields`` of a struct.
 
     Raises:
         SymbolError: an argument without a range in single precision, or a value that leaves the
@@ -39,21 +41,27 @@ def header(
     missing = [symbol for symbol in program.args if symbol not in box]
     if not missing or single:  # a constant may leave single precision: nothing is left unproved
         program, proved = fitted(program, box, kind)
-        _check(proved, kind.name)
-        bound = f"{proved} for arguments in these ranges"
+        for each in proved:
+            _check(each, kind.name)
+        whose = [f"{field}: " for field in fields] or [""]
+        said = [f"{who}{each}" for who, each in zip(whose, proved, strict=True)]
+        bounds = [f"{each} for arguments in these ranges." for each in said]
     else:
         words = ", ".join(TABLE[symbol].word for symbol in missing)
-        bound = f"No bound of the arithmetic's error is proved without a range of {words}"
+        bounds = [f"No bound of the arithmetic's error is proved without a range of {words}."]
     text = write(program, names, language)
     real = kind.name
     lines = [
         *doc,
-        f"{bound}.",
+        *bounds,
         f"With {name.upper()}_CHECKED defined, arguments outside their ranges give a quiet NaN.",
     ]
+    kept = f"{name}_results" if fields else real
+    fails = f"({kept}){{{', '.join('NAN' for _ in fields)}}}" if fields else "NAN"
+    result = f"({kept}){{{', '.join(text.results)}}}" if fields else text.results[0]
     checks = [
         f"    if (!({names[i]} >= {_real(box[symbol][0], single)} && "
-        f"{names[i]} <= {_real(box[symbol][1], single)})) return NAN;"
+        f"{names[i]} <= {_real(box[symbol][1], single)})) return {fails};"
         for i, symbol in enumerate(program.args)
         if symbol in box
     ]
@@ -61,14 +69,15 @@ def header(
         "#include <math.h>",
         "",
         *comment(lines),
-        f"static inline {real} {name}({', '.join(f'const {real} {each}' for each in names)})",
+        *([f"typedef struct {{ {real} {', '.join(fields)}; }} {kept};"] if fields else []),
+        f"static inline {kept} {name}({', '.join(f'const {real} {each}' for each in names)})",
         "{",
         f"#ifdef {name.upper()}_CHECKED",
         *checks,
         "#endif",
         *(f"    {line}" for line in text.statements),
         *(f"    (void){each};" for each in _unused(program, names)),
-        f"    return {text.results[0]};",
+        f"    return {result};",
         "}",
     ]
     return guarded(name, body)

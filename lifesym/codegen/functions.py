@@ -142,8 +142,9 @@ def compile(
     """A formula as a callable, or as source text.
 
     Args:
-        expr: an expression, a result of a forecast, or (``numpy``, ``native``, ``js``) several of
-            them, whose values are a list.
+        expr: an expression, a result of a forecast, or several of them, as a list or by name:
+            ``numpy`` and ``native`` give a tuple, ``js`` a list, ``c`` a struct with those names,
+            or of results in a list their metrics.
         args: the arguments in order: symbols or their names.
         target: ``numpy``, ``native`` and ``python`` give callables; ``c`` (a C99 header) and
             ``js`` (an ES module) text; ``table`` a `lifesym.codegen.table.Table`.
@@ -170,11 +171,12 @@ def compile(
         raise SymbolError(
             f"target must be one of {known}, not {shown(target)}{nearest(str(target), known)}"
         )
-    several = isinstance(expr, list | tuple)
+    several = isinstance(expr, list | tuple | Mapping)
     inputs.options(
         target, table, gradient=gradient, precision=precision, several=several, threads=threads
     )
-    quantities = list(expr) if several else [expr]
+    named = inputs.results(expr) if several else {"": expr}
+    quantities = list(named.values())
     exprs = [inputs.expression(each) for each in quantities]
     doc = doc or inputs.meaning(expr)
     if not exprs:
@@ -208,10 +210,13 @@ def compile(
             single=not several and slopes is None,
             doc=tuple(lines),
         )
-    ends = box if target == "c" else checked
+    if target == "c":
+        single, fields = precision == "float", tuple(named) if several else ()
+        return c.header(program, name, names, doc=lines, box=box, single=single, fields=fields)
     if target == "js":
-        return _js(program, name, names, lines, ends, single=not several)
-    return _TEXTS[target](program, name, names, lines, ends, precision)
+        return _js(program, name, names, lines, checked, single=not several)
+    bounds = _bounds(names, program, checked)
+    return python.function(program, name, names, python.docstring(lines), bounds)
 
 
 def on_grid(exprs: Sequence[Expr], symbols: Sequence[Symbol]) -> Callable[..., list[Any]]:
@@ -237,24 +242,10 @@ def _origin(doc: str) -> tuple[str, ...]:
     return (doc, made) if doc else (made,)
 
 
-def _python(
-    program: Program, name: str, names: list[str], doc: list[str], box: Any, precision: str
-) -> Callable[..., Any]:
-    return python.function(
-        program, name, names, python.docstring(doc), _bounds(names, program, box)
-    )
-
-
 def _bounds(names: list[str], program: Program, box: Any) -> list[tuple[str, float, float]]:
     """The arguments that have a range, with their ends."""
     pairs = zip(names, program.args, strict=True)
     return [(name, *box[symbol]) for name, symbol in pairs if symbol in box]
-
-
-def _c(
-    program: Program, name: str, names: list[str], doc: list[str], box: Any, precision: str
-) -> str:
-    return c.header(program, name, names, doc=doc, box=box, single=precision == "float")
 
 
 def _js(
@@ -281,7 +272,6 @@ def _list(results: Iterable[str]) -> str:
     return f"[{', '.join(results)}]"
 
 
-_TEXTS: dict[str, Callable[..., Any]] = {"python": _python, "c": _c}
 TABLES = {"table": "float", "fixed": "fixed", "numpy-table": "numpy"}
 """Targets of `source` that are tables, each with the numbers that they hold."""
 

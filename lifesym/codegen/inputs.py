@@ -9,6 +9,7 @@ from sympy import Expr, S, Symbol
 
 from lifesym.checks import shown
 from lifesym.errors import SymbolError, nearest
+from lifesym.identifiers import identifier
 from lifesym.results import Result
 from lifesym.symbols import TABLE, By, exact, inside, resolve
 
@@ -29,6 +30,25 @@ def meaning(quantity: Any) -> str:
     if not isinstance(quantity, Result):
         return ""
     return f"{quantity.name}, in {quantity.unit}."
+
+
+def results(quantities: Any) -> dict[str, Any]:
+    """Several quantities by name: those of a mapping, of results their metrics, else by number.
+
+    Raises:
+        SymbolError: a name that is no identifier.
+    """
+    if isinstance(quantities, Mapping):
+        named = {str(name): each for name, each in quantities.items()}
+    else:
+        metrics = [getattr(each, "metric", "") for each in quantities]
+        named = {}
+        for i, (metric, each) in enumerate(zip(metrics, quantities, strict=True)):
+            plain = metric and metrics.count(metric) == 1
+            named[metric if plain else f"result_{i}"] = each
+    for name in named:
+        identifier(name, "name of a result")
+    return named
 
 
 def arguments(args: Sequence[str | Symbol], exprs: list[Expr]) -> tuple[Symbol, ...]:
@@ -142,7 +162,7 @@ def options(target: str, table: Mapping[str, Any], **given: Any) -> None:
         raise SymbolError(f"precision must be double or float, not {shown(given['precision'])}")
     if given["precision"] != "double" and target != "c":
         raise SymbolError(f"precision is of the target c, not of {target}")
-    if given["several"] and target not in ("numpy", "native", "js"):
+    if given["several"] and target not in ("numpy", "native", "js", "c"):
         raise SymbolError(f"the target {target} compiles one formula at a time")
     threads = given["threads"]
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:

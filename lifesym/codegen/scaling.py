@@ -23,20 +23,26 @@ _STEP = 120
 """Largest power of two of one product."""
 
 
-def fitted(program: Program, box: Box, kind: Arithmetic) -> tuple[Program, ErrorBound]:
-    """The program, scaled if it must be, and its proved error bound.
+def fitted(program: Program, box: Box, kind: Arithmetic) -> tuple[Program, list[ErrorBound]]:
+    """The program, scaled if it must be, and the proved error bound of each of its results.
 
     Raises:
         SymbolError: as `error_bound`, of what no scaling mends.
     """
     try:
-        return program, error_bound(program, box, kind)
+        return program, _bounds(program, box, kind)
     except SymbolError as problem:
         try:
             made = scaled(program, box, kind)
-            return made, error_bound(made, box, kind)
+            return made, _bounds(made, box, kind)
         except SymbolError:
             raise problem from None
+
+
+def _bounds(program: Program, box: Box, kind: Arithmetic) -> list[ErrorBound]:
+    """Of each result by itself: what the others need spoils none."""
+    single = (pruned(replace(program, outputs=(each,))) for each in program.outputs)
+    return [error_bound(each, box, kind) for each in single]
 
 
 def scaled(program: Program, box: Box, kind: Arithmetic) -> Program:

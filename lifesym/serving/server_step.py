@@ -21,7 +21,7 @@ from sympy import Dummy, Expr, Mul, S
 from lifesym import symbols as sym
 from lifesym.checks import checked
 from lifesym.inference import Forecast
-from lifesym.nodes import Minimum
+from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.roofline import Term
 from lifesym.serving.mixed import Group, mixed_trace
 from lifesym.serving.one_pass import OnePass
@@ -89,7 +89,15 @@ def _without_shares(expr: Expr) -> Expr:
     """
     made = _spread(expr.replace(_counted, lambda product: product / _PREFILLS))
     made = made.replace(_counted, lambda product: product / _PREFILLS)
+    made = made.replace(
+        _by_blocks, lambda node: node.func(node.args[0], Maximum(S.One, node.args[1]))
+    )
     return made.xreplace({_PREFILLS: Minimum(S.One, sym.prefilled)})
+
+
+def _by_blocks(expr: Expr) -> bool:
+    """Whether it divides by a number of blocks, of which a pass without tokens has none."""
+    return isinstance(expr, FloorDiv | CeilDiv) and expr.args[1].has(sym.decodes)
 
 
 def _counted(expr: Expr) -> bool:
