@@ -26,6 +26,7 @@ from lifesym.calibration.parameters import COMPUTING, GROWS, NAMES, PARAMETERS, 
 from lifesym.calibration.parameters import numbers as fitted_numbers
 from lifesym.calibration.rates import backend, hardware
 from lifesym.codegen import compile as compiled
+from lifesym.codegen.inputs import symbols_of
 from lifesym.errors import SpecError
 from lifesym.forecasting import forecast
 from lifesym.formats import Format, load_format
@@ -150,16 +151,17 @@ def formula(of: Kind) -> Formula:
     return Formula(_compiled(time.expr), tuple(map(_sides, parts)), plain)
 
 
-def _compiled(expr: Any) -> Any:
-    several = expr if isinstance(expr, list) else [expr]
-    symbols = set().union(*(each.free_symbols for each in several))
-    return compiled(expr, sorted(symbol.name for symbol in symbols))
+@cache
+def _compiled(*exprs: Expr) -> Any:
+    """Expressions as a function; rows of other kinds may have the same ones."""
+    symbols = sorted(symbol.name for symbol in symbols_of(exprs))
+    return compiled(exprs if len(exprs) > 1 else exprs[0], symbols)
 
 
 def _sides(terms: tuple[Term, ...]) -> Any:
     """The sides of the terms' maxima as functions."""
     pairs = [side for term in terms for side in (term.memory, term.compute)]
-    return _compiled([*pairs, Add(*(term.dispatch + term.network for term in terms))])
+    return _compiled(*pairs, Add(*(term.dispatch + term.network for term in terms)))
 
 
 def _forecast(of: Kind) -> Any:
