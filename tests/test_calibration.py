@@ -29,7 +29,17 @@ from sympy import Integer, Rational
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.calibration import Calibration, Observation, Pooled, Rows, fit, left_out, load, usable
+from lifesym.calibration import (
+    Calibration,
+    Observation,
+    Pooled,
+    Rows,
+    fit,
+    left_out,
+    load,
+    summary,
+    usable,
+)
 from lifesym.calibration.formula import engine, kind, stages, together, turns
 from lifesym.calibration.parameters import (
     NAMES,
