@@ -161,9 +161,9 @@ def _block(
             values[i] = _apply(op, [values[r] for r in op.reads], out)
         elif len(op.reads) == 2:
             left, right = op.reads
-            values[i] = function(values[left], values[right], out)
+            values[i] = function(values[left], values[right], out=out)
         else:
-            values[i] = function(values[op.reads[0]], out)
+            values[i] = function(values[op.reads[0]], out=out)
     for k, register in enumerate(program.outputs):
         if plan.result.get(register) != k:
             results[k][...] = values[register]
