@@ -5,6 +5,7 @@ a command runs, so that ``--help`` answers at once.
 """
 
 import errno
+import gc
 import os
 import sys
 import warnings
@@ -50,6 +51,7 @@ def application(words: list[str]) -> typer.Typer:
 
 def main() -> None:
     """Run the command line; the only place where errors become exit statuses."""
+    gc.set_threshold(50_000)  # formulas are many small objects, hardly any of them in a cycle
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
         words = commands.read(sys.argv[1:])
