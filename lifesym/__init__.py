@@ -4,6 +4,7 @@ Operators emit symbolic costs; a model is a sum of operators; hardware turns cos
 everything a user reads, plots, differentiates or compiles is a view of that one expression.
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -31,6 +32,10 @@ if TYPE_CHECKING:
     from lifesym.sweeps import sweep
     from lifesym.training import training_step
     from lifesym.workload import Formats, Workload
+
+# SymPy remembers 1,000 results of each of its functions unless told otherwise before it is first
+# imported: fewer than one forecast has, so that the same sums and signs are found again and again.
+os.environ.setdefault("SYMPY_CACHE_SIZE", "20000")
 
 # Names are imported when first used, so that the command line can answer --help without SymPy.
 _HOME = {

@@ -67,6 +67,8 @@ def checked(function: Callable[P, R]) -> Callable[P, R]:
     def call(*args: P.args, **kwargs: P.kwargs) -> R:
         for name, value in shape.bind(*args, **kwargs).arguments.items():
             parameter = shape.parameters[name]
+            if isinstance(value, _surely(parameter.kind, parameter.annotation)):
+                continue
             if get_origin(parameter.annotation) is Unpack:
                 for word, kind in _unpacked(function.__qualname__, parameter, value):
                     _check(function.__qualname__, kind, value[word])
@@ -125,6 +127,20 @@ def _check(where: str, parameter: Parameter, value: Any) -> None:
             continue
         place = where.removesuffix(".__init__")
         raise SymbolError(f"{place}: {name} must be {_said(kind)}, not {shown(given)}")
+
+
+@cache
+def _surely(place: Any, kind: Any) -> tuple[type, ...]:
+    """Classes of which every value is of an annotated kind: most arguments are of one."""
+    if place in (Parameter.VAR_POSITIONAL, Parameter.VAR_KEYWORD):
+        return ()
+    kind = _bound(kind)
+    if kind is Any or kind is Parameter.empty:
+        return (object,)
+    if get_origin(kind) in (Union, UnionType):
+        return tuple(one for each in get_args(kind) for one in _surely(place, each))
+    plain = isclass(kind) and get_origin(kind) is None and not getattr(kind, "_is_protocol", False)
+    return (kind,) if plain and kind not in (int, float) else ()
 
 
 def _fits(value: Any, kind: Any) -> bool:

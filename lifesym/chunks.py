@@ -70,12 +70,12 @@ class Chunks:
 
 def scaled(term: Term, factor: Expr) -> Term:
     """A term with its cost and times multiplied."""
-    return term.map(lambda expr: factor * expr)
+    return term.map(lambda expr: expr if expr is S.Zero else factor * expr)
 
 
 def summed(term: Term, count: Expr) -> Term:
     """A term in `symbols.index` summed over so many chunks or steps."""
-    return term.map(lambda expr: sum_over(expr, count))
+    return term.map(lambda expr: expr if expr is S.Zero else sum_over(expr, count))
 
 
 def at_context(expr: Expr, context: Expr) -> Expr:

@@ -7,7 +7,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import replace
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -58,7 +58,16 @@ def load(name_or_path: str | Path, *, strict: bool = False) -> Model:
     Raises:
         SpecError: none of these, or one that cannot be used.
     """
-    return open_model(_located(name_or_path), strict=strict)
+    path = _located(name_or_path)
+    if path.parent == root() / "models" and path.is_file():
+        return _shipped(path, path.stat().st_mtime_ns, strict)
+    return open_model(path, strict=strict)
+
+
+@lru_cache(maxsize=128)
+def _shipped(path: Path, changed: int, strict: bool) -> Model:
+    """A model of the database, read once."""
+    return open_model(path, strict=strict)
 
 
 def open_model(path: Path, *, strict: bool = False) -> Model:

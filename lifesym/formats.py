@@ -131,6 +131,14 @@ class Format:
         """Bits that a value has of its own: what bit-serial units take one after another."""
         return self.bits if self.asked is None else self.asked
 
+    @property
+    def all_asked(self) -> tuple[Expr | None, ...]:
+        """What it and the formats within it are asked as."""
+        inner = [fmt for _, fmt in (*self.parts, *self.roles)]
+        if self.narrow is not None:
+            inner.append(self.narrow)
+        return (self.asked, *(each for fmt in inner for each in fmt.all_asked))
+
     def bits_of(self, matrix: Matrix) -> Expr:
         """Stored bits of matrices, the scales of their rows included.
 
@@ -386,6 +394,18 @@ class Precision:
         return cls(
             weights=load_format(weights), activations=load_format(activations), kv=load_format(kv)
         )
+
+    def __hash__(self) -> int:
+        """That of the three formats: those of single roles are in a mapping."""
+        return hash((self.weights, self.activations, self.kv))
+
+    @property
+    def asked(self) -> tuple[Expr | None, ...]:
+        """What the formats are asked as, in which formats that are equal may differ."""
+        by_role = (self.roles, self.activation_roles)
+        own = (by[role] for by in by_role for role in sorted(by))
+        all_of = (self.weights, self.activations, self.kv, self.compute, *own)
+        return tuple(each for fmt in all_of if fmt is not None for each in fmt.all_asked)
 
     @property
     def described(self) -> str:

@@ -149,6 +149,10 @@ class Hardware(Tabular):
             if isinstance(value, Expr):
                 sym.known(value, f"{self.name}: {name}")
 
+    def __hash__(self) -> int:
+        """That of what most devices differ in: much else is in mappings."""
+        return hash((self.name, self.bandwidth, self.dispatch_time))
+
     @classmethod
     @checked
     def symbolic(cls, *more: str) -> Self:

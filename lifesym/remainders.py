@@ -135,6 +135,14 @@ def spelt_out(expr: Expr) -> Expr:
     return expr
 
 
+def functions_in(expr: Expr, known: dict[Expr, frozenset[Expr]]) -> frozenset[Expr]:
+    """The functions within an expression, itself included; ``known`` keeps those of all parts."""
+    if expr not in known:
+        found = frozenset().union(*(functions_in(arg, known) for arg in expr.args))
+        known[expr] = found | {expr} if isinstance(expr, Function) else found
+    return known[expr]
+
+
 @lru_cache(maxsize=512)
 def without_differences(expr: Expr) -> Expr:
     r"""An expression in which last chunks are not taken away, where that can be.
@@ -148,7 +156,8 @@ def without_differences(expr: Expr) -> Expr:
     >>> without_differences(batch * prompt - batch * last + 3 * last)
     batch*chunk*(CeilDiv(prompt, chunk) - 1) + 3*LastChunk(prompt, chunk)
     """
-    for node in sorted(expr.atoms(LastChunk), key=default_sort_key):
+    chunks = (each for each in functions_in(expr, {}) if isinstance(each, LastChunk))
+    for node in sorted(chunks, key=default_sort_key):
         expr = _Grown(node).walk(expr)
     return expr
 
@@ -162,12 +171,13 @@ class _Grown:
         self.before = Dummy("before", nonnegative=True)
         top, bottom = node.args
         self.whole = top - bottom * self.before
-        self.functions = node.atoms(Function) | {ChunksBefore(top, bottom)}
+        self.inside: dict[Expr, frozenset[Expr]] = {}
+        self.functions = functions_in(node, self.inside) | {ChunksBefore(top, bottom)}
         self.back = {self.name: node, self.before: ChunksBefore(top, bottom)}
         self.seen: dict[Expr, Expr] = {}
 
     def walk(self, expr: Expr) -> Expr:
-        if expr == self.node or not expr.has(self.node):
+        if expr == self.node or self.node not in functions_in(expr, self.inside):
             return expr
         if expr not in self.seen:
             made = expr.func(*(self.walk(arg) for arg in expr.args))
@@ -176,8 +186,9 @@ class _Grown:
 
     def _rewritten(self, expr: Add) -> Expr:
         """A sum in which the last chunk's negative terms are others, if that leaves fewer."""
-        plain = [arg for arg in expr.args if arg.atoms(Function) <= self.functions]
-        if not any(arg.has(self.node) and _has_minus(arg) for arg in plain):
+        plain = [arg for arg in expr.args if functions_in(arg, self.inside) <= self.functions]
+        mine = (arg for arg in plain if self.node in functions_in(arg, self.inside))
+        if not any(map(_has_minus, mine)):
             return expr
         terms = Add.make_args(Add(*plain).xreplace({self.node: self.name}).expand())
         away = [t for t in terms if t.has(self.name) and t.could_extract_minus_sign()]

@@ -33,6 +33,7 @@ given, every collective takes a ``collective_latency`` beside its messages, ever
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Literal, Self, get_args
 
 from sympy import Add, Expr, S
@@ -45,7 +46,7 @@ from lifesym.hardware import Hardware
 from lifesym.levels import Level
 from lifesym.nodes import Maximum
 from lifesym.operators import Operator
-from lifesym.trace import Trace
+from lifesym.trace import Entry, Trace
 from lifesym.traffic import Work, added, channels, computing, works
 
 Overlap = Literal["operator", "pass", "none"]
@@ -208,6 +209,9 @@ def time_terms(
     one_of(overlap, get_args(Overlap), "overlap")
     place = Place(hardware=hardware, levels=levels, devices=devices)
     layers = _layer_terms(trace, place)
+    if not levels and overlap != "pass":
+        asked = precision.asked
+        return (*(_alone(entry, precision, asked, place, overlap) for entry in trace), *layers)
     costs = [entry.once(precision) for entry in trace]
     loads = works(trace, costs, precision, hardware, levels)
     taking = [rounded(load, entry.operator) for entry, load in zip(trace, loads, strict=True)]
@@ -219,13 +223,39 @@ def time_terms(
         row = (place, "total", "pass", "", cost, S.One)
         once = _term(*row, parts, busy, work if levels else ())
         return (replace(once, dispatch=Add(once.dispatch, *(t.dispatch for t in layers))),)
-    terms = []
-    for entry, cost, work, longer in zip(trace, costs, loads, taking, strict=True):
-        parts = rates(cost, longer, hardware, precision, levels)
-        busy = Maximum(*parts[:2]) if overlap == "operator" else Add(*parts[:2])
-        row = (place, entry.name, entry.section, entry.operator.family, cost, entry.count)
-        terms.append(_term(*row, parts, busy, work if levels else ()))
-    return (*terms, *layers)
+    rows = zip(trace, costs, loads, taking, strict=True)
+    return (*(_row(*row, precision, place, overlap) for row in rows), *layers)
+
+
+@lru_cache(maxsize=8192)
+def _alone(
+    entry: Entry, precision: Precision, asked: tuple[Expr | None, ...], place: Place, overlap: str
+) -> Term:
+    """The term of an operator where no other memory has a part in it.
+
+    Passes have many operators in common: those of a prompt's chunks, of other engines, of decode
+    steps. Formats are the same if what they are ``asked`` as is.
+    """
+    cost = entry.once(precision)
+    (load,) = works(Trace((entry,)), (cost,), precision, place.hardware, ())
+    return _row(entry, cost, load, rounded(load, entry.operator), precision, place, overlap)
+
+
+def _row(
+    entry: Entry,
+    cost: Cost,
+    work: tuple[Work, ...],
+    longer: tuple[Work, ...],
+    precision: Precision,
+    place: Place,
+    overlap: str,
+) -> Term:
+    """The term of an operator that does some work and takes the time of ``longer`` work."""
+    levels = place.levels
+    parts = rates(cost, longer, place.hardware, precision, levels)
+    busy = Maximum(*parts[:2]) if overlap == "operator" else Add(*parts[:2])
+    row = (place, entry.name, entry.section, entry.operator.family, cost, entry.count)
+    return _term(*row, parts, busy, work if levels else ())
 
 
 def _layer_terms(trace: Trace, place: Place) -> tuple[Term, ...]:

@@ -233,6 +233,8 @@ def size(value: Size, what: str, minimum: int = 1) -> Expr:
     if number is None:
         raise SymbolError(f"{what} must be an integer or a SymPy expression, not {shown(value)}")
     expr = number if isinstance(number, Expr) else Integer(number)
+    if isinstance(expr, Integer) and expr.p >= minimum:
+        return expr
     if expr.is_number and not (expr.is_Integer and expr >= minimum):
         raise SymbolError(f"{what} must be an integer of at least {minimum}, not {value}")
     return known(expr, what)

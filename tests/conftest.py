@@ -1,5 +1,6 @@
 """Shared options and fixtures."""
 
+import gc
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -35,6 +36,7 @@ class _TableAsShipped:
 
 
 def pytest_configure(config: pytest.Config) -> None:
+    gc.set_threshold(50_000)  # as the command line does
     config.pluginmanager.register(_TableAsShipped())  # hooks here are of tests/ alone
 
 

@@ -29,7 +29,17 @@ from sympy import Integer, Rational
 
 import lifesym as ls
 from lifesym import symbols as sym
-from lifesym.calibration import Calibration, Observation, Pooled, Rows, fit, left_out, load, usable
+from lifesym.calibration import (
+    Calibration,
+    Observation,
+    Pooled,
+    Rows,
+    fit,
+    left_out,
+    load,
+    summary,
+    usable,
+)
 from lifesym.calibration.formula import engine, kind, stages, together, turns
 from lifesym.calibration.parameters import (
     NAMES,
@@ -492,3 +502,11 @@ def test_left_out_is_a_fit_to_the_others(decode: Rows) -> None:
         left_out(decode.take([0]), lambda o: o.device)
     with pytest.raises(SpecError, match="no measurement to fit to"):
         fit(decode.take([]))
+
+
+@pytest.mark.parametrize("ends", [4, 10, 10**6])
+def test_tau_is_kendalls(ends: int) -> None:
+    from scipy.stats import kendalltau
+
+    drawn = np.random.default_rng(ends).integers(1, ends, size=(2, 60)).astype(float)
+    assert summary(*drawn)["kendall_tau"] == pytest.approx(kendalltau(*drawn).statistic, rel=1e-12)

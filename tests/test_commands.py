@@ -14,7 +14,7 @@ import pytest
 import typer
 from record_commands import answer, commands, differences, recorded
 
-from lifesym.cli import app
+from lifesym.cli import application
 
 GROUPS = commands()
 RECORDED = recorded()
@@ -168,13 +168,13 @@ def test_every_line_is_run_and_recorded() -> None:
 def test_every_option_is_in_two_lines() -> None:
     """Of the commands in the file; an option in a set that is compared counts, too."""
     used: Counter[str] = Counter()
-    called = set()
+    called: set[str] = set()
     for words in (shlex.split(line) for group in GROUPS.values() for line in group):
         called.add(words[0])
         sets = [text for word, text in pairwise(words) if word in ("--compare", "--against")]
         named = {f"--{pair.partition('=')[0]}" for text in sets for pair in text.split(",")}
         used.update(named | {word for word in words if word.startswith("-")})
-    known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
+    known = typer.main.get_command(application([*called])).commands  # type: ignore[attr-defined]
     options = {
         tuple(option.opts)
         for name in called

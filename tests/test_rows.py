@@ -18,7 +18,6 @@ from command_line import run_here as run
 from sympy import Expr, Rational, S
 
 import lifesym as ls
-from lifesym import cli
 from lifesym.analysis import crossover, design, regimes
 from lifesym.cli import commands, rows
 from lifesym.errors import LifesymError
@@ -509,7 +508,7 @@ def run_new(monkeypatch: pytest.MonkeyPatch) -> Callable[[rows.Row], CommandLine
         for name in ("request", "question", "sweep"):
             module = importlib.import_module(f"lifesym.cli.{name}")
             monkeypatch.setattr(module, "ROWS", rows.ROWS)
-        monkeypatch.setattr(cli, "app", cli.application(importlib.reload(commands)))
+        importlib.reload(commands)
         return run
 
     yield add  # type: ignore[misc]

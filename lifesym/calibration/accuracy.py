@@ -7,7 +7,6 @@ import numpy as np
 
 from lifesym.calibration.formula import Rows
 from lifesym.calibration.measurements import Observation, gathered
-from lifesym.extras import needed
 
 Key = Callable[[Observation], str]
 
@@ -17,8 +16,6 @@ def summary(forecast: Any, measured: Any) -> dict[str, float | None]:
 
     Tau is None where fewer than three rows, or equal ones, leave nothing to rank.
     """
-    kendalltau = needed("scipy.stats").kendalltau
-
     errors = np.asarray(forecast) / np.asarray(measured) - 1
     size = np.abs(errors)
     ranked = len(errors) > 2 and len(set(measured)) > 1 and len(set(forecast)) > 1
@@ -28,8 +25,21 @@ def summary(forecast: Any, measured: Any) -> dict[str, float | None]:
         "median": float(np.median(size)),
         "p90": float(np.quantile(size, 0.9)),
         "bias": float(errors.mean()),
-        "kendall_tau": float(kendalltau(forecast, measured).statistic) if ranked else None,
+        "kendall_tau": _tau(np.asarray(forecast), np.asarray(measured)) if ranked else None,
     }
+
+
+def _tau(x: Any, y: Any) -> float:
+    """Kendall's tau-b (Biometrika 33, 1945): concordant less discordant pairs, ties left out.
+
+    As `scipy.stats.kendalltau` has it, which takes longer to import than this to compute.
+    """
+    agreeing, apart = 0.0, np.zeros(2)
+    for i in range(1, len(x)):
+        signs = np.stack([np.sign(x[i] - x[:i]), np.sign(y[i] - y[:i])])
+        agreeing += signs[0] @ signs[1]
+        apart += np.abs(signs).sum(axis=1)
+    return float(agreeing / np.sqrt(apart[0] * apart[1]))
 
 
 def grouped(

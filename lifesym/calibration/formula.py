@@ -26,6 +26,7 @@ from lifesym.calibration.parameters import COMPUTING, GROWS, NAMES, PARAMETERS, 
 from lifesym.calibration.parameters import numbers as fitted_numbers
 from lifesym.calibration.rates import backend, hardware
 from lifesym.codegen import compile as compiled
+from lifesym.codegen.inputs import symbols_of
 from lifesym.errors import SpecError
 from lifesym.forecasting import forecast
 from lifesym.formats import Format, load_format
@@ -150,16 +151,17 @@ def formula(of: Kind) -> Formula:
     return Formula(_compiled(time.expr), tuple(map(_sides, parts)), plain)
 
 
-def _compiled(expr: Any) -> Any:
-    several = expr if isinstance(expr, list) else [expr]
-    symbols = set().union(*(each.free_symbols for each in several))
-    return compiled(expr, sorted(symbol.name for symbol in symbols))
+@cache
+def _compiled(*exprs: Expr) -> Any:
+    """Expressions as a function; rows of other kinds may have the same ones."""
+    symbols = sorted(symbol.name for symbol in symbols_of(exprs))
+    return compiled(exprs if len(exprs) > 1 else exprs[0], symbols)
 
 
 def _sides(terms: tuple[Term, ...]) -> Any:
     """The sides of the terms' maxima as functions."""
     pairs = [side for term in terms for side in (term.memory, term.compute)]
-    return _compiled([*pairs, Add(*(term.dispatch + term.network for term in terms))])
+    return _compiled(*pairs, Add(*(term.dispatch + term.network for term in terms)))
 
 
 def _forecast(of: Kind) -> Any:
@@ -305,7 +307,9 @@ class Rows:
         return len(self.observations)
 
     def take(self, places: Any) -> "Rows":
-        """Some of the rows."""
+        """Some of the rows, with room for no more terms than they have."""
+        sides = self.sides[places]
+        widest = int(np.max(np.nonzero(sides.any(axis=(0, 2, 3)))[0], initial=-1)) + 1
         chosen = {old: new for new, old in enumerate(places)}
         groups = []
         for one, old, columns in self.groups:
@@ -317,7 +321,7 @@ class Rows:
             observations=tuple(self.observations[i] for i in places),
             groups=tuple(groups),
             times=self.times[places],
-            sides=self.sides[places],
+            sides=sides[:, :widest],
             rest=self.rest[places],
         )
 
@@ -353,9 +357,17 @@ class Rows:
         factor = factors(x)
         both = np.einsum("ntsp,np->nts", self.sides, factor)
         bound = both[:, :, 0] >= both[:, :, 1]
-        active = np.where(bound[..., None], self.sides[:, :, 0], self.sides[:, :, 1]).sum(axis=1)
+        longer = np.stack([bound, ~bound], axis=-1).astype(float)
+        active = np.einsum("ntsp,nts->np", self.sides, longer)
         parts = (active + self.rest) * factor
         return parts.sum(axis=1), parts
+
+    def summed(self, x: Any) -> Any:
+        """The first of `columns` alone, which costs less."""
+        factor = factors(x)
+        both = np.einsum("ntsp,np->nts", self.sides, factor)
+        longer = np.maximum(both[:, :, 0], both[:, :, 1])
+        return longer.sum(axis=1) + (self.rest * factor).sum(axis=1)
 
 
 def _columns(one: Formula, given: dict[str, Any]) -> tuple[Any, Any]:

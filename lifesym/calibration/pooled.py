@@ -199,7 +199,7 @@ class _Fitting:
         """Take the forecasts' ratio to the sums of terms at a point."""
         if len(self.open):
             points = self.points(values)[self.rows.open]
-            ratio = self.open.seconds(points) / self.open.columns(points)[0]
+            ratio = self.open.seconds(points) / self.open.summed(points)
             self.correction[self.rows.open] = np.log(ratio)
 
     def solved(self, values: Any) -> Any:
@@ -224,7 +224,7 @@ class _Fitting:
 
     def cost(self, values: Any) -> float:
         """The objective."""
-        seconds, _ = self.rows.columns(self.points(values))
+        seconds = self.rows.summed(self.points(values))
         errors = (np.log(seconds) + self.correction - self.measured) / self.scale
         likely = (FREEDOM + 1) / 2 * np.log1p(errors**2 / FREEDOM).sum()
         away = values - self.mean

@@ -135,6 +135,7 @@ def _slug(name: str) -> str:
     return text.replace(" ", "-")
 
 
+@cache
 def backend(framework: str, name: str) -> str:
     """What computes: the back end that the software names, else the maker's usual one."""
     for pattern, found in _BACKENDS:

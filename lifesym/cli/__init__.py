@@ -5,6 +5,7 @@ a command runs, so that ``--help`` answers at once.
 """
 
 import errno
+import gc
 import os
 import sys
 import warnings
@@ -34,31 +35,30 @@ def _main(version: Annotated[bool, _VERSION] = False) -> None:
     pass
 
 
-def application(known: Any) -> typer.Typer:
-    """The command line with the commands of a module such as `lifesym.cli.commands`."""
+def application(words: list[str]) -> typer.Typer:
+    """The command line, with the options of those commands that are among some words."""
     made = typer.Typer(
         name="lifesym",
         help=_WHAT,
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
-    for name in known.COMMANDS:
-        made.command()(known.function(name))
+    for name in commands.COMMANDS:
+        made.command()(commands.function(name, name in words))
     made.callback(help=_WHAT)(_main)
     return made
 
 
-app = application(commands)
-
-
 def main() -> None:
     """Run the command line; the only place where errors become exit statuses."""
-    group: Any = typer.main.get_command(app)
-    for command in group.commands.values():
-        command.rich_markup_mode = "rich"  # option panels, where the import is worth its time
+    gc.set_threshold(50_000)  # formulas are many small objects, hardly any of them in a cycle
     warnings.showwarning = _show_warning  # type: ignore[assignment]
     try:
-        status = group.main(commands.read(sys.argv[1:]), standalone_mode=False) or 0
+        words = commands.read(sys.argv[1:])
+        group: Any = typer.main.get_command(application(words))
+        for command in group.commands.values():
+            command.rich_markup_mode = "rich"  # option panels, where the import is worth its time
+        status = group.main(words, standalone_mode=False) or 0
         sys.stderr.write("".join(NOTES))
         sys.exit(status)
     except LifesymError as error:

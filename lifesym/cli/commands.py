@@ -383,8 +383,8 @@ def read(words: list[str]) -> list[str]:
     return one_device(words, words[:1] == ["forecast"]) or ["--help"]
 
 
-def function(name: str) -> Callable[..., None]:
-    """The command as Typer takes it: a function with a parameter for each of its rows."""
+def function(name: str, asked: bool) -> Callable[..., None]:
+    """The command as Typer takes it: a function with a parameter for each row, if it is asked."""
     command = COMMANDS[name]
 
     def run(**given: Any) -> None:
@@ -393,11 +393,11 @@ def function(name: str) -> Callable[..., None]:
         getattr(import_module(f"lifesym.cli.{name}"), name)(given)
 
     parameters = []
-    for row in sorted(command.rows, key=lambda row: not row.argument):
+    for row in sorted(command.rows if asked else (), key=lambda row: not row.argument):
         annotation, default = row.parameter()
         empty = Parameter.empty if row.required else default
         parameters.append(_parameter(row.name, empty, annotation))
-    if not all(row.common or row.required or row.argument for row in command.rows):
+    if asked and not all(row.common or row.required or row.argument for row in command.rows):
         parameters.append(_parameter("help_all", False, _HELP_ALL))
     run.__name__ = run.__qualname__ = name
     paragraphs = cleandoc(command.help).split("\n\n")

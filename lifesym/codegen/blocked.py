@@ -9,6 +9,7 @@ import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import nan, prod
 from typing import Any
 
 import numpy as np
@@ -50,11 +51,12 @@ def evaluate(program: Program, values: Sequence[Array]) -> list[Array]:
         casting="same_kind",
         buffersize=BLOCK,
     )
-    buffers = [np.empty(BLOCK) for _ in range(plan.buffers)]
+    points = prod(np.broadcast_shapes(*(arrays[i].shape for i in wanted)))
+    buffers = [np.empty(min(BLOCK, points)) for _ in range(plan.buffers)]
     with iterator:
         iterator.reset()
         for pieces in iterator:
-            _block(program, plan, scalars, buffers, pieces, wanted)
+            _block(program, plan, scalars, buffers, pieces)
         return [iterator.operands[len(wanted) + i] for i in range(count)]
 
 
@@ -62,12 +64,20 @@ def evaluate(program: Program, values: Sequence[Array]) -> list[Array]:
 class _Plan:
     """Which registers vary, and where each of them is written.
 
-    ``home`` is a buffer's number, None for arguments, scalars and results; ``result`` is the number
-    of the output that a register is written to at once, without a copy.
+    Attributes:
+        varies: whether a register does.
+        constants: values of those that are numbers, nan of others.
+        given: registers of arguments that vary, in the order of these.
+        steps: others that vary: each one, its operation, its function if that has one, and the
+            number of the buffer it is written to; None for results, which need no copy.
+        buffers: how many there are.
+        result: the number of the output that a register is written to at once.
     """
 
     varies: tuple[bool, ...]
-    home: tuple[int | None, ...]
+    constants: tuple[float, ...]
+    given: tuple[int, ...]
+    steps: tuple[tuple[int, Op, Callable[..., Any] | None, int | None], ...]
     buffers: int
     result: dict[int, int]
 
@@ -102,7 +112,15 @@ def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
         else:
             home[i] = free.pop() if free else next(fresh)
             free.extend(_ended(op, i, last, home))
-    return _Plan(tuple(varies), tuple(home), next(fresh), result)
+    constants = (float(op.value or 0) if op.kind == "const" else nan for op in program.ops)
+    number = {int(op.value or 0): i for i, op in enumerate(program.ops) if op.kind == "arg"}
+    steps = (
+        (i, op, _UFUNCS.get(op.kind), home[i])
+        for i, op in enumerate(program.ops)
+        if varies[i] and op.kind != "arg"
+    )
+    given = tuple(number[each] for each in sorted(wanted))
+    return _Plan(tuple(varies), tuple(constants), given, tuple(steps), next(fresh), result)
 
 
 def _ended(op: Op, i: int, last: list[int | None], home: list[int | None]) -> list[int]:
@@ -113,16 +131,14 @@ def _ended(op: Op, i: int, last: list[int | None], home: list[int | None]) -> li
 
 def _scalars(program: Program, plan: _Plan, arrays: list[Array]) -> list[float]:
     """Values of the registers that do not vary; nan for the others."""
-    values: list[float] = []
-    for op, varies in zip(program.ops, plan.varies, strict=True):
-        if varies:
-            values.append(float("nan"))
-        elif op.kind == "arg":
-            values.append(float(arrays[int(op.value or 0)]))
-        elif op.kind == "const":
-            values.append(float(op.value or 0))
+    values = list(plan.constants)
+    for i, (op, varies) in enumerate(zip(program.ops, plan.varies, strict=True)):
+        if varies or op.kind == "const":
+            continue
+        if op.kind == "arg":
+            values[i] = float(arrays[int(op.value or 0)])
         else:
-            values.append(float(_apply(op, [values[r] for r in op.reads], None)))
+            values[i] = float(_apply(op, [values[r] for r in op.reads], None))
     return values
 
 
@@ -132,20 +148,22 @@ def _block(
     scalars: list[float],
     buffers: list[Array],
     pieces: Sequence[Array],
-    wanted: list[int],
 ) -> None:
     size = pieces[0].size
-    results = pieces[len(wanted) :]
+    results = pieces[len(plan.given) :]
+    here = [buffer[:size] for buffer in buffers]
     values: list[Any] = list(scalars)
-    for i, op in enumerate(program.ops):
-        if not plan.varies[i]:
-            continue
-        if op.kind == "arg":
-            values[i] = pieces[wanted.index(int(op.value or 0))]
-        else:
-            home = plan.home[i]
-            out = results[plan.result[i]] if home is None else buffers[home][:size]
+    for register, piece in zip(plan.given, pieces, strict=False):
+        values[register] = piece
+    for i, op, function, home in plan.steps:
+        out = results[plan.result[i]] if home is None else here[home]
+        if function is None:
             values[i] = _apply(op, [values[r] for r in op.reads], out)
+        elif len(op.reads) == 2:
+            left, right = op.reads
+            values[i] = function(values[left], values[right], out=out)
+        else:
+            values[i] = function(values[op.reads[0]], out=out)
     for k, register in enumerate(program.outputs):
         if plan.result.get(register) != k:
             results[k][...] = values[register]

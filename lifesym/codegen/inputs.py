@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from types import NoneType
 from typing import Any
 
-from sympy import Expr, S, Symbol
+from sympy import Expr, S, Sum, Symbol
 
 from lifesym.checks import shown
 from lifesym.errors import SymbolError, nearest
@@ -62,11 +62,29 @@ def arguments(args: Sequence[str | Symbol], exprs: list[Expr]) -> tuple[Symbol, 
     symbols = tuple(_symbol(arg) for arg in args)
     if len(set(symbols)) != len(symbols):
         raise SymbolError(f"an argument is given twice: {', '.join(s.name for s in symbols)}")
-    free = set().union(*(expr.free_symbols for expr in exprs))
+    free = symbols_of(exprs)
     for symbol in symbols:
         if symbol not in free:
             raise SymbolError(f"the formula does not depend on {TABLE[symbol].word}")
     return symbols
+
+
+def symbols_of(exprs: Iterable[Expr]) -> set[Symbol]:
+    """The free symbols of some expressions; a part that is in them many times is met once."""
+    found: set[Symbol] = set()
+    left, met = [*exprs], set()
+    while left:
+        expr = left.pop()
+        if expr in met:
+            continue
+        met.add(expr)
+        if isinstance(expr, Symbol):
+            found.add(expr)
+        elif isinstance(expr, Sum):  # its index is not free
+            found |= expr.free_symbols
+        else:
+            left.extend(expr.args)
+    return found
 
 
 def box(ranges: Ranges | None, symbols: Sequence[Symbol]) -> dict[Symbol, tuple[float, float]]:

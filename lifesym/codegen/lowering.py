@@ -16,8 +16,8 @@ from lifesym.codegen.registers import Registers
 from lifesym.codegen.remainders import remainders
 from lifesym.errors import SymbolError
 from lifesym.nodes import Active, CeilDiv, CeilLog2, FloorDiv, Maximum, Minimum
-from lifesym.powers import written
-from lifesym.remainders import ChunksBefore, LastChunk, without_differences
+from lifesym.powers import LongPower, written
+from lifesym.remainders import ChunksBefore, LastChunk, functions_in, without_differences
 from lifesym.sums import Crossing, SumMax
 from lifesym.symbols import TABLE
 
@@ -50,7 +50,12 @@ class _Builder(Registers):
 
     def whole(self, exprs: Sequence[Expr]) -> tuple[int, ...]:
         """The registers of formulas, whose remainders are known by their bounds."""
-        named, found = remainders(Tuple(*(without_differences(written(expr)) for expr in exprs)))
+        kinds = set(map(type, functions_in(Tuple(*exprs), {})))
+        if LongPower in kinds:
+            exprs = list(map(written, exprs))
+        if LastChunk in kinds:
+            exprs = list(map(without_differences, exprs))
+        named, found = remainders(Tuple(*exprs))
         for name, rest in found.items():
             parts = (self.lower(part) for part in (rest.top, rest.taken, rest.bottom))
             self.seen[name] = self.put(Op("rest", tuple(parts), 0))

@@ -7,9 +7,10 @@ from sympy import Add, Expr, Mul, Rational, horner, igcd, ilcm
 
 def nested(expr: Expr) -> Expr:
     """A polynomial in Horner's form; other sums as they are."""
+    if len(expr.args) <= 2 or not all(monomial(arg) for arg in expr.args):
+        return expr
     free = sorted(expr.free_symbols, key=lambda s: s.name)
-    polynomial = free and all(monomial(arg) for arg in expr.args)
-    return horner(expr, *free) if polynomial and len(expr.args) > 2 else expr
+    return horner(expr, *free) if free else expr
 
 
 def whole(parts: Sequence[Expr]) -> list[Expr]:

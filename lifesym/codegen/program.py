@@ -109,7 +109,7 @@ def _only(program: Program, kept: list[int]) -> Program:
     """Some registers, in order; all that they read are among them."""
     place = {old: new for new, old in enumerate(kept)}
     ops = tuple(
-        replace(op, reads=tuple(place[r] for r in op.reads))
+        Op(op.kind, tuple(place[r] for r in op.reads), op.value, op.body)
         for op in (program.ops[i] for i in kept)
     )
     return Program(program.args, ops, tuple(place[r] for r in program.outputs))

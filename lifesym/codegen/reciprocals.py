@@ -4,7 +4,6 @@ A quotient then has two roundings in place of one; rounded quotients keep their 
 """
 
 from collections import Counter
-from dataclasses import replace
 from fractions import Fraction
 
 from lifesym.codegen.program import Op, Program
@@ -24,7 +23,7 @@ def shared(program: Program) -> Program:
     place: dict[int, int] = {}
     inverse: dict[int, int] = {}
     for i, op in enumerate(program.ops):
-        moved = replace(op, reads=tuple(place[r] for r in op.reads))
+        moved = Op(op.kind, tuple(place[r] for r in op.reads), op.value, op.body)
         if op.kind == "div" and op.reads[1] in often:
             above, below = op.reads
             if program.constant(above) == 1:

@@ -8,10 +8,10 @@ already (`lifesym.remainders`).
 
 from dataclasses import dataclass
 
-from sympy import Add, Dummy, Expr, Function, Mul, Pow, Symbol
+from sympy import Add, Dummy, Expr, Mul, Pow, Symbol
 
 from lifesym.nodes import FloorDiv
-from lifesym.remainders import differences
+from lifesym.remainders import differences, functions_in
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ def remainders(expr: Expr) -> tuple[Expr, dict[Symbol, Remainder]]:
     """
     found: dict[Symbol, Remainder] = {}
     inside: dict[Expr, frozenset[Expr]] = {}
-    quotients = [e for e in _functions(expr, inside) if isinstance(e, FloorDiv)]
+    quotients = [e for e in functions_in(expr, inside) if isinstance(e, FloorDiv)]
     for quotient in sorted(quotients, key=str):
         number, symbol = quotient.args[0].as_coeff_Add()
         if not symbol.is_Symbol or quotient.args[1].has(symbol):
@@ -50,14 +50,6 @@ def remainders(expr: Expr) -> tuple[Expr, dict[Symbol, Remainder]]:
             expr = after
             found[named.name] = named.remainder
     return expr, found
-
-
-def _functions(expr: Expr, inside: dict[Expr, frozenset[Expr]]) -> frozenset[Expr]:
-    """The functions within an expression, itself included; ``inside`` keeps those of all parts."""
-    if expr not in inside:
-        found = frozenset().union(*(_functions(arg, inside) for arg in expr.args))
-        inside[expr] = found | {expr} if isinstance(expr, Function) else found
-    return inside[expr]
 
 
 class _Namer:
@@ -75,7 +67,7 @@ class _Namer:
         self.seen: dict[Expr, Expr] = {}
 
     def walk(self, expr: Expr) -> Expr:
-        if expr == self.quotient or self.quotient not in _functions(expr, self.inside):
+        if expr == self.quotient or self.quotient not in functions_in(expr, self.inside):
             return expr
         if expr not in self.seen:
             node = expr.func(*(self.walk(arg) for arg in expr.args))
@@ -84,8 +76,8 @@ class _Namer:
 
     def _named(self, expr: Add) -> Expr:
         """A sum with the remainder in it, if that takes differences out of it."""
-        own = _functions(self.quotient, self.inside)
-        simple = [arg for arg in expr.args if _functions(arg, self.inside) <= own]
+        own = functions_in(self.quotient, self.inside)
+        simple = [arg for arg in expr.args if functions_in(arg, self.inside) <= own]
         if not any(map(_takes_away, simple)):
             return expr
         masked = [arg.xreplace({self.quotient: self.count}) for arg in simple]

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
+from functools import cache
 from typing import ClassVar, Literal
 
 from sympy import Add, Expr, Rational, S
@@ -32,13 +33,15 @@ class Operator:
 
     def __post_init__(self) -> None:
         """Turn integers into exact SymPy integers; refuse negative and fractional sizes."""
-        for item in fields(self):
-            value = getattr(self, item.name)
-            if item.type in (Size, "Size"):
-                where = f"{type(self).__name__}.{item.name}"
-                mean = item.name in self.averages and isinstance(value, Rational)
-                checked = value if mean and value >= 0 else size(value, where, minimum=0)
-                object.__setattr__(self, item.name, checked)
+        kind: type = type(self)
+        for name in _sizes(kind):
+            value = getattr(self, name)
+            mean = name in self.averages and isinstance(value, Rational)
+            if mean and value >= 0:
+                continue
+            checked = size(value, f"{kind.__name__}.{name}", minimum=0)
+            if checked is not value:
+                object.__setattr__(self, name, checked)
 
     @property
     def parameters(self) -> Expr:
@@ -76,6 +79,12 @@ class Operator:
     def cost(self, precision: Precision) -> Cost:
         """Operations, bytes by role and dispatches of one execution."""
         raise NotImplementedError
+
+
+@cache
+def _sizes(kind: type) -> tuple[str, ...]:
+    """The fields of an operator that are sizes."""
+    return tuple(item.name for item in fields(kind) if item.type in (Size, "Size"))
 
 
 def by_role(matrices: Iterable[Matrix]) -> dict[str, Expr]:

@@ -345,6 +345,8 @@ class ByChunk(Pipeline):
             (p - 1) * earlier / p - x / p + (p - 2) * there * whole,
         )
         several = (layers + x) / p + embed - e + before * whole + head + ways
+        if self._several is S.One:  # SymPy takes long over 0 times a long sum
+            return several
         return self._several * several + (1 - self._several) * (layers + embed + head)
 
 
