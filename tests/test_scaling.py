@@ -59,7 +59,7 @@ def test_what_would_overflow_is_scaled(name: str, tmp_path: Path) -> None:
     with pytest.raises(SymbolError, match=r"leaves the range of float|too small for float"):
         error_bound(lower([expr], list(box)), box, FLOAT)
     header = ls.compile(expr, list(box), target="c", precision="float", ranges=box)
-    _, bound = fitted(lower([expr], list(box)), box, FLOAT)
+    _, (bound,) = fitted(lower([expr], list(box)), box, FLOAT)
     assert str(bound) in header
     columns = [spread(*ends, seed) for seed, ends in enumerate(box.values())]
     columns[0][1] = columns[0][0]  # smallest with largest, too

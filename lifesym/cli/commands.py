@@ -240,13 +240,14 @@ COMMANDS = {
     "export": Command(
         """Write a formula as a function in C, Python or JavaScript.
 
-        The arguments are symbols such as past, prompt, batch, bandwidth; all else is bound.""",
+        The arguments are symbols such as past, prompt, batch, bandwidth; all else is bound. The
+        metric step is the pass of a server, of prompt tokens beside sequences that decode.""",
         (
             MODEL,
             replace(ON, help="A device, or 'symbolic'."),
             *_own(
-                Row("args", text("NAME,..."), "The function's arguments.", required=True),
-                METRIC,
+                Row("args", text("NAME,..."), "The function's arguments; else all that is left."),
+                replace(METRIC, help=f"{METRIC.help[:-1]}; several: a struct of them."),
                 Row(
                     "to",
                     words("c", "float", "table", "fixed", "numpy-table", "python", "numpy", "js"),
@@ -254,6 +255,7 @@ COMMANDS = {
                     "c",
                 ),
                 OUTPUT,
+                Row("check", text("FILE"), "Alone: whether FILE is what its command gives now."),
                 Row("name", text("NAME"), "Of the function; METRIC, in C METRIC_MODEL, else."),
                 _RANGE,
                 Row("unit", text("NAME=X", many=True), "A table's unit of an argument."),
@@ -379,7 +381,12 @@ COMMANDS = {
 
 
 def read(words: list[str]) -> list[str]:
-    """The words of a command line, with one device in them; nothing asks for help."""
+    """The words of a command line, with one device in them; nothing asks for help.
+
+    A file that is checked says itself what made it.
+    """
+    if words[:2] == ["export", "--check"] and len(words) == 3:
+        words = [*import_module("lifesym.provenance").made_by(words[2]), *words[1:]]
     return one_device(words, words[:1] == ["forecast"]) or ["--help"]
 
 

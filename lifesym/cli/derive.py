@@ -14,6 +14,7 @@ from lifesym.metrics import METRICS, measure
 from lifesym.printing import legend
 from lifesym.report import function_table, legend_table
 from lifesym.results import Result
+from lifesym.serving.server_step import ARGUMENTS
 from lifesym.spelling import notation
 from lifesym.timed import Timed, said_of
 
@@ -50,7 +51,8 @@ def formula(options: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> tupl
     one_of(metric, METRICS, "--metric")
     request = Request(symbolic_sizes(options), about=names)
     form = request.form()
-    further = [name for name in names if name not in RUNNING.values()]
+    running = {*RUNNING.values(), *(ARGUMENTS if metric == "step" else ())}
+    further = [name for name in names if name not in running]
     form = form.open(*further) if further else form
     result = measure(form, metric)
     values = {s: value for s, value in request.running().items() if s not in names}

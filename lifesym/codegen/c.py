@@ -58,7 +58,14 @@ def header(
     ]
     kept = f"{name}_results" if fields else real
     fails = f"({kept}){{{', '.join('NAN' for _ in fields)}}}" if fields else "NAN"
-    result = f"({kept}){{{', '.join(text.results)}}}" if fields else text.results[0]
+    given = [f"    return {text.results[0]};"]
+    if fields:
+        pairs = zip(fields, text.results, strict=True)
+        given = [
+            f"    {kept} results;",
+            *(f"    results.{field} = {value};" for field, value in pairs),
+            "    return results;",
+        ]
     checks = [
         f"    if (!({names[i]} >= {_real(box[symbol][0], single)} && "
         f"{names[i]} <= {_real(box[symbol][1], single)})) return {fails};"
@@ -77,7 +84,7 @@ def header(
         "#endif",
         *(f"    {line}" for line in text.statements),
         *(f"    (void){each};" for each in _unused(program, names)),
-        f"    return {result};",
+        *given,
         "}",
     ]
     return guarded(name, body)

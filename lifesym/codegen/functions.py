@@ -13,6 +13,7 @@ from lifesym.checks import shown
 from lifesym.codegen import blocked, c, inputs, native, python
 from lifesym.codegen.gradient import differentiated
 from lifesym.codegen.inputs import Ranges
+from lifesym.codegen.labels import labels
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Program
 from lifesym.codegen.python import between
@@ -196,10 +197,11 @@ def compile(
     slopes = inputs.slopes(gradient, symbols)
     if box:  # within its ranges a function needs no maximum that one argument always is
         exprs = [decided(expr, box) for expr in exprs]
-    program = lower(exprs, symbols)
+    of_operators, bound = labels(quantities, box) if target == "c" else ({}, [])
+    program = lower(exprs, symbols, of_operators)
     if slopes is not None:
         program = differentiated(program, slopes)
-    lines = [*_origin(doc), *c.describe(symbols, names, checked)]
+    lines = [*_origin(doc), *c.describe(symbols, names, checked), *bound]
     if target in ("numpy", "native"):
         return Compiled(
             name=name,

@@ -4,7 +4,8 @@ Polynomials are nested (Horner); integer powers are products; maxima, rounded qu
 sums become a handful of kinds of operations.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from fractions import Fraction
 
 from sympy import Add, Derivative, Expr, Mul, Poly, Pow, S, Sum, Symbol, Tuple, log
@@ -22,15 +23,19 @@ from lifesym.sums import Crossing, SumMax
 from lifesym.symbols import TABLE
 
 _LARGEST_POWER = 16
+_NONE: Mapping[Expr, tuple[str, ...]] = {}
 
 
-def lower(exprs: Sequence[Expr], args: Sequence[Symbol]) -> Program:
-    """The program of some expressions in some arguments.
+def lower(
+    exprs: Sequence[Expr], args: Sequence[Symbol], labels: Mapping[Expr, tuple[str, ...]] = _NONE
+) -> Program:
+    """The program of some expressions in some arguments; maxima may have labels.
 
     Raises:
         SymbolError: an expression has a symbol that is no argument, or a part that no target has.
     """
     builder = _Builder(tuple(args))
+    builder.labels = labels
     return builder.program(builder.whole(exprs))
 
 
@@ -39,6 +44,7 @@ class _Builder(Registers):
 
     def __init__(self, args: tuple[Expr, ...]) -> None:
         super().__init__()
+        self.labels: Mapping[Expr, tuple[str, ...]] = _NONE
         self.args = list(args)
         self.seen: dict[Expr, int] = {}
         for i, symbol in enumerate(args):
@@ -101,7 +107,7 @@ class _Builder(Registers):
         parts = [self.lower(arg) for arg in expr.args]
         if isinstance(expr, Maximum | Minimum):
             kind = "max" if isinstance(expr, Maximum) else "min"
-            return self.chain(kind, parts)
+            return self._labelled(self.chain(kind, parts), expr)
         if isinstance(expr, CeilDiv | FloorDiv):
             kind = "ceil" if isinstance(expr, CeilDiv) else "floor"
             return self.put(Op(kind, tuple(self.lower(arg) for arg in whole(expr.args))))
@@ -110,6 +116,12 @@ class _Builder(Registers):
         if isinstance(expr, Active):
             return self.active(*parts)
         raise SymbolError(f"{type(expr).__name__} cannot be compiled")
+
+    def _labelled(self, register: int, node: Expr) -> int:
+        """A register that says which operators' time it is, or part of it."""
+        if node in self.labels:
+            self.ops[register] = replace(self.ops[register], label=self.labels[node])
+        return register
 
     def _loop(self, expr: Sum) -> int:
         """A sum in closed form where its terms are polynomials; else a loop over its terms."""
@@ -135,7 +147,8 @@ class _Builder(Registers):
     def _product(self, expr: Expr) -> int:
         count, node = expr.as_coeff_Mul()
         if isinstance(node, Maximum | Minimum) and count > 0 and all(map(scalable, node.args)):
-            return self.lower(node.func(*(count * arg for arg in node.args)))
+            scaled = self.lower(node.func(*(count * arg for arg in node.args)))
+            return self._labelled(scaled, node)
         above, below = [], []
         coefficient = S.One
         for factor in expr.args:

@@ -22,7 +22,7 @@ kind                      value
 ========================  ==========================================================
 """
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
 
@@ -33,12 +33,16 @@ COMMUTATIVE = frozenset({"add", "mul", "max", "min"})
 
 @dataclass(frozen=True)
 class Op:
-    """One register: its kind, what it reads, a constant's or argument's value, a sum's body."""
+    """One register: its kind, what it reads, a constant's or argument's value, a sum's body.
+
+    ``label`` are the operators whose time it is, where it is one; it makes no difference.
+    """
 
     kind: str
     reads: tuple[int, ...] = ()
     value: Fraction | int | None = None
     body: "Program | None" = None
+    label: tuple[str, ...] = field(default=(), compare=False)
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def _only(program: Program, kept: list[int]) -> Program:
     """Some registers, in order; all that they read are among them."""
     place = {old: new for new, old in enumerate(kept)}
     ops = tuple(
-        Op(op.kind, tuple(place[r] for r in op.reads), op.value, op.body)
+        Op(op.kind, tuple(place[r] for r in op.reads), op.value, op.body, op.label)
         for op in (program.ops[i] for i in kept)
     )
     return Program(program.args, ops, tuple(place[r] for r in program.outputs))

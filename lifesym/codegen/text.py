@@ -4,6 +4,7 @@ A register that is read once is written in place; the others, and the operands o
 a name. No operation is written twice.
 """
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
@@ -29,6 +30,7 @@ class Language:
         variable: before the name of a register that changes in a loop.
         loop: the head of a loop and its end; the head of NumPy's asks for any point.
         goes_on: pattern of the condition under which a loop goes on: index, last, total.
+        comment: pattern of a comment at the end of a line; none unless given.
     """
 
     declare: str
@@ -41,6 +43,7 @@ class Language:
     variable: str = ""
     loop: tuple[str, str] = ("while ({0}) {{", "}")
     goes_on: str = "{0} <= {1} && {2} == {2}"
+    comment: str = ""
 
     def literal(self, value: Fraction) -> str:
         """A constant: the nearest number of the format, never an integer literal."""
@@ -62,7 +65,10 @@ PYTHON = Language(
     loop=("while {0}:", ""),
     goes_on="{0} <= {1} and {2} == {2}",
 )
-C_DOUBLE = Language("const double ", ";", "({0} ? {1} : {2})", _MATH, variable="double ")
+_IN_C = " /* {} */"
+C_DOUBLE = Language(
+    "const double ", ";", "({0} ? {1} : {2})", _MATH, variable="double ", comment=_IN_C
+)
 C_FLOAT = Language(
     "const float ",
     ";",
@@ -71,6 +77,7 @@ C_FLOAT = Language(
     single=True,
     variable="float ",
     goes_on="{0} <= {1} && {2} == {2} && {0} < 16777216.0F",  # counting ends there
+    comment=_IN_C,
 )
 NUMPY = Language(
     "",
@@ -118,10 +125,12 @@ class _Writer:
         self.uses = program.uses()
         compared = {r for op in program.ops for r in _compared(op)}
         self.named = [
-            op.kind not in ("const", "arg", "sum") and (self.uses[i] > 1 or i in compared)
+            op.kind not in ("const", "arg", "sum")
+            and (self.uses[i] > 1 or i in compared or bool(language.comment and op.label))
             for i, op in enumerate(program.ops)
         ]
         self.names = names
+        self.taken = {*names}
         self.may, self.must = _undefined(program)
 
     def write(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
@@ -136,13 +145,23 @@ class _Writer:
             else:
                 text = self._text(op)
             if self.named[i]:
-                name = self._name()
-                yield f"{self.language.declare}{name} = {text}{self.language.end}"
+                name, said = self._name(), ""
+                if op.label and self.language.comment:
+                    name = self._named_for(op.label[0])
+                    said = self.language.comment.format(", ".join(op.label))
+                yield f"{self.language.declare}{name} = {text}{self.language.end}{said}"
                 text = name
             self.texts.append(text)
 
     def _name(self) -> str:
         return f"t{next(self.numbers)}"
+
+    def _named_for(self, operator: str) -> str:
+        """A name for an operator's time that nothing else has."""
+        base = re.sub(r"\W+", "_", operator).strip("_")[:24] or "operator"
+        name = next(n for k in count() if (n := f"{base}_time{k or ''}") not in self.taken)
+        self.taken.add(name)
+        return name
 
     def _loop(self, body: Program, total: str, last: str, *given: str) -> Iterator[str]:
         """A sum in a variable, compensated (Kahan); NaN where the last index is not finite."""

@@ -26,6 +26,8 @@ from lifesym.roofline import Term
 from lifesym.serving.mixed import Group, mixed_trace
 from lifesym.serving.one_pass import OnePass
 
+ARGUMENTS = (sym.prefilled, sym.prefilled_past, sym.decodes, sym.contexts)
+"""What a pass is a function of, beside the options."""
 _PREFILLS = Dummy("prefills", integer=True, nonnegative=True)
 """Sequences whose prompt the pass computes: 1 where it computes tokens of one, else 0."""
 
