@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from lifesym.checks import checked
 from lifesym.errors import SymbolError
-from lifesym.plots.style import COLOURS, grid_of_axes, key, narrow
+from lifesym.plots.style import COLOURS, grid_of_axes, key, logarithmic, narrow
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -59,11 +59,13 @@ def accuracy(found: Mapping[str, tuple[Sequence[Any], Any]]) -> "Figure":
             upper.plot(ends, ends, color="black", linewidth=0.8)
             for factor in (0.8, 1.25):
                 upper.plot(ends, [factor * end for end in ends], color="#888888", linewidth=0.6)
-            upper.set(xscale="log", yscale="log", xlim=ends, ylim=ends, title=phase)
+            upper.set(xlim=ends, ylim=ends, title=phase)
             upper.set(xlabel="measured [s]", ylabel="forecast [s]")
             lower.axhline(0, color="black", linewidth=0.8)
-            lower.set(xscale="log", ylim=(-100, 150), xlabel="context or prompt [tokens]")
+            lower.set(ylim=(-100, 150), xlabel="context or prompt [tokens]")
             lower.set_ylabel("error [%]")
+            for drawn, which in ((upper, "x"), (upper, "y"), (lower, "x")):
+                logarithmic(drawn, which)
         labels = [*common[:NAMED], "others"] if len(common) > NAMED else common
         look = zip(labels, MARKERS, COLOURS, strict=False)
         key(
