@@ -11,46 +11,18 @@ from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, Indexer
-from lifesym.families.base import Count, Family, listed, refuse
-from lifesym.families.decoder import Ends, decoder, experts, latent, layer, mlp
-from lifesym.families.deepseek import _IGNORED, DeepseekV3Config
+from lifesym.families.base import Config, refuse
+from lifesym.families.decoder import Ends, decoder
+from lifesym.families.parts import experts, latent, layer, mlp
+from lifesym.families.patterns import dense_layers, listed
+from lifesym.families.sizes import own_keys
 from lifesym.model import Model
 
 
-class SparseConfig(DeepseekV3Config, kw_only=True):
-    """V3 with an indexer, whose queries come from the compressed ones."""
-
-    q_lora_rank: Count = 1536
-    index_topk: Count = 2048
-    index_head_dim: Count = 128
-    index_n_heads: Count = 64
-    mlp_layer_types: list[str] | None = None
-
-
-class GlmSparseConfig(SparseConfig, kw_only=True):
-    """``shared`` layers use the choice of an earlier one, as they are listed or by a rule."""
-
-    num_key_value_heads: Count | None = 64
-    q_lora_rank: Count = 2048
-    index_n_heads: Count = 32
-    indexer_types: list[str] | None = None
-    index_topk_freq: int = 1
-    index_skip_topk_offset: int = 2
-    index_topk_pattern: str | list[str] | None = None
-
-
-def dense(c: SparseConfig) -> list[bool]:
-    """Which layers have no experts."""
-    depth, words = c.num_hidden_layers, c.mlp_layer_types
-    if words is None:
-        return [i < c.first_k_dense_replace for i in range(depth)]
-    return listed(words, depth, {"dense": True, "sparse": False}, "mlp_layer_types")
-
-
-def indexed(c: SparseConfig) -> list[bool]:
+def indexed(c: Config) -> list[bool]:
     """Which layers have an indexer of their own: the first one must."""
     depth = c.num_hidden_layers
-    if not isinstance(c, GlmSparseConfig):
+    if not hasattr(c, "index_topk_freq"):
         return [True] * depth
     key = "indexer_types" if c.indexer_types is not None else "index_topk_pattern"
     words = getattr(c, key)
@@ -62,24 +34,14 @@ def indexed(c: SparseConfig) -> list[bool]:
     return own
 
 
-def checked(c: SparseConfig, *, grouped: bool = True) -> None:
-    """Refuse what the classes do not have; ``grouped``: the config says how many key heads."""
-    refuse(c.moe_layer_freq != 1, "key 'moe_layer_freq': only 1 is modelled")
-    refuse(c.mlp_bias, "key 'mlp_bias': true is not modelled")
-    heads, size = c.num_attention_heads, c.index_head_dim
-    refuse(
-        grouped and c.num_key_value_heads not in (None, heads),
-        f"key 'num_key_value_heads': {c.num_key_value_heads}, but latent attention has one for"
-        f" each of the {heads} heads",
-    )
-    refuse(
-        size < c.qk_rope_head_dim,
-        f"key 'index_head_dim': {size} is less than qk_rope_head_dim = {c.qk_rope_head_dim}",
-    )
+def indexer(c: Config, **options: Any) -> Indexer:
+    """The lightning indexer, its sizes symbols.
 
-
-def indexer(**options: Any) -> Indexer:
-    """The lightning indexer, its sizes symbols."""
+    Raises:
+        SpecError: its heads are smaller than the rotated part of attention's.
+    """
+    size, turned = c.index_head_dim, c.qk_rope_head_dim
+    refuse(size < turned, f"key 'index_head_dim': {size} is less than qk_rope_head_dim = {turned}")
     usual: dict[str, Any] = {
         "hidden": sym.hidden,
         "q_rank": sym.q_rank,
@@ -91,50 +53,25 @@ def indexer(**options: Any) -> Indexer:
     return Indexer(**usual | options)
 
 
-def shared_size(c: SparseConfig) -> int | None:
-    """The size of the shared experts together; none of them is as good as null."""
-    return (c.n_shared_experts and c.n_shared_experts * c.moe_intermediate_size) or None
-
-
-def feeds(c: SparseConfig, **options: Any) -> dict[bool, Block]:
-    """What follows attention, by whether a layer is dense."""
-    shared = shared_size(c) is not None
-    routed = experts(c.hidden_act, **{"shared": shared, "sigmoid": True} | options)
-    return {True: mlp(c.hidden_act), False: routed}
+def feeds(c: Config, dense: Sequence[bool], **options: Any) -> list[Block]:
+    """What follows attention in each layer."""
+    usual: dict[str, Any] = {"shared": c.n_shared_experts, "sigmoid": True}
+    routed = experts(c, **usual | options)
+    return [mlp(c) if alone else routed for alone in dense]
 
 
 def put_together(
-    c: SparseConfig, name: str, layers: Sequence[Block], ends: Ends | None = None, **sizes: Any
+    c: Config, layers: Sequence[Block], ends: Ends | None = None, **sizes: Any
 ) -> Model:
-    """The decoder of these layers, with the sizes of the indexer and of shared experts."""
-    usual = {
-        "shared_intermediate": shared_size(c),
-        "index_heads": c.index_n_heads,
-        "index_dim": c.index_head_dim,
-        "index_top": c.index_topk,
-    }
-    return decoder(c, name, layers, ends, **usual | sizes)
+    """The decoder of these layers, with the size of the shared experts together."""
+    shared = c.n_shared_experts and c.n_shared_experts * c.moe_intermediate_size
+    return decoder(c, layers, ends, **{"shared_intermediate": shared or None} | sizes)
 
 
-def sparse(c: SparseConfig, name: str) -> Model:
+def deepseek_v32(c: Config) -> Model:
     """DeepSeek V3.2 and GLM 5: sparse latent attention, shared experts, dense layers."""
-    checked(c)
+    own_keys(c)
     follows = latent(c, top=sym.index_top)
-    mixers = {True: replace(follows, indexer=indexer()), False: follows}
-    blocks = feeds(c)
-    parts = zip(indexed(c), dense(c), strict=True)
-    return put_together(c, name, [layer(mixers[own], blocks[plain]) for own, plain in parts])
-
-
-SPARSE = (
-    _IGNORED
-    + """
-    index_share_for_mtp_iteration indexer_rope_interleave layer_types moe_router_dtype
-"""
-)
-"""How the indexer rotates pairs, and what the multi-token-prediction module shares with it."""
-
-FAMILIES = {
-    "deepseek_v32": Family(SparseConfig, sparse, "deepseek-v3.2", ignored=SPARSE),
-    "glm_moe_dsa": Family(GlmSparseConfig, sparse, "glm-5", ignored=SPARSE),
-}
+    mixers = {True: replace(follows, indexer=indexer(c)), False: follows}
+    parts = zip(indexed(c), feeds(c, dense_layers(c)), strict=True)
+    return put_together(c, [layer(mixers[own], block) for own, block in parts])

@@ -4,53 +4,16 @@ from dataclasses import replace
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from sympy import Integer
 
 from lifesym import symbols as sym
 from lifesym.blocks import MLP, Block, DenseAndExperts, EmbeddedLayer, LayerEmbeddings
-from lifesym.families.base import (
-    Count,
-    Family,
-    StackConfig,
-    Whole,
-    activation,
-    grouped,
-    layer_kinds,
-    refuse,
-    rotated,
-)
-from lifesym.families.decoder import RMS, Ends, attention, decoder, experts, layer, mlp
+from lifesym.families.base import Config, Count, grouped, refuse, rotated
+from lifesym.families.decoder import Ends, decoder, once
+from lifesym.families.parts import AROUND, attention, experts, function, layer, mlp
+from lifesym.families.patterns import layer_kinds
 from lifesym.model import Model, Section
-
-
-class Gemma4Config(StackConfig, kw_only=True):
-    """The text model's keys; defaults are the class's."""
-
-    intermediate_size: Count
-    num_key_value_heads: Count
-    head_dim: Count = 256
-    global_head_dim: Count | None = 512
-    num_global_key_value_heads: Count | None = None
-    attention_k_eq_v: bool = False
-    vocab_size: Count = 262144
-    hidden_activation: str = "gelu_pytorch_tanh"
-    attention_bias: bool = False
-    tie_word_embeddings: bool = True
-    sliding_window: Count = 512
-    layer_types: list[str] | None = None
-    rope_parameters: dict[str, Any] | None = None
-    per_layer_config: dict[str, dict[str, Any]] | UnsetType | None = UNSET
-    hidden_size_per_layer_input: Whole = 256
-    vocab_size_per_layer_input: Count = 262144
-    num_kv_shared_layers: Whole = 0
-    use_double_wide_mlp: bool = False
-    use_bidirectional_attention: str | None = None
-    final_logit_softcapping: float | None = None
-    enable_moe_block: bool = False
-    num_experts: Count | None = None
-    top_k_experts: Count | None = None
-    moe_intermediate_size: Count | None = None
 
 
 class Heads(msgspec.Struct, kw_only=True, frozen=True):
@@ -60,7 +23,7 @@ class Heads(msgspec.Struct, kw_only=True, frozen=True):
     num_key_value_heads: Count
 
 
-def full_rotary(c: Gemma4Config, head_dim: int) -> int:
+def full_rotary(c: Config, head_dim: int) -> int:
     """Rotated elements of a head in full layers: a part, of angles that are zero elsewhere.
 
     Raises:
@@ -75,7 +38,7 @@ def full_rotary(c: Gemma4Config, head_dim: int) -> int:
     return rotated(head_dim, msgspec.convert(factor, float))
 
 
-def windows(c: Gemma4Config) -> list[bool]:
+def windows(c: Config) -> list[bool]:
     """Which layers have a window; the class makes the last one full whatever the config says."""
     kinds = layer_kinds(
         c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % 6 != 0
@@ -83,7 +46,7 @@ def windows(c: Gemma4Config) -> list[bool]:
     return [*kinds[:-1], False]
 
 
-def heads_of(c: Gemma4Config, kinds: list[bool]) -> dict[bool, Heads]:
+def heads_of(c: Config, kinds: list[bool]) -> dict[bool, Heads]:
     """Size and number of key-value heads of sliding (True) and full (False) layers.
 
     ``per_layer_config`` has what differs from the config by layer; where it is given, the keys
@@ -117,7 +80,7 @@ def heads_of(c: Gemma4Config, kinds: list[bool]) -> dict[bool, Heads]:
     return found
 
 
-def sharing(c: Gemma4Config, kinds: list[bool]) -> list[bool]:
+def sharing(c: Config, kinds: list[bool]) -> list[bool]:
     """Which layers use the keys and values of the last layer of their kind before all of them.
 
     Raises:
@@ -135,41 +98,52 @@ def sharing(c: Gemma4Config, kinds: list[bool]) -> list[bool]:
     return [i >= first for i in range(len(kinds))]
 
 
-def _layer(c: Gemma4Config, turned: int, *, slides: bool, reuses: bool) -> Block:
-    own = {} if slides else {"kv_heads": sym.full_kv_heads, "head_dim": sym.full_head_dim}
-    plain = layer(
-        attention(
-            bias=c.attention_bias,
-            rotary_dim=sym.head_dim if slides else Integer(turned),
-            qk_norm="head",
-            value_norm=not reuses,
-            tied_values=not slides and c.attention_k_eq_v,
-            reuses=reuses,
-            window=sym.window if slides else None,
-            **own,
-        ),
-        _feed_forward(c, 2 if reuses and c.use_double_wide_mlp else 1),
-        mixer_post_norm=RMS,
-        mlp_post_norm=RMS,
-        output_scaled=not c.hidden_size_per_layer_input,
-    )
-    if not c.hidden_size_per_layer_input:
+def sizes_of(c: Config, heads: dict[bool, Heads]) -> dict[str, int | None]:
+    """The sizes of the heads of both kinds, which must group the query heads."""
+    for kind in heads.values():
+        grouped(c.num_attention_heads, kind.num_key_value_heads)
+    wide, narrow = heads[False], heads.get(True)
+    return {
+        "kv_heads": None if narrow is None else narrow.num_key_value_heads,
+        "head_dim": None if narrow is None else narrow.head_dim,
+        "full_kv_heads": wide.num_key_value_heads,
+        "full_head_dim": wide.head_dim,
+    }
+
+
+def mixer(c: Config, turned: int, *, slides: bool, **options: Any) -> Any:
+    """Attention of a sliding layer, or of a full one with heads of its own, rotated in part."""
+    own = {"window": sym.window, "rotary_dim": sym.head_dim}
+    if not slides:
+        own = {"kv_heads": sym.full_kv_heads, "head_dim": sym.full_head_dim}
+        own |= {"rotary_dim": Integer(turned)}
+    return attention(c, qk_norm="head", **own, **options)
+
+
+def _layer(c: Config, turned: int, *, slides: bool, reuses: bool) -> Block:
+    tied = not slides and c.attention_k_eq_v
+    shared = {"value_norm": not reuses, "tied_values": tied, "reuses": reuses}
+    times, embedded = 2 if reuses and c.use_double_wide_mlp else 1, c.hidden_size_per_layer_input
+    attends, feeds = mixer(c, turned, slides=slides, **shared), _feed_forward(c, times)
+    plain = layer(attends, feeds, output_scaled=not embedded, **AROUND)
+    if not embedded:
         return plain
-    function = activation(c.hidden_activation)
-    return EmbeddedLayer(layer=plain, embedding=sym.layer_embedding, activation=function)
+    return EmbeddedLayer(layer=plain, embedding=sym.layer_embedding, activation=function(c))
 
 
-def _feed_forward(c: Gemma4Config, times: int) -> MLP | DenseAndExperts:
-    plain = mlp(c.hidden_activation, intermediate=times * sym.intermediate)
+def _feed_forward(c: Config, times: int) -> MLP | DenseAndExperts:
+    plain = mlp(c, intermediate=times * sym.intermediate)
     if not c.enable_moe_block:
         return plain
     every, active, width = c.num_experts, c.top_k_experts, c.moe_intermediate_size
-    if every is None or active is None or width is None or active > every:
-        refuse(True, "keys 'num_experts', 'top_k_experts', 'moe_intermediate_size': all needed")
-    return DenseAndExperts(mlp=plain, moe=experts(c.hidden_activation))
+    refuse(
+        None in (every, active, width) or active > every,
+        "keys 'num_experts', 'top_k_experts', 'moe_intermediate_size': all needed",
+    )
+    return DenseAndExperts(mlp=plain, moe=experts(c))
 
 
-def gemma4(c: Gemma4Config, name: str) -> Model:
+def gemma4_text(c: Config) -> Model:
     """Gemma 4: experts beside an MLP (26B-A4B), or embeddings by layer and shared caches (E2B).
 
     Layers that share caches compute the last token only where its logits alone are wanted, as
@@ -177,12 +151,8 @@ def gemma4(c: Gemma4Config, name: str) -> Model:
     """
     refuse(c.use_bidirectional_attention == "all", "key 'use_bidirectional_attention': 'all'")
     kinds = windows(c)
-    shares = sharing(c, kinds)
-    heads = heads_of(c, kinds)
-    for kind in heads.values():
-        grouped(c.num_attention_heads, kind.num_key_value_heads)
-    wide, narrow = heads[False], heads.get(True)
-    turned = full_rotary(c, wide.head_dim)
+    shares, heads = sharing(c, kinds), heads_of(c, kinds)
+    sizes, turned = sizes_of(c, heads), full_rotary(c, heads[False].head_dim)
     layers = [
         _layer(c, turned, slides=slides, reuses=reuses)
         for slides, reuses in zip(kinds, shares, strict=True)
@@ -195,34 +165,11 @@ def gemma4(c: Gemma4Config, name: str) -> Model:
             embedding=sym.layer_embedding,
             vocab=sym.layer_vocab,
         )
-        before = (Section(label="layer_embeddings", count=1, block=tables),)
+        before = (once("layer_embeddings", tables),)
     ends = Ends(scaled=True, softcap=c.final_logit_softcapping is not None, before=before)
-    model = decoder(
-        c,
-        name,
-        layers,
-        ends,
-        kv_heads=None if narrow is None else narrow.num_key_value_heads,
-        head_dim=None if narrow is None else narrow.head_dim,
-        full_kv_heads=wide.num_key_value_heads,
-        full_head_dim=wide.head_dim,
-        active_experts=c.top_k_experts,
-        layer_embedding=c.hidden_size_per_layer_input,
-        layer_vocab=c.vocab_size_per_layer_input,
-    )
+    model = decoder(c, layers, ends, **sizes)
     if not any(shares):
         return model
     last = [each.label.startswith("shared") or each.label == "head" for each in model.sections]
     sections = zip(model.sections, last, strict=True)
     return replace(model, sections=tuple(replace(each, last=is_last) for each, is_last in sections))
-
-
-FAMILIES = {
-    "gemma4_text": Family(
-        Gemma4Config,
-        gemma4,
-        "gemma-4-26b-a4b",
-        ignored="expert_intermediate_size",
-        kin=("gemma4_unified_text",),
-    )
-}

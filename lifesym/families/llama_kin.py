@@ -1,131 +1,174 @@
-"""Llama with a difference: gemma, smollm3, ernie4_5, hunyuan_v1_dense, seed_oss and helium."""
+"""Dense decoders of 2024 to 2026 that differ from Llama in a thing or two, and MiniCPM."""
+
+from typing import Any
 
 from lifesym import symbols as sym
-from lifesym.families.base import Count, Family, each_layer, layer_kinds, refuse
-from lifesym.families.decoder import Ends, attention, decoder, layer, mlp
-from lifesym.families.llama import BiasedConfig, LlamaConfig
+from lifesym.blocks import Block, NormSpec
+from lifesym.families.base import Config, refuse
+from lifesym.families.decoder import SCALED, Ends, decoder
+from lifesym.families.parts import AROUND, LAYER_NORM, OFFSETLESS, RMS, attention, layer, mlp
+from lifesym.families.patterns import each_layer, still_layers, windows
 from lifesym.model import Model
 
 
-class GemmaConfig(LlamaConfig, kw_only=True):
-    """``gelu`` is what early files call its approximation by tanh."""
-
-    head_dim: Count = 256
-    hidden_act: str = "gelu_pytorch_tanh"
-    tie_word_embeddings: bool = True
-    use_bidirectional_attention: bool | None = None
-
-
-class SmolLm3Config(BiasedConfig, kw_only=True):
-    """Every fourth layer rotates nothing."""
-
-    num_key_value_heads: Count | None = 4
-    tie_word_embeddings: bool = True
-    no_rope_layers: list[int] | None = None
-    no_rope_layer_interval: Count = 4
-    layer_types: list[str] | None = None
-    use_sliding_window: bool = False
-    sliding_window: Count | None = None
-
-
-class ErnieConfig(LlamaConfig, kw_only=True):
-    """One key for all biases."""
-
-    num_key_value_heads: Count | None = 2
-    head_dim: Count | None = 128
-    tie_word_embeddings: bool = True
-    use_bias: bool = False
-
-
-class SeedConfig(BiasedConfig, kw_only=True):
-    """Biases by part."""
-
-    num_key_value_heads: Count | None = 8
-    head_dim: Count | None = 128
-    attention_bias: bool = True
-    attention_out_bias: bool = False
-
-
-class HunyuanConfig(LlamaConfig, kw_only=True):
-    """Normalized queries and keys; files say whether layers share caches, which the class lacks."""
-
-    use_cla: bool = False
-    use_qk_norm: bool = True
-
-
-class HeliumConfig(BiasedConfig, kw_only=True):
-    """Heads of 128 unless given."""
-
-    num_key_value_heads: Count | None = 20
-    head_dim: Count = 128
-
-
-def gemma(c: GemmaConfig, name: str) -> Model:
-    """Gemma 1: wide heads, a gated GELU, scaled and tied embeddings."""
-    refuse(bool(c.use_bidirectional_attention), "key 'use_bidirectional_attention': true")
-    function = "gelu_pytorch_tanh" if c.hidden_act == "gelu" else c.hidden_act
-    each = layer(attention(bias=c.attention_bias), mlp(function))
-    return decoder(c, name, [each] * c.num_hidden_layers, Ends(scaled=True))
-
-
-def smollm3(c: SmolLm3Config, name: str) -> Model:
+def smollm3(c: Config) -> Model:
     """SmolLM 3: Llama whose every fourth layer has no positions."""
-    depth = c.num_hidden_layers
-    rotary = c.no_rope_layers or [(i + 1) % c.no_rope_layer_interval for i in range(depth)]
-    each_layer(rotary, depth, "no_rope_layers")
-    windows = layer_kinds(c.layer_types, depth, c.sliding_window, lambda _: c.use_sliding_window)
-    refuse(any(windows), "key 'sliding_window': only full attention is modelled for 'smollm3'")
-    turns = [sym.head_dim if turn else 0 for turn in rotary]
-    block = mlp(c.hidden_act, bias=c.mlp_bias)
-    layers = [layer(attention(rotary_dim=turn, bias=c.attention_bias), block) for turn in turns]
-    return decoder(c, name, layers)
+    still = still_layers(c)
+    spans = windows(c, lambda _: c.use_sliding_window)
+    refuse(any(spans), "key 'sliding_window': only full attention is modelled for 'smollm3'")
+    turns = [0 if each else sym.head_dim for each in still]
+    return decoder(c, [layer(attention(c, rotary_dim=turn), mlp(c)) for turn in turns])
 
 
-def ernie(c: ErnieConfig, name: str) -> Model:
+def ernie4_5(c: Config) -> Model:
     """ERNIE 4.5, dense: Llama with biases everywhere or nowhere."""
-    each = layer(attention(bias=c.use_bias), mlp(c.hidden_act, bias=c.use_bias))
-    return decoder(c, name, [each] * c.num_hidden_layers)
+    return decoder(c, layer(attention(bias=c.use_bias), mlp(c, bias=c.use_bias)))
 
 
-def hunyuan(c: HunyuanConfig, name: str) -> Model:
+def hunyuan_v1_dense(c: Config) -> Model:
     """Hunyuan, dense: queries and keys are normalized over each head."""
-    refuse(c.use_cla, "key 'use_cla': layers that share caches are not modelled for Hunyuan")
-    refuse(not c.use_qk_norm, "key 'use_qk_norm': false is not modelled for Hunyuan")
-    refuse(c.head_dim is None, "missing key 'head_dim'")
-    each = layer(attention(bias=c.attention_bias, qk_norm="head"), mlp(c.hidden_act))
-    return decoder(c, name, [each] * c.num_hidden_layers)
+    return decoder(c, layer(attention(c, qk_norm="head"), mlp(c)))
 
 
-def seed(c: SeedConfig, name: str) -> Model:
+def seed_oss(c: Config) -> Model:
     """Seed-OSS: biases on queries, keys and values."""
     mixer = attention(qkv_bias=c.attention_bias, out_bias=c.attention_out_bias)
-    each = layer(mixer, mlp(c.hidden_act, bias=c.mlp_bias))
-    return decoder(c, name, [each] * c.num_hidden_layers)
+    return decoder(c, layer(mixer, mlp(c)))
 
 
-def helium(c: HeliumConfig, name: str) -> Model:
+def helium(c: Config) -> Model:
     """Helium: Llama without a bias on the attention's output."""
     width = c.num_attention_heads * c.head_dim
     refuse(width != c.hidden_size, f"key 'head_dim': {width} is not hidden_size = {c.hidden_size}")
-    each = layer(attention(qkv_bias=c.attention_bias), mlp(c.hidden_act, bias=c.mlp_bias))
-    return decoder(c, name, [each] * c.num_hidden_layers)
+    return decoder(c, layer(attention(qkv_bias=c.attention_bias), mlp(c)))
 
 
-_HUNYUAN = """
-    add_classification_head attention_head_dim cla_share_factor class_num dense_list eod_token_id
-    im_end_id im_newline_id im_start_id mask_init_id mlp_bias norm_type org_vocab_size pad_id
-    pool_type text_end_id text_start_id use_rotary_pos_emb
-"""
+def apertus(c: Config) -> Model:
+    """Apertus: normalized queries and keys, a plain MLP with xIELU."""
+    refuse(c.output_vocab_size not in (None, c.vocab_size), "key 'output_vocab_size': only null")
+    return decoder(c, layer(attention(c, qk_norm="head"), mlp(c, gated=False)))
 
-FAMILIES = {
-    "gemma": Family(GemmaConfig, gemma, "gemma-2b", ignored="hidden_activation"),
-    "smollm3": Family(SmolLm3Config, smollm3, "smollm3-3b", ignored="max_window_layers"),
-    "ernie4_5": Family(
-        ErnieConfig, ernie, "ernie-4.5-0.3b", nulls="use_bias", kin=("paddleocr_vl_text",)
-    ),
-    "hunyuan_v1_dense": Family(
-        HunyuanConfig, hunyuan, "hunyuan-4b", ignored=_HUNYUAN, kin=("hunyuan_vl_text",)
-    ),
-    "seed_oss": Family(SeedConfig, seed, "seed-oss-36b", ignored="residual_dropout"),
-    "helium": Family(HeliumConfig, helium, "helium-1-preview-2b"),
-}
+
+def arcee(c: Config) -> Model:
+    """Arcee's AFM: Llama with a plain MLP; Jais 2: with LayerNorms as well."""
+    norm = LAYER_NORM if c.model_type == "jais2" else RMS
+    return decoder(c, layer(attention(c), mlp(c, gated=False), norm), Ends(norm=norm))
+
+
+def bitnet(c: Config) -> Model:
+    """BitNet: norms before the projections out of attention and MLP."""
+    return decoder(c, layer(attention(c, out_norm=True), mlp(c, inner_norm=True)))
+
+
+def cwm(c: Config) -> Model:
+    """Code World Model: Llama with windows in three of four layers."""
+    spans = windows(c, lambda i: i % 4 != 0)
+    return decoder(c, [layer(attention(window=span), mlp(c)) for span in spans])
+
+
+def nanochat(c: Config) -> Model:
+    """nanochat: norms of the embeddings, of queries and of keys, none of them with gains."""
+    norm = NormSpec(features=sym.hidden, affine=False)
+    each = layer(attention(c, qk_norm="plain"), mlp(c, gated=False), norm)
+    capped = c.final_logit_softcapping is not None
+    return decoder(c, each, Ends(norm=norm, embedding_norm=norm, softcap=capped))
+
+
+def minicpm(c: Config) -> Model:
+    """MiniCPM 1, 2 and 4: Llama with constants; that of the last state is counted on the logits."""
+    refuse(c.num_experts > 0, "key 'num_experts': experts are not modelled for MiniCPM")
+    return decoder(c, layer(attention(c), mlp(c), scaled=True), SCALED)
+
+
+def hyperclovax(c: Config) -> Model:
+    """HyperCLOVA X: Granite with norms after attention and MLP."""
+    after = AROUND if c.use_post_norm else {}
+    return decoder(c, layer(attention(c), mlp(c), scaled=True, **after), SCALED)
+
+
+def granite_mixers(c: Config) -> list[Block]:
+    """Attention with sinks by layer: windows in three of four unless listed, perhaps no rotation.
+
+    Raises:
+        SpecError: not one rotary base a layer.
+    """
+    spans = windows(c, lambda i: i % 4 != 0)
+    bases = c.layer_rope_theta or [1] * len(spans)
+    each_layer(bases, len(spans), "layer_rope_theta")
+    return [
+        attention(c, sinks=True, window=span, rotary_dim=sym.head_dim if base else 0)
+        for span, base in zip(spans, bases, strict=True)
+    ]
+
+
+def granite_swa(c: Config) -> Model:
+    """Granite with windows and sinks."""
+    return decoder(c, [layer(mixer, mlp(c), scaled=True) for mixer in granite_mixers(c)], SCALED)
+
+
+def olmo(c: Config) -> Model:
+    """OLMo: LayerNorms without gains or offsets."""
+    norm = NormSpec(features=sym.hidden, kind="layer", affine=False)
+    return decoder(c, layer(attention(c), mlp(c), norm), Ends(norm=norm))
+
+
+def _after(c: Config, mixers: list[Block]) -> Model:
+    """Norms of what attention and MLP give, none before them."""
+    return decoder(c, [layer(mixer, mlp(c), norm=None, **AROUND) for mixer in mixers])
+
+
+def olmo2(c: Config) -> Model:
+    """OLMo 2: norms after attention and MLP and of all heads together; OLMo 3: with windows."""
+    if c.model_type == "olmo2":
+        return _after(c, [attention(c, qk_norm="all")] * c.num_hidden_layers)
+    spans = windows(c, lambda i: (i + 1) % 4 != 0)
+    return _after(c, [attention(c, window=span, qk_norm="all") for span in spans])
+
+
+def exaone4(c: Config) -> Model:
+    """EXAONE 4: norms after attention and MLP; beside windowed layers full ones rotate nothing."""
+    return _after(c, period_mixers(c, qk_norm="head"))
+
+
+def period_mixers(c: Config, **options: Any) -> list[Block]:
+    """Attention whose full layers, one of ``sliding_window_pattern``, rotate nothing.
+
+    Raises:
+        SpecError: a pattern in letters without the list of layers that it means.
+    """
+    pattern = c.sliding_window_pattern
+    if isinstance(pattern, str):
+        refuse(c.layer_types is None, "key 'layer_types': needed with a 'sliding_window_pattern'")
+    period = pattern if isinstance(pattern, int) and pattern > 0 else 1
+    spans = windows(c, lambda i: (i + 1) % period != 0)
+    whole = sym.head_dim if c.sliding_window is None else 0
+    turns = [sym.head_dim if span else whole for span in spans]
+    return [
+        attention(c, window=span, rotary_dim=turn, **options)
+        for span, turn in zip(spans, turns, strict=True)
+    ]
+
+
+def cohere(c: Config) -> Model:
+    """Command R: attention and MLP side by side, scaled logits, perhaps norms of each head."""
+    normed = "each" if c.use_qk_norm else "none"
+    return _beside(c, [attention(c, qk_norm=normed, qk_norm_kind="layer")] * c.num_hidden_layers)
+
+
+def cohere2(c: Config) -> Model:
+    """Command R7B and A, Tiny Aya: windows with rotary positions, full attention without.
+
+    Compass, a model of embeddings, rotates in every layer.
+    """
+    spans = windows(c, lambda i: (i + 1) % c.sliding_window_pattern != 0)
+    turning = c.sliding_window is None or c.model_type == "cohere_compass_text"
+    whole = sym.head_dim if turning else 0
+    turns = [sym.head_dim if span else whole for span in spans]
+    parts = zip(spans, turns, strict=True)
+    return _beside(c, [attention(c, rotary_dim=turn, window=span) for span, turn in parts])
+
+
+def _beside(c: Config, mixers: list[Block]) -> Model:
+    """Attention and MLP side by side behind one norm."""
+    layers = [layer(each, mlp(c), OFFSETLESS, mlp_norm=None, parallel=True) for each in mixers]
+    return decoder(c, layers, Ends(norm=OFFSETLESS, head_scaled=True))

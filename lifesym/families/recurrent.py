@@ -1,63 +1,15 @@
 """Recurrences of their own: recurrent_gemma (RG-LRU), xlstm (mLSTM)."""
 
-from typing import Literal
-
-from msgspec import field
-
 from lifesym import symbols as sym
 from lifesym.blocks import GatedRecurrence, MatrixLSTM
-from lifesym.families.base import (
-    Config,
-    Count,
-    Family,
-    StackConfig,
-    activation,
-    per_head,
-    refuse,
-)
-from lifesym.families.decoder import Ends, attention, decoder, head_size, layer, mlp, turned
-from lifesym.families.mamba import Kernel
+from lifesym.families.base import Config, per_head, refuse
+from lifesym.families.decoder import Ends, decoder
+from lifesym.families.parts import attention, function, layer, mlp
+from lifesym.families.sizes import turned
 from lifesym.model import Model
 
 
-class GriffinConfig(StackConfig, kw_only=True):
-    """``intermediate_size`` is that of gate and up together; ``block_types`` repeats.
-
-    Without a list every third layer has attention.
-    """
-
-    intermediate_size: Count
-    num_key_value_heads: Count | None = None
-    head_dim: Count | None = None
-    lru_width: Count | None = None
-    sliding_window: Count = field(name="attention_window_size", default=2048)
-    conv_kernel: Kernel = field(name="conv1d_width", default=4)
-    hidden_activation: str = "gelu_pytorch_tanh"
-    partial_rotary_factor: float = 0.5
-    block_types: list[Literal["recurrent", "attention"]] | None = None
-    attention_bias: bool = False
-    tie_word_embeddings: bool = True
-
-
-class LstmConfig(Config, kw_only=True):
-    """Sizes are fractions of the hidden size; ``embedding_dim`` and ``num_blocks`` are synonyms."""
-
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
-    num_heads: Count = 8
-    qk_dim_factor: float = 0.5
-    v_dim_factor: float = 1.0
-    ffn_proj_factor: float = 2.667
-    ffn_round_up_to_multiple_of: Count = 64
-    scan_chunk: Kernel = field(name="chunk_size", default=64)
-    gate_soft_cap: float | None = 15.0
-    output_logit_soft_cap: float | None = 30.0
-    use_bias: bool = False
-    weight_mode: str = "single"
-
-
-def recurrent_gemma(c: GriffinConfig, name: str) -> Model:
+def recurrent_gemma(c: Config) -> Model:
     """RecurrentGemma: RG-LRUs behind short convolutions, and local attention in every third layer.
 
     A chunk of a prompt that goes on is computed as transformers does: its convolution begins anew.
@@ -67,38 +19,27 @@ def recurrent_gemma(c: GriffinConfig, name: str) -> Model:
     refuse(not kinds, "key 'block_types': empty")
     refuse(c.sliding_window == 1, "key 'attention_window_size': a window of 1 is not modelled")
     refuse(c.intermediate_size < 2, "key 'intermediate_size': 1 is that of no gate and up")
-    act = activation(c.hidden_activation, "hidden_activation")
-    block = mlp(c.hidden_activation, "hidden_activation", bias=True)
-    mixers = {
-        "recurrent": GatedRecurrence(
-            hidden=sym.hidden,
-            heads=sym.scan_heads,
-            head_dim=sym.scan_dim,
-            kernel=sym.conv_kernel,
-            activation=act,
-        ),
-        "attention": attention(
-            qkv_bias=c.attention_bias, out_bias=True, window=sym.window, rotary_dim=turned(c)
-        ),
-    }
-    layers = [layer(mixers[kinds[i % len(kinds)]], block) for i in range(c.num_hidden_layers)]
+    recurrence = GatedRecurrence(
+        hidden=sym.hidden,
+        heads=sym.scan_heads,
+        head_dim=sym.scan_dim,
+        kernel=sym.conv_kernel,
+        activation=function(c),
+    )
+    local = attention(c, out_bias=True, window=sym.window, rotary_dim=turned(c))
+    block, mixers = mlp(c, bias=True), {"recurrent": recurrence, "attention": local}
     return decoder(
         c,
-        name,
-        layers,
+        [layer(mixers[kinds[i % len(kinds)]], block) for i in range(c.num_hidden_layers)],
         Ends(scaled=True, softcap=True),
-        head_dim=head_size(c),
-        window=c.sliding_window,
         intermediate=c.intermediate_size // 2,
         scan_heads=heads,
         scan_dim=per_head(width, heads, "lru_width"),
     )
 
 
-def xlstm(c: LstmConfig, name: str) -> Model:
+def xlstm(c: Config) -> Model:
     """xLSTM: mLSTMs, which keep a matrix a head, and MLPs of rounded size."""
-    refuse(c.use_bias, "key 'use_bias': true is not modelled")
-    refuse(c.weight_mode != "single", f"key 'weight_mode': {c.weight_mode!r} is not modelled")
     sizes = {}
     for key, factor in (("qk_dim_factor", c.qk_dim_factor), ("v_dim_factor", c.v_dim_factor)):
         size = int(c.hidden_size * factor)
@@ -117,39 +58,10 @@ def xlstm(c: LstmConfig, name: str) -> Model:
     )
     return decoder(
         c,
-        name,
-        [layer(mixer, mlp("silu"))] * c.num_hidden_layers,
+        layer(mixer, mlp("silu")),
         Ends(tied=False, softcap=c.output_logit_soft_cap is not None),
         linear_value_heads=c.num_heads,
         linear_key_dim=sizes["qk_dim_factor"],
         linear_value_dim=sizes["v_dim_factor"],
         intermediate=wide,
     )
-
-
-_KERNELS = """
-    add_out_norm autocast_kernel_dtype chunkwise_kernel eps inference_state_dtype
-    max_inference_chunksize mode norm_eps norm_reduction_force_float32 return_last_states
-    sequence_kernel step_kernel tie_word_embeddings
-"""
-"""Which kernels compute it; and its class ties no embeddings, whatever the config says."""
-
-FAMILIES = {
-    "recurrent_gemma": Family(
-        GriffinConfig,
-        recurrent_gemma,
-        "recurrentgemma-2b",
-        {"_block_types": "block_types"},
-        ignored="""
-            embeddings_scale_by_sqrt_dim final_w_init_variance_scale logits_soft_cap
-            w_init_variance_scale
-        """,
-    ),
-    "xlstm": Family(
-        LstmConfig,
-        xlstm,
-        "xlstm-7b",
-        {"embedding_dim": "hidden_size", "num_blocks": "num_hidden_layers"},
-        ignored=_KERNELS,
-    ),
-}

@@ -1,0 +1,93 @@
+"""The parts of a layer, their sizes symbols: attention, MLP, experts and norms."""
+
+from typing import Any
+
+from lifesym import symbols as sym
+from lifesym.blocks import MLP, Attention, Block, DecoderLayer, LatentAttention, MoE, NormSpec
+from lifesym.families.base import Config, activation
+
+RMS = NormSpec(features=sym.hidden)
+LAYER_NORM = NormSpec(features=sym.hidden, kind="layer")
+OFFSETLESS = NormSpec(features=sym.hidden, kind="layer", bias=False)
+"""A LayerNorm with gains and no offsets."""
+AROUND = {"mixer_post_norm": RMS, "mlp_post_norm": RMS}
+"""Options of a layer that normalizes what its parts give."""
+
+
+def attention(
+    c: Config | None = None, *, of: Any = Attention, bias: bool | None = None, **options: Any
+) -> Any:
+    """Grouped queries with whole heads rotated, its sizes symbols; ``of``: its class.
+
+    ``bias``: on all projections; where it is not said, as ``attention_bias`` of the config.
+    """
+    biased = getattr(c, "attention_bias", False) if bias is None else bias
+    usual: dict[str, Any] = {
+        "hidden": sym.hidden,
+        "heads": sym.heads,
+        "kv_heads": sym.kv_heads,
+        "head_dim": sym.head_dim,
+        "rotary_dim": sym.head_dim,
+        "qkv_bias": biased,
+        "out_bias": biased,
+    }
+    return of(**usual | options)
+
+
+def latent(c: Config, **options: Any) -> LatentAttention:
+    """Latent attention, its sizes symbols; queries are compressed, and have biases, as c says."""
+    usual: dict[str, Any] = {
+        "hidden": sym.hidden,
+        "heads": sym.heads,
+        "q_rank": None if c.q_lora_rank is None else sym.q_rank,
+        "kv_rank": sym.kv_rank,
+        "nope_dim": sym.nope_dim,
+        "rope_dim": sym.rope_dim,
+        "value_dim": sym.value_dim,
+        "bias": c.attention_bias,
+    }
+    return LatentAttention(**usual | options)
+
+
+def mlp(of: Config | str, **options: Any) -> MLP:
+    """A gated MLP, its sizes symbols; activation function and biases by a config, or by name."""
+    usual = {
+        "hidden": sym.hidden,
+        "intermediate": sym.intermediate,
+        "bias": getattr(of, "mlp_bias", False),
+    }
+    return MLP(activation=function(of), **usual | options)
+
+
+def experts(of: Config | str, *, shared: int | None = 0, **options: Any) -> MoE:
+    """Experts, perhaps with shared ones (of any size); their sizes symbols, as with `mlp`."""
+    usual: dict[str, Any] = {
+        "hidden": sym.hidden,
+        "experts": sym.experts,
+        "active": sym.active_experts,
+        "intermediate": sym.expert_intermediate,
+        "shared": sym.shared_intermediate if shared else None,
+    }
+    return MoE(activation=function(of), **usual | options)
+
+
+def function(of: Config | str) -> str:
+    """Our name of an activation function, under whatever key a config has it."""
+    if isinstance(of, str):
+        return activation(of)
+    key = next(key for key in _FUNCTIONS if hasattr(of, key))
+    return activation(getattr(of, key), key)
+
+
+_FUNCTIONS = ("hidden_act", "hidden_activation", "activation_function", "activation")
+
+
+def layer(
+    mixer: Block | None, mlp: Block | None, norm: NormSpec | None = RMS, **options: Any
+) -> DecoderLayer:
+    """A layer with a norm before each of its parts, of which it may lack one."""
+    usual: dict[str, Any] = {
+        "mixer_norm": norm if mixer else None,
+        "mlp_norm": norm if mlp else None,
+    }
+    return DecoderLayer(hidden=sym.hidden, mixer=mixer, mlp=mlp, **usual | options)
