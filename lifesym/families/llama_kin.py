@@ -8,6 +8,7 @@ from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import SCALED, Ends, decoder
 from lifesym.families.parts import AROUND, LAYER_NORM, OFFSETLESS, RMS, attention, layer, mlp
 from lifesym.families.patterns import each_layer, still_layers, windows
+from lifesym.families.sizes import turned
 from lifesym.model import Model
 
 
@@ -172,3 +173,15 @@ def _beside(c: Config, mixers: list[Block]) -> Model:
     """Attention and MLP side by side behind one norm."""
     layers = [layer(each, mlp(c), OFFSETLESS, mlp_norm=None, parallel=True) for each in mixers]
     return decoder(c, layers, Ends(norm=OFFSETLESS, head_scaled=True))
+
+
+def glm(c: Config) -> Model:
+    """GLM-4-9B, and GLM-4-0414 (glm4), which also normalizes what attention and MLP give."""
+    mixer = attention(rotary_dim=turned(c, pairs=True), qkv_bias=c.attention_bias)
+    after = {} if c.model_type == "glm" else AROUND
+    return decoder(c, layer(mixer, mlp(c, fused=True), **after))
+
+
+def granite(c: Config) -> Model:
+    """Granite 3: Llama with constants."""
+    return decoder(c, layer(attention(c), mlp(c), scaled=True), SCALED)

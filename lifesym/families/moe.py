@@ -1,10 +1,14 @@
-"""Llama with experts: mixtral, olmoe, gpt_oss, phimoe, minimax_m2, dbrx, ernie4_5_moe, qwen's."""
+"""Llama with experts: Mixtral, OLMoE, gpt-oss, Phi, MiniMax M2, DBRX, ERNIE, Qwen, GLM, Granite.
+
+And Llama 4, with chunks.
+"""
 
 from lifesym import symbols as sym
 from lifesym.families.base import Config, grouped, refuse
-from lifesym.families.decoder import Ends, decoder
+from lifesym.families.decoder import SCALED, Ends, decoder
 from lifesym.families.parts import LAYER_NORM, OFFSETLESS, attention, experts, layer, mlp
-from lifesym.families.patterns import sparse_steps, windows
+from lifesym.families.patterns import dense_layers, sparse_steps, still_layers, windows
+from lifesym.families.sizes import rounded_head, turned
 from lifesym.model import Model
 
 
@@ -109,4 +113,55 @@ def _window(c: Config) -> None:
     refuse(
         c.use_sliding_window and not c.sliding_window,
         "key 'sliding_window': needed with 'use_sliding_window'",
+    )
+
+
+def glm4_moe(c: Config) -> Model:
+    """GLM 4.5 and 4.6: sigmoid routing, biases on queries, keys and values where it says so."""
+    c.head_dim = c.head_dim or rounded_head(c)
+    normed = "head" if c.use_qk_norm else "none"
+    mixer = attention(qkv_bias=c.attention_bias, qk_norm=normed, rotary_dim=turned(c))
+    shared = c.n_shared_experts * c.moe_intermediate_size
+    moe = experts(c, sigmoid=True, shared=shared)
+    layers = [layer(mixer, mlp(c) if alone else moe) for alone in dense_layers(c)]
+    return decoder(c, layers, shared_intermediate=shared)
+
+
+def granitemoe(c: Config) -> Model:
+    """Granite MoE: experts in every layer, with or without (granitemoe) a shared one."""
+    shared = 0
+    if c.model_type != "granitemoe":
+        shared = c.shared_intermediate_size
+        c.head_dim = c.head_dim or rounded_head(c)
+    each = layer(attention(c), experts(c, shared=shared), scaled=True)
+    return decoder(c, each, SCALED, expert_intermediate=c.intermediate_size)
+
+
+def llama4_text(c: Config) -> Model:
+    """Llama 4: attention in chunks or, without positions, to everything; experts in some layers.
+
+    Chunks have the cache of a sliding window as long, as in transformers. Counted are the chosen
+    experts; transformers' code runs every expert on every token.
+    """
+    still, chunks = still_layers(c), c.attention_chunk_size is not None
+    local = "chunked_attention" if chunks else "full_attention"
+    refuse(
+        c.layer_types not in (None, ["full_attention" if each else local for each in still]),
+        "key 'layer_types': only chunks where 'no_rope_layers' has rotary positions are modelled",
+    )
+    depth, step = range(c.num_hidden_layers), c.interleave_moe_layer_step
+    routed = set(depth[step - 1 :: step] if c.moe_layers is None else c.moe_layers)
+    moe, normed = experts(c, sigmoid=True, shared=True), "plain" if c.use_qk_norm else "none"
+    near = attention(c, qk_norm=normed, window=sym.window if chunks else None, chunked=chunks)
+    far = attention(c, rotary_dim=0, query_scaled=c.attn_temperature_tuning)
+    return decoder(
+        c,
+        [
+            layer(far if each else near, moe if i in routed else mlp(c))
+            for i, each in enumerate(still)
+        ],
+        expert_intermediate=c.intermediate_size,
+        intermediate=c.intermediate_size_mlp,
+        shared_intermediate=c.intermediate_size,
+        window=c.attention_chunk_size,
     )

@@ -90,18 +90,27 @@ class Key(NamedTuple):
 
 
 class _Files(NamedTuple):
+    """The types of each file, the tables of all, kinds of keys, and what holds of every type."""
+
     types: dict[str, dict[str, Table]]
     tables: dict[str, Table]
     kinds: dict[str, str]
+    everywhere: dict[str, Any]
 
 
 @cache
 def files() -> _Files:
-    """The types of each file, and tables and kinds of all."""
-    types, tables, kinds = dict[str, dict[str, Table]](), dict[str, Table](), dict[str, str]()
+    """What the files hold.
+
+    Raises:
+        SpecError: one that is not as `Table` says, or two tables of one name.
+    """
+    types, tables = dict[str, dict[str, Table]](), dict[str, Table]()
+    common = read_toml(root() / "families" / "keys.toml")
+    kinds = {key: kind for kind, each in common.pop("kinds").items() for key in each.split()}
+    everywhere = common.pop("everywhere")
     for path in sorted((root() / "families").glob("*.toml")):
-        data = read_toml(path)
-        kinds |= {key: kind for kind, each in data.pop("kinds", {}).items() for key in each.split()}
+        data = common if path.stem == "keys" else read_toml(path)
         shared = data.pop("keys", {})
         for name, table in (data | shared).items():
             where = f"{path}: [{name}]"
@@ -109,7 +118,7 @@ def files() -> _Files:
                 raise SpecError(f"{where}: another table has that name")
             tables[name] = convert(table, Table, where)
         types[path.stem] = {name: tables[name] for name in data}
-    return _Files(types, tables, kinds)
+    return _Files(types, tables, kinds, everywhere)
 
 
 def chain(name: str) -> dict[str, Table]:

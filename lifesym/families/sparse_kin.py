@@ -16,7 +16,7 @@ from lifesym import symbols as sym
 from lifesym.blocks import CollapsedStreams, HyperLayer, LatentAttention, LearnedRotary
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import Ends, once
-from lifesym.families.deepseek_sparse import feeds, indexed, indexer, put_together
+from lifesym.families.deepseek import feeds, indexed, indexer, put_together
 from lifesym.families.parts import RMS, latent, layer
 from lifesym.families.patterns import dense_layers, each_layer, listed, still_layers
 from lifesym.families.sizes import own_keys
