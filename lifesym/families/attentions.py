@@ -74,9 +74,6 @@ def zaya(c: Config) -> Model:
     types = c.layer_types or ["hybrid"] * depth
     windowed = any(listed(types, depth, {"hybrid": False, "hybrid_sliding": True}))
     refuse(windowed and c.sliding_window is None, "missing key 'sliding_window'")
-    refuse(
-        windowed and c.sliding_window == 1, "key 'sliding_window': a window of 1 is not modelled"
-    )
     turned = {kind: rotated(c.head_dim, _part(c, kind)) for kind in types}
     alike = len(set(turned.values())) == 1
     mixers = {

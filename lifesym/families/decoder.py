@@ -21,7 +21,7 @@ def once(label: str, block: Block, **options: Any) -> Section:
 
 @dataclass(frozen=True, kw_only=True)
 class Ends:
-    """What is around the layers of a decoder; ``tied`` None: as ``tie_word_embeddings`` says.
+    """What is around the layers of a decoder; None: as the config says.
 
     ``before`` and ``after`` are sections between the ends and the layers; ``rows`` those of the
     token table, which may have more than there are logits; ``head``: more of the LM head's options.
@@ -29,8 +29,8 @@ class Ends:
 
     norm: NormSpec | None = RMS
     tied: bool | None = None
+    softcap: bool | None = None
     scaled: bool = False
-    softcap: bool = False
     head_bias: bool = False
     head_scaled: bool = False
     positions: Size | None = None
@@ -41,8 +41,10 @@ class Ends:
     after: tuple[Section, ...] = ()
     head: dict[str, Any] = field(default_factory=dict)
 
-    def around(self, sections: tuple[Section, ...], *, tied: bool) -> tuple[Section, ...]:
+    def around(self, sections: tuple[Section, ...], c: Config) -> tuple[Section, ...]:
         """Embedding, the layers, final norm and LM head."""
+        tied = c.tie_word_embeddings if self.tied is None else self.tied
+        capped = getattr(c, "final_logit_softcapping", None) is not None
         projected = self.width is not sym.hidden
         embed = Embed(
             vocab=self.rows,
@@ -60,7 +62,7 @@ class Ends:
             tied=tied,
             norm=self.norm,
             bias=self.head_bias,
-            softcap=self.softcap,
+            softcap=capped if self.softcap is None else self.softcap,
             scaled=self.head_scaled,
             projected=self.width if projected else None,
             **self.head,
@@ -101,9 +103,8 @@ def decoder(
     each = [layers] * c.num_hidden_layers if isinstance(layers, Block) else layers
     ends = ends or Ends()
     sections, values = sections_of(each)
-    tied = c.tie_word_embeddings if ends.tied is None else ends.tied
     counts = {symbol.name: value for symbol, value in values.items()}
-    return sized(c, ends.around(sections, tied=tied), **sizes | counts)
+    return sized(c, ends.around(sections, c), **sizes | counts)
 
 
 def sized(c: Config, sections: tuple[Section, ...], **sizes: int | None) -> Model:
@@ -115,4 +116,6 @@ def sized(c: Config, sections: tuple[Section, ...], **sizes: int | None) -> Mode
     values = {s: given[s] if s in given else size_of(c, s.name) for s in used}
     active, every = values.get(sym.active_experts, 0), values.get(sym.experts, 0)
     refuse(active > every, f"key 'num_experts_per_tok': {active} of only {every} experts")
+    # a window of a single token leaves no past to attend to
+    refuse(values.get(sym.window) == 1, "key 'sliding_window': a window of 1 is not modelled")
     return replace(model, values=values)

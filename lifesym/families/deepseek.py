@@ -9,15 +9,14 @@ Sources: DeepSeek-V3.2, arXiv 2512.02556, section 2.1; LongCat-Flash, 2509.01322
 transformers 5.24, ``deepseek_v32``, ``glm_moe_dsa`` and ``longcat_flash``.
 """
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, DenseAndExperts, Indexer
 from lifesym.families.base import Config, per_head, refuse
-from lifesym.families.decoder import SCALED, Ends, decoder
-from lifesym.families.parts import RMS, experts, latent, layer, mlp
+from lifesym.families.decoder import SCALED, decoder
+from lifesym.families.parts import RMS, experts, feeds, latent, layer, layers, mlp
 from lifesym.families.patterns import dense_layers, listed
 from lifesym.families.sizes import own_keys
 from lifesym.model import Model
@@ -45,13 +44,15 @@ def deepseek(c: Config) -> Model:
         c.num_experts_per_tok > c.n_routed_experts,
         f"key 'num_experts_per_tok': {c.num_experts_per_tok} of {c.n_routed_experts} experts",
     )
-    shared = c.n_shared_experts or 0  # none of them is as good as null
     sigmoid = c.model_type not in ("deepseek_v2", "mistral4")
     after = RMS if c.model_type == "axk1" else None
-    moe = layer(latent(c), experts(c, sigmoid=sigmoid, shared=shared), mlp_post_norm=after)
-    plain = layer(latent(c), mlp(c))
-    layers = [plain if alone else moe for alone in dense_layers(c)]
-    return decoder(c, layers, shared_intermediate=shared * c.moe_intermediate_size)
+    moe = layer(latent(c), sparse_feed(c, sigmoid=sigmoid), mlp_post_norm=after)
+    return decoder(c, [layer(latent(c), mlp(c)) if alone else moe for alone in dense_layers(c)])
+
+
+def sparse_feed(c: Config, *, sigmoid: bool = True) -> Block:
+    """Experts and shared ones, none of which is as good as null."""
+    return experts(c, sigmoid=sigmoid, shared=c.n_shared_experts)
 
 
 def youtu(c: Config) -> Model:
@@ -104,28 +105,13 @@ def indexer(c: Config, **options: Any) -> Indexer:
     return Indexer(**usual | options)
 
 
-def feeds(c: Config, dense: Sequence[bool], **options: Any) -> list[Block]:
-    """What follows attention in each layer."""
-    usual: dict[str, Any] = {"shared": c.n_shared_experts, "sigmoid": True}
-    routed = experts(c, **usual | options)
-    return [mlp(c) if alone else routed for alone in dense]
-
-
-def put_together(
-    c: Config, layers: Sequence[Block], ends: Ends | None = None, **sizes: Any
-) -> Model:
-    """The decoder of these layers, with the size of the shared experts together."""
-    shared = c.n_shared_experts and c.n_shared_experts * c.moe_intermediate_size
-    return decoder(c, layers, ends, **{"shared_intermediate": shared or None} | sizes)
-
-
 def deepseek_v32(c: Config) -> Model:
     """DeepSeek V3.2 and GLM 5: sparse latent attention, shared experts, dense layers."""
     own_keys(c)
     follows = latent(c, top=sym.index_top)
     mixers = {True: replace(follows, indexer=indexer(c)), False: follows}
-    parts = zip(indexed(c), feeds(c, dense_layers(c)), strict=True)
-    return put_together(c, [layer(mixers[own], block) for own, block in parts])
+    blocks = feeds(c, dense_layers(c), sparse_feed(c))
+    return decoder(c, layers([mixers[own] for own in indexed(c)], blocks))
 
 
 def longcat_flash(c: Config) -> Model:

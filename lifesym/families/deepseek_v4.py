@@ -18,7 +18,7 @@ from lifesym.blocks import (
 )
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import Ends, decoder, once
-from lifesym.families.parts import RMS, experts
+from lifesym.families.parts import RMS, STREAMS, experts
 from lifesym.families.patterns import listed
 from lifesym.model import Model
 from lifesym.symbols import Size
@@ -71,7 +71,6 @@ def _rates(c: Config) -> Mapping[str, int]:
 
 def deepseek_v4(c: Config) -> Model:
     """DeepSeek V4: one head of keys that are values, sinks, a shared expert."""
-    refuse(c.sliding_window == 1, "key 'sliding_window': a window of 1 is not modelled")
     width = c.num_attention_heads * c.head_dim
     refuse(width % c.o_groups != 0, f"key 'o_groups': {c.o_groups} does not divide {width}")
     least, turned = min(c.head_dim, c.index_head_dim), _turned(c)
@@ -114,15 +113,14 @@ def deepseek_v4(c: Config) -> Model:
             **parts[kind],
         )
         moe = experts(c, shared=True, shared_bias=c.mlp_bias, hashed=hashed, **scored or {})
-        hyper = {"hidden": sym.hidden, "streams": sym.streams, "rounds": c.hc_sinkhorn_iters}
-        return HyperLayer(mixer=mixer, mlp=moe, norm=RMS, **hyper)
+        rounds = c.hc_sinkhorn_iters
+        return HyperLayer(**STREAMS, mixer=mixer, mlp=moe, norm=RMS, rounds=rounds)
 
-    rates, closed = _rates(c), CollapsedStreams(hidden=sym.hidden, streams=sym.streams)
+    rates, closed = _rates(c), CollapsedStreams(**STREAMS)
     return decoder(
         c,
         [one(kind, hashed) for kind, hashed in zip(_kinds(c), _hashed(c), strict=True)],
         Ends(after=(once("collapse", closed),)),
-        shared_intermediate=c.moe_intermediate_size,
         rope_dim=turned,
         compress_rate=rates[CHOSEN],
         heavy_rate=rates[ALL],

@@ -8,7 +8,7 @@ from lifesym import symbols as sym
 from lifesym.blocks import AltUpLayer, CloseStreams, OpenStreams
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import Ends, decoder, once
-from lifesym.families.parts import AROUND, attention, function, layer, mlp
+from lifesym.families.parts import AROUND, STREAMS, attention, function, layer, mlp
 from lifesym.families.patterns import each_layer, layer_kinds, windows
 from lifesym.model import Model
 
@@ -29,7 +29,7 @@ def _windowed(c: Config, period: int, around: dict[str, Any], **options: Any) ->
         layer(attention(c, softcap=capped, window=span, **options), mlp(c), **around)
         for span in windows(c, lambda i: (i + 1) % period != 0)
     ]
-    return decoder(c, layers, Ends(scaled=True, softcap=c.final_logit_softcapping is not None))
+    return decoder(c, layers, Ends(scaled=True))
 
 
 def gemma2(c: Config) -> Model:
@@ -84,8 +84,7 @@ def gemma3n_text(c: Config) -> Model:
             window=sym.window if windowed else None,
         )
         return AltUpLayer(
-            hidden=sym.hidden,
-            streams=sym.streams,
+            **STREAMS,
             mixer=mixer,
             mlp=mlp(c, intermediate=width),
             rank=sym.augmented_rank,
@@ -96,17 +95,15 @@ def gemma3n_text(c: Config) -> Model:
         )
 
     opened = OpenStreams(
-        hidden=sym.hidden,
-        streams=sym.streams,
+        **STREAMS,
         layers=sym.layers,
         embedding=sym.layer_embedding,
         vocab=sym.layer_vocab,
     )
     ends = Ends(
         scaled=True,
-        softcap=c.final_logit_softcapping is not None,
         before=(once("streams", opened),),
-        after=(once("mean", CloseStreams(hidden=sym.hidden, streams=sym.streams)),),
+        after=(once("mean", CloseStreams(**STREAMS)),),
     )
     layers = [streamed(kind) for kind in kinds]
     return decoder(c, layers, ends, intermediate=kinds[0][-1], augmented_rank=c.laurel_rank)

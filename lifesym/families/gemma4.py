@@ -183,7 +183,7 @@ def gemma4_text(c: Config) -> Model:
             vocab=sym.layer_vocab,
         )
         before = (once("layer_embeddings", tables),)
-    ends = Ends(scaled=True, softcap=c.final_logit_softcapping is not None, before=before)
+    ends = Ends(scaled=True, before=before)
     model = decoder(c, layers, ends, **sizes)
     if not any(shares):
         return model

@@ -7,7 +7,7 @@ from lifesym.blocks import Block, ShortConv
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import decoder
 from lifesym.families.mamba import scan, step_rank
-from lifesym.families.parts import AROUND, attention, experts, layer, mlp
+from lifesym.families.parts import AROUND, attention, experts, feeds, layer, layers, mlp
 from lifesym.families.patterns import dense_layers, listed
 from lifesym.families.sizes import shared_size
 from lifesym.model import Model
@@ -26,12 +26,11 @@ def jamba(c: Config) -> Model:
     full = attention(rotary_dim=0)
     mamba = scan(c, conv_bias=c.mamba_conv_bias, bias=c.mamba_proj_bias, norms="affine")
     moe = experts(c, intermediate=sym.intermediate)
-    layers = [
-        layer(full if attends else mamba, moe if routed and c.num_experts > 1 else mlp(c))
-        for attends, routed in zip(*chosen, strict=True)
-    ]
+    attends, routed = chosen
+    blocks = feeds(c, [not each or c.num_experts == 1 for each in routed], moe)
+    each = layers([full if one else mamba for one in attends], blocks)
     wide, rank = c.mamba_expand * c.hidden_size, step_rank(c.mamba_dt_rank, c.hidden_size)
-    return decoder(c, layers, inner_size=wide, step_rank=rank)
+    return decoder(c, each, inner_size=wide, step_rank=rank)
 
 
 def _mixers(c: Config, types: list[str] | None, known: dict[str, Block]) -> list[Block]:
@@ -68,12 +67,11 @@ def _width(c: Config) -> int:
 
 
 def lfm2_moe(c: Config) -> Model:
-    """LFM2 with experts: short convolutions or attention, sigmoid scores."""
+    """LFM2 with experts: short convolutions or attention, sigmoid scores, SiLU."""
+    c.hidden_act = "silu"
     mixers = _mixers(c, c.layer_types, {"full_attention": attention(qk_norm="head")})
-    moe, dense = experts("silu", sigmoid=True, shared=shared_size(c)), dense_layers(c)
-    parts = zip(mixers, dense, strict=True)
-    layers = [layer(mixer, mlp("silu") if alone else moe) for mixer, alone in parts]
-    return decoder(c, layers, shared_intermediate=shared_size(c))
+    moe = experts(c, sigmoid=True, shared=shared_size(c))
+    return decoder(c, layers(mixers, feeds(c, dense_layers(c), moe)))
 
 
 def lfm3(c: Config) -> Model:
@@ -83,7 +81,5 @@ def lfm3(c: Config) -> Model:
         "full_attention": attention(c, **gated),
         "sliding_attention": attention(c, window=sym.window, **gated),
     }
-    sliding = "sliding_attention" in (c.layer_types or [])
-    refuse(sliding and (c.sliding_window or 1) == 1, "key 'sliding_window': none, or of 1 token")
     around, mixers = AROUND if c.use_sandwich_norm else {}, _mixers(c, c.layer_types, known)
     return decoder(c, [layer(mixer, mlp("silu"), **around) for mixer in mixers])

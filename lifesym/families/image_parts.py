@@ -41,7 +41,7 @@ def ernie4_5_vl_moe_text(c: Config) -> Model:
     bias = c.use_bias
     refuse(len(c.moe_intermediate_size) != 2, "key 'moe_intermediate_size': must be two sizes")
     size, of_images = c.moe_intermediate_size
-    shared, dense = c.moe_num_shared_experts * size, dense_layers(c)
+    dense, shared = dense_layers(c), c.moe_num_shared_experts * size
     moe = experts(c, router_bias=True, shared=shared, shared_bias=bias)
     looks = replace(moe, shared=None, intermediate=Integer(of_images))
     count = dense.count(False)

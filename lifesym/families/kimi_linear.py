@@ -11,7 +11,7 @@ from lifesym import symbols as sym
 from lifesym.blocks import Block, KimiDelta
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import decoder
-from lifesym.families.parts import experts, function, latent, layer, mlp
+from lifesym.families.parts import experts, feeds, function, latent, layers
 from lifesym.families.patterns import dense_layers, listed
 from lifesym.families.qwen_next import CHUNK
 from lifesym.families.sizes import own_keys
@@ -37,11 +37,8 @@ def _hybrid(
     )
     shared = c.n_shared_experts * c.moe_intermediate_size
     moe = experts(c, shared=shared, sigmoid=True)
-    layers = [
-        layer(whole if attends else delta, mlp(c) if dense else moe)
-        for attends, dense in zip(full, dense_layers(c), strict=True)
-    ]
-    return decoder(c, layers, shared_intermediate=shared, scan_chunk=CHUNK, **sizes)
+    each = layers([whole if one else delta for one in full], feeds(c, dense_layers(c), moe))
+    return decoder(c, each, shared_intermediate=shared, scan_chunk=CHUNK, **sizes)
 
 
 def kimi_linear(c: Config) -> Model:

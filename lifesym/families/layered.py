@@ -64,7 +64,6 @@ def falcon(c: Config) -> Model:
 
 def starcoder2(c: Config) -> Model:
     """StarCoder 2: biases and a plain MLP."""
-    refuse(c.sliding_window == 1, "key 'sliding_window': a window of 1 is not modelled")
     mixer = attention(bias=c.use_bias, window=sym.window if c.sliding_window else None)
     return _model(c, mixer, mlp(c, gated=False, bias=c.use_bias))
 

@@ -71,8 +71,7 @@ def nanochat(c: Config) -> Model:
     """nanochat: norms of the embeddings, of queries and of keys, none of them with gains."""
     norm = NormSpec(features=sym.hidden, affine=False)
     each = layer(attention(c, qk_norm="plain"), mlp(c, gated=False), norm)
-    capped = c.final_logit_softcapping is not None
-    return decoder(c, each, Ends(norm=norm, embedding_norm=norm, softcap=capped))
+    return decoder(c, each, Ends(norm=norm, embedding_norm=norm))
 
 
 def minicpm(c: Config) -> Model:

@@ -48,8 +48,7 @@ def hrm_text(c: Config) -> Model:
         Section(label="loops", count=runs, block=Loop(hidden=sym.hidden, norm=PLAIN)),
     )
     ends = Ends(norm=None, scaled=True)
-    around = ends.around(sections, tied=c.tie_word_embeddings)
-    return sized(c, around, layers=depth)
+    return sized(c, ends.around(sections, c), layers=depth)
 
 
 def _halved(c: Config) -> Config:

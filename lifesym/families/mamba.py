@@ -104,7 +104,6 @@ def recurrent_gemma(c: Config) -> Model:
     heads, width = c.num_attention_heads, c.lru_width or c.hidden_size
     kinds = ["recurrent", "recurrent", "attention"] if c.block_types is None else c.block_types
     refuse(not kinds, "key 'block_types': empty")
-    refuse(c.sliding_window == 1, "key 'attention_window_size': a window of 1 is not modelled")
     refuse(c.intermediate_size < 2, "key 'intermediate_size': 1 is that of no gate and up")
     recurrence = GatedRecurrence(
         hidden=sym.hidden,

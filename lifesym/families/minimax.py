@@ -11,7 +11,7 @@ from lifesym import symbols as sym
 from lifesym.blocks import Block, BlockIndexer, LightningAttention
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import decoder
-from lifesym.families.parts import attention, experts, function, layer, mlp
+from lifesym.families.parts import attention, experts, function, layer, layers, mlp
 from lifesym.families.patterns import dense_layers, each_layer, listed
 from lifesym.families.records import struct
 from lifesym.families.sizes import head_size
@@ -133,7 +133,7 @@ def minimax_m3(c: Config) -> Model:
     blocks = {True: experts("silu", shared=True, sigmoid=True), False: mlp("silu", fused=True)}
     return decoder(
         c,
-        [layer(mixer, blocks[moe]) for mixer, moe in zip(mixers, routed, strict=True)],
+        layers(mixers, [blocks[moe] for moe in routed]),
         rotary_dim=c.rotary_dim,
         intermediate=c.dense_intermediate_size,
         expert_intermediate=c.intermediate_size,

@@ -6,7 +6,16 @@ And Llama 4, with chunks.
 from lifesym import symbols as sym
 from lifesym.families.base import Config, grouped, refuse
 from lifesym.families.decoder import SCALED, Ends, decoder
-from lifesym.families.parts import LAYER_NORM, OFFSETLESS, attention, experts, layer, mlp
+from lifesym.families.parts import (
+    LAYER_NORM,
+    OFFSETLESS,
+    attention,
+    experts,
+    feeds,
+    layer,
+    layers,
+    mlp,
+)
 from lifesym.families.patterns import dense_layers, sparse_steps, still_layers, windows
 from lifesym.families.sizes import rounded_head, turned
 from lifesym.model import Model
@@ -73,20 +82,18 @@ def ernie4_5_moe(c: Config) -> Model:
     end = depth - 1 if c.moe_layer_end_index == -1 else c.moe_layer_end_index
     routed = range(c.moe_layer_start_index, end + 1)
     dense = [(i + 1) % c.moe_layer_interval != 0 or i not in routed for i in range(depth)]
-    shared = c.moe_num_shared_experts * c.moe_intermediate_size
-    moe = experts(c, router_bias=True, shared=shared, shared_bias=bias)
+    moe = experts(c, router_bias=True, shared=c.moe_num_shared_experts, shared_bias=bias)
     layers = [layer(attention(bias=bias), mlp(c, bias=bias) if each else moe) for each in dense]
-    return decoder(c, layers, Ends(head_bias=bias), shared_intermediate=shared)
+    return decoder(c, layers, Ends(head_bias=bias))
 
 
 def qwen2_moe(c: Config) -> Model:
     """Qwen 1.5 and 2 MoE: a gated shared expert; windows, if used, in every other first layer."""
     _window(c)
     spans = windows(c, lambda i: i % 2 == 0 and i < c.max_window_layers)
-    moe, dense = experts(c, shared=True, shared_gate=True), sparse_steps(c)
+    moe = experts(c, shared=True, shared_gate=True)
     mixers = [attention(window=span, qkv_bias=c.qkv_bias) for span in spans]
-    parts = zip(mixers, dense, strict=True)
-    return decoder(c, [layer(mixer, mlp(c) if alone else moe) for mixer, alone in parts])
+    return decoder(c, layers(mixers, feeds(c, sparse_steps(c), moe)))
 
 
 def qwen3_moe(c: Config) -> Model:
@@ -98,8 +105,7 @@ def qwen3_moe(c: Config) -> Model:
         "key 'layer_types': every layer has the window, or none",
     )
     mixers = [attention(c, window=span, qk_norm="head") for span in spans]
-    parts = zip(mixers, sparse_steps(c), strict=True)
-    return decoder(c, [layer(mixer, mlp(c) if alone else experts(c)) for mixer, alone in parts])
+    return decoder(c, layers(mixers, feeds(c, sparse_steps(c), experts(c))))
 
 
 def _window(c: Config) -> None:
@@ -121,10 +127,8 @@ def glm4_moe(c: Config) -> Model:
     c.head_dim = c.head_dim or rounded_head(c)
     normed = "head" if c.use_qk_norm else "none"
     mixer = attention(qkv_bias=c.attention_bias, qk_norm=normed, rotary_dim=turned(c))
-    shared = c.n_shared_experts * c.moe_intermediate_size
-    moe = experts(c, sigmoid=True, shared=shared)
-    layers = [layer(mixer, mlp(c) if alone else moe) for alone in dense_layers(c)]
-    return decoder(c, layers, shared_intermediate=shared)
+    moe = experts(c, sigmoid=True, shared=c.n_shared_experts)
+    return decoder(c, [layer(mixer, block) for block in feeds(c, dense_layers(c), moe)])
 
 
 def granitemoe(c: Config) -> Model:
@@ -143,7 +147,7 @@ def llama4_text(c: Config) -> Model:
     Chunks have the cache of a sliding window as long, as in transformers. Counted are the chosen
     experts; transformers' code runs every expert on every token.
     """
-    still, chunks = still_layers(c), c.attention_chunk_size is not None
+    still, chunks = still_layers(c), c.sliding_window is not None
     local = "chunked_attention" if chunks else "full_attention"
     refuse(
         c.layer_types not in (None, ["full_attention" if each else local for each in still]),
@@ -163,5 +167,4 @@ def llama4_text(c: Config) -> Model:
         expert_intermediate=c.intermediate_size,
         intermediate=c.intermediate_size_mlp,
         shared_intermediate=c.intermediate_size,
-        window=c.attention_chunk_size,
     )

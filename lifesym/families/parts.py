@@ -1,5 +1,6 @@
 """The parts of a layer, their sizes symbols: attention, MLP, experts and norms."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from lifesym import symbols as sym
@@ -10,6 +11,8 @@ RMS = NormSpec(features=sym.hidden)
 LAYER_NORM = NormSpec(features=sym.hidden, kind="layer")
 OFFSETLESS = NormSpec(features=sym.hidden, kind="layer", bias=False)
 """A LayerNorm with gains and no offsets."""
+STREAMS = {"hidden": sym.hidden, "streams": sym.streams}
+"""Sizes of blocks with several residual streams."""
 AROUND = {"mixer_post_norm": RMS, "mlp_post_norm": RMS}
 """Options of a layer that normalizes what its parts give."""
 
@@ -80,6 +83,19 @@ def function(of: Config | str) -> str:
 
 
 _FUNCTIONS = ("hidden_act", "hidden_activation", "activation_function", "activation")
+
+
+def feeds(of: Config, dense: Sequence[bool], moe: Block) -> list[Block]:
+    """What follows attention in each layer: an MLP in the dense ones, in the others experts."""
+    return [mlp(of) if alone else moe for alone in dense]
+
+
+def layers(
+    mixers: Sequence[Block], blocks: Sequence[Block], norm: NormSpec | None = RMS, **options: Any
+) -> list[DecoderLayer]:
+    """Layers of these parts, in order."""
+    parts = zip(mixers, blocks, strict=True)
+    return [layer(mixer, block, norm, **options) for mixer, block in parts]
 
 
 def layer(

@@ -44,7 +44,7 @@ def layer_kinds(
 
     Raises:
         SpecError: a list of another length than the layers, an unknown type, a mix where layers
-            are alike, no window, or one of a single token, which leaves no past to attend to.
+            are alike, or no window.
     """
     if types is None:
         kinds = [window is not None and default(i) for i in range(layers)]
@@ -52,7 +52,6 @@ def layer_kinds(
         kinds = listed(types, layers, {"full_attention": False, "sliding_attention": True})
     refuse(alike and len(set(kinds)) > 1, "key 'layer_types': layers are all of one type here")
     refuse(any(kinds) and window is None, "key 'sliding_window': needed by the sliding layers")
-    refuse(any(kinds) and window == 1, "key 'sliding_window': a window of 1 is not modelled")
     return kinds
 
 

@@ -7,7 +7,7 @@ from lifesym.blocks import Block, DeltaNet
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import decoder
 from lifesym.families.mamba import check_groups
-from lifesym.families.parts import AROUND, attention, experts, function, layer, mlp
+from lifesym.families.parts import AROUND, attention, experts, feeds, function, layer, layers, mlp
 from lifesym.families.patterns import listed, sparse_steps
 from lifesym.families.sizes import turned
 from lifesym.model import Model
@@ -38,7 +38,6 @@ _PATTERN = "linear sliding linear full sliding"
 
 def lara_mini(c: Config) -> Model:
     """Lara mini: Qwen 3.5's delta nets, Qwen 3's attention with and without windows, experts."""
-    refuse(c.sliding_window == 1, "key 'sliding_window': a window of 1 is not modelled")
     pattern, depth = [f"{word}_attention" for word in _PATTERN.split()], c.num_hidden_layers
     usual: dict[str, Any] = {"qk_norm": "head", "rotary_dim": turned(c)}
     mixers: dict[str, Block] = {
@@ -70,9 +69,8 @@ def qwen_next(c: Config) -> Model:
     blocks: list[Block] = [mlp(c)] * depth
     if hasattr(c, "num_experts"):
         moe = experts(c, shared=True, shared_gate=True)
-        blocks = [mlp(c) if dense else moe for dense in sparse_steps(c)]
-    parts = zip(listed(types, depth, mixers), blocks, strict=True)
-    return decoder(c, [layer(mixer, block) for mixer, block in parts], scan_chunk=CHUNK)
+        blocks = feeds(c, sparse_steps(c), moe)
+    return decoder(c, layers(listed(types, depth, mixers), blocks), scan_chunk=CHUNK)
 
 
 def olmo_hybrid(c: Config) -> Model:

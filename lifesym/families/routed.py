@@ -8,7 +8,7 @@ from lifesym.blocks import Block
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import Ends, decoder
 from lifesym.families.llama_kin import period_mixers
-from lifesym.families.parts import AROUND, attention, experts, layer, mlp
+from lifesym.families.parts import AROUND, attention, experts, feeds, layers
 from lifesym.families.patterns import dense_layers, listed, sparse_steps, windows
 from lifesym.families.sizes import shared_size
 from lifesym.model import Model
@@ -27,7 +27,7 @@ def routed(
     dense: Sequence[bool],
     ends: Ends | None = None,
     *,
-    shared: int = 0,
+    shared: int | None = 0,
     around: dict[str, Any] | None = None,
     sizes: dict[str, int | None] | None = None,
     **options: Any,
@@ -37,12 +37,9 @@ def routed(
     ``shared``: size of the shared experts; ``around``: options of the layers (norms, scales);
     ``sizes``: of other symbols; ``options``: of the experts.
     """
-    plain, moe = mlp(c), experts(c, shared=shared, **options)
-    layers = [
-        layer(mixer, plain if alone else moe, **around or {})
-        for mixer, alone in zip(mixers, dense, strict=True)
-    ]
-    return decoder(c, layers, ends, **{"shared_intermediate": shared} | (sizes or {}))
+    blocks = feeds(c, dense, experts(c, shared=shared, **options))
+    own = {"shared_intermediate": shared} | (sizes or {})
+    return decoder(c, layers(mixers, blocks, **around or {}), ends, **own)
 
 
 def deepseek_experts(c: Config, mixers: Sequence[Block], **options: Any) -> Model:
@@ -137,7 +134,6 @@ def beam(c: Config) -> Model:
         c,
         gated,
         [i < 3 for i in range(depth)] if plain else dense_layers(c),
-        Ends(softcap=c.final_logit_softcapping is not None),
         around=AROUND | {"scaled": True, "stream_scaled": True},
         sigmoid=True,
     )

@@ -18,10 +18,6 @@ _KEYS = {
     "experts": "num_experts num_local_experts n_routed_experts moe_num_experts",
     "active_experts": "num_experts_per_tok moe_k moe_topk top_k_experts",
     "expert_intermediate": "moe_intermediate_size",
-    "shared_intermediate": (
-        "shared_intermediate_size shared_expert_intermediate_size"
-        " moe_shared_expert_intermediate_size"
-    ),
     "q_rank": "q_lora_rank",
     "kv_rank": "kv_lora_rank",
     "nope_dim": "qk_nope_head_dim",
@@ -57,6 +53,8 @@ def size_of(c: Config, size: str) -> int:
             return grouped(heads, c.num_key_value_heads or heads)
         case "head_dim":
             return head_size(c)
+        case "shared_intermediate":
+            return shared_size(c)
         case "rotary_dim" if getattr(c, "rotary_dim", None) is None:
             return rotated(head_size(c), c.partial_rotary_factor)
     keys = _KEYS.get(size, size).split()
@@ -106,5 +104,16 @@ def own_keys(c: Config) -> None:
 
 def shared_size(c: Config) -> int:
     """The size of the shared experts together: given, or so many of the others."""
-    given = c.shared_expert_intermediate_size
-    return int(c.num_shared_experts * c.moe_intermediate_size if given is None else given)
+    for key in _SHARED:
+        if getattr(c, key, None) is not None:
+            return int(getattr(c, key))
+    counts = [getattr(c, key) for key in _SHARED_COUNT if hasattr(c, key)]
+    return sum(count or 0 for count in counts) * int(c.moe_intermediate_size)
+
+
+_SHARED = (
+    "shared_intermediate_size",
+    "shared_expert_intermediate_size",
+    "moe_shared_expert_intermediate_size",
+)
+_SHARED_COUNT = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")

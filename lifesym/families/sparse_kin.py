@@ -15,9 +15,9 @@ from sympy import Integer
 from lifesym import symbols as sym
 from lifesym.blocks import CollapsedStreams, HyperLayer, LatentAttention, LearnedRotary
 from lifesym.families.base import Config, refuse
-from lifesym.families.decoder import Ends, once
-from lifesym.families.deepseek import feeds, indexed, indexer, put_together
-from lifesym.families.parts import RMS, latent, layer
+from lifesym.families.decoder import Ends, decoder, once
+from lifesym.families.deepseek import indexed, indexer, sparse_feed
+from lifesym.families.parts import RMS, STREAMS, feeds, latent, layer, layers
 from lifesym.families.patterns import dense_layers, each_layer, listed, still_layers
 from lifesym.families.sizes import own_keys
 from lifesym.model import Model
@@ -28,23 +28,23 @@ def axk2(c: Config) -> Model:
     own_keys(c)
     dense, gated = dense_layers(c), replace(RMS, gate=sym.gate_rank)
     mixer = latent(c, top=sym.index_top, indexer=indexer(c), gate="joint")
-    layers = [
+    each = [
         layer(mixer, block, mixer_norm=gated, mlp_norm=RMS if plain else gated)
-        for block, plain in zip(feeds(c, dense), dense, strict=True)
+        for block, plain in zip(feeds(c, dense, sparse_feed(c)), dense, strict=True)
     ]
-    return put_together(c, layers, gate_rank=c.gated_norm_rank)
+    return decoder(c, each, gate_rank=c.gated_norm_rank)
 
 
 def hy_v4(c: Config) -> Model:
     """Hy 4: hyper-connections that keep the streams as they are, gates and sinks of attention."""
     mixer = latent(c, top=sym.index_top, gate="element", sinks=True)
     mixers = {True: replace(mixer, indexer=indexer(c)), False: mixer}
-    hyper: dict[str, Any] = {"hidden": sym.hidden, "streams": sym.streams}
-    layers = [
-        HyperLayer(**hyper, mixer=mixers[own], mlp=block, norm=RMS)
-        for own, block in zip(indexed(c), feeds(c, dense_layers(c)), strict=True)
+    blocks = feeds(c, dense_layers(c), sparse_feed(c))
+    each = [
+        HyperLayer(**STREAMS, mixer=mixers[own], mlp=block, norm=RMS)
+        for own, block in zip(indexed(c), blocks, strict=True)
     ]
-    return put_together(c, layers, Ends(after=(once("collapse", CollapsedStreams(**hyper)),)))
+    return decoder(c, each, Ends(after=(once("collapse", CollapsedStreams(**STREAMS)),)))
 
 
 WINDOW = "sliding_attention"
@@ -126,10 +126,9 @@ def dots3_note_text(c: Config) -> Model:
     }
     refuse(not c.n_shared_experts, "key 'n_shared_experts': 0 is not modelled")
     size = c.moe_shared_expert_intermediate_size or c.shared_experts_intermediate_size
-    parts = zip(kinds, feeds(c, _dense(c)), strict=True)
-    return put_together(
+    return decoder(
         c,
-        [layer(mixers[kind], block) for kind, block in parts],
+        layers([mixers[kind] for kind in kinds], feeds(c, _dense(c), sparse_feed(c))),
         shared_intermediate=size * c.n_shared_experts,
         window=c.sliding_window or c.sliding_window_size,
     )
@@ -165,8 +164,7 @@ def mistral_large4_text(c: Config) -> Model:
             **options,
         )
 
-    parts = zip(indexed(c), feeds(c, dense_layers(c), sigmoid=False), strict=True)
-    layers = [layer(mixer(i, own), block) for i, (own, block) in enumerate(parts)]
+    blocks = feeds(c, dense_layers(c), sparse_feed(c, sigmoid=False))
+    mixers = [mixer(i, own) for i, own in enumerate(indexed(c))]
     rotary = once("rotary", LearnedRotary(rope_dim=sym.rope_dim))
-    ends = Ends(before=(rotary,), softcap=c.final_logit_softcapping is not None)
-    return put_together(c, layers, ends)
+    return decoder(c, layers(mixers, blocks), Ends(before=(rotary,)))

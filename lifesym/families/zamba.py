@@ -59,7 +59,7 @@ def _shared(
         Section(label="shared_blocks", count=count, block=block, shared=True, copies=copies),
         Section(label="links", count=count, block=link),
     )
-    return sized(c, Ends().around(sections, tied=True), **sizes, **_head_dims(c))
+    return sized(c, Ends(tied=True).around(sections, c), **sizes, **_head_dims(c))
 
 
 def zamba(c: Config) -> Model:
