@@ -39,19 +39,7 @@ class Config(msgspec.Struct, kw_only=True):
 
 
 class Family(msgspec.Struct, frozen=True):
-    """How a family's config becomes a model.
-
-    Attributes:
-        config: the keys that decide the arithmetic.
-        build: from a checked config to the model.
-        example: a config in the database that has the family's usual structure.
-        aliases: other spellings of keys.
-        ignored: keys, separated by spaces, that change nothing in this family.
-        kin: other model types whose configs are read in the same way.
-        nulls: keys whose null is false to the class, or not given where they are no switch.
-        only: keys of which one value is modelled.
-        why: what else to say where another one is refused.
-    """
+    """How a family's config becomes a model: see `lifesym.families.records.Table`."""
 
     config: type[Config]
     build: Callable[[Config], Model]

@@ -67,13 +67,7 @@ class Ends:
             projected=self.width if projected else None,
             **self.head,
         )
-        return (
-            once("embed", embed),
-            *self.before,
-            *sections,
-            *self.after,
-            once("head", head),
-        )
+        return (once("embed", embed), *self.before, *sections, *self.after, once("head", head))
 
 
 SCALED = Ends(scaled=True, head_scaled=True)

@@ -8,8 +8,8 @@ from lifesym import symbols as sym
 from lifesym.blocks import AltUpLayer, CloseStreams, OpenStreams
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import Ends, decoder, once
-from lifesym.families.parts import AROUND, STREAMS, attention, function, layer, mlp
-from lifesym.families.patterns import each_layer, layer_kinds, windows
+from lifesym.families.parts import AROUND, STREAMS, attention, function, layer, layers, mixers, mlp
+from lifesym.families.patterns import each_layer, layer_kinds
 from lifesym.model import Model
 
 Kind = tuple[bool, bool, bool, int]
@@ -25,11 +25,8 @@ def gemma(c: Config) -> Model:
 def _windowed(c: Config, period: int, around: dict[str, Any], **options: Any) -> Model:
     """Windows in all layers but every n-th, perhaps soft caps on scores and logits."""
     capped = c.attn_logit_softcapping is not None
-    layers = [
-        layer(attention(c, softcap=capped, window=span, **options), mlp(c), **around)
-        for span in windows(c, lambda i: (i + 1) % period != 0)
-    ]
-    return decoder(c, layers, Ends(scaled=True))
+    each = mixers(c, lambda i: (i + 1) % period != 0, softcap=capped, **options)
+    return decoder(c, layers(each, mlp(c), **around), Ends(scaled=True))
 
 
 def gemma2(c: Config) -> Model:
@@ -95,10 +92,7 @@ def gemma3n_text(c: Config) -> Model:
         )
 
     opened = OpenStreams(
-        **STREAMS,
-        layers=sym.layers,
-        embedding=sym.layer_embedding,
-        vocab=sym.layer_vocab,
+        **STREAMS, layers=sym.layers, embedding=sym.layer_embedding, vocab=sym.layer_vocab
     )
     ends = Ends(
         scaled=True,

@@ -202,11 +202,7 @@ def _head(c: Config) -> Block:
     )
     refuse(top > clusters, f"key 'centroid_intermediate_top_k': {top} of only {clusters} clusters")
     return ClusteredHead(
-        hidden=sym.hidden,
-        vocab=sym.vocab,
-        clusters=Integer(clusters),
-        top=Integer(top),
-        norm=RMS,
+        hidden=sym.hidden, vocab=sym.vocab, clusters=Integer(clusters), top=Integer(top), norm=RMS
     )
 
 

@@ -14,6 +14,7 @@ from lifesym.families.parts import (
     feeds,
     layer,
     layers,
+    mixers,
     mlp,
 )
 from lifesym.families.patterns import dense_layers, sparse_steps, still_layers, windows
@@ -23,8 +24,8 @@ from lifesym.model import Model
 
 def mixtral(c: Config) -> Model:
     """Mixtral: experts in every layer."""
-    layers = [layer(attention(window=span), experts(c)) for span in windows(c, alike=True)]
-    return decoder(c, layers, expert_intermediate=c.intermediate_size)
+    each = layers(mixers(c, alike=True, bias=False), experts(c))
+    return decoder(c, each, expert_intermediate=c.intermediate_size)
 
 
 def olmoe(c: Config) -> Model:
@@ -36,17 +37,15 @@ def olmoe(c: Config) -> Model:
 def gpt_oss(c: Config) -> Model:
     """gpt-oss: biased experts, sinks, sliding windows in every other layer."""
     block = experts(c, bias=True, router_bias=True)
-    spans = windows(c, lambda i: i % 2 == 0)
-    layers = [layer(attention(c, window=span, sinks=True), block) for span in spans]
-    return decoder(c, layers, expert_intermediate=c.intermediate_size)
+    each = layers(mixers(c, lambda i: i % 2 == 0, sinks=True), block)
+    return decoder(c, each, expert_intermediate=c.intermediate_size)
 
 
 def phimoe(c: Config) -> Model:
     """Phi-3.5-MoE: LayerNorms, and the window in every layer where one is given."""
-    spans = windows(c, alike=True)
-    layers = [layer(attention(c, window=span), experts(c), LAYER_NORM) for span in spans]
-    ends = Ends(norm=LAYER_NORM, head_bias=c.lm_head_bias)
-    return decoder(c, layers, ends, expert_intermediate=c.intermediate_size)
+    each, ends = mixers(c, alike=True), Ends(norm=LAYER_NORM, head_bias=c.lm_head_bias)
+    moe = layers(each, experts(c), LAYER_NORM)
+    return decoder(c, moe, ends, expert_intermediate=c.intermediate_size)
 
 
 def minimax_m2(c: Config) -> Model:
@@ -90,10 +89,10 @@ def ernie4_5_moe(c: Config) -> Model:
 def qwen2_moe(c: Config) -> Model:
     """Qwen 1.5 and 2 MoE: a gated shared expert; windows, if used, in every other first layer."""
     _window(c)
-    spans = windows(c, lambda i: i % 2 == 0 and i < c.max_window_layers)
     moe = experts(c, shared=True, shared_gate=True)
-    mixers = [attention(window=span, qkv_bias=c.qkv_bias) for span in spans]
-    return decoder(c, layers(mixers, feeds(c, sparse_steps(c), moe)))
+    slides, bias = lambda i: i % 2 == 0 and i < c.max_window_layers, c.qkv_bias
+    each = mixers(c, slides, bias=False, qkv_bias=bias)
+    return decoder(c, layers(each, feeds(c, sparse_steps(c), moe)))
 
 
 def qwen3_moe(c: Config) -> Model:
@@ -104,8 +103,7 @@ def qwen3_moe(c: Config) -> Model:
         len(set(spans)) > 1 or (c.sliding_window is not None and None in spans),
         "key 'layer_types': every layer has the window, or none",
     )
-    mixers = [attention(c, window=span, qk_norm="head") for span in spans]
-    return decoder(c, layers(mixers, feeds(c, sparse_steps(c), experts(c))))
+    return decoder(c, layers(mixers(c, qk_norm="head"), feeds(c, sparse_steps(c), experts(c))))
 
 
 def _window(c: Config) -> None:

@@ -1,11 +1,13 @@
 """The parts of a layer, their sizes symbols: attention, MLP, experts and norms."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.blocks import MLP, Attention, Block, DecoderLayer, LatentAttention, MoE, NormSpec
 from lifesym.families.base import Config, activation
+from lifesym.families.patterns import windows
+from lifesym.symbols import Size
 
 RMS = NormSpec(features=sym.hidden)
 LAYER_NORM = NormSpec(features=sym.hidden, kind="layer")
@@ -85,16 +87,40 @@ def function(of: Config | str) -> str:
 _FUNCTIONS = ("hidden_act", "hidden_activation", "activation_function", "activation")
 
 
-def feeds(of: Config, dense: Sequence[bool], moe: Block) -> list[Block]:
+def feeds(of: Config | str, dense: Sequence[bool], moe: Block) -> list[Block]:
     """What follows attention in each layer: an MLP in the dense ones, in the others experts."""
     return [mlp(of) if alone else moe for alone in dense]
 
 
+def mixers(
+    c: Config,
+    slides: Callable[[int], bool] = lambda _: True,
+    *,
+    alike: bool = False,
+    whole: Size = sym.head_dim,
+    **options: Any,
+) -> list[Block]:
+    """Attention by layer, with windows by a rule unless they are listed: see `layer_kinds`.
+
+    ``whole``: how much of a head rotates where there is no window.
+    """
+    spans = windows(c, slides, alike=alike)
+    turns = [sym.head_dim if span else whole for span in spans]
+    made: list[dict[str, Any]] = [
+        {"window": span, "rotary_dim": turn} for span, turn in zip(spans, turns, strict=True)
+    ]
+    return [attention(c, **each | options) for each in made]
+
+
 def layers(
-    mixers: Sequence[Block], blocks: Sequence[Block], norm: NormSpec | None = RMS, **options: Any
+    mixers: Sequence[Block],
+    blocks: Block | Sequence[Block],
+    norm: NormSpec | None = RMS,
+    **options: Any,
 ) -> list[DecoderLayer]:
-    """Layers of these parts, in order."""
-    parts = zip(mixers, blocks, strict=True)
+    """Layers of these mixers, and of these blocks, in order, or of one that all have."""
+    each = [blocks] * len(mixers) if isinstance(blocks, Block) else blocks
+    parts = zip(mixers, each, strict=True)
     return [layer(mixer, block, norm, **options) for mixer, block in parts]
 
 

@@ -63,6 +63,11 @@ def windows(
     return [sym.window if kind else None for kind in kinds]
 
 
+def never(_: int) -> bool:
+    """No layer by a rule: those that are listed alone."""
+    return False
+
+
 def still_layers(c: Config) -> list[bool]:
     """Which layers rotate nothing: those with 0 in ``no_rope_layers``, or else every n-th.
 

@@ -1,24 +1,17 @@
 """Mixtures of experts of 2024 to 2026, mostly DeepSeek's: they differ in attention before them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import Ends, decoder
-from lifesym.families.llama_kin import period_mixers
-from lifesym.families.parts import AROUND, attention, experts, feeds, layers
-from lifesym.families.patterns import dense_layers, listed, sparse_steps, windows
+from lifesym.families.llama import period_mixers
+from lifesym.families.parts import AROUND, attention, experts, feeds, layers, mixers
+from lifesym.families.patterns import dense_layers, listed, never, sparse_steps
 from lifesym.families.sizes import shared_size
 from lifesym.model import Model
-
-
-def mixers(
-    c: Config, slides: Callable[[int], bool] = lambda _: False, **options: Any
-) -> list[Block]:
-    """Attention by layer, with and without windows."""
-    return [attention(c, window=span, **options) for span in windows(c, slides)]
 
 
 def routed(
@@ -55,22 +48,22 @@ def dots1(c: Config) -> Model:
 def hy_v3(c: Config) -> Model:
     """Hunyuan 3: normalized queries and keys, DeepSeek's experts."""
     refuse(shared_size(c) == 0, "key 'num_shared_experts': 0 is not modelled")
-    return deepseek_experts(c, mixers(c, qk_norm="head"))
+    return deepseek_experts(c, mixers(c, never, qk_norm="head"))
 
 
 def solar_open(c: Config) -> Model:
     """Solar Open: Llama's attention without a bias on its output, DeepSeek's experts."""
-    return deepseek_experts(c, mixers(c, out_bias=False))
+    return deepseek_experts(c, mixers(c, never, out_bias=False))
 
 
 def mellum(c: Config) -> Model:
     """Mellum: Qwen 3 MoE with windows and dense layers as listed."""
-    return routed(c, mixers(c, qk_norm="head"), dense_layers(c))
+    return routed(c, mixers(c, never, qk_norm="head"), dense_layers(c))
 
 
 def deepseek_ocr2_text(c: Config) -> Model:
     """The text model of DeepSeek-OCR 2: Llama's attention, DeepSeek V2's experts."""
-    return routed(c, mixers(c), dense_layers(c), shared=shared_size(c))
+    return routed(c, mixers(c, never), dense_layers(c), shared=shared_size(c))
 
 
 def exaone_moe(c: Config) -> Model:

@@ -10,10 +10,10 @@ from lifesym import symbols as sym
 from lifesym.blocks import Block
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import SCALED, Ends
-from lifesym.families.llama_kin import granite_mixers
-from lifesym.families.parts import AROUND, OFFSETLESS, RMS, attention
-from lifesym.families.patterns import dense_layers, each_layer, windows
-from lifesym.families.routed import deepseek_experts, mixers, routed
+from lifesym.families.llama import granite_mixers
+from lifesym.families.parts import AROUND, OFFSETLESS, RMS, attention, mixers
+from lifesym.families.patterns import dense_layers, each_layer, never, windows
+from lifesym.families.routed import deepseek_experts, routed
 from lifesym.families.sizes import head_size
 from lifesym.model import Model
 
@@ -53,7 +53,7 @@ def _by_head(
 
 def laguna(c: Config) -> Model:
     """Laguna: heads by layer, a softplus gate for each; the scores' offsets as in Trinity."""
-    spans = windows(c, lambda _: False)
+    spans = windows(c, never)
     heads = c.num_attention_heads_per_layer or [c.num_attention_heads] * len(spans)
     return _by_head(c, heads, spans, 0.5, gate_function="softplus")
 
@@ -66,7 +66,7 @@ def step3p5(c: Config) -> Model:
     if c.moe_layers_enum is not None and c.mlp_layer_types is None:
         chosen = {int(each) for each in c.moe_layers_enum.split(",") if each.strip()}
         c.mlp_layer_types = ["sparse" if i in chosen else "dense" for i in range(depth)]
-    spans = windows(c, lambda _: False)
+    spans = windows(c, never)
     other = (c.attention_other_setting or {}).get("num_attention_heads")
     sliding = c.num_sliding_attention_heads or other or usual
     heads = [sliding if span else usual for span in spans]
@@ -153,13 +153,13 @@ def _sole(c: Config, mixers: Sequence[Block], **options: Any) -> Model:
 
 def flex_olmo(c: Config) -> Model:
     """FlexOlmo: OLMo 2 with experts."""
-    return _sole(c, mixers(c, qk_norm="all"), around={"norm": None, **AROUND})
+    return _sole(c, mixers(c, never, qk_norm="all"), around={"norm": None, **AROUND})
 
 
 def aria_text(c: Config) -> Model:
     """Aria's language model: Llama with experts and shared ones."""
     shared = c.num_shared_experts * c.intermediate_size
-    return _sole(c, mixers(c), shared=shared, shared_bias=c.mlp_bias)
+    return _sole(c, mixers(c, never), shared=shared, shared_bias=c.mlp_bias)
 
 
 def granitemoe_swa(c: Config) -> Model:
