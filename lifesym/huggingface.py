@@ -20,10 +20,9 @@ from lifesym.blocks import Attention, Block, LatentAttention
 from lifesym.errors import SpecError, misspelt
 from lifesym.families import DRAFTS, FAMILIES, MODEL_TYPES
 from lifesym.families.base import Family
-from lifesym.families.classes import why_refused
-from lifesym.families.defaults import left_out
+from lifesym.families.classes import left_out, why_refused
 from lifesym.families.drafts import drafts_as, unwrapped
-from lifesym.families.keys import ALIASES, HARMLESS, HARMLESS_PATTERN, SUBCONFIGS
+from lifesym.families.records import ALIASES, HARMLESS, HARMLESS_PATTERN, SUBCONFIGS
 from lifesym.families.tasks import run_as, with_outer_head
 from lifesym.model import Model
 from lifesym.multimodal import WRAPPERS, flat, renamed, thinker, unnest

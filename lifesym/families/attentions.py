@@ -54,11 +54,7 @@ _PART = 0.5
 
 
 def _part(c: Config, kind: str) -> float:
-    """The rotated part of a head in layers of a kind.
-
-    Raises:
-        SpecError: it is no number.
-    """
+    """The rotated part of a head in layers of a kind."""
     if not c.rope_parameters:
         return _PART
     given = c.rope_parameters.get(kind)

@@ -58,20 +58,22 @@ class Family(msgspec.Struct, frozen=True):
             SpecError: a value that is not modelled.
         """
         for key, right in self.only.items():
-            given: Any = reduce(
-                lambda part, name: getattr(part, name, right), key.split("."), config
-            )
-            why = f": {self.why[key]}" if key in self.why else ""
-            refuse(
-                given not in (None, right),
-                f"key {key!r}: {_said(given)} is not modelled, only {_said(right)}{why}",
-            )
+            expect(config, key, right, self.why.get(key, ""))
         return self.build(config)
 
 
-def _said(value: Any) -> str:
-    """A value as a config has it."""
-    return repr(value) if isinstance(value, str) else json.dumps(value)
+def refuse(condition: bool, message: str) -> None:
+    """Raise `SpecError` for a value that changes the arithmetic in a way not modelled."""
+    if condition:
+        raise SpecError(message)
+
+
+def expect(c: Config, key: str, right: Any, why: str = "") -> None:
+    """Refuse a key that is given, and not as it must be; one in a table has its path."""
+    given: Any = reduce(lambda part, name: getattr(part, name, right), key.split("."), c)
+    said, only = (repr(v) if isinstance(v, str) else json.dumps(v) for v in (given, right))
+    reason = f": {why}" if why else ""
+    refuse(given not in (None, right), f"key {key!r}: {said} is not modelled, only {only}{reason}")
 
 
 def activation(name: str, key: str = "hidden_act") -> str:
@@ -112,12 +114,6 @@ def grouped(
     if heads % kv_heads:
         raise SpecError(f"key {key!r}: {kv_heads} does not divide {by} = {heads}")
     return kv_heads
-
-
-def refuse(condition: bool, message: str) -> None:
-    """Raise `SpecError` for a value that changes the arithmetic in a way not modelled."""
-    if condition:
-        raise SpecError(message)
 
 
 def rotated(head_dim: int, factor: float) -> int:

@@ -86,17 +86,16 @@ def deepseek_v4(c: Config) -> Model:
         usual = {"hidden": sym.hidden, "features": sym.head_dim, "rope_dim": sym.rope_dim}
         return Compressor(rate=rate, **usual | options)
 
+    rate = sym.compress_rate
     indexer = CompressedIndexer(
-        compressor=compressor(
-            sym.compress_rate, overlap=True, features=sym.index_dim, label="index"
-        ),
+        compressor=compressor(rate, overlap=True, features=sym.index_dim, label="index"),
         q_rank=sym.q_rank,
         heads=sym.index_heads,
         top=sym.index_top,
     )
     parts: dict[str, dict[str, Any]] = {
         WINDOW: {},
-        CHOSEN: {"compressor": compressor(sym.compress_rate, overlap=True), "indexer": indexer},
+        CHOSEN: {"compressor": compressor(rate, overlap=True), "indexer": indexer},
         ALL: {"compressor": compressor(sym.heavy_rate)},
     }
 

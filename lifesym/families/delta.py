@@ -9,7 +9,7 @@ from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, DeltaNet, KimiDelta
-from lifesym.families.base import Config, refuse
+from lifesym.families.base import Config, expect, refuse
 from lifesym.families.decoder import decoder
 from lifesym.families.mamba import check_groups
 from lifesym.families.parts import (
@@ -165,12 +165,8 @@ def kimi_linear(c: Config) -> Model:
 
 def bailing_hybrid(c: Config) -> Model:
     """Ling 3: latent attention with a gate a head, decays from one projection."""
-    shared, depth = c.moe_shared_expert_intermediate_size, c.num_hidden_layers
-    refuse(
-        shared not in (None, c.moe_intermediate_size),
-        f"key 'moe_shared_expert_intermediate_size': {shared}, not {c.moe_intermediate_size}",
-    )
-    size = c.layer_group_size
+    size, depth = c.layer_group_size, c.num_hidden_layers
+    expect(c, "moe_shared_expert_intermediate_size", c.moe_intermediate_size)
     refuse(
         c.layer_types is None and depth % size != 0,
         f"key 'layer_group_size': {size} of {depth} layers",

@@ -16,7 +16,7 @@ from lifesym.blocks import DecoderLayer, DraftLayer, Embed, Head, JoinedStates, 
 from lifesym.errors import SpecError
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import once, sized
-from lifesym.families.parts import RMS, attention, layer, mlp
+from lifesym.families.parts import RMS, TABLE, attention, layer, mlp
 from lifesym.model import Model, Section
 
 _STATES = 3
@@ -85,8 +85,7 @@ def medusa(c: Config) -> Model:
 
 def _embedding() -> Section:
     """The target's table, which the draft reads and does not own."""
-    embed = Embed(vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden)
-    return once("embed", embed, shared=True, copies=0)
+    return once("embed", Embed(**TABLE), shared=True, copies=0)
 
 
 def _layer(c: Config, **options: Any) -> DecoderLayer:

@@ -15,18 +15,14 @@ from lifesym.blocks import (
     LearnedPositions,
     RelativePositions,
 )
-from lifesym.families.base import Config, per_head, refuse
+from lifesym.families.base import Config, expect, per_head, refuse
 from lifesym.families.decoder import sized
-from lifesym.families.parts import LAYER_NORM, RMS, attention, layer, mlp
+from lifesym.families.parts import LAYER_NORM, RMS, TABLE, attention, layer, mlp
 from lifesym.model import Model, Section
 
 RESERVED = 2
 """Rows of a position table that no token has."""
 CROSS = {"hidden": sym.hidden, "heads": sym.heads, "head_dim": sym.head_dim}
-
-
-def _embed(**options: Any) -> Embed:
-    return Embed(vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden, **options)
 
 
 def _model(
@@ -55,14 +51,11 @@ def bart(c: Config) -> Model:
     The constant zero bias of the logits is not counted.
     """
     head_dim = per_head(c.d_model, c.decoder_attention_heads, "d_model", "decoder_attention_heads")
-    refuse(
-        c.encoder_attention_heads != c.decoder_attention_heads,
-        "key 'encoder_attention_heads': must equal decoder_attention_heads",
-    )
+    expect(c, "encoder_attention_heads", c.decoder_attention_heads, "decoder_attention_heads")
     usual = {"kv_heads": sym.heads, "bias": True, "rotary_dim": 0}
     block = mlp(c, gated=False, bias=True)
     wide = replace(block, intermediate=sym.encoder_intermediate)
-    embed = _embed(scaled=c.scale_embedding, tied=True)
+    embed = Embed(**TABLE, scaled=c.scale_embedding, tied=True)
     places = LearnedPositions(rows=sym.positions, hidden=sym.hidden, norm=LAYER_NORM)
     final = LAYER_NORM if c.model_type == "mbart" else None
     cross = CrossAttention(**CROSS, bias=True, key_bias=True)
@@ -96,7 +89,7 @@ def t5(c: Config) -> Model:
     usual = {"kv_heads": sym.heads, "rotary_dim": 0, "relative": True}
     block, tied = mlp(function, gated=bool(gated)), c.tie_word_embeddings
     scaled = tied if c.scale_decoder_outputs is None else c.scale_decoder_outputs
-    embed = _embed(tied=tied)
+    embed = Embed(**TABLE, tied=tied)
     positions = RelativePositions(buckets=sym.position_buckets, heads=sym.heads)
     encoder = {
         "encoder_embed": embed,
@@ -131,7 +124,7 @@ def whisper(c: Config) -> Model:
         "encoder_norm": Closing(norm=LAYER_NORM),
     }
     decoder = {
-        "embed": _embed(positions=sym.positions, tied=tied),
+        "embed": Embed(**TABLE, positions=sym.positions, tied=tied),
         "layers": layer(writing, block, LAYER_NORM, cross=cross),
         "head": Head(hidden=sym.hidden, vocab=sym.vocab, tied=tied, norm=LAYER_NORM),
     }

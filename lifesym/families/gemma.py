@@ -8,8 +8,18 @@ from lifesym import symbols as sym
 from lifesym.blocks import AltUpLayer, CloseStreams, OpenStreams
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import Ends, decoder, once
-from lifesym.families.parts import AROUND, STREAMS, attention, function, layer, layers, mixers, mlp
-from lifesym.families.patterns import each_layer, layer_kinds
+from lifesym.families.parts import (
+    AROUND,
+    BY_LAYER,
+    STREAMS,
+    attention,
+    function,
+    layer,
+    layers,
+    mixers,
+    mlp,
+)
+from lifesym.families.patterns import each_layer, windows
 from lifesym.model import Model
 
 Kind = tuple[bool, bool, bool, int]
@@ -47,7 +57,7 @@ def gemma3_text(c: Config) -> Model:
 def _kinds(c: Config) -> list[Kind]:
     """What every layer is; the last ones read the cache of an earlier layer of their type."""
     layers = c.num_hidden_layers
-    windowed = layer_kinds(c.layer_types, layers, c.sliding_window, lambda i: (i + 1) % 5 != 0)
+    windowed = [span is not None for span in windows(c, lambda i: (i + 1) % 5 != 0)]
     sparsity = c.activation_sparsity_pattern
     if sparsity is None:
         sparsity = [0.95] * 10 + [0.0] * (layers - 10) if layers > 10 else 0.0
@@ -91,9 +101,7 @@ def gemma3n_text(c: Config) -> Model:
             sparse=sparse,
         )
 
-    opened = OpenStreams(
-        **STREAMS, layers=sym.layers, embedding=sym.layer_embedding, vocab=sym.layer_vocab
-    )
+    opened = OpenStreams(**STREAMS, **BY_LAYER)
     ends = Ends(
         scaled=True,
         before=(once("streams", opened),),

@@ -27,8 +27,18 @@ from lifesym.blocks import (
 )
 from lifesym.families.base import Config, Count, grouped, refuse, rotated
 from lifesym.families.decoder import Ends, decoder, once, sized
-from lifesym.families.parts import AROUND, RMS, attention, experts, function, layer, mlp
-from lifesym.families.patterns import layer_kinds
+from lifesym.families.parts import (
+    AROUND,
+    BY_LAYER,
+    RMS,
+    TABLE,
+    attention,
+    experts,
+    function,
+    layer,
+    mlp,
+)
+from lifesym.families.patterns import windows
 from lifesym.families.sections import sections_of
 from lifesym.model import Model, Section
 
@@ -55,12 +65,9 @@ def full_rotary(c: Config, head_dim: int) -> int:
     return rotated(head_dim, msgspec.convert(factor, float))
 
 
-def windows(c: Config) -> list[bool]:
+def _windowed(c: Config) -> list[bool]:
     """Which layers have a window; the class makes the last one full whatever the config says."""
-    kinds = layer_kinds(
-        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % 6 != 0
-    )
-    return [*kinds[:-1], False]
+    return [*(span is not None for span in windows(c, lambda i: (i + 1) % 6 != 0)[:-1]), False]
 
 
 def heads_of(c: Config, kinds: list[bool]) -> dict[bool, Heads]:
@@ -167,7 +174,7 @@ def gemma4_text(c: Config) -> Model:
     transformers' code does.
     """
     refuse(c.use_bidirectional_attention == "all", "key 'use_bidirectional_attention': 'all'")
-    kinds = windows(c)
+    kinds = _windowed(c)
     shares, heads = sharing(c, kinds), heads_of(c, kinds)
     sizes, turned = sizes_of(c, heads), full_rotary(c, heads[False].head_dim)
     layers = [
@@ -176,15 +183,8 @@ def gemma4_text(c: Config) -> Model:
     ]
     before: tuple[Section, ...] = ()
     if c.hidden_size_per_layer_input:
-        tables = LayerEmbeddings(
-            hidden=sym.hidden,
-            layers=sym.layers,
-            embedding=sym.layer_embedding,
-            vocab=sym.layer_vocab,
-        )
-        before = (once("layer_embeddings", tables),)
-    ends = Ends(scaled=True, before=before)
-    model = decoder(c, layers, ends, **sizes)
+        before = (once("layer_embeddings", LayerEmbeddings(hidden=sym.hidden, **BY_LAYER)),)
+    model = decoder(c, layers, Ends(scaled=True, before=before), **sizes)
     if not any(shares):
         return model
     last = [each.label.startswith("shared") or each.label == "head" for each in model.sections]
@@ -215,13 +215,13 @@ def gemma4_assistant(c: Config) -> Model:
         c.num_kv_shared_layers not in (0, c.num_hidden_layers),
         "key 'num_kv_shared_layers': only what transformers' class takes is modelled",
     )
-    kinds = windows(c)
+    kinds = _windowed(c)
     heads = heads_of(c, kinds)
     sizes, turned = sizes_of(c, heads), full_rotary(c, heads[False].head_dim)
     mixers = [mixer(c, turned, slides=slides, of=BorrowedAttention) for slides in kinds]
     each = [layer(attends, mlp(c), output_scaled=True, **AROUND) for attends in mixers]
     layers, counts = sections_of(each)
-    table = Embed(vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden)
+    table = Embed(**TABLE)
     joined = JoinedStates(inputs=2 * sym.target_hidden, hidden=sym.hidden)
     next_state = JoinedStates(inputs=sym.hidden, hidden=sym.target_hidden)
     sections = (

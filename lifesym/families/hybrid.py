@@ -37,11 +37,7 @@ def jamba(c: Config) -> Model:
 
 
 def _mixers(c: Config, types: list[str] | None, known: dict[str, Block]) -> list[Block]:
-    """Short convolutions (``conv``) and the other mixers that are listed.
-
-    Raises:
-        SpecError: no list, one of another length than the layers, or an unknown type.
-    """
+    """Short convolutions (``conv``) and the other mixers that are listed."""
     if types is None:
         refuse(True, "missing key 'layer_types'")
     conv = ShortConv(hidden=sym.hidden, kernel=sym.conv_kernel, bias=c.conv_bias)
@@ -88,11 +84,7 @@ def lfm3(c: Config) -> Model:
 
 
 def _head_scan(c: Config, wide: int | None = None, **options: Any) -> Mamba2:
-    """The mixer of a config, as wide as its heads together; as ``mamba_expand`` says by default.
-
-    Raises:
-        SpecError: heads that do not make up the channels, or groups that do not divide heads.
-    """
+    """The mixer of a config, as wide as its heads together; as ``mamba_expand`` says by default."""
     wide = wide or c.mamba_expand * c.hidden_size
     heads, head_dim = c.mamba_n_heads, c.mamba_d_head
     refuse(wide % heads != 0, f"key 'mamba_n_heads': {heads} does not divide {wide} channels")

@@ -8,7 +8,7 @@ from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, NormSpec
-from lifesym.families.base import Config, refuse
+from lifesym.families.base import Config, expect, refuse
 from lifesym.families.decoder import SCALED, Ends, decoder
 from lifesym.families.parts import (
     AROUND,
@@ -108,7 +108,7 @@ def helium(c: Config) -> Model:
 
 def apertus(c: Config) -> Model:
     """Apertus: normalized queries and keys, a plain MLP with xIELU."""
-    refuse(c.output_vocab_size not in (None, c.vocab_size), "key 'output_vocab_size': only null")
+    expect(c, "output_vocab_size", c.vocab_size, "vocab_size")
     return decoder(c, layer(attention(c, qk_norm="head"), mlp(c, gated=False)))
 
 

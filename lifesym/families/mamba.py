@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from lifesym import symbols as sym
 from lifesym.blocks import ChannelMix, GatedRecurrence, Mamba, Mamba2, MatrixLSTM, TimeMix
-from lifesym.families.base import Config, per_head, refuse
+from lifesym.families.base import Config, expect, per_head, refuse
 from lifesym.families.decoder import Ends, decoder
 from lifesym.families.parts import LAYER_NORM, attention, function, layer, mlp
 from lifesym.families.sizes import turned
@@ -85,10 +85,7 @@ def mamba2(c: Config) -> Model:
 
 def rwkv(c: Config) -> Model:
     """RWKV-4: the embedding is normalized once, then every layer has time and channel mixing."""
-    refuse(
-        c.attention_hidden_size not in (None, c.hidden_size),
-        f"key 'attention_hidden_size': only hidden_size = {c.hidden_size} is modelled",
-    )
+    expect(c, "attention_hidden_size", c.hidden_size, "hidden_size")
     mixing = TimeMix(hidden=sym.hidden, channels=sym.hidden)
     feeding = ChannelMix(hidden=sym.hidden, intermediate=sym.intermediate)
     ends = Ends(norm=LAYER_NORM, embedding_norm=LAYER_NORM)

@@ -60,7 +60,7 @@ def minimax(c: Config) -> Model:
     }
     kinds = [mixers[full] for full in _full(c)]
     layers = [layer(mixer, experts(c), scaled=_scaled(c, part)) for mixer, part in kinds]
-    return decoder(c, layers, rotary_dim=turned, expert_intermediate=c.intermediate_size)
+    return decoder(c, layers, rotary_dim=turned)
 
 
 def _index(c: Config) -> Any:

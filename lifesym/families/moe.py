@@ -24,28 +24,24 @@ from lifesym.model import Model
 
 def mixtral(c: Config) -> Model:
     """Mixtral: experts in every layer."""
-    each = layers(mixers(c, alike=True, bias=False), experts(c))
-    return decoder(c, each, expert_intermediate=c.intermediate_size)
+    return decoder(c, layers(mixers(c, alike=True, bias=False), experts(c)))
 
 
 def olmoe(c: Config) -> Model:
     """OLMoE: experts in every layer, normalized queries and keys."""
-    each = layer(attention(c, qk_norm="all"), experts(c))
-    return decoder(c, each, expert_intermediate=c.intermediate_size)
+    return decoder(c, layer(attention(c, qk_norm="all"), experts(c)))
 
 
 def gpt_oss(c: Config) -> Model:
     """gpt-oss: biased experts, sinks, sliding windows in every other layer."""
     block = experts(c, bias=True, router_bias=True)
-    each = layers(mixers(c, lambda i: i % 2 == 0, sinks=True), block)
-    return decoder(c, each, expert_intermediate=c.intermediate_size)
+    return decoder(c, layers(mixers(c, lambda i: i % 2 == 0, sinks=True), block))
 
 
 def phimoe(c: Config) -> Model:
     """Phi-3.5-MoE: LayerNorms, and the window in every layer where one is given."""
     each, ends = mixers(c, alike=True), Ends(norm=LAYER_NORM, head_bias=c.lm_head_bias)
-    moe = layers(each, experts(c), LAYER_NORM)
-    return decoder(c, moe, ends, expert_intermediate=c.intermediate_size)
+    return decoder(c, layers(each, experts(c), LAYER_NORM), ends)
 
 
 def minimax_m2(c: Config) -> Model:
@@ -57,7 +53,7 @@ def minimax_m2(c: Config) -> Model:
     )
     turns = sym.head_dim if c.rotary_dim in (None, c.head_dim) else sym.rotary_dim
     each = layer(attention(qk_norm="all", rotary_dim=turns), experts(c, sigmoid=True))
-    return decoder(c, each, expert_intermediate=c.intermediate_size)
+    return decoder(c, each)
 
 
 def dbrx(c: Config) -> Model:
@@ -107,11 +103,7 @@ def qwen3_moe(c: Config) -> Model:
 
 
 def _window(c: Config) -> None:
-    """Leave only a window in use.
-
-    Raises:
-        SpecError: it is switched on, and not given.
-    """
+    """Leave only a window in use."""
     if not c.use_sliding_window:
         c.sliding_window = None
     refuse(
@@ -135,8 +127,7 @@ def granitemoe(c: Config) -> Model:
     if c.model_type != "granitemoe":
         shared = c.shared_intermediate_size
         c.head_dim = c.head_dim or rounded_head(c)
-    each = layer(attention(c), experts(c, shared=shared), scaled=True)
-    return decoder(c, each, SCALED, expert_intermediate=c.intermediate_size)
+    return decoder(c, layer(attention(c), experts(c, shared=shared), scaled=True), SCALED)
 
 
 def llama4_text(c: Config) -> Model:
@@ -162,7 +153,7 @@ def llama4_text(c: Config) -> Model:
             layer(far if each else near, moe if i in routed else mlp(c))
             for i, each in enumerate(still)
         ],
-        expert_intermediate=c.intermediate_size,
         intermediate=c.intermediate_size_mlp,
+        expert_intermediate=c.intermediate_size,
         shared_intermediate=c.intermediate_size,
     )

@@ -15,6 +15,10 @@ OFFSETLESS = NormSpec(features=sym.hidden, kind="layer", bias=False)
 """A LayerNorm with gains and no offsets."""
 STREAMS = {"hidden": sym.hidden, "streams": sym.streams}
 """Sizes of blocks with several residual streams."""
+TABLE = {"vocab": sym.vocab, "width": sym.hidden, "hidden": sym.hidden}
+"""Sizes of a token table."""
+BY_LAYER = {"layers": sym.layers, "embedding": sym.layer_embedding, "vocab": sym.layer_vocab}
+"""Sizes of embeddings by layer."""
 AROUND = {"mixer_post_norm": RMS, "mlp_post_norm": RMS}
 """Options of a layer that normalizes what its parts give."""
 
@@ -100,7 +104,7 @@ def mixers(
     whole: Size = sym.head_dim,
     **options: Any,
 ) -> list[Block]:
-    """Attention by layer, with windows by a rule unless they are listed: see `layer_kinds`.
+    """Attention by layer, with windows by a rule unless they are listed: see `windows`.
 
     ``whole``: how much of a head rotates where there is no window.
     """

@@ -1,7 +1,7 @@
 """Which layers are of which kind: as a config lists them, or by a rule."""
 
 from collections.abc import Callable, Mapping, Sequence, Sized
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from sympy import Symbol
 
@@ -30,15 +30,10 @@ def each_layer(listed: Sized, layers: int, key: str) -> None:
     refuse(len(listed) != layers, f"key {key!r}: {len(listed)} entries for {layers} layers")
 
 
-def layer_kinds(
-    types: Sequence[str] | None,
-    layers: int,
-    window: int | None,
-    default: Callable[[int], bool],
-    *,
-    alike: bool = False,
-) -> list[bool]:
-    """Which layers have a sliding window: from ``layer_types``, or by the family's rule.
+def windows(
+    c: Config, slides: Callable[[int], bool] = lambda _: True, *, alike: bool = False
+) -> list[Symbol | None]:
+    """The window of every layer, None for full attention: by ``layer_types``, or else by a rule.
 
     ``alike``: one mask serves all the layers of the family's code, so that it computes no mix.
 
@@ -46,21 +41,15 @@ def layer_kinds(
         SpecError: a list of another length than the layers, an unknown type, a mix where layers
             are alike, or no window.
     """
-    if types is None:
-        kinds = [window is not None and default(i) for i in range(layers)]
-    else:
-        kinds = listed(types, layers, {"full_attention": False, "sliding_attention": True})
-    refuse(alike and len(set(kinds)) > 1, "key 'layer_types': layers are all of one type here")
-    refuse(any(kinds) and window is None, "key 'sliding_window': needed by the sliding layers")
-    return kinds
+    depth, window = c.num_hidden_layers, c.sliding_window
+    rule = [sym.window if window is not None and slides(i) else None for i in range(depth)]
+    spans = rule if c.layer_types is None else listed(c.layer_types, depth, _KINDS)
+    refuse(alike and len(set(spans)) > 1, "key 'layer_types': layers are all of one type here")
+    refuse(any(spans) and window is None, "key 'sliding_window': needed by the sliding layers")
+    return spans
 
 
-def windows(
-    c: Config, slides: Callable[[int], bool] = lambda _: True, **options: Any
-) -> list[Symbol | None]:
-    """The window of every layer, None for full attention: see `layer_kinds`."""
-    kinds = layer_kinds(c.layer_types, c.num_hidden_layers, c.sliding_window, slides, **options)
-    return [sym.window if kind else None for kind in kinds]
+_KINDS = {"full_attention": None, "sliding_attention": sym.window}
 
 
 def never(_: int) -> bool:

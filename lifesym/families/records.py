@@ -6,6 +6,7 @@ types have in common, or what a table inside of a config holds. ``[kinds]`` in `
 kind of value of every key.
 """
 
+import re
 from collections.abc import Iterator
 from decimal import Decimal
 from functools import cache, reduce
@@ -159,7 +160,9 @@ def struct(name: str, base: type[msgspec.Struct] = msgspec.Struct) -> Any:
         if not each.kind:
             raise SpecError(f"specs/families: [{name}]: key {key!r} is of no kind")
         kind = _type(each.kind)
-        fields.append((each.name, _or_null(each, kind), _default(each.default, kind)))
+        null = kind | None if each.null or each.default in (None, UNSET) else kind
+        whole = null | UnsetType if each.default is UNSET else null
+        fields.append((each.name, whole, _default(each.default, kind)))
     spelt = {each.name: key for key, each in keys(name).items()}
     return msgspec.defstruct(name, fields, bases=(base,), kw_only=True, rename=spelt)
 
@@ -186,12 +189,6 @@ def _type(kind: str) -> Any:
     return KINDS[kind] if kind in KINDS else struct(kind)
 
 
-def _or_null(key: Key, kind: Any) -> Any:
-    if key.default is UNSET:
-        return kind | UnsetType | None
-    return kind | None if key.null or key.default is None else kind
-
-
 def _plain(value: Any) -> Any:
     """A value as a config has it."""
     return float(value) if isinstance(value, Decimal) else value
@@ -202,3 +199,15 @@ def _default(value: Any, kind: Any) -> Any:
     if isinstance(value, dict):
         return msgspec.field(default_factory=lambda: msgspec.convert(value, kind))
     return value
+
+
+ALIASES: dict[str, str] = files().everywhere["aliases"]
+"""Keys that transformers 4 and 5 spell differently in every family."""
+SUBCONFIGS = frozenset(files().everywhere["parts"].split())
+"""Parts of multimodal models: `lifesym.multimodal` and `lifesym.towers` read them."""
+
+_HARMLESS: dict[str, str] = dict(files().everywhere["harmless"])
+HARMLESS_PATTERN = re.compile("|".join(_HARMLESS.pop("patterns").split()))
+"""Spellings of keys that change nothing in any family: tokens' numbers, and how it was trained."""
+HARMLESS = frozenset(" ".join(_HARMLESS.values()).split())
+"""Keys that no operation, byte or dispatch depends on (formats are chosen by the caller)."""

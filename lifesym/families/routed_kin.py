@@ -8,7 +8,7 @@ from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block
-from lifesym.families.base import Config, refuse
+from lifesym.families.base import Config, expect, refuse
 from lifesym.families.decoder import SCALED, Ends
 from lifesym.families.llama import granite_mixers
 from lifesym.families.parts import AROUND, OFFSETLESS, RMS, attention, mixers
@@ -77,11 +77,7 @@ def step3p5(c: Config) -> Model:
 
 
 def _as_flash(c: Config) -> None:
-    """What early files say, in the words of the class.
-
-    Raises:
-        SpecError: windowed layers of other sizes than the class gives them.
-    """
+    """What early files say, in the words of the class."""
     fixed = {
         "swa_num_attention_heads": c.num_attention_heads,
         "swa_num_key_value_heads": 2 * (c.num_key_value_heads or c.num_attention_heads),
@@ -89,7 +85,7 @@ def _as_flash(c: Config) -> None:
         "swa_v_head_dim": c.v_head_dim,
     }
     for key, usual in fixed.items():
-        refuse(getattr(c, key) not in (None, usual), f"key {key!r}: only {usual} is modelled")
+        expect(c, key, usual)
     if c.sliding_window_size is not None:
         c.sliding_window = c.sliding_window_size + 1
     if c.hybrid_layer_pattern is not None and c.layer_types is None:
@@ -119,11 +115,7 @@ def mimo_v2_flash(c: Config) -> Model:
 
 
 def _one(c: Config, key: str) -> int:
-    """A number, or the one that every layer has.
-
-    Raises:
-        SpecError: layers that differ.
-    """
+    """A number, or the one that every layer has."""
     given = getattr(c, key)
     listed = given if isinstance(given, list) else [given]
     refuse(len(set(listed)) != 1, f"key {key!r}: layers that differ are not modelled")

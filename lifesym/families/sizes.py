@@ -3,7 +3,7 @@
 from sympy import Symbol
 
 from lifesym import symbols as sym
-from lifesym.families.base import Config, grouped, per_head, refuse, rotated
+from lifesym.families.base import Config, expect, grouped, per_head, refuse, rotated
 
 _KEYS = {
     "layers": "num_hidden_layers decoder_layers",
@@ -17,7 +17,7 @@ _KEYS = {
     "window": "sliding_window",
     "experts": "num_experts num_local_experts n_routed_experts moe_num_experts",
     "active_experts": "num_experts_per_tok moe_k moe_topk top_k_experts",
-    "expert_intermediate": "moe_intermediate_size",
+    "expert_intermediate": "moe_intermediate_size intermediate_size",
     "q_rank": "q_lora_rank",
     "kv_rank": "kv_lora_rank",
     "nope_dim": "qk_nope_head_dim",
@@ -94,11 +94,8 @@ def turned(c: Config, *, pairs: bool = False) -> Symbol:
 
 def own_keys(c: Config) -> None:
     """Refuse fewer heads of keys than of queries, which latent attention does not have."""
-    heads, given = c.num_attention_heads, c.num_key_value_heads
-    refuse(
-        given not in (None, heads),
-        f"key 'num_key_value_heads': {given}, but latent attention has one for each of the"
-        f" {heads} heads",
+    expect(
+        c, "num_key_value_heads", c.num_attention_heads, "latent attention has one for each head"
     )
 
 

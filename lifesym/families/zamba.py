@@ -2,7 +2,7 @@
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, HeadMamba, Link, NormSpec, SharedTransformer
-from lifesym.families.base import Config, activation, grouped, refuse
+from lifesym.families.base import Config, activation, expect, grouped, refuse
 from lifesym.families.decoder import Ends, sized
 from lifesym.families.mamba import check_groups, scan_heads, step_rank
 from lifesym.families.parts import RMS, attention, layer, mlp
@@ -22,8 +22,7 @@ def _head_dims(c: Config) -> dict[str, int]:
         ("attention_hidden_size", both),
         ("mamba_headdim", scan_dim),
     ):
-        said = getattr(c, key, None)
-        refuse(said not in (None, right), f"key '{key}': {said} should be {right}")
+        expect(c, key, right)
     return {"head_dim": head_dim, "scan_dim": scan_dim}
 
 
