@@ -1,5 +1,7 @@
 """Llamas whose attention has one more idea: DiffLlama, JetMoE, Doge and ZAYA."""
 
+from typing import Any
+
 from sympy import Integer
 
 from lifesym import symbols as sym
@@ -68,21 +70,17 @@ def zaya(c: Config) -> Model:
     depth, keys = c.num_hidden_layers, c.num_key_value_heads * c.head_dim
     refuse(keys % 2 == 1, f"key 'head_dim': {keys} elements of values do not halve")
     types = c.layer_types or ["hybrid"] * depth
-    windowed = any(listed(types, depth, {"hybrid": False, "hybrid_sliding": True}))
+    spans = {"hybrid": None, "hybrid_sliding": sym.window}
+    windowed = any(listed(types, depth, spans))
     refuse(windowed and c.sliding_window is None, "missing key 'sliding_window'")
     turned = {kind: rotated(c.head_dim, _part(c, kind)) for kind in types}
     alike = len(set(turned.values())) == 1
+    usual: dict[str, Any] = {"of": ConvolvedAttention, "qk_norm": "plain"}
+    usual |= {"kernel": c.cca_time0, "head_kernel": c.cca_time1}
+    turns = {kind: sym.rotary_dim if alike else part for kind, part in turned.items()}
     mixers = {
-        kind: attention(
-            c,
-            of=ConvolvedAttention,
-            rotary_dim=sym.rotary_dim if alike else turned[kind],
-            qk_norm="plain",
-            window=sym.window if kind == "hybrid_sliding" else None,
-            kernel=c.cca_time0,
-            head_kernel=c.cca_time1,
-        )
-        for kind in turned
+        kind: attention(c, window=spans[kind], rotary_dim=turn, **usual)
+        for kind, turn in turns.items()
     }
     width = c.router_hidden_size
     router = {"moe": experts(c), "width": width, "norm": NormSpec(features=width)}

@@ -18,7 +18,7 @@ from lifesym.blocks import (
 )
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import Ends, decoder, once
-from lifesym.families.parts import RMS, STREAMS, experts
+from lifesym.families.parts import HEADS, RMS, STREAMS, experts
 from lifesym.families.patterns import listed
 from lifesym.model import Model
 from lifesym.symbols import Size
@@ -101,9 +101,7 @@ def deepseek_v4(c: Config) -> Model:
 
     def one(kind: str, hashed: bool) -> HyperLayer:
         mixer = CompressedAttention(
-            hidden=sym.hidden,
-            heads=sym.heads,
-            head_dim=sym.head_dim,
+            **HEADS,
             rope_dim=sym.rope_dim,
             q_rank=sym.q_rank,
             groups=sym.out_groups,

@@ -12,9 +12,9 @@ from dataclasses import replace
 from typing import Any
 
 from lifesym import symbols as sym
-from lifesym.blocks import DecoderLayer, DraftLayer, Embed, Head, JoinedStates, ParallelHead
+from lifesym.blocks import Block, DecoderLayer, DraftLayer, Embed, Head, JoinedStates, ParallelHead
 from lifesym.errors import SpecError
-from lifesym.families.base import Config, refuse
+from lifesym.families.base import Config
 from lifesym.families.decoder import once, sized
 from lifesym.families.parts import RMS, TABLE, attention, layer, mlp
 from lifesym.model import Model, Section
@@ -31,12 +31,8 @@ def eagle(c: Config) -> Model:
     head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=False, norm=None)
     joined = JoinedStates(inputs=2 * sym.hidden, hidden=sym.hidden, bias=c.bias)
     each = replace(_layer(c), mixer_norm=None)
-    sections = (
-        _embedding(),
-        once("joined", joined),
-        Section(label="layers", count=sym.layers, block=each),
-        once("head", head, shared=True, copies=0),
-    )
+    layers, end = _layers(each), once("head", head, shared=True, copies=0)
+    sections = (_embedding(), once("joined", joined), layers, end)
     return _noted(sized(c, sections), "EAGLE draft head: embedding and LM head are")
 
 
@@ -50,12 +46,7 @@ def eagle3(c: Config) -> Model:
     joined = JoinedStates(inputs=_STATES * width, hidden=sym.hidden)
     head = Head(hidden=sym.hidden, vocab=sym.draft_vocab, tied=False, norm=RMS)
     each = DraftLayer(layer=_layer(c, hidden=2 * sym.hidden, output=sym.hidden), norm=RMS)
-    sections = (
-        _embedding(),
-        once(ONCE, joined),
-        Section(label="layers", count=sym.layers, block=each),
-        once("head", head),
-    )
+    sections = (_embedding(), once(ONCE, joined), _layers(each), once("head", head))
     vocab = c.draft_vocab_size or c.vocab_size
     model = sized(c, sections, draft_vocab=vocab, target_hidden=c.target_hidden_size)
     return _noted(model, "EAGLE-3 draft head: the embedding is")
@@ -90,8 +81,11 @@ def _embedding() -> Section:
 
 def _layer(c: Config, **options: Any) -> DecoderLayer:
     """A layer of a Llama, its attention with these options."""
-    refuse(c.num_hidden_layers != 1, "key 'num_hidden_layers': draft heads have 1 layer here")
     return layer(attention(c, **options), mlp(c))
+
+
+def _layers(each: Block) -> Section:
+    return Section(label="layers", count=sym.layers, block=each)
 
 
 def _noted(model: Model, shared: str) -> Model:

@@ -17,12 +17,11 @@ from lifesym.blocks import (
 )
 from lifesym.families.base import Config, expect, per_head, refuse
 from lifesym.families.decoder import sized
-from lifesym.families.parts import LAYER_NORM, RMS, TABLE, attention, layer, mlp
+from lifesym.families.parts import HEADS, LAYER_NORM, RMS, TABLE, attention, layer, mlp
 from lifesym.model import Model, Section
 
 RESERVED = 2
 """Rows of a position table that no token has."""
-CROSS = {"hidden": sym.hidden, "heads": sym.heads, "head_dim": sym.head_dim}
 
 
 def _model(
@@ -58,7 +57,7 @@ def bart(c: Config) -> Model:
     embed = Embed(**TABLE, scaled=c.scale_embedding, tied=True)
     places = LearnedPositions(rows=sym.positions, hidden=sym.hidden, norm=LAYER_NORM)
     final = LAYER_NORM if c.model_type == "mbart" else None
-    cross = CrossAttention(**CROSS, bias=True, key_bias=True)
+    cross = CrossAttention(**HEADS, bias=True, key_bias=True)
     encoder: dict[str, Block] = {
         "encoder_embed": embed,
         "encoder_positions": places,
@@ -100,7 +99,7 @@ def t5(c: Config) -> Model:
     decoder = {
         "embed": embed,
         "positions": positions,
-        "layers": layer(attention(**usual), block, cross=CrossAttention(**CROSS)),
+        "layers": layer(attention(**usual), block, cross=CrossAttention(**HEADS)),
         "closing": Closing(norm=RMS, scaled=scaled),
         "head": Head(hidden=sym.hidden, vocab=sym.vocab, tied=tied, norm=None),
     }
@@ -117,7 +116,7 @@ def whisper(c: Config) -> Model:
     wide = replace(block, intermediate=sym.encoder_intermediate)
     heads = {"heads": sym.encoder_heads, "kv_heads": sym.encoder_heads}
     listening = attention(**usual, **heads, bidirectional=True)
-    writing, cross = attention(**usual, kv_heads=sym.heads), CrossAttention(**CROSS, bias=True)
+    writing, cross = attention(**usual, kv_heads=sym.heads), CrossAttention(**HEADS, bias=True)
     encoder = {
         "encoder_embed": AudioEmbed(bins=sym.mel_bins, hidden=sym.hidden, positions=sym.source),
         "encoder_layers": layer(listening, wide, LAYER_NORM),

@@ -134,9 +134,7 @@ def granitemoehybrid(c: Config) -> Model:
         False: _head_scan(c),
         True: attention(c, rotary_dim=sym.head_dim if where == "rope" else 0),
     }
-    layers = [layer(mixers[each], block, scaled=True) for each in attends]
-    wide = c.intermediate_size
-    return decoder(c, layers, SCALED, expert_intermediate=wide)
+    return decoder(c, layers([mixers[each] for each in attends], block, scaled=True), SCALED)
 
 
 _LETTERS = {"M": "linear_attention", "*": "full_attention", "-": "mlp", "E": "moe"}

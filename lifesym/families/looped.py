@@ -33,8 +33,7 @@ def hrm_text(c: Config) -> Model:
         f"key 'num_hidden_layers': {c.num_hidden_layers} should be num_layers_per_stack = {depth}"
         f" times {runs} runs",
     )
-    bias = c.attention_bias
-    mixer = attention(c, kv_heads=sym.heads, gate="element", gate_bias=bias)
+    mixer = attention(c, kv_heads=sym.heads, gate="element", gate_bias=c.attention_bias)
     each = layer(mixer, mlp(c), PLAIN)
 
     def stack(label: str, turns: int) -> Section:

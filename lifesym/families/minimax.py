@@ -8,10 +8,10 @@ Sources: MiniMax-01, arXiv 2501.08313, section 2; transformers, ``minimax``, and
 from typing import Any
 
 from lifesym import symbols as sym
-from lifesym.blocks import Block, BlockIndexer, LightningAttention
+from lifesym.blocks import BlockIndexer, LightningAttention
 from lifesym.families.base import Config, refuse
 from lifesym.families.decoder import decoder
-from lifesym.families.parts import attention, experts, function, layer, layers, mlp
+from lifesym.families.parts import HEADS, attention, experts, function, layer, layers, mlp
 from lifesym.families.patterns import dense_layers, each_layer, listed
 from lifesym.families.records import struct
 from lifesym.families.sizes import head_size
@@ -46,21 +46,11 @@ def minimax(c: Config) -> Model:
     """MiniMax: blocks of lightning attention, full attention with partly rotated heads, experts."""
     size, turned = head_size(c), c.rotary_dim
     refuse((turned or 0) > size, f"key 'rotary_dim': {turned} of a head of {size}")
-    lightning = LightningAttention(
-        hidden=sym.hidden,
-        heads=sym.heads,
-        head_dim=sym.head_dim,
-        chunk=sym.scan_chunk,
-        activation=function(c),
-    )
+    lightning = LightningAttention(**HEADS, chunk=sym.scan_chunk, activation=function(c))
     whole = attention(rotary_dim=sym.head_dim if turned in (None, size) else sym.rotary_dim)
-    mixers: dict[bool, tuple[Block, str]] = {
-        True: (whole, "full_attn"),
-        False: (lightning, "linear_attn"),
-    }
-    kinds = [mixers[full] for full in _full(c)]
-    layers = [layer(mixer, experts(c), scaled=_scaled(c, part)) for mixer, part in kinds]
-    return decoder(c, layers, rotary_dim=turned)
+    kinds = [(whole, "full_attn") if full else (lightning, "linear_attn") for full in _full(c)]
+    each = [layer(mixer, experts(c), scaled=_scaled(c, part)) for mixer, part in kinds]
+    return decoder(c, each, rotary_dim=turned)
 
 
 def _index(c: Config) -> Any:

@@ -15,6 +15,7 @@ OFFSETLESS = NormSpec(features=sym.hidden, kind="layer", bias=False)
 """A LayerNorm with gains and no offsets."""
 STREAMS = {"hidden": sym.hidden, "streams": sym.streams}
 """Sizes of blocks with several residual streams."""
+HEADS = {"hidden": sym.hidden, "heads": sym.heads, "head_dim": sym.head_dim}
 TABLE = {"vocab": sym.vocab, "width": sym.hidden, "hidden": sym.hidden}
 """Sizes of a token table."""
 BY_LAYER = {"layers": sym.layers, "embedding": sym.layer_embedding, "vocab": sym.layer_vocab}

@@ -110,18 +110,10 @@ def beam(c: Config) -> Model:
     refuse(sym.window in spans and c.sliding_window is None, "missing key 'sliding_window'")
     for kind in set(types):
         refuse(kind not in still, f"key 'rope_parameters': has no {kind!r}")
-    gated = [
-        attention(
-            c,
-            qk_norm="head",
-            gate="element",
-            head_gate_bias=True,
-            window=span,
-            rotary_dim=0 if still[kind] else sym.head_dim,
-            query_scaled=still[kind],
-        )
-        for kind, span in zip(types, spans, strict=True)
-    ]
+    usual: dict[str, Any] = {"qk_norm": "head", "gate": "element", "head_gate_bias": True}
+    turns: dict[bool, Any] = {True: {"rotary_dim": 0, "query_scaled": True}, False: {}}
+    parts = zip(types, spans, strict=True)
+    gated = [attention(c, window=span, **usual, **turns[still[kind]]) for kind, span in parts]
     plain = c.mlp_layer_types is None
     return routed(
         c,

@@ -98,17 +98,11 @@ def _as_flash(c: Config) -> None:
 def mimo_v2_flash(c: Config) -> Model:
     """MiMo V2 Flash: windowed layers with sinks and twice the key-value heads, narrower values."""
     _as_flash(c)
-    narrow: list[Block] = [
-        attention(
-            qkv_bias=c.attention_bias,
-            value_dim=sym.value_dim,
-            window=span,
-            kv_heads=sym.kv_heads if span is None else 2 * sym.kv_heads,
-            sinks=span is not None,
-            rotary_dim=sym.rotary_dim,
-        )
-        for span in windows(c, lambda i: i > 0 and (i + 1) % 6 != 0)
-    ]
+    usual = {"qkv_bias": c.attention_bias, "value_dim": sym.value_dim, "rotary_dim": sym.rotary_dim}
+    whole = attention(**usual)
+    near = attention(**usual, window=sym.window, kv_heads=2 * sym.kv_heads, sinks=True)
+    spans = windows(c, lambda i: i > 0 and (i + 1) % 6 != 0)
+    narrow = [whole if span is None else near for span in spans]
     return deepseek_experts(
         c, narrow, sizes={"rotary_dim": _part(c, None, c.partial_rotary_factor)}
     )

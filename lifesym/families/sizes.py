@@ -18,6 +18,9 @@ _KEYS = {
     "experts": "num_experts num_local_experts n_routed_experts moe_num_experts",
     "active_experts": "num_experts_per_tok moe_k moe_topk top_k_experts",
     "expert_intermediate": "moe_intermediate_size intermediate_size",
+    "shared_intermediate": "shared_intermediate_size shared_expert_intermediate_size"
+    " moe_shared_expert_intermediate_size",
+    "shared_experts": "n_shared_experts num_shared_experts moe_num_shared_experts",
     "q_rank": "q_lora_rank",
     "kv_rank": "kv_lora_rank",
     "nope_dim": "qk_nope_head_dim",
@@ -57,10 +60,15 @@ def size_of(c: Config, size: str) -> int:
             return shared_size(c)
         case "rotary_dim" if getattr(c, "rotary_dim", None) is None:
             return rotated(head_size(c), c.partial_rotary_factor)
-    keys = _KEYS.get(size, size).split()
-    found = [value for key in keys if (value := getattr(c, key, None)) is not None]
-    refuse(not found, f"missing key '{keys[0]}'")
-    return int(found[0])
+    number = _given(c, size)
+    refuse(number is None, f"missing key '{_KEYS.get(size, size).split()[0]}'")
+    return int(number or 0)
+
+
+def _given(c: Config, size: str) -> int | None:
+    """The number under the first of the keys for a size that a config has."""
+    given = (getattr(c, key, None) for key in _KEYS.get(size, size).split())
+    return next((number for number in given if number is not None), None)
 
 
 def head_size(c: Config) -> int:
@@ -101,16 +109,7 @@ def own_keys(c: Config) -> None:
 
 def shared_size(c: Config) -> int:
     """The size of the shared experts together: given, or so many of the others."""
-    for key in _SHARED:
-        if getattr(c, key, None) is not None:
-            return int(getattr(c, key))
-    counts = [getattr(c, key) for key in _SHARED_COUNT if hasattr(c, key)]
-    return sum(count or 0 for count in counts) * int(c.moe_intermediate_size)
-
-
-_SHARED = (
-    "shared_intermediate_size",
-    "shared_expert_intermediate_size",
-    "moe_shared_expert_intermediate_size",
-)
-_SHARED_COUNT = ("n_shared_experts", "num_shared_experts", "moe_num_shared_experts")
+    given = _given(c, "shared_intermediate")
+    if given is None:
+        return (_given(c, "shared_experts") or 0) * int(c.moe_intermediate_size)
+    return given

@@ -48,8 +48,15 @@ def hy_v4(c: Config) -> Model:
 
 
 WINDOW = "sliding_attention"
-_OWN = ("num_attention_heads", "q_lora_rank", "kv_lora_rank", "head_dim", "qk_nope_head_dim")
-"""Sizes that layers with windows have of their own, besides those that ``_windowed`` adds."""
+_OWN = {
+    "num_attention_heads": "heads",
+    "q_lora_rank": "q_rank",
+    "kv_lora_rank": "kv_rank",
+    "qk_nope_head_dim": "nope_dim",
+    "qk_rope_head_dim": "rope_dim",
+    "v_head_dim": "value_dim",
+}
+"""Sizes that layers with windows have of their own, and what a block calls them."""
 
 
 def _kinds(c: Config) -> list[str]:
@@ -69,11 +76,9 @@ def _kinds(c: Config) -> list[str]:
 
 def _windowed(c: Config, kinds: list[str]) -> Mapping[str, int]:
     """The sizes of the layers with windows, which must be alike."""
-    sizes = {name: int(getattr(c, f"swa_{name}")) for name in _OWN}
-    sizes["v_head_dim"] = c.swa_v_head_dim
-    sizes["qk_rope_head_dim"] = (
-        c.swa_qk_rope_head_dim or sizes["head_dim"] - sizes["qk_nope_head_dim"]
-    )
+    rotated = c.swa_qk_rope_head_dim or c.swa_head_dim - c.swa_qk_nope_head_dim
+    sizes = {name: getattr(c, f"swa_{name}") for name in ("head_dim", *_OWN)}
+    sizes["qk_rope_head_dim"] = rotated
     if c.per_layer_config is not None:
         usual = {name: getattr(c, name, 0) for name in sizes}
         given = {int(i): own for i, own in c.per_layer_config.items()}
@@ -109,16 +114,8 @@ def dots3_note_text(c: Config) -> Model:
     kinds = _kinds(c)
     own = _windowed(c, kinds)
     usual = latent(c, gate="head", key_norm=True)
-    window = replace(
-        usual,
-        heads=Integer(own["num_attention_heads"]),
-        q_rank=Integer(own["q_lora_rank"]),
-        kv_rank=Integer(own["kv_lora_rank"]),
-        nope_dim=Integer(own["qk_nope_head_dim"]),
-        rope_dim=Integer(own["qk_rope_head_dim"]),
-        value_dim=Integer(own["v_head_dim"]),
-        window=sym.window,
-    )
+    sizes: dict[str, Any] = {field: Integer(own[key]) for key, field in _OWN.items()}
+    window = replace(usual, window=sym.window, **sizes)
     mixers = {
         WINDOW: window,
         "full_attention": usual,
