@@ -48,7 +48,7 @@ class Table(msgspec.Struct, forbid_unknown_fields=True):
         kin: other types whose configs are read in the same way.
         needs: keys that a config must have.
         may: keys that a config may leave out, or have as null.
-        usual: keys that a config may leave out, and what its class takes then.
+        usual: keys that may be left out, and what the class takes then (a size of 0: see `sizes`).
         only: keys of which one value is modelled, which is also the usual one.
         never: keys that must be null or left out.
         unset: keys whose null is another thing than their absence.
