@@ -18,12 +18,11 @@ from sympy import Expr, sympify
 from lifesym import symbols as sym
 from lifesym.blocks import Attention, Block, LatentAttention
 from lifesym.errors import SpecError, misspelt
-from lifesym.families import FAMILIES, MODEL_TYPES
+from lifesym.families import DRAFTS, FAMILIES, MODEL_TYPES
 from lifesym.families.base import Family
-from lifesym.families.classes import why_refused
-from lifesym.families.defaults import left_out
+from lifesym.families.classes import left_out, why_refused
 from lifesym.families.drafts import drafts_as, unwrapped
-from lifesym.families.keys import ALIASES, HARMLESS, HARMLESS_PATTERN, SUBCONFIGS
+from lifesym.families.records import ALIASES, HARMLESS, HARMLESS_PATTERN, SUBCONFIGS
 from lifesym.families.tasks import run_as, with_outer_head
 from lifesym.model import Model
 from lifesym.multimodal import WRAPPERS, flat, renamed, thinker, unnest
@@ -75,7 +74,7 @@ def read_config(
         renamed(thinker(unwrapped(dict(given))), where),
         str(given.get("model_type", "model")),
     )
-    whole, draft = data, drafts_as(data, where)
+    whole, draft = data, DRAFTS.get(drafts_as(data, where))
     data, notes = unnest(data, where)
     data = flat(data)
     family = data.get("model_type")
@@ -103,13 +102,14 @@ def read_config(
     except SpecError as error:
         raise SpecError(_as_written(str(error), written, chosen)) from None
     try:
-        model: Model = chosen.build(parsed, name)
+        model = chosen.model(parsed)
         if not draft:
             model = run_as(with_outer_head(model, whole), data)
         _refuse_odd_rotations(model)
     except SpecError as error:
         raise SpecError(f"{where}: {_as_written(str(error), written, chosen)}") from None
-    model = with_towers(replace(model, notes=(*model.notes, *notes, *filled)), whole, where)
+    named = replace(model, name=name, notes=(*model.notes, *notes, *filled))
+    model = with_towers(named, whole, where)
     return with_stored(model, whole, where)
 
 

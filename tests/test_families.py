@@ -16,7 +16,7 @@ from lifesym import symbols as sym
 from lifesym.blocks import TimeMix
 from lifesym.errors import SpecError
 from lifesym.families import FAMILIES
-from lifesym.families.decoder import attention, experts, layer, mlp
+from lifesym.families.parts import attention, experts, layer, mlp
 from lifesym.families.sections import sections_of
 from lifesym.huggingface import ConfigWarning, example
 from lifesym.specs import names, root
@@ -52,6 +52,7 @@ V3 = LATENT | {"model_type": "deepseek_v3"}
 PHIMOE = BASE | {"model_type": "phimoe", "num_local_experts": 4, "num_experts_per_tok": 2}
 KIMI = LATENT | {"model_type": "kimi_k2", "q_lora_rank": None, "n_shared_experts": 1}
 GLM = LATENT | {"model_type": "glm4_moe_lite"}
+HUNYUAN = BASE | {"model_type": "hunyuan_v1_dense", "head_dim": 8}
 GEMMA2 = GROUPED | {"model_type": "gemma2", "head_dim": 8, "sliding_window": 16}
 GEMMA3 = GEMMA2 | {"model_type": "gemma3_text"}
 NEOX = BASE | {"model_type": "gpt_neox"}
@@ -307,8 +308,8 @@ REFUSED: list[tuple[Json, str]] = [
     (PHIMOE, "missing key 'num_key_value_heads'"),
     (GEMMA4 | {"global_head_dim": 7}, "key 'global_head_dim': 7 is odd"),
     (V3 | {"qk_rope_head_dim": 5}, "5 is odd: rotary positions turn pairs"),
-    (BASE | {"model_type": "hunyuan_v1_dense", "use_cla": True}, "key 'use_cla': layers that"),
-    (BASE | {"model_type": "hunyuan_v1_dense", "use_qk_norm": False}, "'use_qk_norm': false"),
+    (HUNYUAN | {"use_cla": True}, "key 'use_cla': true is not modelled, only false: layers that"),
+    (HUNYUAN | {"use_qk_norm": False}, "'use_qk_norm': false"),
     ({"model_type": "git2", "text_config": LLAMA}, "key 'model_type': 'git2' around a 'text_c"),
     ({"model_type": "llama", "text_config": LLAMA}, "'llama' around a 'text_config' is not"),
     ({"text_config": LLAMA}, "key 'model_type': None around a 'text_config' is not modelled"),

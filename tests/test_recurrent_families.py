@@ -23,7 +23,7 @@ REFUSED: list[tuple[str, dict[str, Any], str]] = [
     ("zamba-7b-v1", {"tie_word_embeddings": False}, "false is not modelled"),
     ("zamba-7b-v1", {"n_mamba_heads": 3}, "key 'n_mamba_heads': 3 does not divide 7424"),
     ("zamba-7b-v1", {"layers_block_type": ["mamba"] * 76}, "no hybrid layer"),
-    ("zaya1-8b", {"num_experts_per_tok": 2}, "only 1 is modelled"),
+    ("zaya1-8b", {"num_experts_per_tok": 2}, "2 is not modelled, only 1"),
     ("zaya1-8b", {"layer_types": ["hybrid_sliding"] * 40}, "missing key 'sliding_window'"),
     ("zaya1-8b", {"head_dim": 3, "num_key_value_heads": 1}, "do not halve"),
     ("hrm-text-1b", {"num_layers_per_stack": 16}, "should be num_layers_per_stack = 16 times 8"),

@@ -1,95 +1,93 @@
-"""Llamas whose attention has one more idea: DiffLlama, JetMoE and Doge."""
+"""Llamas whose attention has one more idea: DiffLlama, JetMoE, Doge and ZAYA."""
 
 from typing import Any
 
 from sympy import Integer
 
 from lifesym import symbols as sym
-from lifesym.blocks import DifferentialAttention, RoutedAttention, ValueMaskedAttention
-from lifesym.families.base import Config, Count, Family, grouped, refuse
-from lifesym.families.decoder import decoder, experts, layer, mlp
-from lifesym.families.llama import BiasedConfig, LlamaConfig
+from lifesym.blocks import (
+    ConvolvedAttention,
+    DifferentialAttention,
+    HandedRouter,
+    NormSpec,
+    RoutedAttention,
+    ScaledInput,
+    ValueMaskedAttention,
+)
+from lifesym.families.base import Config, grouped, refuse, rotated
+from lifesym.families.decoder import Ends, decoder, once
+from lifesym.families.parts import attention, experts, layer, mlp
+from lifesym.families.patterns import listed
 from lifesym.model import Model
 
 
-class JetMoeConfig(Config, kw_only=True):
-    """``intermediate_size`` is that of one expert; heads follow from the other numbers."""
-
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
-    num_key_value_heads: Count
-    kv_channels: Count = 128
-    intermediate_size: Count
-    num_local_experts: Count = 8
-    num_experts_per_tok: Count = 2
-    activation_function: str = "silu"
-    tie_word_embeddings: bool = True
-
-
-class DogeConfig(BiasedConfig, kw_only=True):
-    """``keep_window_size`` keys are left for a query."""
-
-    keep_window_size: Count = 2048
-    is_moe: bool = False
-
-
-def _heads(**options: Any) -> dict[str, Any]:
-    """The sizes of whole heads, all rotated."""
-    usual = {"hidden": sym.hidden, "heads": sym.heads, "kv_heads": sym.kv_heads}
-    return usual | {"head_dim": sym.head_dim, "rotary_dim": sym.head_dim} | options
-
-
-def diffllama(c: LlamaConfig, name: str) -> Model:
+def diffllama(c: Config) -> Model:
     """DiffLlama: Llama whose pairs of heads give the difference of two attention maps."""
     heads = grouped(c.num_attention_heads, c.num_key_value_heads or c.num_attention_heads)
     refuse(heads % 2 != 0, f"key 'num_key_value_heads': {heads} is odd: heads are pairs")
-    bias = c.attention_bias
-    mixer = DifferentialAttention(**_heads(qkv_bias=bias, out_bias=bias))
-    return decoder(c, name, [layer(mixer, mlp(c.hidden_act))] * c.num_hidden_layers)
+    return decoder(c, layer(attention(c, of=DifferentialAttention), mlp(c)))
 
 
-def jetmoe(c: JetMoeConfig, name: str) -> Model:
+def jetmoe(c: Config) -> Model:
     """JetMoE: experts in every layer, and experts for the projections of queries and outputs."""
+    heads = sym.kv_heads * sym.active_experts
     chosen = {"experts": sym.experts, "active": sym.active_experts}
-    mixer = RoutedAttention(**_heads(heads=sym.kv_heads * sym.active_experts), **chosen)
-    moe = experts(c.activation_function, sum_bias=True)
     return decoder(
         c,
-        name,
-        [layer(mixer, moe)] * c.num_hidden_layers,
+        layer(attention(of=RoutedAttention, heads=heads, **chosen), experts(c, sum_bias=True)),
         expert_intermediate=c.intermediate_size,
         kv_heads=c.num_key_value_heads,
         head_dim=c.kv_channels,
     )
 
 
-def doge(c: DogeConfig, name: str) -> Model:
+def doge(c: Config) -> Model:
     """Doge: masks that values make, normalized queries and keys, weighted residual streams.
 
     All pairs of queries and keys are computed, as in its class, and those not chosen masked.
     """
-    refuse(c.is_moe, "key 'is_moe': experts of one row each are not modelled")
-    bias = c.attention_bias
-    mixer = ValueMaskedAttention(
-        **_heads(qkv_bias=bias, out_bias=bias, qk_norm="head"), top=Integer(c.keep_window_size)
-    )
-    each = layer(mixer, mlp(c.hidden_act, bias=c.mlp_bias), carried=sym.hidden)
-    return decoder(c, name, [each] * c.num_hidden_layers)
+    left = Integer(c.keep_window_size)
+    mixer = attention(c, of=ValueMaskedAttention, qk_norm="head", top=left)
+    return decoder(c, layer(mixer, mlp(c), carried=sym.hidden))
 
 
-FAMILIES = {
-    "diffllama": Family(LlamaConfig, diffllama, "llama-2-7b", ignored="lambda_std_dev"),
-    "jetmoe": Family(
-        JetMoeConfig,
-        jetmoe,
-        "mixtral-8x7b",
-        ignored="hidden_act num_attention_heads",
-    ),
-    "doge": Family(
-        DogeConfig,
-        doge,
-        "llama-2-7b",
-        ignored="num_experts num_experts_per_tok norm_topk_prob",
-    ),
-}
+_PART = 0.5
+"""The rotated part of a head of ZAYA where a config has no ``rope_parameters``."""
+
+
+def _part(c: Config, kind: str) -> float:
+    """The rotated part of a head in layers of a kind."""
+    if not c.rope_parameters:
+        return _PART
+    given = c.rope_parameters.get(kind)
+    part = given.get("partial_rotary_factor", 1.0) if isinstance(given, dict) else 1.0
+    refuse(not isinstance(part, int | float), f"key 'partial_rotary_factor': {part!r} is no number")
+    return float(part)
+
+
+def zaya(c: Config) -> Model:
+    """ZAYA 1: experts chosen by small networks that read each other, convolved queries and keys."""
+    depth, keys = c.num_hidden_layers, c.num_key_value_heads * c.head_dim
+    refuse(keys % 2 == 1, f"key 'head_dim': {keys} elements of values do not halve")
+    types = c.layer_types or ["hybrid"] * depth
+    spans = {"hybrid": None, "hybrid_sliding": sym.window}
+    windowed = any(listed(types, depth, spans))
+    refuse(windowed and c.sliding_window is None, "missing key 'sliding_window'")
+    turned = {kind: rotated(c.head_dim, _part(c, kind)) for kind in types}
+    alike = len(set(turned.values())) == 1
+    usual: dict[str, Any] = {"of": ConvolvedAttention, "qk_norm": "plain"}
+    usual |= {"kernel": c.cca_time0, "head_kernel": c.cca_time1}
+    turns = {kind: sym.rotary_dim if alike else part for kind, part in turned.items()}
+    mixers = {
+        kind: attention(c, window=spans[kind], rotary_dim=turn, **usual)
+        for kind, turn in turns.items()
+    }
+    width = c.router_hidden_size
+    router = {"moe": experts(c), "width": width, "norm": NormSpec(features=width)}
+    layers = [
+        layer(mixers[kind], HandedRouter(**router, first=i == 0), merged=True)
+        for i, kind in enumerate(types)
+    ]
+    entry = once("input_scale", ScaledInput(hidden=sym.hidden))
+    ends = Ends(head_bias=c.lm_head_bias, before=(entry,))
+    return decoder(c, layers, ends, rotary_dim=turned[types[0]] if alike else None)

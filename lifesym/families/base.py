@@ -1,15 +1,15 @@
 """What the families share: checks of their configs, and how a layer stack is put together."""
 
-from collections.abc import Callable, Mapping, Sequence, Sized
-from typing import Annotated, Any, TypeVar
+import json
+from collections.abc import Callable
+from functools import reduce
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 
 from lifesym.errors import SpecError
 from lifesym.model import Model
 from lifesym.operators.activation import ACTIVATION_OPS
-
-Kind = TypeVar("Kind")
 
 Whole = Annotated[int, msgspec.Meta(ge=0, le=2**40)]
 """A size that may be zero."""
@@ -28,40 +28,52 @@ ACTIVATIONS = {
 
 
 class Config(msgspec.Struct, kw_only=True):
-    """Keys of a config that decide the arithmetic; a subclass a family, keys as published."""
+    """Keys of a config that decide the arithmetic, as published: `lifesym.families.records`."""
 
     model_type: str
 
+    if TYPE_CHECKING:  # a type's keys are those of its table
 
-class StackConfig(Config, kw_only=True):
-    """Keys that nearly all of them have."""
-
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
-    num_attention_heads: Count
+        def __getattr__(self, key: str) -> Any: ...
+        def __setattr__(self, key: str, value: Any) -> None: ...
 
 
 class Family(msgspec.Struct, frozen=True):
-    """How a family's config becomes a model.
-
-    Attributes:
-        config: the keys that decide the arithmetic.
-        build: from a checked config and a name to the model.
-        example: a config in the database that has the family's usual structure.
-        aliases: other spellings of keys.
-        ignored: keys, separated by spaces, that change nothing in this family.
-        kin: other model types whose configs are read in the same way.
-        nulls: keys whose null is false to the class, or not given where they are no switch.
-    """
+    """How a family's config becomes a model: see `lifesym.families.records.Table`."""
 
     config: type[Config]
-    build: Callable[[Any, str], Model]
+    build: Callable[[Config], Model]
     example: str
     aliases: dict[str, str] = {}
     ignored: str = ""
     kin: tuple[str, ...] = ()
     nulls: str = ""
+    only: dict[str, Any] = {}
+    why: dict[str, str] = {}
+
+    def model(self, config: Config) -> Model:
+        """The model of a config.
+
+        Raises:
+            SpecError: a value that is not modelled.
+        """
+        for key, right in self.only.items():
+            expect(config, key, right, self.why.get(key, ""))
+        return self.build(config)
+
+
+def refuse(condition: bool, message: str) -> None:
+    """Raise `SpecError` for a value that changes the arithmetic in a way not modelled."""
+    if condition:
+        raise SpecError(message)
+
+
+def expect(c: Config, key: str, right: Any, why: str = "") -> None:
+    """Refuse a key that is given, and not as it must be; one in a table has its path."""
+    given: Any = reduce(lambda part, name: getattr(part, name, right), key.split("."), c)
+    said, only = (repr(v) if isinstance(v, str) else json.dumps(v) for v in (given, right))
+    reason = f": {why}" if why else ""
+    refuse(given not in (None, right), f"key {key!r}: {said} is not modelled, only {only}{reason}")
 
 
 def activation(name: str, key: str = "hidden_act") -> str:
@@ -104,12 +116,6 @@ def grouped(
     return kv_heads
 
 
-def refuse(condition: bool, message: str) -> None:
-    """Raise `SpecError` for a value that changes the arithmetic in a way not modelled."""
-    if condition:
-        raise SpecError(message)
-
-
 def rotated(head_dim: int, factor: float) -> int:
     """The rotated elements of a head for a partial rotary factor between 0 and 1: whole pairs."""
     refuse(not 0 < factor <= 1, f"key 'partial_rotary_factor': {factor} is not in (0, 1]")
@@ -117,48 +123,3 @@ def rotated(head_dim: int, factor: float) -> int:
     turned += turned % 2  # the code has an angle for an odd element, which it takes for a pair
     refuse(turned > head_dim, f"key 'head_dim': {head_dim} is odd: rotary positions turn pairs")
     return turned
-
-
-def listed(
-    kinds: Sequence[str], layers: int, known: Mapping[str, Kind], key: str = "layer_types"
-) -> list[Kind]:
-    """What the words of a config's list stand for, one for each layer.
-
-    Raises:
-        SpecError: a list of another length than the layers, or a word that is not known.
-    """
-    each_layer(kinds, layers, key)
-    for kind in kinds:
-        refuse(kind not in known, f"key {key!r}: {kind!r} is not modelled")
-    return [known[kind] for kind in kinds]
-
-
-def each_layer(listed: Sized, layers: int, key: str) -> None:
-    """Refuse a list that has no entry for each layer."""
-    refuse(len(listed) != layers, f"key {key!r}: {len(listed)} entries for {layers} layers")
-
-
-def layer_kinds(
-    types: Sequence[str] | None,
-    layers: int,
-    window: int | None,
-    default: Callable[[int], bool],
-    *,
-    alike: bool = False,
-) -> list[bool]:
-    """Which layers have a sliding window: from ``layer_types``, or by the family's rule.
-
-    ``alike``: one mask serves all the layers of the family's code, so that it computes no mix.
-
-    Raises:
-        SpecError: a list of another length than the layers, an unknown type, a mix where layers
-            are alike, no window, or one of a single token, which leaves no past to attend to.
-    """
-    if types is None:
-        kinds = [window is not None and default(i) for i in range(layers)]
-    else:
-        kinds = listed(types, layers, {"full_attention": False, "sliding_attention": True})
-    refuse(alike and len(set(kinds)) > 1, "key 'layer_types': layers are all of one type here")
-    refuse(any(kinds) and window is None, "key 'sliding_window': needed by the sliding layers")
-    refuse(any(kinds) and window == 1, "key 'sliding_window': a window of 1 is not modelled")
-    return kinds

@@ -11,53 +11,19 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import msgspec
-
 from lifesym import symbols as sym
-from lifesym.blocks import DecoderLayer, DraftLayer, Embed, Head, JoinedStates, ParallelHead
+from lifesym.blocks import Block, DecoderLayer, DraftLayer, Embed, Head, JoinedStates, ParallelHead
 from lifesym.errors import SpecError
-from lifesym.families.base import Config, Count, Family, refuse
-from lifesym.families.decoder import RMS, attention, layer, mlp, sized
-from lifesym.families.llama import LlamaConfig
+from lifesym.families.base import Config
+from lifesym.families.decoder import once, sized
+from lifesym.families.parts import RMS, TABLE, attention, layer, mlp
 from lifesym.model import Model, Section
 
 _STATES = 3
 """Layers of the target whose states an EAGLE-3 head reads: low, middle and high."""
 
 
-class EagleConfig(LlamaConfig, kw_only=True):
-    """One layer of a Llama; embedding and head are the target's."""
-
-    bias: bool = True
-
-
-class Aux(msgspec.Struct, kw_only=True):
-    """Whether the head reads three states of the target; without it it has no projection."""
-
-    use_aux_hidden_state: bool = True
-
-
-class Eagle3Config(LlamaConfig, kw_only=True):
-    """One layer of a Llama and a head of its own, for the most frequent tokens only."""
-
-    draft_vocab_size: Count | None = None
-    target_hidden_size: Count | None = None
-    eagle_config: Aux = msgspec.field(default_factory=Aux)
-
-
-class MedusaConfig(Config, kw_only=True):
-    """Heads side by side; ``truncated_vocab_size`` is that of their logits."""
-
-    hidden_size: Count
-    vocab_size: Count
-    num_heads: Count = 5
-    num_hidden_layers: Count = 1
-    truncated_vocab_size: Count | None = None
-    medusa_fc_bias: bool = False
-    original_lm_head: bool = False
-
-
-def eagle(c: EagleConfig, name: str) -> Model:
+def eagle(c: Config) -> Model:
     """EAGLE: embedding and state of a token are joined, a layer without a norm before it.
 
     Its output is the next state, to which the target's head is applied.
@@ -65,37 +31,24 @@ def eagle(c: EagleConfig, name: str) -> Model:
     head = Head(hidden=sym.hidden, vocab=sym.vocab, tied=False, norm=None)
     joined = JoinedStates(inputs=2 * sym.hidden, hidden=sym.hidden, bias=c.bias)
     each = replace(_layer(c), mixer_norm=None)
-    sections = (
-        _embedding(),
-        Section(label="joined", count=1, block=joined),
-        Section(label="layers", count=sym.layers, block=each),
-        Section(label="head", count=1, block=head, shared=True, copies=0),
-    )
-    return _noted(sized(c, name, sections), "EAGLE draft head: embedding and LM head are")
+    layers, end = _layers(each), once("head", head, shared=True, copies=0)
+    sections = (_embedding(), once("joined", joined), layers, end)
+    return _noted(sized(c, sections), "EAGLE draft head: embedding and LM head are")
 
 
-def eagle3(c: Eagle3Config, name: str) -> Model:
+def eagle3(c: Config) -> Model:
     """EAGLE-3: three states of the target become one, which the layer reads beside the embedding.
 
     The projection runs on the target's states alone: once a step, not for each drafted token.
     """
-    refuse(
-        not c.eagle_config.use_aux_hidden_state,
-        "key 'eagle_config.use_aux_hidden_state': false is not modelled",
-    )
     wide = c.target_hidden_size not in (None, c.hidden_size)
     width = sym.target_hidden if wide else sym.hidden
     joined = JoinedStates(inputs=_STATES * width, hidden=sym.hidden)
     head = Head(hidden=sym.hidden, vocab=sym.draft_vocab, tied=False, norm=RMS)
     each = DraftLayer(layer=_layer(c, hidden=2 * sym.hidden, output=sym.hidden), norm=RMS)
-    sections = (
-        _embedding(),
-        Section(label=ONCE, count=1, block=joined),
-        Section(label="layers", count=sym.layers, block=each),
-        Section(label="head", count=1, block=head),
-    )
+    sections = (_embedding(), once(ONCE, joined), _layers(each), once("head", head))
     vocab = c.draft_vocab_size or c.vocab_size
-    model = sized(c, name, sections, draft_vocab=vocab, target_hidden=c.target_hidden_size)
+    model = sized(c, sections, draft_vocab=vocab, target_hidden=c.target_hidden_size)
     return _noted(model, "EAGLE-3 draft head: the embedding is")
 
 
@@ -103,7 +56,7 @@ ONCE = "states"
 """The section that reads the target's states, once a step of speculation."""
 
 
-def medusa(c: MedusaConfig, name: str) -> Model:
+def medusa(c: Config) -> Model:
     """Medusa: heads that read the target's last state, each for one token further."""
     head = ParallelHead(
         hidden=sym.hidden,
@@ -114,7 +67,6 @@ def medusa(c: MedusaConfig, name: str) -> Model:
     )
     model = sized(
         c,
-        name,
         (Section(label="head", count=sym.draft_heads, block=head),),
         draft_heads=c.num_heads,
         draft_vocab=c.truncated_vocab_size or c.vocab_size,
@@ -124,36 +76,21 @@ def medusa(c: MedusaConfig, name: str) -> Model:
 
 def _embedding() -> Section:
     """The target's table, which the draft reads and does not own."""
-    embed = Embed(vocab=sym.vocab, width=sym.hidden, hidden=sym.hidden)
-    return Section(label="embed", count=1, block=embed, shared=True, copies=0)
+    return once("embed", Embed(**TABLE), shared=True, copies=0)
 
 
-def _layer(c: LlamaConfig, **options: Any) -> DecoderLayer:
+def _layer(c: Config, **options: Any) -> DecoderLayer:
     """A layer of a Llama, its attention with these options."""
-    refuse(c.num_hidden_layers != 1, "key 'num_hidden_layers': draft heads have 1 layer here")
-    return layer(attention(bias=c.attention_bias, **options), mlp(c.hidden_act))
+    return layer(attention(c, **options), mlp(c))
+
+
+def _layers(each: Block) -> Section:
+    return Section(label="layers", count=sym.layers, block=each)
 
 
 def _noted(model: Model, shared: str) -> Model:
     return replace(model, notes=(f"{shared} the target's, and not counted here",))
 
-
-_EAGLE_KEYS = """
-    d2t norm_before_fc norm_before_residual num_aux_hidden_states rope_theta speculators_config
-    speculators_model_type speculators_version target_model_type
-"""
-DRAFTS = {
-    "eagle": Family(EagleConfig, eagle, "", ignored=_EAGLE_KEYS),
-    "eagle3": Family(Eagle3Config, eagle3, "", ignored=_EAGLE_KEYS),
-    "medusa": Family(
-        MedusaConfig,
-        medusa,
-        "",
-        {"medusa_num_heads": "num_heads", "medusa_num_layers": "num_hidden_layers"},
-        "base_model_name_or_path max_paths max_seq_len num_lookahead_tokens topk",
-    ),
-}
-"""Kinds of draft heads; each is known by more than its ``model_type``."""
 
 ASSISTANTS = ("gemma4_assistant", "gemma4_unified_assistant")
 """Drafts whose config has a ``text_config`` around which they are built."""
@@ -176,8 +113,8 @@ def unwrapped(config: dict[str, Any]) -> dict[str, Any]:
     return inner | {key: outer[key] for key in kept if outer.get(key) is not None}
 
 
-def drafts_as(config: Mapping[str, Any], where: str) -> Family | None:
-    """How a config of draft heads is read; None where it is of no draft.
+def drafts_as(config: Mapping[str, Any], where: str) -> str:
+    """Which draft heads a config is of; empty where it is of none.
 
     Raises:
         SpecError: heads of a kind, or of a model, that is not modelled.
@@ -186,7 +123,7 @@ def drafts_as(config: Mapping[str, Any], where: str) -> Family | None:
     name = str(names[0]) if isinstance(names, list) and names else ""
     kind = str(config.get("model_type") or "")
     if kind == "medusa" or name == "MedusaModel":
-        return DRAFTS["medusa"]
+        return "medusa"
     if "medusa_num_heads" in config:
         base = config.get("base_model_name_or_path")
         raise SpecError(
@@ -200,10 +137,10 @@ def drafts_as(config: Mapping[str, Any], where: str) -> Family | None:
         )
     third = _EAGLE3.match(name) or _EAGLE3.match(kind) or "draft_vocab_size" in config
     if not (third or _EAGLE.match(name) or _EAGLE.match(kind)):
-        return None
+        return ""
     if kind != "llama" or "Gated" in name:
         raise SpecError(
             f"{where}: {name or kind!r} is an EAGLE draft head, of which those with a layer of a"
             " Llama are modelled ('model_type': 'llama')"
         )
-    return DRAFTS["eagle3" if third else "eagle"]
+    return "eagle3" if third else "eagle"

@@ -1,56 +1,46 @@
-"""Gemma 4: wide heads in full layers, and experts, or embeddings by layer and shared caches."""
+"""Gemma 4: wide heads in full layers, and experts, or embeddings by layer and shared caches.
+
+Its assistants are small drafts whose layers read the keys and values of their target. Sources:
+transformers 5.24 ``models/gemma4_assistant`` and ``generation/candidate_generator.py``
+(``SinglePositionMultiTokenCandidateGenerator``).
+"""
 
 from dataclasses import replace
 from typing import Any
 
 import msgspec
-from msgspec import UNSET, UnsetType
+from msgspec import UNSET
 from sympy import Integer
 
 from lifesym import symbols as sym
-from lifesym.blocks import MLP, Block, DenseAndExperts, EmbeddedLayer, LayerEmbeddings
-from lifesym.families.base import (
-    Count,
-    Family,
-    StackConfig,
-    Whole,
-    activation,
-    grouped,
-    layer_kinds,
-    refuse,
-    rotated,
+from lifesym.blocks import (
+    MLP,
+    Block,
+    BorrowedAttention,
+    ClusteredHead,
+    DenseAndExperts,
+    Embed,
+    EmbeddedLayer,
+    Head,
+    JoinedStates,
+    LayerEmbeddings,
 )
-from lifesym.families.decoder import RMS, Ends, attention, decoder, experts, layer, mlp
+from lifesym.families.base import Config, Count, grouped, refuse, rotated
+from lifesym.families.decoder import Ends, decoder, once, sized
+from lifesym.families.parts import (
+    AROUND,
+    BY_LAYER,
+    RMS,
+    TABLE,
+    attention,
+    experts,
+    function,
+    layer,
+    mlp,
+)
+from lifesym.families.patterns import windows
+from lifesym.families.sections import sections_of
 from lifesym.model import Model, Section
-
-
-class Gemma4Config(StackConfig, kw_only=True):
-    """The text model's keys; defaults are the class's."""
-
-    intermediate_size: Count
-    num_key_value_heads: Count
-    head_dim: Count = 256
-    global_head_dim: Count | None = 512
-    num_global_key_value_heads: Count | None = None
-    attention_k_eq_v: bool = False
-    vocab_size: Count = 262144
-    hidden_activation: str = "gelu_pytorch_tanh"
-    attention_bias: bool = False
-    tie_word_embeddings: bool = True
-    sliding_window: Count = 512
-    layer_types: list[str] | None = None
-    rope_parameters: dict[str, Any] | None = None
-    per_layer_config: dict[str, dict[str, Any]] | UnsetType | None = UNSET
-    hidden_size_per_layer_input: Whole = 256
-    vocab_size_per_layer_input: Count = 262144
-    num_kv_shared_layers: Whole = 0
-    use_double_wide_mlp: bool = False
-    use_bidirectional_attention: str | None = None
-    final_logit_softcapping: float | None = None
-    enable_moe_block: bool = False
-    num_experts: Count | None = None
-    top_k_experts: Count | None = None
-    moe_intermediate_size: Count | None = None
 
 
 class Heads(msgspec.Struct, kw_only=True, frozen=True):
@@ -60,7 +50,7 @@ class Heads(msgspec.Struct, kw_only=True, frozen=True):
     num_key_value_heads: Count
 
 
-def full_rotary(c: Gemma4Config, head_dim: int) -> int:
+def full_rotary(c: Config, head_dim: int) -> int:
     """Rotated elements of a head in full layers: a part, of angles that are zero elsewhere.
 
     Raises:
@@ -75,15 +65,12 @@ def full_rotary(c: Gemma4Config, head_dim: int) -> int:
     return rotated(head_dim, msgspec.convert(factor, float))
 
 
-def windows(c: Gemma4Config) -> list[bool]:
+def _windowed(c: Config) -> list[bool]:
     """Which layers have a window; the class makes the last one full whatever the config says."""
-    kinds = layer_kinds(
-        c.layer_types, c.num_hidden_layers, c.sliding_window, lambda i: (i + 1) % 6 != 0
-    )
-    return [*kinds[:-1], False]
+    return [*(span is not None for span in windows(c, lambda i: (i + 1) % 6 != 0)[:-1]), False]
 
 
-def heads_of(c: Gemma4Config, kinds: list[bool]) -> dict[bool, Heads]:
+def heads_of(c: Config, kinds: list[bool]) -> dict[bool, Heads]:
     """Size and number of key-value heads of sliding (True) and full (False) layers.
 
     ``per_layer_config`` has what differs from the config by layer; where it is given, the keys
@@ -117,7 +104,7 @@ def heads_of(c: Gemma4Config, kinds: list[bool]) -> dict[bool, Heads]:
     return found
 
 
-def sharing(c: Gemma4Config, kinds: list[bool]) -> list[bool]:
+def sharing(c: Config, kinds: list[bool]) -> list[bool]:
     """Which layers use the keys and values of the last layer of their kind before all of them.
 
     Raises:
@@ -135,81 +122,69 @@ def sharing(c: Gemma4Config, kinds: list[bool]) -> list[bool]:
     return [i >= first for i in range(len(kinds))]
 
 
-def _layer(c: Gemma4Config, turned: int, *, slides: bool, reuses: bool) -> Block:
-    own = {} if slides else {"kv_heads": sym.full_kv_heads, "head_dim": sym.full_head_dim}
-    plain = layer(
-        attention(
-            bias=c.attention_bias,
-            rotary_dim=sym.head_dim if slides else Integer(turned),
-            qk_norm="head",
-            value_norm=not reuses,
-            tied_values=not slides and c.attention_k_eq_v,
-            reuses=reuses,
-            window=sym.window if slides else None,
-            **own,
-        ),
-        _feed_forward(c, 2 if reuses and c.use_double_wide_mlp else 1),
-        mixer_post_norm=RMS,
-        mlp_post_norm=RMS,
-        output_scaled=not c.hidden_size_per_layer_input,
-    )
-    if not c.hidden_size_per_layer_input:
+def sizes_of(c: Config, heads: dict[bool, Heads]) -> dict[str, int | None]:
+    """The sizes of the heads of both kinds, which must group the query heads."""
+    for kind in heads.values():
+        grouped(c.num_attention_heads, kind.num_key_value_heads)
+    wide, narrow = heads[False], heads.get(True)
+    return {
+        "kv_heads": None if narrow is None else narrow.num_key_value_heads,
+        "head_dim": None if narrow is None else narrow.head_dim,
+        "full_kv_heads": wide.num_key_value_heads,
+        "full_head_dim": wide.head_dim,
+    }
+
+
+def mixer(c: Config, turned: int, *, slides: bool, **options: Any) -> Any:
+    """Attention of a sliding layer, or of a full one with heads of its own, rotated in part."""
+    own = {"window": sym.window, "rotary_dim": sym.head_dim}
+    if not slides:
+        own = {"kv_heads": sym.full_kv_heads, "head_dim": sym.full_head_dim}
+        own |= {"rotary_dim": Integer(turned)}
+    return attention(c, qk_norm="head", **own, **options)
+
+
+def _layer(c: Config, turned: int, *, slides: bool, reuses: bool) -> Block:
+    tied = not slides and c.attention_k_eq_v
+    shared = {"value_norm": not reuses, "tied_values": tied, "reuses": reuses}
+    times, embedded = 2 if reuses and c.use_double_wide_mlp else 1, c.hidden_size_per_layer_input
+    attends, feeds = mixer(c, turned, slides=slides, **shared), _feed_forward(c, times)
+    plain = layer(attends, feeds, output_scaled=not embedded, **AROUND)
+    if not embedded:
         return plain
-    function = activation(c.hidden_activation)
-    return EmbeddedLayer(layer=plain, embedding=sym.layer_embedding, activation=function)
+    return EmbeddedLayer(layer=plain, embedding=sym.layer_embedding, activation=function(c))
 
 
-def _feed_forward(c: Gemma4Config, times: int) -> MLP | DenseAndExperts:
-    plain = mlp(c.hidden_activation, intermediate=times * sym.intermediate)
+def _feed_forward(c: Config, times: int) -> MLP | DenseAndExperts:
+    plain = mlp(c, intermediate=times * sym.intermediate)
     if not c.enable_moe_block:
         return plain
     every, active, width = c.num_experts, c.top_k_experts, c.moe_intermediate_size
-    if every is None or active is None or width is None or active > every:
-        refuse(True, "keys 'num_experts', 'top_k_experts', 'moe_intermediate_size': all needed")
-    return DenseAndExperts(mlp=plain, moe=experts(c.hidden_activation))
+    refuse(
+        None in (every, active, width) or active > every,
+        "keys 'num_experts', 'top_k_experts', 'moe_intermediate_size': all needed",
+    )
+    return DenseAndExperts(mlp=plain, moe=experts(c))
 
 
-def gemma4(c: Gemma4Config, name: str) -> Model:
+def gemma4_text(c: Config) -> Model:
     """Gemma 4: experts beside an MLP (26B-A4B), or embeddings by layer and shared caches (E2B).
 
     Layers that share caches compute the last token only where its logits alone are wanted, as
     transformers' code does.
     """
     refuse(c.use_bidirectional_attention == "all", "key 'use_bidirectional_attention': 'all'")
-    kinds = windows(c)
-    shares = sharing(c, kinds)
-    heads = heads_of(c, kinds)
-    for kind in heads.values():
-        grouped(c.num_attention_heads, kind.num_key_value_heads)
-    wide, narrow = heads[False], heads.get(True)
-    turned = full_rotary(c, wide.head_dim)
+    kinds = _windowed(c)
+    shares, heads = sharing(c, kinds), heads_of(c, kinds)
+    sizes, turned = sizes_of(c, heads), full_rotary(c, heads[False].head_dim)
     layers = [
         _layer(c, turned, slides=slides, reuses=reuses)
         for slides, reuses in zip(kinds, shares, strict=True)
     ]
     before: tuple[Section, ...] = ()
     if c.hidden_size_per_layer_input:
-        tables = LayerEmbeddings(
-            hidden=sym.hidden,
-            layers=sym.layers,
-            embedding=sym.layer_embedding,
-            vocab=sym.layer_vocab,
-        )
-        before = (Section(label="layer_embeddings", count=1, block=tables),)
-    ends = Ends(scaled=True, softcap=c.final_logit_softcapping is not None, before=before)
-    model = decoder(
-        c,
-        name,
-        layers,
-        ends,
-        kv_heads=None if narrow is None else narrow.num_key_value_heads,
-        head_dim=None if narrow is None else narrow.head_dim,
-        full_kv_heads=wide.num_key_value_heads,
-        full_head_dim=wide.head_dim,
-        active_experts=c.top_k_experts,
-        layer_embedding=c.hidden_size_per_layer_input,
-        layer_vocab=c.vocab_size_per_layer_input,
-    )
+        before = (once("layer_embeddings", LayerEmbeddings(hidden=sym.hidden, **BY_LAYER)),)
+    model = decoder(c, layers, Ends(scaled=True, before=before), **sizes)
     if not any(shares):
         return model
     last = [each.label.startswith("shared") or each.label == "head" for each in model.sections]
@@ -217,12 +192,46 @@ def gemma4(c: Gemma4Config, name: str) -> Model:
     return replace(model, sections=tuple(replace(each, last=is_last) for each, is_last in sections))
 
 
-FAMILIES = {
-    "gemma4_text": Family(
-        Gemma4Config,
-        gemma4,
-        "gemma-4-26b-a4b",
-        ignored="expert_intermediate_size",
-        kin=("gemma4_unified_text",),
+def _head(c: Config) -> Block:
+    """Logits of all tokens, or of those in the best clusters."""
+    if not c.use_ordered_embeddings:
+        return Head(hidden=sym.hidden, vocab=sym.vocab, tied=False, norm=RMS)
+    clusters, top = c.num_centroids, c.centroid_intermediate_top_k
+    refuse(
+        c.vocab_size % clusters != 0, f"key 'num_centroids': {clusters} is no part of the tokens"
     )
-}
+    refuse(top > clusters, f"key 'centroid_intermediate_top_k': {top} of only {clusters} clusters")
+    return ClusteredHead(
+        hidden=sym.hidden, vocab=sym.vocab, clusters=Integer(clusters), top=Integer(top), norm=RMS
+    )
+
+
+def gemma4_assistant(c: Config) -> Model:
+    """A draft for Gemma 4: embedding and state of a token are joined, no keys and values.
+
+    Its output becomes the next state. The class's table, if not the head's, is held and not read.
+    """
+    refuse(
+        c.num_kv_shared_layers not in (0, c.num_hidden_layers),
+        "key 'num_kv_shared_layers': only what transformers' class takes is modelled",
+    )
+    kinds = _windowed(c)
+    heads = heads_of(c, kinds)
+    sizes, turned = sizes_of(c, heads), full_rotary(c, heads[False].head_dim)
+    mixers = [mixer(c, turned, slides=slides, of=BorrowedAttention) for slides in kinds]
+    each = [layer(attends, mlp(c), output_scaled=True, **AROUND) for attends in mixers]
+    layers, counts = sections_of(each)
+    table = Embed(**TABLE)
+    joined = JoinedStates(inputs=2 * sym.target_hidden, hidden=sym.hidden)
+    next_state = JoinedStates(inputs=sym.hidden, hidden=sym.target_hidden)
+    sections = (
+        *(() if c.tie_word_embeddings else (once("embed", table, idle=True),)),
+        once("joined", joined),
+        *layers,
+        once("next_state", next_state),
+        once("head", _head(c)),
+    )
+    sizes |= {symbol.name: value for symbol, value in counts.items()}
+    model = sized(c, sections, target_hidden=c.backbone_hidden_size, **sizes)
+    note = "draft of Gemma 4: the embedding, keys and values are the target's, and not counted here"
+    return replace(model, notes=(note,))

@@ -1,175 +1,201 @@
-"""GPT-2, GPT-NeoX (Pythia) and GPT-J."""
+"""Decoders with LayerNorms: GPT-2 and what came before Llama, Falcon, StarCoder 2, StableLM, Phi.
 
-from msgspec import field
+GPT-Neo, GPT-NeoX (Pythia and a Japanese one), GPT-J and CodeGen, OPT, BLOOM, MPT, BioGPT, XGLM and
+CTRL have plain MLPs, and positions that are learned, fixed, by ALiBi, or of parts of heads.
+"""
+
+from typing import Any
 
 from lifesym import symbols as sym
-from lifesym.families.base import Config, Count, Family, StackConfig, refuse
-from lifesym.families.decoder import (
-    LAYER_NORM,
-    Ends,
-    attention,
-    decoder,
-    head_size,
-    layer,
-    mlp,
-    turned,
-)
+from lifesym.blocks import MLP, Attention, DecoderLayer, NormSpec
+from lifesym.families.base import Config, grouped, refuse
+from lifesym.families.decoder import Ends, decoder
+from lifesym.families.parts import LAYER_NORM, OFFSETLESS, attention, layer, mlp
+from lifesym.families.sizes import head_size, turned
 from lifesym.model import Model
 
-
-class GPTConfig(Config, kw_only=True):
-    """``n_inner`` null means four times the embedding size."""
-
-    vocab_size: Count
-    hidden_size: Count = field(name="n_embd")
-    num_hidden_layers: Count = field(name="n_layer")
-    num_attention_heads: Count = field(name="n_head")
-    n_inner: Count | None = None
-    activation_function: str = "gelu_new"
+LEARNED = Ends(norm=LAYER_NORM, positions=sym.positions)
+"""Learned positions, and a norm before the LM head."""
 
 
-class GPT2Config(GPTConfig, kw_only=True):
-    """A table of positions is a hard limit."""
-
-    n_positions: Count
-    tie_word_embeddings: bool = True
-    add_cross_attention: bool = False
+def _layer(c: Config | str, **options: Any) -> DecoderLayer:
+    """Attention that rotates nothing and a plain MLP, both with biases, and LayerNorms."""
+    usual = {"kv_heads": sym.heads, "bias": True, "rotary_dim": 0}
+    return layer(attention(**usual | options), mlp(c, gated=False, bias=True), LAYER_NORM)
 
 
-class BigCodeConfig(GPT2Config, kw_only=True):
-    """One key-value head unless told otherwise."""
-
-    multi_query: bool = True
-    activation_function: str = "gelu_pytorch_tanh"
-
-
-class GPTNeoConfig(StackConfig, kw_only=True):
-    """``intermediate_size`` null means four times the hidden size."""
-
-    max_position_embeddings: Count
-    intermediate_size: Count | None = None
-    activation_function: str = "gelu_new"
-    tie_word_embeddings: bool = True
-
-
-class NeoXConfig(StackConfig, kw_only=True):
-    """``rotary_pct`` of every head is rotated; 0.25 unless given."""
-
-    intermediate_size: Count
-    hidden_act: str = "gelu"
-    partial_rotary_factor: float = 0.25
-    use_parallel_residual: bool = True
-    attention_bias: bool = True
-    tie_word_embeddings: bool = False
-    is_decoder: bool = False
-
-
-class GPTJConfig(GPTConfig, kw_only=True):
-    """``rotary_dim`` null rotates whole heads."""
-
-    rotary_dim: Count | None = 64
-    tie_word_embeddings: bool = False
-
-
-def gpt2(c: GPT2Config, name: str) -> Model:
+def gpt2(c: Config) -> Model:
     """GPT-2: fused QKV, learned positions, tied embeddings; StarCoder: one key-value head."""
-    refuse(c.add_cross_attention, "key 'add_cross_attention': true is not modelled")
-    single = isinstance(c, BigCodeConfig) and c.multi_query
-    each = layer(
-        attention(kv_heads=1 if single else sym.heads, fused=True, bias=True, rotary_dim=0),
-        mlp(c.activation_function, "activation_function", gated=False, bias=True),
-        norm=LAYER_NORM,
-    )
-    ends = Ends(norm=LAYER_NORM, positions=sym.positions)
-    model = decoder(
-        c,
-        name,
-        [each] * c.num_hidden_layers,
-        ends,
-        intermediate=c.n_inner or 4 * c.hidden_size,
-        positions=c.n_positions,
-    )
-    return model.limited(c.n_positions)
+    each = _layer(c, kv_heads=1 if getattr(c, "multi_query", False) else sym.heads, fused=True)
+    width, rows = c.n_inner or 4 * c.hidden_size, c.n_positions
+    return decoder(c, each, LEARNED, intermediate=width, positions=rows).limited(rows)
 
 
-def gpt_neo(c: GPTNeoConfig, name: str) -> Model:
+def gpt_neo(c: Config) -> Model:
     """GPT-Neo: biases but on queries, keys and values; its local layers mask what they compute."""
-    each = layer(
-        attention(kv_heads=sym.heads, out_bias=True, rotary_dim=0),
-        mlp(c.activation_function, "activation_function", gated=False, bias=True),
-        norm=LAYER_NORM,
-    )
-    ends = Ends(norm=LAYER_NORM, positions=sym.positions)
     width, rows = c.intermediate_size or 4 * c.hidden_size, c.max_position_embeddings
-    layers = [each] * c.num_hidden_layers
-    return decoder(c, name, layers, ends, intermediate=width, positions=rows).limited(rows)
+    each = _layer(c, qkv_bias=False)
+    return decoder(c, each, LEARNED, intermediate=width, positions=rows).limited(rows)
 
 
-def gpt_neox(c: NeoXConfig, name: str) -> Model:
+def gpt_neox(c: Config) -> Model:
     """GPT-NeoX: fused QKV, partial rotary positions, attention and MLP usually in parallel."""
-    turns, bias = turned(c), c.attention_bias
-    each = layer(
-        attention(kv_heads=sym.heads, fused=True, bias=bias, rotary_dim=turns),
-        mlp(c.hidden_act, gated=False, bias=True),
-        norm=LAYER_NORM,
-        parallel=c.use_parallel_residual,
-    )
-    return decoder(c, name, [each] * c.num_hidden_layers, Ends(norm=LAYER_NORM))
+    mixer = attention(c, kv_heads=sym.heads, fused=True, rotary_dim=turned(c))
+    block, beside = mlp(c, gated=False, bias=True), c.use_parallel_residual
+    return decoder(c, layer(mixer, block, LAYER_NORM, parallel=beside), Ends(norm=LAYER_NORM))
 
 
-def gptj(c: GPTJConfig, name: str) -> Model:
+def gptj(c: Config) -> Model:
     """GPT-J: attention and MLP in parallel behind one norm, an LM head with a bias.
 
     CodeGen has a fused QKV projection.
     """
-    head_dim = head_size(c)
+    head_dim, fused = head_size(c), c.model_type == "codegen"
     refuse(
         c.rotary_dim is not None and c.rotary_dim > head_dim,
         f"key 'rotary_dim': {c.rotary_dim} is more than a head's {head_dim} elements",
     )
-    whole = c.rotary_dim in (None, head_dim)
-    each = layer(
-        attention(
-            kv_heads=sym.heads,
-            fused=c.model_type == "codegen",
-            rotary_dim=sym.head_dim if whole else sym.rotary_dim,
-        ),
-        mlp(c.activation_function, "activation_function", gated=False, bias=True),
-        norm=LAYER_NORM,
-        mlp_norm=None,
-        parallel=True,
-    )
+    turns = sym.head_dim if c.rotary_dim in (None, head_dim) else sym.rotary_dim
+    mixer = attention(kv_heads=sym.heads, fused=fused, rotary_dim=turns)
+    block = mlp(c, gated=False, bias=True)
+    each = layer(mixer, block, LAYER_NORM, mlp_norm=None, parallel=True)
     ends, width = Ends(norm=LAYER_NORM, head_bias=True), c.n_inner or 4 * c.hidden_size
-    return decoder(c, name, [each] * c.num_hidden_layers, ends, intermediate=width)
+    return decoder(c, each, ends, intermediate=width)
 
 
-_GPT_ALIASES = {
-    "hidden_size": "n_embd",
-    "num_hidden_layers": "n_layer",
-    "num_attention_heads": "n_head",
-    "max_position_embeddings": "n_positions",
-}
+def opt(c: Config) -> Model:
+    """OPT: learned positions in a table with two spare rows."""
+    width, bias, rows = c.word_embed_proj_dim, c.enable_bias, c.max_position_embeddings
+    norm = NormSpec(features=sym.hidden, kind="layer", affine=c.layer_norm_elementwise_affine)
+    mixer = attention(kv_heads=sym.heads, bias=bias, rotary_dim=0)
+    final = c.do_layer_norm_before and not c.remove_final_layer_norm
+    ends = Ends(
+        norm=norm if final else None,
+        positions=sym.positions,
+        width=sym.hidden if width in (None, c.hidden_size) else sym.embedding_dim,
+    )
+    each = layer(mixer, mlp(c, gated=False, bias=bias), norm)
+    return decoder(c, each, ends, positions=rows + 2, embedding_dim=width).limited(rows)
 
-FAMILIES = {
-    "gpt2": Family(GPT2Config, gpt2, "gpt2", _GPT_ALIASES, kin=("gpt-sw3",)),
-    "gpt_bigcode": Family(
-        BigCodeConfig,
-        gpt2,
-        "gpt-bigcode-default",
-        _GPT_ALIASES,
-        ignored="attention_softmax_in_fp32 inference_runner max_batch_size max_sequence_length"
-        " num_key_value_heads pad_key_length pre_allocate_kv_cache scale_attention_softmax_in_fp32"
-        " validate_runner_input",
-    ),
-    "gpt_neo": Family(
-        GPTNeoConfig,
-        gpt_neo,
-        "gpt-neo-1.3b",
-        {"num_layers": "num_hidden_layers", "num_heads": "num_attention_heads"},
-        ignored="attention_layers attention_types window_size",
-    ),
-    "gpt_neox": Family(
-        NeoXConfig, gpt_neox, "pythia-6.9b", {"rotary_pct": "partial_rotary_factor"}
-    ),
-    "gptj": Family(GPTJConfig, gptj, "gpt-j-6b", _GPT_ALIASES, "n_positions", kin=("codegen",)),
-}
+
+def bloom(c: Config) -> Model:
+    """BLOOM: ALiBi, fused QKV, a norm of the embeddings."""
+    ends = Ends(norm=LAYER_NORM, embedding_norm=LAYER_NORM)
+    each = _layer("gelu_new", fused=True, alibi=True)
+    return decoder(c, each, ends, intermediate=4 * c.hidden_size)
+
+
+def mpt(c: Config) -> Model:
+    """MPT: ALiBi, fused QKV, plain MLPs, no biases; some checkpoints' clamp is not counted."""
+    mixer = attention(kv_heads=sym.heads, fused=True, rotary_dim=0, alibi=True)
+    each = layer(mixer, mlp("gelu", gated=False), OFFSETLESS)
+    return decoder(c, each, Ends(norm=OFFSETLESS), intermediate=4 * c.hidden_size)
+
+
+def biogpt(c: Config) -> Model:
+    """BioGPT: learned positions, scaled embeddings."""
+    ends = Ends(norm=LAYER_NORM, positions=sym.positions, scaled=c.scale_embedding)
+    rows = c.max_position_embeddings
+    return decoder(c, _layer(c), ends, positions=rows + 2).limited(rows)
+
+
+def xglm(c: Config) -> Model:
+    """XGLM: scaled embeddings; the sum with fixed positions is not counted."""
+    return decoder(c, _layer(c), Ends(norm=LAYER_NORM, scaled=c.scale_embedding))
+
+
+def ctrl(c: Config) -> Model:
+    """CTRL: scaled embeddings, biased logits; the sum with fixed positions is not counted."""
+    ends = Ends(norm=LAYER_NORM, scaled=True, head_bias=True)
+    return decoder(c, _layer("relu"), ends).limited(c.max_position_embeddings)
+
+
+def gpt_neox_japanese(c: Config) -> Model:
+    """GPT-NeoX of Abeja: no bias but one, on the attention's output in the last layer."""
+    usual = {"kv_heads": sym.heads, "fused": True, "rotary_dim": turned(c, pairs=True)}
+    block, depth = mlp(c, gated=False), c.num_hidden_layers
+    biased = [i == depth - 1 for i in range(depth)]
+    layers = [layer(attention(**usual, out_bias=each), block, LAYER_NORM) for each in biased]
+    width = c.intermediate_multiple_size * c.hidden_size
+    return decoder(c, layers, Ends(norm=LAYER_NORM), intermediate=width)
+
+
+def _model(
+    c: Config, mixer: Attention, block: MLP, *, parallel: bool = False, head_bias: bool = False
+) -> Model:
+    after = None if parallel else LAYER_NORM
+    each = layer(mixer, block, LAYER_NORM, mlp_norm=after, parallel=parallel)
+    return decoder(c, each, Ends(norm=LAYER_NORM, head_bias=head_bias))
+
+
+def _turned(c: Config, normed: str = "head") -> dict[str, Any]:
+    """Partly rotated heads, perhaps with LayerNorms of queries and keys."""
+    options = {"qk_norm": normed, "qk_norm_kind": "layer"} if c.qk_layernorm else {}
+    return {"rotary_dim": turned(c, pairs=True), **options}
+
+
+def falcon(c: Config) -> Model:
+    """Falcon 7B (multi-query, one norm), 40B and 180B (grouped, two norms), RW (ALiBi)."""
+    heads, new, norms = c.num_attention_heads, c.new_decoder_architecture, c.num_ln_in_parallel_attn
+    kv_heads = 1 if c.multi_query and not new else c.num_kv_heads or heads
+    refuse(
+        new and norms not in (None, 1, 2), f"key 'num_ln_in_parallel_attn': {norms} is not 1 or 2"
+    )
+    refuse(
+        not (new or c.multi_query) and kv_heads != heads,
+        f"key 'num_kv_heads': without multi_query it must be num_attention_heads = {heads}",
+    )
+    refuse(
+        not new and c.parallel_attn and norms == 2,
+        "key 'num_ln_in_parallel_attn': 2 needs new_decoder_architecture",
+    )
+    refuse(
+        new and not c.parallel_attn,
+        "key 'parallel_attn': false is not modelled with new_decoder_architecture",
+    )
+    both = (norms or (2 if new else 1)) == 2 or not c.parallel_attn
+    turns = 0 if c.alibi else sym.head_dim
+    each = layer(
+        attention(fused=True, bias=c.bias, rotary_dim=turns, alibi=c.alibi),
+        mlp(c, gated=False, bias=c.bias),
+        LAYER_NORM,
+        mlp_norm=LAYER_NORM if both else None,
+        parallel=c.parallel_attn,
+    )
+    return decoder(
+        c,
+        each,
+        Ends(norm=LAYER_NORM),
+        kv_heads=grouped(heads, kv_heads, "num_kv_heads"),
+        intermediate=c.ffn_hidden_size or 4 * c.hidden_size,
+    )
+
+
+def starcoder2(c: Config) -> Model:
+    """StarCoder 2: biases and a plain MLP."""
+    mixer = attention(bias=c.use_bias, window=sym.window if c.sliding_window else None)
+    return _model(c, mixer, mlp(c, gated=False, bias=c.use_bias))
+
+
+def stablelm(c: Config) -> Model:
+    """StableLM 2 and 3B: partly rotated heads; the 12B normalizes each and runs in parallel."""
+    c.head_dim = None
+    mixer = attention(qkv_bias=c.use_qkv_bias, **_turned(c, "each"))
+    return _model(c, mixer, mlp(c), parallel=c.use_parallel_residual)
+
+
+def nemotron(c: Config) -> Model:
+    """Nemotron 3 and 4, Minitron: a plain MLP with squared ReLU, partly rotated heads."""
+    return _model(c, attention(c, rotary_dim=turned(c, pairs=True)), mlp(c, gated=False))
+
+
+def phi(c: Config) -> Model:
+    """Phi 1 to 2: attention and MLP side by side, biases on all of them and on the LM head."""
+    mixer, block = attention(bias=True, **_turned(c)), mlp(c, gated=False, bias=True)
+    return _model(c, mixer, block, parallel=True, head_bias=True)
+
+
+def persimmon(c: Config) -> Model:
+    """Persimmon, and the language model of Fuyu: a fused QKV projection, biases, a plain MLP."""
+    mixer = attention(fused=True, bias=True, **_turned(c))
+    return _model(c, mixer, mlp(c, gated=False, bias=True))

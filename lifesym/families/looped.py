@@ -4,51 +4,24 @@ Each run has keys and values of its own.
 """
 
 from collections.abc import Sequence
-from typing import Any, Literal
+from typing import Any
 
-from msgspec import field, structs
+from msgspec import structs
 from sympy import sympify
 
 from lifesym import symbols as sym
 from lifesym.blocks import Block, LearnedState, Loop, NormSpec
-from lifesym.families.base import Count, Family, StackConfig, Whole, refuse
-from lifesym.families.decoder import Ends, attention, decoder, layer, mlp, sized, windows
-from lifesym.families.llama import BiasedConfig
+from lifesym.families.base import Config, refuse
+from lifesym.families.decoder import Ends, decoder, once, sized
+from lifesym.families.parts import attention, layer, mlp
+from lifesym.families.patterns import windows
 from lifesym.families.sections import sections_of
 from lifesym.model import Model, Section
 
 PLAIN = NormSpec(features=sym.hidden, affine=False)
 
 
-class HrmConfig(StackConfig, kw_only=True):
-    """``num_hidden_layers`` is the depth of a stack, or that of all runs where both are given."""
-
-    intermediate_size: Count
-    head_dim: Count = 128
-    hidden_act: str = "silu"
-    attention_bias: bool = False
-    mlp_bias: bool = False
-    tie_word_embeddings: bool = False
-    high_cycles: Count = field(name="H_cycles", default=2)
-    low_cycles: Count = field(name="L_cycles", default=3)
-    num_layers_per_stack: Count | None = None
-
-
-class DoryConfig(BiasedConfig, kw_only=True):
-    """Released files list attention and MLP as layers of their own: two of them are one layer."""
-
-    num_key_value_heads: Count = 4
-    head_dim: Count = 256
-    sliding_window: Count = 1024
-    layer_types: list[str] | None = None
-    n_input_layers: Whole = 8
-    n_recurrent_layers: Whole | None = None
-    n_output_layers: Whole = 8
-    n_recurrent_loops: Count = 2
-    recurrent_kv_cache_mode: Literal["per_loop", "last_loop"] = "per_loop"
-
-
-def hrm_text(c: HrmConfig, name: str) -> Model:
+def hrm_text(c: Config) -> Model:
     """HRM Text: a low stack of layers that runs several times between two runs of a high one.
 
     Attention is causal; a prompt whose tokens all see each other costs as much by ``full`` rows.
@@ -60,26 +33,24 @@ def hrm_text(c: HrmConfig, name: str) -> Model:
         f"key 'num_hidden_layers': {c.num_hidden_layers} should be num_layers_per_stack = {depth}"
         f" times {runs} runs",
     )
-    bias = c.attention_bias
-    mixer = attention(kv_heads=sym.heads, bias=bias, gate="element", gate_bias=bias)
-    each = layer(mixer, mlp(c.hidden_act, bias=c.mlp_bias), PLAIN)
+    mixer = attention(c, kv_heads=sym.heads, gate="element", gate_bias=c.attention_bias)
+    each = layer(mixer, mlp(c), PLAIN)
 
     def stack(label: str, turns: int) -> Section:
         count = sym.layers * turns
         return Section(label=label, count=count, block=each, shared=True, copies=sym.layers)
 
     sections = (
-        Section(label="start", count=1, block=LearnedState(hidden=sym.hidden)),
+        once("start", LearnedState(hidden=sym.hidden)),
         stack("low_layers", high * low),
         stack("high_layers", high),
         Section(label="loops", count=runs, block=Loop(hidden=sym.hidden, norm=PLAIN)),
     )
     ends = Ends(norm=None, scaled=True)
-    around = ends.around(sections, tied=c.tie_word_embeddings)
-    return sized(c, name, around, layers=depth)
+    return sized(c, ends.around(sections, c), layers=depth)
 
 
-def _halved(c: DoryConfig) -> DoryConfig:
+def _halved(c: Config) -> Config:
     """The config with attention and MLP counted as one layer."""
     sizes = ("num_hidden_layers", "n_input_layers", "n_recurrent_layers", "n_output_layers")
     if c.layer_types is None or "mlp" not in c.layer_types:
@@ -95,7 +66,7 @@ def _halved(c: DoryConfig) -> DoryConfig:
     return structs.replace(c, layer_types=c.layer_types[::2], **halves)
 
 
-def dory(c: DoryConfig, name: str) -> Model:
+def dory(c: Config) -> Model:
     """Dory: unit vectors that learned rates move, and layers between the others that run in loops.
 
     An update x becomes x + r (f(x) - x); queries, gates, both halves of the MLP and the logits
@@ -113,37 +84,24 @@ def dory(c: DoryConfig, name: str) -> Model:
         "key 'recurrent_kv_cache_mode': 'last_loop' is not modelled",
     )
     refuse(inner in (0, depth), f"key 'n_recurrent_layers': {inner} of {depth} is not modelled")
-    block = mlp(c.hidden_act, bias=c.mlp_bias, gains=True, inner_norm=True)
-    after = {"mixer_post_norm": PLAIN, "mlp_post_norm": PLAIN}
+    mixing: dict[str, Any] = {"qk_norm": "plain", "query_scaled": True, "gate": "element"}
+    mixing |= {"out_norm": True, "gains": True}
+    moved: dict[str, Any] = {"scaled": True, "gains": sym.hidden, "blended": True}
+    moved |= {"mixer_post_norm": PLAIN, "mlp_post_norm": PLAIN}
+    block = mlp(c, gains=True, inner_norm=True)
     layers = [
-        layer(
-            attention(
-                bias=c.attention_bias,
-                window=span,
-                qk_norm="plain",
-                query_scaled=True,
-                gate="element",
-                out_norm=True,
-                gains=True,
-            ),
-            block,
-            PLAIN,
-            scaled=True,
-            gains=sym.hidden,
-            blended=True,
-            **after,
-        )
-        for span in windows(c, c.sliding_window, lambda i: (i + 1) % 4 != 0)
+        layer(attention(c, window=span, **mixing), block, PLAIN, **moved)
+        for span in windows(c, lambda i: (i + 1) % 4 != 0)
     ]
     turns, between = c.n_recurrent_loops, Loop(hidden=sym.hidden, norm=PLAIN)
     entry = Loop(hidden=sym.hidden, norm=PLAIN, summed_up=False)
     before = (
-        Section(label="loop_input", count=1, block=entry),
+        once("loop_input", entry),
         Section(label="loops", count=turns, block=between),
         *_looped(layers[first : first + inner], turns),
     )
     ends = Ends(norm=PLAIN, head_scaled=True, head={"gains": True}, before=before)
-    return decoder(c, name, layers[:first] + layers[first + inner :], ends)
+    return decoder(c, layers[:first] + layers[first + inner :], ends)
 
 
 def _looped(layers: Sequence[Block], turns: int) -> list[Section]:
@@ -161,14 +119,3 @@ def _looped(layers: Sequence[Block], turns: int) -> list[Section]:
         )
         for section, count in zip(sections, counts, strict=True)
     ]
-
-
-FAMILIES = {
-    "hrm_text": Family(
-        HrmConfig,
-        hrm_text,
-        "hrm-text-1b",
-        ignored="L_bp_cycles embedding_scale num_key_value_heads prefix_lm",
-    ),
-    "dory": Family(DoryConfig, dory, "dory-4b", ignored="ngpt_alpha_init"),
-}

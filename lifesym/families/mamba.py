@@ -1,21 +1,30 @@
-"""Recurrent layers alone: mamba, falcon_mamba, mamba2 and rwkv (RWKV-4).
+"""Recurrent layers: mamba, falcon_mamba, mamba2, rwkv (RWKV-4), recurrent_gemma, xlstm.
 
-Their cost does not depend on the past.
+Their cost does not depend on the past, but for RecurrentGemma's, which has local attention as well.
 """
 
-from typing import Annotated, Any, Literal
-
-import msgspec
-from msgspec import field
+from typing import Any, Literal
 
 from lifesym import symbols as sym
-from lifesym.blocks import ChannelMix, Mamba, Mamba2, TimeMix
-from lifesym.families.base import Config, Count, Family, activation, refuse
-from lifesym.families.decoder import LAYER_NORM, Ends, decoder, layer
+from lifesym.blocks import ChannelMix, GatedRecurrence, Mamba, Mamba2, MatrixLSTM, TimeMix
+from lifesym.families.base import Config, expect, per_head, refuse
+from lifesym.families.decoder import Ends, decoder
+from lifesym.families.parts import LAYER_NORM, attention, function, layer, mlp
+from lifesym.families.sizes import turned
 from lifesym.model import Model
 
-Kernel = Annotated[int, msgspec.Meta(ge=2, le=2**10)]
-"""Taps of a convolution: with one there is nothing to convolve."""
+
+def scan(c: Config, **options: Any) -> Mamba:
+    """The mixer of Mamba with every size a symbol."""
+    return Mamba(
+        hidden=sym.hidden,
+        inner=sym.inner_size,
+        state=sym.state_size,
+        kernel=sym.conv_kernel,
+        rank=sym.step_rank,
+        activation=function(c),
+        **options,
+    )
 
 
 def scan_heads(**options: Any) -> Mamba2:
@@ -32,57 +41,6 @@ def scan_heads(**options: Any) -> Mamba2:
     )
 
 
-class StateSpaceConfig(Config, kw_only=True):
-    """``intermediate_size`` is the number of channels; ``expand`` times hidden where not given."""
-
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
-    state_size: Count
-    expand: int | float = 2
-    intermediate_size: Count | None = None
-    conv_kernel: Kernel = 4
-    use_bias: bool = False
-    use_conv_bias: bool = True
-    hidden_act: str = "silu"
-    rms_norm: bool = True
-
-    @property
-    def inner_size(self) -> int:
-        """The number of channels."""
-        width = self.intermediate_size or int(self.expand * self.hidden_size)
-        refuse(width < 1, f"key 'expand': {self.expand} times hidden_size is no size")
-        return width
-
-
-class MambaConfig(StateSpaceConfig, kw_only=True):
-    """``time_step_rank`` "auto": hidden / 16, rounded up."""
-
-    time_step_rank: Count | Literal["auto"] = "auto"
-    tie_word_embeddings: bool = True
-
-
-class Mamba2Config(StateSpaceConfig, kw_only=True):
-    """Heads times their size are the channels."""
-
-    scan_heads: Count = field(name="num_heads")
-    scan_dim: Count = field(name="head_dim")
-    scan_groups: Count = field(name="n_groups")
-    scan_chunk: Count = field(name="chunk_size")
-    tie_word_embeddings: bool = False
-
-
-class RwkvConfig(Config, kw_only=True):
-    """``intermediate_size`` absent: four times hidden."""
-
-    vocab_size: Count
-    hidden_size: Count
-    num_hidden_layers: Count
-    attention_hidden_size: Count | None = None
-    intermediate_size: Count | None = None
-    tie_word_embeddings: bool = False
-
-
 def step_rank(rank: int | Literal["auto"], hidden: int) -> int:
     """The rank of the time steps: given, or hidden / 16 rounded up.
 
@@ -92,77 +50,101 @@ def step_rank(rank: int | Literal["auto"], hidden: int) -> int:
     return -(-hidden // 16) if rank == "auto" else rank
 
 
-def _model(c: MambaConfig | Mamba2Config, name: str, mixer: Mamba | Mamba2, **sizes: int) -> Model:
-    refuse(not c.rms_norm, "key 'rms_norm': false is not modelled")
-    return decoder(c, name, [layer(mixer, None)] * c.num_hidden_layers, Ends(), **sizes)
-
-
-def mamba(c: MambaConfig, name: str) -> Model:
-    """Mamba; Falcon Mamba, which normalizes time steps, B and C without gains."""
-    mixer = Mamba(
-        hidden=sym.hidden,
-        inner=sym.inner_size,
-        state=sym.state_size,
-        kernel=sym.conv_kernel,
-        rank=sym.step_rank,
-        activation=activation(c.hidden_act),
-        conv_bias=c.use_conv_bias,
-        bias=c.use_bias,
-        norms="plain" if c.model_type == "falcon_mamba" else "none",
-    )
-    rank = step_rank(c.time_step_rank, c.hidden_size)
-    return _model(c, name, mixer, step_rank=rank)
-
-
-def mamba2(c: Mamba2Config, name: str) -> Model:
-    """Mamba-2: a scan of heads in chunks."""
-    wide = int(c.expand * c.hidden_size)
-    refuse(
-        not c.inner_size == wide == c.scan_heads * c.scan_dim,
-        f"keys 'num_heads', 'head_dim': {c.scan_heads} x {c.scan_dim} and 'intermediate_size'"
-        f" must be expand x hidden_size = {wide}",
-    )
-    mixer = scan_heads(
-        activation=activation(c.hidden_act), conv_bias=c.use_conv_bias, bias=c.use_bias
-    )
-    check_groups(c.scan_heads, c.scan_groups)
-    return _model(c, name, mixer)
-
-
 def check_groups(heads: int, groups: int) -> None:
     """Refuse a number of groups that does not divide that of the heads."""
     refuse(heads % groups != 0, f"key 'n_groups': {groups} does not divide {heads} heads")
 
 
-def rwkv(c: RwkvConfig, name: str) -> Model:
-    """RWKV-4: the embedding is normalized once, then every layer has time and channel mixing."""
+def _channels(c: Config) -> int:
+    """The number of channels: given, or ``expand`` times the hidden size."""
+    width = int(c.intermediate_size or c.expand * c.hidden_size)
+    refuse(width < 1, f"key 'expand': {c.expand} times hidden_size is no size")
+    return width
+
+
+def mamba(c: Config) -> Model:
+    """Mamba; Falcon Mamba, which normalizes time steps, B and C without gains."""
+    norms = "plain" if c.model_type == "falcon_mamba" else "none"
+    mixer = scan(c, conv_bias=c.use_conv_bias, bias=c.use_bias, norms=norms)
+    rank = step_rank(c.time_step_rank, c.hidden_size)
+    return decoder(c, layer(mixer, None), step_rank=rank, inner_size=_channels(c))
+
+
+def mamba2(c: Config) -> Model:
+    """Mamba-2: a scan of heads in chunks."""
+    wide, heads, size = int(c.expand * c.hidden_size), c.num_heads, c.head_dim
     refuse(
-        c.attention_hidden_size not in (None, c.hidden_size),
-        f"key 'attention_hidden_size': only hidden_size = {c.hidden_size} is modelled",
+        not _channels(c) == wide == heads * size,
+        f"keys 'num_heads', 'head_dim': {heads} x {size} and 'intermediate_size'"
+        f" must be expand x hidden_size = {wide}",
     )
-    each = layer(
-        TimeMix(hidden=sym.hidden, channels=sym.hidden),
-        ChannelMix(hidden=sym.hidden, intermediate=sym.intermediate),
-        norm=LAYER_NORM,
-    )
+    check_groups(heads, c.n_groups)
+    mixer = scan_heads(activation=function(c), conv_bias=c.use_conv_bias, bias=c.use_bias)
+    return decoder(c, layer(mixer, None))
+
+
+def rwkv(c: Config) -> Model:
+    """RWKV-4: the embedding is normalized once, then every layer has time and channel mixing."""
+    expect(c, "attention_hidden_size", c.hidden_size, "hidden_size")
+    mixing = TimeMix(hidden=sym.hidden, channels=sym.hidden)
+    feeding = ChannelMix(hidden=sym.hidden, intermediate=sym.intermediate)
     ends = Ends(norm=LAYER_NORM, embedding_norm=LAYER_NORM)
     width = c.intermediate_size or 4 * c.hidden_size
-    return decoder(c, name, [each] * c.num_hidden_layers, ends, intermediate=width)
+    return decoder(c, layer(mixing, feeding, LAYER_NORM), ends, intermediate=width)
 
 
-_IGNORED = """
-    d_inner d_model fused_add_norm mixer_rms_eps n_layer norm_before_gate pad_vocab_size_multiple
-    rescale_prenorm_residual residual_in_fp32 ssm_cfg time_step_floor time_step_init_scheme
-    time_step_limit time_step_max time_step_min time_step_scale use_associative_scan
-    use_falcon_mambapy use_mamba_kernels use_mambapy
-"""
-"""How time steps are initialized and clamped, and which implementation scans."""
+def recurrent_gemma(c: Config) -> Model:
+    """RecurrentGemma: RG-LRUs behind short convolutions, and local attention in every third layer.
 
-FAMILIES = {
-    "mamba": Family(MambaConfig, mamba, "mamba-2.8b", ignored=_IGNORED),
-    "falcon_mamba": Family(MambaConfig, mamba, "falcon-mamba-7b", ignored=_IGNORED),
-    "mamba2": Family(
-        Mamba2Config, mamba2, "codestral-mamba-7b", ignored=_IGNORED + " time_step_rank"
-    ),
-    "rwkv": Family(RwkvConfig, rwkv, "rwkv-4-7b", ignored="context_length rescale_every"),
-}
+    A chunk of a prompt that goes on is computed as transformers does: its convolution begins anew.
+    """
+    heads, width = c.num_attention_heads, c.lru_width or c.hidden_size
+    kinds = ["recurrent", "recurrent", "attention"] if c.block_types is None else c.block_types
+    refuse(not kinds, "key 'block_types': empty")
+    refuse(c.intermediate_size < 2, "key 'intermediate_size': 1 is that of no gate and up")
+    recurrence = GatedRecurrence(
+        hidden=sym.hidden,
+        heads=sym.scan_heads,
+        head_dim=sym.scan_dim,
+        kernel=sym.conv_kernel,
+        activation=function(c),
+    )
+    local = attention(c, out_bias=True, window=sym.window, rotary_dim=turned(c))
+    block, mixers = mlp(c, bias=True), {"recurrent": recurrence, "attention": local}
+    return decoder(
+        c,
+        [layer(mixers[kinds[i % len(kinds)]], block) for i in range(c.num_hidden_layers)],
+        Ends(scaled=True, softcap=True),
+        intermediate=c.intermediate_size // 2,
+        scan_heads=heads,
+        scan_dim=per_head(width, heads, "lru_width"),
+    )
+
+
+def xlstm(c: Config) -> Model:
+    """xLSTM: mLSTMs, which keep a matrix a head, and MLPs of rounded size."""
+    sizes = {}
+    for key, factor in (("qk_dim_factor", c.qk_dim_factor), ("v_dim_factor", c.v_dim_factor)):
+        size = int(c.hidden_size * factor)
+        refuse(size < 1 or size % 64 != 0, f"key '{key}': {size} is no multiple of 64")
+        sizes[key] = per_head(size, c.num_heads, key, "num_heads")
+    step = c.ffn_round_up_to_multiple_of
+    wide = int((c.hidden_size * c.ffn_proj_factor + step - 1) // step * step)
+    refuse(wide < 1, f"key 'ffn_proj_factor': {c.ffn_proj_factor} times hidden_size is no size")
+    mixer = MatrixLSTM(
+        hidden=sym.hidden,
+        heads=sym.linear_value_heads,
+        key_dim=sym.linear_key_dim,
+        value_dim=sym.linear_value_dim,
+        chunk=sym.scan_chunk,
+        capped=c.gate_soft_cap is not None,
+    )
+    return decoder(
+        c,
+        layer(mixer, mlp("silu")),
+        Ends(tied=False, softcap=c.output_logit_soft_cap is not None),
+        linear_value_heads=c.num_heads,
+        linear_key_dim=sizes["qk_dim_factor"],
+        linear_value_dim=sizes["v_dim_factor"],
+        intermediate=wide,
+    )

@@ -10,117 +10,56 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import msgspec
 from sympy import Integer
 
 from lifesym import symbols as sym
 from lifesym.blocks import CollapsedStreams, HyperLayer, LatentAttention, LearnedRotary
-from lifesym.families.base import Count, Family, Whole, each_layer, listed, refuse
-from lifesym.families.decoder import RMS, Ends, latent, layer
-from lifesym.families.deepseek_sparse import (
-    SPARSE,
-    GlmSparseConfig,
-    SparseConfig,
-    checked,
-    dense,
-    feeds,
-    indexed,
-    indexer,
-    put_together,
-)
-from lifesym.model import Model, Section
+from lifesym.families.base import Config, refuse
+from lifesym.families.decoder import Ends, decoder, once
+from lifesym.families.deepseek import indexed, indexer, sparse_feed
+from lifesym.families.parts import RMS, STREAMS, feeds, latent, layer, layers
+from lifesym.families.patterns import dense_layers, each_layer, listed, still_layers
+from lifesym.families.sizes import own_keys
+from lifesym.model import Model
 
 
-class Axk2Config(SparseConfig, kw_only=True):
-    """A.X K2: one dense layer, and gates of so low a rank, unless told otherwise."""
-
-    num_key_value_heads: Count | None = None
-    q_lora_rank: Count = 384
-    index_n_heads: Count = 16
-    gated_norm_rank: Count = 16
-    first_k_dense_replace: Whole = 1
-
-
-class HyV4Config(GlmSparseConfig, kw_only=True):
-    """Hy 4: its class has keys and values for every head, whatever the config says."""
-
-    q_lora_rank: Count = 1536
-    index_n_heads: Count = 16
-    first_k_dense_replace: Whole = 1
-    hc_mult: Count = 4
-    index_topk_freq: int = 4
-    index_skip_topk_offset: int = 2
-
-
-class Dots3Config(SparseConfig, kw_only=True):
-    """dots 3 note: layers with windows have sizes of their own, by layer or with ``swa_``."""
-
-    num_key_value_heads: Count | None = None
-    q_lora_rank: Count = 1024
-    shared_experts_intermediate_size: Count = 1536
-    moe_shared_expert_intermediate_size: Count | None = None
-    first_k_dense_replace: Whole = 1
-    moe_layer_freq: Whole | list[Whole] = 1  # type: ignore[assignment]
-    layer_types: list[str] | None = None
-    sliding_window: Count | None = None
-    sliding_window_size: Count = 512
-    use_sliding_window: bool = True
-    use_dsa: bool | None = None
-    head_dim: Count = 256
-    per_layer_config: dict[str, dict[str, Any]] | None = None
-    swa_num_attention_heads: Count = 64
-    swa_q_lora_rank: Count = 1024
-    swa_kv_lora_rank: Count = 1024
-    swa_head_dim: Count = 256
-    swa_qk_nope_head_dim: Count = 192
-    swa_qk_rope_head_dim: Count | None = None
-    swa_v_head_dim: Count = 128
-
-
-class MistralLarge4Config(GlmSparseConfig, kw_only=True):
-    """Mistral Large 4: queries are not compressed; lists say what layers lack."""
-
-    index_n_heads: Count = 32
-    first_k_dense_replace: Whole = 1
-    no_rope_layers: list[Whole] | None = None
-    no_rope_layer_interval: Count = 4
-    kv_source_layers: list[Whole] | None = None
-    final_logit_softcapping: float | None = 30.0
-
-
-def axk2(c: Axk2Config, name: str) -> Model:
+def axk2(c: Config) -> Model:
     """A.X K2: gates on its norms' outputs and on attention's, projected with the queries."""
-    checked(c)
-    blocks, gated = feeds(c), replace(RMS, gate=sym.gate_rank)
-    mixer = latent(c, top=sym.index_top, indexer=indexer(), gate="joint")
-    layers = [
-        layer(mixer, blocks[plain], mixer_norm=gated, mlp_norm=RMS if plain else gated)
-        for plain in dense(c)
+    own_keys(c)
+    dense, gated = dense_layers(c), replace(RMS, gate=sym.gate_rank)
+    mixer = latent(c, top=sym.index_top, indexer=indexer(c), gate="joint")
+    each = [
+        layer(mixer, block, mixer_norm=gated, mlp_norm=RMS if plain else gated)
+        for block, plain in zip(feeds(c, dense, sparse_feed(c)), dense, strict=True)
     ]
-    return put_together(c, name, layers, gate_rank=c.gated_norm_rank)
+    return decoder(c, each, gate_rank=c.gated_norm_rank)
 
 
-def hy_v4(c: HyV4Config, name: str) -> Model:
+def hy_v4(c: Config) -> Model:
     """Hy 4: hyper-connections that keep the streams as they are, gates and sinks of attention."""
-    checked(c, grouped=False)
-    blocks = feeds(c)
     mixer = latent(c, top=sym.index_top, gate="element", sinks=True)
-    mixers = {True: replace(mixer, indexer=indexer()), False: mixer}
-    hyper: dict[str, Any] = {"hidden": sym.hidden, "streams": sym.streams}
-    layers = [
-        HyperLayer(**hyper, mixer=mixers[own], mlp=blocks[plain], norm=RMS)
-        for own, plain in zip(indexed(c), dense(c), strict=True)
+    mixers = {True: replace(mixer, indexer=indexer(c)), False: mixer}
+    blocks = feeds(c, dense_layers(c), sparse_feed(c))
+    each = [
+        HyperLayer(**STREAMS, mixer=mixers[own], mlp=block, norm=RMS)
+        for own, block in zip(indexed(c), blocks, strict=True)
     ]
-    ends = Ends(after=(Section(label="collapse", count=1, block=CollapsedStreams(**hyper)),))
-    return put_together(c, name, layers, ends, streams=c.hc_mult)
+    return decoder(c, each, Ends(after=(once("collapse", CollapsedStreams(**STREAMS)),)))
 
 
 WINDOW = "sliding_attention"
-_OWN = ("num_attention_heads", "q_lora_rank", "kv_lora_rank", "head_dim", "qk_nope_head_dim")
-"""Sizes that layers with windows have of their own, besides those that ``_windowed`` adds."""
+_OWN = {
+    "num_attention_heads": "heads",
+    "q_lora_rank": "q_rank",
+    "kv_lora_rank": "kv_rank",
+    "qk_nope_head_dim": "nope_dim",
+    "qk_rope_head_dim": "rope_dim",
+    "v_head_dim": "value_dim",
+}
+"""Sizes that layers with windows have of their own, and what a block calls them."""
 
 
-def _kinds(c: Dots3Config) -> list[str]:
+def _kinds(c: Config) -> list[str]:
     """What each layer of dots 3 note attends to."""
     depth, words = c.num_hidden_layers, c.layer_types
     whole = "full_attention" if c.use_dsa is False else "indexed_attention"
@@ -135,13 +74,11 @@ def _kinds(c: Dots3Config) -> list[str]:
     return listed(words, depth, meant)
 
 
-def _windowed(c: Dots3Config, kinds: list[str]) -> Mapping[str, int]:
+def _windowed(c: Config, kinds: list[str]) -> Mapping[str, int]:
     """The sizes of the layers with windows, which must be alike."""
-    sizes = {name: int(getattr(c, f"swa_{name}")) for name in _OWN}
-    sizes["v_head_dim"] = c.swa_v_head_dim
-    sizes["qk_rope_head_dim"] = (
-        c.swa_qk_rope_head_dim or sizes["head_dim"] - sizes["qk_nope_head_dim"]
-    )
+    rotated = c.swa_qk_rope_head_dim or c.swa_head_dim - c.swa_qk_nope_head_dim
+    sizes = {name: getattr(c, f"swa_{name}") for name in ("head_dim", *_OWN)}
+    sizes["qk_rope_head_dim"] = rotated
     if c.per_layer_config is not None:
         usual = {name: getattr(c, name, 0) for name in sizes}
         given = {int(i): own for i, own in c.per_layer_config.items()}
@@ -160,68 +97,60 @@ def _windowed(c: Dots3Config, kinds: list[str]) -> Mapping[str, int]:
     return sizes
 
 
-def dots3(c: Dots3Config, name: str) -> Model:
+def _dense(c: Config) -> list[bool]:
+    """Which layers of dots 3 note have no experts: experts may be in every n-th, or as listed."""
+    plain, freq = dense_layers(c), c.moe_layer_freq
+    if c.mlp_layer_types is not None:
+        return plain
+    if isinstance(freq, list):
+        each_layer(freq, len(plain), "moe_layer_freq")
+        return [first or not on for first, on in zip(plain, freq, strict=True)]
+    return [first or i % max(freq, 1) != 0 for i, first in enumerate(plain)]
+
+
+def dots3_note_text(c: Config) -> Model:
     """Dots 3 note: windows of other sizes beside an indexer, normalized keys, gates for heads."""
-    freq = c.moe_layer_freq
-    checked(msgspec.structs.replace(c, moe_layer_freq=1))
-    kinds, every = _kinds(c), freq if isinstance(freq, list) else None
+    own_keys(c)
+    kinds = _kinds(c)
     own = _windowed(c, kinds)
     usual = latent(c, gate="head", key_norm=True)
-    window = replace(
-        usual,
-        heads=Integer(own["num_attention_heads"]),
-        q_rank=Integer(own["q_lora_rank"]),
-        kv_rank=Integer(own["kv_lora_rank"]),
-        nope_dim=Integer(own["qk_nope_head_dim"]),
-        rope_dim=Integer(own["qk_rope_head_dim"]),
-        value_dim=Integer(own["v_head_dim"]),
-        window=sym.window,
-    )
+    sizes: dict[str, Any] = {field: Integer(own[key]) for key, field in _OWN.items()}
+    window = replace(usual, window=sym.window, **sizes)
     mixers = {
         WINDOW: window,
         "full_attention": usual,
-        "indexed_attention": replace(usual, top=sym.index_top, indexer=indexer()),
+        "indexed_attention": replace(usual, top=sym.index_top, indexer=indexer(c)),
     }
-    plain = dense(c)
-    if c.mlp_layer_types is None and every is not None:
-        each_layer(every, len(plain), "moe_layer_freq")
-        plain = [first or not on for first, on in zip(plain, every, strict=True)]
-    elif c.mlp_layer_types is None:
-        plain = [first or i % max(freq, 1) != 0 for i, first in enumerate(plain)]  # type: ignore
-    size = c.moe_shared_expert_intermediate_size or c.shared_experts_intermediate_size
     refuse(not c.n_shared_experts, "key 'n_shared_experts': 0 is not modelled")
-    blocks = feeds(c)
-    return put_together(
+    size = c.moe_shared_expert_intermediate_size or c.shared_experts_intermediate_size
+    return decoder(
         c,
-        name,
-        [layer(mixers[kind], blocks[alone]) for kind, alone in zip(kinds, plain, strict=True)],
-        shared_intermediate=size * (c.n_shared_experts or 1),
+        layers([mixers[kind] for kind in kinds], feeds(c, _dense(c), sparse_feed(c))),
+        shared_intermediate=size * c.n_shared_experts,
         window=c.sliding_window or c.sliding_window_size,
     )
 
 
-def mistral_large4(c: MistralLarge4Config, name: str) -> Model:
+def mistral_large4_text(c: Config) -> Model:
     """Mistral Large 4: layers without positions or latents of their own, scaled queries."""
-    checked(c)
+    own_keys(c)
     depth = c.num_hidden_layers
-    turned = c.no_rope_layers or [(i + 1) % c.no_rope_layer_interval for i in range(depth)]
-    refuse(len(turned) < depth, f"key 'no_rope_layers': {len(turned)} entries for {depth} layers")
-    sources = c.kv_source_layers or list(range(depth))
+    c.no_rope_layers = (c.no_rope_layers or [])[:depth]
+    still, sources = still_layers(c), c.kv_source_layers or list(range(depth))
     each_layer(sources, depth, "kv_source_layers")
     refuse(
         any(source > i or sources[source] != source for i, source in enumerate(sources)),
         "key 'kv_source_layers': a layer shares latents with an earlier one that has its own",
     )
     refuse(
-        any(bool(turned[i]) != bool(turned[source]) for i, source in enumerate(sources)),
+        any(still[i] != still[source] for i, source in enumerate(sources)),
         "key 'kv_source_layers': layers that share latents must both have positions, or none",
     )
-    blocks = feeds(c, sigmoid=False)
-    still = {"rotated": False, "rope_dim": Integer(0), "nope_dim": sym.nope_dim + sym.rope_dim}
+    unrotated = {"rotated": False, "rope_dim": Integer(0), "nope_dim": sym.nope_dim + sym.rope_dim}
 
     def mixer(i: int, own: bool) -> LatentAttention:
-        options: dict[str, Any] = {} if turned[i] else still
-        chooses = indexer(q_rank=None, query_scaled=True, rotated=bool(turned[i]))
+        options: dict[str, Any] = unrotated if still[i] else {}
+        chooses = indexer(c, q_rank=None, query_scaled=True, rotated=not still[i])
         return latent(
             c,
             q_rank=None,
@@ -232,27 +161,7 @@ def mistral_large4(c: MistralLarge4Config, name: str) -> Model:
             **options,
         )
 
-    choosing = enumerate(zip(indexed(c), dense(c), strict=True))
-    layers = [layer(mixer(i, own), blocks[plain]) for i, (own, plain) in choosing]
-    rotary = Section(label="rotary", count=1, block=LearnedRotary(rope_dim=sym.rope_dim))
-    ends = Ends(before=(rotary,), softcap=c.final_logit_softcapping is not None)
-    return put_together(c, name, layers, ends)
-
-
-FAMILIES = {
-    "axk2": Family(Axk2Config, axk2, "deepseek-v3.2", ignored=SPARSE),
-    "hy_v4": Family(
-        HyV4Config,
-        hy_v4,
-        "glm-5",
-        ignored=f"{SPARSE} hc_eps hc_magnitude learnable_sink_init swiglu_limit",
-    ),
-    "dots3_note_text": Family(
-        Dots3Config,
-        dots3,
-        "deepseek-v3.2",
-        ignored=f"{SPARSE} swa_num_key_value_heads swa_rope_theta",
-        kin=("dots3_note",),  # files have the text model's keys beside the towers'
-    ),
-    "mistral_large4_text": Family(MistralLarge4Config, mistral_large4, "glm-5", ignored=SPARSE),
-}
+    blocks = feeds(c, dense_layers(c), sparse_feed(c, sigmoid=False))
+    mixers = [mixer(i, own) for i, own in enumerate(indexed(c))]
+    rotary = once("rotary", LearnedRotary(rope_dim=sym.rope_dim))
+    return decoder(c, layers(mixers, blocks), Ends(before=(rotary,)))

@@ -16,6 +16,7 @@ from sympy import Integer
 from lifesym import symbols as sym
 from lifesym.blocks import Closing, Embed, EncoderHead, Head, TaskHead
 from lifesym.errors import SpecError
+from lifesym.families.decoder import once
 from lifesym.model import Model, Section
 
 _GENERATES = re.compile(
@@ -125,7 +126,7 @@ def _pretrained(model: Model, config: Mapping[str, Any]) -> Model:
     """An encoder with the masked-LM head and a second one, of its first token."""
     labels = _labels(config, _LABELS) if model.family == "albert" else 2
     end = TaskHead(hidden=sym.hidden, labels=Integer(labels), **_pooled(model))
-    return replace(model, sections=(*model.sections, Section(label="pooler", count=1, block=end)))
+    return replace(model, sections=(*model.sections, once("pooler", end)))
 
 
 def _labels(config: Mapping[str, Any], default: int) -> int:
@@ -172,8 +173,8 @@ def _replaced(section: Section, labels: Any, head: Mapping[str, Any]) -> Section
 
 def _encoder(model: Model) -> Model:
     """The encoder of an encoder-decoder alone, with an end that gives its vectors."""
-    ends = Section(label="head", count=1, block=TaskHead(hidden=sym.hidden))
     sections = tuple(replace(each, encoder=False) for each in model.sections if each.encoder)
+    ends = once("head", TaskHead(hidden=sym.hidden))
     return replace(model, sections=(*sections, ends), kind="bare encoder")
 
 
