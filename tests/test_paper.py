@@ -28,7 +28,7 @@ from tests.test_printed_formulas import _FUNCTIONS, DECODERS, point
 WIDTHS = (240, 345, 480)
 BOX = {sym.batch: (1, 64), sym.past: (0, 2048)}
 DENSE = (
-    *("llama", "mistral", "qwen3", "gemma2", "gemma3", "phi3", "gpt2", "falcon", "olmo2"),
+    *("llama", "mistral", "qwen3", "gemma2", "gemma3_text", "phi3", "gpt2", "falcon", "olmo2"),
     *("granite", "starcoder2", "cohere", "opt"),
 )
 EXPERTS = ("mixtral", "qwen3_moe", "gpt_oss", "llama4_text", "granitemoe", "phimoe")
