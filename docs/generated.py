@@ -69,6 +69,7 @@ BENEATH = {
     "lifesym.paper": "Formulas on paper",
     "lifesym.peft": "Files of adapters",
     "lifesym.precisions": "Which formats a forecast has",
+    "lifesym.quantities": "Numbers with units",
     "lifesym.report.effects": "What optimizations change",
     "lifesym.results": "Results",
     "lifesym.roofline": "Times of operators",

@@ -60,7 +60,7 @@ def load(name_or_path: str | Path, *, strict: bool = False) -> Model:
     """
     path = _located(name_or_path)
     if path.parent == root() / "models" and path.is_file():
-        return _shipped(path, path.stat().st_mtime_ns, strict)
+        return _shipped(path, path.stat().st_mtime_ns, bool(strict))
     return open_model(path, strict=strict)
 
 

@@ -386,6 +386,14 @@ offloaded = row(
     maximum=1,
 )
 
+device_memory = row(
+    "device_memory",
+    r"M_{\mathrm{dev}}",
+    "byte",
+    "bytes of a device's memory",
+    kind="rate",
+    minimum=0,
+)
 memory_share = row(
     "memory_share",
     r"\sigma_{\mathrm{mem}}",

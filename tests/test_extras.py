@@ -17,7 +17,7 @@ from lifesym.calibration import Rows, fit, summary
 from lifesym.extras import EXTRAS, needed, optional
 
 ROOT = Path(__file__).parent.parent
-ORDER = ("sweep", "gsa", "validate")
+ORDER = ("sweep", "gsa", "validate", "explore")
 SWEEP = ("sweep", "llama-2-7b", "--on", "v100", "--prompt", "8,9", "--generate", "2")
 COMMANDS = [
     ("scipy", ("validate", "published")),
@@ -27,6 +27,8 @@ COMMANDS = [
     ("distributed", (*SWEEP, "-o", "x.nc", "--chunks", "1", "--scheduler", "tcp://127.0.0.1:1")),
     ("h5netcdf", (*SWEEP, "-o", "x.nc")),
     ("xarray", (*SWEEP, "-o", "x.csv")),
+    ("bokeh", ("explore", "gpt2", "--on", "v100", "--prompt", "9", "-o", "x.html")),
+    ("latex2mathml", ("explore", "gpt2", "--on", "v100", "--prompt", "9", "-o", "x.html")),
 ]
 
 

@@ -43,8 +43,9 @@ def application(words: list[str]) -> typer.Typer:
         pretty_exceptions_enable=False,
         rich_markup_mode=None,
     )
+    completing = "_LIFESYM_COMPLETE" in os.environ  # of words that the shell tells later
     for name in commands.COMMANDS:
-        made.command()(commands.function(name, name in words))
+        made.command()(commands.function(name, completing or name in words))
     made.callback(help=_WHAT)(_main)
     return made
 

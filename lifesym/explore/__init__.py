@@ -18,6 +18,7 @@ from lifesym.checks import checked
 from lifesym.errors import LifesymError, SpecError
 from lifesym.explore import figures
 from lifesym.explore.functions import OF_OPERATOR, WHOLE, Functions, variant
+from lifesym.extras import needed
 from lifesym.forecasting import forecast
 from lifesym.inference import Forecast
 from lifesym.plots.meaning import GROUPS
@@ -148,6 +149,8 @@ def page(
         "weights": ["as stored", *weights],
         "kv": ["usual", *kv],
     }
+    for package in ("bokeh.embed", "latex2mathml.converter"):  # before anything is derived
+        needed(package)
     _check(make, models, devices)
     functions, begin = Functions(), dict(start or {})
     variants: dict[str, dict[str, Any]] = {}

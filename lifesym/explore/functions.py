@@ -20,7 +20,6 @@ from lifesym.explore import mathml
 from lifesym.inference import Forecast
 from lifesym.metrics import METRICS
 from lifesym.opened import numbers
-from lifesym.own_symbols import symbol
 from lifesym.plots.meaning import group_of
 from lifesym.results import Result
 from lifesym.roofline import Term
@@ -40,9 +39,6 @@ SLIDERS = tuple(
 
 Devices in parallel are where there are several: the formulas of one are shorter.
 """
-CAPACITY = symbol(
-    "device_memory", meaning="memory of the device", unit="byte", kind="rate", minimum=0
-)
 OF_OPERATOR = ("time", "compute", "memory", "dispatch", "network", "flops", "bytes")
 """What a function of a phase gives of each operator, in order, after the total."""
 WHOLE = ("latency", "tpot_mean", "tps", "memory", "sequences", "energy", "tokens_per_joule", "cost")
@@ -109,7 +105,7 @@ def _whole(form: Forecast) -> tuple[dict[str, Expr], dict[str, str]]:
     for name in WHOLE:
         try:
             if name == "sequences":
-                found[name] = Fit(forecast=form, capacity=CAPACITY).sequences.expr
+                found[name] = Fit(forecast=form, capacity=sym.device_memory).sequences.expr
             else:
                 found[name] = METRICS[name].of(form).expr
         except LifesymError as problem:
