@@ -17,7 +17,7 @@ from lifesym.calibration import Rows, fit, summary
 from lifesym.extras import EXTRAS, needed, optional
 
 ROOT = Path(__file__).parent.parent
-ORDER = ("sweep", "gsa", "validate")
+ORDER = ("sweep", "gsa", "validate", "explore")
 SWEEP = ("sweep", "llama-2-7b", "--on", "v100", "--prompt", "8,9", "--generate", "2")
 COMMANDS = [
     ("scipy", ("validate", "published")),
