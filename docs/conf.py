@@ -50,6 +50,7 @@ include_patterns = [
 exclude_patterns = ["build", ".*", "tests", "specs", "lifesym", "batch", "none"]
 
 nb_execution_mode = "off"
+nb_render_markdown_format = "myst"  # outputs have tables and formulas, too
 nb_ipywidgets_js: dict[str, dict[str, str]] = {}  # the code of widgets would be fetched
 myst_enable_extensions = ["dollarmath", "attrs_inline", "deflist"]
 myst_heading_anchors = 3

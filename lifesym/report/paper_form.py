@@ -54,7 +54,8 @@ def _latex(form: Paper, fmt: Format, width: float, label: str) -> str:
         parts.append(f"with {sizes}" + (" and" if form.parts else "."))
     if form.parts:
         parts.append(display(_definitions(form.parts, width), fmt))
-    return "\n".join(parts)
+    # a displayed equation in Markdown is a paragraph of its own
+    return ("\n\n" if fmt == "markdown" else "\n").join(parts)
 
 
 def _rates(form: Paper) -> str:
