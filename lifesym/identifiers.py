@@ -1,4 +1,4 @@
-"""Names that every target language takes: what symbols and generated functions may be called."""
+"""Names that C, Python and JavaScript all take: what symbols and functions may be called."""
 
 import re
 from hashlib import sha256
@@ -56,7 +56,7 @@ def reserved(name: str) -> bool:
 
 
 def identifier(name: str, what: str) -> str:
-    """A name that is valid in every target.
+    """A name that is valid in C, Python and JavaScript, from which other targets spell theirs.
 
     Raises:
         SymbolError: not a C identifier, a reserved word, or one of the emitters' own names.

@@ -211,6 +211,8 @@ def test_command_line_exports_functions(run: CommandLine, tmp_path: Path) -> Non
     table = run(*base, *ranges, "--to", "fixed", "--error", "0.02", "--name", "fast").stdout
     assert "static inline uint32_t fast(" in table
     assert "export function tpot" in run(*base, "--to", "js").stdout
+    assert "constexpr double tpot_tinyllama_1_1b(" in run(*base, "--to", "cpp").stdout
+    assert "func TpotTinyllama1_1b(past, batch float64)" in run(*base, "--to", "go").stdout
     arrays: dict[str, Any] = {}
     exec(run(*base, "--to", "numpy").stdout, arrays)  # noqa: S102
     past, batch = np.arange(0, 2000, 7, dtype=np.int32)[:, None], np.arange(1, 9, dtype=np.int32)

@@ -35,7 +35,9 @@ RANGE = (
 )
 _RANGE = Row("range_", text("NAME=A:B", many=True), "Values that a symbol may have.")
 NOTATION = Row("notation", text("NAME|A=B,..."), "megatron, pope, kaplan; letters: d=h.")
+_TABLES = ("table", "fixed", "numpy-table")
 _GROUPS = words("role", "regime", "phase", "term")
+_TO = words("c", "float", "cpp", "rust", "go", "kotlin", "swift", *_TABLES, "python", "numpy", "js")
 _CHARTS = words("bars", "tornado", "map", "roofline", "throughput", "memory")
 _DATA = "Measurements; 'published' for the shipped ones."
 DATA = Row("data", text("CSV"), _DATA, argument=True, required=True)
@@ -238,7 +240,7 @@ COMMANDS = {
         ),
     ),
     "export": Command(
-        """Write a formula as a function in C, Python or JavaScript.
+        """Write a formula as a function in C, C++, Rust, Go, Python and others.
 
         The arguments are symbols such as past, prompt, batch, bandwidth; all else is bound. The
         metric step is the pass of a server, of prompt tokens beside sequences that decode.""",
@@ -248,19 +250,14 @@ COMMANDS = {
             *_own(
                 Row("args", text("NAME,..."), "The function's arguments; else all that is left."),
                 replace(METRIC, help=f"{METRIC.help[:-1]}; several: a struct of them."),
-                Row(
-                    "to",
-                    words("c", "float", "table", "fixed", "numpy-table", "python", "numpy", "js"),
-                    "C in double or single, tables, Python, JavaScript.",
-                    "c",
-                ),
+                Row("to", _TO, "C in double or single, another language, or a table.", "c"),
                 OUTPUT,
                 Row("check", text("FILE"), "Alone: whether FILE is what its command gives now."),
                 Row("name", text("NAME"), "Of the function; METRIC, in C METRIC_MODEL, else."),
                 _RANGE,
                 Row("unit", text("NAME=X", many=True), "A table's unit of an argument."),
                 *needing(
-                    "to=table to=fixed to=numpy-table",
+                    " ".join(f"to={each}" for each in _TABLES),
                     Row("error", number(), "Largest relative error of a table.", 0.01),
                 ),
             ),

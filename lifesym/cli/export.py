@@ -23,8 +23,8 @@ from lifesym.specs import read_text
 from lifesym.symbols import ordered, resolve
 from lifesym.timed import Timed, described, said_of
 
-_IN_C = ("c", "float", "table", "fixed")
-"""Where functions of several files share one space of names."""
+_ALONE = ("python", "numpy", "numpy-table", "js")
+"""Where a file is a space of names by itself; elsewhere functions of several share one."""
 
 
 def export(options: Mapping[str, Any]) -> None:
@@ -59,7 +59,7 @@ def export(options: Mapping[str, Any]) -> None:
     words = sys.argv[1:] if checked is None else made_by(checked)
     lines = [doc, *_provenance(form, words), LICENCE]
     what = metrics[0] if len(metrics) == 1 else "forecast"
-    default = function_name(what, form.model.name) if to in _IN_C else what
+    default = what if to in _ALONE else function_name(what, form.model.name)
     common = {"name": options["name"] or default, "ranges": ranges, "doc": "\n".join(lines)}
     more = {"units": units, "error": options["error"]} if to in TABLES else {}
     quantity = results if len(results) > 1 else results[metrics[0]]

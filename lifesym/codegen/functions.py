@@ -10,7 +10,7 @@ import numpy as np
 from sympy import Expr, Symbol
 
 from lifesym.checks import shown
-from lifesym.codegen import blocked, c, inputs, native, python
+from lifesym.codegen import blocked, c, inputs, languages, native, python
 from lifesym.codegen.gradient import differentiated
 from lifesym.codegen.inputs import Ranges
 from lifesym.codegen.labels import labels
@@ -24,7 +24,11 @@ from lifesym.identifiers import identifier
 from lifesym.symbols import TABLE
 from lifesym.version import __version__
 
-Target = Literal["numpy", "native", "python", "c", "table", "js"]
+Target = Literal[
+    "numpy", "native", "python", "c", "table", "js", "cpp", "rust", "go", "kotlin", "swift"
+]
+_NAMING = ("c", *languages.TARGETS)
+"""Targets whose texts name what operators take."""
 
 
 @dataclass(frozen=True)
@@ -144,11 +148,12 @@ def compile(
 
     Args:
         expr: an expression, a result of a forecast, or several of them, as a list or by name:
-            ``numpy`` and ``native`` give a tuple, ``js`` a list, ``c`` a struct with those names,
-            or of results in a list their metrics.
+            ``numpy`` and ``native`` give a tuple, ``js`` a list, other text a struct with those
+            names, or of results in a list their metrics; ``python`` and ``table`` take one.
         args: the arguments in order: symbols or their names.
-        target: ``numpy``, ``native`` and ``python`` give callables; ``c`` (a C99 header) and
-            ``js`` (an ES module) text; ``table`` a `lifesym.codegen.table.Table`.
+        target: ``numpy``, ``native`` and ``python`` give callables; ``c`` (a C99 header), ``cpp``
+            (a header of C++14), ``rust``, ``go``, ``kotlin``, ``swift`` and ``js`` (an ES module)
+            text; ``table`` a `lifesym.codegen.table.Table`.
         name: of the function.
         ranges: the box of arguments: checked by the callables, needed by ``table`` and for the
             proved error bound in the comment of ``c``. Maxima that are decided in it are left out:
@@ -197,7 +202,7 @@ def compile(
     slopes = inputs.slopes(gradient, symbols)
     if box:  # within its ranges a function needs no maximum that one argument always is
         exprs = [decided(expr, box) for expr in exprs]
-    of_operators, bound = labels(quantities, box) if target == "c" else ({}, [])
+    of_operators, bound = labels(quantities, box) if target in _NAMING else ({}, [])
     program = lower(exprs, symbols, of_operators)
     if slopes is not None:
         program = differentiated(program, slopes)
@@ -212,6 +217,13 @@ def compile(
             single=not several and slopes is None,
             doc=tuple(lines),
         )
+    if target in languages.TARGETS:
+        values = (
+            {key: inputs.meaning(each) or "A formula." for key, each in named.items()}
+            if several
+            else {}
+        )
+        return languages.module(target, program, name, checked, (*_origin(doc), *bound), values)
     if target == "c":
         single, fields = precision == "float", tuple(named) if several else ()
         return c.header(program, name, names, doc=lines, box=box, single=single, fields=fields)
@@ -279,7 +291,7 @@ TABLES = {"table": "float", "fixed": "fixed", "numpy-table": "numpy"}
 
 
 def source(result: Any, symbols: Sequence[Symbol], to: str, **options: Any) -> str:
-    """The text of a function: in C for doubles (``c``) or single (``float``), a table, Python, JS.
+    """The text of a function: in C for doubles (``c``) or single (``float``), a table, or another.
 
     Raises:
         SymbolError: what `compile` raises.
@@ -291,4 +303,4 @@ def source(result: Any, symbols: Sequence[Symbol], to: str, **options: Any) -> s
         return str(compile(result, symbols, target="c", precision=precision, **options))
     target: Any = to
     made = compile(result, symbols, target=target, **options)
-    return str(made if to == "js" else made.source)
+    return made if isinstance(made, str) else str(made.source)

@@ -180,7 +180,7 @@ def options(target: str, table: Mapping[str, Any], **given: Any) -> None:
         raise SymbolError(f"precision must be double or float, not {shown(given['precision'])}")
     if given["precision"] != "double" and target != "c":
         raise SymbolError(f"precision is of the target c, not of {target}")
-    if given["several"] and target not in ("numpy", "native", "js", "c"):
+    if given["several"] and target in ("python", "table"):
         raise SymbolError(f"the target {target} compiles one formula at a time")
     threads = given["threads"]
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:

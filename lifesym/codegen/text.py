@@ -1,4 +1,4 @@
-"""Programs as source text: Python, C and JavaScript share one emitter.
+"""Programs as source text: all languages share one emitter.
 
 A register that is read once is written in place; the others, and the operands of comparisons, get
 a name. No operation is written twice.
@@ -6,7 +6,7 @@ a name. No operation is written twice.
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from itertools import count
 
@@ -31,6 +31,7 @@ class Language:
         loop: the head of a loop and its end; the head of NumPy's asks for any point.
         goes_on: pattern of the condition under which a loop goes on: index, last, total.
         comment: pattern of a comment at the end of a line; none unless given.
+        stepwise: a statement for every operation.
     """
 
     declare: str
@@ -44,6 +45,7 @@ class Language:
     loop: tuple[str, str] = ("while ({0}) {{", "}")
     goes_on: str = "{0} <= {1} && {2} == {2}"
     comment: str = ""
+    stepwise: bool = False
 
     def literal(self, value: Fraction) -> str:
         """A constant: the nearest number of the format, never an integer literal."""
@@ -95,6 +97,49 @@ JAVASCRIPT = Language(
     {k: f"Math.{v}" for k, v in _MATH.items()},
     variable="let ",
 )
+_TO_END = " // {}"
+CPP = replace(C_DOUBLE, functions={k: f"math::{v}" for k, v in _MATH.items()}, comment=_TO_END)
+RUST = Language(
+    "let ",
+    ";",
+    "(if {0} {{ {1} }} else {{ {2} }})",
+    _MATH,
+    variable="let mut ",
+    comment=_TO_END,
+    loop=("while {0} {{", "}"),
+)
+GO = Language(
+    "var ",
+    "",
+    "choose({0}, {1}, {2})",
+    {"ceil": "math.Ceil", "floor": "math.Floor", "pow": "math.Pow", "log": "math.Log"},
+    variable="var ",
+    comment=_TO_END,
+    loop=("for {0} {{", "}"),
+)
+KOTLIN = Language(
+    "val ",
+    "",
+    "(if ({0}) {1} else {2})",
+    {
+        "ceil": "kotlin.math.ceil",
+        "floor": "kotlin.math.floor",
+        "pow": "pow",
+        "log": "kotlin.math.ln",
+    },
+    variable="var ",
+    comment=_TO_END,
+)
+SWIFT = Language(
+    "let ",
+    "",
+    "({0} ? {1} : {2})",
+    _MATH,
+    variable="var ",
+    comment=_TO_END,
+    loop=("while {0} {{", "}"),
+    stepwise=True,  # the compiler takes long to infer the types of long expressions
+)
 _SIGNS = {"add": "+", "mul": "*", "div": "/"}
 
 
@@ -126,7 +171,12 @@ class _Writer:
         compared = {r for op in program.ops for r in _compared(op)}
         self.named = [
             op.kind not in ("const", "arg", "sum")
-            and (self.uses[i] > 1 or i in compared or bool(language.comment and op.label))
+            and (
+                language.stepwise
+                or self.uses[i] > 1
+                or i in compared
+                or bool(language.comment and op.label)
+            )
             for i, op in enumerate(program.ops)
         ]
         self.names = names
