@@ -28,7 +28,8 @@ from lifesym.analysis import (
     sobol,
     tornado,
 )
-from lifesym.plots.meaning import GROUPS, RESOURCES, group_of
+from lifesym.operator_groups import group_of
+from lifesym.plots.meaning import GROUPS, RESOURCES
 from lifesym.serving import pipeline
 
 V100 = ls.load_hardware("v100")

@@ -45,7 +45,7 @@ def application(words: list[str]) -> typer.Typer:
     )
     completing = "_LIFESYM_COMPLETE" in os.environ  # of words that the shell tells later
     for name in commands.COMMANDS:
-        made.command()(commands.function(name, completing or name in words))
+        made.command()(commands.function(name, completing or name.replace("_", "-") in words))
     made.callback(help=_WHAT)(_main)
     return made
 

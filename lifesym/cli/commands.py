@@ -252,6 +252,8 @@ COMMANDS = {
                 replace(METRIC, help=f"{METRIC.help[:-1]}; several: a struct of them."),
                 Row("to", _TO, "C in double or single, another language, or a table.", "c"),
                 OUTPUT,
+                Row("correct", SWITCH, "In C: with scales that measured passes correct."),
+                *needing("correct", Row("scales", text("FILE"), "Those of 'fit-log' to begin.")),
                 Row("check", text("FILE"), "Alone: whether FILE is what its command gives now."),
                 Row("name", text("NAME"), "Of the function; METRIC, in C METRIC_MODEL, else."),
                 _RANGE,
@@ -351,6 +353,23 @@ COMMANDS = {
                 Row("framework", text("NAME"), "Only this software, e.g. 'llama.cpp'."),
                 replace(OUTPUT, help="Write a hardware spec."),
             ),
+            JSON,
+        ),
+    ),
+    "fit_log": Command(
+        """Fit scales of a formula's parts to a server's own log of passes.
+
+        LOG is a CSV file with a column of seconds, and one for each argument of the metric: of a
+        step prefilled, prefilled_past, decodes and contexts. export --correct takes the scales.""",
+        (
+            replace(DATA, name="log", kind=text("LOG"), help="A CSV file of passes."),
+            MODEL,
+            ON,
+            *_own(
+                replace(METRIC, default="step"),
+                replace(OUTPUT, help="Write the scales as JSON."),
+            ),
+            *_but(symbols=True),
             JSON,
         ),
     ),

@@ -6,20 +6,24 @@ from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
+from sympy import Symbol
+
 from lifesym import symbols as sym
 from lifesym.cli import commands
 from lifesym.cli.derive import formula
 from lifesym.cli.output import note, write
 from lifesym.cli.question import lacking
 from lifesym.cli.rows import NAMED, is_given
+from lifesym.codegen.correction import corrected
 from lifesym.codegen.functions import TABLES, source
 from lifesym.errors import SpecError, SymbolError
 from lifesym.held import unfit
 from lifesym.identifiers import function_name
 from lifesym.kinds import listed, pair, spans
+from lifesym.operator_groups import times_by_group
 from lifesym.provenance import LICENCE, MADE, command, digest, made_by
 from lifesym.results import Result
-from lifesym.specs import read_text
+from lifesym.specs import read_json, read_text
 from lifesym.symbols import ordered, resolve
 from lifesym.timed import Timed, described, said_of
 
@@ -63,7 +67,10 @@ def export(options: Mapping[str, Any]) -> None:
     common = {"name": options["name"] or default, "ranges": ranges, "doc": "\n".join(lines)}
     more = {"units": units, "error": options["error"]} if to in TABLES else {}
     quantity = results if len(results) > 1 else results[metrics[0]]
-    text = source(quantity, symbols, to, **common, **more)
+    if options["correct"]:
+        text = _corrected(quantity, symbols, options, common)
+    else:
+        text = source(quantity, symbols, to, **common, **more)
     if checked is not None:
         _compare(text, checked)
     else:
@@ -89,6 +96,29 @@ def _provenance(form: Timed, words: Sequence[str]) -> list[str]:
     }
     inputs = ", ".join(f"{name} {digest(part)}" for name, part in parts.items())
     return [f"{MADE}{command(words, ('-o', '--output'))}", f"Inputs: {inputs}."]
+
+
+def _corrected(
+    quantity: Any, symbols: Sequence[Symbol], options: Mapping[str, Any], common: Mapping[str, Any]
+) -> str:
+    """A function in C that measured passes correct.
+
+    Raises:
+        SpecError: another language, several metrics, or a time that is no sum of operators'.
+    """
+    if options["to"] not in ("c", "float"):
+        raise SpecError(f"--correct is of C, not of {options['to']}")
+    if not getattr(quantity, "terms", ()):
+        raise SpecError("--correct takes one metric that is a sum of operators' times")
+    known = options["scales"] and {
+        name: float(scale) for name, scale in read_json(Path(options["scales"]))["scale"].items()
+    }
+    precision = "double" if options["to"] == "c" else "float"
+    name = options["name"] or options["metric"]
+    names = [symbol.name for symbol in symbols]
+    groups = times_by_group(quantity.terms)
+    said = {**common, "name": name, "precision": precision, "scales": known or None}
+    return corrected(groups, names, **said)
 
 
 def _compare(text: str, path: str) -> None:

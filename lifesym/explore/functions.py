@@ -20,7 +20,7 @@ from lifesym.explore import mathml
 from lifesym.inference import Forecast
 from lifesym.metrics import METRICS
 from lifesym.opened import numbers
-from lifesym.plots.meaning import group_of
+from lifesym.operator_groups import group_of
 from lifesym.results import Result
 from lifesym.roofline import Term
 from lifesym.symbols import ordered, resolve

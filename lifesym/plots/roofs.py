@@ -9,8 +9,9 @@ from lifesym.analysis.questions import Derived, Values, point_of
 from lifesym.analysis.regime import operators
 from lifesym.checks import checked, checked_fields
 from lifesym.errors import SymbolError
+from lifesym.operator_groups import group_of
 from lifesym.plots.captions import figure_caption
-from lifesym.plots.meaning import GROUPS, group_of, in_order
+from lifesym.plots.meaning import GROUPS, in_order
 from lifesym.plots.style import LINES, SMALL, figure, key, scale
 from lifesym.powers import replaced
 from lifesym.results import Result

@@ -21,8 +21,9 @@ from lifesym.analysis.regime import Stretch, operators, span
 from lifesym.checks import checked, shown
 from lifesym.codegen.functions import on_grid
 from lifesym.errors import SymbolError
+from lifesym.operator_groups import group_of
 from lifesym.plots.captions import caption_of
-from lifesym.plots.meaning import GROUPS, group_of, in_order
+from lifesym.plots.meaning import GROUPS, in_order
 from lifesym.plots.room import ended, mark
 from lifesym.plots.style import (
     COLOURS,

@@ -1,0 +1,130 @@
+r"""Scales of a formula's parts, fitted to a server's own log of passes.
+
+Of passes with measured seconds $\tau_i$ the scales s of the groups' times $t_g$ minimize
+
+$\sum_i (1 - \sum_g s_g t_g(x_i) / \tau_i)^2 / \sigma^2 + \sum_g (s_g - 1)^2 / \sigma_0^2$
+
+with $\sigma$ = 0.05 for a single measured time and $\sigma_0$ = 0.3 for a scale, so that few passes
+move the scales a little, and what no pass tells apart stays near 1. Linear: solved at once.
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sympy import Expr
+
+from lifesym.checks import checked
+from lifesym.codegen import compile as compiled
+from lifesym.errors import SpecError
+from lifesym.operator_groups import NOISE, SPREAD
+
+SECONDS = "seconds"
+"""The column of measured times."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scales:
+    """What a log says of the groups' times.
+
+    Attributes:
+        scale: by group; 1 is the formula's own.
+        deviation: standard deviations of the scales, from the fit's covariance.
+        share: the part of all measured time that each group takes by the formula.
+        before: mean relative error of the formula.
+        after: the same with the scales.
+        rows: passes.
+    """
+
+    scale: Mapping[str, float]
+    deviation: Mapping[str, float]
+    share: Mapping[str, float]
+    before: float
+    after: float
+    rows: int
+
+
+@checked
+def read_log(path: str | Path, names: Sequence[str]) -> dict[str, Any]:
+    """Columns of a CSV file: those of some arguments, and the measured seconds.
+
+    Raises:
+        SpecError: it cannot be read, has no rows or lacks a column; a cell that is no number of at
+            least 0, or seconds that are not above 0, with the line.
+    """
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            reader = csv.DictReader(file)
+            columns = reader.fieldnames or []
+            for name in (*names, SECONDS):
+                if name not in columns:
+                    found = ", ".join(columns) or "none"
+                    raise SpecError(f"{path}: there is no column {name!r} (there are {found})")
+            rows = [
+                [_number(row[name], f"{path}:{reader.line_num}: {name}") for name in names]
+                + [_number(row[SECONDS], f"{path}:{reader.line_num}: {SECONDS}", above=True)]
+                for row in reader
+            ]
+    except OSError as problem:
+        raise SpecError(f"{path}: {problem.strerror}") from None
+    except (UnicodeDecodeError, csv.Error) as problem:
+        raise SpecError(f"{path}: no CSV file: {problem}") from None
+    if not rows:
+        raise SpecError(f"{path}: there are no rows below the header")
+    return dict(zip((*names, SECONDS), np.array(rows, dtype=float).T, strict=True))
+
+
+def _number(text: str | None, where: str, *, above: bool = False) -> float:
+    try:
+        value = float(text or "")
+    except ValueError:
+        value = float("nan")
+    if not (np.isfinite(value) and value >= 0 and (value > 0 or not above)):
+        least = "above 0" if above else "of at least 0"
+        raise SpecError(f"{where} must be a number {least}, not {text!r}")
+    return value
+
+
+@checked
+def fit_log(groups: Mapping[str, Expr], log: Mapping[str, Any]) -> Scales:
+    """The scales of the groups' times that a log says (see the module).
+
+    Args:
+        groups: seconds of each group (`lifesym.operator_groups.times_by_group`), in the log's
+            columns as symbols.
+        log: columns by name (see `read_log`).
+
+    Raises:
+        SymbolError: a group's time depends on a symbol that is no column.
+        SpecError: a pass whose time by the formula is no number.
+    """
+    seconds = np.asarray(log[SECONDS], dtype=float)
+    names = list(groups)
+    used = set().union(*(time.free_symbols for time in groups.values()))
+    asked = [name for name in log if name in {symbol.name for symbol in used}]
+    found = compiled(list(groups.values()), asked)(*(log[name] for name in asked))
+    times = np.array([np.broadcast_to(each, seconds.shape) for each in found]).T
+    if not np.all(np.isfinite(times)):
+        line = 2 + int(np.argmin(np.all(np.isfinite(times), axis=1)))
+        raise SpecError(f"line {line} of the log: a pass without tokens has no time")
+    rows = times / seconds[:, None]
+    normal = rows.T @ rows / NOISE**2 + np.eye(len(names)) / SPREAD**2
+    moved = rows.T @ (1 - rows.sum(axis=1)) / NOISE**2
+    scale = 1 + np.linalg.solve(normal, moved)
+    deviation = np.sqrt(np.diag(np.linalg.inv(normal)))
+    shares = times.sum(axis=0) / times.sum()
+
+    def by_group(values: Any) -> dict[str, float]:
+        return dict(zip(names, map(float, values), strict=True))
+
+    return Scales(
+        scale=by_group(scale),
+        deviation=by_group(deviation),
+        share=by_group(shares),
+        before=float(np.mean(np.abs(rows.sum(axis=1) - 1))),
+        after=float(np.mean(np.abs(rows @ scale - 1))),
+        rows=len(seconds),
+    )
