@@ -78,13 +78,22 @@ _LONGEST = 31
 """Letters of a name that every C99 compiler tells apart."""
 
 
+def plain_name(text: str) -> str:
+    """A name as an identifier's end: small letters, digits and underscores.
+
+    >>> plain_name("h100-sxm-80gb"), plain_name("models/My Model/config.json")
+    ('h100_sxm_80gb', 'models_my_model_config_json')
+    """
+    return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
+
+
 def function_name(metric: str, model: str) -> str:
     """A function's name that says of what it is, so that two of them can be used together.
 
     >>> function_name("tpot", "llama-2-7b")
     'tpot_llama_2_7b'
     """
-    full = re.sub(r"[^a-z0-9]+", "_", f"{metric}_{model}".lower()).strip("_")
+    full = plain_name(f"{metric}_{model}")
     if len(full) <= _LONGEST:
         return full
     return f"{full[: _LONGEST - 7]}_{sha256(full.encode()).hexdigest()[:6]}"

@@ -21,6 +21,7 @@ from lifesym.checks import checked
 from lifesym.codegen import compile as compiled
 from lifesym.errors import SpecError
 from lifesym.operator_groups import NOISE, SPREAD
+from lifesym.specs import read_json
 
 SECONDS = "seconds"
 """The column of measured times."""
@@ -75,6 +76,23 @@ def read_log(path: str | Path, names: Sequence[str]) -> dict[str, Any]:
     if not rows:
         raise SpecError(f"{path}: there are no rows below the header")
     return dict(zip((*names, SECONDS), np.array(rows, dtype=float).T, strict=True))
+
+
+@checked
+def read_scales(path: str | Path) -> dict[str, float]:
+    """Scales by group, from the JSON that ``lifesym fit-log`` writes.
+
+    Raises:
+        SpecError: it cannot be read, or its ``scale`` is no object of numbers above 0.
+    """
+    data = read_json(Path(path))
+    found = data.get("scale") if isinstance(data, dict) else None
+    if not isinstance(found, dict):
+        raise SpecError(f"{path}: 'scale' must be an object of numbers by group, as fit-log writes")
+    for group, scale in found.items():
+        if isinstance(scale, bool) or not isinstance(scale, int | float) or not scale > 0:
+            raise SpecError(f"{path}: scale of {group!r} must be a number above 0, not {scale!r}")
+    return {group: float(scale) for group, scale in found.items()}
 
 
 def _number(text: str | None, where: str, *, above: bool = False) -> float:
