@@ -133,7 +133,7 @@ class Export:
         return corrected(
             times_by_group(one.quantity.terms),
             [symbol.name for symbol in symbols],
-            name=self.name or one.what,
+            name=self.name or function_name(one.what, one.form.model.name, len("_times")),
             precision=_IN_C[self.to],
             ranges=self.ranges,
             scales=self.scales,

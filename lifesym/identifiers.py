@@ -87,13 +87,15 @@ def plain_name(text: str) -> str:
     return re.sub(r"[^a-z0-9]+", "_", text.lower()).strip("_")
 
 
-def function_name(metric: str, model: str) -> str:
+def function_name(metric: str, model: str, room: int = 0) -> str:
     """A function's name that says of what it is, so that two of them can be used together.
+
+    With ``room`` for so many more letters.
 
     >>> function_name("tpot", "llama-2-7b")
     'tpot_llama_2_7b'
     """
-    full = plain_name(f"{metric}_{model}")
-    if len(full) <= _LONGEST:
+    full, most = plain_name(f"{metric}_{model}"), _LONGEST - room
+    if len(full) <= most:
         return full
-    return f"{full[: _LONGEST - 7]}_{sha256(full.encode()).hexdigest()[:6]}"
+    return f"{full[: most - 7]}_{sha256(full.encode()).hexdigest()[:6]}"

@@ -19,7 +19,7 @@ from lifesym.cost import Cost
 from lifesym.errors import SymbolError, one_of
 from lifesym.inference import Forecast
 from lifesym.results import Result
-from lifesym.serving import server_step
+from lifesym.serving.server_step import ServerStep, server_step
 from lifesym.timed import Timed
 
 Plain = Forecast | ConvForecast
@@ -71,13 +71,13 @@ def _fit(form: Timed, name: str) -> Fit:
     return Fit(forecast=plain)
 
 
-def _server_step(form: Timed) -> Result:
+def _server_step(form: Timed, name: str) -> ServerStep:
     """A pass of a server under the options of a forecast."""
-    plain = _plain(form, "step")
+    plain = _plain(form, name)
     if not isinstance(plain, Forecast):
-        raise SymbolError(f"{plain.model.name} generates no tokens: it has no step")
+        raise SymbolError(f"{plain.model.name} generates no tokens: it has no {name}")
     plain.generates()
-    return server_step(plain).beginning
+    return server_step(plain)
 
 
 def _weight_bytes(f: Plain) -> Expr:
@@ -100,7 +100,11 @@ METRICS: Mapping[str, Metric] = {
     "tpot_mean": Metric("its mean over the generation", lambda f: f.tpot.mean, True),
     "step": Metric(
         "time of a server's pass: 'prefilled' prompt tokens beside 'decodes' sequences",
-        _server_step,
+        lambda f: _server_step(f, "step").beginning,
+    ),
+    "step_memory": Metric(
+        "bytes of weights and caches after such a pass",
+        lambda f: _server_step(f, "step_memory").memory,
     ),
     "tps": Metric("generated tokens a second", lambda f: f.tps, True),
     "latency": Metric("end-to-end time of a request", lambda f: f.latency, True),

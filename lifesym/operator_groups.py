@@ -2,6 +2,7 @@
 
 from sympy import Add, Expr, S
 
+from lifesym.errors import SymbolError
 from lifesym.roofline import Term
 
 GROUPS = (
@@ -15,6 +16,8 @@ SPREAD = 0.3
 """How far a group's time is thought to be off before anything is measured, as a part of it."""
 NOISE = 0.05
 """How far a single measured time is thought to be off."""
+LEAST = 0.05
+"""The least scale: no group takes less time than a part of what is computed."""
 _FAMILIES = {
     "collective": "links",
     "embedding": "embedding and head",
@@ -50,9 +53,17 @@ def group_of(term: Term) -> str:
 
 
 def times_by_group(terms: tuple[Term, ...]) -> dict[str, Expr]:
-    """Seconds of each group, of launches and of links, which add up to the time."""
+    """Seconds of each group, of launches and of links, which add up to the time.
+
+    Raises:
+        SymbolError: the time of a whole pass, whose operators are not told apart.
+    """
     found: dict[str, Expr] = dict.fromkeys((*GROUPS, LAUNCHES), S.Zero)
     for term in terms:
+        if term.name == "total":
+            raise SymbolError(
+                'with overlap="pass" operators are not told apart: there are no groups'
+            )
         found[group_of(term)] += term.busy
         found["links"] += term.network
         found[LAUNCHES] += term.dispatch

@@ -47,9 +47,14 @@ def command(words: Iterable[str], without: Iterable[str]) -> str:
     for word in rest:
         if word in dropped:
             next(rest, None)
-        elif not any(word.startswith(f"{option}=") for option in dropped):
+        elif not any(_holds(word, option) for option in dropped):
             kept.append(word)
     return join(["lifesym", *kept])
+
+
+def _holds(word: str, option: str) -> bool:
+    """Whether a word is an option with its value: ``--output=FILE``, ``-oFILE``."""
+    return word.startswith(f"{option}=" if option.startswith("--") else option)
 
 
 def made_by(path: str) -> list[str]:
@@ -67,3 +72,18 @@ def made_by(path: str) -> list[str]:
     if words[:1] != ["lifesym"]:
         raise SpecError(f"{path}: no line says '{MADE}lifesym ...': it was not exported by lifesym")
     return words[1:]
+
+
+def checking(words: list[str]) -> list[str]:
+    """The words of a command line that checks a file, with those that the file was made by.
+
+    Raises:
+        SpecError: something beside the file, or one that another command made.
+    """
+    option, *rest = [part for word in words[1:] for part in word.split("=", 1)]
+    if option != "--check" or len(rest) != 1:
+        raise SpecError("--check stands alone, for the file says the rest: export --check FILE")
+    made = made_by(rest[0])
+    if made[:1] != ["export"]:
+        raise SpecError(f"{rest[0]}: made by lifesym {made[0]}, which has no --check")
+    return [*made, "--check", rest[0]]

@@ -345,6 +345,20 @@ hit_rate = row(
 )
 slots = row("slots", r"n_{\mathrm{slot}}", "sequences", "sequences served at once, never empty")
 requests = row("requests", r"n_{\mathrm{req}}", "sequences", "requests that are served in all")
+prefilled = row(
+    "prefilled",
+    r"N_{\mathrm{pre}}",
+    "tokens",
+    "prompt tokens that a server's pass computes, of one sequence",
+    minimum=0,
+)
+prefilled_past = row(
+    "prefilled_past",
+    r"T_{\mathrm{pre}}",
+    "tokens",
+    "tokens of that sequence that are cached before the pass",
+    minimum=0,
+)
 decodes = row(
     "decodes",
     r"B_{\mathrm{dec}}",
@@ -361,20 +375,6 @@ context = row(
 )
 contexts = row(
     "contexts", r"T_{\Sigma}", "tokens", "cached tokens of all sequences together", minimum=0
-)
-prefilled = row(
-    "prefilled",
-    r"N_{\mathrm{pre}}",
-    "tokens",
-    "prompt tokens that a server's pass computes, of one sequence",
-    minimum=0,
-)
-prefilled_past = row(
-    "prefilled_past",
-    r"T_{\mathrm{pre}}",
-    "tokens",
-    "tokens of that sequence that are cached before the pass",
-    minimum=0,
 )
 offloaded = row(
     "offloaded",

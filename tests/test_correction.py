@@ -13,7 +13,7 @@ from command_line import CommandLine
 
 import lifesym as ls
 from lifesym.calibration import fit_log
-from lifesym.calibration.log import read_log
+from lifesym.calibration.log import read_log, read_scales
 from lifesym.codegen.correction import corrected
 from lifesym.errors import SpecError, SymbolError
 from lifesym.metrics import measure
@@ -127,7 +127,7 @@ def test_the_command_and_the_header_take_turns(run: CommandLine, step, log, tmp_
     header = run(
         *("export", *asked, "--metric", "step", "--correct", "--scales", str(scales)),
     ).stdout
-    assert "step_begin(void)" in header
+    assert "_begin(void)" in header
     assert f"{found['scale']['projections']!r}" in header
     for more, what in (
         (["--to", "js"], "--correct is of C"),
@@ -165,3 +165,43 @@ def test_scales_of_no_group(step) -> None:
         corrected(times_by_group(step.terms), ARGUMENTS, name="step", scales={"mlp": 1.0})
     with pytest.raises(SymbolError, match="above 0"):
         corrected(times_by_group(step.terms), ARGUMENTS, name="step", scales={"attention": -1.0})
+
+
+def test_no_scale_is_below_its_least(step, log, tmp_path: Path) -> None:
+    """Of a server whose attention takes hardly any time: in Python, and in C as the header says."""
+    groups = times_by_group(step.terms)
+    times = ls.compile(list(groups.values()), list(ARGUMENTS))(*(log[n] for n in ARGUMENTS))
+    seconds = sum(
+        np.asarray(each) * (-0.1 if name == "attention" else 1)
+        for (name, _), each in zip(groups.items(), times, strict=True)
+    )
+    found = fit_log(groups, {**log, "seconds": np.maximum(seconds, 1e-4)})
+    assert found.scale["attention"] == 0.05
+    assert all(scale >= 0.05 for scale in found.scale.values())
+    assert "if (c->scale[i] < 0.05) c->scale[i] = 0.05;" in corrected(groups, ARGUMENTS, name="f")
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('{"a": 1}', "'scale' must be an object"),
+        ('{"scale": [1]}', "'scale' must be an object"),
+        ('{"scale": {}}', "'scale' must be an object"),
+        ('{"scale": {"attention": "x"}}', "scale of 'attention' must be a number above 0"),
+        ('{"scale": {"attention": null}}', "scale of 'attention' must be a number above 0"),
+        ('{"scale": {"attention": true}}', "scale of 'attention' must be a number above 0"),
+        ('{"scale": {"attention": -1}}', "scale of 'attention' must be a number above 0"),
+        ('{"scale": {"attention": 1}, "of": {"model": "gpt2"}}', "scales of the model gpt2"),
+    ],
+)
+def test_scales_that_are_none(text: str, said: str, tmp_path: Path) -> None:
+    path = tmp_path / "scales.json"
+    path.write_text(text)
+    with pytest.raises(SpecError, match=said):
+        read_scales(path, {"model": "llama-3.1-8b"})
+
+
+def test_a_whole_pass_has_no_groups() -> None:
+    form = ls.forecast("gpt2", "v100", 100, 10, overlap="pass")
+    with pytest.raises(SymbolError, match="operators are not told apart"):
+        times_by_group(form.ttft.terms)

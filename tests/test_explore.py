@@ -64,6 +64,10 @@ def test_what_runs_nowhere_is_an_error():
         page(["gemma-3-1b"], ["h900", *DEVICES])
     with pytest.raises(SpecError, match="at least one model and one device"):
         page([], DEVICES)
+    with pytest.raises(SpecError, match="unknown number format 'nonsense'"):
+        page(MODELS, DEVICES, weights=["nonsense"])
+    with pytest.raises(SpecError, match="no slider 'nonsense'"):
+        page(MODELS, DEVICES, start={"nonsense": 1})
 
 
 @pytest.fixture(scope="module")

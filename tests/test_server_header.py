@@ -198,3 +198,62 @@ def test_names_of_a_struct() -> None:
         ls.compile({"a b": form.ttft}, ["batch"], target="c")
     text = ls.compile([form.ttft, form.memory], ["batch"], target="js")
     assert "return [" in text
+
+
+def test_what_binds_is_what_the_numbers_say() -> None:
+    """With tiles and windows, too; an operator of which neither side is known is in no list."""
+    box = {"prompt": (5000, 8000)}
+    for model in ("llama-2-7b", "mistral-7b-v0.1", "gpt-oss-20b"):
+        form = ls.forecast(model, "v100", generate=2, batch=1, engine="vllm")
+        result = form.open("prompt").ttft
+        header = ls.compile(result, ["prompt"], target="c", ranges=box)
+        said = {
+            side: line.partition(": ")[2].rstrip(".").split(", ")
+            for side in ("compute", "memory")
+            for line in header.splitlines()
+            if f"Bound by {side} everywhere" in line
+        }
+        assert said
+        for prompt in (5000, 6500, 8000):
+            for term in result.terms:
+                parts = (
+                    ls.symbols.bind(part, {"prompt": prompt})
+                    for part in (term.compute, term.memory)
+                )
+                compute, memory = (float(part.doit()) for part in parts)
+                if term.name in said.get("compute", ()):
+                    assert compute >= memory, (model, term.name)
+                if term.name in said.get("memory", ()):
+                    assert memory >= compute, (model, term.name)
+
+
+def test_arguments_stand_in_the_order_of_the_page(run: CommandLine) -> None:
+    made = run("export", "gpt2", "--on", "v100", "--metric", "step").stdout
+    assert (
+        "(const double prefilled, const double prefilled_past, const double decodes, "
+        "const double contexts)" in made
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (
+            ["--metric", "step", "--batch", "4"],
+            "--batch: a server's pass is a function of",
+        ),
+        (["--metric", "step", "--prompt", "77"], "--prompt: a server's pass"),
+        (["--metric", ","], "--metric names what is exported"),
+        (["--metric", "step", "--args", "prefilled"], "it is an argument of the pass"),
+        (["--metric", "tpot", "--check", "x.h"], "--check stands alone"),
+    ],
+)
+def test_what_a_pass_does_not_take(run: CommandLine, words: list[str], said: str) -> None:
+    result = run("export", "gpt2", "--on", "v100", *words)
+    assert result.returncode == 2
+    assert said in result.stderr
+
+
+def test_memory_of_a_pass(run: CommandLine) -> None:
+    made = run("export", "gpt2", "--on", "v100", "--metric", "step,step_memory").stdout
+    assert "{ double step, step_memory; } forecast_gpt2_results" in made

@@ -11,6 +11,7 @@ from lifesym.metrics import measure
 from lifesym.serving import Group, mixed_pass, server_step
 
 MODELS = ("llama-3.1-8b", "qwen3-30b-a3b", "gpt2", "falcon-7b", "deepseek-v3")
+MORE = ("llama-4-scout", "gpt-oss-20b", "mamba-130m", "gemma-3-1b")
 ENGINES = ("ideal", "vllm", "eager")
 
 
@@ -80,3 +81,24 @@ def test_what_has_no_step_says_so():
         measure(mixed_pass(_form("gpt2"), [Group()]), "step")
     free = measure(_form("llama-3.1-8b"), "step").expr.free_symbols
     assert free == {sym.prefilled, sym.prefilled_past, sym.decodes, sym.contexts}
+
+
+@pytest.mark.parametrize(
+    "model", [*MODELS, "llama-4-scout", "gpt-oss-20b", "mamba-130m", "gemma-3-1b"]
+)
+def test_a_pass_without_decodes_or_without_all_has_a_time(model):
+    form = _form(model)
+    chunk = float(mixed_pass(form, [Group(batch=1, new=300, past=0)]).beginning)
+    assert _at(form, 300, 0, 0, 0) == pytest.approx(chunk, rel=0.02)
+    step = measure(form, "step")
+    names = sorted(symbol.name for symbol in step.expr.free_symbols)
+    made = ls.compile(step, names)
+    for empty in ({"decodes": 0.0, "contexts": 0.0}, {"prefilled": 0.0}):
+        values = dict.fromkeys(names, 64.0) | {n: v for n, v in empty.items() if n in names}
+        assert 0 < made(**values) < 1
+
+
+@pytest.mark.parametrize("model", ["whisper-large-v3", "t5-base"])
+def test_encoders_are_refused(model):
+    with pytest.raises(SpecError, match="has an encoder"):
+        measure(ls.forecast(model, "h100-sxm-80gb", 100, 8, 1), "step")

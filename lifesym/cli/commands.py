@@ -401,8 +401,8 @@ def read(words: list[str]) -> list[str]:
 
     A file that is checked says itself what made it.
     """
-    if words[:2] == ["export", "--check"] and len(words) == 3:
-        words = [*import_module("lifesym.provenance").made_by(words[2]), *words[1:]]
+    if words[:1] == ["export"] and any(word.partition("=")[0] == "--check" for word in words):
+        words = import_module("lifesym.provenance").checking(words)
     return one_device(words, words[:1] == ["forecast"]) or ["--help"]
 
 

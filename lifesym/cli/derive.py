@@ -1,12 +1,13 @@
 """``lifesym derive``: a closed form with its legend."""
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from lifesym import symbols as sym
 from lifesym.cli.output import note, print_json
 from lifesym.cli.request import RUNNING, Request, symbolic_sizes
+from lifesym.cli.rows import WORKLOAD, Row
 from lifesym.derivation import asked, derivation
 from lifesym.errors import SpecError, one_of
 from lifesym.kinds import listed
@@ -14,8 +15,9 @@ from lifesym.metrics import METRICS, measure
 from lifesym.printing import legend
 from lifesym.report import function_table, legend_table
 from lifesym.results import Result
-from lifesym.serving.server_step import ARGUMENTS
+from lifesym.serving.server_step import ARGUMENTS, OF_PASS
 from lifesym.spelling import notation
+from lifesym.symbols import TABLE
 from lifesym.timed import Timed, said_of
 
 _LEAST_WIDTH = 100
@@ -51,9 +53,21 @@ def formula(options: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> tupl
     one_of(metric, METRICS, "--metric")
     request = Request(symbolic_sizes(options), about=names)
     form = request.form()
-    running = {*RUNNING.values(), *(ARGUMENTS if metric == "step" else ())}
+    running = {*RUNNING.values(), *(ARGUMENTS if metric in OF_PASS else ())}
     further = [name for name in names if name not in running]
     form = form.open(*further) if further else form
     result = measure(form, metric)
     values = {s: value for s, value in request.running().items() if s not in names}
     return (result.at(values) if values else result), form
+
+
+def check_pass(given: Iterable[Row]) -> None:
+    """Refuse sizes of requests where a server's pass is asked about: it has its own.
+
+    Raises:
+        SpecError: the option, and what a pass takes instead.
+    """
+    for row in given:
+        if row.panel == WORKLOAD or row.name in ("chunk", "prefix"):
+            words = ", ".join(TABLE[symbol].word for symbol in ARGUMENTS)
+            raise SpecError(f"{row.spelt}: a server's pass is a function of {words}: leave it out")

@@ -8,16 +8,17 @@ from typing import Any
 from sympy import Symbol
 
 from lifesym import symbols as sym
-from lifesym.calibration.log import read_scales
+from lifesym.calibration.log import fitted_to, read_scales
 from lifesym.cli import commands
-from lifesym.cli.derive import formula
+from lifesym.cli.derive import check_pass, formula
 from lifesym.cli.output import note, write
 from lifesym.cli.question import lacking
 from lifesym.cli.rows import NAMED, is_given
 from lifesym.errors import SymbolError
-from lifesym.exported import Export, Made, compare
+from lifesym.exported import Export, Made, Place, compare
 from lifesym.kinds import listed, pair, spans
 from lifesym.provenance import LICENCE, MADE, command, made_by
+from lifesym.serving.server_step import OF_PASS
 from lifesym.symbols import resolve
 from lifesym.timed import said_of
 
@@ -25,10 +26,14 @@ from lifesym.timed import said_of
 def export(options: Mapping[str, Any]) -> None:
     """The function's text, and a line for everything that must be said of it."""
     named = [resolve(name) for name in listed(options["args"])]
-    given = dict(options)
-    if given["batch"] is None and resolve("batch") not in named:
+    given = {**options, "metric": ",".join(dict.fromkeys(listed(options["metric"])))}
+    if not given["metric"]:
+        raise SymbolError("--metric names what is exported: tpot, or ttft,tpot ...")
+    rows = [row for row in commands.COMMANDS["export"].rows if row.name in NAMED]
+    if {*listed(given["metric"])} <= {*OF_PASS}:
+        check_pass(row for row in rows if is_given(row, given))
+    elif given["batch"] is None and resolve("batch") not in named:
         given["batch"] = 1
-    rows = (row for row in commands.COMMANDS["export"].rows if row.name in NAMED)
     chosen = [row for row in rows if is_given(row, given)]
     for row in chosen:
         if row.symbol and resolve(row.symbol) in named:
@@ -37,7 +42,6 @@ def export(options: Mapping[str, Any]) -> None:
     made = {place: _made({**given, "model": place[0], "on": place[1]}, named) for place in places}
     checked = options["check"]
     words = sys.argv[1:] if checked is None else made_by(checked)
-    scales = options["scales"]
     text = Export(
         to=options["to"],
         symbols=named,
@@ -46,7 +50,7 @@ def export(options: Mapping[str, Any]) -> None:
         units=dict(map(pair, options["unit"] or [])),
         error=options["error"],
         correct=options["correct"],
-        scales=None if scales is None else read_scales(scales),
+        scales=_scales(options["scales"], made),
         said=", ".join(f"{row.spelt[2:]} {given[row.name]}" for row in chosen),
         last=[f"{MADE}{command(words, ('-o', '--output'))}", LICENCE],
     ).text(made)
@@ -69,3 +73,11 @@ def _made(options: Mapping[str, Any], named: Sequence[Symbol]) -> Made:
         if named:
             lacking(metric, results[metric].expr.free_symbols - {*named})
     return Made(results=results, form=form)
+
+
+def _scales(path: str | None, made: Mapping[Place, Made]) -> dict[str, float] | None:
+    """The scales in a file, of what is exported."""
+    if path is None:
+        return None
+    one = next(iter(made.values()))
+    return read_scales(path, fitted_to(one.what, one.form))

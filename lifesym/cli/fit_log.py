@@ -5,14 +5,16 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 
+from lifesym.calibration.log import columns, fitted_to, read_log
 from lifesym.calibration.log import fit_log as fitted
-from lifesym.calibration.log import read_log
-from lifesym.cli.derive import formula
+from lifesym.cli import commands
+from lifesym.cli.derive import check_pass, formula
 from lifesym.cli.output import note, print_json, write
 from lifesym.cli.rows import NAMED, is_given
 from lifesym.errors import SpecError
 from lifesym.operator_groups import times_by_group
 from lifesym.report.terminal import table
+from lifesym.serving.server_step import OF_PASS
 from lifesym.symbols import ordered
 from lifesym.timed import said_of
 
@@ -20,17 +22,21 @@ from lifesym.timed import said_of
 def fit_log(options: Mapping[str, Any]) -> None:
     """A scale for each group of operators, with its deviation, and the errors with and without."""
     given = dict(options)
-    if options["metric"] == "step" and not is_given(NAMED["batch"], options):
-        given["batch"] = 1  # a step says itself how many sequences there are
+    named = (row for row in commands.COMMANDS["fit_log"].rows if row.name in NAMED)
+    if options["metric"] in OF_PASS:
+        check_pass(row for row in named if is_given(row, options))
+    elif given["batch"] is None and "batch" not in columns(options["log"]):
+        given["batch"] = 1
     result, form = formula(given)
     if not result.terms:
         raise SpecError(f"{options['metric']} is no sum of operators' times: it has no parts")
     names = [symbol.name for symbol in ordered(result.expr.free_symbols)]
     found = fitted(times_by_group(result.terms), read_log(options["log"], names))
+    said = {"of": fitted_to(options["metric"], form), **asdict(found)}
     if options["output"] is not None:
-        write(json.dumps(asdict(found), indent=2) + "\n", options["output"])
+        write(json.dumps(said, indent=2) + "\n", options["output"])
     if options["json"]:
-        print_json(asdict(found))
+        print_json(said)
         return
     rows = [
         [

@@ -22,6 +22,7 @@ from lifesym.opened import usual
 from lifesym.report.terminal import line
 from lifesym.report.units import plain
 from lifesym.results import Result
+from lifesym.serving.server_step import ARGUMENTS
 from lifesym.symbols import TABLE, exact, ordered, resolve
 from lifesym.timed import Timed, said_of
 
@@ -166,5 +167,7 @@ def lacking(metric: str, symbols: Iterable[Symbol]) -> None:
     by_symbol = {resolve(row.symbol): row for row in ROWS if row.symbol}
     for symbol in ordered(symbols):
         row = by_symbol.get(symbol)
-        how = "a device that has it, --on" if row is None else row.spelt
-        raise SpecError(f"{metric} depends on {TABLE[symbol].word}: give {how}")
+        how = "give a device that has it, --on" if row is None else f"give {row.spelt}"
+        if symbol in ARGUMENTS:
+            how = "it is an argument of the pass, for derive, export (--args) and fit-log"
+        raise SpecError(f"{metric} depends on {TABLE[symbol].word}: {how}")

@@ -6,6 +6,7 @@ $\sum_g s_g t_g / \tau = 1$, and recursive least squares solve them as they come
 memory: the same scales as those of `lifesym.calibration.fit_log` to all passes at once.
 """
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -16,7 +17,7 @@ from lifesym.codegen.c import guarded
 from lifesym.codegen.functions import compile as compiled
 from lifesym.codegen.inputs import Ranges
 from lifesym.errors import SymbolError
-from lifesym.operator_groups import NOISE, SPREAD
+from lifesym.operator_groups import LEAST, NOISE, SPREAD
 
 
 @checked
@@ -48,8 +49,8 @@ def corrected(
     for group, scale in begin.items():
         if group not in groups:
             raise SymbolError(f"a scale of {group!r}: the groups are {', '.join(groups)}")
-        if not scale > 0:
-            raise SymbolError(f"the scale of {group} must be above 0, not {scale}")
+        if not 0 < scale < math.inf:
+            raise SymbolError(f"the scale of {group} must be a number above 0, not {scale}")
     options: dict[str, Any] = {"precision": precision, "ranges": ranges, "doc": doc}
     fields = {identifier_of(group): time for group, time in groups.items()}
     used = set().union(*(time.free_symbols for time in groups.values()))
@@ -120,6 +121,7 @@ def _functions(
         "    if (!(total < 1e300)) return; /* times that are no numbers say nothing */",
         f"    for (int i = 0; i < {n}; i++) {{",
         "        c->scale[i] += px[i] * error / total;",
+        f"        if (c->scale[i] < {LEAST!r}) c->scale[i] = {LEAST!r};",
         f"        for (int j = 0; j < {n}; j++) c->spread[i][j] -= px[i] * px[j] / total;",
         "    }",
         "}",

@@ -9,23 +9,25 @@ from lifesym.decided import decided
 from lifesym.nodes import Maximum
 from lifesym.results import Result
 
+_SIDES = ("compute", "memory")
+
 
 def labels(
     quantities: Iterable[Any], box: Mapping[Any, Any]
 ) -> tuple[dict[Expr, tuple[str, ...]], list[str]]:
     """Operators by the maximum that is their time, and lines on those that need none in the box."""
     found: dict[Expr, dict[str, None]] = {}
-    always: dict[str, dict[str, None]] = {"compute": {}, "memory": {}}
+    always: dict[str, set[str]] = {}
     for term in (term for each in quantities if isinstance(each, Result) for term in each.terms):
-        for node in decided(term.busy, box).atoms(Maximum) if box else term.busy.atoms(Maximum):
+        busy = decided(term.busy, box) if box else term.busy
+        for node in busy.atoms(Maximum):
             if node.free_symbols:
                 found.setdefault(node, {})[term.name] = None
-        if term.busy.has(Maximum) and not decided(term.busy, box).has(Maximum):
-            side = "compute" if decided(term.busy, box) == term.compute else "memory"
-            always[side][term.name] = None
-    said = [
-        f"Bound by {side} everywhere in these ranges: {', '.join(names)}."
-        for side, names in always.items()
-        if names
-    ]
+        sides = [side for side in _SIDES if busy == decided(getattr(term, side), box)]
+        # where both are the same time, neither binds alone
+        always.setdefault(term.name, set()).add(sides[0] if len(sides) == 1 else "")
+    said = []
+    for side in _SIDES if box else ():  # of several operators of one name all must be
+        if names := [name for name, bound in always.items() if bound == {side}]:
+            said.append(f"Bound by {side} everywhere in these ranges: {', '.join(names)}.")
     return {node: tuple(names) for node, names in found.items()}, said

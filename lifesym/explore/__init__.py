@@ -20,6 +20,7 @@ from lifesym.explore import figures
 from lifesym.explore.functions import OF_OPERATOR, WHOLE, Functions, variant
 from lifesym.extras import needed
 from lifesym.forecasting import forecast
+from lifesym.formats import load_format
 from lifesym.inference import Forecast
 from lifesym.plots.meaning import GROUPS
 from lifesym.symbols import TABLE, resolve
@@ -144,15 +145,23 @@ def page(
     if not models or not devices:
         raise SpecError("a page has at least one model and one device")
     choices = {
-        "models": list(models),
-        "devices": list(devices),
+        "models": models,
+        "devices": devices,
         "weights": ["as stored", *weights],
         "kv": ["usual", *kv],
     }
     for package in ("bokeh.embed", "latex2mathml.converter"):  # before anything is derived
         needed(package)
+    models, devices, weights, kv = (
+        list(dict.fromkeys(each)) for each in (models, devices, weights, kv)
+    )
+    for name in (*weights, *kv):
+        load_format(name)
+    begin = dict(start or {})
+    for name in begin.keys() - {"devices", *(slider.word for slider in SLIDERS)}:
+        raise SpecError(f"start: the page has no slider {name!r}")
     _check(make, models, devices)
-    functions, begin = Functions(), dict(start or {})
+    functions, split_over = Functions(), int(begin.pop("devices", 1))
     variants: dict[str, dict[str, Any]] = {}
     counts: dict[str, list[int]] = {}
     asked = list(product(*(range(len(each)) for each in choices.values())))
@@ -165,13 +174,15 @@ def page(
         given = {n: f for n, f in zip(("weights", "kv"), stored, strict=True) if f is not None}
         for chunked, split in product((0, 1), (0, 1)):
             if split and _pair(places) not in counts:
-                counts[_pair(places)] = [1, *_splits(make, names)]
+                counts[_pair(places)] = [1, *_splits(make, names, split_over)]
             if split and len(counts[_pair(places)]) == 1:
                 continue
             more = given | ({"chunk": _CHUNK} if chunked else {})
             more |= {"tensor_parallel": counts[_pair(places)][1]} if split else {}
             key = ",".join(map(str, (*places, chunked, split)))
             variants[key] = _variant(make, names, more, functions)
+    if split_over != 1 and split_over not in counts["0,0"]:
+        raise SpecError(f"{models[0]} on {devices[0]}: {split_over} devices cannot share it")
     data = {
         **choices,
         "counts": counts,
@@ -183,7 +194,7 @@ def page(
         "units": {name: _UNITS[name] for name in WHOLE},
         "start": {
             **dict.fromkeys(("model", "device", "weights", "kv"), 0),
-            "devices": int(begin.pop("devices", 1)),
+            "devices": split_over,
             "chunked": "chunk" in begin,
             "values": begin,
         },
@@ -196,7 +207,9 @@ def _check(make: Make, models: Sequence[str], devices: Sequence[str]) -> None:
     problems: dict[tuple[str, str], LifesymError] = {}
     for names in product(models, devices):
         try:
-            make(*names)
+            form = make(*names)
+            if form.hardware.bandwidth.free_symbols:
+                raise SpecError(f"{names[1]} has no numbers to show: name devices")
         except LifesymError as problem:
             problems[names] = problem
     for one in (*models, *devices):
@@ -210,9 +223,9 @@ def _pair(places: Sequence[int]) -> str:
     return f"{places[0]},{places[1]}"
 
 
-def _splits(make: Make, names: tuple[str, str]) -> Iterator[int]:
-    """Numbers of devices that a model can be split over."""
-    for count in COUNTS:
+def _splits(make: Make, names: tuple[str, str], asked: int) -> Iterator[int]:
+    """Numbers of devices that a model can be split over, with one that was asked for."""
+    for count in sorted({*COUNTS, asked} - {1}):
         try:
             form = make(*names, tensor_parallel=count)
             if form.ttft and form.tpot:

@@ -27,7 +27,7 @@ from lifesym.symbols import ordered, resolve
 from lifesym.tau import written
 from lifesym.timed import said_of
 
-SLIDERS = tuple(
+OPENED = tuple(
     resolve(word)
     for word in (
         *("batch", "prompt", "generated", "chunk", "devices"),
@@ -76,13 +76,13 @@ def variant(form: Forecast, functions: Functions) -> dict[str, Any]:
     known = {s: value for s, value in numbers(form).items() if value.is_number}
     if known.get(sym.devices) == 1:
         del known[sym.devices]
-    opened = form.open(*(s for s in SLIDERS if s in known))
+    opened = form.open(*(s for s in OPENED if s in known))
     phases = {"prefill": opened.ttft}
     if form.generate != 0:
         phases["step"] = opened.tpot
     metrics, lacking = _whole(opened)
     memory = metrics["memory"]
-    point = {s.name: float(v) for s, v in form.point.items() if s in {*SLIDERS, sym.past}}
+    point = {s.name: float(v) for s, v in form.point.items() if s in {*OPENED, sym.past}}
     capacity = form.hardware.capacity
     return {
         "phases": {name: _phase(each, functions) for name, each in phases.items()},
@@ -127,7 +127,7 @@ def _phase(result: Result, functions: Functions) -> int:
 
 def _formula(result: Result, known: Mapping[Symbol, Expr], functions: Functions) -> int:
     """The function of the parts of a printed formula."""
-    bound = {s: value for s, value in known.items() if s not in SLIDERS}
+    bound = {s: value for s, value in known.items() if s not in OPENED}
 
     def made() -> tuple[list[Expr], dict[str, Any]]:
         places: dict[Expr, int] = {result.expr: 0}

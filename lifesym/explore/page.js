@@ -303,6 +303,7 @@ function tiles() {
   find("tiles").innerHTML = rows.map(([what, value, more]) =>
     `<div class="tile"><div class="what">${what}</div><div class="value" data-tile="${what}">${value}</div><div class="more${more.startsWith("does not") ? " bad" : ""}">${more}</div></div>`).join("");
 }
+const escaped = (text) => text.replace(/[&<>"]/g, (letter) => `&#${letter.charCodeAt(0)};`);
 const gib = (bytes) => `${plain(Number((bytes / 2 ** 30).toPrecision(4)))} GiB`;
 const share = (part, all) => `${Math.abs(part / all) < 5e-5 && part !== 0 ? "< 0.01" : plain(Number(((100 * part) / all).toFixed(2)))} %`;
 
@@ -330,7 +331,7 @@ function table(rows) {
   const total = rows.reduce((sum, row) => sum + row.time, 0);
   const body = [...rows].sort((a, b) => b.time - a.time).map((row) => {
     const cells = [amount(row.time, "s"), share(row.time, total), row.bound, amount(row.compute, "s"), amount(row.memory, "s"), amount(row.flops, "FLOP"), amount(row.bytes, "byte")];
-    return `<tr><th scope="row">${row.name}</th>${cells.map((cell) => `<td class="number">${cell}</td>`).join("")}</tr>`;
+    return `<tr><th scope="row">${escaped(row.name)}</th>${cells.map((cell) => `<td class="number">${cell}</td>`).join("")}</tr>`;
   });
   find("operators").tBodies[0].innerHTML = body.join("");
 }
@@ -340,8 +341,8 @@ function devices() {
   const kept = state.values;
   const body = data.devices.map((name, device) => {
     const of = variant({ device });
-    const head = `<tr${device === state.device ? ' class="here"' : ""}><th scope="row">${name}</th>`;
-    if (!of || of.refused) return `${head}<td colspan="5">${of?.refused ?? "not modelled there with so many devices"}</td></tr>`;
+    const head = `<tr${device === state.device ? ' class="here"' : ""}><th scope="row">${escaped(name)}</th>`;
+    if (!of || of.refused) return `${head}<td colspan="5">${escaped(of?.refused ?? "not modelled there with so many devices")}</td></tr>`;
     if (device !== state.device) {
       state.values = Object.fromEntries(Object.entries(kept).filter(([n]) => slider(n).place !== "device"));
     }

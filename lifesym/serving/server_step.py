@@ -20,6 +20,7 @@ from sympy import Dummy, Expr, Mul, S
 
 from lifesym import symbols as sym
 from lifesym.checks import checked
+from lifesym.errors import SpecError
 from lifesym.inference import Forecast
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.roofline import Term
@@ -28,6 +29,8 @@ from lifesym.serving.one_pass import OnePass
 
 ARGUMENTS = (sym.prefilled, sym.prefilled_past, sym.decodes, sym.contexts)
 """What a pass is a function of, beside the options."""
+OF_PASS = ("step", "step_memory")
+"""The metrics of a pass."""
 _PREFILLS = Dummy("prefills", integer=True, nonnegative=True)
 """Sequences whose prompt the pass computes: 1 where it computes tokens of one, else 0."""
 
@@ -79,8 +82,13 @@ def server_step(forecast: Forecast) -> ServerStep:
     True
 
     Raises:
+        SpecError: a model with an encoder, which runs before the first pass of a prompt.
         SymbolError: when it is asked anything, as `lifesym.serving.mixed_trace`.
     """
+    if forecast.model.kind != "decoder":
+        raise SpecError(
+            f"{forecast.model.name} has an encoder, which no pass of a server has in it"
+        )
     return ServerStep(forecast=forecast)
 
 
@@ -94,7 +102,8 @@ def _without_shares(expr: Expr) -> Expr:
     made = made.replace(
         _by_blocks, lambda node: node.func(node.args[0], Maximum(S.One, node.args[1]))
     )
-    return made.xreplace({_PREFILLS: Minimum(S.One, sym.prefilled)})
+    at_least = Maximum(S.One, sym.decodes)  # what is left of the division has no sequence to be of
+    return made.xreplace({_PREFILLS: Minimum(S.One, sym.prefilled), 1 / sym.decodes: 1 / at_least})
 
 
 def _by_blocks(expr: Expr) -> bool:
