@@ -184,6 +184,8 @@ def compile(
     named = inputs.results(expr) if several else {"": expr}
     quantities = list(named.values())
     exprs = [inputs.expression(each) for each in quantities]
+    if not isinstance(doc, str):
+        raise SymbolError(f"doc must be text, not {shown(doc)}")
     doc = doc or inputs.meaning(expr)
     if not exprs:
         raise SymbolError("there is no formula to compile")
