@@ -465,8 +465,9 @@ function map(of, name, longest, low) {
 
 function ranged(name, x, y) {
   const chart = charts(name);
-  [chart.x_range.start, chart.x_range.end] = x;
-  [chart.y_range.start, chart.y_range.end] = y;
+  for (const [range, [start, end]] of [[chart.x_range, x], [chart.y_range, y]]) {
+    if (range.start !== start || range.end !== end) range.setv({ start, end });
+  }
 }
 
 function legend(id, rows) {
@@ -536,13 +537,21 @@ function set(name, value) {
   schedule();
 }
 
-let waiting = false;
+let waiting = false, last = 0;
+const FRAME = 16; // milliseconds
 
-// At most one update for each frame, however fast a slider moves.
+// At once where nothing was drawn in this frame, so that charts are painted in the next; else then.
 function schedule() {
   if (waiting) return;
+  if (performance.now() - last > FRAME) return drawn();
   waiting = true;
-  requestAnimationFrame(() => { waiting = false; update(); });
+  requestAnimationFrame(drawn);
+}
+
+function drawn() {
+  waiting = false;
+  update();
+  last = performance.now();
 }
 
 function save() {
