@@ -393,7 +393,10 @@ def _option(row: Row, shown: Mapping[str, str | None]) -> list[str]:
 def _taking(row: Row) -> str:
     """The commands that take an option, of those that take any of them."""
     options = {each.name for each in ROWS}
-    taken = {name: {each.name for each in command.rows} for name, command in COMMANDS.items()}
+    taken = {
+        name.replace("_", "-"): {each.name for each in command.rows}
+        for name, command in COMMANDS.items()
+    }
     asking = [name for name, rows in taken.items() if len(rows & options) > 1]
     missing = [name for name in asking if row.name not in taken[name]]
     if len(missing) > len(asking) / 2:
@@ -407,7 +410,7 @@ def commands() -> str:
         "# Commands\n",
         "As `lifesym COMMAND --help` prints it; `--help-all` lists [all options](options.md).\n",
     ]
-    for name in COMMANDS:
+    for name in (each.replace("_", "-") for each in COMMANDS):
         help_text = _help(name)
         lines = "\n".join(line.rstrip() for line in help_text.strip("\n").split("\n"))
         parts.append(f"## lifesym {name}\n\n```text\n{lines.strip()}\n```\n")
