@@ -132,7 +132,8 @@ def test_what_users_type_is_there() -> None:
     for kind, words in found.items():
         expected = {generated.anchor(kind, word) for word in words}
         assert expected - anchors(f"{kind}s.html") == set(), kind
-    assert {f"lifesym-{name}" for name in COMMANDS} <= anchors("commands.html")
+    typed = {f"lifesym-{name.replace('_', '-')}" for name in COMMANDS}
+    assert typed <= anchors("commands.html")
 
 
 def test_every_operator_has_its_formulas() -> None:
