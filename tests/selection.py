@@ -23,6 +23,7 @@ SLOW = frozenset(
         "test_explore.py::test_a_page_is_one_file",
         "test_explore.py::test_charts_show_the_numbers",
         "test_explore.py::test_controls_work_by_keyboard_and_as_typed",
+        "test_explore.py::test_names_that_stand_twice_are_one_entry",
         "test_explore.py::test_numbers_are_those_of_forecasts",
         "test_explore.py::test_numbers_as_a_file",
         "test_explore.py::test_operators_and_summands_add_up",

@@ -57,6 +57,13 @@ def test_what_is_refused_is_said(text):
     assert both[0]["formulas"] == both[1]["formulas"]
 
 
+def test_names_that_stand_twice_are_one_entry():
+    made = page(["bert-base"] * 2, ["v100"] * 2, make=_start)
+    data = _data(made)
+    assert (data["models"], data["devices"]) == (["bert-base"], ["v100"])
+    assert {key[:3] for key in data["variants"]} == {"0,0"}
+
+
 def test_what_runs_nowhere_is_an_error():
     with pytest.raises(SpecError, match="unknown model 'qwen9'"):
         page(["gemma-3-1b", "qwen9"], DEVICES)

@@ -101,6 +101,11 @@ def guarded(name: str, body: Sequence[str]) -> str:
     return f"#ifndef {guard}\n#define {guard}\n{text}\n\n#endif\n"
 
 
+def unguarded(header: str) -> str:
+    """What a header has between its guards, to stand in another one."""
+    return header.split("\n", 2)[2].removesuffix("\n\n#endif\n")
+
+
 def _check(bound: ErrorBound, name: str) -> None:
     """Refuse a bound that says nothing.
 

@@ -13,11 +13,12 @@ from typing import Any
 from sympy import Expr
 
 from lifesym.checks import checked
-from lifesym.codegen.c import guarded
+from lifesym.codegen.c import guarded, unguarded
 from lifesym.codegen.functions import compile as compiled
 from lifesym.codegen.inputs import Ranges
 from lifesym.errors import SymbolError
 from lifesym.operator_groups import LEAST, NOISE, SPREAD
+from lifesym.symbols import resolve
 
 
 @checked
@@ -53,22 +54,17 @@ def corrected(
             raise SymbolError(f"the scale of {group} must be a number above 0, not {scale}")
     options: dict[str, Any] = {"precision": precision, "ranges": ranges, "doc": doc}
     fields = {identifier_of(group): time for group, time in groups.items()}
-    used = set().union(*(time.free_symbols for time in groups.values()))
     times = compiled(fields, args, target="c", name=f"{name}_times", **options)
-    names = [each.name for each in sorted(used, key=lambda symbol: _place(symbol.name, args))]
+    names = [resolve(arg).name for arg in args]
     real = "float" if precision == "float" else "double"
-    body = times.split("\n", 2)[2].rsplit("\n\n#endif\n", 1)[0]
-    return guarded(name, [body, *_functions(name, list(fields), names, real, begin.values())])
+    return guarded(
+        name, [unguarded(times), *_functions(name, list(fields), names, real, begin.values())]
+    )
 
 
 def identifier_of(group: str) -> str:
     """A group's name in a program."""
     return group.replace("-", "_").replace(" ", "_")
-
-
-def _place(name: str, args: Sequence[str]) -> int:
-    """Where an argument stands."""
-    return list(args).index(name)
 
 
 def _functions(

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lifesym.checks import checked
-from lifesym.codegen.c import comment, guarded
+from lifesym.codegen.c import comment, guarded, unguarded
 from lifesym.codegen.functions import compile as compiled
 from lifesym.codegen.inputs import Ranges, expression
 from lifesym.errors import SymbolError
@@ -64,7 +64,7 @@ def enumerated(
             ranges={key: ends for key, ends in (ranges or {}).items() if _name(key) in used},
             doc=(docs or {}).get(choice, choice),
         )
-        body += ["", text.split("\n", 2)[2].rsplit("\n\n#endif\n", 1)[0].replace(_MATH, "")]
+        body += ["", unguarded(text).replace(_MATH, "")]
         call = f"{own}({', '.join(used)})"
         calls.append(f"    case {_member(name, label)}:")
         if fields[0]:

@@ -144,6 +144,9 @@ def page(
     """
     if not models or not devices:
         raise SpecError("a page has at least one model and one device")
+    models, devices, weights, kv = (
+        list(dict.fromkeys(each)) for each in (models, devices, weights, kv)
+    )
     choices = {
         "models": models,
         "devices": devices,
@@ -152,9 +155,6 @@ def page(
     }
     for package in ("bokeh.embed", "latex2mathml.converter"):  # before anything is derived
         needed(package)
-    models, devices, weights, kv = (
-        list(dict.fromkeys(each)) for each in (models, devices, weights, kv)
-    )
     for name in (*weights, *kv):
         load_format(name)
     begin = dict(start or {})
