@@ -6,7 +6,6 @@ The page computes with the JavaScript functions that lifesym exports, and nothin
 import json
 from base64 import b64encode
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from html import escape
 from importlib.resources import files
 from itertools import product
@@ -17,13 +16,13 @@ from zlib import compress
 from lifesym.checks import checked
 from lifesym.errors import LifesymError, SpecError
 from lifesym.explore import figures
-from lifesym.explore.functions import OF_OPERATOR, WHOLE, Functions, variant
+from lifesym.explore.functions import OF_OPERATOR, Functions, variant
+from lifesym.explore.sliders import SLIDERS
 from lifesym.extras import needed
 from lifesym.forecasting import forecast
 from lifesym.formats import load_format
 from lifesym.inference import Forecast
 from lifesym.plots.meaning import GROUPS
-from lifesym.symbols import TABLE, resolve
 from lifesym.version import __version__
 
 Make = Callable[..., Forecast]
@@ -31,79 +30,6 @@ Make = Callable[..., Forecast]
 COUNTS = (2, 4, 8, 16)
 """Devices in parallel that the page offers, where the model can be split so."""
 _CHUNK = 512
-_LENGTH = 131072
-_UNITS = {
-    "latency": "s",
-    "tpot_mean": "s",
-    "tps": "token/s",
-    "memory": "byte",
-    "sequences": "sequence",
-    "energy": "J",
-    "tokens_per_joule": "token/J",
-    "cost": "price/Mtoken",
-}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Slider:
-    """A number that is moved.
-
-    Attributes:
-        word: of its symbol.
-        place: among which controls it stands.
-        ends: of the slider; around the device's own number where there are none.
-        log: whether equal steps are equal ratios.
-        length: whether the model's positions end it.
-        label: what it is called, unless it is the word.
-    """
-
-    word: str
-    place: str = "device"
-    ends: tuple[float, float] | None = None
-    log: bool = True
-    length: bool = False
-    label: str = ""
-
-    def data(self) -> dict[str, Any]:
-        """What the page must know of it."""
-        row = TABLE[resolve(self.word)]
-        low, high = self.ends or (0, 1)
-        return {
-            "name": row.symbol.name,
-            "label": self.label or row.word.replace("_", " "),
-            "meaning": row.meaning,
-            "unit": row.unit,
-            "whole": row.whole,
-            "least": float(row.minimum or 0),
-            "most": None if row.maximum is None else float(row.maximum),
-            "place": self.place,
-            "low": low,
-            "high": high,
-            "around": self.ends is None,
-            "log": self.log,
-            "length": self.length,
-        }
-
-
-SLIDERS = (
-    Slider(word="prompt", place="workload", ends=(1, _LENGTH), length=True),
-    Slider(
-        word="past", place="workload", ends=(0, _LENGTH), log=False, length=True, label="context"
-    ),
-    Slider(word="generated", place="workload", ends=(2, 8192), length=True),
-    Slider(word="batch", place="workload", ends=(1, 1024)),
-    Slider(word="chunk", place="workload", ends=(16, _LENGTH)),
-    Slider(word="peak"),
-    Slider(word="vector_peak"),
-    Slider(word="bandwidth"),
-    Slider(word="compute_efficiency", ends=(0.01, 1), log=False),
-    Slider(word="memory_efficiency", ends=(0.01, 1), log=False),
-    Slider(word="dispatch_time", ends=(0, 5e-5), log=False),
-    Slider(word="link_bandwidth"),
-    Slider(word="link_latency", ends=(0, 5e-5), log=False),
-    Slider(word="static_power"),
-    Slider(word="hourly_price", ends=(0, 100), log=False),
-)
 
 
 @checked
@@ -191,7 +117,6 @@ def page(
         "sliders": [slider.data() for slider in SLIDERS],
         "colours": figures.colours(),
         "of_operator": OF_OPERATOR,
-        "units": {name: _UNITS[name] for name in WHOLE},
         "start": {
             **dict.fromkeys(("model", "device", "weights", "kv"), 0),
             "devices": split_over,

@@ -17,6 +17,7 @@ from lifesym.capacity import Fit
 from lifesym.codegen import compile as compiled
 from lifesym.errors import LifesymError
 from lifesym.explore import mathml
+from lifesym.explore.sliders import SLIDERS
 from lifesym.inference import Forecast
 from lifesym.metrics import METRICS
 from lifesym.opened import numbers
@@ -27,14 +28,7 @@ from lifesym.symbols import ordered, resolve
 from lifesym.tau import written
 from lifesym.timed import said_of
 
-OPENED = tuple(
-    resolve(word)
-    for word in (
-        *("batch", "prompt", "generated", "chunk", "devices"),
-        *("peak", "vector_peak", "bandwidth", "compute_efficiency", "memory_efficiency"),
-        *("dispatch_time", "link_bandwidth", "link_latency", "static_power"),
-    )
-)
+OPENED = frozenset({sym.devices, *(resolve(slider.word) for slider in SLIDERS)})
 """Numbers of a forecast that are arguments of the page's functions, where it has them.
 
 Devices in parallel are where there are several: the formulas of one are shorter.
@@ -76,12 +70,14 @@ def variant(form: Forecast, functions: Functions) -> dict[str, Any]:
     known = {s: value for s, value in numbers(form).items() if value.is_number}
     if known.get(sym.devices) == 1:
         del known[sym.devices]
-    opened = form.open(*(s for s in OPENED if s in known))
+    opened = form.open(*(s for s in known if s in OPENED))
     phases = {"prefill": opened.ttft}
     if form.generate != 0:
         phases["step"] = opened.tpot
     metrics, lacking = _whole(opened)
-    memory = metrics["memory"]
+    memory = metrics["memory"].expr
+    whole = {name: result.expr for name, result in metrics.items()}
+    units = {name: result.unit for name, result in metrics.items()}
     point = {s.name: float(v) for s, v in form.point.items() if s in {*OPENED, sym.past}}
     capacity = form.hardware.capacity
     return {
@@ -89,7 +85,7 @@ def variant(form: Forecast, functions: Functions) -> dict[str, Any]:
         "formulas": {name: _formula(each, known, functions) for name, each in phases.items()},
         "memory": functions.number(memory, lambda: ([memory], {})),
         "whole": functions.number(
-            tuple(metrics.items()), lambda: (metrics.values(), {"metrics": list(metrics)})
+            tuple(whole.items()), lambda: (whole.values(), {"metrics": [*whole], "units": units})
         ),
         "lacking": lacking,
         "point": point,
@@ -99,15 +95,15 @@ def variant(form: Forecast, functions: Functions) -> dict[str, Any]:
     }
 
 
-def _whole(form: Forecast) -> tuple[dict[str, Expr], dict[str, str]]:
+def _whole(form: Forecast) -> tuple[dict[str, Result], dict[str, str]]:
     """The metrics of a request, and why it has no others."""
     found, lacking = {}, {}
     for name in WHOLE:
         try:
             if name == "sequences":
-                found[name] = Fit(forecast=form, capacity=sym.device_memory).sequences.expr
+                found[name] = Fit(forecast=form, capacity=sym.device_memory).sequences
             else:
-                found[name] = METRICS[name].of(form).expr
+                found[name] = METRICS[name].of(form)
         except LifesymError as problem:
             lacking[name] = str(problem)
     return found, lacking

@@ -561,7 +561,7 @@ function save() {
   rows.push(["setting", "devices in parallel", state.devices, ""]);
   for (const row of data.sliders) if (!find(`row-${row.name}`).hidden) rows.push(["setting", row.name, number(row.name), row.unit]);
   rows.push(["result", "ttft", results.ttft, "s"], ["result", "tpot", results.tpot ?? "", "s"]);
-  for (const [name, unit] of Object.entries(data.units)) rows.push(["result", name, results[name] ?? "", unit]);
+  for (const [name, unit] of Object.entries(data.functions[variant().whole].units)) rows.push(["result", name, results[name] ?? "", unit]);
   const units = { flops: "FLOP", bytes: "byte" };
   for (const name of ["prefill", "step"]) {
     if (!results[name]) continue;
