@@ -61,13 +61,18 @@ def formula(options: Mapping[str, Any], arguments: tuple[str, ...] = ()) -> tupl
     return (result.at(values) if values else result), form
 
 
-def check_pass(given: Iterable[Row]) -> None:
-    """Refuse sizes of requests where a server's pass is asked about: it has its own.
+def sized(options: Mapping[str, Any], given: Iterable[Row], free: Iterable[str]) -> dict[str, Any]:
+    """The options, with one sequence where nothing says how many and that is not ``free``.
 
     Raises:
-        SpecError: the option, and what a pass takes instead.
+        SpecError: a size of requests among those given, where a server's pass is asked about: it
+            has its own.
     """
+    if not {*listed(options["metric"])} <= {*OF_PASS}:
+        one = options["batch"] is None and "batch" not in free
+        return {**options, "batch": 1} if one else dict(options)
     for row in given:
         if row.panel == WORKLOAD or row.name in ("chunk", "prefix"):
             words = ", ".join(TABLE[symbol].word for symbol in ARGUMENTS)
             raise SpecError(f"{row.spelt}: a server's pass is a function of {words}: leave it out")
+    return dict(options)

@@ -10,7 +10,7 @@ from sympy import Symbol
 from lifesym import symbols as sym
 from lifesym.calibration.log import fitted_to, read_scales
 from lifesym.cli import commands
-from lifesym.cli.derive import check_pass, formula
+from lifesym.cli.derive import formula, sized
 from lifesym.cli.output import note, write
 from lifesym.cli.question import lacking
 from lifesym.cli.rows import NAMED, is_given
@@ -18,7 +18,6 @@ from lifesym.errors import SymbolError
 from lifesym.exported import Export, Made, Place, compare
 from lifesym.kinds import listed, pair, spans
 from lifesym.provenance import LICENCE, MADE, command, made_by
-from lifesym.serving.server_step import OF_PASS
 from lifesym.symbols import resolve
 from lifesym.timed import said_of
 
@@ -30,10 +29,7 @@ def export(options: Mapping[str, Any]) -> None:
     if not given["metric"]:
         raise SymbolError("--metric names what is exported: tpot, or ttft,tpot ...")
     rows = [row for row in commands.COMMANDS["export"].rows if row.name in NAMED]
-    if {*listed(given["metric"])} <= {*OF_PASS}:
-        check_pass(row for row in rows if is_given(row, given))
-    elif given["batch"] is None and resolve("batch") not in named:
-        given["batch"] = 1
+    given = sized(given, [r for r in rows if is_given(r, given)], (s.name for s in named))
     chosen = [row for row in rows if is_given(row, given)]
     for row in chosen:
         if row.symbol and resolve(row.symbol) in named:

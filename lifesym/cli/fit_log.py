@@ -8,25 +8,21 @@ from typing import Any
 from lifesym.calibration.log import columns, fitted_to, read_log
 from lifesym.calibration.log import fit_log as fitted
 from lifesym.cli import commands
-from lifesym.cli.derive import check_pass, formula
+from lifesym.cli.derive import formula, sized
 from lifesym.cli.output import note, print_json, write
 from lifesym.cli.rows import NAMED, is_given
 from lifesym.errors import SpecError
 from lifesym.operator_groups import times_by_group
 from lifesym.report.terminal import table
-from lifesym.serving.server_step import OF_PASS
 from lifesym.symbols import ordered
 from lifesym.timed import said_of
 
 
 def fit_log(options: Mapping[str, Any]) -> None:
     """A scale for each group of operators, with its deviation, and the errors with and without."""
-    given = dict(options)
-    named = (row for row in commands.COMMANDS["fit_log"].rows if row.name in NAMED)
-    if options["metric"] in OF_PASS:
-        check_pass(row for row in named if is_given(row, options))
-    elif given["batch"] is None and "batch" not in columns(options["log"]):
-        given["batch"] = 1
+    rows = (row for row in commands.COMMANDS["fit_log"].rows if row.name in NAMED)
+    chosen = [row for row in rows if is_given(row, options)]
+    given = sized(options, chosen, columns(options["log"]))
     result, form = formula(given)
     if not result.terms:
         raise SpecError(f"{options['metric']} is no sum of operators' times: it has no parts")
@@ -38,7 +34,7 @@ def fit_log(options: Mapping[str, Any]) -> None:
     if options["json"]:
         print_json(said)
         return
-    rows = [
+    body = [
         [
             group,
             f"{scale:.3f}",
@@ -49,7 +45,7 @@ def fit_log(options: Mapping[str, Any]) -> None:
     ]
     header = ["group of operators", "scale", "deviation", "share of the time"]
     title = f"{options['metric']} of {form.model.name} on {form.hardware.name}: {found.rows} passes"
-    table(title, header, rows, right=3)
+    table(title, header, body, right=3)
     note(f"mean error {found.before:.1%} without scales, {found.after:.1%} with them")
     for text in said_of(form):
         note(text)
