@@ -246,6 +246,7 @@ class Model(Tabular):
                     count=sympify(0 if section.idle else section.count),
                     operator=operator,
                     copies=sympify(section.copies if section.shared else section.count),
+                    by_tokens=name in section.block.by_tokens,
                 )
                 for section in self.bound
                 if (step.encode or not section.encoder) and (step.idle or not section.idle)

@@ -78,6 +78,7 @@ class Entry:
         among: of layers that share a cache, whether the row is of those with a cache of their own
             or of those that borrow one; empty where it is of all of them.
         launches: kernels that an engine launches for it, where they are not the operator's.
+        by_tokens: each of several devices does it whole, token by token.
     """
 
     section: str
@@ -88,6 +89,7 @@ class Entry:
     origin: str = ""
     among: Literal["", "owners", "borrowers"] = ""
     launches: Expr | None = None
+    by_tokens: bool = field(default=False, compare=False)
 
     @property
     def path(self) -> str:

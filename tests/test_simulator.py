@@ -147,6 +147,18 @@ MODELS: dict[str, dict[str, object]] = {
         **{"model_type": "olmoe", "num_experts": 4, "num_experts_per_tok": 2},
         "num_hidden_layers": 1,
     },
+    "chosen": {
+        **{"model_type": "glm_moe_dsa", **LATENTS, "q_lora_rank": 6, "index_topk_freq": 2},
+        **{"index_n_heads": 2, "index_head_dim": 4, "index_topk": 5},
+    },
+    "chosen blocks": {
+        **{"model_type": "minimax_m3", "num_local_experts": 4, "num_experts_per_tok": 2},
+        **{"dense_intermediate_size": 24, "shared_intermediate_size": 8, "rotary_dim": 2},
+        "sparse_attention_config": {
+            **{"sparse_attention_freq": [0, 1, 1], "sparse_num_index_heads": 2},
+            **{"sparse_index_dim": 4, "sparse_block_size": 3, "sparse_topk_blocks": 2},
+        },
+    },
     "sinks": {
         **{"model_type": "gpt_oss", "num_local_experts": 4, "num_experts_per_tok": 2},
         "sliding_window": 5,
@@ -180,6 +192,14 @@ MEETINGS: list[tuple[str, Options]] = [
     ("llama", Options(rules=("qkv",), policy=Policy(share=2))),
     ("no experts", Options()),
     ("sinks", Options(rules=("flash",), tile=2)),
+    ("chosen", Options(mla="expand", causal="exact", chunk=3)),
+    ("chosen", Options(mla="decompressed", tensor=2)),
+    ("chosen", Options(rules=("layer",))),
+    ("chosen", Options(rules=("flash",), tile=2)),
+    ("chosen", Options(policy=BUDGET)),
+    ("chosen blocks", Options(causal="exact", chunk=3)),
+    ("chosen blocks", Options(tensor=2, sequence=True)),
+    ("chosen blocks", Options(rules=("flash",), lora=Lora(rank=2))),
 ]
 """Options that meet in what they change, each pair with a model that shows it."""
 LOADS = [Load(1, 12, 6, 0), Load(2, 7, 3, 9)]

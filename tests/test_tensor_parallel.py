@@ -48,7 +48,7 @@ from lifesym.huggingface import example
 from lifesym.operators import AttentionScores, Collective, KVAppend, Linear, Operator
 from lifesym.specs import names
 from lifesym.trace import Entry, ForwardPass, Trace
-from lifesym.transforms import Bottleneck, Lora, TensorParallel
+from lifesym.transforms import Bottleneck, Lora, SequenceParallel, TensorParallel
 
 SHAPES = ((2, 24, 0), (3, 1, 400))
 LATER = {
@@ -344,3 +344,40 @@ def test_whole_pairs_of_heads_are_shared() -> None:
     plain = example("diffllama").forward(2, 3, 10)  # 32 key heads: 16 pairs
     with pytest.raises(SymbolError, match="pairs = 16 cannot be split over 32 devices"):
         TensorParallel(devices=32)(plain)
+
+
+SHARING = [
+    "diffllama",
+    "doge",
+    "falcon_h1",
+    "gemma3n_text",
+    "gemma4_text",
+    "minimax_m3",
+    "zamba2",
+    "deepseek_v32",
+]
+
+
+@pytest.mark.parametrize("family", SHARING)
+def test_a_shared_sequence_splits_only_what_every_device_repeats(family: str) -> None:
+    """And all norms of the residual stream, each once."""
+    model = example(family)
+    plain = model.forward(2, 3, 10)
+    part = TensorParallel(devices=2)(plain)
+    own = SequenceParallel(devices=2)(part)
+    whole = {(entry.path, entry.operator) for entry in plain}
+    mine = [e for e in part if not isinstance(e.operator, Collective)]
+    shared = [e for e in own if not isinstance(e.operator, Collective)]
+    changed = [a for a, b in zip(mine, shared, strict=True) if a.operator != b.operator]
+    assert {(entry.path, entry.operator) for entry in changed} <= whole
+    stream = {e.path for e in part if e.name.endswith(("attn_norm", "mlp_norm", "final_norm"))}
+    assert stream <= {entry.path for entry in changed}
+
+
+def test_norms_of_heads_that_devices_split_are_not_split_again() -> None:
+    """Each of two devices norms the queries of its own heads, of all tokens."""
+    part = TensorParallel(devices=2)(example("minimax_m3").forward(2, 3, 10))
+    rows = {e.operator for e in part if e.name == "index_q_norm"}
+    assert rows == {
+        e.operator for e in SequenceParallel(devices=2)(part) if e.name == "index_q_norm"
+    }

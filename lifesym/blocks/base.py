@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass, fields, replace
+from functools import cached_property
 from typing import Any, ClassVar, Literal, Self
 
 from sympy import Expr, S, sympify
@@ -39,6 +40,9 @@ class Block:
     """Sizes of which it has an equal part, but always one: a head of keys is never split."""
     repeated: ClassVar[str] = ""
     """Names of its operators that every device does whole."""
+    unshared: ClassVar[str] = ""
+    """Of these, norms, sums and scales of which devices that share a sequence do not share the
+    tokens: inside a block, of logits, or of no tokens."""
 
     def operators(self, step: ForwardPass) -> Emitted:
         """The operators of one pass, in order, each with its name."""
@@ -60,6 +64,13 @@ class Block:
         mine |= {name: at_least_one(self, name, n) for name in self.kept}
         mine |= {name: own.part(n) for name, own in held.items() if isinstance(own, Block)}
         return replace(self, **mine, devices=n)
+
+    @cached_property
+    def by_tokens(self) -> frozenset[str]:
+        """Names of what every device repeats for every token, those in its blocks too."""
+        held = (getattr(self, item.name) for item in fields(self))
+        names = frozenset(self.repeated.split()) - frozenset(self.unshared.split())
+        return names.union(*(own.by_tokens for own in held if isinstance(own, Block)))
 
     def summed(
         self, name: str, operator: Operator, elements: Expr, devices: Size | None = None

@@ -107,6 +107,7 @@ class Head(Block):
     repeated: ClassVar[str] = (
         "final_norm other_proj logits_act logits_norm logits_scale logits_softcap"
     )
+    unshared: ClassVar[str] = "logits_norm logits_scale logits_softcap"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """The norm always; the rest for the tokens whose logits are wanted."""
@@ -150,6 +151,7 @@ class LearnedRotary(Block):
 
     split: ClassVar[tuple[str, ...]] = ()
     repeated: ClassVar[str] = "rotary_scale"
+    unshared: ClassVar[str] = "rotary_scale"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """One product a frequency, whatever the tokens."""

@@ -70,6 +70,7 @@ class MoE(Block):
     repeated: ClassVar[str] = (
         "moe_router moe_topk moe_zero moe_latent_in moe_latent_out moe_bias moe_shared"
     )
+    unshared: ClassVar[str] = "moe_zero moe_shared"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Router, choice, routed experts, then the shared experts and their sum."""

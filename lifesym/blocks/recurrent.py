@@ -54,6 +54,7 @@ class Mamba(Block):
 
     split: ClassVar[tuple[str, ...]] = ("inner",)
     repeated: ClassVar[str] = "mamba_mixer:mixer"
+    unshared: ClassVar[str] = "mamba_mixer:mixer"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Input, convolution, time steps with B and C, scan, output."""

@@ -14,6 +14,7 @@ from lifesym.operators import Activation, AdapterLinear, Experts, Linear, Residu
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
 
+ORIGIN = "adapter"
 ENDS = frozenset({"attn_o", "mlp_down", "moe_experts"})
 """What ends the blocks of a layer."""
 _JOINED = ("lora_a", "lora_b", "lora_merge", "all_reduce")
@@ -102,6 +103,6 @@ class Bottleneck:
         middle = Activation(elements=base.tokens * self.width, function=self.activation)
         added = Residual(elements=base.tokens * width)
         parts = (("down", down), ("act", middle), ("up", up), ("residual", added))
-        row = replace(entry, copies=entry.copies if self.shared else entry.count, origin="adapter")
+        row = replace(entry, copies=entry.copies if self.shared else entry.count, origin=ORIGIN)
         for name, operator in parts:
             yield replace(row, name=f"{entry.name}_adapter_{name}", operator=operator)

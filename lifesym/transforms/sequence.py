@@ -18,19 +18,10 @@ from lifesym.nodes import CeilDiv
 from lifesym.operators import Activation, Collective, Linear, Norm, Operator, Residual, Scale
 from lifesym.symbols import Size, size
 from lifesym.trace import Entry, Trace
+from lifesym.transforms.adapter import ORIGIN as ADAPTER
 from lifesym.transforms.tensor import once
 
 ORIGIN = "sequence parallelism"
-
-_SPLIT = ("_norm", "_residual", "_scale")
-_WHOLE = frozenset(
-    {
-        *("attn_q_norm", "attn_k_norm", "attn_v_norm", "attn_out_norm", "mlp_inner_norm"),
-        *("attn_q_scale", "attn_g_scale", "mlp_gate_scale", "mlp_up_scale"),
-        *("logits_norm", "logits_scale"),
-    }
-)
-"""What works on heads or logits, which tensor parallelism has split already."""
 
 
 @checked_fields
@@ -65,19 +56,18 @@ class SequenceParallel:
     def _rows(self, entry: Entry, n: Expr) -> Iterator[Entry]:
         operator = entry.operator
         mark = replace(entry, origin=ORIGIN)
-        outside = entry.name.endswith(_SPLIT) and entry.name not in _WHOLE
         if isinstance(operator, Collective) and operator.pattern == "all_reduce":
             for pattern in ("reduce_scatter", "all_gather"):
                 half = replace(operator, pattern=pattern)
                 name = entry.name.replace("all_reduce", pattern)
                 yield replace(mark, name=name, operator=half)
-        elif "_adapter_" in entry.name and isinstance(operator, Linear):
-            yield replace(mark, operator=self._share(operator, "tokens"))
-        elif "_adapter_" in entry.name and isinstance(operator, Activation):
-            yield replace(mark, operator=self._share(operator, "elements"))
-        elif outside and isinstance(operator, Norm):
+        elif entry.by_tokens and isinstance(operator, Norm):
             yield replace(mark, operator=self._share(operator, "rows"))
-        elif outside and isinstance(operator, Residual | Scale):
+        elif entry.by_tokens and isinstance(operator, Residual | Scale):
+            yield replace(mark, operator=self._share(operator, "elements"))
+        elif entry.origin == ADAPTER and isinstance(operator, Linear):
+            yield replace(mark, operator=self._share(operator, "tokens"))
+        elif entry.origin == ADAPTER and isinstance(operator, Activation | Residual):
             yield replace(mark, operator=self._share(operator, "elements"))
         else:
             yield entry

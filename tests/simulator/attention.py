@@ -1,11 +1,12 @@
 """Attention over a cache: grouped queries, or latents in their three conventions."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
 from simulator.kernels import Fetch, Read, Tensor
 from simulator.options import Group, Policy, RefusedError
-from simulator.shapes import Latent, Layer, up
+from simulator.shapes import Chooser, Latent, Layer, up
 from simulator.walk import Target, Walk
 
 
@@ -37,6 +38,40 @@ def pairs_of(layer: Layer, group: Group, kept: int, causal: str) -> int:
     return pairs
 
 
+def attended(walk: Walk, layer: Layer, group: Group) -> tuple[int, int]:
+    """Keys of one sequence that a pass reads, and scores of one head.
+
+    Of keys that queries choose none is read twice, and no more than there are.
+    """
+    policy, causal, chooser = walk.options.policy, walk.options.causal, walk.shape.chooser
+    if chooser is None or not layer.choice:
+        kept = kept_of(policy, group.past, layer.window)
+        return kept + group.new, pairs_of(layer, group, kept, causal)
+    if policy != Policy():
+        raise RefusedError("a cache policy: queries choose among all keys")
+    chosen = chosen_by(group, chooser, causal)
+    return min(group.past + group.new, chosen), chosen
+
+
+def seen_by(group: Group, causal: str) -> Sequence[int]:
+    """Keys that each query of a sequence sees."""
+    keys = group.past + group.new
+    return range(group.past + 1, keys + 1) if causal == "exact" else [keys] * group.new
+
+
+def chosen_by(group: Group, chooser: Chooser, causal: str) -> int:
+    """Keys that the queries of a sequence choose: those they see, or the best of them.
+
+    A query's own block ends with the query, where the mask is counted.
+    """
+    block, others, total = chooser.block, chooser.top - 1, 0
+    for seen in seen_by(group, causal):
+        before = (seen - 1) // block
+        own = seen - before * block if causal == "exact" else block
+        total += min(seen, own + min(before, others) * block)
+    return total
+
+
 @dataclass(frozen=True, kw_only=True)
 class Core:
     """Shapes of scores and values on one device: ``shared`` key elements are all heads'."""
@@ -52,20 +87,20 @@ class Core:
 
 def core(walk: Walk, layer: Layer, shape: Core, queries: Tensor) -> Tensor:
     """Scores, softmax and values; keys and values come from the cache, or were just made."""
-    policy, causal = walk.options.policy, walk.options.causal
+    policy = walk.options.policy
     keys, values, scores, outputs = [], [], 0, 0
     for group in walk.groups:
-        kept = kept_of(policy, group.past, layer.window)
-        read = group.batch * paged(policy, kept + group.new)
+        reached, pairs = attended(walk, layer, group)
+        read = group.batch * paged(policy, reached)
         part = Tensor(0)
         wide = shape.key_heads * shape.key + shape.shared
         keys.append(Fetch(part, read * wide, group.new))
         place = part if shape.in_keys else Tensor(0)
         values.append(Fetch(place, read * shape.key_heads * shape.value, group.new))
-        scores += group.batch * shape.heads * pairs_of(layer, group, kept, causal)
+        scores += group.batch * shape.heads * pairs
         outputs += group.batch * group.new * shape.heads * shape.value
-    if walk.options.tile is not None and not shape.cached:
-        raise RefusedError("tile: the keys are not in a cache")
+    if walk.options.tile is not None and (layer.choice or not shape.cached):
+        raise RefusedError("tile: the keys are not in a cache, or each query's own")
     width = shape.key + shape.shared
     current = Tensor(scores)
 
@@ -184,6 +219,8 @@ def grouped(walk: Walk, layer: Layer, x: Tensor, *, owner: bool) -> Tensor:
         queries = walk.map("attn_q_scale", [Tensor(elements)], elements, 1)
     if owner:
         append(walk, layer, 2 * keys * stored)
+    if layer.choice == "own" and s.chooser is not None:
+        choice_of_blocks(walk, s.chooser, x, keys)
     if policy.rank:
         queries = per_head(walk, "kv_low_rank", "low_rank", heads, size, policy.rank)
     shape = Core(heads=heads, key_heads=keys, key=stored, value=stored)
@@ -218,6 +255,7 @@ def latent(walk: Walk, layer: Layer, sizes: Latent, x: Tensor) -> Tensor:
         walk.adapted([Target(name, source, inputs, outputs, result)])
         return result
 
+    low = x
     if sizes.queries is None:
         queries = project("attn_q", x, hidden, heads * key, False)
     else:
@@ -227,9 +265,89 @@ def latent(walk: Walk, layer: Layer, sizes: Latent, x: Tensor) -> Tensor:
     project("attn_kv_a", x, hidden, sizes.rank + sizes.rotated, sizes.bias)
     latents = walk.norm("attn_kv_a_norm", Tensor(walk.tokens * sizes.rank), features=sizes.rank)
     rope(walk, heads + 1, sizes.rotated)
+    if layer.choice == "own" and walk.shape.chooser is not None:
+        choice(walk, walk.shape.chooser, sizes, x, low)
     convention = {"absorbed": _absorbed, "expand": _expanded, "decompressed": _decompressed}
     result = convention[walk.options.mla](walk, layer, sizes, heads, queries, latents)
     return output(walk, result, heads * sizes.value, bias=sizes.bias)
+
+
+def choice(walk: Walk, chooser: Chooser, sizes: Latent, x: Tensor, low: Tensor) -> None:
+    """Scores of all keys by heads of their own, which every device has whole, and the best ones.
+
+    Queries come from the compressed ones. Keys are cached: one head of them. A sum over the heads,
+    weighted token by token, is a product; the numbers of the chosen are written and read again.
+    """
+    n, heads, size = walk.tokens, chooser.heads, chooser.size
+    queries = walk.linear("index_q", low, sizes.queries or 0, heads * size)
+    keys = walk.linear("index_k", x, walk.shape.hidden, size)
+    walk.norm("index_k_norm", keys, features=size, kind="layer")
+    turned = n * (heads + 1) * sizes.rotated
+    walk.map("index_rope", [Tensor(turned)], turned, 3, aside=n * sizes.rotated)
+    walk.emit("index_append", reads=[Read(Tensor(n * size), n * size)], appended=n * size)
+    walk.caches.append((walk.place, lambda tokens: Fraction(tokens * size)))
+    weights = walk.linear("index_weights", x, walk.shape.hidden, heads)
+    fetches, scores, chosen = [], 0, 0
+    for group in walk.groups:
+        fetches.append(Fetch(Tensor(0), group.batch * (group.past + group.new) * size, group.new))
+        scores += group.batch * sum(seen_by(group, walk.options.causal))
+        chosen += group.batch * chosen_by(group, chooser, walk.options.causal)
+    found, best = Tensor(scores), Tensor(chosen)
+    walk.emit(
+        "index_qk",
+        matmul=2 * scores * heads * (size + 1),
+        vector=scores * heads + n * heads,
+        reads=[Read(queries, n * heads * size), Read(weights, n * heads)],
+        fetches=fetches,
+        writes=[found],
+    )
+    walk.emit(
+        "index_top",
+        vector=scores,
+        reads=[Read(found, scores)],
+        aside=chosen,
+        writes=[best],
+    )
+
+
+def choice_of_blocks(walk: Walk, chooser: Chooser, x: Tensor, heads: int) -> None:
+    """The best score in each block of keys, and the best blocks, for each head of keys.
+
+    A device has the heads of its keys; the indexer's own keys, one head of them, are everywhere.
+    """
+    n, size, hidden = walk.tokens, chooser.size, walk.shape.hidden
+    queries = walk.linear("index_q", x, hidden, heads * size)
+    keys = walk.linear("index_k", x, hidden, size)
+    normed = walk.norm("index_q_norm", queries, rows=n * heads, features=size, split=False)
+    walk.norm("index_k_norm", keys, features=size)
+    turned = n * (heads + 1) * chooser.rotated
+    walk.map("index_rope", [Tensor(turned)], turned, 3, aside=n * chooser.rotated)
+    walk.emit("index_append", reads=[Read(Tensor(n * size), n * size)], appended=n * size)
+    walk.caches.append((walk.place, lambda tokens: Fraction(tokens * size)))
+    fetches, scores, blocks, chosen = [], 0, 0, 0
+    for group in walk.groups:
+        fetches.append(Fetch(Tensor(0), group.batch * (group.past + group.new) * size, group.new))
+        for seen in seen_by(group, walk.options.causal):
+            whole = up(Fraction(seen, chooser.block))
+            scores += group.batch * heads * seen
+            blocks += group.batch * heads * whole
+            chosen += group.batch * heads * min(whole, chooser.top)
+    found = Tensor(blocks)
+    walk.emit(
+        "index_qk",
+        matmul=2 * scores * size,
+        vector=scores,
+        reads=[Read(normed, n * heads * size)],
+        fetches=fetches,
+        writes=[found],
+    )
+    walk.emit(
+        "index_top",
+        vector=blocks,
+        reads=[Read(found, blocks)],
+        aside=chosen,
+        writes=[Tensor(chosen)],
+    )
 
 
 def _absorbed(
@@ -264,7 +382,7 @@ def _expanded(
     append(walk, layer, sizes.rank + sizes.rotated)
     fetches, tokens = [], 0
     for group in walk.groups:
-        keys = kept_of(policy, group.past, layer.window) + group.new
+        keys, _ = attended(walk, layer, group)
         tokens += group.batch * keys
         read = group.batch * paged(policy, keys) * (sizes.rank + sizes.rotated)
         fetches.append(Fetch(Tensor(0), read, group.new))

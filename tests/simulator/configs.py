@@ -6,7 +6,7 @@ Written from the modelling code of transformers, not from lifesym's families.
 from collections.abc import Callable
 from typing import Any
 
-from simulator.shapes import Experts, Latent, Layer, Shape
+from simulator.shapes import Chooser, Experts, Latent, Layer, Shape
 
 Json = dict[str, Any]
 NAMES = {"gelu_pytorch_tanh": "gelu_tanh", "gelu_new": "gelu_tanh"}
@@ -170,8 +170,11 @@ def qwen_moe(c: Json) -> Shape:
 
 
 def deepseek(c: Json) -> Shape:
-    """Latent attention; the first layers are dense. Heads have no one size."""
-    third = c["model_type"] == "deepseek_v3"
+    """Latent attention; the first layers are dense. Heads have no one size.
+
+    In V3.2 every layer's queries choose keys; in GLM 5 those of every so-manieth do.
+    """
+    third = c["model_type"] != "deepseek_v2"
     sizes, shared = _sizes(c, 1), c.get("n_shared_experts", 1 if third else 2)
     latents = Latent(
         queries=c.get("q_lora_rank", 1536),
@@ -189,8 +192,40 @@ def deepseek(c: Json) -> Shape:
         shared=shared * c["moe_intermediate_size"] if shared else None,
     )
     dense = c.get("first_k_dense_replace", 3 if third else 0)
-    layers = tuple(Layer(experts=i >= dense) for i in range(c["num_hidden_layers"]))
-    return Shape(**sizes, latent=latents, experts=routed, layers=layers)
+    chooser, every, first = None, c.get("index_topk_freq", 1), c.get("index_skip_topk_offset", 2)
+    if "index_topk" in c:
+        chooser = Chooser(heads=c["index_n_heads"], size=c["index_head_dim"], top=c["index_topk"])
+    own = [max(i - first + 1, 0) % every == 0 for i in range(c["num_hidden_layers"])]
+    choices = ["" if chooser is None else "own" if each else "earlier" for each in own]
+    layers = tuple(Layer(experts=i >= dense, choice=each) for i, each in enumerate(choices))
+    return Shape(**sizes, latent=latents, chooser=chooser, experts=routed, layers=layers)
+
+
+def minimax_m3(c: Json) -> Shape:
+    """Normalized and partly rotated heads; in some layers each key head's queries choose blocks."""
+    sizes = _sizes(c)
+    sizes["wide"] = c["dense_intermediate_size"]
+    own, depth = c["sparse_attention_config"], c["num_hidden_layers"]
+    chooser = Chooser(
+        heads=sizes["kv_heads"],
+        size=own["sparse_index_dim"],
+        top=own["sparse_topk_blocks"],
+        block=own["sparse_block_size"],
+        rotated=c["rotary_dim"],
+    )
+    routed = c.get("moe_layer_freq", [1] * depth)
+    layers = tuple(
+        Layer(rotary=c["rotary_dim"], norms="head", choice="own" * chosen, experts=moe == 1)
+        for chosen, moe in zip(own["sparse_attention_freq"], routed, strict=True)
+    )
+    moe = Experts(
+        count=c["num_local_experts"],
+        chosen=c["num_experts_per_tok"],
+        wide=c["intermediate_size"],
+        sigmoid=True,
+        shared=c["shared_intermediate_size"],
+    )
+    return Shape(**sizes, joint_gate_up=True, chooser=chooser, experts=moe, layers=layers)
 
 
 def llama4(c: Json) -> Shape:
@@ -372,5 +407,8 @@ READERS: dict[str, Callable[[Json], Shape]] = {
     "qwen3_moe": qwen_moe,
     "deepseek_v2": deepseek,
     "deepseek_v3": deepseek,
+    "deepseek_v32": deepseek,
+    "glm_moe_dsa": deepseek,
     "llama4_text": llama4,
+    "minimax_m3": minimax_m3,
 }

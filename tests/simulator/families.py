@@ -234,6 +234,19 @@ def _deepseek(draw: Draw, family: str) -> Json:
     }
 
 
+def _chosen(draw: Draw, family: str) -> Json:
+    """Sparse attention: DeepSeek's latents, of which queries choose some."""
+    config = _deepseek(draw, family)
+    config["q_lora_rank"] = draw(st.sampled_from([6, 8]))
+    config["index_n_heads"] = draw(st.integers(1, 3))
+    config["index_head_dim"] = config["qk_rope_head_dim"] + draw(st.sampled_from([0, 2, 4]))
+    config["index_topk"] = draw(st.sampled_from([1, 2, 3, 6, 17]))
+    if family == "glm_moe_dsa":
+        every, first = st.integers(1, 3), st.integers(1, 3)
+        _maybe(draw, config, index_topk_freq=every, index_skip_topk_offset=first)
+    return config
+
+
 def _llama4(draw: Draw, family: str) -> Json:
     config = _base(draw)
     _head_dim(draw, config, needed=True)
@@ -245,6 +258,29 @@ def _llama4(draw: Draw, family: str) -> Json:
         "no_rope_layer_interval": draw(st.integers(2, 4)),
         "attention_chunk_size": draw(st.none() | windows),
     }
+
+
+def _minimax_m3(draw: Draw, family: str) -> Json:
+    config = _base(draw)
+    _head_dim(draw, config, needed=True)
+    depth, keys = config["num_hidden_layers"], config["num_key_value_heads"]
+    listed = st.lists(st.integers(0, 1), min_size=depth, max_size=depth)
+    dim = draw(st.sampled_from([4, 6]))
+    config |= {
+        "dense_intermediate_size": draw(widths),
+        "shared_intermediate_size": draw(st.sampled_from([8, 16])),
+        "rotary_dim": draw(st.sampled_from([2, min(dim, config["head_dim"])])),
+        "sparse_attention_config": {
+            "sparse_attention_freq": draw(listed),
+            "sparse_num_index_heads": keys,
+            "sparse_index_dim": dim,
+            "sparse_block_size": draw(st.sampled_from([1, 2, 3, 5])),
+            "sparse_topk_blocks": draw(st.sampled_from([1, 2, 3, 7])),
+        },
+    }
+    _routed(draw, config, "num_local_experts")
+    _maybe(draw, config, moe_layer_freq=listed)
+    return config
 
 
 MAKERS: dict[str, Callable[[Draw, str], Json]] = {
@@ -268,7 +304,10 @@ MAKERS: dict[str, Callable[[Draw, str], Json]] = {
     "qwen3_moe": _qwen_moe,
     "deepseek_v2": _deepseek,
     "deepseek_v3": _deepseek,
+    "deepseek_v32": _chosen,
+    "glm_moe_dsa": _chosen,
     "llama4_text": _llama4,
+    "minimax_m3": _minimax_m3,
 }
 
 

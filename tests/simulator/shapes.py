@@ -15,6 +15,23 @@ class Layer:
     """Of queries and keys: over each head (``head``, without gains ``plain``), or over ``all``."""
     queries_scaled: bool = False
     experts: bool = False
+    choice: str = ""
+    """Of the keys: its ``own``, an ``earlier`` layer's, or none."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Chooser:
+    """Small heads that score every key; each query attends to the ``top`` best ones.
+
+    In blocks of several keys each head scores for a head of keys, and chooses blocks: the query's
+    own, of which it sees what is before it, and others.
+    """
+
+    heads: int
+    size: int
+    top: int
+    block: int = 1
+    rotated: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -77,6 +94,7 @@ class Shape:
     capped_scores: bool = False
     capped_logits: bool = False
     latent: Latent | None = None
+    chooser: Chooser | None = None
     experts: Experts | None = None
 
 
