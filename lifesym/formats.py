@@ -500,7 +500,7 @@ class Precision:
         for matrix in matrices:
             ops, stored = self.dequant_ops(matrix), self.weight_bytes(matrix)
             more = S.Zero if rows is None else self._of_a_row(matrix)
-            if not more.is_zero:  # 1 / rows rounded down: 1 of a single row, else 0
+            if more != 0:  # 1 / rows rounded down: 1 of a single row, else 0
                 more *= FloorDiv(S.One, rows)
             total += Cost(weight_bytes=stored, dequant_ops=ops + more)
             if self.is_computed_as_stored(matrix):
@@ -509,7 +509,7 @@ class Precision:
             if rows is not None and copied_from is not None and matrix.role != "vector":
                 copied = Minimum(S.One, FloorDiv(rows, copied_from))
                 total += copied * Cost(activation_read_bytes=moved - stored, dequant_ops=-ops)
-            elif self.unfused_dequant and not ops.is_zero:
+            elif self.unfused_dequant and ops != 0:
                 total += Cost(
                     activation_write_bytes=moved,
                     activation_read_bytes=moved,
@@ -527,7 +527,7 @@ class Precision:
             and self.compute is not None
             and stored.data_type == self.compute.data_type
         )
-        return computed or stored == read or stored.dequant_ops_of(matrix).is_zero is True
+        return computed or stored == read or stored.dequant_ops_of(matrix) == 0
 
     def _of_a_row(self, matrix: Matrix) -> Expr:
         """Operations that a dense product of one row takes for its weights beside `dequant_ops`.

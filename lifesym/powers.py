@@ -13,6 +13,8 @@ from sympy import Expr, Float, Function, Pow, Rational, S, Symbol
 
 _LONGEST = 128
 """The largest exponent of a power that is written out."""
+_LONGEST_OPEN = 16
+"""The same of a sum with symbols: SymPy would seek the roots of a polynomial of that degree."""
 _BITS = 1024
 """Binary digits of the longest number that is: as many as a double's range has."""
 
@@ -22,7 +24,8 @@ Printer = Any
 class LongPower(Function):
     r"""A power of a positive fraction whose digits would fill lines; short ones are written out.
 
-    Anything but a fraction to a whole number is SymPy's own power.
+    So is one of a sum with symbols, such as $1 - k/E$, to learn whose sign SymPy would factor a
+    polynomial of that degree. Anything but these to a whole number is SymPy's own power.
 
     >>> from lifesym.symbols import batch
     >>> LongPower(Rational(3, 4), Rational(2)), LongPower(Rational(3, 4), batch)
@@ -36,6 +39,8 @@ class LongPower(Function):
     @classmethod
     def eval(cls, base: Expr, exponent: Expr) -> Expr | None:
         """SymPy's power, unless it would be written out in too many digits."""
+        if base.is_Add and not base.is_number and exponent.is_Integer and exponent > _LONGEST_OPEN:
+            return None
         if not (base.is_Rational and base > 0 and base != 1 and exponent.is_Integer):
             return base**exponent
         digits = max(int(base.p - 1).bit_length(), int(base.q - 1).bit_length())
@@ -47,11 +52,19 @@ class LongPower(Function):
         """The fraction, written out; with ``powers=False`` it stays as it is."""
         return Pow(*self.args) if hints.get("powers", True) else self
 
-    def _eval_is_rational(self) -> bool:
+    def fdiff(self, argindex: int = 1) -> Expr:
+        """The slope in the base."""
+        base, exponent = self.args
+        return exponent * LongPower(base, exponent - 1)
+
+    def _eval_is_rational(self) -> bool | None:
+        return self.args[0].is_rational
+
+    def _eval_is_nonnegative(self) -> bool:
         return True
 
-    def _eval_is_positive(self) -> bool:
-        return True
+    def _eval_is_positive(self) -> bool | None:
+        return self.args[0].is_positive
 
     def _eval_is_integer(self) -> bool:
         base, exponent = self.args
@@ -73,13 +86,13 @@ class LongPower(Function):
 
     def _numpycode(self, printer: Printer) -> str:
         base, exponent = self.args
-        return f"(({base.p}/{base.q})**{float(exponent)!r})"
+        return f"(({printer._print(base)})**{float(exponent)!r})"
 
     _pythoncode = _numpycode
 
     def _ccode(self, printer: Printer) -> str:
         base, exponent = self.args
-        return f"pow({base.p}.0/{base.q}.0, {float(exponent)!r})"
+        return f"pow({printer._print(base)}, {float(exponent)!r})"
 
 
 def is_irrational(expr: Expr) -> bool:

@@ -54,9 +54,27 @@ def test_a_short_power_is_written_out_and_one_of_symbols_is_sympys() -> None:
     assert LongPower(Rational(0), Integer(4096)) == 0
     assert LongPower(Rational(1), Integer(4096)) == 1
     assert LongPower(BASE, sym.batch) == BASE**sym.batch
-    assert LongPower(1 - sym.active_experts / sym.experts, Integer(4096)) == (
-        (1 - sym.active_experts / sym.experts) ** 4096
-    )
+
+
+OPEN = LongPower(1 - sym.active_experts / sym.experts, Integer(400))
+
+
+def test_a_power_of_a_sum_with_symbols_stays_closed() -> None:
+    """SymPy takes minutes to see the sign of 1 - (1 - k/E)**400: it factors a polynomial."""
+    base, at = OPEN.args[0], {sym.active_experts: 8, sym.experts: 256}
+    assert LongPower(base, Integer(16)) == base**16
+    assert OPEN.func is LongPower
+    assert OPEN.doit() == base**400
+    read = sym.experts * (1 - OPEN)
+    assert (read / (1 + read)).is_nonnegative is None  # in no time
+    for symbol in at:
+        slope = read.diff(symbol).xreplace(at).doit()
+        assert slope == (sym.experts * (1 - base**400)).diff(symbol).xreplace(at)
+    assert read.xreplace(at) == 256 - 256 * LongPower(Rational(31, 32), Integer(400))
+    for module in ("numpy", "math"):
+        made = lambdify([sym.active_experts, sym.experts], read, module)
+        assert made(8, 256) == pytest.approx(float(read.xreplace(at)), rel=1e-14)
+    assert set(ls.elasticities(read)) == set(at)
 
 
 def test_rebuilding_and_pickling_keep_a_long_power() -> None:
