@@ -58,13 +58,15 @@ class LongPower(Function):
         return exponent * LongPower(base, exponent - 1)
 
     def _eval_is_rational(self) -> bool | None:
-        return self.args[0].is_rational
+        rational: bool | None = self.args[0].is_rational
+        return rational
 
     def _eval_is_nonnegative(self) -> bool:
         return True
 
     def _eval_is_positive(self) -> bool | None:
-        return self.args[0].is_positive
+        positive: bool | None = self.args[0].is_positive
+        return positive
 
     def _eval_is_integer(self) -> bool:
         base, exponent = self.args
