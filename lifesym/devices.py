@@ -133,6 +133,7 @@ class _Dispatch(msgspec.Struct, forbid_unknown_fields=True):
     time: Figure | None = None
     layer: Figure | None = None
     sampling: Figure | None = None
+    score: Figure | None = None
 
 
 class _Dequantization(msgspec.Struct, forbid_unknown_fields=True):
@@ -326,7 +327,8 @@ def _build(
     }
     link, energy = spec.link, spec.energy or _Energy(source="")
     dispatch = spec.dispatch or _Dispatch(source="none given")
-    if spec.dispatch and (dispatch.time, dispatch.layer, dispatch.sampling) == (None,) * 3:
+    times = (dispatch.time, dispatch.layer, dispatch.sampling, dispatch.score)
+    if spec.dispatch and times == (None,) * len(times):
         raise SpecError(f"{where}: missing key 'dispatch.time'")
     unpacking, serial = spec.dequantization, spec.peak.serial
     known = {name: table.source for name, table in tables.items() if table is not None}
@@ -364,6 +366,7 @@ def _build(
         own=own,
         layer_time=figure(dispatch.layer, TIME, "dispatch.layer"),
         sampling_time=figure(dispatch.sampling, TIME, "dispatch.sampling"),
+        score_time=figure(dispatch.score, TIME, "dispatch.score"),
         dequantization_rate=figure(
             unpacking.rate if unpacking else None, PEAK, "dequantization.rate"
         ),

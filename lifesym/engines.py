@@ -30,6 +30,7 @@ from lifesym.transforms import (
     Buffers,
     CacheCopies,
     Launches,
+    ScoreBlocks,
     ScorePasses,
     Spills,
     Tiles,
@@ -60,6 +61,7 @@ class Engine:
         windows: layers with a sliding window keep and read no token outside it.
         mla: convention of latent attention, which may differ by phase.
         score_passes: kernels between the products of attention that read and write all scores.
+        score_blocks: attention of one query starts a block of threads for each score.
         spilled: how often a fused attention kernel writes and reads all scores.
         concatenated: the cache is copied to append to it.
         repeated: how keys and values are written out for the query heads.
@@ -94,6 +96,7 @@ class Engine:
     windows: bool = True
     mla: Latents = "absorbed"
     score_passes: Size = 1
+    score_blocks: bool = False
     spilled: Size = 0
     concatenated: bool = False
     repeated: Repeated = "none"
@@ -123,6 +126,7 @@ class Engine:
         beside = (
             CacheCopies(concatenated=self.concatenated, repeated=self.repeated),
             ScorePasses(passes=self.score_passes),
+            ScoreBlocks(each=self.score_blocks),
             Spills(passes=self.spilled),
         )
         yield from (rewrite for rewrite in beside if rewrite != type(rewrite)())
@@ -157,6 +161,7 @@ class _Attention(_Table):
     windows: bool | None = None
     mla: Literal["expand", "decompressed", "absorbed", "by_phase"] | None = None
     score_passes: int | None = None
+    score_blocks: bool | None = None
     spilled: int | None = None
 
 

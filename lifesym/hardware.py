@@ -27,7 +27,7 @@ IDEAL = "ideal"
 
 
 _MORE = (
-    *("layer_time", "sampling_time", "collective_latency", "dequantization_rate"),
+    *("layer_time", "sampling_time", "score_time", "collective_latency", "dequantization_rate"),
     "serial_peak",
 )
 """Numbers that most devices do not have."""
@@ -74,6 +74,8 @@ class Hardware(Tabular):
         layer_time: time to dispatch one layer, beside its operators'; none unless given.
         sampling_time: time to sample a token and hand it out, for each row of logits of a pass;
             none unless given.
+        score_time: time to start a block of threads for a score, in attention of one query by an
+            engine that does so; none unless given.
         collective_latency: time of a collective beside its messages'; none unless given.
         dequantization_rate: peak of the operations that unpack stored values; that of the vector
             units unless given.
@@ -112,6 +114,7 @@ class Hardware(Tabular):
     own: Mapping[str, Expr] = field(default_factory=dict)
     layer_time: Expr | None = None
     sampling_time: Expr | None = None
+    score_time: Expr | None = None
     collective_latency: Expr | None = None
     dequantization_rate: Expr | None = None
     serial_peak: Expr | None = None
@@ -160,7 +163,7 @@ class Hardware(Tabular):
 
         Args:
             more: numbers that most devices do not have: ``layer_time``, ``sampling_time``,
-                ``collective_latency``, ``dequantization_rate``, ``serial_peak``,
+                ``score_time``, ``collective_latency``, ``dequantization_rate``, ``serial_peak``,
                 ``multiprocessors``, and those of parts of the work, as ``attention.compute``.
 
         >>> Hardware.symbolic().bandwidth
@@ -337,6 +340,8 @@ class Hardware(Tabular):
             yield "layer", "layer_time", "dispatch", self.layer_time
         if self.sampling_time is not None:
             yield "sampling", "sampling_time", "dispatch", self.sampling_time
+        if self.score_time is not None:
+            yield "score", "score_time", "dispatch", self.score_time
         for key, value in self.own.items():
             part, _, number = key.rpartition(".")
             table = "dispatch" if number == "dispatch" else "efficiency"

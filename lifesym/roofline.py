@@ -28,7 +28,9 @@ alone, its Eq. 4 and 5 for a decode step.
 
 What unpacks stored values has the peak ``dequantization_rate`` in place of $P_v$ where that is
 given, every collective takes a ``collective_latency`` beside its messages, every layer of a pass a
-``layer_time`` beside its operators' dispatches, and every row of logits a ``sampling_time``.
+``layer_time`` beside its operators' dispatches, every row of logits a ``sampling_time``, and with
+engines whose attention of one query starts a block of threads for each score, each a
+``score_time``.
 """
 
 from collections.abc import Callable, Iterable
@@ -138,6 +140,8 @@ def rates(
     dispatch = Add(*(n * _attained(hardware, "dispatch", p) for p, n in device.launched.items()))
     if hardware.sampling_time is not None:
         dispatch += device.sampled * hardware.sampling_time
+    if hardware.score_time is not None:
+        dispatch += device.scored * hardware.score_time
     network = S.Zero
     if hardware.collective_latency is not None:
         network = device.collectives * hardware.collective_latency

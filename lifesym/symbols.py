@@ -467,6 +467,14 @@ sampling_time = row(
     kind="time",
     minimum=0,
 )
+score_time = row(
+    "score_time",
+    r"t_{\mathrm{sc}}",
+    "s",
+    "time to start a block of threads for a score of one query's attention",
+    kind="time",
+    minimum=0,
+)
 multiprocessors = row(
     "multiprocessors",
     r"n_{\mathrm{mp}}",

@@ -47,7 +47,7 @@ from lifesym.trace import Entry, Trace
 Unit = Format | Literal["elementwise", "unpacking"]
 """What does an operation: the matrix engine in a format, or units for the rest."""
 _KEYED = ("done", "moved", "launched")
-_NUMBERS = ("inside_bytes", "sent_bytes", "waits", "collectives", "sampled")
+_NUMBERS = ("inside_bytes", "sent_bytes", "waits", "collectives", "sampled", "scored")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +68,7 @@ class Work:
         waits: executions of operators that wait for its latency.
         collectives: collectives that the device takes part in.
         sampled: rows of logits, of each of which a token is sampled.
+        scored: scores of attention that have a block of threads each.
     """
 
     place: str = ""
@@ -79,6 +80,7 @@ class Work:
     waits: Expr = S.Zero
     collectives: Expr = S.Zero
     sampled: Expr = S.Zero
+    scored: Expr = S.Zero
 
     @property
     def matmul_flops(self) -> Expr:
@@ -227,6 +229,8 @@ def _on_device(entry: Entry, cost: Cost, precision: Precision, hardware: Hardwar
     if hardware.sampling_time is not None:
         heads = (leaf for leaf in leaves_of(entry.operator) if isinstance(leaf, LMHead))
         work = replace(work, sampled=Add(*(leaf.tokens for leaf in heads)))
+    if hardware.score_time is not None and isinstance(entry.operator, AttentionScores):
+        work = replace(work, scored=entry.operator.blocked)
     if not hardware.own:
         return work
     family = _family(entry.operator)

@@ -75,5 +75,7 @@ def run_process() -> CommandLine:
 @pytest.fixture
 def eager(monkeypatch: pytest.MonkeyPatch) -> None:
     """Forecasts that name no engine count as PyTorch does: a kernel an operator, all scores."""
+    import lifesym.forecasting  # noqa: F401 (what is imported later would keep the name for good)
+
     for module in ("hardware", "devices"):
         monkeypatch.setattr(f"lifesym.{module}.IDEAL", "eager")

@@ -259,6 +259,31 @@ def test_every_row_of_logits_is_sampled() -> None:
     assert "sampling 1e-05 (option)" in f.attained
 
 
+def test_scores_of_one_query_are_blocks_of_threads_where_an_engine_starts_them() -> None:
+    """By hand, at 1 ns a score: of decode steps, and of prompts of one token."""
+    layers, heads, seconds = 22, 32, Rational(1, 10**9)
+
+    def more(**options: Any) -> list[Expr]:
+        given: dict[str, Any] = {"prompt": 64, "generate": 4, "batch": 6} | options
+        given = {"engine": "llama.cpp-unfused"} | given
+        forms = [ls.forecast(MODEL, card(**more), **given) for more in ({}, {"score_time": 1e-9})]
+        metrics = [[f.ttft.expr, f.tpot.first.expr, f.tpot.last.expr] for f in forms]
+        return [(b - a).doit() / seconds for a, b in zip(*metrics, strict=True)]
+
+    each = 6 * layers * heads
+    assert more() == [0, 65 * each, 67 * each]
+    assert more(past=9, prompt=1) == [10 * each, 11 * each, 13 * each]
+    assert more(chunk=21) == [64 * each, 65 * each, 67 * each]  # the last chunk is one token
+    assert more(tensor_parallel=2) == [0, 65 * each // 2, 67 * each // 2]
+    assert more(fusion="flash") == more(engine="llama.cpp") == [0, 0, 0]
+    prompt = ls.symbols.prompt
+    forms = [ls.forecast(MODEL, card(score_time=1e-9), prompt, 4, 6, engine="llama.cpp-unfused")]
+    for n in (1, 2, 30):
+        asked = ls.forecast(MODEL, card(score_time=1e-9), n, 4, 6, engine="llama.cpp-unfused")
+        assert forms[0].ttft.expr.xreplace({prompt: Integer(n)}).doit() == asked.ttft.expr.doit()
+    assert "score 1e-09 (option)" in forms[0].attained
+
+
 def test_one_device_waits_for_no_collective() -> None:
     device = ls.Hardware.symbolic("collective_latency")
     f = ls.forecast(MODEL, device, 64, 4, tensor_parallel=sym.devices)

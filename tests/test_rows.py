@@ -142,6 +142,7 @@ VALUES = {
     "efficiency": "attention.compute=0.5,weights.memory=0.9,mlp_down.dispatch=2e-6",
     "layer_time": "1e-5",
     "sampling_time": "1e-5",
+    "score_time": "--engine llama.cpp-unfused --score-time 1e-9",
     "dequantization_rate": "1e12",
     "serial_peak": "--activations shared-m5-e5-g64 --serial-peak 1e15",
     "collective_latency": "1e-5",

@@ -297,6 +297,12 @@ def failures(made: Callable[..., Any], given: Mapping[str, Any], good: Mapping[s
     return "; ".join(found)
 
 
+@pytest.fixture(autouse=True)
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What writes into a folder of some name writes it elsewhere."""
+    monkeypatch.chdir(tmp_path)
+
+
 @pytest.mark.parametrize("name", PUBLIC)
 @pytest.mark.filterwarnings("ignore")
 def test_every_argument_of_every_public_function(name: str, good: dict[str, Any]) -> None:

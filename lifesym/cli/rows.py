@@ -325,6 +325,7 @@ ROWS: tuple[Row, ...] = (
             Row("efficiency", text("PART.NUMBER=X,...", axis=False), _OWN),
             Row("layer_time", number("S"), "Seconds to dispatch a layer, beside its operators'."),
             Row("sampling_time", number("S"), "Seconds to sample a token and hand it out."),
+            Row("score_time", number("S"), "Seconds to start a block of threads for a score."),
             Row(
                 "dequantization_rate", number("FLOP/S"), "Peak of unpacking stored values, FLOP/s."
             ),

@@ -75,7 +75,8 @@ class AttentionScores(Operator):
     (encoders keep no cache: ``cached=False`` reads them as activations).
     ``past`` says which keys and pairs are those of cached tokens (a cache policy asks it).
     With grouped queries the keys of ``kv_heads`` heads are read once, not once a query head;
-    ``shared`` more elements of a key are the same for all heads.
+    ``shared`` more elements of a key are the same for all heads. With ``blocks`` a kernel of one
+    query has a block of threads for each of its scores (see `blocked`).
 
     >>> from lifesym import symbols as sym
     >>> AttentionScores(
@@ -95,6 +96,7 @@ class AttentionScores(Operator):
     cached: bool = True
     past: CachedPast | None = None
     shared: Size = 0
+    blocks: bool = False
 
     family: ClassVar[str] = "attention"
     counted: ClassVar[str] = "2 FLOPs a multiply-add; 1 a score for the scale"
@@ -109,6 +111,12 @@ class AttentionScores(Operator):
         "pairs": "+",
         "shared": "+",
     }
+
+    @property
+    def blocked(self) -> Expr:
+        """Scores that have a block of threads each: those of one query a sequence, or none."""
+        single = FloorDiv(S.One, sympify(self.new)) if self.blocks else S.Zero
+        return single * self.batch * self.heads * self.pairs
 
     def cost(self, precision: Precision) -> Cost:
         """The score products of one layer."""

@@ -10,7 +10,7 @@ from typing import Any
 from lifesym.transforms.adapter import Bottleneck
 from lifesym.transforms.buffers import Buffers
 from lifesym.transforms.cache import CachePolicy
-from lifesym.transforms.copies import CacheCopies, ScorePasses
+from lifesym.transforms.copies import CacheCopies, ScoreBlocks, ScorePasses
 from lifesym.transforms.fusion import FUSIONS, Fusion, fuse
 from lifesym.transforms.kernels import (
     Apart,
@@ -27,15 +27,16 @@ from lifesym.transforms.sharding import ExpertParallel
 from lifesym.transforms.tensor import TensorParallel
 
 KERNELS = (
-    *(CacheCopies, ScorePasses, Apart, Approximated, WholeTables, Spills, Tiles, WeightCopies),
-    *(Buffers, Launches),
+    *(CacheCopies, ScorePasses, ScoreBlocks, Apart, Approximated, WholeTables, Spills, Tiles),
+    *(WeightCopies, Buffers, Launches),
 )
 """What engines do beside fusing; no option of a forecast makes one."""
 ORDER: tuple[type, ...] = (
     TensorParallel,
     *(CachePolicy, Lora, Bottleneck),
     *(SequenceParallel, ExpertParallel),
-    *(CacheCopies, ScorePasses, Apart, Approximated, WholeTables, Tiles, WeightCopies),
+    *(CacheCopies, ScorePasses, ScoreBlocks, Apart, Approximated, WholeTables, Tiles),
+    WeightCopies,
     object,
     *(Fusion, Spills, Buffers, Launches),
 )
@@ -67,6 +68,7 @@ __all__ = [
     "Fusion",
     "Launches",
     "Lora",
+    "ScoreBlocks",
     "ScorePasses",
     "SequenceParallel",
     "Spills",

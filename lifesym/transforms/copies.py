@@ -142,6 +142,38 @@ class ScorePasses:
         )
 
 
+@checked_fields
+@dataclass(frozen=True, kw_only=True)
+class ScoreBlocks:
+    """A kernel of one query that starts a block of threads for each of its scores.
+
+    The cost stays; a device with a `score_time` takes it for each (see `lifesym.roofline`).
+
+    Attributes:
+        each: whether it does.
+    """
+
+    each: bool = False
+
+    def __call__(self, trace: Trace) -> Trace:
+        """The trace with such kernels.
+
+        Raises:
+            SymbolError: a trace that is fused already.
+        """
+        if not self.each:
+            return trace
+        unfused(trace, "a block of threads a score")
+        return Trace(
+            tuple(
+                replace(entry, operator=replace(entry.operator, blocks=True))
+                if isinstance(entry.operator, AttentionScores)
+                else entry
+                for entry in trace
+            )
+        )
+
+
 def _of_heads(operator: Operator) -> TypeGuard[AttentionScores | AttentionValues]:
     """Whether it is attention to cached keys and values, and not to those of an encoder."""
     if not isinstance(operator, AttentionScores | AttentionValues):
