@@ -249,6 +249,7 @@ _REPEATED = frozenset(
         *("score", "pooler_act", "draft_proj", "draft_act", "draft_residual"),
         *("attn_norm", "attn_post_norm", "attn_residual", "attn_scale"),
         *("attn_q_a", "attn_q_a_norm", "attn_kv_a", "attn_kv_a_norm"),
+        *("attn_filter", "attn_filter_residual", "attn_filter_norm"),
         *("mlp_norm", "mlp_post_norm", "mlp_residual", "mlp_scale", "mlp_out_scale"),
         *("moe_router", "moe_router_norm", "moe_router_scale", "moe_topk", "moe_shared"),
         *("moe_dispatch", "moe_combine"),

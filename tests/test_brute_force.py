@@ -47,6 +47,7 @@ from lifesym.operators import (
     Residual,
     Rotary,
     RoutedLinear,
+    RouterAttention,
     Routing,
     Scale,
     SideBySide,
@@ -336,19 +337,21 @@ def test_attention_in_chunks(new: int, past: int) -> None:
     assert block.attended(step) == (new + min(past, 2), len(seen))
 
 
+def _softmax(tally: Tally, row: Any) -> np.ndarray:
+    top = Num(tally, -math.inf)
+    for score in row:
+        top = top.largest(score)
+    powers = [(score - top).exp() for score in row]
+    total = _total(tally, powers)
+    return np.array([power / total for power in powers], dtype=object)
+
+
 @pytest.mark.parametrize(("rows", "length"), [(1, 1), (2, 3), (4, 5)])
 def test_softmax(rows: int, length: int) -> None:
     tally = Tally()
     scores = tally.tensor("activation", rows, length)
     for row in scores:
-        top = Num(tally, -math.inf)
-        for score in row:
-            top = top.largest(score)
-        powers = [(score - top).exp() for score in row]
-        total = Num(tally, 0.0)
-        for power in powers:
-            total = total + power
-        probabilities = tally.write(np.array([power / total for power in powers], dtype=object))
+        probabilities = tally.write(_softmax(tally, row))
         assert math.isclose(sum(p.value for p in probabilities), 1)
     check(Softmax(elements=rows * length), tally)
 
@@ -665,16 +668,21 @@ def test_top_k(function: str, hashed: bool) -> None:
                 roots = [n._do(0, lambda a, _, f=function_of: f(a)) for n in roots]
             chances = roots
         else:
-            top = Num(tally, -math.inf)
-            for score in row:
-                top = top.largest(score)
-            powers = [(score - top).exp() for score in row]
-            total = _total(tally, powers)
-            chances = [power / total for power in powers]
+            chances = _softmax(tally, row)
         for chance in () if hashed else chances:
             chance.largest(0)
     options = {} if function == "softmax" else {function: True}
     check(TopK(tokens=3, experts=4, hashed=hashed, **options), tally)
+
+
+def test_scores_of_experts_that_attend_to_each_other() -> None:
+    tokens, experts, tally = 2, 3, Tally()
+    for _ in range(tokens):
+        query, key, value = (tally.tensor("activation", experts) for _ in range(3))
+        crossed = tally.product(query[:, None], key[None, :])
+        chances = np.array([_softmax(tally, row) for row in crossed])
+        tally.write(tally.product(chances, value))
+    check(RouterAttention(tokens=tokens, experts=experts), tally)
 
 
 @pytest.mark.parametrize("gated", [False, True])

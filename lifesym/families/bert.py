@@ -1,8 +1,8 @@
-"""Encoders: bert, roberta, xlm-roberta, distilbert, and albert, whose layers share their weights.
+"""Encoders: bert, roberta and kin, distilbert, and albert, whose layers share their weights.
 
 ``logits="all"`` is the masked-LM model and ``logits="none"`` the bare encoder with its pooler.
 A config whose ``architectures`` name another class has its head (see `lifesym.families.tasks`).
-ModernBERT is here as the decoder that some are trained as.
+ModernBERT is here as the decoder that some are trained as; GIT's decoder has the layers of BERT.
 """
 
 from lifesym import symbols as sym
@@ -102,3 +102,12 @@ def modernbert_decoder(c: Config) -> Model:
     }
     ends = Ends(norm=norm, embedding_norm=norm, head_bias=c.decoder_bias, head=head)
     return decoder(c, layers, ends)
+
+
+def git(c: Config) -> Model:
+    """GIT: BERT's layers run as a decoder, whose prompts begin with the tokens of an image."""
+    mixer = attention(kv_heads=sym.heads, bias=True, rotary_dim=0)
+    block = layer(mixer, mlp(c, gated=False, bias=True), LAYER_NORM)
+    ends = Ends(norm=None, embedding_norm=LAYER_NORM, positions=sym.positions, head_bias=True)
+    rows = c.max_position_embeddings
+    return decoder(c, block, ends, positions=rows).limited(rows)

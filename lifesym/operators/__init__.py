@@ -34,10 +34,11 @@ from lifesym.operators.linear import (
     TiledLinear,
 )
 from lifesym.operators.linear_attention import ChannelDeltaRule, LightningScan, MatrixMemory
-from lifesym.operators.mixed_inputs import Delay, HeadConv
+from lifesym.operators.mixed_inputs import Delay, HeadConv, LocalFilter
 from lifesym.operators.norm import Norm
 from lifesym.operators.position import Alibi, Rotary
 from lifesym.operators.recurrent import CausalConv, GatedUnit, SelectiveScan
+from lifesym.operators.router import RouterAttention
 from lifesym.operators.rwkv import WKV, TokenShift
 from lifesym.operators.sparse import (
     BlockScores,
@@ -90,6 +91,7 @@ __all__ = [
     "LatentExpand",
     "LightningScan",
     "Linear",
+    "LocalFilter",
     "MatrixMemory",
     "Merge",
     "MixStreams",
@@ -103,6 +105,7 @@ __all__ = [
     "Residual",
     "Rotary",
     "RoutedLinear",
+    "RouterAttention",
     "Routing",
     "Scale",
     "SelectiveScan",

@@ -11,6 +11,7 @@ from lifesym.blocks import (
     CrossAttention,
     DeltaNet,
     DenseAndExperts,
+    FilteredAttention,
     HyperLayer,
     KimiDelta,
     LatentAttention,
@@ -127,6 +128,7 @@ def _attention(node: Attention) -> str:
         ("soft cap", node.softcap),
         ("sinks", node.sinks),
         ("gated output", node.gated),
+        ("queries and keys of filtered inputs", isinstance(node, FilteredAttention)),
         ("values are keys", node.tied_values),
         ("chosen blocks of keys", node.indexer is not None),
         (f"chunks of {node.window}", node.chunked),
@@ -141,7 +143,8 @@ def _cache(node: Attention) -> str:
     if node.reuses:
         return "that of an earlier layer"
     if node.window is None:
-        return "keys and values of every token"
+        own = ", and two inputs of the filter" * isinstance(node, FilteredAttention)
+        return f"keys and values of every token{own}"
     return f"keys and values of the last {node.window - 1} tokens"
 
 

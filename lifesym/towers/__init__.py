@@ -14,13 +14,14 @@ from lifesym.towers.base import Whole
 from lifesym.towers.gemma4 import gemma4
 from lifesym.towers.pixtral import mistral3
 from lifesym.towers.qwen import qwen2_5_vl, qwen2_vl, qwen3_5, qwen3_vl
-from lifesym.towers.square import gemma3, llava
+from lifesym.towers.square import gemma3, git, llava
 from lifesym.towers.tiled import internvl, llama4
 
 Build = Callable[[Whole], tuple[Tower, ...]]
 VISION: dict[str, Build] = {
     "gemma3": gemma3,
     "gemma4": gemma4,
+    "git": git,
     "internvl": internvl,
     "llama4": llama4,
     "llava": llava,
@@ -59,7 +60,7 @@ def with_towers(model: Model, data: Mapping[str, Any], where: str) -> Model:
         key = f"{label}_config"
         given = data.get(key)
         usual = "audio" if kind in HEARING else "vision"
-        multimodal = kind in {*WRAPPERS, *FLAT} and label == usual and key not in data
+        multimodal = kind in {*WRAPPERS, *FLAT, *VISION} and label == usual and key not in data
         if given is None and not multimodal:
             continue
         if given is None:

@@ -1,9 +1,11 @@
-"""CLIP and SigLIP, which see a square of pixels, as LLaVA 1.5 and Gemma 3 use them.
+"""CLIP and SigLIP, which see a square of pixels, as LLaVA 1.5, Gemma 3 and GIT use them.
 
 Sources: Radford et al., arXiv 2103.00020; Zhai et al., 2303.15343; Liu et al., 2310.03744; Gemma 3,
-2503.19786, section 2.1; transformers 5.24 ``models/clip``, ``siglip``, ``llava``, ``gemma3``.
+2503.19786, section 2.1; Wang et al., GIT, 2205.14100; transformers 5.24 ``models/clip``,
+``siglip``, ``llava``, ``gemma3``, ``git``.
 """
 
+from dataclasses import replace
 from math import isqrt
 
 import msgspec
@@ -173,3 +175,28 @@ def gemma3(whole: Whole) -> tuple[Tower, ...]:
     )
     rule = Square(patches=c.grid, tokens=tokens**2)
     return (Tower(label="vision", stages=stages, rule=rule, size=(c.grid * c.patch,) * 2),)
+
+
+class _GitVision(ClipVision, kw_only=True):
+    patch_size: Sides = 16
+
+
+class _Git(msgspec.Struct, kw_only=True):
+    num_image_with_embedding: Count | None = None
+
+
+def git(whole: Whole) -> tuple[Tower, ...]:
+    """GIT: CLIP whose last norm is of every position, one projection, and a norm of its result."""
+    frames = whole.outer(_Git).num_image_with_embedding
+    refuse(frames is not None, "key 'num_image_with_embedding': videos are not modelled")
+    c = whole.read("vision_config", _GitVision)
+    places = PATCHES + 1
+    stages = tuple(replace(stage, positions=places) for stage in clip(c))
+    project = Projector(widths=(c.hidden_size, whole.hidden))
+    norm = Closing(norm=NormSpec(features=whole.hidden, kind="layer"))
+    after = (("projector", project), ("norm", norm))
+    made = (Stage(label=label, count=1, block=block, positions=places) for label, block in after)
+    rule = Square(patches=c.grid, tokens=c.grid**2 + 1)
+    return (
+        Tower(label="vision", stages=(*stages, *made), rule=rule, size=(c.grid * c.patch,) * 2),
+    )

@@ -19,7 +19,7 @@ ROTARY = "rotary_emb"
 
 RECURRENT = "recurrent_states"
 """What a module of RecurrentGemma calls its state."""
-TOWERS = "embed_tokens_extend"
+TOWERS = ("embed_tokens_extend", "image_encoder", "visual_projection")
 """Modules of images and speech inside a model that is called a language model."""
 
 
@@ -92,7 +92,7 @@ class RealModel:
     def parameters(self) -> int:
         """Learned values; tied ones once."""
         named = self.model.named_parameters()
-        unique = {id(p): p.numel() for name, p in named if TOWERS not in name}
+        unique = {id(p): p.numel() for name, p in named if not _of_tower(name)}
         untied = self.bare and not getattr(self.text, "tie_word_embeddings", False)
         return sum(unique.values()) + (self._head() if untied else 0)
 
@@ -194,6 +194,10 @@ def _cache(config: Any, batch: int) -> Any:
 def _alike(one: torch.Tensor, other: torch.Tensor) -> bool:
     """Whether keys are values, too, which code may keep as a copy (DeepSeek V4, its windows)."""
     return one.numel() > 0 and one.shape == other.shape and bool(torch.equal(one, other))
+
+
+def _of_tower(name: str) -> bool:
+    return any(part in name for part in TOWERS)
 
 
 def _arguments(model: torch.nn.Module) -> frozenset[str]:

@@ -106,17 +106,20 @@ SECTIONED = frozenset(
 """Types whose rotary positions are in three parts."""
 
 
-RARE = frozenset({"diffllama", "ernie4_5_vl_moe_text", "mllama_text_model"})
+RARE = frozenset({"diffllama", "ernie4_5_vl_moe_text", "git", "mllama_text_model"})
 
 
 def _rare(rng: Random, config: Config) -> Config:
-    """What text models with parts for images ask for, and pairs of heads.
+    """What models with parts for images ask for, and pairs of heads.
 
     Llama 3.2 Vision asks its first layer how many tokens are cached, which must then be of text.
     """
     layers = config["num_hidden_layers"]
     if config["model_type"] == "diffllama":
         return {"num_key_value_heads": 2, "num_attention_heads": 4, "hidden_size": 32}
+    if config["model_type"] == "git":
+        small = {"hidden_size": 8, "num_hidden_layers": 1, "num_attention_heads": 2}
+        return {"vision_config": small | {"intermediate_size": 8}}
     if config["model_type"] == "mllama_text_model":
         seeing = rng.sample(range(1, layers), rng.randint(0, layers - 1))
         return {"cross_attention_layers": seeing, "tie_word_embeddings": False}

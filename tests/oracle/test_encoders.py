@@ -14,7 +14,10 @@ from torch.utils.flop_counter import FlopCounterMode  # noqa: E402
 
 pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 
-FAMILIES = ("bert", "roberta", "xlm-roberta", "albert", "distilbert")
+FAMILIES = (
+    *("bert", "roberta", "xlm-roberta", "albert", "distilbert"),
+    *("camembert", "data2vec-text", "ernie"),
+)
 
 
 def config_of(family: str, rng: Random) -> dict[str, Any]:

@@ -18,7 +18,8 @@ pytestmark = [pytest.mark.oracle, pytest.mark.filterwarnings("ignore")]
 
 ELSEWHERE = {
     "encoders and encoder-decoders": """
-        albert bart bert distilbert mbart mt5 roberta t5 whisper xlm-roberta
+        albert bart bert camembert data2vec-text distilbert ernie mbart mt5 roberta t5 whisper
+        xlm-roberta
     """,
     "recurrent.json": """
         bailing_hybrid bamba falcon_h1 falcon_mamba granitemoehybrid jamba lfm2 mamba mamba2 minimax

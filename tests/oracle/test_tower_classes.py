@@ -252,3 +252,26 @@ def test_audio_towers_equal_the_real_code(family: str, seed: int) -> None:
         base.multi_modal_projector(heard)
     counted = model.tower_trace(tower, 3, grid).cost().matmul_flops
     assert int(counted) == counter.get_total_flops(), config
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_gits_tower_equals_the_real_code(seed: int) -> None:
+    """A flat config, whose class has tower and projection in its base model."""
+    rng = Random(seed)
+    vision = sizes(rng) | {"image_size": 24, "patch_size": rng.choice([3, 4])}
+    config = {key: TEXT[key] for key in TEXT.keys() - {"num_key_value_heads"}}
+    config |= {"max_position_embeddings": 64, "vision_config": vision}
+    parsed = transformers.AutoConfig.for_model("git", **config)
+    auto = transformers.AutoModelForImageTextToText
+    real = auto.from_config(parsed, attn_implementation="eager").eval().requires_grad_(False)
+    model = ls.Model.from_hf({"model_type": "git"} | config, strict=True)
+    unique = {id(p): p.numel() for p in real.parameters()}
+    assert int(model.parameters + model.tower_parameters) == sum(unique.values()), config
+    (tower,) = model.towers
+    grid = tower.rule(30, 50)
+    with FlopCounterMode(display=False) as counter:
+        seen = real.git.image_encoder(torch.rand(2, 3, 24, 24)).last_hidden_state
+        made = real.git.visual_projection(seen)
+    assert made.shape[1] == grid.tokens
+    counted = model.tower_trace(tower, 2, grid).cost().matmul_flops
+    assert int(counted) == counter.get_total_flops(), (config, grid)
