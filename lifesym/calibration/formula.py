@@ -22,7 +22,7 @@ from sympy import Add, Expr, Integer, Sum
 
 from lifesym import symbols as sym
 from lifesym.calibration.measurements import Observation, Phase, gathered
-from lifesym.calibration.parameters import COMPUTING, GROWS, NAMES, PARAMETERS, UNPACKING, factors
+from lifesym.calibration.parameters import GROWS, NAMES, factors
 from lifesym.calibration.parameters import numbers as fitted_numbers
 from lifesym.calibration.rates import backend, hardware
 from lifesym.codegen import compile as compiled
@@ -137,7 +137,7 @@ def symbolic() -> Hardware:
 @cache
 def formula(of: Kind) -> Formula:
     """The compiled forecast of a kind."""
-    served = _forecast(of)
+    served = _forecast(of._replace(stages=1, microbatches=1))
     if of.stages > 1:
         chunks = of.engine.startswith("llama.cpp")
         served = pipeline(served, of.stages, of.microbatches, by_chunk=chunks)
@@ -164,7 +164,9 @@ def _sides(terms: tuple[Term, ...]) -> Any:
     return _compiled(*pairs, Add(*(term.dispatch + term.network for term in terms)))
 
 
+@cache
 def _forecast(of: Kind) -> Any:
+    """The forecast of a kind before its pipeline; its passes are derived once, whatever that is."""
     stored: Any = of.computed
     if of.quantized and of.computed == COMPUTED.name:
         stored = Format(name="stored", bits=sym.weight_bits, group_size=Integer(32))
@@ -373,19 +375,15 @@ class Rows:
 def _columns(one: Formula, given: dict[str, Any]) -> tuple[Any, Any]:
     """Factors of a formula's sides, (terms, 2, parameters, rows), and of the rest."""
     count = len(next(iter(given.values())))
+    factor = np.where(GROWS, 0.0, 1 / FREE) * np.ones((len(NAMES), count, 1))
+    alone = np.arange(len(NAMES))  # one parameter after the other takes time
+    factor[alone, :, alone] = 1.0
+    numbers = given | fitted_numbers(factor, given)
     sides, rest = [], np.zeros((len(NAMES), count))
     for part, weight in zip(one.sides, (1.0, given.get("steps", 0.0)), strict=False):
-        found = np.empty((len(part.program.outputs), len(NAMES), count))
-        for i in range(len(NAMES)):
-            factor = np.where(GROWS, 0.0, 1 / FREE) * np.ones((count, 1))
-            factor[:, i] = 1.0
-            numbers = given | fitted_numbers(factor, given)
-            if i == UNPACKING:  # at no cost of what else is computed
-                numbers |= {COMPUTING: FREE, NAMES[i]: given[PARAMETERS[i].scale] / FREE}
-            results = part(*(numbers[name] for name in part.names))
-            found[:, i] = [np.broadcast_to(result, count) for result in results]
-        found *= weight
-        sides.append(found[:-1].reshape(-1, 2, *found.shape[1:]))
+        results = part(*(numbers[name] for name in part.names))
+        found = np.stack([np.broadcast_to(result, rest.shape) for result in results]) * weight
+        sides.append(found[:-1].reshape(-1, 2, *rest.shape))
         rest += found[-1]
     return np.concatenate(sides), rest
 
