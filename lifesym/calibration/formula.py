@@ -12,8 +12,8 @@ software cuts a batch into as many microbatches as a pipeline has stages, or seq
 (TensorRT-LLM's `GptSession::MicroBatchConfig` does so unless told otherwise).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -25,8 +25,10 @@ from lifesym.calibration.measurements import Observation, Phase, gathered
 from lifesym.calibration.parameters import GROWS, NAMES, factors
 from lifesym.calibration.parameters import numbers as fitted_numbers
 from lifesym.calibration.rates import backend, hardware
+from lifesym.codegen import Compiled
 from lifesym.codegen import compile as compiled
 from lifesym.codegen.inputs import symbols_of
+from lifesym.codegen.program import chosen
 from lifesym.errors import SpecError
 from lifesym.forecasting import forecast
 from lifesym.formats import Format, load_format
@@ -89,8 +91,8 @@ class Formula(NamedTuple):
             may change sides within it, and there is no pipeline.
     """
 
-    seconds: Any
-    sides: tuple[Any, ...]
+    seconds: Compiled
+    sides: tuple[Compiled, ...]
     plain: bool
 
 
@@ -134,9 +136,30 @@ def symbolic() -> Hardware:
     return Hardware.symbolic(*_ON, *parts, "multiprocessors")
 
 
-@cache
-def formula(of: Kind) -> Formula:
-    """The compiled forecast of a kind."""
+_FORMULAS: dict[Kind, Formula] = {}
+"""Those that have been compiled."""
+
+
+def formulas(kinds: Iterable[Kind]) -> Mapping[Kind, Formula]:
+    """The compiled forecasts of some kinds, and of others before.
+
+    New ones are compiled together: their operators are the same for the most part.
+    """
+    derived = {of: _derived(of) for of in kinds if of not in _FORMULAS}
+    exprs = list(dict.fromkeys(e for parts in derived.values() for part in parts for e in part))
+    if exprs:
+        whole = compiled(exprs, sorted(symbol.name for symbol in symbols_of(exprs)))
+        number = {expr: i for i, expr in enumerate(exprs)}
+        for of, ((time,), *sides) in derived.items():
+            seconds = replace(_chosen(whole, [number[time]]), single=True)
+            plain = of.stages == 1 and not time.has(Sum, SumMax)
+            functions = (_chosen(whole, [number[expr] for expr in part]) for part in sides)
+            _FORMULAS[of] = Formula(seconds, tuple(functions), plain)
+    return _FORMULAS
+
+
+def _derived(of: Kind) -> tuple[tuple[Expr, ...], ...]:
+    """The time of a kind, then the sides of its prefill or step, and of a request's steps."""
     served = _forecast(of._replace(stages=1, microbatches=1))
     if of.stages > 1:
         chunks = of.engine.startswith("llama.cpp")
@@ -147,21 +170,19 @@ def formula(of: Kind) -> Formula:
         time, parts = served.ttft, [served.prefill_terms]
     else:
         time, parts = served.latency, [served.prefill_terms, served.step_terms]
-    plain = of.stages == 1 and not time.expr.has(Sum, SumMax)
-    return Formula(_compiled(time.expr), tuple(map(_sides, parts)), plain)
+    return ((time.expr,), *map(_sides, parts))
 
 
-@cache
-def _compiled(*exprs: Expr) -> Any:
-    """Expressions as a function; rows of other kinds may have the same ones."""
-    symbols = sorted(symbol.name for symbol in symbols_of(exprs))
-    return compiled(exprs if len(exprs) > 1 else exprs[0], symbols)
+def _sides(terms: tuple[Term, ...]) -> tuple[Expr, ...]:
+    """The sides of the terms' maxima, and the sum of what is in none."""
+    pairs = (side for term in terms for side in (term.memory, term.compute))
+    return (*pairs, Add(*(term.dispatch + term.network for term in terms)))
 
 
-def _sides(terms: tuple[Term, ...]) -> Any:
-    """The sides of the terms' maxima as functions."""
-    pairs = [side for term in terms for side in (term.memory, term.compute)]
-    return _compiled(*pairs, Add(*(term.dispatch + term.network for term in terms)))
+def _chosen(whole: Compiled, numbers: Sequence[int]) -> Compiled:
+    """The function of some of several results alone."""
+    program, places = chosen(whole.program, numbers)
+    return replace(whole, program=program, names=tuple(whole.names[place] for place in places))
 
 
 @cache
@@ -288,11 +309,12 @@ class Rows:
         """
         given = [numbers(o) for o in observations]
         times = np.array([turns(o) for o in observations])
-        groups = []
-        for each, here in gathered(observations, kind).items():
+        groups, by_kind = [], gathered(observations, kind)
+        known = formulas(by_kind)
+        for each, here in by_kind.items():
             names = given[here[0]]
             columns = {name: np.array([given[i][name] for i in here]) for name in names}
-            groups.append((formula(each), np.array(here), columns))
+            groups.append((known[each], np.array(here), columns))
         parts = [_columns(one, columns) for one, _, columns in groups]
         widest = max((len(sides) for sides, _ in parts), default=0)
         shape = (len(observations), widest, 2, len(NAMES))
