@@ -92,14 +92,14 @@ def own_fit(base: str, measured: Iterable[Observation] | None, framework: str | 
     if measured is None:
         return _of_its_kin(base, framework or "llama.cpp")
     wanted = (framework or "").lower()
-    here = (o for o in measured if named(o.device) == base and wanted in o.framework.lower())
-    rows, _ = usable([*here])
-    if not len(rows):
+    here = [o for o in measured if named(o.device) == base and wanted in o.framework.lower()]
+    some, _ = usable([o for o in here if o.devices == 1])
+    if not len(some):
+        some, _ = usable(here)
+    if not len(some):
         raise SpecError(
             f"no usable measurement of {base}" + (f" with {framework!r}" if framework else "")
         )
-    alone = [i for i, o in enumerate(rows.observations) if o.devices == 1]
-    some = rows.take(alone) if alone else rows
     engines = Counter(f"{o.place}, {engine(o)}" for o in some.observations)
     most, _ = engines.most_common(1)[0]
     mine = [i for i, o in enumerate(some.observations) if f"{o.place}, {engine(o)}" == most]
