@@ -65,7 +65,21 @@ of that month."""
 
 
 class Kind(NamedTuple):
-    """What rows of one formula have in common."""
+    """What rows of one formula have in common.
+
+    Attributes:
+        model: the model.
+        engine: the engine.
+        phase: what is measured.
+        quantized: whether weights are stored in fewer bits than are computed with.
+        computed: the format that is computed in.
+        kv_bits: of a cached value.
+        split: whether several devices compute each layer together.
+        experts: devices that split the experts.
+        cut: whether a pipeline has several stages.
+        microbatches: those of its batch.
+        chunked: whether the prompt is computed in chunks of a length of the row's own.
+    """
 
     model: str
     engine: str
@@ -73,11 +87,11 @@ class Kind(NamedTuple):
     quantized: bool
     computed: str
     kv_bits: float
-    devices: int
+    split: bool
     experts: int
-    stages: int
+    cut: bool
     microbatches: int
-    chunk: int
+    chunked: bool
 
 
 class Formula(NamedTuple):
@@ -101,7 +115,8 @@ def kind(o: Observation) -> Kind:
     computed = "fp8" if o.bits == 8 and "fp8" in o.framework.lower() else COMPUTED.name
     return Kind(
         *(o.model, engine(o), o.phase, o.quantized, computed, o.kv_bits),
-        *(together(o), o.experts, stages(o), min(o.pipeline, o.batch), o.chunk),
+        *(together(o) > 1, o.experts, stages(o) > 1, min(o.pipeline, o.batch)),
+        o.chunk > 0 and o.phase != "decode",
     )
 
 
@@ -152,7 +167,7 @@ def formulas(kinds: Iterable[Kind]) -> Mapping[Kind, Formula]:
         number = {expr: i for i, expr in enumerate(exprs)}
         for of, ((time,), *sides) in derived.items():
             seconds = replace(_chosen(whole, [number[time]]), single=True)
-            plain = of.stages == 1 and not time.has(Sum, SumMax)
+            plain = not of.cut and not time.has(Sum, SumMax)
             functions = (_chosen(whole, [number[expr] for expr in part]) for part in sides)
             _FORMULAS[of] = Formula(seconds, tuple(functions), plain)
     return _FORMULAS
@@ -160,10 +175,10 @@ def formulas(kinds: Iterable[Kind]) -> Mapping[Kind, Formula]:
 
 def _derived(of: Kind) -> tuple[tuple[Expr, ...], ...]:
     """The time of a kind, then the sides of its prefill or step, and of a request's steps."""
-    served = _forecast(of._replace(stages=1, microbatches=1))
-    if of.stages > 1:
+    served = _forecast(of._replace(cut=False, microbatches=1))
+    if of.cut:
         chunks = of.engine.startswith("llama.cpp")
-        served = pipeline(served, of.stages, of.microbatches, by_chunk=chunks)
+        served = pipeline(served, sym.stages, of.microbatches, by_chunk=chunks)
     if of.phase == "decode":
         time, parts = served.tpot, [served.step_terms]
     elif of.phase == "prefill":
@@ -194,10 +209,10 @@ def _forecast(of: Kind) -> Any:
     cached: Any = COMPUTED if of.kv_bits >= 15 else "fp8"
     given: dict[str, Any] = {"weights": stored, "activations": of.computed, "kv": cached}
     given |= {"engine": of.engine, "batch": sym.batch}
-    if of.chunk and of.phase != "decode":
-        given["chunk"] = of.chunk
-    if of.devices > 1:
-        given |= {"tensor_parallel": of.devices, "all_reduce": "halving_doubling"}
+    if of.chunked:
+        given["chunk"] = sym.chunk
+    if of.split:
+        given |= {"tensor_parallel": sym.devices, "all_reduce": "halving_doubling"}
     if of.experts > 1:
         given["expert_parallel"] = of.experts
     if of.phase == "decode":
@@ -226,6 +241,9 @@ def numbers(o: Observation) -> dict[str, float]:
     return {
         **{name: float(number) for name, number in work.items()},
         "batch": o.batch / turns(o),
+        "chunk": o.chunk,
+        "devices": together(o),
+        "stages": stages(o),
         "weight_bits": o.bits,
         "bandwidth": float(device.bandwidth),
         "peak": peak,

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sympy import Integer
 
-from lifesym.calibration.formula import FUSED_SINCE, Rows, engine, kind, numbers, usable
+from lifesym.calibration.formula import FUSED_SINCE, Rows, engine, numbers, together, usable
 from lifesym.calibration.measurements import Observation
 from lifesym.calibration.parameters import NAMES, PARAMETERS, factors, logs_by, values
 from lifesym.calibration.parameters import numbers as fitted_numbers
@@ -59,7 +59,7 @@ class Own:
     @property
     def several(self) -> bool:
         """Whether rows of several devices say what their link attains."""
-        return self.rows is not None and any(kind(o).devices > 1 for o in self.rows.observations)
+        return self.rows is not None and any(together(o) > 1 for o in self.rows.observations)
 
     def report(self) -> dict[str, Any]:
         """Values, units, 95 % intervals and remarks, and the mean error by phase."""
