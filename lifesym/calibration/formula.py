@@ -1,9 +1,12 @@
 """The forecast of a measured row, with the fitted numbers of its device as symbols.
 
 Rows of one model, engine and phase have one formula: `lifesym.forecast`'s, with the workload, the
-device's rates, the bits of a stored weight and the parameters (`parameters.PARAMETERS`) as symbols.
-It is derived and compiled once. So are the memory and compute times of its terms, which are linear
-in the parameters or their inverses: fits have its exact derivatives at little cost.
+device's rates, the bits of a stored weight, the numbers of devices and stages and the parameters
+(`parameters.PARAMETERS`) as symbols. It is derived once, and all formulas of a table are compiled
+together, as most of their operators are the same. So are the memory and compute times of its terms,
+which are linear in the parameters or their inverses: fits have its exact derivatives at little
+cost. A model's own dimensions stay numbers: as symbols they would make one formula of few, each of
+which takes more than half as long again to derive.
 
 A decode step is the TPOT at its context, a prefill the TTFT, a request the latency. A batch whose
 cache does not fit into nine tenths of the memory is computed in turns. llama.cpp gives each of
@@ -363,7 +366,7 @@ class Rows:
             observations=tuple(self.observations[i] for i in places),
             groups=tuple(groups),
             times=self.times[places],
-            sides=sides[:, :widest],
+            sides=np.ascontiguousarray(sides[:, :widest]),
             rest=self.rest[places],
         )
 
@@ -397,19 +400,30 @@ class Rows:
     def columns(self, x: Any) -> tuple[Any, Any]:
         """Seconds of the terms' sum, and its parts by parameter: the forecast, but in open rows."""
         factor = factors(x)
-        both = np.einsum("ntsp,np->nts", self.sides, factor)
+        both = self._both(factor)
         bound = both[:, :, 0] >= both[:, :, 1]
         longer = np.stack([bound, ~bound], axis=-1).astype(float)
-        active = np.einsum("ntsp,nts->np", self.sides, longer)
+        rows, terms, size = self._flat.shape
+        active = (longer.reshape(rows, 1, terms) @ self._flat).reshape(rows, size)
         parts = (active + self.rest) * factor
         return parts.sum(axis=1), parts
 
     def summed(self, x: Any) -> Any:
         """The first of `columns` alone, which costs less."""
         factor = factors(x)
-        both = np.einsum("ntsp,np->nts", self.sides, factor)
+        both = self._both(factor)
         longer = np.maximum(both[:, :, 0], both[:, :, 1])
         return longer.sum(axis=1) + (self.rest * factor).sum(axis=1)
+
+    def _both(self, factor: Any) -> Any:
+        """The memory and compute time of each term."""
+        return (self._flat @ factor[:, :, None]).reshape(self.sides.shape[:3])
+
+    @property
+    def _flat(self) -> Any:
+        """The factors of both sides of all terms, in one axis: products of these are quick."""
+        rows, terms, sides, size = self.sides.shape
+        return self.sides.reshape(rows, terms * sides, size)
 
 
 def _columns(one: Formula, given: dict[str, Any]) -> tuple[Any, Any]:
