@@ -5,6 +5,7 @@ is multiplied out into a difference. As nodes of their own they keep their signs
 they stand: in print, in intervals and in compiled functions.
 """
 
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -156,22 +157,32 @@ def without_differences(expr: Expr) -> Expr:
     >>> without_differences(batch * prompt - batch * last + 3 * last)
     batch*chunk*(CeilDiv(prompt, chunk) - 1) + 3*LastChunk(prompt, chunk)
     """
-    chunks = (each for each in functions_in(expr, {}) if isinstance(each, LastChunk))
+    (made,) = all_without_differences([expr])
+    return made
+
+
+def all_without_differences(exprs: Sequence[Expr]) -> list[Expr]:
+    """Expressions without differences, in one walk: what they have in common is met once."""
+    inside: dict[Expr, frozenset[Expr]] = {}
+    found = frozenset().union(*(functions_in(expr, inside) for expr in exprs))
+    made = [*exprs]
+    chunks = (each for each in found if isinstance(each, LastChunk))
     for node in sorted(chunks, key=default_sort_key):
-        expr = _Grown(node).walk(expr)
-    return expr
+        grown = _Grown(node, inside)
+        made = [grown.walk(expr) for expr in made]
+    return made
 
 
 class _Grown:
-    """One walk over an expression, for one last chunk."""
+    """One walk over expressions, for one last chunk."""
 
-    def __init__(self, node: LastChunk) -> None:
+    def __init__(self, node: LastChunk, inside: dict[Expr, frozenset[Expr]]) -> None:
         self.node = node
         self.name = Dummy("last", positive=True)
         self.before = Dummy("before", nonnegative=True)
         top, bottom = node.args
         self.whole = top - bottom * self.before
-        self.inside: dict[Expr, frozenset[Expr]] = {}
+        self.inside = inside
         self.functions = functions_in(node, self.inside) | {ChunksBefore(top, bottom)}
         self.back = {self.name: node, self.before: ChunksBefore(top, bottom)}
         self.seen: dict[Expr, Expr] = {}

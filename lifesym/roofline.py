@@ -281,12 +281,13 @@ def _layer_terms(trace: Trace, place: Place) -> tuple[Term, ...]:
 def rounded(work: tuple[Work, ...], operator: Operator) -> tuple[Work, ...]:
     """An operator's work with the operations that its products could do in the time they take."""
     device, *others = work
-    if operator.idle.is_zero:
+    idle = operator.idle
+    if idle == 0:
         return work
     products = next((key for key in device.done if isinstance(key[0], Format)), None)
     if products is None:
         return work
-    done = {**device.done, products: device.done[products] + operator.idle}
+    done = {**device.done, products: device.done[products] + idle}
     return (replace(device, done=done), *others)
 
 

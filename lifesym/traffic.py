@@ -27,7 +27,7 @@ nothing over the link but its first one's inputs and its last one's outputs.
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from functools import reduce
+from functools import lru_cache, reduce
 from operator import add
 from typing import Any, Literal, Self
 
@@ -276,6 +276,7 @@ def _part(hardware: Hardware, number: str, *words: str) -> str:
     return next((word for word in words if f"{word}.{number}" in hardware.own), "")
 
 
+@lru_cache(maxsize=8192)
 def _family(operator: Operator) -> str:
     """The family whose numbers an operator has: of a kernel, that of all its products."""
     leaves = list(leaves_of(operator))

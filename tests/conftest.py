@@ -1,6 +1,7 @@
 """Shared options and fixtures."""
 
 import gc
+import os
 import sys
 from collections.abc import Callable, Generator
 from pathlib import Path
@@ -37,6 +38,8 @@ class _TableAsShipped:
 
 def pytest_configure(config: pytest.Config) -> None:
     gc.set_threshold(50_000)  # as the command line does
+    # as commands that fit do: on two cores threads of both workers wait for each other
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
     config.pluginmanager.register(_TableAsShipped())  # hooks here are of tests/ alone
 
 

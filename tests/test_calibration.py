@@ -40,7 +40,7 @@ from lifesym.calibration import (
     summary,
     usable,
 )
-from lifesym.calibration.formula import engine, kind, stages, together, turns
+from lifesym.calibration.formula import engine, formulas, kind, stages, together, turns
 from lifesym.calibration.parameters import (
     NAMES,
     PARAMETERS,
@@ -510,3 +510,18 @@ def test_tau_is_kendalls(ends: int) -> None:
 
     drawn = np.random.default_rng(ends).integers(1, ends, size=(2, 60)).astype(float)
     assert summary(*drawn)["kendall_tau"] == pytest.approx(kendalltau(*drawn).statistic, rel=1e-12)
+
+
+def test_times_that_differ_by_rounding_are_ties() -> None:
+    forecasts, measured = np.array([1.0, 2.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0, 4.0])
+    near = forecasts * (1 + np.array([0.0, 1e-15, -1e-15, 0.0]))
+    assert summary(near, measured)["kendall_tau"] == summary(forecasts, measured)["kendall_tau"]
+
+
+def test_rows_that_numbers_alone_tell_apart_have_one_formula() -> None:
+    """Devices that share layers, stages of a pipeline and chunks are symbols of it."""
+    o = one(lambda o: o.phase == "request" and o.pipeline == 2 and together(o) == 2)
+    larger = replace(o, devices=16, pipeline=4, batch=2, chunk=64)
+    assert kind(replace(o, batch=2, chunk=16)) == kind(larger)
+    assert kind(replace(o, pipeline=1)) != kind(o) != kind(replace(o, chunk=0 if o.chunk else 64))
+    assert formulas([kind(o)])[kind(o)] is formulas([kind(o), kind(larger)])[kind(o)]

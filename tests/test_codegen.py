@@ -20,9 +20,10 @@ from sympy import Integer, Rational, Symbol, log
 import lifesym as ls
 from lifesym import symbols as sym
 from lifesym.analysis import gradient
-from lifesym.codegen import native
+from lifesym.codegen import blocked, native
 from lifesym.codegen.layout import layout
 from lifesym.codegen.lowering import lower
+from lifesym.codegen.program import chosen
 from lifesym.codegen.ranges import FLOAT, ErrorBound, error_bound
 from lifesym.decided import decided
 from lifesym.errors import SymbolError
@@ -617,3 +618,21 @@ def test_small_powers_are_squarings_and_large_ones_a_call() -> None:
         assert ("pow" in kinds) == (exponent > 16), exponent
         assert kinds.count("mul") == (0 if exponent > 16 else {15: 6, 16: 4}[exponent])
     assert [op.kind for op in lower([x**-2], [x]).ops].count("div") == 1
+
+
+def test_some_results_of_several_are_a_program_of_their_own() -> None:
+    """With the arguments that they need, and nothing of the others."""
+    made = [formula(which) for which in ("dense TPOT", "dense TTFT")]
+    args = sym.ordered({symbol for _, box in made for symbol in box})
+    whole = lower([expr for expr, _ in made], args)
+    for number, (expr, _) in enumerate(made):
+        part, places = chosen(whole, [number])
+        own = [symbol for symbol in args if symbol in expr.free_symbols]
+        assert list(part.args) == own == [args[place] for place in places]
+        assert len(part.ops) < len(whole.ops)
+        values = [float(3 + place) for place in range(len(args))]
+        (expected,) = blocked.evaluate(lower([expr], own), [values[place] for place in places])
+        (found,) = blocked.evaluate(part, [values[place] for place in places])
+        assert found == pytest.approx(expected, rel=ROUNDING)
+    both, _ = chosen(whole, [1, 0])
+    assert blocked.evaluate(both, values) == blocked.evaluate(whole, values)[::-1]

@@ -56,7 +56,7 @@ def chunked(name: str) -> tuple[Expr, dict[Symbol, tuple[int, int]]]:
 def test_a_remainder_lies_within_its_divisor(expr: Expr, least: int, most: int) -> None:
     """Also multiplied out: 3 last + 200 is a sum of four terms."""
     box = {symbol: RANGES[symbol] for symbol in sym.ordered(expr.free_symbols)}
-    named, found = remainders(expr)
+    (named,), found = remainders([expr])
     assert len(found) == expr.has(FloorDiv)
     assert not named.has(FloorDiv)
     program = lower([expr], list(box))
@@ -75,7 +75,7 @@ def test_a_remainder_lies_within_its_divisor(expr: Expr, least: int, most: int) 
 
 def test_a_sum_without_a_difference_is_left_alone() -> None:
     expr = 5 * FloorDiv(sym.prompt, sym.chunk) + 3 * sym.prompt
-    assert remainders(expr) == (expr, {})
+    assert remainders([expr]) == ([expr], {})
     assert without_differences(sym.prompt + LAST) == sym.prompt + LAST
 
 

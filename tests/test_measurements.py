@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from dataclasses import replace
 from pathlib import Path
 
@@ -123,6 +124,22 @@ def test_validate_refuses_in_one_line(run: CommandLine, tmp_path: Path) -> None:
         bad = run("validate", name)
         assert (bad.returncode, bad.stdout) == (2, "")
         assert len(bad.stderr.strip().splitlines()) == 1
+
+
+def test_commands_that_fit_have_one_thread(
+    run: CommandLine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Unless the environment says how many: those of other commands measure this machine."""
+    name = "OPENBLAS_NUM_THREADS"
+    monkeypatch.setenv(name, "2")
+    none = str(tmp_path / "none.csv")
+    run("validate", none)
+    assert os.environ[name] == "2"
+    monkeypatch.delenv(name)
+    run("fit-log", none, "llama-2-7b", "--on", "v100")
+    assert name not in os.environ
+    run("validate", none)
+    assert os.environ[name] == "1"
 
 
 def test_a_fit_without_a_phase_says_so(run: CommandLine, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ from lifesym.calibration.formula import Rows
 from lifesym.calibration.measurements import Observation, gathered
 
 Key = Callable[[Observation], str]
+EQUAL = 1e-12
+"""Relative difference below which two times are the same but for rounding."""
 
 
 def summary(forecast: Any, measured: Any) -> dict[str, float | None]:
@@ -36,10 +38,16 @@ def _tau(x: Any, y: Any) -> float:
     """
     agreeing, apart = 0.0, np.zeros(2)
     for i in range(1, len(x)):
-        signs = np.stack([np.sign(x[i] - x[:i]), np.sign(y[i] - y[:i])])
+        signs = np.stack([_above(x[i], x[:i]), _above(y[i], y[:i])])
         agreeing += signs[0] @ signs[1]
         apart += np.abs(signs).sum(axis=1)
     return float(agreeing / np.sqrt(apart[0] * apart[1]))
+
+
+def _above(one: Any, others: Any) -> Any:
+    """1 where a time is above others, -1 where below, 0 where they are the same."""
+    more = one - others
+    return np.where(np.abs(more) > EQUAL * one, np.sign(more), 0.0)
 
 
 def grouped(

@@ -1,9 +1,12 @@
 """The forecast of a measured row, with the fitted numbers of its device as symbols.
 
 Rows of one model, engine and phase have one formula: `lifesym.forecast`'s, with the workload, the
-device's rates, the bits of a stored weight and the parameters (`parameters.PARAMETERS`) as symbols.
-It is derived and compiled once. So are the memory and compute times of its terms, which are linear
-in the parameters or their inverses: fits have its exact derivatives at little cost.
+device's rates, the bits of a stored weight, the numbers of devices and stages and the parameters
+(`parameters.PARAMETERS`) as symbols. It is derived once, and all formulas of a table are compiled
+together, as most of their operators are the same. So are the memory and compute times of its terms,
+which are linear in the parameters or their inverses: fits have its exact derivatives at little
+cost. A model's own dimensions stay numbers: as symbols they would make one formula of few, each of
+which takes more than half as long again to derive.
 
 A decode step is the TPOT at its context, a prefill the TTFT, a request the latency. A batch whose
 cache does not fit into nine tenths of the memory is computed in turns. llama.cpp gives each of
@@ -12,8 +15,8 @@ software cuts a batch into as many microbatches as a pipeline has stages, or seq
 (TensorRT-LLM's `GptSession::MicroBatchConfig` does so unless told otherwise).
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import cache, cached_property
 from typing import Any, NamedTuple
 
@@ -22,11 +25,13 @@ from sympy import Add, Expr, Integer, Sum
 
 from lifesym import symbols as sym
 from lifesym.calibration.measurements import Observation, Phase, gathered
-from lifesym.calibration.parameters import COMPUTING, GROWS, NAMES, PARAMETERS, UNPACKING, factors
+from lifesym.calibration.parameters import GROWS, NAMES, factors
 from lifesym.calibration.parameters import numbers as fitted_numbers
 from lifesym.calibration.rates import backend, hardware
+from lifesym.codegen import Compiled
 from lifesym.codegen import compile as compiled
 from lifesym.codegen.inputs import symbols_of
+from lifesym.codegen.program import chosen
 from lifesym.errors import SpecError
 from lifesym.forecasting import forecast
 from lifesym.formats import Format, load_format
@@ -63,7 +68,21 @@ of that month."""
 
 
 class Kind(NamedTuple):
-    """What rows of one formula have in common."""
+    """What rows of one formula have in common.
+
+    Attributes:
+        model: the model.
+        engine: the engine.
+        phase: what is measured.
+        quantized: whether weights are stored in fewer bits than are computed with.
+        computed: the format that is computed in.
+        kv_bits: of a cached value.
+        split: whether several devices compute each layer together.
+        experts: devices that split the experts.
+        cut: whether a pipeline has several stages.
+        microbatches: those of its batch.
+        chunked: whether the prompt is computed in chunks of a length of the row's own.
+    """
 
     model: str
     engine: str
@@ -71,11 +90,11 @@ class Kind(NamedTuple):
     quantized: bool
     computed: str
     kv_bits: float
-    devices: int
+    split: bool
     experts: int
-    stages: int
+    cut: bool
     microbatches: int
-    chunk: int
+    chunked: bool
 
 
 class Formula(NamedTuple):
@@ -89,8 +108,8 @@ class Formula(NamedTuple):
             may change sides within it, and there is no pipeline.
     """
 
-    seconds: Any
-    sides: tuple[Any, ...]
+    seconds: Compiled
+    sides: tuple[Compiled, ...]
     plain: bool
 
 
@@ -99,7 +118,8 @@ def kind(o: Observation) -> Kind:
     computed = "fp8" if o.bits == 8 and "fp8" in o.framework.lower() else COMPUTED.name
     return Kind(
         *(o.model, engine(o), o.phase, o.quantized, computed, o.kv_bits),
-        *(together(o), o.experts, stages(o), min(o.pipeline, o.batch), o.chunk),
+        *(together(o) > 1, o.experts, stages(o) > 1, min(o.pipeline, o.batch)),
+        o.chunk > 0 and o.phase != "decode",
     )
 
 
@@ -134,47 +154,68 @@ def symbolic() -> Hardware:
     return Hardware.symbolic(*_ON, *parts, "multiprocessors")
 
 
-@cache
-def formula(of: Kind) -> Formula:
-    """The compiled forecast of a kind."""
-    served = _forecast(of)
-    if of.stages > 1:
+_FORMULAS: dict[Kind, Formula] = {}
+"""Those that have been compiled."""
+
+
+def formulas(kinds: Iterable[Kind]) -> Mapping[Kind, Formula]:
+    """The compiled forecasts of some kinds, and of others before.
+
+    New ones are compiled together: their operators are the same for the most part.
+    """
+    derived = {of: _derived(of) for of in kinds if of not in _FORMULAS}
+    exprs = list(dict.fromkeys(e for parts in derived.values() for part in parts for e in part))
+    if exprs:
+        whole = compiled(exprs, sorted(symbol.name for symbol in symbols_of(exprs)))
+        number = {expr: i for i, expr in enumerate(exprs)}
+        for of, ((time,), *sides) in derived.items():
+            seconds = replace(_chosen(whole, [number[time]]), single=True)
+            plain = not of.cut and not time.has(Sum, SumMax)
+            functions = (_chosen(whole, [number[expr] for expr in part]) for part in sides)
+            _FORMULAS[of] = Formula(seconds, tuple(functions), plain)
+    return _FORMULAS
+
+
+def _derived(of: Kind) -> tuple[tuple[Expr, ...], ...]:
+    """The time of a kind, then the sides of its prefill or step, and of a request's steps."""
+    served = _forecast(of._replace(cut=False, microbatches=1))
+    if of.cut:
         chunks = of.engine.startswith("llama.cpp")
-        served = pipeline(served, of.stages, of.microbatches, by_chunk=chunks)
+        served = pipeline(served, sym.stages, of.microbatches, by_chunk=chunks)
     if of.phase == "decode":
         time, parts = served.tpot, [served.step_terms]
     elif of.phase == "prefill":
         time, parts = served.ttft, [served.prefill_terms]
     else:
         time, parts = served.latency, [served.prefill_terms, served.step_terms]
-    plain = of.stages == 1 and not time.expr.has(Sum, SumMax)
-    return Formula(_compiled(time.expr), tuple(map(_sides, parts)), plain)
+    return ((time.expr,), *map(_sides, parts))
+
+
+def _sides(terms: tuple[Term, ...]) -> tuple[Expr, ...]:
+    """The sides of the terms' maxima, and the sum of what is in none."""
+    pairs = (side for term in terms for side in (term.memory, term.compute))
+    return (*pairs, Add(*(term.dispatch + term.network for term in terms)))
+
+
+def _chosen(whole: Compiled, numbers: Sequence[int]) -> Compiled:
+    """The function of some of several results alone."""
+    program, places = chosen(whole.program, numbers)
+    return replace(whole, program=program, names=tuple(whole.names[place] for place in places))
 
 
 @cache
-def _compiled(*exprs: Expr) -> Any:
-    """Expressions as a function; rows of other kinds may have the same ones."""
-    symbols = sorted(symbol.name for symbol in symbols_of(exprs))
-    return compiled(exprs if len(exprs) > 1 else exprs[0], symbols)
-
-
-def _sides(terms: tuple[Term, ...]) -> Any:
-    """The sides of the terms' maxima as functions."""
-    pairs = [side for term in terms for side in (term.memory, term.compute)]
-    return _compiled(*pairs, Add(*(term.dispatch + term.network for term in terms)))
-
-
 def _forecast(of: Kind) -> Any:
+    """The forecast of a kind before its pipeline; its passes are derived once, whatever that is."""
     stored: Any = of.computed
     if of.quantized and of.computed == COMPUTED.name:
         stored = Format(name="stored", bits=sym.weight_bits, group_size=Integer(32))
     cached: Any = COMPUTED if of.kv_bits >= 15 else "fp8"
     given: dict[str, Any] = {"weights": stored, "activations": of.computed, "kv": cached}
     given |= {"engine": of.engine, "batch": sym.batch}
-    if of.chunk and of.phase != "decode":
-        given["chunk"] = of.chunk
-    if of.devices > 1:
-        given |= {"tensor_parallel": of.devices, "all_reduce": "halving_doubling"}
+    if of.chunked:
+        given["chunk"] = sym.chunk
+    if of.split:
+        given |= {"tensor_parallel": sym.devices, "all_reduce": "halving_doubling"}
     if of.experts > 1:
         given["expert_parallel"] = of.experts
     if of.phase == "decode":
@@ -203,6 +244,9 @@ def numbers(o: Observation) -> dict[str, float]:
     return {
         **{name: float(number) for name, number in work.items()},
         "batch": o.batch / turns(o),
+        "chunk": o.chunk,
+        "devices": together(o),
+        "stages": stages(o),
         "weight_bits": o.bits,
         "bandwidth": float(device.bandwidth),
         "peak": peak,
@@ -286,11 +330,12 @@ class Rows:
         """
         given = [numbers(o) for o in observations]
         times = np.array([turns(o) for o in observations])
-        groups = []
-        for each, here in gathered(observations, kind).items():
+        groups, by_kind = [], gathered(observations, kind)
+        known = formulas(by_kind)
+        for each, here in by_kind.items():
             names = given[here[0]]
             columns = {name: np.array([given[i][name] for i in here]) for name in names}
-            groups.append((formula(each), np.array(here), columns))
+            groups.append((known[each], np.array(here), columns))
         parts = [_columns(one, columns) for one, _, columns in groups]
         widest = max((len(sides) for sides, _ in parts), default=0)
         shape = (len(observations), widest, 2, len(NAMES))
@@ -321,7 +366,7 @@ class Rows:
             observations=tuple(self.observations[i] for i in places),
             groups=tuple(groups),
             times=self.times[places],
-            sides=sides[:, :widest],
+            sides=np.ascontiguousarray(sides[:, :widest]),
             rest=self.rest[places],
         )
 
@@ -355,37 +400,44 @@ class Rows:
     def columns(self, x: Any) -> tuple[Any, Any]:
         """Seconds of the terms' sum, and its parts by parameter: the forecast, but in open rows."""
         factor = factors(x)
-        both = np.einsum("ntsp,np->nts", self.sides, factor)
+        both = self._both(factor)
         bound = both[:, :, 0] >= both[:, :, 1]
         longer = np.stack([bound, ~bound], axis=-1).astype(float)
-        active = np.einsum("ntsp,nts->np", self.sides, longer)
+        rows, terms, size = self._flat.shape
+        active = (longer.reshape(rows, 1, terms) @ self._flat).reshape(rows, size)
         parts = (active + self.rest) * factor
         return parts.sum(axis=1), parts
 
     def summed(self, x: Any) -> Any:
         """The first of `columns` alone, which costs less."""
         factor = factors(x)
-        both = np.einsum("ntsp,np->nts", self.sides, factor)
+        both = self._both(factor)
         longer = np.maximum(both[:, :, 0], both[:, :, 1])
         return longer.sum(axis=1) + (self.rest * factor).sum(axis=1)
+
+    def _both(self, factor: Any) -> Any:
+        """The memory and compute time of each term."""
+        return (self._flat @ factor[:, :, None]).reshape(self.sides.shape[:3])
+
+    @property
+    def _flat(self) -> Any:
+        """The factors of both sides of all terms, in one axis: products of these are quick."""
+        rows, terms, sides, size = self.sides.shape
+        return self.sides.reshape(rows, terms * sides, size)
 
 
 def _columns(one: Formula, given: dict[str, Any]) -> tuple[Any, Any]:
     """Factors of a formula's sides, (terms, 2, parameters, rows), and of the rest."""
     count = len(next(iter(given.values())))
+    factor = np.where(GROWS, 0.0, 1 / FREE) * np.ones((len(NAMES), count, 1))
+    alone = np.arange(len(NAMES))  # one parameter after the other takes time
+    factor[alone, :, alone] = 1.0
+    numbers = given | fitted_numbers(factor, given)
     sides, rest = [], np.zeros((len(NAMES), count))
     for part, weight in zip(one.sides, (1.0, given.get("steps", 0.0)), strict=False):
-        found = np.empty((len(part.program.outputs), len(NAMES), count))
-        for i in range(len(NAMES)):
-            factor = np.where(GROWS, 0.0, 1 / FREE) * np.ones((count, 1))
-            factor[:, i] = 1.0
-            numbers = given | fitted_numbers(factor, given)
-            if i == UNPACKING:  # at no cost of what else is computed
-                numbers |= {COMPUTING: FREE, NAMES[i]: given[PARAMETERS[i].scale] / FREE}
-            results = part(*(numbers[name] for name in part.names))
-            found[:, i] = [np.broadcast_to(result, count) for result in results]
-        found *= weight
-        sides.append(found[:-1].reshape(-1, 2, *found.shape[1:]))
+        results = part(*(numbers[name] for name in part.names))
+        found = np.stack([np.broadcast_to(result, rest.shape) for result in results]) * weight
+        sides.append(found[:-1].reshape(-1, 2, *rest.shape))
         rest += found[-1]
     return np.concatenate(sides), rest
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal, TypeVar
 
 from lifesym.calibration.rates import backend, hardware
@@ -97,7 +98,7 @@ class Observation:
         where = backend("", self.device)
         return {"CUDA": "NVIDIA", "Metal": "Apple"}.get(where, where)
 
-    @property
+    @cached_property
     def place(self) -> str:
         """The software on what computes."""
         return f"{self.software} on {backend(self.framework, self.device)}"

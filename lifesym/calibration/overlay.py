@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 from sympy import Integer
 
-from lifesym.calibration.formula import FUSED_SINCE, Rows, engine, kind, numbers, usable
+from lifesym.calibration.formula import FUSED_SINCE, Rows, engine, numbers, together, usable
 from lifesym.calibration.measurements import Observation
 from lifesym.calibration.parameters import NAMES, PARAMETERS, factors, logs_by, values
 from lifesym.calibration.parameters import numbers as fitted_numbers
@@ -59,7 +59,7 @@ class Own:
     @property
     def several(self) -> bool:
         """Whether rows of several devices say what their link attains."""
-        return self.rows is not None and any(kind(o).devices > 1 for o in self.rows.observations)
+        return self.rows is not None and any(together(o) > 1 for o in self.rows.observations)
 
     def report(self) -> dict[str, Any]:
         """Values, units, 95 % intervals and remarks, and the mean error by phase."""
@@ -92,14 +92,14 @@ def own_fit(base: str, measured: Iterable[Observation] | None, framework: str | 
     if measured is None:
         return _of_its_kin(base, framework or "llama.cpp")
     wanted = (framework or "").lower()
-    here = (o for o in measured if named(o.device) == base and wanted in o.framework.lower())
-    rows, _ = usable([*here])
-    if not len(rows):
+    here = [o for o in measured if named(o.device) == base and wanted in o.framework.lower()]
+    some, _ = usable([o for o in here if o.devices == 1])
+    if not len(some):
+        some, _ = usable(here)
+    if not len(some):
         raise SpecError(
             f"no usable measurement of {base}" + (f" with {framework!r}" if framework else "")
         )
-    alone = [i for i, o in enumerate(rows.observations) if o.devices == 1]
-    some = rows.take(alone) if alone else rows
     engines = Counter(f"{o.place}, {engine(o)}" for o in some.observations)
     most, _ = engines.most_common(1)[0]
     mine = [i for i, o in enumerate(some.observations) if f"{o.place}, {engine(o)}" == most]

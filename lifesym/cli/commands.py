@@ -1,5 +1,6 @@
 """The commands: what each takes, and the function that answers, imported when it is called."""
 
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from importlib import import_module
@@ -48,11 +49,14 @@ OUTPUT = Row("output", text("FILE"), "File; standard output unless given.", shor
 class Command:
     """One command: what it does, first in a line, and its arguments and options.
 
-    The module of its name has the function that answers.
+    The module of its name has the function that answers. One that ``fits`` solves thousands of
+    small systems, in which NumPy's threads do little but wait for each other: it has one, unless
+    the environment says how many.
     """
 
     help: str
     rows: tuple[Row, ...]
+    fits: bool = False
 
 
 def _own(*rows: Row) -> tuple[Row, ...]:
@@ -340,6 +344,7 @@ COMMANDS = {
             ),
             JSON,
         ),
+        fits=True,
     ),
     "calibrate": Command(
         """Fit a device's efficiencies to its measurements, or with DATA shipped to its kin's.
@@ -355,6 +360,7 @@ COMMANDS = {
             ),
             JSON,
         ),
+        fits=True,
     ),
     "fit_log": Command(
         """Fit scales of a formula's parts to a server's own log of passes.
@@ -413,6 +419,8 @@ def function(name: str, asked: bool) -> Callable[..., None]:
     def run(**given: Any) -> None:
         given.pop("help_all", None)
         check(given, [row for row in command.rows if row not in ROWS])
+        if command.fits:
+            os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")  # read where NumPy is imported
         getattr(import_module(f"lifesym.cli.{name}"), name)(given)
 
     parameters = []

@@ -36,7 +36,7 @@ def evaluate(program: Program, values: Sequence[Array]) -> list[Array]:
     arrays = [np.asarray(value) for value in values]
     wanted = [i for i, array in enumerate(arrays) if array.ndim]
     plan = _plan(program, frozenset(wanted))
-    scalars = _scalars(program, plan, arrays)
+    scalars = _scalars(plan, arrays)
     if not wanted:
         return [np.float64(scalars[r]) for r in program.outputs]
     count = len(program.outputs)
@@ -65,8 +65,8 @@ class _Plan:
     """Which registers vary, and where each of them is written.
 
     Attributes:
-        varies: whether a register does.
-        constants: values of those that are numbers, nan of others.
+        constants: values of registers that are numbers, nan of others.
+        fixed: others that do not vary.
         given: registers of arguments that vary, in the order of these.
         steps: others that vary: each one, its operation, its function if that has one, and the
             number of the buffer it is written to; None for results, which need no copy.
@@ -74,8 +74,8 @@ class _Plan:
         result: the number of the output that a register is written to at once.
     """
 
-    varies: tuple[bool, ...]
     constants: tuple[float, ...]
+    fixed: tuple[tuple[int, Op], ...]
     given: tuple[int, ...]
     steps: tuple[tuple[int, Op, Callable[..., Any] | None, int | None], ...]
     buffers: int
@@ -120,7 +120,10 @@ def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
         if varies[i] and op.kind != "arg"
     )
     given = tuple(number[each] for each in sorted(wanted))
-    return _Plan(tuple(varies), tuple(constants), given, tuple(steps), next(fresh), result)
+    fixed = (
+        (i, op) for i, op in enumerate(program.ops) if not varies[i] and op.kind != "const"
+    )
+    return _Plan(tuple(constants), tuple(fixed), given, tuple(steps), next(fresh), result)
 
 
 def _ended(op: Op, i: int, last: list[int | None], home: list[int | None]) -> list[int]:
@@ -129,12 +132,10 @@ def _ended(op: Op, i: int, last: list[int | None], home: list[int | None]) -> li
     return [buffer for buffer in ended if buffer is not None]
 
 
-def _scalars(program: Program, plan: _Plan, arrays: list[Array]) -> list[float]:
+def _scalars(plan: _Plan, arrays: list[Array]) -> list[float]:
     """Values of the registers that do not vary; nan for the others."""
     values = list(plan.constants)
-    for i, (op, varies) in enumerate(zip(program.ops, plan.varies, strict=True)):
-        if varies or op.kind == "const":
-            continue
+    for i, op in plan.fixed:
         if op.kind == "arg":
             values[i] = float(arrays[int(op.value or 0)])
         else:

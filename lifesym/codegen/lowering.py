@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 
-from sympy import Add, Derivative, Expr, Mul, Poly, Pow, S, Sum, Symbol, Tuple, log
+from sympy import Add, Derivative, Expr, Mul, Poly, Pow, S, Sum, Symbol, log
 
 from lifesym.codegen.polynomials import nested, scalable, whole
 from lifesym.codegen.program import Op, Program, pruned
@@ -18,7 +18,7 @@ from lifesym.codegen.remainders import remainders
 from lifesym.errors import SymbolError
 from lifesym.nodes import Active, CeilDiv, CeilLog2, FloorDiv, Maximum, Minimum
 from lifesym.powers import LongPower, written
-from lifesym.remainders import ChunksBefore, LastChunk, functions_in, without_differences
+from lifesym.remainders import ChunksBefore, LastChunk, all_without_differences, functions_in
 from lifesym.sums import Crossing, SumMax
 from lifesym.symbols import TABLE
 
@@ -56,16 +56,19 @@ class _Builder(Registers):
 
     def whole(self, exprs: Sequence[Expr]) -> tuple[int, ...]:
         """The registers of formulas, whose remainders are known by their bounds."""
-        kinds = set(map(type, functions_in(Tuple(*exprs), {})))
+        inside: dict[Expr, frozenset[Expr]] = {}
+        plain = {expr: expr for expr in exprs}
+        kinds = {type(each) for expr in plain for each in functions_in(expr, inside)}
         if LongPower in kinds:
-            exprs = list(map(written, exprs))
+            plain = {expr: written(expr) for expr in plain}
         if LastChunk in kinds:
-            exprs = list(map(without_differences, exprs))
-        named, found = remainders(Tuple(*exprs))
+            plain = dict(zip(plain, all_without_differences([*plain.values()]), strict=True))
+        named, found = remainders([*plain.values()])
         for name, rest in found.items():
             parts = (self.lower(part) for part in (rest.top, rest.taken, rest.bottom))
             self.seen[name] = self.put(Op("rest", tuple(parts), 0))
-        return tuple(map(self.lower, named))
+        place = dict(zip(plain, map(self.lower, named), strict=True))
+        return tuple(place[expr] for expr in exprs)
 
     def lower(self, expr: Expr) -> int:
         """The register of an expression."""

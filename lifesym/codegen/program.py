@@ -22,6 +22,7 @@ kind                      value
 ========================  ==========================================================
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
@@ -99,7 +100,24 @@ def trimmed(program: Program) -> tuple[Program, list[int]]:
     """
     program = pruned(program)
     read = [used or op.value == 0 for op, used in zip(program.ops, program.uses(), strict=True)]
-    kept = [i for i, op in enumerate(program.ops) if read[i] or op.kind != "arg"]
+    return _with_own(
+        program, [i for i, op in enumerate(program.ops) if read[i] or op.kind != "arg"]
+    )
+
+
+def chosen(program: Program, numbers: Iterable[int]) -> tuple[Program, list[int]]:
+    """The program of some of its results alone, and the places of the arguments that it needs."""
+    outputs = tuple(program.outputs[number] for number in numbers)
+    needed, left = set(outputs), [*outputs]
+    while left:
+        reads = set(program.ops[left.pop()].reads) - needed
+        needed |= reads
+        left += reads
+    return _with_own(replace(program, outputs=outputs), sorted(needed))
+
+
+def _with_own(program: Program, kept: list[int]) -> tuple[Program, list[int]]:
+    """Some registers, with those arguments alone that are among them, and the places of these."""
     places = sorted(int(op.value or 0) for op in (program.ops[i] for i in kept) if op.kind == "arg")
     number = {old: new for new, old in enumerate(places)}
     made = _only(program, kept)

@@ -6,6 +6,7 @@ name of its own wherever it stands in a sum, also multiplied out. The last chunk
 already (`lifesym.remainders`).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from sympy import Add, Dummy, Expr, Mul, Pow, Symbol
@@ -29,31 +30,34 @@ class Remainder:
     bottom: Expr
 
 
-def remainders(expr: Expr) -> tuple[Expr, dict[Symbol, Remainder]]:
-    """The expression with its remainders as symbols, and what they stand for.
+def remainders(exprs: Sequence[Expr]) -> tuple[list[Expr], dict[Symbol, Remainder]]:
+    """The expressions with their remainders as symbols, and what these stand for.
 
     >>> from lifesym.symbols import prompt
-    >>> named, found = remainders(3 * prompt - 192 * FloorDiv(prompt, 64) + 200)
+    >>> (named,), found = remainders([3 * prompt - 192 * FloorDiv(prompt, 64) + 200])
     >>> [(named - 3 * name, each.taken) for name, each in found.items()]
     [(200, 64*FloorDiv(prompt, 64))]
     """
     found: dict[Symbol, Remainder] = {}
     inside: dict[Expr, frozenset[Expr]] = {}
-    quotients = [e for e in functions_in(expr, inside) if isinstance(e, FloorDiv)]
+    made = [*exprs]
+    within = [functions_in(expr, inside) for expr in made]
+    quotients = [e for e in frozenset().union(*within) if isinstance(e, FloorDiv)]
     for quotient in sorted(quotients, key=str):
         number, symbol = quotient.args[0].as_coeff_Add()
         if not symbol.is_Symbol or quotient.args[1].has(symbol):
             continue
         named = _Namer(quotient, symbol, number, inside)
-        after = named.walk(expr)
-        if after != expr:
-            expr = after
-            found[named.name] = named.remainder
-    return expr, found
+        for i in (i for i, functions in enumerate(within) if quotient in functions):
+            after = named.walk(made[i])
+            if after != made[i]:
+                made[i], within[i] = after, functions_in(after, inside)
+                found[named.name] = named.remainder
+    return made, found
 
 
 class _Namer:
-    """One walk over an expression for the remainder of one quotient."""
+    """One walk over expressions for the remainder of one quotient."""
 
     def __init__(
         self, quotient: Expr, symbol: Symbol, number: Expr, inside: dict[Expr, frozenset[Expr]]
