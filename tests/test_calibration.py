@@ -136,8 +136,8 @@ def test_longer_contexts_of_the_same_device(decode: Rows) -> None:
         begun, *further = fit(rows.take(others)).forecast(rows.take([first, *longer]))
         shift = rows.observations[first].seconds - begun
         shifted += list(errors(np.array(further) + shift, rows.take(longer)))
-    assert np.mean(together) <= 0.03
-    assert np.mean(shifted) <= 0.03
+    assert np.mean(together) <= 0.0205
+    assert np.mean(shifted) <= 0.015
 
 
 @pytest.mark.parametrize(("alone", "goal"), [(True, 0.05), (False, 0.08)])
@@ -201,8 +201,10 @@ def with_numbers(o: Observation, point: Any) -> ls.Hardware:
     given = dict(zip(NAMES, values(point), strict=True))
     elementwise = float(device.vector_peak(load_format("fp16")))
     compute = given["compute_efficiency"]
-    known = ("memory_efficiency", "compute_efficiency", "layer_time", "sampling_time")
-    numbers = {name: Rational(given[name]) for name in (*known, "link_latency")}
+    times = ("layer_time", "sampling_time", "score_time", "link_latency")
+    numbers = {
+        name: Rational(given[name]) for name in (*times, "memory_efficiency", "compute_efficiency")
+    }
     numbers["link_bandwidth"] = device.link_bandwidth * Rational(given["link_bandwidth"])
     numbers["dequantization_rate"] = Rational(given["dequantization_rate"] * elementwise / compute)
     bare = replace(

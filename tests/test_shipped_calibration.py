@@ -1,6 +1,7 @@
 """The calibration that comes with lifesym: what it keeps of a fit, and what it says of a device."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -46,7 +47,7 @@ def test_what_is_written_is_read(
     shipped.cache_clear()
     for o in rows.observations:
         assert read.point(o) == pytest.approx(whole.point(o), rel=1e-6)
-    never = rows.observations[0].__class__(**{**vars(rows.observations[0]), "device": "RTX 9999"})
+    never = replace(rows.observations[0], device="RTX 9999")
     assert read.covariance(never) == pytest.approx(whole.covariance(never), rel=1e-3, abs=1e-8)
 
 
@@ -56,7 +57,7 @@ def test_two_rows_move_a_device_from_its_kin(fitted: tuple[Pooled, object]) -> N
     whole = fit(rows.take([i for i, o in enumerate(rows.observations) if o.device != DEVICE]))
     few = rows.take([i for i, o in enumerate(rows.observations) if o.device == DEVICE][:2])
     slower = type(few)(
-        tuple(type(o)(**{**vars(o), "seconds": 1.2 * o.seconds}) for o in few.observations),
+        tuple(replace(o, seconds=1.2 * o.seconds) for o in few.observations),
         few.groups,
         few.times,
         few.sides,

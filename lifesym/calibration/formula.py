@@ -47,7 +47,7 @@ CACHE_SHARE = 0.9
 """Of a device's memory, for weights and cache: the default of vLLM and of TensorRT-LLM."""
 NEVER_WAITED_FOR = 1e30
 """A peak that stands in for one that is not known."""
-_ON = ("layer_time", "sampling_time", "dequantization_rate")
+_ON = ("layer_time", "sampling_time", "score_time", "dequantization_rate")
 ENGINES = {
     "llama.cpp": "llama.cpp",
     "vllm": "vllm",

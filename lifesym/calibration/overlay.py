@@ -12,14 +12,16 @@ from typing import Any
 import numpy as np
 from sympy import Integer
 
+from lifesym import symbols as sym
 from lifesym.calibration.formula import FUSED_SINCE, Rows, engine, numbers, together, usable
 from lifesym.calibration.measurements import Observation
-from lifesym.calibration.parameters import NAMES, PARAMETERS, factors, logs_by, values
+from lifesym.calibration.parameters import NAMES, PARAMETERS, Parameter, factors, logs_by, values
 from lifesym.calibration.parameters import numbers as fitted_numbers
 from lifesym.calibration.pooled import SCALE, WIDER, Calibration, Pooled, described, fit
 from lifesym.calibration.rates import hardware, named
 from lifesym.calibration.shipped import shipped
 from lifesym.devices import load_hardware
+from lifesym.engines import load_engine
 from lifesym.errors import SpecError
 from lifesym.hardware import Hardware
 from lifesym.huggingface import load_model
@@ -152,14 +154,14 @@ def shown(report: dict[str, Any]) -> list[list[str]]:
 
 def overlay(base: str, own: Own) -> str:
     """The hardware spec that extends a device by fitted values, in TOML."""
-    first, several = own.of, own.several
+    first = own.of
     known = numbers(first)
     given = fitted_numbers(factors(own.point), known)
     tables: dict[str, list[str]] = {}
-    for parameter in PARAMETERS:
-        table, key = parameter.table, parameter.key
-        if table != "link" or several:
-            tables.setdefault(table, []).append(f"{key} = {_figure(given[parameter.symbol])}")
+    kept = [i for i, parameter in enumerate(PARAMETERS) if _counts(parameter, own)]
+    for parameter in (PARAMETERS[i] for i in kept):
+        entry = f"{parameter.key} = {_figure(given[parameter.symbol])}"
+        tables.setdefault(parameter.table, []).append(entry)
     fitted = own.source
     lines = [f'extends = "{base}"', f'engine = "{engine(first)}"', ""]
     lines += _rates(hardware(first), load_hardware(base))
@@ -168,14 +170,19 @@ def overlay(base: str, own: Own) -> str:
         lines += [f"[{table}]", *entries, *said, ""]
     jacobian = logs_by(own.point)
     spread = jacobian @ own.fit.covariance(first) @ jacobian.T
-    names = [name for name in NAMES if several or not name.startswith("link")]
-    kept = [NAMES.index(name) for name in names]
-    lines += ["[fit]", f"parameters = [{', '.join(map(_quoted, names))}]"]
+    lines += ["[fit]", f"parameters = [{', '.join(_quoted(NAMES[i]) for i in kept)}]"]
     rows = (", ".join(f"{spread[i, j]:.4g}" for j in kept) for i in kept)
     lines += ["covariance = [", *(f"    [{row}]," for row in rows), "]"]
     wider = ", ".join(f"{_METRICS[phase]} = {factor}" for phase, factor in WIDER.items())
     lines += [f"error = {SCALE}", f"wider = {{ {wider} }}", f'source = "{fitted}"', ""]
     return "\n".join(lines)
+
+
+def _counts(parameter: Parameter, own: Own) -> bool:
+    """Whether times of a device's software depend on a parameter."""
+    if parameter.symbol == sym.score_time.name:
+        return load_engine(engine(own.of)).score_blocks
+    return parameter.table != "link" or own.several
 
 
 def _rates(device: Hardware, plain: Hardware) -> list[str]:

@@ -105,6 +105,15 @@ PARAMETERS = (
         unit="s a sampled token",
     ),
     Parameter(
+        symbol=sym.score_time.name,
+        table="dispatch",
+        key="score",
+        link="log",
+        usual=3e-10,
+        spread=0.7,
+        unit="s a score of one query",
+    ),
+    Parameter(
         symbol=sym.link_latency.name,
         table="link",
         key="latency",

@@ -120,9 +120,7 @@ def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
         if varies[i] and op.kind != "arg"
     )
     given = tuple(number[each] for each in sorted(wanted))
-    fixed = (
-        (i, op) for i, op in enumerate(program.ops) if not varies[i] and op.kind != "const"
-    )
+    fixed = ((i, op) for i, op in enumerate(program.ops) if not varies[i] and op.kind != "const")
     return _Plan(tuple(constants), tuple(fixed), given, tuple(steps), next(fresh), result)
 
 
