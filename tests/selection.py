@@ -62,6 +62,7 @@ SLOW = frozenset(
         "test_suite.py::test_readmes_command_selects_something_of_every_module",
         "test_sums.py::test_maxima_of_two_lines",
         "test_sweeps.py::test_chunks_are_written_in_pieces",
+        "test_tables.py::test_four_arguments",
         "test_tables.py::test_what_cannot_be_certified_is_refused",
         "test_tensor_parallel.py::test_every_operator_of_a_layer_has_a_part",
         "test_tensor_parallel.py::test_no_operator_is_repeated_unless_its_block_says_so",

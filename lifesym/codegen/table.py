@@ -90,7 +90,7 @@ def build(
     error: float = 0.01,
     units: By[float] | None = None,
 ) -> Table:
-    """A table of a formula of one to three arguments over a box.
+    """A table of a formula of one to four arguments over a box.
 
     Args:
         expr: the formula.
@@ -102,11 +102,11 @@ def build(
         units: units in which arguments are given, such as ``{"bandwidth": 1e9}``.
 
     Raises:
-        SymbolError: more than three arguments, a range that is missing or empty, an error that is
+        SymbolError: more than four arguments, a range that is missing or empty, an error that is
             not between 1e-5 and 1, or one that no table of a sensible size reaches.
     """
-    if not 1 <= len(symbols) <= 3:
-        raise SymbolError(f"a table has one to three arguments, not {len(symbols)}")
+    if not 1 <= len(symbols) <= 4:
+        raise SymbolError(f"a table has one to four arguments, not {len(symbols)}")
     if isinstance(error, str | bool) or not 1e-5 <= error < 1:
         raise SymbolError(f"error must be between 0.00001 and 1, not {error}")
     for symbol in symbols:
@@ -121,10 +121,7 @@ def build(
     )
     proved = proof(expr, symbols, box, steps)
     goal = error - _margin(proved, axes, error)
-    if len(symbols) == 1:
-        grid = greedy(proved, axes[0], goal, steps[0])
-    else:
-        grid = refined(proved, axes, goal, steps)
+    grid = greedy(proved, axes[0], goal) if len(symbols) == 1 else refined(proved, axes, goal)
     bound = float(proved.errors(grid).max())
     if not bound <= goal:
         raise SymbolError("the error cannot be reached: the formula jumps, or is too steep")
