@@ -8,6 +8,8 @@ APART = ("oracle", "fuzz", "site")
 """Marks of what needs real models or the built documentation, or searches for long."""
 SLOW = frozenset(
     {
+        "test_auto.py::test_the_least_is_chosen",
+        "test_auto.py::test_the_text_is_that_of_the_form",
         "test_calibration.py::test_decode_of_unseen_devices_of_all_vendors",
         "test_calibration.py::test_decode_of_unseen_nvidia_devices",
         "test_calibration.py::test_prefill_of_unseen_nvidia_devices",

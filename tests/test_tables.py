@@ -308,6 +308,8 @@ def test_large_values_have_a_negative_shift() -> None:
     ("options", "message"),
     [
         ({"error": 2}, "error must be between"),
+        ({"error": None}, "error must be between"),
+        ({"units": 5}, "units is a mapping to numbers, not 5"),
         ({"ranges": {"past": (5, 5)}}, "not empty"),
         ({"ranges": {}}, "not empty"),
     ],

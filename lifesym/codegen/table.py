@@ -107,12 +107,8 @@ def build(
     """
     if not 1 <= len(symbols) <= 4:
         raise SymbolError(f"a table has one to four arguments, not {len(symbols)}")
-    if isinstance(error, str | bool) or not 1e-5 <= error < 1:
-        raise SymbolError(f"error must be between 0.00001 and 1, not {error}")
-    for symbol in symbols:
-        low, high = box.get(symbol, (0.0, 0.0))
-        if not low < high:
-            raise SymbolError(f"{TABLE[symbol].word} needs a range that is not empty")
+    inputs.tolerance(error)
+    inputs.bounded(symbols, box)
     axes = tuple(np.array(box[symbol], float) for symbol in symbols)
     scale = tuple(inputs.units(units, symbols))
     steps = tuple(
