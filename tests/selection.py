@@ -60,6 +60,7 @@ SLOW = frozenset(
         "test_short_forms.py::test_the_article_command",
         "test_simulator.py::test_symbols_bound_afterwards_equal_the_simulator",
         "test_spelling.py::test_everything_that_is_printed_follows",
+        "test_splits.py::test_no_point_is_beyond_the_certificate",
         "test_steps.py::test_regimes_hold_at_every_whole_value",
         "test_suite.py::test_readmes_command_selects_something_of_every_module",
         "test_sums.py::test_maxima_of_two_lines",

@@ -20,6 +20,7 @@ from lifesym.codegen.ranges import DOUBLE, FLOAT
 from lifesym.codegen.scaling import fitted
 from lifesym.decided import decided
 from lifesym.symbols import resolve
+from lifesym.transforms import CachePolicy
 
 BOARD = Path(__file__).parent / "embedded"
 CROSS, EMULATOR = shutil.which("arm-none-eabi-gcc"), shutil.which("qemu-system-arm")
@@ -228,6 +229,23 @@ def test_costs_are_as_estimated(core: str, rows: dict[Any, Any], table: Any) -> 
         for (first, one), (second, two) in combinations(each.values(), 2):
             assert first < second or one * WITHIN >= two
             assert first > second or two * WITHIN >= one
+
+
+@needs_board
+@pytest.mark.parametrize("core", CORES)
+def test_costs_of_pieces_are_as_estimated(core: str, tmp_path: Path) -> None:
+    """Of a table that divides the past tokens into pages."""
+    device = replace(ls.load_hardware("v100"), bandwidth=sym.bandwidth)
+    model, cache = ls.load_model("llama-2-7b"), CachePolicy(page=48)
+    paged = ls.forecast(model, device, batch=sym.batch, cache=cache).tpot
+    options = {"name": "tpot", "ranges": RANGES, "units": UNITS, "error": 0.01}
+    table = ls.compile(paged, [*RANGES], target="table", **options)
+    sizes = [axis.size for axis in table.grid.axes]
+    for kind, number in (("table", "float"), ("fixed", "fixed")):
+        flash_, _, steps = measured(kind, table.source(number), core, tmp_path)
+        found = table_cost(number, sizes, cores()[core.lower()], split=table.split is not None)
+        assert flash_ / WITHIN <= found.flash <= flash_ * WITHIN
+        assert steps / WITHIN <= found.instructions <= steps * WITHIN
 
 
 def test_the_table_is_certified(table: Any) -> None:

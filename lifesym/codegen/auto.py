@@ -135,4 +135,5 @@ def _table(table: Table, on: Core, to: str) -> Form:
     kind = TABLES[to]
     table.source(kind)
     error = table.error + (fixed_error(table) if kind == "fixed" else 0.0)
-    return Form(to, error, table_cost(kind, [axis.size for axis in table.grid.axes], on))
+    sizes, split = [axis.size for axis in table.grid.axes], table.split is not None
+    return Form(to, error, table_cost(kind, sizes, on, split=split))

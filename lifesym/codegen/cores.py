@@ -45,7 +45,10 @@ class Operation:
 
 @dataclass(frozen=True)
 class Lookup:
-    """A table's function: instructions of a step, an axis and an interpolation, and its bytes."""
+    """A table's function: instructions of a step, an axis and an interpolation, and its bytes.
+
+    ``split`` is what an argument that is taken in pieces costs besides.
+    """
 
     step: int
     axis: int
@@ -53,6 +56,7 @@ class Lookup:
     shell: int
     side: int
     corner: int
+    split: Operation
     needs: tuple[str, ...] = ()
 
 
@@ -118,16 +122,20 @@ def formula_cost(program: Program, on: Core, single: bool, box: Box) -> Cost:
     return count.cost(on)
 
 
-def table_cost(kind: str, sizes: Sequence[int], on: Core) -> Cost:
-    """That of a table with so many knots along each axis."""
+def table_cost(kind: str, sizes: Sequence[int], on: Core, *, split: bool = False) -> Cost:
+    """That of a table with so many knots along each axis; of one argument in pieces, if so."""
     lookup = on.tables[kind]
     steps = sum(ceil(log2(max(size - 1, 1))) for size in sizes)
     corners = 2 ** len(sizes)
     instructions = lookup.step * steps + lookup.axis * len(sizes) + lookup.mix * (corners - 1)
     numbers = sum(sizes) + int(np.prod(sizes))
     code = lookup.shell + lookup.side * len(sizes) + lookup.corner * corners
-    flash = code + 4 * numbers + sum(on.routines[each] for each in lookup.needs)
-    return Cost(flash, instructions, instructions)
+    needs, waits = {*lookup.needs}, 0
+    if split:
+        instructions, code = instructions + lookup.split.instructions, code + lookup.split.code
+        needs, waits = needs.union(lookup.split.needs), lookup.split.waits
+    flash = code + 4 * numbers + sum(on.routines[each] for each in needs)
+    return Cost(flash, instructions, instructions + waits)
 
 
 class _Count:
