@@ -13,6 +13,7 @@ from lifesym.codegen.cores import Core, core_named, cores, formula_cost, table_c
 from lifesym.codegen.lowering import lower
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, Maximum
+from lifesym.transforms import CachePolicy
 
 RANGES = {"past": (0, 4096), "bandwidth": (1e11, 1e12), "batch": (1, 32)}
 UNITS = {"bandwidth": 1e9}
@@ -149,3 +150,16 @@ def test_a_table_takes_steps_by_its_knots() -> None:
     assert long.flash - small.flash == 8 * 14
     assert wide.instructions - long.instructions == lookup.axis + 2 * lookup.mix
     assert wide.flash - long.flash == lookup.side + 2 * lookup.corner + 4 * (17 + 2)
+
+
+def test_pages_are_divided_in_integers() -> None:
+    """A table of two numbers, for the pages of a cache."""
+    cache = CachePolicy(page=48)
+    model, device = ls.load_model("llama-2-7b"), ls.load_hardware("v100")
+    memory = ls.forecast(model, device, batch=64, generate=1, cache=cache).memory
+    text = ls.compile(
+        memory, ["prompt"], "auto", ranges={"prompt": (1, 8192)}, core="cortex-m0", error=1e-3
+    )
+    assert line(text).startswith("Chosen for cortex-m0 by speed within 0.001: a table in integers")
+    assert "const uint32_t pieces = (whole + piece - 1U) / piece;" in text
+    assert "Table of 4 numbers" in text
