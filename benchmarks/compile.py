@@ -36,28 +36,20 @@ def ratios(times: Any, of: str, to: str) -> str:
 
 def by_hand(past: float, batch: float) -> float:
     """A decode step of Llama-2-7B on a V100: the formula's own maxima, as one would type them."""
-    tokens = batch * (past + 1)
-    small = 1.8204444444444446e-08 * batch
-    value = 6.5536e-11 * tokens
-    cache = 9.102222222222223e-09 * batch + 9.173333333333333e-09 * tokens
-    score = 6.757421656050955e-11 * tokens
-    norm = 1.0435668789808917e-09 * batch
-    norm_bytes = 9.102222222222223e-09 + small
-    wide = 7.21420288e-07 * batch
-    wide_bytes = 1.0019726222222222e-04 + 3.3564444444444445e-08 * batch
-    square = 2.68435456e-07 * batch
-    square_bytes = 3.7282702222222224e-05 + small
+    cache = 5.825422222222223e-07 * batch * (past + 1.0)
+    small = 5.916444444444445e-07 + 8.219306666666667e-06 * batch
+    wide = 6.9256347648e-05 * batch
+    wide_bytes = 0.009618937173333333 + 3.2221866666666666e-06 * batch
+    square = 3.4359738368e-05 * batch
+    square_bytes = 0.004772185884444445 + 2.330168888888889e-06 * batch
     head = 2.097152e-06 * batch
-    head_bytes = 2.912711111111111e-04 + 8.021333333333333e-08 * batch
+    head_bytes = 0.0002912711111111111 + 8.021333333333333e-08 * batch
     return (
         (head if head > head_bytes else head_bytes)
-        + 4.551111111111111e-09 * tokens
-        + 6.453475555555556e-06 * batch
-        + 128 * (square if square > square_bytes else square_bytes)
-        + 96 * (wide if wide > wide_bytes else wide_bytes)
-        + 65 * (norm if norm > norm_bytes else norm_bytes)
-        + 32 * (value if value > cache else cache)
-        + 32 * (score if score > cache else cache)
+        + (square if square > square_bytes else square_bytes)
+        + (wide if wide > wide_bytes else wide_bytes)
+        + cache
+        + small
     )
 
 

@@ -84,7 +84,9 @@ class Export:
         name: of the function; by metric, and in C by model too, unless given.
         ranges: of arguments.
         units: of a table's arguments.
-        error: of a table.
+        error: of a table, or of the form that costs least.
+        core: where that is to cost least.
+        by: in what: speed, or size.
         correct: whether measured passes correct it (`lifesym.codegen.correction`).
         scales: with which that begins.
         said: the options, for its comment.
@@ -97,6 +99,8 @@ class Export:
     ranges: Ranges | None = None
     units: Mapping[str, str] = field(default_factory=dict)
     error: float = 0.01
+    core: str | None = None
+    by: str = "speed"
     correct: bool = False
     scales: Mapping[str, float] | None = None
     said: str = ""
@@ -108,7 +112,7 @@ class Export:
         Raises:
             SpecError, SymbolError: options that the target does not have, and what it refuses.
         """
-        if self.units and self.to not in TABLES:
+        if self.units and self.to not in (*TABLES, "auto"):
             raise SymbolError(f"units are of tables, not of {self.to}")
         symbols = [*self.symbols] or ordered(set().union(*(each.free for each in made.values())))
         if len(made) > 1:
@@ -121,7 +125,11 @@ class Export:
 
     def _single(self, one: Made, symbols: Sequence[Symbol]) -> str:
         usual = one.what if self.to in _ALONE else function_name(one.what, one.form.model.name)
-        more = {"units": self.units, "error": self.error} if self.to in TABLES else {}
+        more: dict[str, Any] = {}
+        if self.to in (*TABLES, "auto"):
+            more = {"units": self.units, "error": self.error}
+        if self.to == "auto":
+            more |= {"core": self.core, "by": self.by}
         common = {"name": self.name or usual, "ranges": self.ranges, "doc": self._doc(one)}
         return source(one.quantity, symbols, self.to, **common, **more)
 

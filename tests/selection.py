@@ -8,6 +8,8 @@ APART = ("oracle", "fuzz", "site")
 """Marks of what needs real models or the built documentation, or searches for long."""
 SLOW = frozenset(
     {
+        "test_auto.py::test_the_least_is_chosen",
+        "test_auto.py::test_the_text_is_that_of_the_form",
         "test_calibration.py::test_decode_of_unseen_devices_of_all_vendors",
         "test_calibration.py::test_decode_of_unseen_nvidia_devices",
         "test_calibration.py::test_prefill_of_unseen_nvidia_devices",
@@ -58,10 +60,12 @@ SLOW = frozenset(
         "test_short_forms.py::test_the_article_command",
         "test_simulator.py::test_symbols_bound_afterwards_equal_the_simulator",
         "test_spelling.py::test_everything_that_is_printed_follows",
+        "test_splits.py::test_no_point_is_beyond_the_certificate",
         "test_steps.py::test_regimes_hold_at_every_whole_value",
         "test_suite.py::test_readmes_command_selects_something_of_every_module",
         "test_sums.py::test_maxima_of_two_lines",
         "test_sweeps.py::test_chunks_are_written_in_pieces",
+        "test_tables.py::test_four_arguments",
         "test_tables.py::test_what_cannot_be_certified_is_refused",
         "test_tensor_parallel.py::test_every_operator_of_a_layer_has_a_part",
         "test_tensor_parallel.py::test_no_operator_is_repeated_unless_its_block_says_so",

@@ -22,6 +22,7 @@ from lifesym import symbols as sym
 from lifesym.analysis import gradient
 from lifesym.codegen import blocked, native
 from lifesym.codegen.layout import layout
+from lifesym.codegen.loop_c import LONG
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import chosen
 from lifesym.codegen.ranges import FLOAT, ErrorBound, error_bound
@@ -210,6 +211,22 @@ def views(low: int) -> list[Any]:
     ]
     other = [block.astype(np.int32), block.astype(">f8"), record["kept"], np.float32(low + 2)]
     return [*plain, *odd, *other, np.broadcast_to(block[:1, :, :1], block.shape), low + 1]
+
+
+def test_long_rows_are_as_short_ones() -> None:
+    """Those whose results are written past the cache, from any address on, in threads too."""
+    exprs = [Maximum(sym.past * 3, sym.batch**2 + 1), sym.past / sym.batch]
+    count = LONG + 777
+    past, batch = np.arange(2 * count, dtype=float).reshape(2, count), np.array([[3.0], [5.0]])
+    short = ls.compile(exprs, ["past", "batch"])(past, batch)
+    for threads in (1, 2):
+        function = ls.compile(exprs, ["past", "batch"], target="native", threads=threads)
+        for found, true in zip(function(past, batch), short, strict=True):
+            assert np.allclose(found, true, rtol=1e-15, atol=0)
+    alone = ls.compile(exprs[1], ["past", "batch"], target="native")
+    for first in range(3):
+        found = alone(past[0, first:], past[1, first:])
+        assert np.allclose(found, past[0, first:] / past[1, first:], rtol=1e-15, atol=0)
 
 
 def test_native_code_reads_any_layout() -> None:

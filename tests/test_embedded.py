@@ -4,6 +4,7 @@ import re
 import shutil
 import subprocess
 from dataclasses import replace
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,13 @@ from embedded_cost import executed, flash, routines, stack
 
 import lifesym as ls
 from lifesym import symbols as sym
+from lifesym.codegen.cores import cores, formula_cost, table_cost
+from lifesym.codegen.lowering import lower
+from lifesym.codegen.ranges import DOUBLE, FLOAT
+from lifesym.codegen.scaling import fitted
+from lifesym.decided import decided
+from lifesym.symbols import resolve
+from lifesym.transforms import CachePolicy
 
 BOARD = Path(__file__).parent / "embedded"
 CROSS, EMULATOR = shutil.which("arm-none-eabi-gcc"), shutil.which("qemu-system-arm")
@@ -26,9 +34,16 @@ STRICT += ["-pedantic", "-Werror"]
 CORES = {
     "Cortex-M4F": ["-mcpu=cortex-m4", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv4-sp-d16"],
     "Cortex-M0": ["-mcpu=cortex-m0", "-mthumb", "-mfloat-abi=soft"],
+    "Cortex-M3": ["-mcpu=cortex-m3", "-mthumb", "-mfloat-abi=soft"],
+    "Cortex-M7": ["-mcpu=cortex-m7", "-mthumb", "-mfloat-abi=hard", "-mfpu=fpv5-d16"],
 }
-MACHINES = {"Cortex-M4F": "mps2-an386", "Cortex-M0": "microbit"}
-MEMORY = {"Cortex-M4F": "mps2.ld", "Cortex-M0": "microbit.ld"}
+MACHINES = {
+    "Cortex-M4F": "mps2-an386",
+    "Cortex-M0": "microbit",
+    "Cortex-M3": "mps2-an385",
+    "Cortex-M7": "mps2-an500",
+}
+MEMORY = {core: "microbit.ld" if core == "Cortex-M0" else "mps2.ld" for core in CORES}
 RANGES = {"past": (0, 4096), "bandwidth": (1e11, 1e12), "batch": (1, 32)}
 UNITS = {"bandwidth": 1e9}
 
@@ -166,17 +181,71 @@ def measured(kind: str, source: str, core: str, folder: Path) -> tuple[int, int,
     return *used, executed(image, "call", folder / "steps.log") // len(POINTS)
 
 
+@pytest.fixture(scope="module")
+def rows(sources: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> dict[Any, Any]:
+    """What every form takes on every core."""
+    folder = tmp_path_factory.mktemp("measured")
+    return {
+        (kind, core): measured(kind, source, core, folder)
+        for kind, source in sources.items()
+        for core in CORES
+    }
+
+
 @needs_cross
-def test_sizes_are_small(sources: dict[str, str], tmp_path: Path, record_property: Any) -> None:
-    rows = {}
-    for kind, source in sources.items():
-        for core in CORES:
-            rows[kind, core] = measured(kind, source, core, tmp_path)
-            record_property(f"{kind} on {core}", rows[kind, core])
+def test_sizes_are_small(rows: dict[Any, Any], record_property: Any) -> None:
+    for (kind, core), row in rows.items():
+        record_property(f"{kind} on {core}", row)
     print({f"{kind}, {core}": row for (kind, core), row in rows.items()})
     assert rows["float", "Cortex-M4F"][0] <= 1536
     assert rows["table", "Cortex-M4F"][0] <= 2048
     assert rows["float", "Cortex-M4F"][1] <= 128
+
+
+WITHIN = 1.35
+"""How far off estimates may be; forms that differ by more are in order."""
+
+
+@needs_board
+@pytest.mark.parametrize("core", CORES)
+def test_costs_are_as_estimated(core: str, rows: dict[Any, Any], table: Any) -> None:
+    """Those of `lifesym.codegen.cores`, from functions of one operation, for a whole formula."""
+    found, on = {}, cores()[core.lower()]
+    for kind, number in (("double", DOUBLE), ("float", FLOAT)):
+        box = {resolve(name): ends for name, ends in RANGES.items()}
+        lowered = lower([decided(tpot().expr, box)], tuple(box))
+        program, _ = fitted(lowered, box, number)
+        found[kind] = formula_cost(program, on, kind == "float", box)
+    for kind, number in (("table", "float"), ("fixed", "fixed")):
+        found[kind] = table_cost(number, [axis.size for axis in table.grid.axes], on)
+    pairs = {
+        "flash": {kind: (cost.flash, rows[kind, core][0]) for kind, cost in found.items()},
+        "steps": {kind: (cost.instructions, rows[kind, core][2]) for kind, cost in found.items()},
+    }
+    print(core, pairs)
+    for each in pairs.values():
+        for estimate, true in each.values():
+            assert true / WITHIN <= estimate <= true * WITHIN
+        for (first, one), (second, two) in combinations(each.values(), 2):
+            assert first < second or one * WITHIN >= two
+            assert first > second or two * WITHIN >= one
+
+
+@needs_board
+@pytest.mark.parametrize("core", CORES)
+def test_costs_of_pieces_are_as_estimated(core: str, tmp_path: Path) -> None:
+    """Of a table that divides the past tokens into pages."""
+    device = replace(ls.load_hardware("v100"), bandwidth=sym.bandwidth)
+    model, cache = ls.load_model("llama-2-7b"), CachePolicy(page=48)
+    paged = ls.forecast(model, device, batch=sym.batch, cache=cache).tpot
+    options = {"name": "tpot", "ranges": RANGES, "units": UNITS, "error": 0.01}
+    table = ls.compile(paged, [*RANGES], target="table", **options)
+    sizes = [axis.size for axis in table.grid.axes]
+    for kind, number in (("table", "float"), ("fixed", "fixed")):
+        flash_, _, steps = measured(kind, table.source(number), core, tmp_path)
+        found = table_cost(number, sizes, cores()[core.lower()], split=table.split is not None)
+        assert flash_ / WITHIN <= found.flash <= flash_ * WITHIN
+        assert steps / WITHIN <= found.instructions <= steps * WITHIN
 
 
 def test_the_table_is_certified(table: Any) -> None:

@@ -38,7 +38,10 @@ _RANGE = Row("range_", text("NAME=A:B", many=True), "Values that a symbol may ha
 NOTATION = Row("notation", text("NAME|A=B,..."), "megatron, pope, kaplan; letters: d=h.")
 _TABLES = ("table", "fixed", "numpy-table")
 _GROUPS = words("role", "regime", "phase", "term")
-_TO = words("c", "float", "cpp", "rust", "go", "kotlin", "swift", *_TABLES, "python", "numpy", "js")
+_TO = words(
+    *("c", "float", "cpp", "rust", "go", "kotlin", "swift"),
+    *(*_TABLES, "auto", "python", "numpy", "js"),
+)
 _CHARTS = words("bars", "tornado", "map", "roofline", "throughput", "memory")
 _DATA = "Measurements; 'published' for the shipped ones."
 DATA = Row("data", text("CSV"), _DATA, argument=True, required=True)
@@ -254,7 +257,7 @@ COMMANDS = {
             *_own(
                 Row("args", text("NAME,..."), "The function's arguments; else all that is left."),
                 replace(METRIC, help=f"{METRIC.help[:-1]}; several: a struct of them."),
-                Row("to", _TO, "C in double or single, another language, or a table.", "c"),
+                Row("to", _TO, "C, another language, a table, or auto: the cheapest in C.", "c"),
                 OUTPUT,
                 Row("correct", SWITCH, "In C: with scales that measured passes correct."),
                 *needing("correct", Row("scales", text("FILE"), "Those of 'fit-log' to begin.")),
@@ -263,8 +266,13 @@ COMMANDS = {
                 _RANGE,
                 Row("unit", text("NAME=X", many=True), "A table's unit of an argument."),
                 *needing(
-                    " ".join(f"to={each}" for each in _TABLES),
+                    " ".join(f"to={each}" for each in (*_TABLES, "auto")),
                     Row("error", number(), "Largest relative error of a table.", 0.01),
+                ),
+                *needing(
+                    "to=auto",
+                    Row("core", text("CORE"), "Where: cortex-m0, cortex-m4f, x86-64 ..."),
+                    Row("by", words("speed", "size"), "What is to be least there.", "speed"),
                 ),
             ),
             *_but(symbols=True),

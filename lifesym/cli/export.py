@@ -45,6 +45,8 @@ def export(options: Mapping[str, Any]) -> None:
         ranges=spans(options["range_"]),
         units=dict(map(pair, options["unit"] or [])),
         error=options["error"],
+        core=options["core"],
+        by=options["by"],
         correct=options["correct"],
         scales=_scales(options["scales"], made),
         said=", ".join(f"{row.spelt[2:]} {given[row.name]}" for row in chosen),

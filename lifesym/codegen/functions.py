@@ -25,7 +25,18 @@ from lifesym.symbols import TABLE
 from lifesym.version import __version__
 
 Target = Literal[
-    "numpy", "native", "python", "c", "table", "js", "cpp", "rust", "go", "kotlin", "swift"
+    "numpy",
+    "native",
+    "python",
+    "c",
+    "table",
+    "auto",
+    "js",
+    "cpp",
+    "rust",
+    "go",
+    "kotlin",
+    "swift",
 ]
 _NAMING = ("c", *languages.TARGETS)
 """Targets whose texts name what operators take."""
@@ -142,7 +153,7 @@ def compile(
     gradient: bool | Sequence[str | Symbol] = False,
     threads: int = 1,
     doc: str = "",
-    **table: Any,
+    **more: Any,
 ) -> Any:
     """A formula as a callable, or as source text.
 
@@ -153,7 +164,8 @@ def compile(
         args: the arguments in order: symbols or their names.
         target: ``numpy``, ``native`` and ``python`` give callables; ``c`` (a C99 header), ``cpp``
             (a header of C++14), ``rust``, ``go``, ``kotlin``, ``swift`` and ``js`` (an ES module)
-            text; ``table`` a `lifesym.codegen.table.Table`.
+            text; ``table`` a `lifesym.codegen.table.Table`; ``auto`` the text in C of what costs
+            least on a core.
         name: of the function.
         ranges: the box of arguments: checked by the callables, needed by ``table`` and for the
             proved error bound in the comment of ``c``. Maxima that are decided in it are left out:
@@ -164,7 +176,7 @@ def compile(
             quotient (`lifesym.codegen.gradient`).
         threads: of ``native``.
         doc: a line on where the formula is from; the name and unit of a result unless given.
-        table: options of `lifesym.codegen.table.build`.
+        more: options of `lifesym.codegen.table.build`, and of `lifesym.codegen.auto.cheapest`.
 
     Raises:
         SymbolError: an unknown target, an argument that is not in the formula or is given twice, a
@@ -179,7 +191,7 @@ def compile(
         )
     several = isinstance(expr, list | tuple | Mapping)
     inputs.options(
-        target, table, gradient=gradient, precision=precision, several=several, threads=threads
+        target, more, gradient=gradient, precision=precision, several=several, threads=threads
     )
     named = inputs.results(expr) if several else {"": expr}
     quantities = list(named.values())
@@ -193,14 +205,12 @@ def compile(
     names = [identifier(symbol.name, "argument") for symbol in symbols]
     identifier(name, "function name")
     for each in names:
-        if re.fullmatch(rf"{name}_(at|mix|v|k\d+|shift|checked)", each, re.IGNORECASE):
+        if re.fullmatch(rf"{name}_(at|mix|in|v|k\d+|shift|checked)", each, re.IGNORECASE):
             raise SymbolError(f"the name {name!r} takes {each!r} for itself: give another name")
     box = inputs.box(ranges, symbols)
     checked = inputs.least(quantities, box)
-    if target == "table":
-        from lifesym.codegen.table import build  # noqa: PLC0415 (only where it is needed)
-
-        return build(decided(exprs[0], box), symbols, box, name=name, doc=_origin(doc), **table)
+    if target in inputs.OPTIONS:
+        return _within(target, expr, symbols, box, name, doc, more)
     slopes = inputs.slopes(gradient, symbols)
     if box:  # within its ranges a function needs no maximum that one argument always is
         exprs = [decided(expr, box) for expr in exprs]
@@ -233,6 +243,26 @@ def compile(
         return _js(program, name, names, lines, checked, single=not several)
     bounds = _bounds(names, program, checked)
     return python.function(program, name, names, python.docstring(lines), bounds)
+
+
+def _within(
+    target: str,
+    quantity: Any,
+    symbols: tuple[Symbol, ...],
+    box: dict[Symbol, tuple[float, float]],
+    name: str,
+    doc: str,
+    more: Mapping[str, Any],
+) -> Any:
+    """What is within a relative error that is asked for: a table, or the cheapest form in C."""
+    if target == "table":
+        from lifesym.codegen.table import build  # noqa: PLC0415 (only where it is needed)
+
+        expr = decided(inputs.expression(quantity), box)
+        return build(expr, symbols, box, name=name, doc=_origin(doc), **more)
+    from lifesym.codegen.auto import cheapest  # noqa: PLC0415 (it compiles what it chooses)
+
+    return cheapest(quantity, symbols, box, name=name, doc=doc, **more)
 
 
 def on_grid(exprs: Sequence[Expr], symbols: Sequence[Symbol]) -> Callable[..., list[Any]]:
@@ -288,6 +318,7 @@ def _list(results: Iterable[str]) -> str:
     return f"[{', '.join(results)}]"
 
 
+TABLES: Mapping[str, Literal["float", "fixed", "numpy"]]
 TABLES = {"table": "float", "fixed": "fixed", "numpy-table": "numpy"}
 """Targets of `source` that are tables, each with the numbers that they hold."""
 

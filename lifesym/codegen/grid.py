@@ -11,8 +11,8 @@ from lifesym.codegen import blocked
 from lifesym.codegen.program import Program
 
 Array = Any
-PARTS = {1: 64, 2: 24, 3: 14}
-"""Pieces a side that a cell is cut into for the proof, by the number of arguments."""
+_PARTS = {0: 2, 1: 64, 2: 24, 3: 14, 4: 8}
+"""Pieces a side that a cell is cut into for the proof, by the number of axes that are cut."""
 
 
 @dataclass(frozen=True)
@@ -20,12 +20,26 @@ class Grid:
     """Knots of every axis, and the formula's values on them.
 
     ``steps`` are the distances between values an argument can have, 0 for any value: between two
-    neighbouring ones there is nothing to prove.
+    neighbouring ones there is nothing to prove. Nor is there where the formula is affine in an
+    argument, however far its knots are apart: such a step is infinite.
     """
 
     axes: tuple[Array, ...]
     values: Array
     steps: tuple[float, ...]
+
+    @property
+    def parts(self) -> tuple[int, ...]:
+        """Pieces a side of every axis of a cell for the proof: the two ends where it is affine."""
+        cut = sum(step < np.inf for step in self.steps)
+        return tuple(_PARTS[cut] if step < np.inf else 2 for step in self.steps)
+
+    def part(self, axis: int, first: int, last: int) -> "Grid":
+        """The cells of an axis from one to before another."""
+        axes = list(self.axes)
+        axes[axis] = axes[axis][first : last + 1]
+        taken = np.take(self.values, range(first, last + 1), axis=axis)
+        return Grid(tuple(axes), taken, self.steps)
 
     def __call__(self, points: Sequence[Array]) -> Array:
         """The interpolant; arguments outside the grid are moved to its edge."""
@@ -49,8 +63,9 @@ def sample(program: Program, axes: tuple[Array, ...], steps: tuple[float, ...]) 
     return Grid(axes, values, steps)
 
 
-def sampled_errors(program: Program, grid: Grid, parts: int = 4) -> Array:
+def sampled_errors(program: Program, grid: Grid) -> Array:
     """The largest relative error found in every cell at a few points: no proof, but quick."""
+    parts = tuple(4 if step < np.inf else 2 for step in grid.steps)
     lows, highs = corners(grid, parts)
     centres = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
     exact = blocked.evaluate(program, centres)[0]
@@ -70,9 +85,9 @@ def bends(program: Program, cell: Grid) -> list[float]:
     return [abs((at(i, 0) + at(i, 1)) / 2 - here) for i in range(len(ends))]
 
 
-def corners(grid: Grid, parts: int) -> tuple[list[Array], list[Array]]:
+def corners(grid: Grid, parts: tuple[int, ...]) -> tuple[list[Array], list[Array]]:
     """Lower and upper corners of the pieces of all cells, axis by axis."""
-    pieces = [_pieces(axis, parts, step) for axis, step in zip(grid.axes, grid.steps, strict=True)]
+    pieces = [_pieces(*each) for each in zip(grid.axes, parts, grid.steps, strict=True)]
     lows = np.meshgrid(*(low for low, _ in pieces), indexing="ij", sparse=True)
     highs = np.meshgrid(*(high for _, high in pieces), indexing="ij", sparse=True)
     return list(lows), list(highs)
@@ -81,7 +96,7 @@ def corners(grid: Grid, parts: int) -> tuple[list[Array], list[Array]]:
 def _pieces(axis: Array, parts: int, step: float) -> tuple[Array, Array]:
     """Lower and upper ends of the pieces of all cells of an axis.
 
-    A cell of one step has its two ends for pieces, which are points.
+    A cell of at most one step has its two ends for pieces, which are points.
     """
     steps = np.arange(parts + 1) / parts
     edges = axis[:-1, None] + (axis[1:] - axis[:-1])[:, None] * steps
@@ -100,7 +115,7 @@ def slope(grid: Grid, axis: int, lows: list[Array], highs: list[Array]) -> tuple
     shape = [1] * len(grid.axes)
     shape[axis] = step.size
     slopes = np.diff(grid.values, axis=axis) / step.reshape(shape)
-    index = np.repeat(np.arange(step.size), PARTS[len(grid.axes)])
+    index = np.repeat(np.arange(step.size), grid.parts[axis])
     slopes = np.take(slopes, index, axis=axis)
     others = [i for i in range(len(grid.axes)) if i != axis]
     found = []
@@ -128,10 +143,10 @@ def _locate(knots: Array, points: Array) -> tuple[Array, Array]:
     return i, np.clip(t, 0.0, 1.0)
 
 
-def by_cell(values: Array, grid: Grid, parts: int) -> Array:
+def by_cell(values: Array, grid: Grid, parts: tuple[int, ...]) -> Array:
     """The largest value of all pieces of each cell."""
     shape: list[int] = []
-    for axis in grid.axes:
-        shape += [axis.size - 1, parts]
-    full = np.broadcast_to(values, tuple((axis.size - 1) * parts for axis in grid.axes))
+    for axis, count in zip(grid.axes, parts, strict=True):
+        shape += [axis.size - 1, count]
+    full = np.broadcast_to(values, [a * b for a, b in zip(shape[::2], parts, strict=True)])
     return full.reshape(shape).max(axis=tuple(range(1, 2 * len(grid.axes), 2)))

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from types import NoneType
 from typing import Any
 
@@ -14,7 +15,8 @@ from lifesym.results import Result
 from lifesym.symbols import TABLE, By, exact, inside, resolve
 
 Ranges = By[tuple[float, float]]
-TABLE_OPTIONS = ("error", "units")
+OPTIONS = {"table": ("error", "units"), "auto": ("core", "by", "error", "units")}
+"""What targets have of their own."""
 
 
 def expression(quantity: Any) -> Expr:
@@ -114,6 +116,32 @@ def box(ranges: Ranges | None, symbols: Sequence[Symbol]) -> dict[Symbol, tuple[
     return found
 
 
+def bounded(symbols: Sequence[Symbol], box: Mapping[Symbol, tuple[float, float]]) -> None:
+    """Refuse arguments without a range, or of one value.
+
+    Raises:
+        SymbolError: there is one.
+    """
+    for symbol in symbols:
+        low, high = box.get(symbol, (0.0, 0.0))
+        if not low < high:
+            raise SymbolError(f"{TABLE[symbol].word} needs a range that is not empty")
+
+
+def tolerance(error: Any) -> None:
+    """Refuse what is no relative error of a table.
+
+    Raises:
+        SymbolError: it is not between 1e-5 and 1.
+    """
+    number = math.nan
+    if not isinstance(error, str | bool):
+        with suppress(TypeError, ValueError, OverflowError):
+            number = float(error)
+    if not 1e-5 <= number < 1:
+        raise SymbolError(f"error must be between 0.00001 and 1, not {shown(error)}")
+
+
 def least(quantities: Iterable[Any], found: Mapping[Symbol, tuple[float, float]]) -> Ranges:
     """The ranges, and those without an end of what a formula of decode steps needs for one.
 
@@ -137,6 +165,8 @@ def units(given: By[float] | None, symbols: Sequence[Symbol]) -> list[float]:
     Raises:
         SymbolError: a unit of no argument, or one that is no number above zero.
     """
+    if not isinstance(given, Mapping | NoneType):
+        raise SymbolError(f"units is a mapping to numbers, not {shown(given)}")
     chosen = dict.fromkeys(symbols, 1.0)
     for key, value in (given or {}).items():
         symbol = _argument(key, symbols, "unit")
@@ -171,8 +201,8 @@ def slopes(given: Any, symbols: Sequence[Symbol]) -> list[int] | None:
 def options(target: str, table: Mapping[str, Any], **given: Any) -> None:
     """Refuse what a target would ignore."""
     for name in table:
-        if target != "table" or name not in TABLE_OPTIONS:
-            hint = nearest(name, TABLE_OPTIONS) if target == "table" else ""
+        if name not in (known := OPTIONS.get(target, ())):
+            hint = nearest(name, known)
             raise SymbolError(f"unknown option {name!r} of the target {target}{hint}")
     if given["gradient"] is not False and target not in ("numpy", "native"):
         raise SymbolError(f"gradient is of the targets numpy and native, not of {target}")
@@ -180,7 +210,7 @@ def options(target: str, table: Mapping[str, Any], **given: Any) -> None:
         raise SymbolError(f"precision must be double or float, not {shown(given['precision'])}")
     if given["precision"] != "double" and target != "c":
         raise SymbolError(f"precision is of the target c, not of {target}")
-    if given["several"] and target in ("python", "table"):
+    if given["several"] and target in ("python", *OPTIONS):
         raise SymbolError(f"the target {target} compiles one formula at a time")
     threads = given["threads"]
     if isinstance(threads, bool) or not isinstance(threads, int) or threads < 1:

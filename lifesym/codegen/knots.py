@@ -13,15 +13,15 @@ from lifesym.codegen.proof import EveryPoint, Proof
 from lifesym.errors import SymbolError
 
 Array = Any
-Steps = tuple[float, ...]
 LARGEST = 8192
 """Values of a table."""
-_LEAD = 1.3
-"""How much better than the goal sampled errors must be before the proof is tried."""
+_LEADS = (1.0, 1.1, 1.2, 1.3)
+"""How much better than the goal sampled errors are before the proof is tried."""
 
 
-def greedy(proof: Proof, ends: Array, goal: float, step: float) -> Grid:
+def greedy(proof: Proof, ends: Array, goal: float) -> Grid:
     """Knots of one axis: every cell as long as its proof allows, none across a kink."""
+    (step,) = proof.steps
     stops = [*_kinks(proof, 0, ends, step), float(ends[1])]
     knots = [float(ends[0])]
     for stop in stops:
@@ -96,28 +96,47 @@ def _crossings(points: Array, gap: Array, step: float) -> list[float]:
     return found
 
 
-def refined(proof: Proof, axes: tuple[Array, ...], goal: float, steps: Steps) -> Grid:
+def refined(proof: Proof, axes: tuple[Array, ...], goal: float) -> Grid:
     """Split the worst cell across the axis in which it is most bent, until the proof holds.
 
     Errors at sample points lead the way where the proof takes long; it has the last word.
     """
     starts = tuple(
         np.unique([*ends, *_kinks(proof, i, ends, step)])
-        for i, (ends, step) in enumerate(zip(axes, steps, strict=True))
+        for i, (ends, step) in enumerate(zip(axes, proof.steps, strict=True))
     )
-    grid = sample(proof.formula, starts, steps)
+    grid = sample(proof.formula, starts, proof.steps)
     if not isinstance(proof, EveryPoint):
-        while (errors := sampled_errors(proof.formula, grid)).max() * _LEAD > goal:
-            grid = _split_worst(proof, grid, errors, partial(bends, proof.formula))
-    while (errors := proof.errors(grid)).max() > goal:
-        grid = _split_worst(proof, grid, errors, proof.blame)
-    return _pruned(proof, grid, goal, starts)
+        measure, blame = partial(sampled_errors, proof.formula), partial(bends, proof.formula)
+        grid = _split_until(proof, grid, goal / _LEADS[-1], measure, blame)
+    grid = _split_until(proof, grid, goal, proof.errors, proof.blame)
+    for thinned in (_pruned, _laid):
+        for axis in np.argsort([each.size for each in grid.axes], kind="stable"):
+            grid = thinned(proof, grid, int(axis), goal, starts[axis])
+    return grid
+
+
+def _split_until(
+    proof: Proof,
+    grid: Grid,
+    goal: float,
+    measure: Callable[[Grid], Array],
+    blame: Callable[[Grid], list[float]],
+) -> Grid:
+    """A grid whose errors are within the goal; only cells that a new knot splits change theirs."""
+    errors = measure(grid)
+    while errors.max() > goal:
+        grid, axis, cell = _split_worst(proof, grid, errors, blame)
+        before, _, after = np.split(errors, (cell, cell + 1), axis=axis)
+        halves = measure(grid.part(axis, cell, cell + 2))
+        errors = np.concatenate([before, halves, after], axis=axis)
+    return grid
 
 
 def _split_worst(
     proof: Proof, grid: Grid, errors: Array, measure: Callable[[Grid], list[float]]
-) -> Grid:
-    """The grid with a knot more, on the axis to blame most that can still be split."""
+) -> tuple[Grid, int, int]:
+    """The grid with a knot more, on the axis to blame most that can still be split, and where."""
     if grid.values.size > LARGEST:
         raise SymbolError(f"no table of at most {LARGEST} values is that accurate")
     cell = tuple(int(i) for i in np.unravel_index(int(errors.argmax()), errors.shape))
@@ -126,7 +145,7 @@ def _split_worst(
     for axis in sorted(range(len(blame)), key=lambda i: -blame[i]):
         split = _split(grid.axes[axis], cell[axis], grid.steps[axis])
         if split is not None:
-            return _with(proof, grid, axis, split)
+            return _with(proof, grid, axis, split), axis, cell[axis]
     raise SymbolError("the error cannot be reached with knots on whole units")
 
 
@@ -140,24 +159,83 @@ def _split(knots: Array, cell: int, step: float) -> Array | None:
     return np.insert(knots, cell + 1, middle) if low < middle < high else None
 
 
-def _pruned(proof: Proof, grid: Grid, goal: float, kept: tuple[Array, ...]) -> Grid:
-    """Without knots that the proof does not need; those that free most values go first."""
-    sizes = [axis.size for axis in grid.axes]
-    for axis in sorted(range(len(sizes)), key=lambda i: sizes[i]):
-        for knot in grid.axes[axis][1:-1]:
-            if knot not in kept[axis] and _spare(proof, grid, axis, knot, goal):
-                grid = _with(proof, grid, axis, grid.axes[axis][grid.axes[axis] != knot])
+def _pruned(proof: Proof, grid: Grid, axis: int, goal: float, stops: Array) -> Grid:
+    """Without knots of an axis that the proof does not need, but for stops."""
+    for knot in grid.axes[axis][1:-1]:
+        knots = grid.axes[axis]
+        at = int(np.searchsorted(knots, knot))
+        if knot not in stops and _holds(proof, grid, axis, knots[[at - 1, at + 1]], goal):
+            grid = _with(proof, grid, axis, np.delete(knots, at))
     return grid
 
 
-def _spare(proof: Proof, grid: Grid, axis: int, knot: float, goal: float) -> bool:
-    """Whether the cells on both sides of a knot can be one: no others change."""
-    knots = grid.axes[axis]
-    at = int(np.searchsorted(knots, knot))
-    merged = _with(proof, grid, axis, knots[[at - 1, at + 1]])
-    if not isinstance(proof, EveryPoint) and sampled_errors(proof.formula, merged).max() > goal:
-        return False
-    return bool(proof.errors(merged).max() <= goal)
+def _laid(proof: Proof, grid: Grid, axis: int, goal: float, stops: Array) -> Grid:
+    """Knots of an axis laid anew, as far apart as the proof allows, if they are fewer.
+
+    No cell is across a stop.
+    """
+    old = grid.axes[axis]
+    knots = [float(old[0])]
+    while knots[-1] < old[-1]:
+        stop = float(stops[np.searchsorted(stops, knots[-1], side="right")])
+        end = _reach(proof, grid, axis, goal, knots[-1], stop)
+        if end is None or len(knots) + 1 >= old.size:
+            return grid
+        knots.append(end)
+    return _with(proof, grid, axis, np.array(knots))
+
+
+def _reach(
+    proof: Proof, grid: Grid, axis: int, goal: float, start: float, stop: float
+) -> float | None:
+    """A far end of the cells of an axis from ``start``; None where the proof allows none.
+
+    Where the proof takes long sampled errors find it, with something to spare if need be.
+    """
+    exact = isinstance(proof, EveryPoint)
+    for lead in (1.0,) if exact else _LEADS:
+
+        def good(end: float, lead: float = lead) -> bool:
+            cells = _with(proof, grid, axis, np.array([start, end]))
+            errors = proof.errors(cells) if exact else sampled_errors(proof.formula, cells)
+            return bool(errors.max() * lead <= goal)
+
+        end = _farthest(good, grid.axes[axis], start, stop, grid.steps[axis])
+        if end is not None and _holds(proof, grid, axis, (start, end), goal):
+            return end
+    return None
+
+
+def _farthest(
+    good: Callable[[float], bool], knots: Array, start: float, stop: float, step: float
+) -> float | None:
+    """The farthest good end, by bisection between the last knot that is one and the next."""
+    low = start
+    for high in [*(float(knot) for knot in knots if start < knot < stop), stop]:
+        if not good(high):
+            break
+        low = high
+    else:
+        return stop
+    while high - low > (high - start) / 100:
+        middle = _snapped((low + high) / 2, step)
+        if not low < middle < high:
+            break
+        low, high = (middle, high) if good(middle) else (low, middle)
+    return low if low > start else None
+
+
+def _holds(proof: Proof, grid: Grid, axis: int, ends: Any, goal: float) -> bool:
+    """Whether the cells of an axis between two ends are within the goal: the likely worst first."""
+    cells = _with(proof, grid, axis, np.array(ends))
+    if not isinstance(proof, EveryPoint):
+        sampled = sampled_errors(proof.formula, cells)
+        worst = cells
+        for i, at in enumerate(np.unravel_index(int(sampled.argmax()), sampled.shape)):
+            worst = worst.part(i, int(at), int(at) + 1)
+        if sampled.max() > goal or proof.errors(worst).max() > goal:
+            return False
+    return bool(proof.errors(cells).max() <= goal)
 
 
 def _with(proof: Proof, grid: Grid, axis: int, knots: Array) -> Grid:

@@ -2,6 +2,9 @@
 
 Whether an argument changes along a row is known when the loop is compiled, so that what depends on
 the others alone is computed once a row, and the rest is vectorised.
+
+The results of long rows do not stay in the cache: where the processor can (AVX), they are written
+past it, block by block, so that memory need not be read before it is written.
 """
 
 from lifesym.codegen.program import Program
@@ -9,6 +12,10 @@ from lifesym.codegen.text import C_DOUBLE, write
 
 MOST_AXES = 64
 """Axes of a NumPy array."""
+LONG = 2**20
+"""Numbers of a row whose results are written past the cache."""
+_BLOCK = 512
+"""Numbers that are computed before they are written so."""
 
 
 def loop(program: Program, name: str, varying: tuple[bool, ...]) -> str:
@@ -18,9 +25,11 @@ def loop(program: Program, name: str, varying: tuple[bool, ...]) -> str:
     back = [f"p{i} -= shape[d] * steps[d * {count} + {i}];" for i in range(count)]
     begun = [f"p{i} += at[d] * steps[d * {count} + {i}];" for i in range(count)]
     ends = [f"o[{i}] + r * width" for i in range(results)]
+    given = ", ".join([*(f"p{i}" for i in range(count)), *ends])
     lines = [
         "#include <math.h>",
         *_row(program, varying),
+        *_streamed(results, varying),
         f"void {name}(long start, long stop, long n, long width, int depth, const long *shape,",
         "    const long *steps, const double *const *a, double *const *o)",
         "{",
@@ -32,7 +41,10 @@ def loop(program: Program, name: str, varying: tuple[bool, ...]) -> str:
         *(f"        {line}" for line in begun),
         "    }",
         "    for (long r = start; r < stop; r++) {",
-        f"        row(n, {', '.join([*(f'p{i}' for i in range(count)), *ends])});",
+        "#ifdef __AVX__",
+        f"        if (n >= {LONG}L) streamed(n, {given}); else",
+        "#endif",
+        f"        row(n, {given});",
         "        for (int d = depth - 1; d >= 0; d--) {",
         *(f"            {line}" for line in moved),
         "            if (++at[d] < shape[d]) break;",
@@ -65,4 +77,40 @@ def _row(program: Program, varying: tuple[bool, ...]) -> list[str]:
         *(f"        o{i}[k] = {result};" for i, result in enumerate(text.results)),
         "    }",
         "}",
+    ]
+
+
+def _streamed(results: int, varying: tuple[bool, ...]) -> list[str]:
+    """A row in blocks, each of them computed in the cache and written past it, in whole lines.
+
+    Results that do not begin alike in their lines are written as always.
+    """
+    pointers = [f"const double *a{i}" for i in range(len(varying))]
+    outputs = [f"o{i}" for i in range(results)]
+    given = ", ".join(f"a{i} + k" if each else f"a{i}" for i, each in enumerate(varying))
+    blocks = [f"b{i}" for i in range(results)]
+    there = ", ".join(f"{each} + k" for each in outputs)
+    apart = " || ".join(f"LINE(o0) != LINE({each})" for each in outputs[1:]) or "0"
+    return [
+        "#ifdef __AVX__",
+        "#include <immintrin.h>",
+        "#define LINE(p) (((unsigned long)(p) & 63UL) / sizeof(double))",
+        "static void put(const double *from, double *to)",
+        "{",
+        f"    for (long k = 0; k < {_BLOCK}; k += 4)",
+        "        _mm256_stream_pd(to + k, _mm256_load_pd(from + k));",
+        "}",
+        f"static void streamed(long n, {', '.join(pointers + [f'double *{o}' for o in outputs])})",
+        "{",
+        *(f"    double {block}[{_BLOCK}] __attribute__((aligned(64)));" for block in blocks),
+        f"    long k = {apart} ? n : (8 - LINE(o0)) % 8;",
+        f"    row(k, {', '.join([*(f'a{i}' for i in range(len(varying))), *outputs])});",
+        f"    for (; k + {_BLOCK} <= n; k += {_BLOCK}) {{",
+        f"        row({_BLOCK}, {', '.join([given, *blocks])});",
+        *(f"        put({b}, {o} + k);" for b, o in zip(blocks, outputs, strict=True)),
+        "    }",
+        f"    row(n - k, {given}, {there});",
+        "    _mm_sfence();",
+        "}",
+        "#endif",
     ]

@@ -9,6 +9,9 @@ The slopes of L are taken at corners, those of T by interval arithmetic; both ar
 other in a small box, so the bound shrinks with the square of its size. The theorem needs a formula
 without jumps. Rounded quotients are constants in T's slopes, which is right in a box where each of
 them has one value; in the others the ranges of L and T themselves bound their distance.
+
+Along an argument in which T is affine E is too, and E / T, with T above zero, grows or falls: its
+largest size is at a knot, so there the boxes have no length, and no more knots than two are needed.
 """
 
 from collections.abc import Iterator, Sequence
@@ -19,7 +22,7 @@ import numpy as np
 from sympy import Add, Dummy, Expr, Symbol
 
 from lifesym.codegen import blocked
-from lifesym.codegen.grid import PARTS, Grid, bends, by_cell, corners, interpolated, slope
+from lifesym.codegen.grid import Grid, bends, by_cell, corners, interpolated, slope
 from lifesym.codegen.intervals import Interval, bounds
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Program
@@ -31,6 +34,8 @@ from lifesym.remainders import LastChunk, spelt_out
 Array = Any
 MOST_POINTS = 2**21
 """Values of whole arguments that are compared one by one."""
+_AT_ONCE = 2**18
+"""Small boxes that are bounded at once."""
 _ROUNDING = 1e-12
 """More than evaluation in doubles can lose."""
 
@@ -39,6 +44,8 @@ class Proof(Protocol):
     """Bounds of the relative error of a grid."""
 
     formula: Program
+    steps: tuple[float, ...]
+    """Those of its grids."""
 
     def errors(self, grid: Grid) -> Array:
         """A bound for every cell; infinite where the formula is not proved to be above zero."""
@@ -57,15 +64,16 @@ def proof(expr: Expr, symbols: tuple[Symbol, ...], box: Box, steps: Sequence[flo
         counts = [(high - low) / step + 2 for (low, high), step in zip(ends, steps, strict=True)]
         if np.prod(counts) <= MOST_POINTS:
             points = [_whole(*each, step) for each, step in zip(ends, steps, strict=True)]
-            return EveryPoint(lower([expr], symbols), points)
-    return Slopes(expr, symbols)
+            return EveryPoint(lower([expr], symbols), points, steps)
+    return Slopes(expr, symbols, steps)
 
 
 class EveryPoint:
     """Compares all values that whole arguments can have."""
 
-    def __init__(self, formula: Program, points: Sequence[Array]) -> None:
+    def __init__(self, formula: Program, points: Sequence[Array], steps: Sequence[float]) -> None:
         self.formula = formula
+        self.steps = tuple(steps)
         self.points = tuple(points)
         mesh = np.meshgrid(*points, indexing="ij", sparse=True)
         shape = tuple(each.size for each in points)
@@ -95,28 +103,35 @@ class EveryPoint:
 class Slopes:
     """The mean value theorem on small boxes, by interval arithmetic."""
 
-    def __init__(self, expr: Expr, symbols: tuple[Symbol, ...]) -> None:
+    def __init__(self, expr: Expr, symbols: tuple[Symbol, ...], steps: Sequence[float]) -> None:
         self.formula = lower([expr], symbols)
         if any(op.body for op in self.formula.ops):
             raise SymbolError(
                 "a table of a sum without a closed form needs whole arguments, of at most "
                 f"{MOST_POINTS:,} values together"
             )
-        program = lower([expr, *_slopes(expr, symbols)], symbols)
+        slopes = _slopes(expr, symbols)
+        self.steps = tuple(
+            np.inf if _is_affine(expr, symbol, slope) else step
+            for symbol, slope, step in zip(symbols, slopes, steps, strict=True)
+        )
+        program = lower([expr, *slopes], symbols)
         rounded = tuple(i for i, op in enumerate(program.ops) if op.kind in ("ceil", "floor"))
         self.count = len(program.outputs)
         self.program = Program(program.args, program.ops, program.outputs + rounded)
 
     def errors(self, grid: Grid) -> Array:
-        """A bound for every cell, slab by slab of the first axis."""
-        slabs = []
-        for i in range(grid.axes[0].size - 1):
-            axes = (grid.axes[0][i : i + 2], *grid.axes[1:])
-            slabs.append(self._slab(Grid(axes, grid.values[i : i + 2], grid.steps)))
-        return np.concatenate(slabs)
+        """A bound for every cell; of many, half by half."""
+        cells = [axis.size - 1 for axis in grid.axes]
+        axis = int(np.argmax(cells))
+        if np.prod(cells) * np.prod(grid.parts) <= _AT_ONCE or cells[axis] == 1:
+            return self._block(grid)
+        middle = cells[axis] // 2
+        halves = [grid.part(axis, 0, middle), grid.part(axis, middle, cells[axis])]
+        return np.concatenate([self.errors(half) for half in halves], axis=axis)
 
-    def _slab(self, grid: Grid) -> Array:
-        parts = PARTS[len(grid.axes)]
+    def _block(self, grid: Grid) -> Array:
+        parts = grid.parts
         lows, highs = corners(grid, parts)
         centres = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
         found = bounds(self.program, lows, highs)
@@ -132,7 +147,7 @@ class Slopes:
 
     def blame(self, cell: Grid) -> list[float]:
         """The largest part that an axis's slopes have in the bound."""
-        lows, highs = corners(cell, PARTS[len(cell.axes)])
+        lows, highs = corners(cell, cell.parts)
         value, *slopes = bounds(self.program, lows, highs)[: self.count]
         parts = self._parts(cell, slopes, lows, highs)
         return [float(np.max(part / np.abs(value[0]))) for part in parts]
@@ -140,7 +155,11 @@ class Slopes:
     def _parts(
         self, grid: Grid, slopes: list[Interval], lows: list[Array], highs: list[Array]
     ) -> Iterator[Array]:
+        """What every axis has in the bound."""
         for axis, (low, high) in enumerate(zip(lows, highs, strict=True)):
+            if grid.steps[axis] == np.inf:  # its boxes have no length
+                yield 0.0
+                continue
             steep = slope(grid, axis, lows, highs)
             gap = np.maximum(np.abs(steep[1] - slopes[axis][0]), np.abs(slopes[axis][1] - steep[0]))
             yield (high - low) / 2 * gap
@@ -168,6 +187,12 @@ def _slopes(expr: Expr, symbols: tuple[Symbol, ...]) -> list[Expr]:
         parts = (smooth.diff(dummy) * rest.diff(symbol) for dummy, rest in inner.items())
         slopes.append(Add(smooth.diff(symbol), *parts).xreplace(back))
     return slopes
+
+
+def _is_affine(expr: Expr, symbol: Symbol, slope: Expr) -> bool:
+    """Whether a formula has this one slope in a symbol, and no jump."""
+    rounded = spelt_out(expr).atoms(CeilDiv, FloorDiv)
+    return not any(each.has(symbol) for each in (slope, *rounded))
 
 
 def _jumps(rounded: list[Interval], lows: list[Array], highs: list[Array]) -> Array:

@@ -3,9 +3,11 @@
 Values on a grid of knots, interpolated linearly in every argument. Knots are put where the proof
 of the error (`lifesym.codegen.proof`) is worst until it is below what was asked for; of a function
 of one argument they are also put on its kinks, so that the table is exact there. With one argument
-each cell is as long as the proof allows, so there are as few as there can be.
+each cell is as long as the proof allows, so there are as few as there can be. A formula of pages,
+tiles or chunks may be a table of pieces and what the last of them has (`lifesym.codegen.split`).
 """
 
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -15,13 +17,16 @@ from sympy import Expr, Symbol
 from lifesym.codegen import inputs
 from lifesym.codegen.grid import Grid, sample
 from lifesym.codegen.knots import greedy, refined
-from lifesym.codegen.proof import Proof, proof
+from lifesym.codegen.proof import EveryPoint, Proof, proof
 from lifesym.codegen.ranges import Box
+from lifesym.codegen.split import Split, smooth
 from lifesym.codegen.table_error import float_error
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE, By
 
 Array = Any
+_MOST = 4
+"""Axes of a table."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -36,6 +41,7 @@ class Table:
         goal: the relative error that was asked for.
         units: what one of an argument's steps is worth: it is given in these units.
         doc: lines for the source text.
+        split: the argument in whose place there are pieces and what the last of them has, if any.
     """
 
     name: str
@@ -45,13 +51,20 @@ class Table:
     goal: float
     units: tuple[float, ...]
     doc: tuple[str, ...]
+    split: Split | None = None
 
     def __call__(self, *points: Any) -> Array:
         """Interpolate; arguments in their units, moved to the edge where they are outside."""
         if len(points) != len(self.symbols):
             raise SymbolError(f"{self.name} takes {len(self.symbols)} arguments, not {len(points)}")
         scaled = [np.asarray(x, float) * u for x, u in zip(points, self.units, strict=True)]
-        return self.grid(scaled)
+        return self.grid(scaled if self.split is None else self.split(scaled))
+
+    @property
+    def axis_units(self) -> tuple[float, ...]:
+        """In what an axis is looked up: pieces, and what the last has, are as they are."""
+        units = self.units
+        return units if self.split is None else tuple(self.split.axes(units, 1.0, 1.0))
 
     @property
     def entries(self) -> int:
@@ -90,7 +103,13 @@ def build(
     error: float = 0.01,
     units: By[float] | None = None,
 ) -> Table:
-    """A table of a formula of one to three arguments over a box.
+    """A table of a formula of one to four arguments over a box.
+
+    A formula that jumps needs a knot on both sides of each jump, and few enough points to compare
+    all of them. Where all of its jumps are those of one argument, which is divided into pieces of
+    one size, a table of pieces and what the last has needs neither, but takes an axis more: the
+    smaller of the two is made. Jumps of several arguments, or of unequal pieces, are refused where
+    the points are too many, since no knots are on all of them.
 
     Args:
         expr: the formula.
@@ -102,36 +121,60 @@ def build(
         units: units in which arguments are given, such as ``{"bandwidth": 1e9}``.
 
     Raises:
-        SymbolError: more than three arguments, a range that is missing or empty, an error that is
+        SymbolError: more than four arguments, a range that is missing or empty, an error that is
             not between 1e-5 and 1, or one that no table of a sensible size reaches.
     """
-    if not 1 <= len(symbols) <= 3:
-        raise SymbolError(f"a table has one to three arguments, not {len(symbols)}")
-    if isinstance(error, str | bool) or not 1e-5 <= error < 1:
-        raise SymbolError(f"error must be between 0.00001 and 1, not {error}")
-    for symbol in symbols:
-        low, high = box.get(symbol, (0.0, 0.0))
-        if not low < high:
-            raise SymbolError(f"{TABLE[symbol].word} needs a range that is not empty")
-    axes = tuple(np.array(box[symbol], float) for symbol in symbols)
+    if not 1 <= len(symbols) <= _MOST:
+        raise SymbolError(f"a table has one to four arguments, not {len(symbols)}")
+    inputs.tolerance(error)
+    inputs.bounded(symbols, box)
     scale = tuple(inputs.units(units, symbols))
     steps = tuple(
         unit if TABLE[symbol].kind == "size" or unit != 1 else 0.0
         for symbol, unit in zip(symbols, scale, strict=True)
     )
+    lines = (*doc, *_legend(symbols, box, scale))
+    blank = Table(name, symbols, Grid((), np.array(0.0), ()), 0.0, error, scale, lines)
+    found = smooth(expr, symbols, box) if _whole(symbols, scale) else None
+    if found is None or len(found.symbols) > _MOST:
+        return _filled(blank, proof(expr, symbols, box, steps), box)
+    made: list[Table] = []
+    problem: SymbolError | None = None
+    try:
+        proved = proof(found.expr, found.symbols, found.box, found.split.axes(steps, 1.0, 1.0))
+        made.append(_filled(replace(blank, split=found.split), proved, found.box))
+    except SymbolError as refusal:
+        problem = refusal
     proved = proof(expr, symbols, box, steps)
-    goal = error - _margin(proved, axes, error)
-    if len(symbols) == 1:
-        grid = greedy(proved, axes[0], goal, steps[0])
-    else:
-        grid = refined(proved, axes, goal, steps)
+    if isinstance(proved, EveryPoint):  # else a knot would have to be on every jump
+        with suppress(SymbolError):
+            made.append(_filled(blank, proved, box))
+    if problem and not made:
+        raise problem
+    return min(made, key=lambda table: table.entries)
+
+
+def _whole(symbols: tuple[Symbol, ...], units: tuple[float, ...]) -> bool:
+    """Whether sizes are whole numbers: those in units of half of one are not."""
+    pairs = zip(symbols, units, strict=True)
+    return all(unit.is_integer() for symbol, unit in pairs if TABLE[symbol].kind == "size")
+
+
+def _filled(table: Table, proved: Proof, box: Box) -> Table:
+    """A table with its knots and its certificate.
+
+    Raises:
+        SymbolError: the error is not reached.
+    """
+    axes = tuple(np.array(box[symbol], float) for symbol in proved.formula.args)
+    goal = table.goal - _margin(proved, axes, table.goal)
+    grid = greedy(proved, axes[0], goal) if len(axes) == 1 else refined(proved, axes, goal)
     bound = float(proved.errors(grid).max())
     if not bound <= goal:
         raise SymbolError("the error cannot be reached: the formula jumps, or is too steep")
-    lines = (*doc, *_legend(symbols, box, scale))
-    made = Table(name, symbols, grid, bound, error, scale, lines)
+    made = replace(table, grid=grid, error=bound)
     made = replace(made, error=bound + float_error(made))
-    if made.error > error:
+    if made.error > table.goal:
         raise SymbolError("the error cannot be reached in single precision")
     return made
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from lifesym.codegen.c import comment, guarded
+from lifesym.codegen.split import Split
 from lifesym.codegen.table_error import FRACTION, fixed_error, fixed_shift
 from lifesym.errors import SymbolError
 
@@ -14,8 +15,10 @@ if TYPE_CHECKING:
 
 def float_source(table: "Table") -> str:
     """Single precision: knots, values, and nested interpolation."""
-    axes = [axis / unit for axis, unit in zip(table.grid.axes, table.units, strict=True)]
+    axes = [axis / unit for axis, unit in zip(table.grid.axes, table.axis_units, strict=True)]
     lines = _head(table, "float", [])
+    if table.split is not None:
+        lines = ["#include <math.h>", "", *lines]
     for i, axis in enumerate(axes):
         lines += _array(f"{table.name}_k{i}", "float", [_float(x) for x in axis])
     lines += _array(f"{table.name}_v", "float", [_float(v) for v in table.grid.values.ravel()])
@@ -38,10 +41,13 @@ def fixed_source(table: "Table") -> str:
             f"integers of 32 bits are not within {table.goal:g} here: the values differ too much"
         )
     axes = []
-    for symbol, axis, unit in zip(table.symbols, table.grid.axes, table.units, strict=True):
+    for i, (axis, unit) in enumerate(zip(table.grid.axes, table.axis_units, strict=True)):
         knots = np.rint(axis / unit)
         if np.any(np.abs(knots * unit - axis) > 1e-9 * np.abs(axis)) or knots.max() >= 2**31:
-            raise SymbolError(f"{symbol.name}: knots are no whole numbers below 2**31 in its unit")
+            names = [symbol.name for symbol in table.symbols]
+            if table.split is not None:  # of which the axes are whole numbers
+                names = table.split.axes(names, "pieces", "last")
+            raise SymbolError(f"{names[i]}: knots are no whole numbers below 2**31 in its unit")
         axes.append(knots)
     shift = fixed_shift(table)
     values = np.rint(table.grid.values.ravel() * 2.0**shift)
@@ -95,14 +101,53 @@ def _function(table: "Table", kind: str, position: str) -> list[str]:
     names = [symbol.name for symbol in table.symbols]
     sizes = [axis.size for axis in table.grid.axes]
     lines = [f"static inline {kind} {table.name}({', '.join(f'{kind} {n}' for n in names)})", "{"]
+    before = _mix(table.name, kind)
+    if table.split is not None:
+        before += _in(table.name, kind)
+        lines += _pieces(table, table.split, names, kind)
+        names = table.split.axes(names, "pieces", "last")
     for i, (each, size) in enumerate(zip(names, sizes, strict=True)):
         lines.append(f"    unsigned i{i};")
         call = f"{table.name}_at({table.name}_k{i}, {size}U, {each}, &i{i})"
         lines.append(f"    const {position} t{i} = {call};")
     lines.append(f"    return {_nested(table.name, sizes, '0U', 0, kind)};")
     lines += ["}"]
-    mix = _mix(table.name, kind)
-    return [*mix, *lines]
+    return [*before, *lines]
+
+
+def _pieces(table: "Table", split: Split, names: list[str], kind: str) -> list[str]:
+    """How many pieces there are, and what the last of them has, for arguments in their ranges.
+
+    All are whole numbers that single precision has.
+    """
+    number = "{}.0F" if kind == "float" else "{}U"
+
+    def scaled(place: int, ends: tuple[float, float]) -> str:
+        unit = int(table.units[place])
+        low, high = (number.format(int(end)) for end in (-(-ends[0] // unit), ends[1] // unit))
+        inside = f"{table.name}_in({names[place]}, {low}, {high})"
+        return inside if unit == 1 else f"{inside} * {number.format(unit)}"
+
+    whole = scaled(split.place, split.ends)
+    if split.shift:
+        whole += f" {'+' if split.shift > 0 else '-'} {number.format(abs(split.shift))}"
+    piece = number.format(int(split.piece[0]))
+    if split.by is not None:
+        piece = scaled(split.by, split.piece)
+    up = "ceilf(whole / piece)" if kind == "float" else "(whole + piece - 1U) / piece"
+    lines = [("whole", whole), ("piece", piece), ("pieces", up)]
+    if split.rests:
+        lines.append(("last", "whole + piece - piece * pieces"))
+    return [f"    const {kind} {name} = {value};" for name, value in lines]
+
+
+def _in(name: str, kind: str) -> list[str]:
+    return [
+        f"static inline {kind} {name}_in({kind} x, {kind} low, {kind} high)",
+        "{",
+        "    return x < low ? low : x > high ? high : x;",
+        "}",
+    ]
 
 
 def _mix(name: str, kind: str) -> list[str]:

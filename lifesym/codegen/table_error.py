@@ -24,7 +24,7 @@ def float_error(table: "Table") -> float:
     their rounding as a share of the cell.
     """
     error = _SINGLE
-    for i, (axis, unit) in enumerate(zip(table.grid.axes, table.units, strict=True)):
+    for i, (axis, unit) in enumerate(zip(table.grid.axes, table.axis_units, strict=True)):
         knots = axis / unit
         steps = _steps(table, i)
         falling = float(np.max(np.expm1(np.maximum(-steps, 0.0))))
@@ -40,7 +40,7 @@ def float_error(table: "Table") -> float:
 def fixed_error(table: "Table") -> float:
     """Bound of the relative error of integers: values, positions and products that are cut off."""
     least = float(table.grid.values.min()) * 2.0 ** fixed_shift(table)
-    dims = len(table.symbols)
+    dims = len(table.grid.axes)
     spread = sum(float(np.max(np.expm1(np.abs(_steps(table, i))))) for i in range(dims))
     return float(((1 + 2**dims) / max(least - 1, 1e-9) + spread * 2.0**-FRACTION) * 1.01)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 def numpy_source(table: "Table") -> str:
     """Knots, values and one function of arrays that broadcast, in doubles."""
     names = [symbol.name for symbol in table.symbols]
-    axes = [axis / unit for axis, unit in zip(table.grid.axes, table.units, strict=True)]
+    axes = [axis / unit for axis, unit in zip(table.grid.axes, table.axis_units, strict=True)]
     error = table.error - float_error(table)
     doc = [
         *table.doc,
@@ -32,7 +32,7 @@ def numpy_source(table: "Table") -> str:
         "",
         f"def {table.name}({', '.join(names)}):",
         f'    """{docstring(doc)}"""',
-        f"    points = ({', '.join(names)},)",
+        *_points(table, names),
         "    cells, shares = [], []",
         "    for knots, x in zip(_KNOTS, points):",
         "        x = np.asarray(x, dtype=np.float64)",
@@ -50,6 +50,25 @@ def numpy_source(table: "Table") -> str:
         "    return total",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _points(table: "Table", names: list[str]) -> list[str]:
+    """The arguments by axis: of one that is split, its pieces and what the last has."""
+    split = table.split
+    if split is None:
+        return [f"    points = ({', '.join(names)},)"]
+
+    def scaled(place: int, ends: tuple[float, float]) -> str:
+        return f"np.clip({names[place]} * {table.units[place]!r}, {ends[0]!r}, {ends[1]!r})"
+
+    piece = repr(split.piece[0]) if split.by is None else scaled(split.by, split.piece)
+    return [
+        f"    whole = {scaled(split.place, split.ends)} + {split.shift}",
+        f"    piece = {piece}",
+        "    pieces = np.ceil(whole / piece)",
+        *(["    last = whole - piece * (pieces - 1)"] if split.rests else []),
+        f"    points = ({', '.join(split.axes(names, 'pieces', 'last'))},)",
+    ]
 
 
 def _array(numbers: Any) -> str:
