@@ -148,9 +148,10 @@ def known(expr: Expr, what: str) -> Expr:
     Raises:
         SymbolError: one of another origin.
     """
-    for symbol in sorted(expr.free_symbols - {index}, key=str):
-        if symbol not in TABLE and not isinstance(symbol, Dummy):  # those stand for later values
-            raise SymbolError(f"{what}: {_foreign(symbol)}")
+    foreign = [symbol for symbol in expr.free_symbols if symbol not in TABLE and symbol != index]
+    foreign = [symbol for symbol in foreign if not isinstance(symbol, Dummy)]  # for later values
+    if foreign:
+        raise SymbolError(f"{what}: {_foreign(min(foreign, key=str))}")
     return expr
 
 

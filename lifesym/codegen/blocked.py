@@ -69,7 +69,7 @@ class _Plan:
         fixed: others that do not vary.
         given: registers of arguments that vary, in the order of these.
         steps: others that vary: each one, its operation, its function if that has one, and the
-            number of the buffer it is written to; None for results, which need no copy.
+            number of the buffer it is written to; those of results, which need no copy, follow.
         buffers: how many there are.
         result: the number of the output that a register is written to at once.
     """
@@ -77,7 +77,7 @@ class _Plan:
     constants: tuple[float, ...]
     fixed: tuple[tuple[int, Op], ...]
     given: tuple[int, ...]
-    steps: tuple[tuple[int, Op, Callable[..., Any] | None, int | None], ...]
+    steps: tuple[tuple[int, Op, Callable[..., Any] | None, int], ...]
     buffers: int
     result: dict[int, int]
 
@@ -114,14 +114,17 @@ def _plan(program: Program, wanted: frozenset[int]) -> _Plan:
             free.extend(_ended(op, i, last, home))
     constants = (float(op.value or 0) if op.kind == "const" else nan for op in program.ops)
     number = {int(op.value or 0): i for i, op in enumerate(program.ops) if op.kind == "arg"}
+    buffers = next(fresh)
+    for register, k in result.items():
+        home[register] = buffers + k
     steps = (
-        (i, op, _UFUNCS.get(op.kind), home[i])
-        for i, op in enumerate(program.ops)
-        if varies[i] and op.kind != "arg"
+        (i, op, _UFUNCS.get(op.kind), at)
+        for i, (op, at) in enumerate(zip(program.ops, home, strict=True))
+        if at is not None
     )
     given = tuple(number[each] for each in sorted(wanted))
     fixed = ((i, op) for i, op in enumerate(program.ops) if not varies[i] and op.kind != "const")
-    return _Plan(tuple(constants), tuple(fixed), given, tuple(steps), next(fresh), result)
+    return _Plan(tuple(constants), tuple(fixed), given, tuple(steps), buffers, result)
 
 
 def _ended(op: Op, i: int, last: list[int | None], home: list[int | None]) -> list[int]:
@@ -150,19 +153,18 @@ def _block(
 ) -> None:
     size = pieces[0].size
     results = pieces[len(plan.given) :]
-    here = [buffer[:size] for buffer in buffers]
+    outs = [*(buffer[:size] for buffer in buffers), *results]
     values: list[Any] = list(scalars)
     for register, piece in zip(plan.given, pieces, strict=False):
         values[register] = piece
-    for i, op, function, home in plan.steps:
-        out = results[plan.result[i]] if home is None else here[home]
+    for i, op, function, at in plan.steps:
         if function is None:
-            values[i] = _apply(op, [values[r] for r in op.reads], out)
+            values[i] = _apply(op, [values[r] for r in op.reads], outs[at])
         elif len(op.reads) == 2:
             left, right = op.reads
-            values[i] = function(values[left], values[right], out=out)
+            values[i] = function(values[left], values[right], out=outs[at])
         else:
-            values[i] = function(values[op.reads[0]], out=out)
+            values[i] = function(values[op.reads[0]], out=outs[at])
     for k, register in enumerate(program.outputs):
         if plan.result.get(register) != k:
             results[k][...] = values[register]
