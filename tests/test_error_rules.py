@@ -306,7 +306,7 @@ def test_single_precision_of_knots_counts_as_a_share_of_their_cell() -> None:
 def test_pieces_of_cells_are_halves_of_what_has_two_values() -> None:
     """A cell of one step has its ends alone; a longer one is cut."""
     grid = Grid((np.array([0.0, 1.0, 5.0]),), np.zeros(3), (1.0,))
-    (lows,), (highs,) = corners(grid, 4)
+    (lows,), (highs,) = corners(grid, (4,))
     assert lows.tolist() == [0, 0, 1, 1, 1, 2, 3, 4]
     assert highs.tolist() == [0, 0, 1, 1, 2, 3, 4, 5]
     smooth = Grid((np.array([0.0, 1.0]),), np.zeros(2), (0.0,))
