@@ -310,7 +310,7 @@ def test_pieces_of_cells_are_halves_of_what_has_two_values() -> None:
     assert lows.tolist() == [0, 0, 1, 1, 1, 2, 3, 4]
     assert highs.tolist() == [0, 0, 1, 1, 2, 3, 4, 5]
     smooth = Grid((np.array([0.0, 1.0]),), np.zeros(2), (0.0,))
-    (lows,), (highs,) = corners(smooth, 4)
+    (lows,), (highs,) = corners(smooth, (4,))
     assert (lows.tolist(), highs.tolist()) == ([0, 0.25, 0.5, 0.75], [0.25, 0.5, 0.75, 1])
 
 
