@@ -71,16 +71,9 @@ def yuan(c: Config) -> Model:
         return decoder(c, layer(mixer, mlp(c)), head_dim=own, rotary_dim=usual)
     active, every = chosen.moe_top_k, chosen.moe_num_experts
     refuse(active > every, f"key 'moe_config.moe_top_k': {active} of only {every} experts")
-    moe = experts(c, gated=chosen.gated_linear_unit)
-    return decoder(
-        c,
-        layer(mixer, AttendedRouter(moe=moe)),
-        head_dim=own,
-        rotary_dim=usual,
-        experts=every,
-        active_experts=active,
-        expert_intermediate=chosen.ffn_hidden_size,
-    )
+    each = layer(mixer, AttendedRouter(moe=experts(c, gated=chosen.gated_linear_unit)))
+    sizes = {"experts": every, "active_experts": active, "head_dim": own, "rotary_dim": usual}
+    return decoder(c, each, expert_intermediate=chosen.ffn_hidden_size, **sizes)
 
 
 _PART = 0.5

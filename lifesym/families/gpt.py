@@ -138,21 +138,12 @@ def falcon(c: Config) -> Model:
     """Falcon 7B (multi-query, one norm), 40B and 180B (grouped, two norms), RW (ALiBi)."""
     heads, new, norms = c.num_attention_heads, c.new_decoder_architecture, c.num_ln_in_parallel_attn
     kv_heads = 1 if c.multi_query and not new else c.num_kv_heads or heads
-    refuse(
-        new and norms not in (None, 1, 2), f"key 'num_ln_in_parallel_attn': {norms} is not 1 or 2"
-    )
-    refuse(
-        not (new or c.multi_query) and kv_heads != heads,
-        f"key 'num_kv_heads': without multi_query it must be num_attention_heads = {heads}",
-    )
-    refuse(
-        not new and c.parallel_attn and norms == 2,
-        "key 'num_ln_in_parallel_attn': 2 needs new_decoder_architecture",
-    )
-    refuse(
-        new and not c.parallel_attn,
-        "key 'parallel_attn': false is not modelled with new_decoder_architecture",
-    )
+    ungrouped = not (new or c.multi_query) and kv_heads != heads
+    key, later = "num_ln_in_parallel_attn", "new_decoder_architecture"
+    refuse(new and norms not in (None, 1, 2), f"key {key!r}: {norms} is not 1 or 2")
+    refuse(not new and c.parallel_attn and norms == 2, f"key {key!r}: 2 needs {later}")
+    refuse(ungrouped, f"key 'num_kv_heads': without multi_query it must be {heads}, as all heads")
+    refuse(new and not c.parallel_attn, f"key 'parallel_attn': false is not modelled with {later}")
     both = (norms or (2 if new else 1)) == 2 or not c.parallel_attn
     turns = 0 if c.alibi else sym.head_dim
     each = layer(
