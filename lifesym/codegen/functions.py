@@ -205,7 +205,7 @@ def compile(
     names = [identifier(symbol.name, "argument") for symbol in symbols]
     identifier(name, "function name")
     for each in names:
-        if re.fullmatch(rf"{name}_(at|mix|in|v|k\d+|shift|checked)", each, re.IGNORECASE):
+        if re.fullmatch(rf"{name}_(at|mix|in|v|k\d+|shift|checked|power)", each, re.IGNORECASE):
             raise SymbolError(f"the name {name!r} takes {each!r} for itself: give another name")
     box = inputs.box(ranges, symbols)
     checked = inputs.least(quantities, box)

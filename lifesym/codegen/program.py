@@ -15,6 +15,7 @@ kind                      value
 ``rest``                  the first less the second, a remainder: at least the value (0 or 1), and
                           at most that plus the third less 1
 ``pow``, ``log``          with an exponent that is no integer; the natural logarithm
+``power``                 with an exponent that counts, by squarings (`lifesym.codegen.squarings`)
 ``pick``                  the second register where the first is above 0, else the third; its value
                           is 1 where a result is the same whichever is taken at 0
 ``sum``                   over i = 0, 1, ... up to the first register (nothing where it is below 0)

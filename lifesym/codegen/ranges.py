@@ -175,7 +175,7 @@ def _range(op: Op, found: list[Range], given: Sequence[Range], kind: Arithmetic)
         raise SymbolError(f"a value of {made.size:.3g} leaves the range of {kind.name}")
     if op.kind in ("add", "mul", "div", "pow", "log") and not _is_whole(op, parts, made, kind):
         made = made.rounded(kind)
-    if op.kind in ("mul", "div", "pow"):
+    if op.kind in ("mul", "div", "pow", "power"):
         made = made.underflown(kind)
     return made.settled()
 

@@ -217,6 +217,25 @@ def _pow(parts: Sequence[Range], kind: Arithmetic) -> Range:
     return Range(min(corners), max(corners), error, relative, min(*smallest, *_positive(corners)))
 
 
+def _power(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    """By squarings: n factors, each as far off as the base, and less than n roundings.
+
+    Together they are at most e^(n g) of the true power, g being both as logarithms. The absolute
+    error x^n (e^(n g) - 1) is largest at one n, from which on the power itself falls faster.
+    """
+    made, (base, exponent) = _pow(parts, kind), parts
+    rate = math.log1p(base.relative) + math.log1p(1.01 * kind.roundoff)
+    if not math.isfinite(rate):
+        return made
+    falls = -math.log(base.high) if base.high > 0 else math.inf
+    worst = -math.log1p(-rate / falls) / rate if falls > rate > 0 else math.inf
+    n = max(exponent.low, min(exponent.high, worst))
+    error = base.high**n * math.expm1(min(n * rate, 700.0))
+    relative = math.expm1(min(exponent.high * rate, 700.0))
+    # no square on the way is smaller, but for its rounding
+    return Range(made.low, made.high, error, relative, made.least / (1 + relative))
+
+
 def _positive(numbers: Sequence[float]) -> list[float]:
     return [x for x in numbers if x > 0]
 
@@ -243,5 +262,6 @@ RULES: dict[str, Rule] = {
     "cross": _cross,
     "pick": _pick,
     "pow": _pow,
+    "power": _power,
     "log": _log,
 }

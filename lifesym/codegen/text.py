@@ -292,6 +292,8 @@ def _undefined(program: Program) -> tuple[list[frozenset[int]], list[frozenset[i
             must.append(must[op.reads[1]] & must[op.reads[2]])
         elif op.kind == "pow":
             must.append(frozenset())  # pow(1, NaN) is 1
+        elif op.kind == "power":
+            must.append(must[op.reads[1]])  # pow(NaN, 0) is 1
         elif op.body:
             must.append(must[op.reads[0]])  # there may be no terms
         else:
