@@ -18,7 +18,8 @@ from lifesym.codegen.grid import Grid, bends, corners, interpolated, sample
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Op, Program
 from lifesym.codegen.ranges import FLOAT, _constant, _pieces, _range, _summed, _switched
-from lifesym.codegen.rules import RULES, Arithmetic, Range, remainder
+from lifesym.codegen.rules import RULES, remainder
+from lifesym.codegen.running import Arithmetic, Range
 from lifesym.codegen.table import Table
 from lifesym.codegen.table_error import float_error
 from lifesym.errors import SymbolError

@@ -20,7 +20,8 @@ from sympy import Symbol
 
 from lifesym.codegen import blocked
 from lifesym.codegen.program import Op, Program
-from lifesym.codegen.rules import RULES, Arithmetic, Range, remainder
+from lifesym.codegen.rules import RULES, remainder
+from lifesym.codegen.running import Arithmetic, Range
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
 

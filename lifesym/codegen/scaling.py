@@ -13,7 +13,7 @@ from fractions import Fraction
 
 from lifesym.codegen.program import Op, Program, pruned
 from lifesym.codegen.ranges import DOUBLE, Box, ErrorBound, error_bound, ranges
-from lifesym.codegen.rules import Arithmetic, Range
+from lifesym.codegen.running import Arithmetic, Range
 from lifesym.codegen.squarings import squared
 from lifesym.errors import SymbolError
 

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from lifesym.codegen.program import Program, pruned
 from lifesym.codegen.ranges import Box, ranges
-from lifesym.codegen.rules import Arithmetic
+from lifesym.codegen.running import Arithmetic
 from lifesym.errors import SymbolError
 
 MOST = 2.0**32
