@@ -12,8 +12,9 @@ from lifesym.codegen.plain_math import C
 from lifesym.codegen.program import Program
 from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, ErrorBound
 from lifesym.codegen.scaling import fitted
+from lifesym.codegen.spelling import C_DOUBLE, C_FLOAT, Language
 from lifesym.codegen.squarings import MOST
-from lifesym.codegen.text import C_DOUBLE, C_FLOAT, Language, write
+from lifesym.codegen.text import write
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
 

@@ -17,7 +17,8 @@ from lifesym.codegen.labels import labels
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Program
 from lifesym.codegen.python import between
-from lifesym.codegen.text import JAVASCRIPT, write
+from lifesym.codegen.spelling import JAVASCRIPT
+from lifesym.codegen.text import write
 from lifesym.decided import decided
 from lifesym.errors import SymbolError, nearest
 from lifesym.identifiers import identifier
@@ -303,8 +304,8 @@ def _js(
         *c.comment(doc)[1:],
         f"export function {name}({', '.join(names)}) {{",
         *(
-            f"  if (!({each} >= {low!r}{'' if isinf(high) else f' && {each} <= {high!r}'})) "
-            f'throw new RangeError("{each} must be {between(low, high)}");'
+            f"  if (!({each} >= {low!r}{'' if isinf(high) else f' && {each} <= {high!r}'}))\n"
+            f'    throw new RangeError("{each} must be {between(low, high)}");'
             for each, low, high in _bounds(names, program, box)
         ),
         *(f"  {line}" for line in text.statements),

@@ -27,24 +27,37 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from typing import NamedTuple
 
 from sympy import Expr
 
 COMMUTATIVE = frozenset({"add", "mul", "max", "min"})
 
 
+class Label(NamedTuple):
+    """What a register is: the ``time`` of operators, or what of it is bound by one side.
+
+    Attributes:
+        operators: whose it is.
+        of: ``time``, ``compute`` or ``memory``.
+    """
+
+    operators: tuple[str, ...]
+    of: str
+
+
 @dataclass(frozen=True)
 class Op:
     """One register: its kind, what it reads, a constant's or argument's value, a sum's body.
 
-    ``label`` are the operators whose time it is, where it is one; it makes no difference.
+    ``label`` says what it is, where operators are known; it makes no difference.
     """
 
     kind: str
     reads: tuple[int, ...] = ()
     value: Fraction | int | None = None
     body: "Program | None" = None
-    label: tuple[str, ...] = field(default=(), compare=False)
+    label: Label | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
