@@ -26,6 +26,7 @@ from lifesym.codegen.loop_c import LONG
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import chosen
 from lifesym.codegen.ranges import FLOAT, ErrorBound, error_bound
+from lifesym.codegen.squarings import squared
 from lifesym.decided import decided
 from lifesym.errors import SymbolError
 from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
@@ -73,7 +74,8 @@ def test_python(name: str) -> None:
 @cache
 def single_bound(name: str) -> ErrorBound:
     expr, box = formula(name)
-    return error_bound(lower([decided(expr, box)], list(box)), box, FLOAT)
+    program = squared(lower([decided(expr, box)], list(box)), box, FLOAT)
+    return error_bound(program, box, FLOAT)
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,8 @@ from lifesym.codegen.grid import Grid, bends, corners, interpolated, sample
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Op, Program
 from lifesym.codegen.ranges import FLOAT, _constant, _pieces, _range, _summed, _switched
-from lifesym.codegen.rules import RULES, Arithmetic, Range, remainder
+from lifesym.codegen.rules import RULES, remainder
+from lifesym.codegen.running import Arithmetic, Range
 from lifesym.codegen.table import Table
 from lifesym.codegen.table_error import float_error
 from lifesym.errors import SymbolError
@@ -174,6 +175,45 @@ def test_powers_have_the_error_of_their_base_by_the_exponent() -> None:
         RULES["pow"]((Range(0.0, 2.0), Range(0.0, 2.0)), TOY)
     with pytest.raises(SymbolError, match="a power leaves the range"):
         RULES["pow"]((Range(2.0, 10.0), Range(1.0, 400.0)), TOY)
+
+
+def test_powers_by_squarings_have_a_rounding_a_factor() -> None:
+    """Three factors of 2 %, and two roundings; of many factors below 1 the most is at e^-1."""
+    base, exponent = Range(2.0, 4.0, 0.08, 0.02, 2.0), Range(1.0, 3.0, 0.0, 0.0, 1.0)
+    made = RULES["power"]((base, exponent), replaced(roundoff=0.0))
+    assert (made.low, made.high, made.error) == pytest.approx((2.0, 64.0, 64 * (1.02**3 - 1)))
+    assert made.relative == pytest.approx(1.02**3 - 1)
+    assert made.least == pytest.approx(2.0 / 1.02**3)
+    rounded = RULES["power"]((base, exponent), TOY)
+    assert rounded.relative == pytest.approx((1.02 * (1 + 1.01 * TOY.roundoff)) ** 3 - 1)
+    long = RULES["power"]((Range(31 / 32, 31 / 32), Range(1.0, 2.0**24)), FLOAT)
+    assert long.error == pytest.approx(1.01 * FLOAT.roundoff / math.e / math.log(32 / 31))
+    nothing = RULES["power"]((Range(0.0, 0.0), Range(1.0, 4.0)), FLOAT)
+    assert (nothing.low, nothing.high, nothing.error) == (0.0, 0.0, 0.0)
+    unknown = RULES["power"]((Range(0.0, 2.0, 0.1, math.inf), Range(1.0, 4.0)), FLOAT)
+    assert unknown.relative == unknown.error == math.inf
+
+
+@pytest.mark.parametrize("off", [0.0, 2.0**-24])
+def test_no_power_by_squarings_is_farther_than_its_bound(off: float) -> None:
+    """Every exponent up to 300 of bases around 1, as single precision rounds them."""
+    counts = Range(0.0, 300.0, 0.0, 0.0, 1.0)
+    for base in np.random.default_rng(3).uniform(0.7, 1.1, 12).astype(np.float32):
+        true = Fraction(float(base)) * (1 + Fraction(off))
+        size = float(true)
+        bound = RULES["power"]((Range(size, size, size * off, off, size), counts), FLOAT)
+        for n in range(301):
+            error = abs(Fraction(float(by_squarings(base, n))) - true**n)
+            assert error <= bound.error
+            assert error <= bound.relative * true**n
+
+
+def by_squarings(base: np.float32, n: int) -> np.float32:
+    """As the C of a header does it."""
+    product, square = np.float32(1), base
+    while n:
+        product, square, n = product * square if n % 2 else product, square * square, n // 2
+    return product
 
 
 def replaced(**numbers: float) -> Arithmetic:

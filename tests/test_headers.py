@@ -176,3 +176,45 @@ def test_default_names_are_identifiers_of_31_letters(run: CommandLine) -> None:
             names.add(re.search(r"static inline double (\w+)\(", done.stdout)[1])
     assert len(names) == 8
     assert max(map(len, names)) <= 31
+
+
+POWER = 1 - Rational(3, 4) ** sym.batch
+
+
+@needs_gcc
+@pytest.mark.parametrize("precision", ["double", "float"])
+def test_a_power_that_counts_is_by_squarings(precision: str, tmp_path: Path) -> None:
+    """Without ``pow``: NaN is NaN, a fraction is dropped, what no integer holds is refused."""
+    header = ls.compile(
+        POWER, ["batch"], target="c", precision=precision, ranges={"batch": (1, 64)}, name="f"
+    )
+    assert "f_power(0.75" in header
+    assert "pow(" not in header
+    assert "powf(" not in header
+    columns = [[0, 1, 2, 3, 7, 64, 7.5, 4e9, float("nan"), -1, 2.0**32, float("inf")]]
+    made = library(tmp_path, {"f": (header, 1, precision)})
+    found = called(made, "f", columns, precision)
+    assert found.tolist()[:3] == [0, 0.25, 0.4375]
+    assert found[3:8] == pytest.approx([1 - 0.75**n for n in (3, 7, 64, 7, 4e9)], rel=1e-6)
+    assert np.isnan(found[8:]).all()
+
+
+def test_other_powers_are_the_librarys() -> None:
+    """Of exponents that do not count, without ranges, or that can be below zero."""
+    own = ls.symbol("own_exponent", meaning="any number")
+    box = {sym.batch: (1, 64), own: (1, 2)}
+    for exponent, ranges_ in (
+        (sym.batch / 2, box),
+        (sym.batch + own, box),
+        (own, box),
+        (sym.batch - 2, box),
+        (sym.batch, None),
+    ):
+        args = sym.ordered(exponent.free_symbols)
+        ends = ranges_ and {symbol: ranges_[symbol] for symbol in args}
+        header = ls.compile(2 + Rational(3, 4) ** exponent, args, target="c", ranges=ends)
+        assert "power" not in header
+        assert "pow(0.75" in header
+    taken = ls.symbol("f_power", meaning="a name")
+    with pytest.raises(SymbolError, match="takes 'f_power' for itself"):
+        ls.compile(taken + 1, [taken], target="c", name="f")

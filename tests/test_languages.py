@@ -84,6 +84,11 @@ def cases() -> dict[str, Case]:
     form = ls.forecast("llama-2-7b", "v100")
     pair = [form.ttft, form.tpot.mean, form.ttft.expr * 3]
     lengths = np.array([[1, 700, 4096], [2, 9, 300]])
+    device = ls.load_hardware("v100").with_(bandwidth=sym.bandwidth)
+    named = ls.forecast(ls.load_model("deepseek-v2-lite"), device, batch=sym.batch).tpot
+    contested = {sym.past: (0, 8192), sym.batch: (1, 64), sym.bandwidth: (10**11, 10**13)}
+    columns = np.array([[0, 8192, 700, 5], [1, 64, 33, 7], [1e11, 1e13, 9e12, 3e12]])
+    made["operators"] = Case(named, list(contested), columns, contested)
     for field in ("ttft", "result_2"):
         made[f"several: {field}"] = Case(pair, TWO, lengths, {A: (1, 4096)}, field)
     return made
@@ -334,6 +339,7 @@ def test_go(tmp_path: Path) -> None:
         return f"case {i}:\n\t\t{found}"
 
     (tmp_path / "main.go").write_text(GO % arms(arm, "x[{0}]"))
+    assert run([tool("gofmt"), "-l", "."], package) == ""
     run([go, "vet", "./..."], tmp_path)
     run([go, "build", "-o", "all", "."], tmp_path)
     hold(values([tmp_path / "all"], tmp_path))

@@ -27,6 +27,7 @@ _UFUNCS: dict[str, Callable[..., Any]] = {
     "max": np.maximum,
     "min": np.minimum,
     "pow": np.power,
+    "power": np.power,
     "log": np.log,
 }
 

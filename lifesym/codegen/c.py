@@ -1,15 +1,20 @@
 """C99: a header for embedded use."""
 
 from collections.abc import Sequence
+from dataclasses import replace
+from fractions import Fraction
 from hashlib import sha256
 from math import isinf
 
 from sympy import Symbol
 
+from lifesym.codegen.plain_math import C
 from lifesym.codegen.program import Program
 from lifesym.codegen.ranges import DOUBLE, FLOAT, Box, ErrorBound
 from lifesym.codegen.scaling import fitted
-from lifesym.codegen.text import C_DOUBLE, C_FLOAT, write
+from lifesym.codegen.spelling import C_DOUBLE, C_FLOAT, Language
+from lifesym.codegen.squarings import MOST
+from lifesym.codegen.text import write
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
 
@@ -49,8 +54,12 @@ def header(
     else:
         words = ", ".join(TABLE[symbol].word for symbol in missing)
         bounds = [f"No bound of the arithmetic's error is proved without a range of {words}."]
-    text = write(program, names, language)
+    named = replace(language, functions=language.functions | {"power": f"{name}_power"})
+    text = write(program, names, named)
     real = kind.name
+    power = any(op.kind == "power" for op in program.ops)
+    if power:
+        bounds.append("Exponents of powers count: a fraction of one is dropped.")
     lines = [
         *doc,
         *bounds,
@@ -77,6 +86,7 @@ def header(
         "",
         *comment(lines),
         *([f"typedef struct {{ {real} {', '.join(fields)}; }} {kept};"] if fields else []),
+        *(_power(name, real, language) if power else []),
         f"static inline {kept} {name}({', '.join(f'const {real} {each}' for each in names)})",
         "{",
         f"#ifdef {name.upper()}_CHECKED",
@@ -88,6 +98,12 @@ def header(
         "}",
     ]
     return guarded(name, body)
+
+
+def _power(name: str, real: str, language: Language) -> list[str]:
+    numbers = {"zero": 0, "one": 1, "most": MOST}
+    spelt = {key: language.literal(Fraction(number)) for key, number in numbers.items()}
+    return [*C["power"].strip("\n").format(name=name, real=real, **spelt).split("\n"), ""]
 
 
 def guarded(name: str, body: Sequence[str]) -> str:

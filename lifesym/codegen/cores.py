@@ -27,8 +27,11 @@ _PARTS: Mapping[str, tuple[str, ...]] = {
     "ceil": ("div", "round"),
     "floor": ("div", "round"),
     "cross": ("compare", "div", "round"),
+    "power": ("compare", "compare", "sub"),  # software takes 2**31 away to make a count of it
 }
 """Operations of a program that are others of a core."""
+_STEP = ("mul", "mul", "compare")
+"""What a power by squarings does for every binary digit of its exponent."""
 _TERM = ("add", "add", "add", "add", "add", "compare", "compare")
 """What a loop does for every term besides its body."""
 
@@ -174,6 +177,10 @@ class _Count:
                 kind = "sub" if op.kind == "add" and below else op.kind
                 for name in _PARTS.get(kind, (kind,)):
                     self.add(name, times)
+                if kind == "power":
+                    steps = int(values[op.reads[1]]).bit_length()
+                    for name in _STEP:
+                        self.add(name, times * steps)
 
     def cost(self, on: Core) -> Cost:
         flash = self.code + sum(on.routines[each] for each in self.needs)

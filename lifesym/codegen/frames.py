@@ -23,7 +23,7 @@ class Parts:
         statements: those of the program.
         results: its expressions, by name; one alone has none.
         meanings: what each of several is.
-        called: the functions of `lifesym.codegen.text.Language` that are called.
+        called: the functions of `lifesym.codegen.spelling.Language` that are called.
     """
 
     name: str
@@ -96,7 +96,7 @@ def cpp(parts: Parts) -> str:
                 *parts.checks(
                     "{0} >= {1} && {0} <= {2}",
                     "{0} >= {1}",
-                    lambda holds, said: f'if (!({holds})) throw std::out_of_range("{said}");',
+                    lambda holds, said: f'if (!({holds}))\n    throw std::out_of_range("{said}");',
                 ),
                 *parts.statements,
                 *(f"static_cast<void>({name});" for name in parts.unused),
@@ -168,6 +168,7 @@ def go(parts: Parts) -> str:
     value = f"{kind}{{{listed}}}" if parts.several else listed
     nothing = f"{kind}{{}}" if parts.several else "0"
     arguments = f"{', '.join(parts.names)} float64"
+    longest = max(map(len, parts.results))
     imports = ['"errors"'] if parts.bounds else []
     imports += ['"math"'] if parts.called else []
     choose = """\
@@ -185,7 +186,7 @@ choose := func(condition bool, first, second float64) float64 {
             [
                 f"// {kind} are the values of {parts.name}.",
                 f"type {kind} struct {{",
-                *_inside(parts.fields("{0} float64 // {2}"), "\t"),
+                *_inside(parts.fields(f"{{0:{longest}}} float64 // {{2}}"), "\t"),
                 "}",
                 "",
             ]
@@ -285,7 +286,7 @@ def swift(parts: Parts) -> str:
                 *parts.checks(
                     "({1}...{2}).contains({0})",
                     "{0} >= {1}",
-                    lambda holds, said: f'precondition({holds}, "{said}")',
+                    lambda holds, said: f'precondition(\n    {holds},\n    "{said}"\n)',
                 ),
                 *parts.statements,
                 f"return {value if parts.several else parts.results['']}",

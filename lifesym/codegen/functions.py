@@ -17,7 +17,8 @@ from lifesym.codegen.labels import labels
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Program
 from lifesym.codegen.python import between
-from lifesym.codegen.text import JAVASCRIPT, write
+from lifesym.codegen.spelling import JAVASCRIPT
+from lifesym.codegen.text import write
 from lifesym.decided import decided
 from lifesym.errors import SymbolError, nearest
 from lifesym.identifiers import identifier
@@ -205,7 +206,7 @@ def compile(
     names = [identifier(symbol.name, "argument") for symbol in symbols]
     identifier(name, "function name")
     for each in names:
-        if re.fullmatch(rf"{name}_(at|mix|in|v|k\d+|shift|checked)", each, re.IGNORECASE):
+        if re.fullmatch(rf"{name}_(at|mix|in|v|k\d+|shift|checked|power)", each, re.IGNORECASE):
             raise SymbolError(f"the name {name!r} takes {each!r} for itself: give another name")
     box = inputs.box(ranges, symbols)
     checked = inputs.least(quantities, box)
@@ -303,8 +304,8 @@ def _js(
         *c.comment(doc)[1:],
         f"export function {name}({', '.join(names)}) {{",
         *(
-            f"  if (!({each} >= {low!r}{'' if isinf(high) else f' && {each} <= {high!r}'})) "
-            f'throw new RangeError("{each} must be {between(low, high)}");'
+            f"  if (!({each} >= {low!r}{'' if isinf(high) else f' && {each} <= {high!r}'}))\n"
+            f'    throw new RangeError("{each} must be {between(low, high)}");'
             for each, low, high in _bounds(names, program, box)
         ),
         *(f"  {line}" for line in text.statements),

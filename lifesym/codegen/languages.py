@@ -11,10 +11,9 @@ from dataclasses import dataclass
 
 from sympy import Symbol
 
-from lifesym.codegen import c, frames, text
+from lifesym.codegen import c, frames, spelling, text
 from lifesym.codegen.program import Program
 
-_COMMENT = " // "
 Box = Mapping[Symbol, tuple[float, float]]
 
 
@@ -62,8 +61,8 @@ def module(
                 if symbol in box
             ],
             doc=_harmless([*doc, *c.describe(program.args, names, dict(box))]),
-            statements=[_bare(line) for line in written.statements],
-            results=dict(zip(fields or [""], map(_bare, written.results), strict=True)),
+            statements=written.statements,
+            results=dict(zip(fields or [""], written.results, strict=True)),
             meanings=_harmless([" ".join(each.split()) for each in results.values()]) or [""],
             called=[
                 kind for kind, name in dialect.language.functions.items() if f"{name}(" in code
@@ -92,28 +91,6 @@ def _snake(name: str) -> str:
     return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", name).lower()
 
 
-def _bare(line: str) -> str:
-    """Without parentheses around all of an operand, which Rust's compiler does not let pass."""
-    code, sign, said = line.partition(_COMMENT)
-    return _stripped(code) + sign + said
-
-
-def _stripped(line: str) -> str:
-    opened: list[int] = []
-    dropped = set()
-    for i, sign in enumerate(line):
-        if sign == "(":
-            opened.append(i)
-        elif sign == ")":
-            start, rest = opened.pop(), line[i + 1 :]
-            before = line[:start]
-            if (not before or before.endswith(("= ", "(", ", ", "{ "))) and (
-                not rest or rest.startswith((";", ")", ",", " }"))
-            ):
-                dropped |= {start, i}
-    return "".join(sign for i, sign in enumerate(line) if i not in dropped)
-
-
 @dataclass(frozen=True)
 class Dialect:
     """A language's spelling, its frame, and its names.
@@ -127,7 +104,7 @@ class Dialect:
         words: what nothing can be called.
     """
 
-    language: text.Language
+    language: spelling.Language
     frame: Callable[[frames.Parts], str]
     function: Callable[[str], str]
     variable: Callable[[str], str]
@@ -146,9 +123,9 @@ def _words(listed: str) -> frozenset[str]:
 
 
 TARGETS = {
-    "cpp": Dialect(text.CPP, frames.cpp, str, str, str, frozenset()),
+    "cpp": Dialect(spelling.CPP, frames.cpp, str, str, str, frozenset()),
     "rust": Dialect(
-        text.RUST,
+        spelling.RUST,
         frames.rust,
         _snake,
         _snake,
@@ -160,7 +137,7 @@ TARGETS = {
             use virtual where while yield"""),
     ),
     "go": Dialect(
-        text.GO,
+        spelling.GO,
         frames.go,
         _upper_camel,
         _lower_camel,
@@ -171,7 +148,7 @@ TARGETS = {
             struct switch type var"""),
     ),
     "kotlin": Dialect(
-        text.KOTLIN,
+        spelling.KOTLIN,
         frames.kotlin,
         _lower_camel,
         _lower_camel,
@@ -182,7 +159,7 @@ TARGETS = {
             when while"""),
     ),
     "swift": Dialect(
-        text.SWIFT,
+        spelling.SWIFT,
         frames.swift,
         _lower_camel,
         _lower_camel,

@@ -8,7 +8,8 @@ past it, block by block, so that memory need not be read before it is written.
 """
 
 from lifesym.codegen.program import Program
-from lifesym.codegen.text import C_DOUBLE, write
+from lifesym.codegen.spelling import C_DOUBLE
+from lifesym.codegen.text import write
 
 MOST_AXES = 64
 """Axes of a NumPy array."""

@@ -11,7 +11,7 @@ from fractions import Fraction
 from sympy import Add, Derivative, Expr, Mul, Poly, Pow, S, Sum, Symbol, log
 
 from lifesym.codegen.polynomials import nested, scalable, whole
-from lifesym.codegen.program import Op, Program, pruned
+from lifesym.codegen.program import Label, Op, Program, pruned
 from lifesym.codegen.reciprocals import shared
 from lifesym.codegen.registers import Registers
 from lifesym.codegen.remainders import remainders
@@ -23,13 +23,13 @@ from lifesym.sums import Crossing, SumMax
 from lifesym.symbols import TABLE
 
 _LARGEST_POWER = 16
-_NONE: Mapping[Expr, tuple[str, ...]] = {}
+Labels = Mapping[Expr, Label]
+"""What maxima, their arguments, and summands without their numbers are."""
+_NONE: Labels = {}
 
 
-def lower(
-    exprs: Sequence[Expr], args: Sequence[Symbol], labels: Mapping[Expr, tuple[str, ...]] = _NONE
-) -> Program:
-    """The program of some expressions in some arguments; maxima may have labels.
+def lower(exprs: Sequence[Expr], args: Sequence[Symbol], labels: Labels = _NONE) -> Program:
+    """The program of some expressions in some arguments; parts of them may have labels.
 
     Raises:
         SymbolError: an expression has a symbol that is no argument, or a part that no target has.
@@ -44,7 +44,7 @@ class _Builder(Registers):
 
     def __init__(self, args: tuple[Expr, ...]) -> None:
         super().__init__()
-        self.labels: Mapping[Expr, tuple[str, ...]] = _NONE
+        self.labels = _NONE
         self.args = list(args)
         self.seen: dict[Expr, int] = {}
         for i, symbol in enumerate(args):
@@ -110,6 +110,8 @@ class _Builder(Registers):
         parts = [self.lower(arg) for arg in expr.args]
         if isinstance(expr, Maximum | Minimum):
             kind = "max" if isinstance(expr, Maximum) else "min"
+            for part, arg in zip(parts, expr.args, strict=True):
+                self._labelled(part, arg)
             return self._labelled(self.chain(kind, parts), expr)
         if isinstance(expr, CeilDiv | FloorDiv):
             kind = "ceil" if isinstance(expr, CeilDiv) else "floor"
@@ -121,9 +123,10 @@ class _Builder(Registers):
         raise SymbolError(f"{type(expr).__name__} cannot be compiled")
 
     def _labelled(self, register: int, node: Expr) -> int:
-        """A register that says which operators' time it is, or part of it."""
-        if node in self.labels:
-            self.ops[register] = replace(self.ops[register], label=self.labels[node])
+        """A register that says what it is, if it is an operation and does not say so yet."""
+        op = self.ops[register]
+        if node in self.labels and op.reads and op.label is None:
+            self.ops[register] = replace(op, label=self.labels[node])
         return register
 
     def _loop(self, expr: Sum) -> int:
@@ -144,12 +147,19 @@ class _Builder(Registers):
         made = nested(expr)
         if not isinstance(made, Add):
             return self.lower(made)
-        parts = sorted(self.lower(arg) for arg in made.args)
-        return self.chain("add", parts)
+        parts = []
+        for arg in made.args:
+            parts.append(self.lower(arg))
+            part = arg.as_coeff_Mul()[1]
+            if not isinstance(part, Maximum):  # which has its label already
+                self._labelled(parts[-1], part)
+        return self.chain("add", sorted(parts))
 
     def _product(self, expr: Expr) -> int:
         count, node = expr.as_coeff_Mul()
         if isinstance(node, Maximum | Minimum) and count > 0 and all(map(scalable, node.args)):
+            for arg in node.args:
+                self._labelled(self.lower(count * arg), arg)
             scaled = self.lower(node.func(*(count * arg for arg in node.args)))
             return self._labelled(scaled, node)
         above, below = [], []

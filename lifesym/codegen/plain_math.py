@@ -1,10 +1,11 @@
-"""Rounding, logarithms and powers in plain arithmetic, as text of C++ and Rust.
+"""Rounding, logarithms and powers in plain arithmetic, as text of C++, Rust and C.
 
 C++'s own are no constant expressions before C++26, and those of Rust need its standard library.
 ceil and floor are exact. The logarithm brings its argument into [1/sqrt(2), sqrt(2)] by powers of
 two, which is exact, and sums the series of 2 artanh((m - 1) / (m + 1)) until terms are below a
 double's rounding. A power with a whole exponent up to 1024 is a product by squarings, any other
 exp(y log x), its exponential by the series to r**15 on |r| <= log(2) / 2: all within 1e-12.
+C has a library, but a power that counts is shorter by squarings (`lifesym.codegen.squarings`).
 """
 
 CPP = {
@@ -135,6 +136,20 @@ fn pow(x: f64, y: f64) -> f64 {
     }
     sum
 }
+""",
+}
+C = {
+    "power": """
+static inline {real} {name}_power(const {real} base, const {real} exponent)
+{{
+    if (!(exponent >= {zero} && exponent < {most})) return NAN;
+    {real} product = {one}, square = base;
+    for (unsigned long n = (unsigned long)exponent; n > 0; n /= 2) {{
+        if (n % 2 > 0) product *= square;
+        square *= square;
+    }}
+    return product;
+}}
 """,
 }
 NEEDS = {

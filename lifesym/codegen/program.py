@@ -15,6 +15,7 @@ kind                      value
 ``rest``                  the first less the second, a remainder: at least the value (0 or 1), and
                           at most that plus the third less 1
 ``pow``, ``log``          with an exponent that is no integer; the natural logarithm
+``power``                 with an exponent that counts, by squarings (`lifesym.codegen.squarings`)
 ``pick``                  the second register where the first is above 0, else the third; its value
                           is 1 where a result is the same whichever is taken at 0
 ``sum``                   over i = 0, 1, ... up to the first register (nothing where it is below 0)
@@ -26,24 +27,37 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from functools import cached_property
+from typing import NamedTuple
 
 from sympy import Expr
 
 COMMUTATIVE = frozenset({"add", "mul", "max", "min"})
 
 
+class Label(NamedTuple):
+    """What a register is: the ``time`` of operators, or what of it is bound by one side.
+
+    Attributes:
+        operators: whose it is.
+        of: ``time``, ``compute`` or ``memory``.
+    """
+
+    operators: tuple[str, ...]
+    of: str
+
+
 @dataclass(frozen=True)
 class Op:
     """One register: its kind, what it reads, a constant's or argument's value, a sum's body.
 
-    ``label`` are the operators whose time it is, where it is one; it makes no difference.
+    ``label`` says what it is, where operators are known; it makes no difference.
     """
 
     kind: str
     reads: tuple[int, ...] = ()
     value: Fraction | int | None = None
     body: "Program | None" = None
-    label: tuple[str, ...] = field(default=(), compare=False)
+    label: Label | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)

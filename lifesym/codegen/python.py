@@ -5,7 +5,8 @@ from math import isinf
 from typing import Any
 
 from lifesym.codegen.program import Program
-from lifesym.codegen.text import NUMPY, PYTHON, write
+from lifesym.codegen.spelling import NUMPY, PYTHON
+from lifesym.codegen.text import write
 
 Bounds = Sequence[tuple[str, float, float]]
 """Arguments that are checked, with their smallest and largest values."""

@@ -20,7 +20,8 @@ from sympy import Symbol
 
 from lifesym.codegen import blocked
 from lifesym.codegen.program import Op, Program
-from lifesym.codegen.rules import RULES, Arithmetic, Range, remainder
+from lifesym.codegen.rules import RULES, remainder
+from lifesym.codegen.running import Arithmetic, Range
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
 
@@ -175,7 +176,7 @@ def _range(op: Op, found: list[Range], given: Sequence[Range], kind: Arithmetic)
         raise SymbolError(f"a value of {made.size:.3g} leaves the range of {kind.name}")
     if op.kind in ("add", "mul", "div", "pow", "log") and not _is_whole(op, parts, made, kind):
         made = made.rounded(kind)
-    if op.kind in ("mul", "div", "pow"):
+    if op.kind in ("mul", "div", "pow", "power"):
         made = made.underflown(kind)
     return made.settled()
 

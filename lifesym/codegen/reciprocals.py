@@ -4,6 +4,7 @@ A quotient then has two roundings in place of one; rounded quotients keep their 
 """
 
 from collections import Counter
+from dataclasses import replace
 from fractions import Fraction
 
 from lifesym.codegen.program import Op, Program
@@ -23,13 +24,14 @@ def shared(program: Program) -> Program:
     place: dict[int, int] = {}
     inverse: dict[int, int] = {}
     for i, op in enumerate(program.ops):
-        moved = Op(op.kind, tuple(place[r] for r in op.reads), op.value, op.body)
+        moved = replace(op, reads=tuple(place[r] for r in op.reads))
         if op.kind == "div" and op.reads[1] in often:
             above, below = op.reads
             if program.constant(above) == 1:
                 place[i] = inverse[below]
                 continue
-            moved = Op("mul", tuple(sorted((place[above], inverse[below]))))
+            reads = tuple(sorted((place[above], inverse[below])))
+            moved = replace(op, kind="mul", reads=reads)
         place[i] = len(ops)
         ops.append(moved)
         if i in often:

@@ -5,77 +5,10 @@ An operation's own rounding and underflow are added by `lifesym.codegen.ranges`.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from lifesym.codegen.running import Arithmetic, Range
 from lifesym.errors import SymbolError
-
-
-@dataclass(frozen=True, slots=True)
-class Arithmetic:
-    """A format: unit roundoff, largest and smallest normal numbers, exact whole numbers."""
-
-    name: str
-    roundoff: float
-    largest: float
-    smallest: float
-    whole: float
-
-
-@dataclass(frozen=True, slots=True)
-class Range:
-    """An interval, and how far its computed value can be off.
-
-    Attributes:
-        low: least value.
-        high: largest value.
-        error: bound of the absolute error.
-        relative: bound of the relative error; infinite where there is none.
-        least: below every value's size but zero's.
-    """
-
-    low: float
-    high: float
-    error: float = 0.0
-    relative: float = 0.0
-    least: float = 0.0
-
-    @property
-    def size(self) -> float:
-        """The largest absolute value."""
-        return max(abs(self.low), abs(self.high))
-
-    @property
-    def nearest(self) -> float:
-        """The smallest absolute value."""
-        return max(self.low, -self.high, 0.0)
-
-    @property
-    def signed(self) -> int:
-        """1 where nothing is negative, -1 where nothing is positive, else 0."""
-        return 1 if self.low >= 0 else -1 if self.high <= 0 else 0
-
-    def rounded(self, kind: Arithmetic) -> "Range":
-        """After a rounding to the nearest."""
-        unit = kind.roundoff * 1.01
-        error = self.error + (self.size + self.error) * unit
-        relative = self.relative + (1 + self.relative) * unit
-        return Range(self.low, self.high, error, relative, self.least)
-
-    def underflown(self, kind: Arithmetic) -> "Range":
-        """After values below the normal numbers may have become zero."""
-        if self.least >= kind.smallest:
-            return self
-        lost = kind.smallest
-        relative = self.relative + lost / self.least if self.least > 0 else math.inf
-        return Range(self.low, self.high, self.error + lost, relative, self.least)
-
-    def settled(self) -> "Range":
-        """With each of the two errors no larger than the other allows."""
-        error = min(self.error, self.relative * self.size) if self.size else self.error
-        nearest = self.nearest
-        relative = min(self.relative, error / nearest) if nearest > 0 else self.relative
-        return Range(self.low, self.high, error, relative, max(self.least, nearest))
-
 
 Rule = Callable[[Sequence[Range], Arithmetic], Range]
 
@@ -217,6 +150,25 @@ def _pow(parts: Sequence[Range], kind: Arithmetic) -> Range:
     return Range(min(corners), max(corners), error, relative, min(*smallest, *_positive(corners)))
 
 
+def _power(parts: Sequence[Range], kind: Arithmetic) -> Range:
+    """By squarings: n factors, each as far off as the base, and less than n roundings.
+
+    Together they are at most e^(n g) of the true power, g being both as logarithms. The absolute
+    error x^n (e^(n g) - 1) is largest at one n, from which on the power itself falls faster.
+    """
+    made, (base, exponent) = _pow(parts, kind), parts
+    rate = math.log1p(base.relative) + math.log1p(1.01 * kind.roundoff)
+    if not math.isfinite(rate):
+        return made
+    falls = -math.log(base.high) if base.high > 0 else math.inf
+    worst = -math.log1p(-rate / falls) / rate if falls > rate > 0 else math.inf
+    n = max(exponent.low, min(exponent.high, worst))
+    error = base.high**n * math.expm1(min(n * rate, 700.0))
+    relative = math.expm1(min(exponent.high * rate, 700.0))
+    # no square on the way is smaller, but for its rounding
+    return Range(made.low, made.high, error, relative, made.least / (1 + relative))
+
+
 def _positive(numbers: Sequence[float]) -> list[float]:
     return [x for x in numbers if x > 0]
 
@@ -243,5 +195,6 @@ RULES: dict[str, Rule] = {
     "cross": _cross,
     "pick": _pick,
     "pow": _pow,
+    "power": _power,
     "log": _log,
 }

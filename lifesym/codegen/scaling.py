@@ -13,7 +13,8 @@ from fractions import Fraction
 
 from lifesym.codegen.program import Op, Program, pruned
 from lifesym.codegen.ranges import DOUBLE, Box, ErrorBound, error_bound, ranges
-from lifesym.codegen.rules import Arithmetic, Range
+from lifesym.codegen.running import Arithmetic, Range
+from lifesym.codegen.squarings import squared
 from lifesym.errors import SymbolError
 
 _WIDE = replace(DOUBLE, smallest=0.0)
@@ -24,11 +25,14 @@ _STEP = 120
 
 
 def fitted(program: Program, box: Box, kind: Arithmetic) -> tuple[Program, list[ErrorBound]]:
-    """The program, scaled if it must be, and the proved error bound of each of its results.
+    """The program, its powers by squarings where they count, scaled if it must be.
+
+    And the proved error bound of each of its results.
 
     Raises:
         SymbolError: as `error_bound`, of what no scaling mends.
     """
+    program = squared(program, box, kind)
     try:
         return program, _bounds(program, box, kind)
     except SymbolError as problem:

@@ -1,151 +1,29 @@
 """Programs as source text: all languages share one emitter.
 
-A register that is read once is written in place; the others, and the operands of comparisons, get
-a name. No operation is written twice.
+A register that is read once is written in place; the others, the operands of comparisons, and what
+would make a line too long get a name. No operation is written twice. A long sum has a line for each
+of its terms, in the order in which they are added: a + (b + (c + d)) is c + d + b + a, to the bit.
 """
 
 import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import count
 
-import numpy as np
-
+from lifesym.codegen import lines
+from lifesym.codegen.lines import LONG
 from lifesym.codegen.program import Op, Program
+from lifesym.codegen.spelling import Language
 
-
-@dataclass(frozen=True)
-class Language:
-    """How a language spells things.
-
-    Attributes:
-        declare: before the name of a new register.
-        end: after a statement.
-        ternary: pattern of a choice: condition, then, else.
-        functions: names of ceil, floor, pow and log.
-        single: literals in single precision, with the suffix ``F``.
-        either: the operator between two conditions.
-        extrema: names of functions for maximum and minimum; comparisons without.
-        variable: before the name of a register that changes in a loop.
-        loop: the head of a loop and its end; the head of NumPy's asks for any point.
-        goes_on: pattern of the condition under which a loop goes on: index, last, total.
-        comment: pattern of a comment at the end of a line; none unless given.
-        stepwise: a statement for every operation.
-    """
-
-    declare: str
-    end: str
-    ternary: str
-    functions: dict[str, str]
-    single: bool = False
-    either: str = "||"
-    extrema: tuple[str, str] | None = None
-    variable: str = ""
-    loop: tuple[str, str] = ("while ({0}) {{", "}")
-    goes_on: str = "{0} <= {1} && {2} == {2}"
-    comment: str = ""
-    stepwise: bool = False
-
-    def literal(self, value: Fraction) -> str:
-        """A constant: the nearest number of the format, never an integer literal."""
-        number = np.float32(float(value)) if self.single else float(value)
-        text = repr(float(str(number))) if self.single else repr(number)
-        if "e" not in text and "." not in text:
-            text += ".0"
-        text = f"{text}F" if self.single else text
-        return f"({text})" if value < 0 else text
-
-
-_MATH = {"ceil": "ceil", "floor": "floor", "pow": "pow", "log": "log"}
-PYTHON = Language(
-    "",
-    "",
-    "({1} if {0} else {2})",
-    _MATH,
-    either="or",
-    loop=("while {0}:", ""),
-    goes_on="{0} <= {1} and {2} == {2}",
-)
-_IN_C = " /* {} */"
-C_DOUBLE = Language(
-    "const double ", ";", "({0} ? {1} : {2})", _MATH, variable="double ", comment=_IN_C
-)
-C_FLOAT = Language(
-    "const float ",
-    ";",
-    "({0} ? {1} : {2})",
-    {k: f"{v}f" for k, v in _MATH.items()},
-    single=True,
-    variable="float ",
-    goes_on="{0} <= {1} && {2} == {2} && {0} < 16777216.0F",  # counting ends there
-    comment=_IN_C,
-)
-NUMPY = Language(
-    "",
-    "",
-    "np.where({0}, {1}, {2})",
-    {"ceil": "np.ceil", "floor": "np.floor", "pow": "np.power", "log": "np.log"},
-    extrema=("np.maximum", "np.minimum"),
-    loop=("while np.any({0}):", ""),
-    goes_on="({0} <= {1}) & ({2} == {2})",
-)
-JAVASCRIPT = Language(
-    "const ",
-    ";",
-    "({0} ? {1} : {2})",
-    {k: f"Math.{v}" for k, v in _MATH.items()},
-    variable="let ",
-)
-_TO_END = " // {}"
-CPP = replace(C_DOUBLE, functions={k: f"math::{v}" for k, v in _MATH.items()}, comment=_TO_END)
-RUST = Language(
-    "let ",
-    ";",
-    "(if {0} {{ {1} }} else {{ {2} }})",
-    _MATH,
-    variable="let mut ",
-    comment=_TO_END,
-    loop=("while {0} {{", "}"),
-)
-GO = Language(
-    "var ",
-    "",
-    "choose({0}, {1}, {2})",
-    {"ceil": "math.Ceil", "floor": "math.Floor", "pow": "math.Pow", "log": "math.Log"},
-    variable="var ",
-    comment=_TO_END,
-    loop=("for {0} {{", "}"),
-)
-KOTLIN = Language(
-    "val ",
-    "",
-    "(if ({0}) {1} else {2})",
-    {
-        "ceil": "kotlin.math.ceil",
-        "floor": "kotlin.math.floor",
-        "pow": "pow",
-        "log": "kotlin.math.ln",
-    },
-    variable="var ",
-    comment=_TO_END,
-)
-SWIFT = Language(
-    "let ",
-    "",
-    "({0} ? {1} : {2})",
-    _MATH,
-    variable="var ",
-    comment=_TO_END,
-    loop=("while {0} {{", "}"),
-    stepwise=True,  # the compiler takes long to infer the types of long expressions
-)
-_SIGNS = {"add": "+", "mul": "*", "div": "/"}
+_SIGNS = {"mul": "*", "div": "/", "rest": "-"}
+_TERM = 72
+"""Columns of what is written in place."""
 
 
 @dataclass(frozen=True)
 class Text:
-    """Statements, and the expressions of the results."""
+    """Lines of statements, and the expressions of the results, a line each."""
 
     statements: tuple[str, ...]
     results: tuple[str, ...]
@@ -162,54 +40,120 @@ class _Writer:
         program: Program,
         names: list[str],
         language: Language,
-        numbers: Iterator[int] | None = None,
+        outer: "_Writer | None" = None,
     ) -> None:
-        self.program, self.language = program, language
-        self.numbers = count() if numbers is None else numbers
+        self.program, self.language, self.names = program, language, names
+        self.numbers: Iterator[int] = outer.numbers if outer else count()
+        self.taken: set[str] = outer.taken if outer else {*names}
         self.texts: list[str] = []
+        self.sums: dict[int, list[int]] = {}
         self.uses = program.uses()
         compared = {r for op in program.ops for r in _compared(op)}
+        if language.wrapped:
+            compared |= {r for op in program.ops if op.kind in ("pow", "pick") for r in op.reads}
+            calls = ("ceil", "floor", "cross")
+            compared |= {i for i, op in enumerate(program.ops) if op.kind in calls}
         self.named = [
-            op.kind not in ("const", "arg", "sum")
+            bool(op.reads)
+            and not op.body
             and (
                 language.stepwise
                 or self.uses[i] > 1
                 or i in compared
-                or bool(language.comment and op.label)
+                or bool(language.comment and op.label and op.label.of == "time")
             )
             for i, op in enumerate(program.ops)
         ]
-        self.names = names
-        self.taken = {*names}
         self.may, self.must = _undefined(program)
 
     def write(self) -> tuple[tuple[str, ...], tuple[str, ...]]:
-        statements = tuple(self._statements())
-        return statements, tuple(self.texts[r] for r in self.program.outputs)
+        statements = tuple(self._lines())
+        return statements, tuple(_bare(self.texts[r]) for r in self.program.outputs)
 
-    def _statements(self) -> Iterator[str]:
+    def _lines(self) -> Iterator[str]:
         for i, op in enumerate(self.program.ops):
             if op.body:
-                text = self._name()
-                yield from self._loop(op.body, text, *(self.texts[r] for r in op.reads))
-            else:
-                text = self._text(op)
+                total = self._name()
+                yield from self._loop(op.body, total, *(self.texts[r] for r in op.reads))
+                self.texts.append(total)
+                continue
+            if op.kind == "add":
+                self.sums[i] = self._terms(*op.reads)
+            self.texts.append(self._text(op, i))
+            if op.reads and not self.language.stepwise:
+                yield from self._shortened(i, op)
             if self.named[i]:
-                name, said = self._name(), ""
-                if op.label and self.language.comment:
-                    name = self._named_for(op.label[0])
-                    said = self.language.comment.format(", ".join(op.label))
-                yield f"{self.language.declare}{name} = {text}{self.language.end}{said}"
-                text = name
-            self.texts.append(text)
+                yield from self._statement(i)
+        for r in self.program.outputs:
+            if r in self.sums and (len(self.texts[r]) > LONG or any(self._said(r))):
+                yield from self._statement(r, "total")
+
+    def _terms(self, a: int, b: int) -> list[int]:
+        """Those of a sum: one of the two that is a sum itself, written in place, and the other.
+
+        Of two others a number below zero comes last, where it is taken away.
+        """
+        for first, last in ((a, b), (b, a)):
+            if first in self.sums:
+                return [*self.sums.pop(first), last]
+        number = self.program.constant(a)
+        return [b, a] if number is not None and number < 0 else [a, b]
+
+    def _shortened(self, i: int, op: Op) -> Iterator[str]:
+        """Names for operands, the longest first, until what is written in place fits a line."""
+        parts = self.sums.get(i, op.reads)
+        while True:
+            longest = max(parts, key=lambda r: len(self.texts[r]))
+            text = self.texts[longest] if i in self.sums else self.texts[i]
+            if len(text) <= _TERM or not self._in_place(longest):
+                return
+            yield from self._statement(longest)
+            self.texts[i] = self._text(op, i)
+
+    def _in_place(self, register: int) -> bool:
+        """Whether an operation is written in place."""
+        return bool(self.program.ops[register].reads) and not self.named[register]
+
+    def _statement(self, i: int, base: str = "") -> Iterator[str]:
+        """A register's name, and what it is."""
+        language, label = self.language, self.program.ops[i].label
+        said = ""
+        if label and language.comment:
+            one = label.of == "time" or self.uses[i] == 1
+            base = base or (f"{_identifier(label.operators[0])}_{label.of}" if one else "")
+            several = label.operators != (_identifier(label.operators[0]),)
+            said = ", ".join(label.operators) if label.of == "time" and several else ""
+        name = self._free(base) if base else self._name()
+        head = f"{language.declare}{name} = "
+        comments = self._said(i)
+        text = head + _bare(self.texts[i]) + language.end
+        if len(text) > LONG and (choice := self._choice(self.program.ops[i])):
+            tall = f"{head}{language.tall.format(*choice)}{language.end}".split("\n")
+            yield from lines.commented(language, tall[0], said, before=True)
+            yield from tall[1:]
+        elif i not in self.sums or (len(text) <= LONG and not any(comments)):
+            yield from lines.commented(language, text, said, before=language.wrapped)
+        else:
+            terms = list(map(self._term, self.sums[i]))
+            yield from lines.summed(language, head, terms, comments)
+        self.sums.pop(i, None)
+        self.texts[i], self.named[i] = name, True
+
+    def _said(self, i: int) -> list[str]:
+        """Comments of the terms of a sum that are written in place."""
+        said = []
+        for r in self.sums.get(i, ()):
+            label = self.program.ops[r].label
+            shown = label and self.language.comment and self._in_place(r)
+            said.append(f"{', '.join(label.operators)}: {label.of}" if label and shown else "")
+        return said
 
     def _name(self) -> str:
         return f"t{next(self.numbers)}"
 
-    def _named_for(self, operator: str) -> str:
-        """A name for an operator's time that nothing else has."""
-        base = re.sub(r"\W+", "_", operator).strip("_")[:24] or "operator"
-        name = next(n for k in count() if (n := f"{base}_time{k or ''}") not in self.taken)
+    def _free(self, base: str) -> str:
+        """A name that nothing else has."""
+        name = next(n for k in count() if (n := f"{base}{k or ''}") not in self.taken)
         self.taken.add(name)
         return name
 
@@ -219,9 +163,10 @@ class _Writer:
         lost, index, step, raised = (self._name() for _ in range(4))
         zero, one = (language.literal(Fraction(n)) for n in (0, 1))
         condition = language.goes_on.format(index, last, total)
-        inner = _Writer(body, [index, *given], language, self.numbers)
-        statements, (value,) = inner.write()
-        if language.extrema:  # NumPy: points that have ended add nothing
+        inner = _Writer(body, [index, *given], language, self)
+        statements = tuple(inner._lines())
+        value = inner.texts[body.outputs[0]]
+        if "max" in language.functions:  # NumPy: points that have ended add nothing
             value = language.ternary.format(condition, value, zero)
         yield f"{language.variable}{total} = {last} - {last}{end}"
         yield f"{language.variable}{lost} = {zero}{end}"
@@ -235,11 +180,12 @@ class _Writer:
             f"{total} = {raised}{end}",
             f"{index} = {index} + {one}{end}",
         ):
-            yield f"    {line}"
+            yield f"{language.indent}{line}"
         if language.loop[1]:
             yield language.loop[1]
 
-    def _text(self, op: Op) -> str:
+    def _text(self, op: Op, i: int) -> str:
+        """An operation as an operand of others."""
         if op.kind == "const":
             return self.language.literal(
                 op.value if isinstance(op.value, Fraction) else Fraction(0)
@@ -248,37 +194,68 @@ class _Writer:
             return self.names[int(op.value or 0)]
         parts = [self.texts[r] for r in op.reads]
         choose, call = self.language.ternary.format, self.language.functions
-        if op.kind == "rest":
-            return f"({parts[0]} - {parts[1]})"
+        if op.kind == "add":
+            return f"({lines.joined([*map(self._term, self.sums[i])])})"
         if op.kind in _SIGNS:
             return f"({parts[0]} {_SIGNS[op.kind]} {parts[1]})"
-        if op.kind in ("max", "min"):
-            return self._extremum(op, *parts)
+        if choice := self._choice(op):
+            return self.language.ternary.format(*choice)
+        if op.kind in ("max", "min"):  # NumPy's
+            return f"{call[op.kind]}({', '.join(parts)})"
         if op.kind in ("ceil", "floor"):
             return f"{call[op.kind]}({parts[0]} / {parts[1]})"
         if op.kind == "cross":
             zero, one = (self.language.literal(Fraction(n)) for n in (0, 1))
             return f"{call['ceil']}({parts[0]} / {choose(f'{parts[1]} > {zero}', parts[1], one)})"
-        if op.kind == "pick":
-            zero = self.language.literal(Fraction(0))
-            return choose(f"{parts[0]} > {zero}", parts[1], parts[2])
-        return f"{call[op.kind]}({', '.join(parts)})"
+        return f"{call[op.kind]}({', '.join(map(self._argument, op.reads))})"
 
-    def _extremum(self, op: Op, a: str, b: str) -> str:
-        """The larger or smaller of two, undefined (NaN) where one of them is.
+    def _argument(self, register: int) -> str:
+        """An operand between commas or the signs of a choice."""
+        choice = self.program.ops[register].kind in ("max", "min", "pick")
+        keeps = choice and not self.language.blocks
+        return self.texts[register] if keeps else _bare(self.texts[register])
 
-        A comparison with NaN is false and gives the second: that is the one to be NaN.
+    def _term(self, register: int) -> str:
+        """An operand of a sum."""
+        product = self.program.ops[register].kind in ("mul", "div")
+        bare = product and self._in_place(register) and not self.language.wrapped
+        return _bare(self.texts[register]) if bare else self.texts[register]
+
+    def _choice(self, op: Op) -> tuple[str, str, str] | None:
+        """What is chosen between, and the condition of the first.
+
+        The larger or smaller of two is undefined (NaN) where one of them is: a comparison with NaN
+        is false and gives the second, which has to be the one that is NaN.
         """
-        if self.language.extrema:
-            return f"{self.language.extrema[op.kind == 'min']}({a}, {b})"
+        if op.kind == "pick":
+            condition, a, b = map(self._argument, op.reads)
+            return f"{condition} > {self.language.literal(Fraction(0))}", a, b
+        if op.kind not in ("max", "min") or op.kind in self.language.functions:
+            return None
         sign = ">" if op.kind == "max" else "<"
         first, second = op.reads
+        a, b = self.texts[first], self.texts[second]
         if self.may[first] <= self.must[second]:
-            return self.language.ternary.format(f"{a} {sign} {b}", a, b)
+            return f"{a} {sign} {b}", a, b
         if self.may[second] <= self.must[first]:
-            return self.language.ternary.format(f"{b} {sign} {a}", b, a)
-        both = f"{a} {sign} {b} {self.language.either} {a} != {a}"
-        return self.language.ternary.format(both, a, b)
+            return f"{b} {sign} {a}", b, a
+        return f"{a} {sign} {b} {self.language.either} {a} != {a}", a, b
+
+
+def _identifier(operator: str) -> str:
+    return re.sub(r"\W+", "_", operator).strip("_")[:24] or "operator"
+
+
+def _bare(text: str) -> str:
+    """Without parentheses around all of it."""
+    if not text.startswith("("):
+        return text
+    depth = 0
+    for i, sign in enumerate(text):
+        depth += (sign == "(") - (sign == ")")
+        if depth == 0:
+            return text[1:-1] if i == len(text) - 1 else text
+    return text
 
 
 def _undefined(program: Program) -> tuple[list[frozenset[int]], list[frozenset[int]]]:
@@ -292,6 +269,8 @@ def _undefined(program: Program) -> tuple[list[frozenset[int]], list[frozenset[i
             must.append(must[op.reads[1]] & must[op.reads[2]])
         elif op.kind == "pow":
             must.append(frozenset())  # pow(1, NaN) is 1
+        elif op.kind == "power":
+            must.append(must[op.reads[1]])  # pow(NaN, 0) is 1
         elif op.body:
             must.append(must[op.reads[0]])  # there may be no terms
         else:
