@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 from command_line import CommandLine, run_apart, run_here
-from selection import mark_fast
+from selection import FAST, mark_fast
 
 from lifesym.symbol_table import BY_NAME
 from lifesym.symbols import TABLE  # and with it every row, before what any test adds
@@ -44,8 +44,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    mark_fast(items)
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    config.stash[FAST] = mark_fast(items)
 
 
 @pytest.fixture

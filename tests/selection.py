@@ -62,7 +62,6 @@ SLOW = frozenset(
         "test_spelling.py::test_everything_that_is_printed_follows",
         "test_splits.py::test_no_point_is_beyond_the_certificate",
         "test_steps.py::test_regimes_hold_at_every_whole_value",
-        "test_suite.py::test_readmes_command_selects_something_of_every_module",
         "test_sums.py::test_maxima_of_two_lines",
         "test_sweeps.py::test_chunks_are_written_in_pieces",
         "test_tables.py::test_four_arguments",
@@ -78,13 +77,24 @@ SLOW = frozenset(
 """Tests of which even one case takes longer than a second or so: none of theirs is fast."""
 
 
-def mark_fast(items: Iterable[pytest.Item]) -> None:
-    """Mark the first case of each test function, and the first doctest of each module."""
-    seen = set()
+FAST = pytest.StashKey[dict[str, bool]]()
+"""The files that were collected, and whether one of each one's tests is fast."""
+
+
+def mark_fast(items: Iterable[pytest.Item]) -> dict[str, bool]:
+    """Mark the first case of each test function, and the first doctest of each module.
+
+    Files are given by path, with whether something in them is marked.
+    """
+    seen, files = set(), dict[str, bool]()
     for item in items:
         function = item.nodeid.partition("[")[0]
         kind = str(item.path) if isinstance(item, pytest.DoctestItem) else function
         apart = any(item.get_closest_marker(name) for name in APART)
-        if kind not in seen and not apart and function.removeprefix("tests/") not in SLOW:
+        file = function.partition("::")[0]
+        marked = kind not in seen and not apart and function.removeprefix("tests/") not in SLOW
+        if marked:
             item.add_marker(pytest.mark.fast)
         seen.add(kind)
+        files[file] = files.get(file, False) or marked
+    return files

@@ -114,7 +114,7 @@ class LocalFilter(RecentInputs):
     >>> from lifesym import symbols as sym
     >>> filters = LocalFilter(batch=1, new=sym.new, channels=sym.hidden, inner=sym.hidden / 2)
     >>> filters.cost(Precision.of()).matmul_flops
-    2*hidden**2*(2*new + 2)
+    2*hidden**2*(2*new_tokens + 2)
     """
 
     channels: Size
