@@ -61,7 +61,8 @@ class Engine:
         windows: layers with a sliding window keep and read no token outside it.
         mla: convention of latent attention, which may differ by phase.
         score_passes: kernels between the products of attention that read and write all scores.
-        score_blocks: attention of one query starts a block of threads for each score.
+        score_blocks: attention of one query starts a block of threads for each score, where it is
+            a kernel apart.
         spilled: how often a fused attention kernel writes and reads all scores.
         concatenated: the cache is copied to append to it.
         repeated: how keys and values are written out for the query heads.

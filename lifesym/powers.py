@@ -61,16 +61,19 @@ class LongPower(Function):
         rational: bool | None = self.args[0].is_rational
         return rational
 
-    def _eval_is_nonnegative(self) -> bool:
-        return True
+    def _eval_is_nonnegative(self) -> bool | None:
+        base, exponent = self.args
+        return True if base.is_nonnegative or exponent.is_even else None
 
     def _eval_is_positive(self) -> bool | None:
         positive: bool | None = self.args[0].is_positive
         return positive
 
-    def _eval_is_integer(self) -> bool:
+    def _eval_is_integer(self) -> bool | None:
         base, exponent = self.args
-        return bool((base if exponent > 0 else 1 / base).is_Integer)
+        if base.is_Rational:
+            return bool((base if exponent > 0 else 1 / base).is_Integer)
+        return True if base.is_integer else None
 
     def _eval_evalf(self, prec: int) -> Expr:
         base, exponent = self.args

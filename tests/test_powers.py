@@ -67,6 +67,9 @@ def test_a_power_of_a_sum_with_symbols_stays_closed() -> None:
     assert OPEN.doit() == base**400
     read = sym.experts * (1 - OPEN)
     assert (read / (1 + read)).is_nonnegative is None  # in no time
+    assert (OPEN.is_nonnegative, OPEN.is_positive, OPEN.is_integer) == (True, None, None)
+    odd = LongPower(sym.batch - 5, Integer(17))
+    assert (odd.is_nonnegative, odd.is_positive, odd.is_integer) == (None, None, None)
     for symbol in at:
         slope = read.diff(symbol).xreplace(at).doit()
         assert slope == (sym.experts * (1 - base**400)).diff(symbol).xreplace(at)

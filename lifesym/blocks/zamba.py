@@ -69,7 +69,7 @@ class Link(Block):
         "attn_q_adapter attn_k_adapter attn_v_adapter mlp_gate_up_adapter "
         "shared_out shared_residual"
     )
-    unshared: ClassVar[str] = "mlp_gate_up_adapter"
+    unshared: ClassVar[str] = "attn_q_adapter attn_k_adapter attn_v_adapter mlp_gate_up_adapter"
 
     def operators(self, step: ForwardPass) -> Emitted:
         """Adapters, each added to its projection, then the output and its sum."""

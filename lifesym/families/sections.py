@@ -8,6 +8,7 @@ from sympy import Expr, Integer, Matrix, Symbol
 
 from lifesym import symbols as sym
 from lifesym.blocks import (
+    AttendedRouter,
     Attention,
     Block,
     CompressedAttention,
@@ -94,7 +95,8 @@ def _words(layers: Sequence[Any]) -> list[Words]:
             return ""
         if isinstance(block, MoE) and block.hashed:
             return "hashed"
-        return "expert" if isinstance(block, MoE | DenseAndExperts | HandedRouter) else "dense"
+        routed = MoE | DenseAndExperts | HandedRouter | AttendedRouter
+        return "expert" if isinstance(block, routed) else "dense"
 
     return [(mixing(each.mixer), feeding(each.mlp)) for each in inner]
 

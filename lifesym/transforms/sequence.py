@@ -3,7 +3,8 @@
 Between the split projections each device norms and adds its own share of the tokens, and runs
 bottleneck adapters on it. An all-reduce becomes a reduce-scatter after the block and an all-gather
 before the next one, the halves of its algorithm: the same bytes, n times less elementwise work on
-the device that has most of it.
+the device that has most of it. Norms of latents and of indexers are shared, too; that each device
+then needs all of them again is not counted.
 Source: Korthikanti et al., arXiv 2205.05198, section 4.2.2.
 """
 
