@@ -40,7 +40,7 @@ from lifesym.calibration import (
     summary,
     usable,
 )
-from lifesym.calibration.formula import engine, formulas, kind, stages, together, turns
+from lifesym.calibration.formula import alike, engine, formulas, kind, stages, together, turns
 from lifesym.calibration.parameters import (
     NAMES,
     PARAMETERS,
@@ -518,6 +518,22 @@ def test_times_that_differ_by_rounding_are_ties() -> None:
     forecasts, measured = np.array([1.0, 2.0, 2.0, 3.0]), np.array([1.0, 2.0, 3.0, 4.0])
     near = forecasts * (1 + np.array([0.0, 1e-15, -1e-15, 0.0]))
     assert summary(near, measured)["kendall_tau"] == summary(forecasts, measured)["kendall_tau"]
+
+
+def test_models_that_differ_in_sizes_alone_share_formulas() -> None:
+    """Of which a row takes its model's sizes; a model that is like no other has its own."""
+    models = ["llama-3-8b", "mixtral-8x7b", "llama-2-7b", "llama-3-8b"]
+    shared = alike(models)
+    assert shared == dict.fromkeys(["llama-3-8b", "llama-2-7b"], "llama-3-8b")
+    large = one(lambda o: o.phase == "decode" and o.model == "llama-3-8b")
+    small = replace(large, model="llama-2-7b")
+    assert kind(large, shared) == kind(small, shared) != kind(large)
+    both, alone = Rows.of([large, small]), [Rows.of([o]) for o in (large, small)]
+    assert len(both.groups) == 1
+    for i, row in enumerate(alone):
+        assert both.seconds(np.tile(USUAL, (2, 1)))[i] == pytest.approx(
+            float(row.seconds(USUAL[None])[0]), rel=1e-12
+        )
 
 
 def test_rows_that_numbers_alone_tell_apart_have_one_formula() -> None:

@@ -2,11 +2,10 @@
 
 Rows of one model, engine and phase have one formula: `lifesym.forecast`'s, with the workload, the
 device's rates, the bits of a stored weight, the numbers of devices and stages and the parameters
-(`parameters.PARAMETERS`) as symbols. It is derived once, and all formulas of a table are compiled
-together, as most of their operators are the same. So are the memory and compute times of its terms,
-which are linear in the parameters or their inverses: fits have its exact derivatives at little
-cost. A model's own dimensions stay numbers: as symbols they would make one formula of few, each of
-which takes more than half as long again to derive.
+(`parameters.PARAMETERS`) as symbols. So are the sizes of models that differ in them alone. It is
+derived once, and all formulas of a table are compiled together, as most of their operators are the
+same. So are the memory and compute times of its terms, which are linear in the parameters or their
+inverses: fits have its exact derivatives at little cost.
 
 A decode step is the TPOT at its context, a prefill the TTFT, a request the latency. A batch whose
 cache does not fit into nine tenths of the memory is computed in turns. llama.cpp gives each of
@@ -36,6 +35,7 @@ from lifesym.errors import SpecError
 from lifesym.forecasting import forecast
 from lifesym.formats import Format, load_format
 from lifesym.hardware import Hardware
+from lifesym.huggingface import load_model
 from lifesym.roofline import Term
 from lifesym.serving import pipeline
 from lifesym.specs import names
@@ -71,7 +71,8 @@ class Kind(NamedTuple):
     """What rows of one formula have in common.
 
     Attributes:
-        model: the model.
+        model: the model, or the first of those that differ from it in sizes alone.
+        lifted: whether its sizes are symbols.
         engine: the engine.
         phase: what is measured.
         quantized: whether weights are stored in fewer bits than are computed with.
@@ -85,6 +86,7 @@ class Kind(NamedTuple):
     """
 
     model: str
+    lifted: bool
     engine: str
     phase: Phase
     quantized: bool
@@ -113,14 +115,41 @@ class Formula(NamedTuple):
     plain: bool
 
 
-def kind(o: Observation) -> Kind:
-    """The kind of a row."""
+def kind(o: Observation, shared: Mapping[str, str] | None = None) -> Kind:
+    """The kind of a row, where models share formulas as `alike` says."""
+    like = (shared or {}).get(o.model)
     computed = "fp8" if o.bits == 8 and "fp8" in o.framework.lower() else COMPUTED.name
     return Kind(
-        *(o.model, engine(o), o.phase, o.quantized, computed, o.kv_bits),
-        *(together(o) > 1, o.experts, stages(o) > 1, min(o.pipeline, o.batch)),
-        o.chunk > 0 and o.phase != "decode",
+        model=like or o.model,
+        lifted=like is not None,
+        engine=engine(o),
+        phase=o.phase,
+        quantized=o.quantized,
+        computed=computed,
+        kv_bits=o.kv_bits,
+        split=together(o) > 1,
+        experts=o.experts,
+        cut=stages(o) > 1,
+        microbatches=min(o.pipeline, o.batch),
+        chunked=o.chunk > 0 and o.phase != "decode",
     )
+
+
+def alike(models: Iterable[str]) -> dict[str, str]:
+    """Models that differ in sizes alone, by the first one of them.
+
+    Those that are like no other are left out: formulas in numbers are derived sooner.
+    """
+    found: dict[Any, list[str]] = {}
+    for name in dict.fromkeys(models):
+        found.setdefault(load_model(name).sections, []).append(name)
+    return {name: same[0] for same in found.values() if len(same) > 1 for name in same}
+
+
+@cache
+def _sizes(model: str) -> dict[str, float]:
+    """A model's sizes, by symbol."""
+    return {symbol.name: float(value) for symbol, value in load_model(model).values.items()}
 
 
 def engine(o: Observation) -> str:
@@ -224,7 +253,8 @@ def _forecast(of: Kind) -> Any:
         given |= {"past": sym.past, "generate": 1}
     else:
         given["generate"] = sym.generated
-    return forecast(of.model, symbolic(), **given)
+    model = load_model(of.model)
+    return forecast(model.lift(*model.values) if of.lifted else model, symbolic(), **given)
 
 
 def numbers(o: Observation) -> dict[str, float]:
@@ -242,6 +272,7 @@ def numbers(o: Observation) -> dict[str, float]:
         work["past"] = o.prompt + (o.generate - 2) / 2  # of the mean step
     peak, elementwise = _peaks(o, device)
     return {
+        **_sizes(o.model),
         **{name: float(number) for name, number in work.items()},
         "batch": o.batch / turns(o),
         "chunk": o.chunk,
@@ -330,7 +361,8 @@ class Rows:
         """
         given = [numbers(o) for o in observations]
         times = np.array([turns(o) for o in observations])
-        groups, by_kind = [], gathered(observations, kind)
+        shared = alike(o.model for o in observations)
+        groups, by_kind = [], gathered(observations, lambda o: kind(o, shared))
         known = formulas(by_kind)
         for each, here in by_kind.items():
             names = given[here[0]]
