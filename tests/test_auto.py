@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from sympy import Integer, Sum, log
+from sympy import Integer, Rational, Sum, log
 
 import lifesym as ls
 from lifesym import symbols as sym
@@ -84,12 +84,22 @@ def test_values_too_far_apart_have_no_table_in_integers() -> None:
         ({"core": "cortex-m0", "error": 2}, "error must be between"),
         ({"core": "cortex-m0", "ranges": {}}, "past needs a range"),
         ({"core": "cortex-m0", "precision": "float"}, "precision is of the target c"),
+        ({"core": "cortex-m0", "units": {"past": 0}}, "past: a unit is a number above 0, not 0"),
+        ({"core": "cortex-m0", "units": {"prompt": 2}}, "a unit of prompt, which is no argument"),
         ({"core": "cortex-m0", "bye": 1}, "unknown option 'bye' of the target auto"),
     ],
 )
 def test_what_cannot_be_chosen_is_refused(options: dict[str, Any], message: str) -> None:
     with pytest.raises(SymbolError, match=message):
         chosen(**options)
+
+
+def test_a_formula_whose_bound_says_nothing_is_none_of_the_forms() -> None:
+    """However large an error is allowed: `c` refuses its text."""
+    expr = sym.bandwidth / 10**12 - (1 - Rational(3, 10**6))
+    common: dict[str, Any] = {"ranges": {"bandwidth": (1e12, 2e12)}, "core": "cortex-m4f"}
+    said = line(ls.compile(expr, ["bandwidth"], "auto", error=0.1, **common))
+    assert "not the formula in single precision: its error can be 0.0" in said
 
 
 def test_one_formula_at_a_time() -> None:

@@ -23,6 +23,7 @@ Q = CeilDiv(sym.past + 1, Integer(16))
 SMOOTH: dict[str, tuple[Expr, dict[Any, tuple[float, float]]]] = {
     "pages": (Q * sym.batch + 5, PAST),
     "whole pages more": (Q**2 + CeilDiv(sym.past + 33, Integer(16)) * sym.batch, PAST),
+    "none": (CeilDiv(sym.past, Integer(16)) + LastChunk(sym.past, Integer(16)) + sym.batch, PAST),
     "rounded down": (FloorDiv(sym.past, Integer(16)) + Maximum(sym.past, 7 * sym.batch), PAST),
     "two ways": (Q * sym.batch + FloorDiv(sym.past + 32, Integer(16)), PAST),
     "chunks": (
@@ -32,12 +33,13 @@ SMOOTH: dict[str, tuple[Expr, dict[Any, tuple[float, float]]]] = {
 }
 
 
+@pytest.mark.parametrize("held", [False, True])
 @pytest.mark.parametrize("name", SMOOTH)
-def test_pieces_and_the_last_one_give_the_same(name: str) -> None:
+def test_pieces_and_the_last_one_give_the_same(name: str, held: bool) -> None:
     """At every whole number, and with no quotient that is rounded."""
     expr, box = SMOOTH[name]
     symbols = tuple(s for s in box if s in expr.free_symbols)
-    found = smooth(expr, symbols, {s: box[s] for s in symbols})
+    found = smooth(expr, symbols, {s: box[s] for s in symbols}, held=held)
     assert found
     assert not found.expr.atoms(CeilDiv, FloorDiv, LastChunk, ChunksBefore)
     mesh = np.meshgrid(*(np.arange(box[s][0], box[s][1] + 1) for s in symbols))
@@ -64,6 +66,7 @@ def test_pieces_and_the_last_one_give_the_same(name: str) -> None:
         (CeilDiv(sym.past * sym.batch, Integer(16)), PAST),
         (CeilDiv(sym.past + 1, Integer(400)) * sym.batch, PAST),  # one piece
         (CeilDiv(sym.past - 5, Integer(16)) + sym.batch, PAST),  # less than none
+        (CeilDiv(sym.batch, sym.past) + 1, PAST),  # pieces of nothing
         (Q + 1, {sym.past: (0.0, 2.0**25)}),  # no floats
         (CeilDiv(sym.bandwidth, Integer(16)), {sym.bandwidth: (1.0, 300.0)}),  # not whole
         (Q + 1, {sym.past: (0.5, 300.0)}),
@@ -190,3 +193,29 @@ def test_jumps_of_two_arguments_are_refused() -> None:
     ranges = {"past": (0, 9000), "prompt": (1, 9000)}
     with pytest.raises(SymbolError, match=r"no table of|cannot be reached"):
         ls.compile(expr, [*ranges], target="table", ranges=ranges, error=0.01)
+
+
+BESIDE: dict[str, tuple[Expr, bool]] = {
+    "less than none": (sym.past + CeilDiv(sym.past, 16) / Integer(10) + 10, True),
+    # so steep that the table of pieces loses too much in single precision
+    "more than most": (8193 - sym.past + CeilDiv(sym.past + 1, 16) / Integer(1000), False),
+}
+
+
+@pytest.mark.parametrize("name", BESIDE)
+def test_numbers_that_the_last_piece_cannot_have_are_no_hindrance(name: str) -> None:
+    """Beside the range a formula need not be above zero; and small jumps need no pieces."""
+    expr, split = BESIDE[name]
+    expr = expr + 10**10 / sym.bandwidth
+    ranges = {"past": (0, 8192), "bandwidth": (1e9, 1e10)}
+    table = ls.compile(expr, [*ranges], target="table", ranges=ranges, error=0.05)
+    assert bool(table.split) == split
+    past, bandwidth = np.arange(8193)[:, None], np.linspace(1e9, 1e10, 100)
+    true = ls.compile(expr, [*ranges])(past, bandwidth)
+    assert np.abs(table(past, bandwidth) / true - 1).max() <= table.error <= 0.05
+
+
+def test_a_piece_of_nothing_is_refused() -> None:
+    ranges = {"prompt": (1, 64), "past": (0, 64)}
+    with pytest.raises(SymbolError, match="not finite everywhere"):
+        ls.compile(1 + CeilDiv(sym.prompt, sym.past), [*ranges], target="table", ranges=ranges)

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from compiled_c import GCC, library, run
 from formulas import MAKERS, exact, exactly, formula, points
-from sympy import Expr, Integer
+from sympy import Expr, Integer, S
 
 import lifesym as ls
 from lifesym import symbols as sym
@@ -21,12 +21,14 @@ from lifesym.codegen.grid import sample
 from lifesym.codegen.intervals import bounds
 from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Op, Program
-from lifesym.codegen.proof import EveryPoint, Slopes, proof
+from lifesym.codegen.proof import EveryPoint, Slopes, _slopes, proof
 from lifesym.codegen.ranges import Box
 from lifesym.codegen.table import _margin
 from lifesym.codegen.table_error import fixed_error, fixed_shift
 from lifesym.errors import SymbolError
-from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
+from lifesym.nodes import Active, CeilDiv, CeilLog2, FloorDiv, Maximum, Minimum
+from lifesym.remainders import ChunksBefore
+from lifesym.sums import Crossing, SumMax
 from lifesym.transforms import CachePolicy
 
 STEPS = {"chunked": 512, "chunked window": 512}
@@ -139,6 +141,10 @@ def test_an_affine_argument_has_two_knots_and_no_more() -> None:
         (sym.link_latency**2 * by_bandwidth + 5, False),
         (Maximum(sym.link_latency, 3) * by_bandwidth + 5, False),
         (CeilDiv(sym.link_latency, Integer(7)) + by_bandwidth, False),
+        (Active(sym.link_latency, Integer(3)) + by_bandwidth, False),
+        (Crossing(-sym.link_latency, Integer(2), Integer(9)) + by_bandwidth, False),
+        (CeilLog2(sym.link_latency) + by_bandwidth, False),
+        (SumMax(9, sym.link_latency, 1, sym.link_latency + 3, 0) + by_bandwidth, True),
     ):
         assert (Slopes(expr, symbols, (0.0, 0.0)).steps[0] == np.inf) == affine
 
@@ -248,6 +254,43 @@ def test_slopes_do_not_prove_what_jumps() -> None:
         ls.compile(expr, ["bandwidth"], target="table", ranges=box, error=0.01)
 
 
+SWITCHES = [
+    10 + 5 * Active(sym.bandwidth, Integer(40)),
+    10 + 5 * Active(sym.bandwidth, Integer(40), 70 - sym.bandwidth),
+    10 + Crossing(5 - sym.bandwidth, Integer(2), Integer(10)),
+]
+
+
+@pytest.mark.parametrize("expr", SWITCHES)
+def test_slopes_do_not_prove_what_switches(expr: Expr) -> None:
+    """A side that becomes active and a crossing that moves have no slope, but jump."""
+    ranges = {"bandwidth": (1.0, 100.0)}
+    with pytest.raises(SymbolError, match="cannot be reached"):
+        ls.compile(expr, ["bandwidth"], target="table", ranges=ranges, error=0.01)
+    table = ls.compile(expr, ["bandwidth"], target="table", ranges=ranges, error=0.7)
+    x = np.linspace(1, 100, 9999)
+    found = np.abs(table(x) / ls.compile(expr, ["bandwidth"])(x) - 1).max()
+    assert 0.01 < found <= table.error <= 0.7
+
+
+def test_a_derivative_that_switches_is_refused() -> None:
+    """What one more sequence adds to TPOT jumps where an operator becomes bound by compute."""
+    device = replace(ls.load_hardware("v100"), bandwidth=sym.bandwidth)
+    tpot = ls.forecast(ls.load_model("llama-2-7b"), device, batch=sym.batch).tpot.expr
+    ranges = {"past": (1, 4096), "bandwidth": (4e11, 9e11), "batch": (1, 512)}
+    with pytest.raises(SymbolError, match="no table of at most"):
+        ls.compile(tpot.diff(sym.batch), [*ranges], target="table", ranges=ranges, error=0.01)
+
+
+def test_slopes_are_those_of_the_steps() -> None:
+    """Not of what is relaxed, in which they have a derivative."""
+    before = ChunksBefore(sym.prompt, Integer(16))
+    assert _slopes(before, (sym.prompt,)) == [0]
+    assert _slopes(before * sym.prompt, (sym.prompt,)) == [CeilDiv(sym.prompt, Integer(16)) - S.One]
+    rounds = CeilLog2(sym.devices)
+    assert _slopes(rounds, (sym.devices,)) == [rounds.closed_form().diff(sym.devices)]
+
+
 def test_integer_tables_stay_within_what_was_asked(tmp_path: Path) -> None:
     """Positions in long cells have bits enough; the certificate counts what is cut off."""
     box = {"past": (0, 60_000)}
@@ -312,10 +355,11 @@ def test_large_values_have_a_negative_shift() -> None:
         ({"units": 5}, "units is a mapping to numbers, not 5"),
         ({"ranges": {"past": (5, 5)}}, "not empty"),
         ({"ranges": {}}, "not empty"),
+        ({"units": {"past": 128}}, "past: no multiple of its unit 128 in 1 to 9"),
     ],
 )
 def test_bad_tables_are_refused(options: dict[str, Any], message: str) -> None:
-    common: dict[str, Any] = {"target": "table", "ranges": {"past": (0, 9)}} | options
+    common: dict[str, Any] = {"target": "table", "ranges": {"past": (1, 9)}} | options
     with pytest.raises(SymbolError, match=message):
         ls.compile(sym.past + 1, ["past"], **common)
     with pytest.raises(SymbolError, match="takes 1 arguments"):

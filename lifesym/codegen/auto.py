@@ -13,6 +13,7 @@ from typing import Any, Literal, get_args
 from sympy import Symbol
 
 from lifesym.codegen import inputs
+from lifesym.codegen.c import USEFUL
 from lifesym.codegen.cores import Core, Cost, core_named, formula_cost, table_cost
 from lifesym.codegen.functions import TABLES, compile, source
 from lifesym.codegen.lowering import lower
@@ -69,17 +70,19 @@ def cheapest(
         doc: lines on where the formula is from.
         core: its name in ``specs/cores.toml``.
         by: ``speed``, cycles of a call, or ``size``, bytes of flash; the other decides a tie.
-        error: the largest relative error allowed.
+        error: the largest relative error allowed; of a formula at most a hundredth.
         units: units of a table's arguments; a formula's are those of its symbols.
 
     Raises:
-        SymbolError: no core of that name, another ``by``, a range that is missing or empty, an
-            error that is not between 1e-5 and 1, or one that no form is within.
+        SymbolError: no core of that name, another ``by``, a range that is missing or empty, a unit
+            that is no number above zero or of no argument, an error that is not between 1e-5 and 1,
+            or one that no form is within.
     """
     on = core_named(core)
     one_of(by, get_args(Least), "by")
     inputs.tolerance(error)
     inputs.bounded(symbols, box)
+    inputs.units(units, symbols)
     common: dict[str, Any] = {"name": name, "ranges": box}
     of_tables: dict[str, Any] = {"error": error, "units": units}
 
@@ -102,7 +105,7 @@ def cheapest(
         except SymbolError as problem:
             whys.append(f"not {_WORDS[to]}: {problem}")
             continue
-        if form.error <= error:
+        if form.error <= (error if to in TABLES else min(error, USEFUL)):
             forms.append(form)
         else:
             whys.append(f"not {_WORDS[to]}: its error can be {form.error:.2g}")

@@ -18,7 +18,7 @@ from lifesym.codegen.text import write
 from lifesym.errors import SymbolError
 from lifesym.symbols import TABLE
 
-_USEFUL = 0.01
+USEFUL = 0.01
 """The largest part of a result that a stated bound of its error may be."""
 _MANY = 100.0
 
@@ -128,7 +128,7 @@ def _check(bound: ErrorBound, name: str) -> None:
     Raises:
         SymbolError: it is more than a hundredth of the result somewhere.
     """
-    if bound.share <= _USEFUL:
+    if bound.share <= USEFUL:
         return
     size = f"{100 * bound.share:.3g} %" if bound.share < _MANY else "many times the size"
     other = "give none, for a function without a bound" if name == "double" else "take double"

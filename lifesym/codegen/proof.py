@@ -7,8 +7,9 @@ Elsewhere a cell is cut into small boxes. In a box around c the error $E = L - T
 L obeys the mean value theorem: $|E(x)| \le |E(c)| + \sum_i r_i \max |\partial_i L - \partial_i T|$.
 The slopes of L are taken at corners, those of T by interval arithmetic; both are close to each
 other in a small box, so the bound shrinks with the square of its size. The theorem needs a formula
-without jumps. Rounded quotients are constants in T's slopes, which is right in a box where each of
-them has one value; in the others the ranges of L and T themselves bound their distance.
+without jumps. What jumps (rounded quotients, the active side of a maximum, the index at which lines
+cross) is constant in T's slopes, which is right in a box where each of these has one value; in the
+others the ranges of L and T themselves bound their distance.
 
 Along an argument in which T is affine E is too, and E / T, with T above zero, grows or falls: its
 largest size is at a knot, so there the boxes have no length, and no more knots than two are needed.
@@ -19,7 +20,8 @@ from itertools import product
 from typing import Any, Protocol
 
 import numpy as np
-from sympy import Add, Dummy, Expr, Symbol
+from sympy import Add, Dummy, Expr, Mul, Pow, Symbol
+from sympy.core.sorting import default_sort_key
 
 from lifesym.codegen import blocked
 from lifesym.codegen.grid import Grid, bends, by_cell, corners, interpolated, slope
@@ -28,8 +30,9 @@ from lifesym.codegen.lowering import lower
 from lifesym.codegen.program import Program
 from lifesym.codegen.ranges import Box
 from lifesym.errors import SymbolError
-from lifesym.nodes import CeilDiv, FloorDiv
-from lifesym.remainders import LastChunk, spelt_out
+from lifesym.nodes import Active, CeilDiv, CeilLog2, FloorDiv
+from lifesym.remainders import ChunksBefore, LastChunk, spelt_out
+from lifesym.sums import Crossing, SumMax
 
 Array = Any
 MOST_POINTS = 2**21
@@ -77,7 +80,10 @@ class EveryPoint:
         self.points = tuple(points)
         mesh = np.meshgrid(*points, indexing="ij", sparse=True)
         shape = tuple(each.size for each in points)
-        self.values = np.broadcast_to(blocked.evaluate(formula, mesh)[0], shape)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            self.values = np.broadcast_to(blocked.evaluate(formula, mesh)[0], shape)
+        if not np.all(np.isfinite(self.values)):
+            raise SymbolError("the formula is not finite everywhere in the ranges")
 
     def errors(self, grid: Grid) -> Array:
         """The largest error of the points of every cell."""
@@ -115,9 +121,11 @@ class Slopes:
             np.inf if _is_affine(expr, symbol, slope) else step
             for symbol, slope, step in zip(symbols, slopes, steps, strict=True)
         )
-        program = lower([expr, *slopes], symbols)
+        # in a `SumMax` a crossing is no jump: the two lines are equal there
+        switches = sorted(expr.atoms(Active, Crossing), key=default_sort_key)
+        program = lower([expr, *slopes, *switches], symbols)
         rounded = tuple(i for i, op in enumerate(program.ops) if op.kind in ("ceil", "floor"))
-        self.count = len(program.outputs)
+        self.count = 1 + len(slopes)
         self.program = Program(program.args, program.ops, program.outputs + rounded)
 
     def errors(self, grid: Grid) -> Array:
@@ -135,10 +143,10 @@ class Slopes:
         lows, highs = corners(grid, parts)
         centres = [(low + high) / 2 for low, high in zip(lows, highs, strict=True)]
         found = bounds(self.program, lows, highs)
-        value, slopes, rounded = found[0], found[1 : self.count], found[self.count :]
+        value, slopes, jumping = found[0], found[1 : self.count], found[self.count :]
         error = np.abs(grid(centres) - blocked.evaluate(self.formula, centres)[0])
         error = sum(self._parts(grid, slopes, lows, highs), start=error)
-        jumps = _jumps(rounded, lows, highs)
+        jumps = _jumps(jumping, lows, highs)
         if np.any(jumps):
             error = np.where(jumps, _apart(grid, value, lows, highs), error)
         positive = np.where(value[0] > 0, value[0], np.nan)
@@ -176,12 +184,13 @@ def _slopes(expr: Expr, symbols: tuple[Symbol, ...]) -> list[Expr]:
 
     The last chunk is what is over such a quotient, and has the slopes of that.
     """
-    nodes = spelt_out(expr).atoms(CeilDiv, FloorDiv)
+    expr = _closed(expr, ChunksBefore, CeilLog2)  # whose own slopes are relaxed ones
+    nodes = expr.atoms(CeilDiv, FloorDiv) | spelt_out(expr).atoms(CeilDiv, FloorDiv)
     held = {n: Dummy(integer=True, nonnegative=n.is_nonnegative or None) for n in nodes}
     over = {n: Dummy(positive=True) for n in expr.atoms(LastChunk)}
     back = {dummy: node for node, dummy in (*held.items(), *over.items())}
     smooth = expr.xreplace({**held, **over})
-    inner = {dummy: node.closed_form().xreplace(held) for node, dummy in over.items()}
+    inner = {dummy: spelt_out(node.closed_form()).xreplace(held) for node, dummy in over.items()}
     slopes = []
     for symbol in symbols:
         parts = (smooth.diff(dummy) * rest.diff(symbol) for dummy, rest in inner.items())
@@ -190,16 +199,34 @@ def _slopes(expr: Expr, symbols: tuple[Symbol, ...]) -> list[Expr]:
 
 
 def _is_affine(expr: Expr, symbol: Symbol, slope: Expr) -> bool:
-    """Whether a formula has this one slope in a symbol, and no jump."""
-    rounded = spelt_out(expr).atoms(CeilDiv, FloorDiv)
-    return not any(each.has(symbol) for each in (slope, *rounded))
+    """Whether a formula has this one slope in a symbol, and only sums, products and powers of it.
+
+    Other functions of the symbol may jump where they have no slope.
+    """
+    if slope.has(symbol):
+        return False
+    left = [_closed(expr, SumMax)]  # a term that both its lines have is in a sum there
+    while left:
+        part = left.pop()
+        if part != symbol and part.has(symbol):
+            if not isinstance(part, Add | Mul | Pow):
+                return False
+            left.extend(part.args)
+    return True
 
 
-def _jumps(rounded: list[Interval], lows: list[Array], highs: list[Array]) -> Array:
-    """Boxes that are no points, and in which a rounded quotient may have several values."""
+def _closed(expr: Expr, *kinds: type[Expr]) -> Expr:
+    """An expression with the closed forms of some of its nodes."""
+    while nodes := expr.atoms(*kinds):  # one may be inside another
+        expr = expr.xreplace({node: node.closed_form() for node in nodes})
+    return expr
+
+
+def _jumps(jumping: list[Interval], lows: list[Array], highs: list[Array]) -> Array:
+    """Boxes that are no points, and in which what jumps may have several values."""
     several: Any = False
-    for low, high in rounded:
-        several = several | (high - low > 0.5)
+    for low, high in jumping:  # rounding parts them too, by less
+        several = several | (high - low > np.clip(_ROUNDING * np.abs(high), _ROUNDING, 0.5))
     extended: Any = False
     for low, high in zip(lows, highs, strict=True):
         extended = extended | (high > low)

@@ -12,10 +12,10 @@ from math import ceil
 from typing import Any
 
 import numpy as np
-from sympy import Dummy, Expr, Symbol
+from sympy import Dummy, Expr, Rational, Symbol
 
 from lifesym.codegen.ranges import Box
-from lifesym.nodes import CeilDiv, FloorDiv
+from lifesym.nodes import CeilDiv, FloorDiv, Maximum, Minimum
 from lifesym.remainders import spelt_out
 from lifesym.symbols import TABLE
 
@@ -67,11 +67,16 @@ class Smooth:
     split: Split
 
 
-def smooth(expr: Expr, symbols: tuple[Symbol, ...], box: Box) -> Smooth | None:
+def smooth(
+    expr: Expr, symbols: tuple[Symbol, ...], box: Box, *, held: bool = False
+) -> Smooth | None:
     """A formula without its jumps; None where it has none, or others than of one argument.
 
     All rounded quotients have to be of one argument that is a size, with or without a number added,
     by one number or one other argument that is a size; their numbers may differ by whole pieces.
+
+    Of the fewest and of the most pieces the last cannot have all numbers from 1 to C: with some the
+    argument would leave its range, where a formula may be anything. ``held``, it stays at the end.
     """
     plain = spelt_out(expr)
     nodes = plain.atoms(CeilDiv, FloorDiv)
@@ -84,9 +89,9 @@ def smooth(expr: Expr, symbols: tuple[Symbol, ...], box: Box) -> Smooth | None:
     if not _usable(x, symbols) or not (piece.is_Integer or _usable(piece, symbols)):
         return None
     more = {node: (number - shift) / piece for node, (_, number, _) in parts.items()}
-    low, high = (end + int(shift) for end in box[x])
+    low, high = (Rational(end) + shift for end in box[x])
     least, most = map(float, box[piece] if piece in symbols else (piece, piece))
-    if not all(each.is_Integer for each in more.values()) or low < 0 or most < 2:
+    if not all(each.is_Integer for each in more.values()) or low < 0 or least < 1 or most < 2:
         return None
     if not all(float(end).is_integer() for end in (low, high, least, most)):
         return None
@@ -98,7 +103,10 @@ def smooth(expr: Expr, symbols: tuple[Symbol, ...], box: Box) -> Smooth | None:
     rounded = {
         node: count + more[node] - (1 if isinstance(node, FloorDiv) else 0) for node in nodes
     }
-    made = plain.xreplace(rounded).xreplace({x: piece * (count - 1) + last - shift}).expand()
+    given = piece * (count - 1) + last - shift
+    if held:
+        given = Maximum(low - shift, Minimum(high - shift, given))
+    made = plain.xreplace(rounded).xreplace({x: given}).expand()
     place = symbols.index(x)
     by = symbols.index(piece) if piece in symbols else None
     split = Split(place, box[x], int(shift), (least, most), by, last in made.free_symbols)

@@ -27,6 +27,8 @@ from lifesym.symbols import TABLE, By
 Array = Any
 _MOST = 4
 """Axes of a table."""
+_NEAR = 1e-9
+"""What a multiple of a unit in a range may be off by."""
 
 
 @dataclass(frozen=True, repr=False)
@@ -107,9 +109,10 @@ def build(
 
     A formula that jumps needs a knot on both sides of each jump, and few enough points to compare
     all of them. Where all of its jumps are those of one argument, which is divided into pieces of
-    one size, a table of pieces and what the last has needs neither, but takes an axis more: the
-    smaller of the two is made. Jumps of several arguments, or of unequal pieces, are refused where
-    the points are too many, since no knots are on all of them.
+    one size, a table of pieces and what the last has needs neither, but takes an axis more: where
+    all points can be compared the smaller of the two is made, elsewhere that of pieces if there is
+    one. Jumps of several arguments, or of unequal pieces, that are not small beside the error are
+    refused where the points are too many, since no knots are on all of them.
 
     Args:
         expr: the formula.
@@ -121,8 +124,9 @@ def build(
         units: units in which arguments are given, such as ``{"bandwidth": 1e9}``.
 
     Raises:
-        SymbolError: more than four arguments, a range that is missing or empty, an error that is
-            not between 1e-5 and 1, or one that no table of a sensible size reaches.
+        SymbolError: more than four arguments, a range that is missing, empty or without a multiple
+            of its unit, an error that is not between 1e-5 and 1, or one that no table of a sensible
+            size reaches.
     """
     if not 1 <= len(symbols) <= _MOST:
         raise SymbolError(f"a table has one to four arguments, not {len(symbols)}")
@@ -133,25 +137,46 @@ def build(
         unit if TABLE[symbol].kind == "size" or unit != 1 else 0.0
         for symbol, unit in zip(symbols, scale, strict=True)
     )
+    _has_values(symbols, box, steps)
     lines = (*doc, *_legend(symbols, box, scale))
     blank = Table(name, symbols, Grid((), np.array(0.0), ()), 0.0, error, scale, lines)
-    found = smooth(expr, symbols, box) if _whole(symbols, scale) else None
-    if found is None or len(found.symbols) > _MOST:
+    pieces = _of_pieces(blank, expr, box, steps)
+    if pieces is None:
         return _filled(blank, proof(expr, symbols, box, steps), box)
-    made: list[Table] = []
-    problem: SymbolError | None = None
-    try:
-        proved = proof(found.expr, found.symbols, found.box, found.split.axes(steps, 1.0, 1.0))
-        made.append(_filled(replace(blank, split=found.split), proved, found.box))
-    except SymbolError as refusal:
-        problem = refusal
-    proved = proof(expr, symbols, box, steps)
-    if isinstance(proved, EveryPoint):  # else a knot would have to be on every jump
+    with suppress(SymbolError):
+        plain = proof(expr, symbols, box, steps)
+        if isinstance(plain, EveryPoint):  # else jumps that are not small would need knots
+            return min(pieces, _filled(blank, plain, box), key=lambda table: table.entries)
+    return pieces
+
+
+def _of_pieces(blank: Table, expr: Expr, box: Box, steps: tuple[float, ...]) -> Table | None:
+    """The table of pieces and what the last has, if there is one."""
+    if not _whole(blank.symbols, blank.units):
+        return None
+    for held in (False, True):  # held there are more bends, but no values that cannot be
+        found = smooth(expr, blank.symbols, box, held=held)
+        if found is None or len(found.symbols) > _MOST:
+            return None
         with suppress(SymbolError):
-            made.append(_filled(blank, proved, box))
-    if problem and not made:
-        raise problem
-    return min(made, key=lambda table: table.entries)
+            proved = proof(found.expr, found.symbols, found.box, found.split.axes(steps, 1.0, 1.0))
+            return _filled(replace(blank, split=found.split), proved, found.box)
+    return None
+
+
+def _has_values(symbols: tuple[Symbol, ...], box: Box, steps: tuple[float, ...]) -> None:
+    """Refuse ranges in which there is no value.
+
+    Raises:
+        SymbolError: one without a multiple of its unit.
+    """
+    for symbol, step in zip(symbols, steps, strict=True):
+        low, high = box[symbol]
+        if step and np.ceil(low / step - _NEAR) > np.floor(high / step + _NEAR):
+            row = TABLE[symbol]
+            raise SymbolError(
+                f"{row.word}: no multiple of its unit {step:g} in {low:g} to {high:g}"
+            )
 
 
 def _whole(symbols: tuple[Symbol, ...], units: tuple[float, ...]) -> bool:
