@@ -6,7 +6,7 @@ with $x = C (n - 1) + r - s$, it does not. So a table has these two axes in plac
 function divides: there are as many numbers as the two have bends, not as there are jumps.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from math import ceil
 from typing import Any
@@ -55,6 +55,27 @@ class Split:
         """What belongs to arguments, with that of the axes in place of the one's."""
         both = (count, last) if self.rests else (count,)
         return [*given[: self.place], *both, *given[self.place + 1 :]]
+
+    def steps(
+        self,
+        inside: Callable[[int, tuple[float, float]], str],
+        number: Callable[[int], str],
+        up: str,
+    ) -> dict[str, str]:
+        """The same in the text of a language: names, and what each of them is, in order.
+
+        Args:
+            inside: an argument, by its place, moved to a range.
+            number: a whole number.
+            up: ``whole`` divided by ``piece`` and rounded up.
+        """
+        whole = inside(self.place, self.ends)
+        if self.shift:
+            whole += f" {'+' if self.shift > 0 else '-'} {number(abs(self.shift))}"
+        piece = number(int(self.piece[0])) if self.by is None else inside(self.by, self.piece)
+        # in this order no step is below zero, which unsigned integers cannot be
+        last = {"last": "whole + piece - piece * pieces"} if self.rests else {}
+        return {"whole": whole, "piece": piece, "pieces": up, **last}
 
 
 @dataclass(frozen=True)

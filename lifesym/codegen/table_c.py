@@ -128,17 +128,9 @@ def _pieces(table: "Table", split: Split, names: list[str], kind: str) -> list[s
         inside = f"{table.name}_in({names[place]}, {low}, {high})"
         return inside if unit == 1 else f"{inside} * {number.format(unit)}"
 
-    whole = scaled(split.place, split.ends)
-    if split.shift:
-        whole += f" {'+' if split.shift > 0 else '-'} {number.format(abs(split.shift))}"
-    piece = number.format(int(split.piece[0]))
-    if split.by is not None:
-        piece = scaled(split.by, split.piece)
     up = "ceilf(whole / piece)" if kind == "float" else "(whole + piece - 1U) / piece"
-    lines = [("whole", whole), ("piece", piece), ("pieces", up)]
-    if split.rests:
-        lines.append(("last", "whole + piece - piece * pieces"))
-    return [f"    const {kind} {name} = {value};" for name, value in lines]
+    steps = split.steps(scaled, number.format, up)
+    return [f"    const {kind} {name} = {value};" for name, value in steps.items()]
 
 
 def _in(name: str, kind: str) -> list[str]:

@@ -61,12 +61,9 @@ def _points(table: "Table", names: list[str]) -> list[str]:
     def scaled(place: int, ends: tuple[float, float]) -> str:
         return f"np.clip({names[place]} * {table.units[place]!r}, {ends[0]!r}, {ends[1]!r})"
 
-    piece = repr(split.piece[0]) if split.by is None else scaled(split.by, split.piece)
+    steps = split.steps(scaled, str, "np.ceil(whole / piece)")
     return [
-        f"    whole = {scaled(split.place, split.ends)} + {split.shift}",
-        f"    piece = {piece}",
-        "    pieces = np.ceil(whole / piece)",
-        *(["    last = whole - piece * (pieces - 1)"] if split.rests else []),
+        *(f"    {name} = {value}" for name, value in steps.items()),
         f"    points = ({', '.join(split.axes(names, 'pieces', 'last'))},)",
     ]
 
