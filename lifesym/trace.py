@@ -166,6 +166,17 @@ class Trace(Tabular):
             rows.append(row | {"operations": cost.flops, "bytes": cost.bytes})
         return rows
 
+    def having(self, kind: type[Operator], **fields: Any) -> Self:
+        """The trace in which every operator of a kind has these values of its fields."""
+        return type(self)(
+            tuple(
+                replace(entry, operator=replace(entry.operator, **fields))
+                if isinstance(entry.operator, kind)
+                else entry
+                for entry in self
+            )
+        )
+
     def filter(
         self,
         keep: Callable[[Entry], bool] | None = None,

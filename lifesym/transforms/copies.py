@@ -132,14 +132,7 @@ class ScorePasses:
         if passes == 1:
             return trace
         unfused(trace, "a pass over scores")
-        return Trace(
-            tuple(
-                replace(entry, operator=replace(entry.operator, passes=passes))
-                if isinstance(entry.operator, Softmax)
-                else entry
-                for entry in trace
-            )
-        )
+        return trace.having(Softmax, passes=passes)
 
 
 @checked_fields
@@ -164,14 +157,7 @@ class ScoreBlocks:
         if not self.each:
             return trace
         unfused(trace, "a block of threads a score")
-        return Trace(
-            tuple(
-                replace(entry, operator=replace(entry.operator, blocks=True))
-                if isinstance(entry.operator, AttentionScores)
-                else entry
-                for entry in trace
-            )
-        )
+        return trace.having(AttentionScores, blocks=True)
 
 
 def _of_heads(operator: Operator) -> TypeGuard[AttentionScores | AttentionValues]:

@@ -147,14 +147,7 @@ class WholeTables:
 
     def __call__(self, trace: Trace) -> Trace:
         """The trace that reads its tables whole."""
-        return Trace(
-            tuple(
-                replace(entry, operator=replace(entry.operator, whole=True))
-                if isinstance(entry.operator, Embedding)
-                else entry
-                for entry in trace
-            )
-        )
+        return trace.having(Embedding, whole=True)
 
 
 @checked_fields

@@ -272,6 +272,14 @@ def latent(walk: Walk, layer: Layer, sizes: Latent, x: Tensor) -> Tensor:
     return output(walk, result, heads * sizes.value, bias=sizes.bias)
 
 
+def index_keys(walk: Walk, size: int, heads: int, rotated: int) -> None:
+    """Queries and the one head of keys are rotated; the keys are cached."""
+    elements, kept = walk.tokens * (heads + 1) * rotated, walk.tokens * size
+    walk.map("index_rope", [Tensor(elements)], elements, 3, aside=walk.tokens * rotated)
+    walk.emit("index_append", reads=[Read(Tensor(kept), kept)], appended=kept)
+    walk.caches.append((walk.place, lambda tokens: Fraction(tokens * size)))
+
+
 def choice(walk: Walk, chooser: Chooser, sizes: Latent, x: Tensor, low: Tensor) -> None:
     """Scores of all keys by heads of their own, which every device has whole, and the best ones.
 
@@ -282,10 +290,7 @@ def choice(walk: Walk, chooser: Chooser, sizes: Latent, x: Tensor, low: Tensor) 
     queries = walk.linear("index_q", low, sizes.queries or 0, heads * size)
     keys = walk.linear("index_k", x, walk.shape.hidden, size)
     walk.norm("index_k_norm", keys, features=size, kind="layer")
-    turned = n * (heads + 1) * sizes.rotated
-    walk.map("index_rope", [Tensor(turned)], turned, 3, aside=n * sizes.rotated)
-    walk.emit("index_append", reads=[Read(Tensor(n * size), n * size)], appended=n * size)
-    walk.caches.append((walk.place, lambda tokens: Fraction(tokens * size)))
+    index_keys(walk, size, heads, sizes.rotated)
     weights = walk.linear("index_weights", x, walk.shape.hidden, heads)
     fetches, scores, chosen = [], 0, 0
     for group in walk.groups:
@@ -320,10 +325,7 @@ def choice_of_blocks(walk: Walk, chooser: Chooser, x: Tensor, heads: int) -> Non
     keys = walk.linear("index_k", x, hidden, size)
     normed = walk.norm("index_q_norm", queries, rows=n * heads, features=size, split=False)
     walk.norm("index_k_norm", keys, features=size)
-    turned = n * (heads + 1) * chooser.rotated
-    walk.map("index_rope", [Tensor(turned)], turned, 3, aside=n * chooser.rotated)
-    walk.emit("index_append", reads=[Read(Tensor(n * size), n * size)], appended=n * size)
-    walk.caches.append((walk.place, lambda tokens: Fraction(tokens * size)))
+    index_keys(walk, size, heads, chooser.rotated)
     fetches, scores, blocks, chosen = [], 0, 0, 0
     for group in walk.groups:
         fetches.append(Fetch(Tensor(0), group.batch * (group.past + group.new) * size, group.new))
