@@ -124,7 +124,12 @@ class Timed(Tabular, ABC):
     @property
     def notes(self) -> tuple[str, ...]:
         """What an answer must say of the model and the devices, a sentence each, none twice."""
-        said = (*self.model.notes, *(n for place in self.places for n in place.hardware.notes))
+        said = [*self.model.notes, *(n for place in self.places for n in place.hardware.notes)]
+        scored = any(place.hardware.score_time is not None for place in self.places)
+        if scored and not self.engine.score_blocks:
+            said.append(
+                f"score_time is not used: engine {self.engine.name} starts no block a score"
+            )
         return tuple(dict.fromkeys(said))
 
     @cached_property

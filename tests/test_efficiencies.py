@@ -282,6 +282,9 @@ def test_scores_of_one_query_are_blocks_of_threads_where_an_engine_starts_them()
         asked = ls.forecast(MODEL, card(score_time=1e-9), n, 4, 6, engine="llama.cpp-unfused")
         assert forms[0].ttft.expr.xreplace({prompt: Integer(n)}).doit() == asked.ttft.expr.doit()
     assert "score 1e-09 (option)" in forms[0].attained
+    assert forms[0].notes == ()
+    (note,) = ls.forecast(MODEL, card(score_time=1e-9), 64, 4, engine="vllm").notes
+    assert note == "score_time is not used: engine vllm starts no block a score"
 
 
 def test_one_device_waits_for_no_collective() -> None:
