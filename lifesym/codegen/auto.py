@@ -17,6 +17,7 @@ from lifesym.codegen.c import USEFUL
 from lifesym.codegen.cores import Core, Cost, core_named, formula_cost, table_cost
 from lifesym.codegen.functions import TABLES, compile, source
 from lifesym.codegen.lowering import lower
+from lifesym.codegen.program import Program
 from lifesym.codegen.ranges import DOUBLE, FLOAT, Box
 from lifesym.codegen.scaling import fitted
 from lifesym.codegen.table import Table
@@ -87,13 +88,20 @@ def cheapest(
     of_tables: dict[str, Any] = {"error": error, "units": units}
 
     @cache
-    def table() -> Table:
-        made: Table = compile(quantity, symbols, "table", doc=doc, **common, **of_tables)
+    def program() -> Program:  # `source` makes the same one
+        return lower([decided(inputs.expression(quantity), box)], symbols)
+
+    @cache
+    def table() -> Table | SymbolError:  # a refusal can take as long as a table
+        try:
+            made: Table = compile(quantity, symbols, "table", doc=doc, **common, **of_tables)
+        except SymbolError as problem:
+            return problem
         return made
 
     makers: dict[str, Callable[[], Form]] = {
-        "c": lambda: _formula(quantity, symbols, box, on, "c"),
-        "float": lambda: _formula(quantity, symbols, box, on, "float"),
+        "c": lambda: _formula(program(), box, on, "c"),
+        "float": lambda: _formula(program(), box, on, "float"),
         "table": lambda: _table(table(), on, "table"),
         "fixed": lambda: _table(table(), on, "fixed"),
     }
@@ -114,8 +122,7 @@ def cheapest(
     best, *others = sorted(forms, key=lambda form: _rank(form, by))
     parts = [f"Chosen for {core} by {by} within {error:g}: {best}", *map(str, others), *whys]
     said = f"{'; '.join(parts)} (estimates)."
-    if best.to in TABLES:
-        made = table()
+    if best.to in TABLES and isinstance(made := table(), Table):
         return replace(made, doc=(*made.doc, said)).source(TABLES[best.to])
     return source(quantity, symbols, best.to, doc="\n".join(filter(None, [doc, said])), **common)
 
@@ -125,16 +132,17 @@ def _rank(form: Form, by: Least) -> tuple[int, int]:
     return (cycles, flash) if by == "speed" else (flash, cycles)
 
 
-def _formula(quantity: Any, symbols: Sequence[Symbol], box: Box, on: Core, to: str) -> Form:
-    """The formula itself; `source` makes the same program of it."""
+def _formula(program: Program, box: Box, on: Core, to: str) -> Form:
+    """The formula itself."""
     single = to == "float"
-    expr = decided(inputs.expression(quantity), box)
-    program, (bound,) = fitted(lower([expr], symbols), box, FLOAT if single else DOUBLE)
+    program, (bound,) = fitted(program, box, FLOAT if single else DOUBLE)
     return Form(to, bound.share, formula_cost(program, on, single, box))
 
 
-def _table(table: Table, on: Core, to: str) -> Form:
+def _table(table: Table | SymbolError, on: Core, to: str) -> Form:
     """A table, if there is one of these numbers."""
+    if isinstance(table, SymbolError):
+        raise table
     kind = TABLES[to]
     table.source(kind)
     error = table.error + (fixed_error(table) if kind == "fixed" else 0.0)
