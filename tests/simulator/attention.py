@@ -280,6 +280,13 @@ def index_keys(walk: Walk, size: int, heads: int, rotated: int) -> None:
     walk.caches.append((walk.place, lambda tokens: Fraction(tokens * size)))
 
 
+def best(walk: Walk, found: Tensor, chosen: int) -> None:
+    """So many of the scores that were found are chosen; their numbers are written and read."""
+    n = found.elements
+    reads = [Read(found, n)]
+    walk.emit("index_top", vector=n, reads=reads, aside=chosen, writes=[Tensor(chosen)])
+
+
 def choice(walk: Walk, chooser: Chooser, sizes: Latent, x: Tensor, low: Tensor) -> None:
     """Scores of all keys by heads of their own, which every device has whole, and the best ones.
 
@@ -297,7 +304,7 @@ def choice(walk: Walk, chooser: Chooser, sizes: Latent, x: Tensor, low: Tensor) 
         fetches.append(Fetch(Tensor(0), group.batch * (group.past + group.new) * size, group.new))
         scores += group.batch * sum(seen_by(group, walk.options.causal))
         chosen += group.batch * chosen_by(group, chooser, walk.options.causal)
-    found, best = Tensor(scores), Tensor(chosen)
+    found = Tensor(scores)
     walk.emit(
         "index_qk",
         matmul=2 * scores * heads * (size + 1),
@@ -306,13 +313,7 @@ def choice(walk: Walk, chooser: Chooser, sizes: Latent, x: Tensor, low: Tensor) 
         fetches=fetches,
         writes=[found],
     )
-    walk.emit(
-        "index_top",
-        vector=scores,
-        reads=[Read(found, scores)],
-        aside=chosen,
-        writes=[best],
-    )
+    best(walk, found, chosen)
 
 
 def choice_of_blocks(walk: Walk, chooser: Chooser, x: Tensor, heads: int) -> None:
@@ -343,13 +344,7 @@ def choice_of_blocks(walk: Walk, chooser: Chooser, x: Tensor, heads: int) -> Non
         fetches=fetches,
         writes=[found],
     )
-    walk.emit(
-        "index_top",
-        vector=blocks,
-        reads=[Read(found, blocks)],
-        aside=chosen,
-        writes=[Tensor(chosen)],
-    )
+    best(walk, found, chosen)
 
 
 def _absorbed(
